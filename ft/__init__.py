@@ -1,0 +1,1 @@
+"""Fine-tune pretrained networks natively in PyTorch and in Keras, with proof that both do the same."""

@@ -1,0 +1,39 @@
+"""The errors that users see: one line each, with what was found, what was expected and what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake that the user can mend. Commands print it as one line and exit with code 2."""
+
+
+class RecipeError(UserError):
+    """A recipe, a flag or a keyword that cannot be understood."""
+
+
+class DataError(UserError):
+    """A data set, or one of its files, that cannot be used."""
+
+
+class WeightsError(UserError):
+    """A weights file that cannot be had, cannot be trusted or does not fit."""
+
+
+class RunError(UserError):
+    """A run folder or checkpoint that cannot be used."""
+
+
+def unknown(kind: str, word: str, known: Iterable[str]) -> str:
+    """Return the message for a name that is not in `known`, with the nearest ones first."""
+    known = sorted(known)
+    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {listed(known)}"
+    return f"unknown {kind} '{word}'; {hint}"
+
+
+def listed(names: Iterable[str], limit: int = 10) -> str:
+    """Join names for a message and say how many were left out."""
+    names = list(names)
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
