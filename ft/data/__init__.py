@@ -1,0 +1,24 @@
+"""The data pipeline: a folder, a CSV or the built-in set -> samples -> pixels -> batches, one for both wings."""
+
+from ft.data.augment import apply_crop, crop_and_flip, draw_crop
+from ft.data.batches import Batch, Batches
+from ft.data.decode import decode, printable
+from ft.data.digits import read_digits
+from ft.data.index import Dataset, Sample, open_dataset, open_images
+from ft.data.preprocess import Preprocess
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "Dataset",
+    "Preprocess",
+    "Sample",
+    "apply_crop",
+    "crop_and_flip",
+    "decode",
+    "draw_crop",
+    "open_dataset",
+    "open_images",
+    "printable",
+    "read_digits",
+]

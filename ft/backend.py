@@ -1,0 +1,104 @@
+"""What a wing is, and how to get one by name."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Literal, Protocol, cast
+
+import numpy as np
+
+from ft.errors import RecipeError, unknown
+from ft.freeze import Freeze
+from ft.quiet import quiet_stderr
+from ft.recipe import Recipe
+from ft.zoo import Card
+
+Backend = Literal["torch", "tf"]
+FRAMEWORKS = {"torch": ("torch", "torchvision"), "tf": ("tensorflow", "keras")}
+
+
+class Learner(Protocol):
+    """A model, an optimizer and one native step. Images are (N, H, W, 3); tensors go by canonical names."""
+
+    model: Any
+
+    def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Any:
+        """Do one training step; return probes on the device for `fetch`."""
+        ...
+
+    def gradients(self, inputs: np.ndarray, labels: np.ndarray, *, step: int,
+                  first: int = 0) -> tuple[float, dict[str, np.ndarray]]:
+        """Return loss and gradients of a training step without its update."""
+        ...
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """Return logits in inference mode."""
+        ...
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Return the input of the head in inference mode."""
+        ...
+
+    def fetch(self, probes: Sequence[Any]) -> np.ndarray:
+        """Return float64 (steps, 4): loss, |gradient|, |weights|, |update|."""
+        ...
+
+    def get_weights(self) -> dict[str, np.ndarray]:
+        """Return every parameter and buffer."""
+        ...
+
+    def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Assign every parameter and buffer."""
+        ...
+
+    def get_slots(self) -> dict[str, np.ndarray]:
+        """Return the optimizer's state."""
+        ...
+
+    def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:
+        """Assign the optimizer's state."""
+        ...
+
+
+class MakeLearner(Protocol):
+    """The constructor of a wing's Learner."""
+
+    def __call__(self, model: Any, *, card: Card, plan: Freeze, recipe: Recipe, device: str = "cpu",
+                 on_features: bool = False) -> Learner: ...
+
+
+class Wing(Protocol):
+    """The public names of `ft_torch` and of `ft_tf` that the hub calls."""
+
+    Learner: MakeLearner
+
+    def prepare(self, *, device: str, deterministic: bool) -> str: ...
+
+    def build_model(self, name: str, *, num_classes: int = 1000, dtype: str = "float32",
+                    noise: Mapping[str, float] | None = None) -> Any: ...
+
+    def parameters(self, model: Any) -> Mapping[str, Any]: ...
+
+    def weight_shapes(self, model: Any) -> dict[str, tuple[int, ...]]: ...
+
+
+def load(name: str) -> Wing:
+    """Import the wing called "torch" or "tf" and its framework; RecipeError where it is unknown or not installed."""
+    require(name)
+    if name == "torch" and "tensorflow" in sys.modules and "triton" not in sys.modules:
+        # triton crashes the process when it is imported after tensorflow; PyTorch on a CPU works without it
+        sys.modules["triton"] = cast(Any, None)
+    with quiet_stderr():
+        import_module(f"ft_{name}.learner")
+    return cast(Wing, import_module(f"ft_{name}"))
+
+
+def require(name: str) -> None:
+    """Raise RecipeError unless the wing's framework is installed, without importing it."""
+    if name not in FRAMEWORKS:
+        raise RecipeError(unknown("backend", name, FRAMEWORKS))
+    missing = [package for package in FRAMEWORKS[name] if find_spec(package) is None]
+    if missing:
+        raise RecipeError(f"backend {name}: {' and '.join(missing)} not installed; "
+                          f"pip install \"ft-parity[{name}]\"")

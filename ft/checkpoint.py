@@ -1,0 +1,180 @@
+"""Checkpoints: the whole state of a run at one step, in a folder that belongs to both wings.
+
+    checkpoints/step-000120/{model.safetensors, optimizer.safetensors, state.json}
+    checkpoints/last.json, best.json     {"step": 120}
+
+The folder appears with one rename, so it is there whole or not at all; the sha256 of both weight files in state.json
+tells bit rot afterwards. Order is by step, never by time. `folder` is always the run's folder.
+"""
+
+import hashlib
+import json
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ft import files
+from ft.errors import RunError
+
+FORMAT = 1
+MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+STEP_NAME = re.compile(r"step-(\d{6,})")
+
+Tensors = dict[str, np.ndarray]
+
+
+class BrokenCheckpoint(RunError):
+    """A checkpoint that is incomplete or altered: an earlier one can take its place."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was saved at one step: canonical tensors, the plain state, and the folder that they came from."""
+
+    model: Tensors
+    optimizer: Tensors
+    state: dict[str, Any]
+    path: Path
+
+    @property
+    def step(self) -> int:
+        """The number of updates that were done."""
+        return self.state["step"]
+
+
+def save(folder: Path, *, step: int, model: Tensors, optimizer: Tensors, state: dict[str, Any]) -> Path:
+    """Write the checkpoint of `step` and return its folder; a whole one that is already there is left as it is.
+
+    state: plain values; "format", "step" and "sha256" are added. Non-finite floats become null, see `files.plain`.
+    """
+    target = step_folder(folder, step)
+    if target.exists():
+        if is_whole(target):
+            return target
+        files.remove_folder(target)
+    contents = {MODEL: model, OPTIMIZER: optimizer}
+    needed = sum(tensor.nbytes for tensors in contents.values() for tensor in tensors.values())
+    with files.publishing(target, needed=needed) as temporary:
+        digests = {name: write_tensors(temporary / name, tensors) for name, tensors in contents.items()}
+        whole = {**state, "format": FORMAT, "step": step, "sha256": digests}
+        (temporary / STATE).write_text(files.json_text(whole), encoding="ascii")
+    return target
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint folder and verify it. Raises RunError: missing, altered, or of a newer format."""
+    path = Path(path)
+    state = read_state(path)
+    model, optimizer = (read_tensors(path / name, state["sha256"].get(name)) for name in (MODEL, OPTIMIZER))
+    return Checkpoint(model, optimizer, state, path)
+
+
+def point(folder: Path, name: Literal["last", "best"], step: int) -> None:
+    """Make the checkpoint of `step` the run's last or best one."""
+    files.write_json(pointer(folder, name), {"step": step})
+
+
+def pointed(folder: Path, name: Literal["last", "best"]) -> Path | None:
+    """Return the checkpoint that is called last or best; None where none was named or it is gone."""
+    path = pointer(folder, name)
+    try:
+        target = step_folder(folder, int(json.loads(path.read_bytes())["step"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, LookupError):
+        raise RunError(f'{path}: expected a line like {{"step": 120}}; delete the file to go on without it') from None
+    return target if target.is_dir() else None
+
+
+def last_good(folder: Path) -> Checkpoint | None:
+    """Return the whole checkpoint with the highest step; None where there is none.
+
+    A broken one is passed over with a UserWarning, a newer format raises RunError. Leftovers of an interrupted save
+    are removed, so only the holder of the run's lock may call this.
+    """
+    for place in (folder, folder / "checkpoints"):
+        files.sweep(place)
+    for _, path in sorted(steps(folder).items(), reverse=True):
+        try:
+            return load(path)
+        except BrokenCheckpoint as error:
+            warnings.warn(f"{error}; falling back to the one before", UserWarning, stacklevel=2)
+    return None
+
+
+def prune(folder: Path, keep: set[int]) -> None:
+    """Delete the checkpoints of all other steps, whole or broken."""
+    for step, path in steps(folder).items():
+        if step not in keep:
+            files.remove_folder(path)
+
+
+def steps(folder: Path) -> dict[int, Path]:
+    """Return the step folders of a run by step."""
+    found = (folder / "checkpoints").glob("step-*")
+    return {int(match[1]): path for path in found if (match := STEP_NAME.fullmatch(path.name)) and path.is_dir()}
+
+
+def step_folder(folder: Path, step: int) -> Path:
+    """Return where the checkpoint of `step` lives."""
+    return folder / "checkpoints" / f"step-{step:06d}"
+
+
+def pointer(folder: Path, name: str) -> Path:
+    """Return the file that names the last or the best checkpoint."""
+    return folder / "checkpoints" / f"{name}.json"
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a checkpoint reads and verifies."""
+    try:
+        load(path)
+    except BrokenCheckpoint:
+        return False
+    return True
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read state.json and check that this version understands it."""
+    try:
+        state = json.loads((path / STATE).read_bytes())
+        version, digests = state["format"], state["sha256"]
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not the state of a checkpoint"
+        raise BrokenCheckpoint(f"checkpoint {path} is broken: {STATE}: {reason}") from None
+    if not isinstance(version, int) or not isinstance(digests, dict) or not isinstance(state.get("step"), int):
+        raise BrokenCheckpoint(f"checkpoint {path} is broken: {STATE}: not the state of a checkpoint")
+    if version > FORMAT:
+        raise RunError(f"checkpoint {path} has format {version}, this version reads up to {FORMAT}; update ft-parity")
+    return state
+
+
+def write_tensors(path: Path, tensors: Tensors) -> str:
+    """Write a .safetensors file and return its sha256."""
+    from ft.weights.safetensors_file import write_safetensors
+
+    write_safetensors(path, tensors, {})
+    return sha256_of(path)
+
+
+def read_tensors(path: Path, sha256: str | None) -> Tensors:
+    """Read a .safetensors file that must have this sha256."""
+    from ft.weights.safetensors_file import read_safetensors
+
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise BrokenCheckpoint(f"checkpoint {path.parent} is broken: {path.name}: {error.strerror}") from None
+    if found != sha256:
+        raise BrokenCheckpoint(f"checkpoint {path.parent} is broken: {path.name} was altered (its sha256 differs)")
+    return read_safetensors(path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

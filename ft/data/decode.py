@@ -1,0 +1,136 @@
+"""Bytes of an image file -> the same uint8 RGB pixels for both wings, or a DataError that names the file.
+
+The rules, so that nothing is silently lost:
+
+    L, 1             the grey value three times
+    16-bit grey      rounded to value / 257, so that 65535 is white (16-bit colour: Pillow keeps the high byte)
+    alpha            LA, RGBA, transparent palettes and colours: composited on white
+    CMYK, YCCK       Pillow's conversion, without colour management
+    float, 32-bit    refused, for their range is not known
+    ICC profile      ignored: pixels are taken as sRGB, as torchvision does
+    EXIF             the orientation is applied; EXIF that cannot be read is ignored
+    animations       the first frame, also of multi-page TIFF and MPO
+    damage           an error unless the decoder got every pixel. So a PNG may lack its end mark; a JPEG may not
+"""
+
+import io
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from ft.errors import DataError
+
+# The first bytes decide, never the file's extension. Image.open(formats=...) would do the same, but it warns about
+# large images before they can be refused, through process-wide state that no thread can silence, and caps max_pixels.
+READERS: dict[bytes, type[ImageFile.ImageFile]] = {
+    rb"\xff\xd8\xff": JpegImageFile,
+    rb"\x89PNG\r\n\x1a\n": PngImageFile,
+    rb"BM": BmpImageFile,
+    rb"GIF8[79]a": GifImageFile,
+    rb"RIFF....WEBP": WebPImageFile,
+    rb"II[*+]\0|MM\0[*+]": TiffImageFile,
+    rb"P[1-6]\s": PpmImageFile,
+}
+HEAD_BYTES = 64
+
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(source: Path | bytes | np.ndarray, *, max_pixels: int = 89_478_485) -> np.ndarray:
+    """Return an image as uint8 (H, W, 3), read-only where it comes from a file. Safe to call from many threads.
+
+    source: a file, its bytes, or uint8 pixels (H, W) or (H, W, 3); max_pixels: width times height, checked before any
+    pixel is allocated. Whatever is wrong with the image raises DataError.
+    """
+    if isinstance(source, np.ndarray):
+        return check_pixels(source)
+    name = "image in memory" if isinstance(source, bytes) else printable(source)
+    try:
+        file = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read ({error.strerror}); mend it or remove it") from None
+    with file:
+        try:
+            return np.asarray(to_rgb(upright(load(file, max_pixels))))
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from None
+        except Exception as error:  # what decoders raise on damaged files is not enumerable
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise DataError(f"{name}: cannot be decoded ({reason}); replace it or remove it") from None
+
+
+def check_pixels(pixels: np.ndarray) -> np.ndarray:
+    """Return uint8 pixels (H, W) or (H, W, 3) as (H, W, 3)."""
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)) or not pixels.size:
+        raise DataError(f"image in memory: got {pixels.dtype} {pixels.shape}; expected uint8 (H, W) or (H, W, 3)")
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+
+
+def load(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
+    """Return the decoded first frame of an image in one of the accepted formats."""
+    head = file.read(HEAD_BYTES)
+    reader = next((kind for magic, kind in READERS.items() if re.match(magic, head, re.DOTALL)), None)
+    if reader is None:
+        raise DataError(describe_stranger(head))
+    file.seek(0)
+    image = reader(file)
+    if image.width * image.height > max_pixels:
+        raise DataError(f"{image.width}x{image.height} pixels, more than the {max_pixels} allowed; "
+                        "shrink it or raise max_pixels")
+    image.load()
+    return image
+
+
+def describe_stranger(head: bytes) -> str:
+    """Return the message for a file that is none of our formats."""
+    if not head:
+        return "empty file; replace it or remove it"
+    text = re.match(rb"(?:\xef\xbb\xbf)?\s*(<[!?]?\w*|[{\[])", head)
+    if text:
+        return f"not an image (starts with {text[1].decode()}); replace it or remove it"
+    return (f"format not in the allow-list (starts with {head[:8].decode('latin-1')!r}); "
+            "convert it to JPEG, PNG, BMP, GIF, WebP, TIFF or PPM")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return the image turned as its EXIF orientation says; only the pixels matter, so the tag is left as it is."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # EXIF is somebody else's damage; the pixels are fine
+        return image
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return any Pillow image as mode RGB, by the rules at the top of this file."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # PPM scales to 16 bits
+        image = Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise DataError("float or 32-bit pixels, whose range is not known; convert it to 8 or 16 bits")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def printable(path: Path | str) -> str:
+    """Return a file or class name for one line of text: control characters and undecodable bytes become escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))

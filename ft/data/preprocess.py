@@ -1,0 +1,97 @@
+"""uint8 pixels -> what a pretrained network was trained on: torchvision's evaluation transform, bit for bit."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from ft.errors import DataError, listed, unknown
+
+Interpolation = Literal["bilinear", "bicubic"]
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+MAX_RESIZED_PIXELS = 89_478_485  # an image 1 pixel high and 5000 wide would grow to a gigabyte
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """Resize the short side, crop the centre, scale to mean 0 and deviation 1.
+
+    resize, crop: pixels, with crop <= resize; mean, std: per RGB channel, of pixels scaled to 0..1.
+    """
+
+    resize: int
+    crop: int
+    interpolation: Interpolation
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in RESAMPLING:
+            raise DataError(f"preprocess: {unknown('interpolation', str(self.interpolation), RESAMPLING)}")
+        if not 0 < self.crop <= self.resize:
+            raise DataError(f"preprocess: got crop {self.crop} of an image resized to {self.resize}; "
+                            "crop must be at least 1 and at most resize")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise DataError(f"preprocess: got mean {self.mean} and std {self.std}; expected three numbers, std above 0")
+
+    def at(self, size: int) -> "Preprocess":
+        """Return the same transform for images of another size, with the same share cropped away."""
+        return dataclasses.replace(self, crop=size, resize=round(size * self.resize / self.crop))
+
+    def whole(self, size: int) -> "Preprocess":
+        """Return the same transform for images that are framed already: nothing is cropped away from a square one."""
+        return dataclasses.replace(self, crop=size, resize=size)
+
+    def resize_and_crop(self, image: np.ndarray) -> np.ndarray:
+        """Return uint8 (crop, crop, 3) of uint8 (H, W, 3). Source: torchvision's Resize(int) and CenterCrop on PIL."""
+        height, width = image.shape[:2]
+        long = int(self.resize * max(height, width) / min(height, width))
+        if self.resize * long > MAX_RESIZED_PIXELS:
+            raise DataError(f"{width}x{height} pixels, too narrow to be resized to {self.resize}; crop it or remove it")
+        height, width = (long, self.resize) if width <= height else (self.resize, long)
+        resized = resize(image, height, width, self.interpolation)
+        top, left = round((height - self.crop) / 2), round((width - self.crop) / 2)
+        return np.ascontiguousarray(resized[top : top + self.crop, left : left + self.crop])
+
+    def normalise(self, images: np.ndarray, dtype: str = "float32") -> np.ndarray:
+        """Return uint8 pixels (..., 3) as `dtype`, equal to torchvision's ToTensor and Normalize in that dtype."""
+        table = normalisation_table(self.mean, self.std, np.dtype(dtype).name)
+        result = np.empty(images.shape, table.dtype)
+        for channel in range(3):
+            result[..., channel] = table[channel].take(images[..., channel])
+        return result
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values for JSON."""
+        return {**dataclasses.asdict(self), "mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Preprocess":
+        """Return what `to_dict` was made from. Missing and unknown keys and wrong types raise DataError."""
+        wanted = {field.name for field in dataclasses.fields(cls)}
+        if wanted != values.keys():
+            raise DataError(f"preprocess: got the keys {listed(sorted(values))}; expected {listed(sorted(wanted))}")
+        try:
+            return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+        except TypeError:
+            raise DataError(f"preprocess: got {values}; expected integers, a word, two lists of three") from None
+
+
+def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> np.ndarray:
+    """Return uint8 (height, width, 3) of uint8 (H, W, 3), by Pillow, which antialiases when it shrinks."""
+    return np.asarray(Image.fromarray(image).resize((width, height), RESAMPLING[interpolation]))
+
+
+@lru_cache(maxsize=8)
+def normalisation_table(mean: tuple[float, ...], std: tuple[float, ...], dtype: str) -> np.ndarray:
+    """Return (3, 256): what each of the 256 values of each channel becomes.
+
+    Three operations, each rounded to `dtype`, in torchvision's order: a product with 1 / std has another last bit.
+    """
+    values = np.arange(256, dtype=dtype)[None] / np.asarray(255, dtype)
+    table = (values - np.asarray(mean, dtype)[:, None]) / np.asarray(std, dtype)[:, None]
+    table.setflags(write=False)
+    return table

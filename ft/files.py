@@ -1,0 +1,187 @@
+"""Files that are there whole or not at all: the one module that writes durably.
+
+A file is written under a temporary name beside its target, synced, and renamed; then the folder is synced, for a rename
+lives in the folder. A crash or a power loss at any moment leaves the old content or the new, never a mixture, and at
+worst a leftover named `.tmp-...`, which `sweep` removes. A folder is published in the same way: the rename commits.
+"""
+
+import errno
+import fcntl
+import json
+import math
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft.errors import RunError
+
+TEMPORARY = ".tmp-"
+LOCK = ".lock"
+MENDS = {
+    errno.ENOSPC: "free some space or choose another --out",
+    errno.EDQUOT: "free some space of your quota or choose another --out",
+    errno.EFBIG: "raise the limit of the file size (ulimit -f) or choose another --out",
+    errno.EACCES: "choose an --out that you may write to",
+    errno.EPERM: "choose an --out that you may write to",
+    errno.EROFS: "choose an --out that you may write to",
+}
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Replace the file `path` by `data`, durably and at once. Raises RunError where the disk refuses."""
+    path = Path(path)
+    temporary = temporary_name(path)
+    with explained(path, needed=len(data)):
+        try:
+            write_new(temporary, data)
+            os.replace(temporary, path)
+        except BaseException:  # Ctrl-C as well
+            temporary.unlink(missing_ok=True)
+            raise
+        sync(path.parent)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Replace the file `path` by `text` in UTF-8; what UTF-8 cannot hold (a file name's stray bytes) is escaped."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Replace the file `path` by `value` as indented JSON, see `plain`."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as indented JSON, see `plain`."""
+    return json.dumps(plain(value), indent=2, allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """Return `value` in the types of JSON: arrays as lists, NaN and infinities as null: JSON has no word for them."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def publishing(target: Path, *, needed: int | None = None) -> Iterator[Path]:
+    """Give an empty temporary folder beside `target` to fill, and publish it as `target` unless the block fails.
+
+    Raises RunError where the disk refuses, inside the block as well; needed: bytes, for the message.
+    """
+    temporary = temporary_name(target)
+    with explained(target, needed=needed):
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            publish_folder(temporary, target, needed=needed)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def publish_folder(temporary: Path, target: Path, *, needed: int | None = None) -> None:
+    """Sync every file of the folder `temporary`, then rename it to `target`, which must not exist: the commit.
+
+    Files take the permissions of the folder, which mkdir made by the umask: safetensors leaves 0600 behind.
+    """
+    with explained(target, needed=needed):
+        mode = temporary.stat().st_mode & 0o666
+        for folder, _, names in os.walk(temporary, topdown=False):
+            for name in names:
+                os.chmod(Path(folder, name), mode)
+                sync(Path(folder, name))
+            sync(Path(folder))
+        os.rename(temporary, target)
+        sync(target.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder: renamed first, so that a half-deleted one is never taken for a whole one."""
+    with explained(folder):
+        temporary = temporary_name(folder)
+        os.rename(folder, temporary)
+        sync(folder.parent)
+        shutil.rmtree(temporary)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files and folders that a crash left in `folder`. Only for the holder of its run's lock."""
+    for leftover in folder.glob(f"{TEMPORARY}*"):
+        with explained(leftover):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold `folder/.lock` for as long as the block runs. Raises RunError where another process holds it.
+
+    The kernel drops the lock with the process, so a killed run leaves nothing to clear; the empty file stays.
+    """
+    with explained(folder):
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        with explained(folder):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(
+                    f"another process is writing to {folder}; wait for it to end, or choose another --out"
+                ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def explained(path: Path, *, needed: int | None = None) -> Iterator[None]:
+    """Turn an OSError of writing `path` (`needed` bytes, where known) into a RunError that says what to do.
+
+    The OSError stays its `__cause__`, for callers that go on after a full disk but not after anything else.
+    """
+    try:
+        yield
+    except OSError as error:
+        mend = MENDS.get(error.errno or 0, "check the disk or choose another --out")
+        raise RunError(f"cannot write {path}: {error.strerror or error}{room(path, error, needed)}; {mend}") from error
+
+
+def room(path: Path, error: OSError, needed: int | None) -> str:
+    """Return " (N bytes needed, M free)" for an error that is about space, else nothing."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return ""
+    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    free = f"{shutil.disk_usage(there).free} free"
+    return f" ({free})" if needed is None else f" ({needed} bytes needed, {free})"
+
+
+def temporary_name(target: Path) -> Path:
+    """Return a new name beside `target`: on the same device, so that a rename can reach it, and short."""
+    return target.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Create `path` with the permissions that the umask allows, write `data`, and wait for the disk."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

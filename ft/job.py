@@ -1,0 +1,82 @@
+"""A recipe looked up and checked: all that can be wrong is found here, before a framework is loaded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ft.backend import Learner, Wing
+from ft.data import Batches, Dataset, Preprocess, open_dataset
+from ft.freeze import Freeze, frozen_stages, plan_freeze
+from ft.recipe import Recipe
+from ft.weights import cast, initial_weights, match_weights
+from ft.weights.pretrained import preprocess_of, pretrained_weights
+from ft.zoo import Card, find_card
+from ft.zoo.card import under
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a recipe's names stand for: the card, the images, the pixels' way in, the tensors to start from."""
+
+    recipe: Recipe
+    card: Card
+    dataset: Dataset
+    preprocess: Preprocess
+    source: Mapping[str, np.ndarray] | None
+
+    def batches(self, split: str) -> Batches:
+        """Return the batches of "train", shuffled and augmented, or of "val", in order and as they are."""
+        recipe, training = self.recipe, split == "train"
+        return Batches(
+            getattr(self.dataset, split), self.preprocess, batch_size=recipe.batch_size, seed=recipe.seed,
+            shuffle=training, augment=recipe.augment if training else "none", dtype=recipe.precision,
+            workers=recipe.workers,
+        )
+
+
+def prepare_job(recipe: Recipe, *, classes: tuple[str, ...] | None = None, with_weights: bool = True,
+                quiet: bool = False) -> Job:
+    """Look up everything that a recipe names. Raises UserError for whatever is wrong.
+
+    classes: those of a run that goes on; with_weights: False where the tensors will come from a checkpoint.
+    """
+    card = find_card(recipe.model)
+    frozen_stages(card, recipe.freeze)
+    card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
+    preprocess = preprocess_of(card, recipe.weights)
+    dataset = open_dataset(recipe.data, val_fraction=recipe.val_fraction, seed=recipe.seed, classes=classes)
+    if recipe.image_size is None and dataset.image_size is not None:
+        preprocess = preprocess.whole(dataset.image_size)
+    elif recipe.image_size is not None:
+        preprocess = preprocess.at(recipe.image_size)
+    source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
+    return Job(recipe, card, dataset, preprocess, source)
+
+
+def build_learner(job: Job, wing: Wing, *, device: str) -> tuple[Learner, Freeze]:
+    """Build the network in one wing, with the recipe's starting weights where the job has them."""
+    recipe, card = job.recipe, job.card
+    rates = card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
+    model = wing.build_model(card.name, num_classes=len(job.dataset.classes), dtype=recipe.precision, noise=rates)
+    plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
+    learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device,
+                           on_features=keeps_features(recipe, plan, card))
+    learner.set_weights(starting_weights(job, wing.weight_shapes(model)))
+    return learner, plan
+
+
+def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Return the tensors that training starts from: the pretrained ones, and a head drawn from the seed."""
+    recipe = job.recipe
+    if job.source is None:
+        return cast(initial_weights(shapes, seed=recipe.seed), recipe.precision)
+    fresh = {name: shape for name, shape in shapes.items() if recipe.head == "new" and under(name, (job.card.last,))}
+    match = match_weights(job.source, shapes, replaced=fresh, origin=recipe.weights)
+    return cast({**match.tensors, **initial_weights(fresh, seed=recipe.seed)}, recipe.precision)
+
+
+def keeps_features(recipe: Recipe, plan: Freeze, card: Card) -> bool:
+    """Tell whether the base's output for an image is the same in every epoch, so that it is computed only once."""
+    base_stands_still = plan.inference and set(plan.stages) == set(card.stages) - {"head"}
+    return recipe.cache_features and recipe.augment == "none" and base_stands_still

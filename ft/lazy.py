@@ -1,0 +1,23 @@
+"""Packages whose public names import their module, and with it the framework, only when they are used."""
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from ft.quiet import quiet_stderr
+
+
+def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a module's `__getattr__` (PEP 562) that finds each public name in its home module."""
+
+    def __getattr__(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        home = f"{package}.{homes[name]}"
+        if home not in sys.modules:
+            with quiet_stderr():
+                import_module(home)
+        return getattr(sys.modules[home], name)
+
+    return __getattr__

@@ -1,0 +1,111 @@
+"""The curves of a run as a picture: loss on the left, accuracy on the right, both over epochs."""
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft import files
+
+TRAIN, VAL, INK, FAINT = "#1f5fa8", "#d9730d", "#333333", "#d8d8d8"
+Row = dict[str, Any]
+
+
+def plot_curves(log: list[Row], epochs: list[Row], path: Path, *, title: str = "") -> None:
+    """Draw the losses of each update and the losses and accuracies of each epoch into the PNG `path`.
+
+    log: rows with step and loss; epochs: rows with epoch and step, and of loss, val_loss, top1, train_top1 what is
+    known. Values that are missing, null, NaN or infinite leave a gap.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure  # the object API: pyplot would keep global state and pick a display
+
+    figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr]
+    loss, accuracy = figure.subplots(1, 2)
+    draw_loss(loss, [row for row in log if not row.get("epoch_end")], epochs)
+    draw_accuracy(accuracy, epochs)
+    for axes in (loss, accuracy):
+        finish(axes, max((row["epoch"] for row in epochs), default=1))
+    if title:
+        figure.suptitle(title, color=INK, fontsize=13, parse_math=False)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", metadata={"Software": None})
+    files.write_bytes(path, png.getvalue())
+
+
+def draw_loss(axes: Any, log: list[Row], epochs: list[Row]) -> None:
+    """Draw the train loss of every update faintly, and both losses of every epoch at its end."""
+    per_epoch = steps_per_epoch(log, epochs)
+    axes.plot(
+        [row["step"] / per_epoch for row in log],
+        column(log, "loss"),
+        color=TRAIN,
+        alpha=0.28,
+        linewidth=0.9,
+        label="train, each step",
+    )
+    draw_epochs(axes, epochs, "loss", color=TRAIN, label="train, epoch mean")
+    draw_epochs(axes, epochs, "val_loss", color=VAL, label="validation")
+    axes.set_title("Loss")
+    axes.set_ylabel("cross-entropy (nats)")
+
+
+def draw_accuracy(axes: Any, epochs: list[Row]) -> None:
+    """Draw the top-1 accuracies of every epoch in percent; five points of air keep noise from filling the panel."""
+    draw_epochs(axes, epochs, "train_top1", color=TRAIN, label="train", scale=100)
+    draw_epochs(axes, epochs, "top1", color=VAL, label="validation", scale=100)
+    shown = np.concatenate([line.get_ydata() for line in axes.lines] or [np.array([np.nan])])
+    if np.isfinite(shown).any():
+        axes.set_ylim(max(-1, np.nanmin(shown) - 5), min(101, np.nanmax(shown) + 5))
+    axes.set_title("Accuracy")
+    axes.set_ylabel("top-1 accuracy (%)")
+
+
+def draw_epochs(axes: Any, epochs: list[Row], key: str, *, color: str, label: str, scale: float = 1) -> None:
+    """Draw one value of every epoch, with markers while they are few; nothing where no epoch has a finite one."""
+    values = scale * column(epochs, key)
+    if np.isfinite(values).any():
+        marker = "o" if len(epochs) <= 40 else None
+        axes.plot(
+            [row["epoch"] for row in epochs],
+            values,
+            color=color,
+            label=label,
+            linewidth=1.8,
+            marker=marker,
+            markersize=4.5,
+        )
+
+
+def finish(axes: Any, last_epoch: int) -> None:
+    """Give the axes their range, grid, legend and quiet frame, or say that there is nothing to see."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(0, last_epoch * 1.02)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    if any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
+        axes.legend(frameon=False)
+    else:
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, "no finite values", transform=axes.transAxes, ha="center", color=INK)
+
+
+def column(rows: list[Row], key: str) -> np.ndarray:
+    """Return one value of every row, float64, with NaN for what is missing or not finite."""
+    values = [row.get(key) for row in rows]
+    return np.array([v if v is not None and math.isfinite(v) else np.nan for v in values], np.float64)
+
+
+def steps_per_epoch(log: list[Row], epochs: list[Row]) -> float:
+    """Return how many updates make an epoch; before the first epoch ends, those that were done count as one."""
+    if epochs:
+        return epochs[-1]["step"] / epochs[-1]["epoch"]
+    return max((row["step"] for row in log), default=1)

@@ -1,0 +1,177 @@
+"""What a person sees while a run goes on: a bar on a terminal, one line an epoch elsewhere. All of it on stderr.
+
+Results belong on stdout, so that they can be piped; progress never mixes with them. A terminal that goes away, or a
+reader that hangs up, silences the progress and never ends a run.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+
+class SafeStream:
+    """A text stream that cannot fail: from the first error on it says nothing, and it escapes what it cannot encode."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self.encoding = getattr(stream, "encoding", None) or "utf-8"
+
+    def write(self, text: str) -> int:
+        """Write `text` and return its length."""
+        safe = text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+        self._attempt(lambda stream: stream.write(safe))
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what is buffered."""
+        self._attempt(lambda stream: stream.flush())
+
+    def isatty(self) -> bool:
+        """Tell whether a person is watching."""
+        return bool(self._attempt(lambda stream: stream.isatty()))
+
+    def fileno(self) -> int:
+        """Return the descriptor; raises OSError where there is none, as for any stream."""
+        if self._stream is None:
+            raise OSError("the stream is closed")
+        return self._stream.fileno()
+
+    def _attempt(self, action: Callable[[TextIO], Any]) -> Any:
+        if self._stream is None:
+            return None
+        try:
+            return action(self._stream)
+        except (OSError, ValueError):  # hung up (EPIPE, EIO), or closed
+            discard_buffer(self._stream)
+            self._stream = None
+            return None
+
+
+def discard_buffer(stream: TextIO) -> None:
+    """Lead a broken stream to /dev/null: else its last buffer fails once more at exit, with exit code 120."""
+    with contextlib.suppress(OSError, ValueError):
+        descriptor, nowhere = stream.fileno(), os.open(os.devnull, os.O_WRONLY)
+        if nowhere != descriptor:
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
+
+
+class Progress:
+    """The progress of one training. A context manager; `step` after every update, `end_epoch` after every epoch."""
+
+    def __init__(
+        self, total_epochs: int, steps_per_epoch: int, *, quiet: bool = False, stream: TextIO | None = None
+    ) -> None:
+        self.total_epochs = total_epochs
+        self.steps_per_epoch = steps_per_epoch
+        self._out = SafeStream(None if quiet else stream or sys.stderr)
+        self._bar = training_bar(self._out) if self._out.isatty() else None
+        self._task: Any = None
+        self._epoch = 1
+        self._steps = self._images = 0
+        self._began = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def step(self, images: int, loss: float | None = None) -> None:
+        """Count one update of `images` images; `loss` where it is known on the host just now."""
+        if not self._bar:
+            return
+        if self._task is None:
+            self._begin_epoch(self._bar)
+        self._steps += 1
+        self._images += images
+        rate = self._images / max(time.monotonic() - self._began, 1e-9)
+        known = {} if loss is None else {"loss": f"loss {loss:.4f}"}
+        full = self._steps == self.steps_per_epoch  # shown at once, for an evaluation may follow
+        self._bar.update(self._task, advance=1, refresh=full, rate=f"{rate:.0f} images/s", **known)
+
+    def end_epoch(self, row: dict[str, Any]) -> None:
+        """Print the line of an epoch. row: epoch, and of loss, val_loss, top1, images_per_second what is known."""
+        if self._bar and self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+        self._epoch = row["epoch"] + 1
+        self.note(epoch_line(row, self.total_epochs))
+
+    def note(self, text: str) -> None:
+        """Print a line of its own, above the bar where there is one."""
+        if self._bar:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            self._out.write(text + "\n")
+            self._out.flush()
+
+    def _begin_epoch(self, bar: Any) -> None:
+        self._steps = self._images = 0
+        self._began = time.monotonic()
+        name = f"epoch {self._epoch}/{self.total_epochs}"
+        self._task = bar.add_task(name, total=self.steps_per_epoch, loss="", rate="")
+        bar.start()
+
+
+def epoch_line(row: dict[str, Any], total_epochs: int) -> str:
+    """Return the line of an epoch, "epoch  3/20  loss 0.8123  val loss 0.7011  top1 0.861  1234 images/s"."""
+    width = len(str(total_epochs))
+    parts = [f"epoch {row['epoch']:{width}d}/{total_epochs}"]
+    for key, form in (
+        ("loss", "loss {:.4f}"),
+        ("val_loss", "val loss {:.4f}"),
+        ("top1", "top1 {:.3f}"),
+        ("images_per_second", "{:.0f} images/s"),
+    ):
+        if row.get(key) is not None:
+            parts.append(form.format(row[key]))
+    return "  ".join(parts)
+
+
+def training_bar(out: SafeStream) -> Any:
+    """Return rich's bar for the updates of an epoch; it leaves nothing behind when it stops."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    return bar(
+        out,
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("left"),
+    )
+
+
+def bar(out: SafeStream, *columns: Any) -> Any:
+    """Return rich's bar with these columns on `out`. Lines that others write to stderr appear above it."""
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+
+    console = Console(file=out, force_terminal=True)  # type: ignore[arg-type] - all that rich asks of a file
+    return RichProgress(*columns, console=console, transient=True, redirect_stdout=False)
+
+
+@contextmanager
+def download_bar(
+    filename: str, *, quiet: bool = False, stream: TextIO | None = None
+) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a download and give the callback(done, total) that reports it, in bytes; total is None where unknown."""
+    out = SafeStream(None if quiet else stream or sys.stderr)
+    if not out.isatty():
+        out.write(f"downloading {filename}\n")
+        out.flush()
+        yield lambda done, total: None
+        return
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+
+    with bar(out, TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()) as shown:
+        task = shown.add_task(filename, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -1,0 +1,198 @@
+"""The folder of a run: where it is made, its log, its predictions and its result.
+
+    runs/<name>/ recipe.yaml  log.jsonl  predictions.csv  model.safetensors  model.json  checkpoints/  curves.png ...
+
+log.jsonl is one JSON object a line, one line an update and one an epoch ("epoch_end": true). NaN and the infinities
+are null there, for JSON has no word for them: a key that is present and null was measured and is not finite.
+"""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from ft import files
+from ft.errors import RunError
+
+LOG, PREDICTIONS, RESULT = "log.jsonl", "predictions.csv", "model.json"
+SIGNS_OF_A_RUN = ("recipe.yaml", LOG, "checkpoints")
+
+
+def create(out: Path | None, *, title: str, backend: str, root: Path = Path("runs")) -> Path:
+    """Make the folder of a new run and return it: `out`, or else the next free `root/<title>-<backend>-NNN`.
+
+    Raises RunError where `out` is in use or cannot be written.
+    """
+    folder = numbered(root, f"{file_name(title)}-{backend}") if out is None else claimed(Path(out))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RunError(f"cannot write to {folder}: permission denied; choose an --out that you may write to")
+    return folder
+
+
+def numbered(root: Path, stem: str) -> Path:
+    """Make the first folder `stem-NNN` that does not exist; mkdir decides between two processes that try at once."""
+    for number in count(1):
+        folder = root / f"{stem}-{number:03d}"
+        with files.explained(folder), contextlib.suppress(FileExistsError):  # the number is taken
+            folder.mkdir(parents=True)
+            return folder
+    raise AssertionError("count never ends")
+
+
+def claimed(out: Path) -> Path:
+    """Make `out`, or take it over where it is an empty folder; a lock file alone is nothing to lose."""
+    with files.explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+        used = [name for name in os.listdir(out) if name != files.LOCK]
+    if used:
+        raise RunError(
+            f"{out} is in use (it holds {sorted(used)[0]}); choose another --out, or go on with --resume {out}"
+        )
+    return out
+
+
+def file_name(title: str) -> str:
+    """Return a title as part of a file name: no slashes, no blanks, not hidden, and short enough for any disk."""
+    return re.sub(r"[^\w.+-]+", "_", title).strip("._")[:60] or "run"
+
+
+class Log:
+    """log.jsonl, open for appending. A context manager; each line is flushed, so a killed run loses none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = Path(folder) / LOG
+        with files.explained(self.path):
+            self._file = open(self.path, "ab")  # noqa: SIM115 - closed by __exit__
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Append one line. Raises RunError where the disk refuses."""
+        line = json.dumps(files.plain(row), allow_nan=False) + "\n"
+        with files.explained(self.path, needed=len(line)):
+            self._file.write(line.encode())
+            self._file.flush()
+
+    def trim(self, step: int) -> None:
+        """Drop the lines beyond `step`, and whatever a crash tore: a resumed run writes them again."""
+        self._file.close()
+        rows = (parsed(line) for line in self.path.read_bytes().split(b"\n"))
+        kept = [row for row in rows if row is not None and row.get("step", 0) <= step]
+        files.write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+        self._file = open(self.path, "ab")  # noqa: SIM115
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """Return one line of a log; None for one that was torn by a crash."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's log. A torn last line is left out, any other raises RunError."""
+    path = Path(folder) / LOG
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}; pass the folder of a run") from None
+    rows = [parsed(line) for line in lines]
+    for number, row in enumerate(rows[:-1], start=1):
+        if row is None:
+            raise RunError(f"{path}, line {number}: expected a JSON object; delete the line to go on")
+    return [row for row in rows if row is not None]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about one image: class names, and the probability of the predicted one."""
+
+    name: str
+    label: str
+    predicted: str
+    probability: float
+
+
+def write_predictions(
+    folder: Path,
+    names: Iterable[str],
+    labels: Iterable[int],
+    predicted: Iterable[int],
+    probability: Iterable[float],
+    classes: Sequence[str],
+) -> None:
+    """Write predictions.csv: name,label,predicted,probability, one image a line.
+
+    labels, predicted: indices into `classes`. Names are escaped, see `escape`: any name fits in a line of UTF-8.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(field.name for field in fields(Prediction))
+    for name, label, guess, p in zip(names, labels, predicted, probability, strict=True):
+        table.writerow((escape(name), escape(classes[label]), escape(classes[guess]), repr(float(p))))
+    files.write_text(Path(folder) / PREDICTIONS, text.getvalue())
+
+
+def read_predictions(folder: Path) -> list[Prediction]:
+    """Return the lines of predictions.csv."""
+    path = Path(folder) / PREDICTIONS
+    try:
+        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}; pass the folder of a finished run") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RunError(f"{path}: {error}; expected the file that a run wrote") from None
+    if not rows or rows[0] != [field.name for field in fields(Prediction)]:
+        raise RunError(f"{path}: expected the header name,label,predicted,probability")
+    try:
+        return [
+            Prediction(unescape(name), unescape(label), unescape(guess), float(p)) for name, label, guess, p in rows[1:]
+        ]
+    except ValueError as error:
+        raise RunError(f"{path}: {error}; expected four columns, the last a number") from None
+
+
+def escape(name: str) -> str:
+    """Return `name` with backslashes and unprintable characters (newlines, stray bytes) as Python's escapes."""
+    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in name)
+
+
+def unescape(text: str) -> str:
+    """Return the name that `escape` was given."""
+    code = r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt\\])"
+    return re.sub(code, lambda match: match[0].encode().decode("unicode_escape"), text)
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Return model.json, which a run writes last. Raises RunError: not a run, not finished, not JSON."""
+    folder = Path(folder)
+    try:
+        result = json.loads((folder / RESULT).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        if any((folder / name).exists() for name in SIGNS_OF_A_RUN):
+            raise RunError(f"the run {folder} is not finished (no {RESULT}); go on with --resume {folder}") from None
+        raise RunError(
+            f"{folder} is not the folder of a run (no {RESULT}); pass one like runs/NAME-torch-001"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {folder / RESULT}: {error}; expected the file that a run wrote") from None
+    if not isinstance(result, dict):
+        raise RunError(f"{folder / RESULT}: expected a JSON object, found a {type(result).__name__}")
+    return result

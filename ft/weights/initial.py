@@ -1,0 +1,62 @@
+"""Weights of a network that starts from nothing, by rule on canonical names and shapes.
+
+| tensor                                | start                             | as torch does                  |
+|---------------------------------------|-----------------------------------|--------------------------------|
+| `weight` of 4 axes (convolution)      | normal, std sqrt(2 / (O * H * W)) | kaiming_normal_, fan_out, relu |
+| `weight` of 2 axes (linear), its bias | uniform in +-1 / sqrt(in)         | nn.Linear's default            |
+| `weight` of 1 axis (normalisation)    | 1                                 | nn.BatchNorm2d                 |
+| other `bias`, `running_mean`          | 0                                 | torchvision/models/vgg.py      |
+| `running_var`; `num_batches_tracked`  | 1; 0                              | nn.BatchNorm2d                 |
+
+Each tensor has a generator of its own, keyed by its name: adding a layer changes no other layer's start.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from ft.errors import WeightsError, listed
+from ft.noise import generator
+
+CONSTANTS = {"running_mean": 0.0, "running_var": 1.0}
+
+
+def initial_weights(shapes: Mapping[str, tuple[int, ...]], *, seed: int) -> dict[str, np.ndarray]:
+    """Return a start for every name, float64 but for int64 counters. WeightsError lists names that no rule covers."""
+    drawn = {name: draw(name, tuple(shape), shapes, seed) for name, shape in shapes.items()}
+    tensors = {name: tensor for name, tensor in drawn.items() if tensor is not None}
+    if len(tensors) < len(drawn):
+        strangers = [f"{name} {tuple(shapes[name])}" for name in drawn if name not in tensors]
+        raise WeightsError(
+            f"no rule says how {listed(strangers)} starts; expected weights and biases of convolutions, "
+            "linear layers and BatchNorm, so start from pretrained weights"
+        )
+    return tensors
+
+
+def draw(name: str, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]], seed: int) -> np.ndarray | None:
+    """Return the start of one tensor, or None where no rule covers it. A bias follows the weight beside it."""
+    prefix, dot, leaf = name.rpartition(".")
+    weight = tuple(shapes.get(f"{prefix}{dot}weight", ()))
+    if leaf == "weight" and len(shape) == 4:
+        fan_out = shape[0] * shape[2] * shape[3]
+        return random_numbers(name, seed).normal(0.0, math.sqrt(2.0 / fan_out), shape)
+    if (leaf == "weight" and len(shape) == 2) or (leaf == "bias" and len(shape) == 1 and len(weight) == 2):
+        bound = 1.0 / math.sqrt(weight[1])
+        return random_numbers(name, seed).uniform(-bound, bound, shape)
+    if leaf == "num_batches_tracked" and shape == ():
+        return np.zeros(shape, np.int64)
+    if len(shape) == 1 and leaf in CONSTANTS:
+        return np.full(shape, CONSTANTS[leaf])
+    if len(shape) == 1 and leaf == "weight":
+        return np.ones(shape)
+    if len(shape) == 1 and leaf == "bias" and len(weight) in (1, 4):
+        return np.zeros(shape)
+    return None
+
+
+def random_numbers(name: str, seed: int) -> np.random.Generator:
+    """Return the generator of one tensor's start."""
+    return generator(seed, "init", int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))

@@ -1,0 +1,107 @@
+"""Strict matching: every tensor of the model is loaded, filled by a named rule or missing, and missing is an error."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ft.errors import WeightsError, listed
+from ft.weights.layouts import canonical_shape
+from ft.weights.tensors import is_floating
+
+PREFIXES = ("module.", "model.")  # DataParallel's, and that of a model held as an attribute of a training class
+NEW_HEAD = "new head"
+COUNTER_STARTS = "counter starts at 0"
+
+
+@dataclass(frozen=True)
+class Match:
+    """Tensors that fit the model by name and shape, and how each came about."""
+
+    tensors: dict[str, np.ndarray]
+    loaded: tuple[str, ...]
+    skipped: dict[str, str]  # name -> rule
+    prefix: str = ""  # what was cut off from every name of the source
+
+
+def match_weights(
+    source: Mapping[str, np.ndarray],
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    replaced: Collection[str] = (),
+    origin: str = "",
+) -> Match:
+    """Return the tensors of `source` that the model wants; nothing is reshaped, transposed or cast.
+
+    shapes: the model's names and shapes; replaced: names of the new head, skipped whatever the source holds; origin:
+    the file, for the message. Whatever is missing, unexpected, misshapen or of the wrong kind of number is one
+    WeightsError that counts it and lists the first ten names of each kind.
+    """
+    prefix, source = strip_prefix(source, shapes)
+    wanted = {name: tuple(shape) for name, shape in shapes.items() if name not in replaced}
+    offered = {name: tensor for name, tensor in source.items() if name not in replaced}
+    counters = {name: np.zeros(wanted[name], np.int64) for name in wanted if is_counter(name) and name not in offered}
+    tensors = {**offered, **counters}
+    wrong = [f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if not is_right_kind(name, tensor.dtype)]
+    refuse({**find_misfits(tensors, wanted), "of the wrong type": wrong}, origin)
+    rules = {name: NEW_HEAD for name in source if name in replaced} | dict.fromkeys(counters, COUNTER_STARTS)
+    return Match({name: tensors[name] for name in wanted}, tuple(n for n in wanted if n in offered), rules, prefix)
+
+
+def require_same(tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise WeightsError unless names and shapes are exactly the model's."""
+    refuse(find_misfits(tensors, {name: tuple(shape) for name, shape in shapes.items()}), "")
+
+
+def strip_prefix(
+    source: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[str, Mapping[str, np.ndarray]]:
+    """Return the wrappers' prefix that all names of the source share and no name of the model has, and the rest."""
+    cut = ""
+    while prefix := next((p for p in PREFIXES if source and all(n.startswith(p) for n in source)), ""):
+        if any(name.startswith(prefix) for name in shapes):
+            break
+        cut, source = cut + prefix, {name.removeprefix(prefix): tensor for name, tensor in source.items()}
+    return cut, source
+
+
+def find_misfits(offered: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:
+    """Return what does not fit, by kind; both shapes stand beside a name whose shapes differ."""
+    return {
+        "missing": [name for name in wanted if name not in offered],
+        "unexpected": [name for name in offered if name not in wanted],
+        "of another shape": [
+            f"{name} {compare_shapes(offered[name].shape, shape)}"
+            for name, shape in wanted.items()
+            if name in offered and offered[name].shape != shape
+        ],
+    }
+
+
+def refuse(misfits: Mapping[str, list[str]], origin: str) -> None:
+    """Raise WeightsError with the count and first names of each kind, unless there are none."""
+    problems = [f"{len(names)} {kind}: {listed(names)}" for kind, names in misfits.items() if names]
+    if problems:
+        start = f"{origin}: " if origin else ""
+        hint = "check that --model names the network that they were saved from"
+        raise WeightsError(f"{start}weights do not fit the model: {'; '.join(problems)}; {hint}")
+
+
+def compare_shapes(found: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Put two shapes side by side and name the layout that would explain the difference."""
+    guess = ""
+    if len(found) == 4 and wanted in (canonical_shape(found, "conv"), canonical_shape(found, "depthwise")):
+        guess = ", looks like HWIO"
+    elif len(found) == 2 and wanted == canonical_shape(found, "linear"):
+        guess = ", looks like (in, out)"
+    return f"(file {found}, model {wanted}{guess})"
+
+
+def is_counter(name: str) -> bool:
+    """Say whether a tensor counts BatchNorm's training steps: checkpoints before torch 0.4.1 lack it."""
+    return name.rpartition(".")[2] == "num_batches_tracked"
+
+
+def is_right_kind(name: str, dtype: np.dtype) -> bool:
+    """Say whether a counter holds integers, or any other tensor floating numbers."""
+    return dtype.kind in "iu" if is_counter(name) else is_floating(dtype)

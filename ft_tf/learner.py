@@ -1,0 +1,119 @@
+"""A model, an optimizer and one native training step: the file to open first when learning how TensorFlow does it."""
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ft.freeze import Freeze
+from ft.recipe import Recipe
+from ft.weights.layouts import to_canonical
+from ft.zoo import Card
+from ft_tf import layers
+from ft_tf.freeze import apply_freeze, set_training_mode
+from ft_tf.frozen import split
+from ft_tf.losses import cross_entropy
+from ft_tf.optim import SGD
+from ft_tf.weights import get_weights, named_variables, parameters, set_weights
+
+
+class Learner:
+    """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
+
+    With `on_features` the steps take what the frozen base made of the images, and only the head runs.
+    """
+
+    def __init__(self, model: keras.Model, *, card: Card, plan: Freeze, recipe: Recipe, device: str = "cpu",
+                 on_features: bool = False) -> None:
+        self.model = model
+        self.plan, self.device, self.dtype = plan, device, recipe.precision
+        self.label_smoothing, self.on_features = recipe.label_smoothing, on_features
+        apply_freeze(model, plan)
+        set_training_mode(model, plan)
+        layers.seed_noise(model, recipe.seed)
+        trained = {name: w for name, w in parameters(model).items() if name in plan.trainable}
+        self.layouts = {name: layout for name, _, layout in named_variables(model)}
+        self.optimizer = SGD(trained, momentum=recipe.momentum, nesterov=recipe.nesterov,
+                             weight_decay=recipe.weight_decay, layouts=self.layouts)
+        self.base, self.head = split(model, card)
+        # traced once each: the number of samples, the step and the learning rate are arguments, not constants
+        self.run_step = tf.function(self.native_step)
+        self.run_gradients = tf.function(self.loss_and_gradients)
+        self.run_forward = tf.function(lambda inputs: self.forward(inputs, training=False))
+        self.run_base = tf.function(lambda images: self.base(images, training=False))
+
+    def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> tf.Tensor:
+        """Do training step number `step` and return its probes on the device, to be fetched later.
+
+        inputs: images (N, H, W, 3) or features; labels: (N,); first: position of sample 0 in the global batch.
+        Probes: loss, norms of the gradient, of the trained weights and of their update.
+        """
+        clock, rate = tf.constant([step, first], tf.int64), tf.constant(lr, tf.float64)
+        return self.run_step(self.load(inputs), tf.constant(labels), clock, rate)
+
+    def native_step(self, inputs: tf.Tensor, labels: tf.Tensor, clock: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
+        """The step as it is traced into a graph."""
+        loss, gradients = self.loss_and_gradients(inputs, labels, clock)
+        update = self.optimizer.update(gradients, lr)
+        weights = [w.value for w in self.optimizer.parameters.values()]
+        return tf.stack([loss, norm(list(gradients.values())), norm(weights), norm(update)])
+
+    def gradients(self, inputs: np.ndarray, labels: np.ndarray, *, step: int,
+                  first: int = 0) -> tuple[float, dict[str, np.ndarray]]:
+        """Return the loss and every gradient by canonical name, without an update; BatchNorm statistics do move."""
+        clock = tf.constant([step, first], tf.int64)
+        loss, gradients = self.run_gradients(self.load(inputs), tf.constant(labels), clock)
+        return float(loss), {name: to_canonical(g.numpy(), self.layouts[name]) for name, g in gradients.items()}
+
+    def loss_and_gradients(self, inputs: tf.Tensor, labels: tf.Tensor,
+                           clock: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Run forward and backward in training mode."""
+        trained = {name: w.value for name, w in self.optimizer.parameters.items()}
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(list(trained.values()))
+            with layers.noise(clock):
+                logits = self.forward(inputs, training=True)
+            loss = cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        return loss, tape.gradient(loss, trained)
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the logits (N, classes) of images (N, H, W, 3) or features, in inference mode."""
+        return self.run_forward(self.load(inputs)).numpy()
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
+        return self.run_base(self.load(images)).numpy()
+
+    def forward(self, inputs: tf.Tensor, *, training: bool) -> tf.Tensor:
+        """Run the whole network, or only the head on features."""
+        return (self.head if self.on_features else self.model)(inputs, training=training)
+
+    def load(self, inputs: np.ndarray) -> tf.Tensor:
+        """Put a batch on the device."""
+        return tf.constant(inputs, self.dtype)
+
+    def fetch(self, probes: Sequence[tf.Tensor]) -> np.ndarray:
+        """Return the probes of several steps as float64 (steps, 4): loss, |gradient|, |weights|, |update|."""
+        return tf.cast(tf.stack(list(probes)), tf.float64).numpy()
+
+    def get_weights(self) -> dict[str, np.ndarray]:
+        """Return every parameter and buffer by canonical name."""
+        return get_weights(self.model)
+
+    def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Assign every parameter and buffer."""
+        set_weights(self.model, tensors)
+
+    def get_slots(self) -> dict[str, np.ndarray]:
+        """Return the optimizer's state by canonical name."""
+        return self.optimizer.get_slots()
+
+    def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:
+        """Assign the optimizer's state."""
+        self.optimizer.set_slots(slots)
+
+
+def norm(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the Euclidean norm of all elements together."""
+    return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(tensor)) for tensor in tensors]))

@@ -1,0 +1,82 @@
+"""ResNet, a port of torchvision/models/resnet.py. Block counts: ft/zoo/resnet.py."""
+
+import keras
+from keras import KerasTensor
+
+from ft.zoo.resnet import SHAPES
+from ft_tf.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, type_policy
+
+
+def resnet18(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's ResNet-18: images (N, H, W, 3) -> logits (N, num_classes)."""
+    return resnet("resnet18", num_classes, dtype)
+
+
+def resnet34(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's ResNet-34: images (N, H, W, 3) -> logits (N, num_classes)."""
+    return resnet("resnet34", num_classes, dtype)
+
+
+def resnet50(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's ResNet-50, strides in the 3x3 convolutions: (N, H, W, 3) -> (N, num_classes)."""
+    return resnet("resnet50", num_classes, dtype)
+
+
+def resnet101(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's ResNet-101: images (N, H, W, 3) -> logits (N, num_classes)."""
+    return resnet("resnet101", num_classes, dtype)
+
+
+def resnet152(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's ResNet-152: images (N, H, W, 3) -> logits (N, num_classes)."""
+    return resnet("resnet152", num_classes, dtype)
+
+
+def resnet(name: str, num_classes: int, dtype: str) -> keras.Model:
+    """Return the ResNet called `name`: stem, layer1 to layer4, spatial mean, fc."""
+    block = {"basic": basic_block, "bottleneck": bottleneck}[SHAPES[name].block]
+    with type_policy(dtype):
+        images = keras.Input((None, None, 3), dtype=dtype, name="images")
+        x = conv_norm(images, "conv1", "bn1", 64, 7, stride=2, padding=3)
+        x = keras.layers.ReLU(name="relu")(x)
+        x = MaxPool2d(3, stride=2, padding=1, name="maxpool")(x)
+        for layer, depth in enumerate(SHAPES[name].depths):
+            for index in range(depth):
+                stride = 2 if layer > 0 and index == 0 else 1
+                x = block(x, f"layer{layer + 1}.{index}", 64 << layer, stride)
+        x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
+        return keras.Model(images, Linear(num_classes, name="fc")(x), name=name)
+
+
+def conv_norm(x: KerasTensor, conv: str, norm: str, channels: int, kernel: int, *, stride: int = 1,
+              padding: int = 0) -> KerasTensor:
+    """Apply a convolution without bias and its BatchNorm."""
+    x = Conv2d(channels, kernel, stride=stride, padding=padding, bias=False, name=conv)(x)
+    return BatchNorm2d(name=norm)(x)
+
+
+def basic_block(x: KerasTensor, path: str, planes: int, stride: int) -> KerasTensor:
+    """Two 3x3 convolutions around a shortcut; the output has `planes` channels."""
+    y = conv_norm(x, f"{path}.conv1", f"{path}.bn1", planes, 3, stride=stride, padding=1)
+    y = keras.layers.ReLU(name=f"{path}.relu")(y)
+    y = conv_norm(y, f"{path}.conv2", f"{path}.bn2", planes, 3, padding=1)
+    y = keras.layers.Add(name=f"{path}.add")([y, shortcut(x, path, planes, stride)])
+    return keras.layers.ReLU(name=f"{path}.relu.1")(y)
+
+
+def bottleneck(x: KerasTensor, path: str, planes: int, stride: int) -> KerasTensor:
+    """1x1, 3x3 (which takes the stride) and 1x1 around a shortcut; the output has 4 * planes channels."""
+    y = conv_norm(x, f"{path}.conv1", f"{path}.bn1", planes, 1)
+    y = keras.layers.ReLU(name=f"{path}.relu")(y)
+    y = conv_norm(y, f"{path}.conv2", f"{path}.bn2", planes, 3, stride=stride, padding=1)
+    y = keras.layers.ReLU(name=f"{path}.relu.1")(y)
+    y = conv_norm(y, f"{path}.conv3", f"{path}.bn3", 4 * planes, 1)
+    y = keras.layers.Add(name=f"{path}.add")([y, shortcut(x, path, 4 * planes, stride)])
+    return keras.layers.ReLU(name=f"{path}.relu.2")(y)
+
+
+def shortcut(x: KerasTensor, path: str, channels: int, stride: int) -> KerasTensor:
+    """Return x itself, or its 1x1 projection where the shape changes."""
+    if stride == 1 and x.shape[-1] == channels:
+        return x
+    return conv_norm(x, f"{path}.downsample.0", f"{path}.downsample.1", channels, 1, stride=stride)

@@ -1,0 +1,43 @@
+"""Keras model <-> canonical tensors: torchvision's names, layouts and shapes, as NumPy arrays."""
+
+from collections.abc import Iterator, Mapping
+
+import keras
+import numpy as np
+
+from ft.weights.layouts import canonical_shape, from_canonical, to_canonical
+from ft.weights.match import match_weights
+
+LEAVES = {"kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
+          "moving_variance": "running_var"}
+
+
+def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return a copy of every parameter and buffer by canonical name."""
+    return {name: to_canonical(np.array(variable), layout) for name, variable, layout in named_variables(model)}
+
+
+def set_weights(model: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
+    """Assign every parameter and buffer, cast to its own type; names and shapes must be exactly the model's."""
+    tensors = match_weights(tensors, weight_shapes(model)).tensors
+    for name, variable, layout in named_variables(model):
+        variable.assign(from_canonical(np.asarray(tensors[name]), layout).astype(variable.dtype))
+
+
+def weight_shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
+    """Return the canonical shape of every parameter and buffer."""
+    return {name: canonical_shape(tuple(variable.shape), layout) for name, variable, layout in named_variables(model)}
+
+
+def parameters(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return the parameters, BatchNorm statistics left out, by canonical name."""
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    return {name: variable for name, variable, _ in named_variables(model) if not name.endswith(statistics)}
+
+
+def named_variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable, str]]:
+    """Yield canonical name, variable and layout: a layer's name is its module path, LEAVES translates the rest."""
+    for layer in model.layers:
+        for variable in layer.variables:
+            leaf = variable.name
+            yield f"{layer.name}.{LEAVES.get(leaf, leaf)}", variable, layer.layouts[leaf]

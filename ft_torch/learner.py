@@ -1,0 +1,109 @@
+"""A model, an optimizer and one native training step: the file to open first when learning how PyTorch does it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ft.freeze import Freeze
+from ft.recipe import Recipe
+from ft.zoo import Card
+from ft_torch import layers
+from ft_torch.freeze import apply_freeze, set_training_mode
+from ft_torch.frozen import split
+from ft_torch.losses import cross_entropy
+from ft_torch.optim import SGD
+from ft_torch.weights import get_weights, parameters, set_weights
+
+
+class Learner:
+    """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
+
+    With `on_features` the steps take what the frozen base made of the images, and only the head runs.
+    """
+
+    def __init__(self, model: nn.Module, *, card: Card, plan: Freeze, recipe: Recipe, device: str = "cpu",
+                 on_features: bool = False) -> None:
+        # channels-last is the layout that the CPU's and the GPU's convolutions are fastest in
+        self.model = model.to(device=device, memory_format=torch.channels_last)
+        self.plan, self.device, self.dtype = plan, device, getattr(torch, recipe.precision)
+        self.label_smoothing, self.on_features = recipe.label_smoothing, on_features
+        apply_freeze(model, plan)
+        layers.seed_noise(model, recipe.seed)
+        trained = {name: w for name, w in parameters(model).items() if name in plan.trainable}
+        self.optimizer = SGD(trained, momentum=recipe.momentum, nesterov=recipe.nesterov,
+                             weight_decay=recipe.weight_decay)
+        self.base, self.head = split(model, card)
+
+    def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Tensor:
+        """Do training step number `step` and return its probes on the device, to be fetched later.
+
+        inputs: images (N, H, W, 3) or features; labels: (N,); first: position of sample 0 in the global batch.
+        Probes: loss, norms of the gradient, of the trained weights and of their update.
+        """
+        loss, gradients = self.loss_and_gradients(inputs, labels, step, first)
+        update = self.optimizer.update(gradients, float(lr))
+        weights = [w.detach() for w in self.optimizer.parameters.values()]
+        return torch.stack([loss.detach(), norm(list(gradients.values())), norm(weights), norm(update)])
+
+    def gradients(self, inputs: np.ndarray, labels: np.ndarray, *, step: int,
+                  first: int = 0) -> tuple[float, dict[str, np.ndarray]]:
+        """Return the loss and every gradient by canonical name, without an update; BatchNorm statistics do move."""
+        loss, gradients = self.loss_and_gradients(inputs, labels, step, first)
+        return loss.item(), {name: np.array(g.cpu().numpy(), order="C") for name, g in gradients.items()}
+
+    def loss_and_gradients(self, inputs: np.ndarray, labels: np.ndarray, step: int,
+                           first: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run forward and backward in training mode."""
+        set_training_mode(self.model, self.plan)
+        with layers.noise(self.model, torch.tensor([step, first], device=self.device)):
+            logits = self.forward(self.load(inputs))
+        loss = cross_entropy(logits, torch.from_numpy(labels).to(self.device), label_smoothing=self.label_smoothing)
+        trained = self.optimizer.parameters
+        return loss, dict(zip(trained, torch.autograd.grad(loss, list(trained.values())), strict=True))
+
+    @torch.no_grad()
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the logits (N, classes) of images (N, H, W, 3) or features, in inference mode."""
+        self.model.eval()
+        return self.forward(self.load(inputs)).cpu().numpy()
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
+        self.model.eval()
+        return self.base(self.load(images)).cpu().numpy()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Run the whole network, or only the head on features."""
+        return self.head(inputs) if self.on_features else self.model(inputs)
+
+    def load(self, inputs: np.ndarray) -> Tensor:
+        """Put a batch on the device; images become (N, C, H, W), channels last in memory as they came."""
+        tensor = torch.from_numpy(inputs).to(self.device, self.dtype)
+        return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 and not self.on_features else tensor
+
+    def fetch(self, probes: Sequence[Tensor]) -> np.ndarray:
+        """Return the probes of several steps as float64 (steps, 4): loss, |gradient|, |weights|, |update|."""
+        return torch.stack(list(probes)).double().cpu().numpy()
+
+    def get_weights(self) -> dict[str, np.ndarray]:
+        """Return every parameter and buffer by canonical name."""
+        return get_weights(self.model)
+
+    def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Assign every parameter and buffer."""
+        set_weights(self.model, tensors)
+
+    def get_slots(self) -> dict[str, np.ndarray]:
+        """Return the optimizer's state by canonical name."""
+        return self.optimizer.get_slots()
+
+    def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:
+        """Assign the optimizer's state."""
+        self.optimizer.set_slots(slots)
+
+
+def norm(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the Euclidean norm of all elements together."""
+    return torch.stack([tensor.square().sum() for tensor in tensors]).sum().sqrt()

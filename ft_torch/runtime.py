@@ -1,0 +1,22 @@
+"""The state of the process that a run needs: where to compute, and whether to the last bit alike."""
+
+import os
+
+import torch
+
+from ft.errors import RecipeError
+
+
+def prepare(*, device: str, deterministic: bool) -> str:
+    """Set up PyTorch for a run and return the device, "cpu" or "cuda".
+
+    On a CPU PyTorch's kernels are deterministic for a given number of threads; on a GPU cuBLAS and cuDNN must be told.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("device: no CUDA device is visible to PyTorch; use --device cpu, or --device auto")
+    chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    if chosen == "cuda" and deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    return chosen

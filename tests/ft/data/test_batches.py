@@ -1,0 +1,140 @@
+"""The order and the pixels of every batch are a function of (seed, epoch, index), whoever computes them."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import ft.data.batches
+from ft.data import Batches, Preprocess, Sample
+from ft.errors import DataError
+from ft.noise import generator
+
+PREPROCESS = Preprocess(18, 16, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+
+
+@pytest.fixture
+def samples(tmp_path, pixels, encode):
+    """Return 23 samples, every third in memory, the others files."""
+    images = [pixels(20 + i, 30 - i // 2, seed=i) for i in range(23)]
+    for i, image in enumerate(images):
+        (tmp_path / f"{i}.png").write_bytes(encode(image))
+    return [Sample(f"{i}.png", i % 5, image if i % 3 == 0 else tmp_path / f"{i}.png") for i, image in enumerate(images)]
+
+
+def batches(samples, **options):
+    return Batches(samples, PREPROCESS, **{"batch_size": 4, "seed": 7, "shuffle": True, "augment": "crop-flip", **options})
+
+
+def assert_same(ours, theirs):
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.number == b.number
+        assert np.array_equal(a.indices, b.indices)
+        assert np.array_equal(a.labels, b.labels)
+        assert a.images.tobytes() == b.images.tobytes()
+
+
+def our_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("ft-data")]
+
+
+@pytest.mark.parametrize("augment", ["none", "crop-flip"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_workers_and_start_change_nothing(augment, dtype, samples):
+    whole = list(batches(samples, augment=augment, dtype=dtype, workers=0).epoch(3))
+    assert [b.number for b in whole] == [0, 1, 2, 3, 4, 5]
+    for workers in (0, 1, 4):
+        for start in (0, 1, 4, 6, 9):
+            some = batches(samples, augment=augment, dtype=dtype, workers=workers)
+            assert_same(list(some.epoch(3, start)), whole[start:])
+    assert our_threads() == []
+
+
+def test_a_batch_holds_what_it_says(samples, pixels):
+    for batch in batches(samples, augment="none", shuffle=True).epoch(0):
+        assert batch.images.dtype == np.float32
+        assert batch.indices.dtype == batch.labels.dtype == np.int64
+        for image, label, i in zip(batch.images, batch.labels, batch.indices, strict=True):
+            seen = PREPROCESS.normalise(PREPROCESS.resize_and_crop(pixels(20 + i, 30 - i // 2, seed=int(i))))
+            assert np.array_equal(image, seen)
+            assert label == samples[i].label
+
+
+def test_labels_and_names_are_the_splits(samples):
+    ours = batches(samples)
+    assert ours.labels.dtype == np.int64
+    assert ours.labels.tolist() == [s.label for s in samples]
+    assert ours.names == tuple(s.name for s in samples)
+
+
+def test_crops_change_with_epoch_seed_and_sample(samples):
+    def image(seed, epoch, index):
+        twins = [samples[0], samples[0]]
+        return batches(twins, seed=seed).image(epoch, index).tobytes()
+
+    assert len({image(7, 0, 0), image(8, 0, 0), image(7, 1, 0), image(7, 0, 1)}) == 4
+
+
+# ---- the plan
+
+
+def test_plan_is_a_fresh_permutation_each_epoch(samples):
+    ours = batches(samples)
+    for epoch in (0, 1):
+        order = np.concatenate(ours.plan(epoch))
+        assert np.array_equal(order, generator(7, "order", epoch).permutation(23))
+    assert not np.array_equal(np.concatenate(ours.plan(0)), np.concatenate(ours.plan(1)))
+    assert np.array_equal(np.concatenate(batches(samples, shuffle=False).plan(5)), np.arange(23))
+
+
+@pytest.mark.parametrize(("count", "size", "shuffle", "sizes"), [
+    (9, 4, True, [4, 4]), (9, 4, False, [4, 4, 1]), (10, 4, True, [4, 4, 2]), (8, 4, True, [4, 4]),
+    (1, 4, True, [1]), (3, 4, True, [3]), (3, 1, True, [1, 1, 1]), (0, 4, True, [])])
+def test_short_last_batch(count, size, shuffle, sizes, samples):
+    ours = batches(samples[:count], batch_size=size, shuffle=shuffle)
+    assert [len(indices) for indices in ours.plan(0)] == sizes
+    assert len(ours) == len(sizes) == len(list(ours.epoch(0)))
+
+
+def test_a_batch_needs_an_image(samples):
+    with pytest.raises(DataError, match="batch_size: got 0"):
+        batches(samples, batch_size=0)
+
+
+# ---- threads
+
+
+@pytest.mark.parametrize("workers", [0, 1, 4])
+def test_a_bad_file_is_named_when_its_batch_is_due(workers, samples, tmp_path):
+    (tmp_path / "10.png").write_bytes((tmp_path / "10.png").read_bytes()[:200])
+    due = iter(batches(samples, shuffle=False, workers=workers).epoch(0))
+    assert [next(due).number, next(due).number] == [0, 1]
+    with pytest.raises(DataError, match=r"10\.png: cannot be decoded \(.*truncated"):
+        next(due)
+    assert our_threads() == []
+
+
+def test_a_degenerate_image_is_named(tmp_path, encode):
+    path = tmp_path / "thread.png"
+    path.write_bytes(encode(np.zeros((1, 5000, 3), np.uint8)))
+    wide = Preprocess(256, 224, "bilinear", (0, 0, 0), (1, 1, 1))
+    for sample in (Sample("thread.png", 0, path), Sample("thread.png", 0, np.zeros((1, 5000, 3), np.uint8))):
+        with pytest.raises(DataError, match=r"thread\.png: 5000x1 pixels, too narrow"):
+            next(Batches([sample], wide, batch_size=1).epoch(0))
+
+
+def test_closing_early_leaves_no_thread_and_reads_little_ahead(samples, monkeypatch):
+    read = []
+    monkeypatch.setattr(ft.data.batches, "decode", lambda source: read.append(1) or np.zeros((20, 20, 3), np.uint8))
+    epoch = batches(samples * 10, workers=2).epoch(0)
+    next(epoch)
+    assert our_threads()
+    epoch.close()
+    assert our_threads() == []
+    assert 4 <= len(read) <= 3 * 4  # the batch that was handed out and the two in the making
+
+
+def test_an_epoch_is_lazy(samples):
+    batches(samples, workers=4).epoch(0)
+    assert our_threads() == []

@@ -1,0 +1,78 @@
+"""The evaluation transform against torchvision's, bit for bit."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import transforms
+from torchvision.transforms import functional
+
+from ft.data import Preprocess
+from ft.errors import DataError
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SIZES = [(37, 53), (53, 37), (64, 64), (1, 1), (1, 40), (101, 7), (200, 131), (224, 299)]
+
+
+def preprocess(resize=32, crop=28, interpolation="bilinear", mean=MEAN, std=STD):
+    return Preprocess(resize, crop, interpolation, mean, std)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("resize", "crop"), [(32, 28), (37, 37), (64, 37), (235, 224)])
+def test_resize_and_crop_is_torchvisions(resize, crop, interpolation, pixels):
+    mode = transforms.InterpolationMode(interpolation)
+    oracle = transforms.Compose([transforms.Resize(resize, mode), transforms.CenterCrop(crop)])
+    for height, width in SIZES:
+        image = pixels(height, width, seed=height)
+        ours = preprocess(resize, crop, interpolation).resize_and_crop(image)
+        assert ours.dtype == np.uint8
+        assert np.array_equal(ours, np.asarray(oracle(Image.fromarray(image)))), (height, width)
+
+
+EVERY_VALUE = np.stack([np.arange(256, dtype=np.uint8)] * 3, 1).reshape(2, 8, 16, 3)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(MEAN, STD), ((0.5,) * 3, (0.5,) * 3), ((0.1, 0.2, 0.3), (0.3, 0.7, 1.1))])
+def test_normalise_is_torchvisions_in_float32(mean, std):
+    ours = preprocess(mean=mean, std=std).normalise(EVERY_VALUE)
+    oracle = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean, std)])
+    theirs = torch.stack([oracle(Image.fromarray(image)) for image in EVERY_VALUE]).permute(0, 2, 3, 1).numpy()
+    assert ours.dtype == np.float32
+    assert np.array_equal(ours, theirs)
+
+
+def test_normalise_is_torchvisions_in_float64():
+    ours = preprocess().normalise(EVERY_VALUE, "float64")
+    scaled = torch.from_numpy(EVERY_VALUE).permute(0, 3, 1, 2).to(torch.float64).div(255)
+    assert ours.dtype == np.float64
+    assert np.array_equal(ours, functional.normalize(scaled, list(MEAN), list(STD)).permute(0, 2, 3, 1).numpy())
+
+
+def test_at_keeps_the_share():
+    assert preprocess(256, 224).at(64) == preprocess(73, 64)
+    assert preprocess(256, 224).at(224) == preprocess(256, 224)
+    for size in range(1, 600):
+        assert preprocess(224, 224).at(size).resize == size
+        assert preprocess(225, 224).at(size).resize >= size
+
+
+def test_json_and_back():
+    once = preprocess(256, 224, "bicubic")
+    assert Preprocess.from_dict(json.loads(json.dumps(once.to_dict()))) == once
+
+
+@pytest.mark.parametrize("change", [{"interpolation": "bilinar"}, {"crop": 33}, {"crop": 0}, {"std": [1, 0, 1]},
+                                    {"mean": [1, 2]}, {"mean": None}, {"resize": "32"}, {"colour": "sRGB"}])
+def test_what_cannot_be_is_refused(change):
+    with pytest.raises(DataError, match="preprocess: "):
+        Preprocess.from_dict({**preprocess().to_dict(), **change})
+
+
+def test_an_image_that_would_explode_is_refused():
+    thread = np.zeros((1, 5000, 3), np.uint8)
+    assert preprocess(32, 28).resize_and_crop(thread).shape == (28, 28, 3)
+    with pytest.raises(DataError, match="5000x1 pixels, too narrow to be resized to 256"):
+        preprocess(256, 224).resize_and_crop(thread)
