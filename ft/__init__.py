@@ -1,1 +1,46 @@
-"""Fine-tune pretrained networks natively in PyTorch and in Keras, with proof that both do the same."""
+"""Fine-tune pretrained networks natively in PyTorch and in Keras, with proof that both do the same.
+
+The facade: nothing here imports a framework before a network is built.
+"""
+
+from typing import TYPE_CHECKING
+
+from ft.errors import DataError, RecipeError, RunError, UserError, WeightsError
+from ft.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from ft.evaluate import evaluate_network
+    from ft.tuning import finetune
+    from ft.recipe import Recipe
+    from ft.run import Guess, Run
+    from ft.side_by_side import compare_runs
+    from ft.zoo import Card, cards, find_card
+
+__all__ = [
+    "Card",
+    "DataError",
+    "Guess",
+    "Recipe",
+    "RecipeError",
+    "Run",
+    "RunError",
+    "UserError",
+    "WeightsError",
+    "cards",
+    "compare_runs",
+    "evaluate_network",
+    "find_card",
+    "finetune",
+]
+
+__getattr__ = lazy_names(__name__, {
+    "Card": "zoo",
+    "Guess": "run",
+    "Recipe": "recipe",
+    "Run": "run",
+    "cards": "zoo",
+    "compare_runs": "side_by_side",
+    "evaluate_network": "evaluate",
+    "find_card": "zoo",
+    "finetune": "tuning",
+})

@@ -22,6 +22,7 @@ class Learner(Protocol):
     """A model, an optimizer and one native step. Images are (N, H, W, 3); tensors go by canonical names."""
 
     model: Any
+    on_features: bool
 
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Any:
         """Do one training step; return probes on the device for `fetch`."""

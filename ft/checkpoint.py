@@ -163,7 +163,7 @@ def write_tensors(path: Path, tensors: Tensors) -> str:
 
 def read_tensors(path: Path, sha256: str | None) -> Tensors:
     """Read a .safetensors file that must have this sha256."""
-    from ft.weights.safetensors_file import read_safetensors
+    from ft.weights.read import read_weights
 
     try:
         found = sha256_of(path)
@@ -171,7 +171,7 @@ def read_tensors(path: Path, sha256: str | None) -> Tensors:
         raise BrokenCheckpoint(f"checkpoint {path.parent} is broken: {path.name}: {error.strerror}") from None
     if found != sha256:
         raise BrokenCheckpoint(f"checkpoint {path.parent} is broken: {path.name} was altered (its sha256 differs)")
-    return read_safetensors(path)
+    return read_weights(path)
 
 
 def sha256_of(path: Path) -> str:

@@ -46,12 +46,9 @@ def prepare_job(recipe: Recipe, *, classes: tuple[str, ...] | None = None, with_
     card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
     preprocess = preprocess_of(card, recipe.weights)
     dataset = open_dataset(recipe.data, val_fraction=recipe.val_fraction, seed=recipe.seed, classes=classes)
-    if recipe.image_size is None and dataset.image_size is not None:
-        preprocess = preprocess.whole(dataset.image_size)
-    elif recipe.image_size is not None:
-        preprocess = preprocess.at(recipe.image_size)
+    size = recipe.image_size or dataset.image_size or preprocess.crop
     source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
-    return Job(recipe, card, dataset, preprocess, source)
+    return Job(recipe, card, dataset, preprocess.at(size), source)
 
 
 def build_learner(job: Job, wing: Wing, *, device: str) -> tuple[Learner, Freeze]:

@@ -1,7 +1,6 @@
 """The curves of a run as a picture: loss on the left, accuracy on the right, both over epochs."""
 
 import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +98,8 @@ def finish(axes: Any, last_epoch: int) -> None:
 
 
 def column(rows: list[Row], key: str) -> np.ndarray:
-    """Return one value of every row, float64, with NaN for what is missing or not finite."""
-    values = [row.get(key) for row in rows]
-    return np.array([v if v is not None and math.isfinite(v) else np.nan for v in values], np.float64)
+    """Return one value of every row, float64; what is missing or null is NaN."""
+    return np.array([row.get(key) for row in rows], np.float64)
 
 
 def steps_per_epoch(log: list[Row], epochs: list[Row]) -> float:

@@ -61,18 +61,27 @@ def discard_buffer(stream: TextIO) -> None:
 
 
 class Progress:
-    """The progress of one training. A context manager; `step` after every update, `end_epoch` after every epoch."""
+    """The progress of one training. A context manager; `step` after every update, `end_epoch` after every epoch.
+
+    done: updates that were done before, when a run is resumed.
+    """
 
     def __init__(
-        self, total_epochs: int, steps_per_epoch: int, *, quiet: bool = False, stream: TextIO | None = None
+        self,
+        total_epochs: int,
+        steps_per_epoch: int,
+        *,
+        done: int = 0,
+        quiet: bool = False,
+        stream: TextIO | None = None,
     ) -> None:
         self.total_epochs = total_epochs
         self.steps_per_epoch = steps_per_epoch
         self._out = SafeStream(None if quiet else stream or sys.stderr)
         self._bar = training_bar(self._out) if self._out.isatty() else None
         self._task: Any = None
-        self._epoch = 1
-        self._steps = self._images = 0
+        self._epoch, self._steps = done // steps_per_epoch + 1, done % steps_per_epoch
+        self._images = 0
         self._began = time.monotonic()
 
     def __enter__(self) -> "Progress":
@@ -99,8 +108,9 @@ class Progress:
         """Print the line of an epoch. row: epoch, and of loss, val_loss, top1, images_per_second what is known."""
         if self._bar and self._task is not None:
             self._bar.remove_task(self._task)
+            self._bar.refresh()
             self._task = None
-        self._epoch = row["epoch"] + 1
+        self._epoch, self._steps = row["epoch"] + 1, 0
         self.note(epoch_line(row, self.total_epochs))
 
     def note(self, text: str) -> None:
@@ -112,10 +122,10 @@ class Progress:
             self._out.flush()
 
     def _begin_epoch(self, bar: Any) -> None:
-        self._steps = self._images = 0
+        self._images = 0
         self._began = time.monotonic()
         name = f"epoch {self._epoch}/{self.total_epochs}"
-        self._task = bar.add_task(name, total=self.steps_per_epoch, loss="", rate="")
+        self._task = bar.add_task(name, total=self.steps_per_epoch, completed=self._steps, loss="", rate="")
         bar.start()
 
 

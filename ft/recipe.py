@@ -66,6 +66,8 @@ class Recipe:
     patience: int | None = option(None, "stop after so many epochs without a better val accuracy", group="training",
                                   at_least=1)
 
+    result: Literal["last", "best"] = option(
+        "last", "weights that the run ends with: of the last epoch, or of the best val accuracy", group="run")
     seed: int = option(0, "seed of everything random", group="run", at_least=0)
     precision: Literal["float32", "float64"] = option("float32", "type of weights and arithmetic", group="run")
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute", group="run")

@@ -21,7 +21,7 @@ from typing import Any
 from ft import files
 from ft.errors import RunError
 
-LOG, PREDICTIONS, RESULT = "log.jsonl", "predictions.csv", "model.json"
+LOG, PREDICTIONS, MODEL, RESULT = "log.jsonl", "predictions.csv", "model.safetensors", "model.json"
 SIGNS_OF_A_RUN = ("recipe.yaml", LOG, "checkpoints")
 
 

@@ -135,13 +135,13 @@ def tensor_difference(x: np.ndarray, y: np.ndarray) -> np.float64:
 
 def head_tensors(folder: Path, result: dict[str, Any]) -> dict[str, np.ndarray]:
     """Return the tensors of a run's head: those named by the prefixes under "head" in model.json."""
-    from ft.weights.safetensors_file import read_safetensors
+    from ft.weights.read import read_weights
 
     prefixes = result.get("head")
     prefixes = [prefixes] if isinstance(prefixes, str) else prefixes or []
     head = {
         name: tensor
-        for name, tensor in read_safetensors(folder / "model.safetensors").items()
+        for name, tensor in read_weights(folder / "model.safetensors").items()
         if any(name == prefix or name.startswith(f"{prefix.rstrip('.')}.") for prefix in prefixes)
     }
     if not head:

@@ -72,16 +72,15 @@ class Learner:
     def features(self, images: np.ndarray) -> np.ndarray:
         """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
         self.model.eval()
-        return self.base(self.load(images)).cpu().numpy()
+        return self.base(as_nchw(self.load(images))).cpu().numpy()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Run the whole network, or only the head on features."""
-        return self.head(inputs) if self.on_features else self.model(inputs)
+        """Run the whole network on images, or only the head on features."""
+        return self.head(inputs) if self.on_features else self.model(as_nchw(inputs))
 
     def load(self, inputs: np.ndarray) -> Tensor:
-        """Put a batch on the device; images become (N, C, H, W), channels last in memory as they came."""
-        tensor = torch.from_numpy(inputs).to(self.device, self.dtype)
-        return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 and not self.on_features else tensor
+        """Put a batch on the device."""
+        return torch.from_numpy(inputs).to(self.device, self.dtype)
 
     def fetch(self, probes: Sequence[Tensor]) -> np.ndarray:
         """Return the probes of several steps as float64 (steps, 4): loss, |gradient|, |weights|, |update|."""
@@ -102,6 +101,11 @@ class Learner:
     def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:
         """Assign the optimizer's state."""
         self.optimizer.set_slots(slots)
+
+
+def as_nchw(images: Tensor) -> Tensor:
+    """View images (N, H, W, C) as PyTorch wants them, (N, C, H, W), channels last in memory as they came."""
+    return images.permute(0, 3, 1, 2)
 
 
 def norm(tensors: Sequence[Tensor]) -> Tensor:

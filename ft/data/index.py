@@ -90,7 +90,7 @@ def open_dataset(spec: str, *, val_fraction: float = 0.2, seed: int = 0,
     classes: those of a trained model, in its order; without them the classes of the training images. Raises DataError.
     """
     listing = list_source(spec)
-    names = choose_classes(listing, classes)
+    names = choose_classes(listing, classes, printable(spec))
     notes = list(listing.notes)
     entries = listing.entries
     if not any(e.split == "val" for e in entries):
@@ -118,7 +118,7 @@ def open_images(spec: str, classes: tuple[str, ...] | None = None) -> Dataset:
     classes: those of the trained model; without them the data's own, where one is enough. Raises DataError.
     """
     listing = list_source(spec)
-    names = choose_classes(listing, classes)
+    names = choose_classes(listing, classes, printable(spec))
     chosen = [e for e in listing.entries if e.split == "val"] or listing.entries
     return Dataset(listing.name, names, (), label_samples(chosen, names), listing.image_size, tuple(listing.notes))
 
@@ -127,13 +127,13 @@ def list_source(spec: str) -> Listing:
     """Return what the built-in set, the folder or the CSV called `spec` holds: at least one image, or DataError."""
     if spec == "digits":
         return list_digits()
-    path = Path(spec).expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(spec))  # pathlib raises on unknown users and names that are too long
+    if os.path.isdir(path):
         listing = list_folder(path)
-    elif path.suffix.lower() == ".csv" and path.is_file():
+    elif path.suffix.lower() == ".csv" and os.path.isfile(path):
         listing = list_manifest(path)
     else:
-        found = "is not a folder or a .csv file" if path.exists() else "does not exist"
+        found = "is not a folder or a .csv file" if os.path.exists(path) else "does not exist"
         raise DataError(f"data '{printable(spec)}' {found}; pass digits, a folder of class folders, or a CSV")
     if not listing.entries:
         raise DataError(f"{printable(spec)}: no images{because(listing)}; expected files such as CLASS/photo.jpg")
@@ -306,7 +306,7 @@ def check_path(text: str, root: Path, where: str) -> str:
 # ---- labels and splits
 
 
-def choose_classes(listing: Listing, given: Sequence[str] | None) -> tuple[str, ...]:
+def choose_classes(listing: Listing, given: Sequence[str] | None, where: str) -> tuple[str, ...]:
     """Return the class names in the order of their labels: the given ones, else those of train in byte order.
 
     A class of val that train lacks, or any that is not among the given ones, raises DataError.
@@ -314,13 +314,12 @@ def choose_classes(listing: Listing, given: Sequence[str] | None) -> tuple[str, 
     found = listing.folders | {e.label for e in listing.entries}
     if given is not None:
         for label in sorted(found.difference(given)):
-            raise DataError(f"{printable(listing.name)}: {unknown('class', printable(label), given)} "
-                            "(the model's classes decide)")
+            raise DataError(f"{where}: {unknown('class', printable(label), given)} (the model's classes decide)")
         return tuple(given)
     known = listing.folders | {e.label for e in listing.entries if e.split != "val"} or found
     if extra := found - known:
-        raise DataError(f"{printable(listing.name)}: val has classes that train lacks: "
-                        f"{listed(map(printable, byte_sorted(extra)))}; add train images or remove them from val")
+        raise DataError(f"{where}: val has classes that train lacks: {listed(map(printable, byte_sorted(extra)))}; "
+                        "add train images or remove them from val")
     return tuple(byte_sorted(known))
 
 

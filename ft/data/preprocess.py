@@ -41,10 +41,6 @@ class Preprocess:
         """Return the same transform for images of another size, with the same share cropped away."""
         return dataclasses.replace(self, crop=size, resize=round(size * self.resize / self.crop))
 
-    def whole(self, size: int) -> "Preprocess":
-        """Return the same transform for images that are framed already: nothing is cropped away from a square one."""
-        return dataclasses.replace(self, crop=size, resize=size)
-
     def resize_and_crop(self, image: np.ndarray) -> np.ndarray:
         """Return uint8 (crop, crop, 3) of uint8 (H, W, 3). Source: torchvision's Resize(int) and CenterCrop on PIL."""
         height, width = image.shape[:2]

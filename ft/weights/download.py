@@ -36,7 +36,7 @@ def fetch(url: str, *, sha256: str, filename: str, cache: Path | None = None, pr
     sha256: all 64 hexadecimal digits or at least the first 8; cache: default `cache_folder()`. Raises WeightsError that
     names file, URL and reason. A cut download is kept to be resumed; one that is not the file is removed.
     """
-    if not re.fullmatch("[0-9a-f]{8,64}", sha256) or Path(filename).name != filename:
+    if not re.fullmatch("[0-9a-f]{8,64}", sha256) or not filename or Path(filename).name != filename:
         raise ValueError(f"sha256={sha256!r}, filename={filename!r}: need 8 to 64 hexadecimal digits and a plain name")
     target = (cache or cache_folder()) / "weights" / filename
     if has_hash(target, sha256):
@@ -51,8 +51,9 @@ def fetch(url: str, *, sha256: str, filename: str, cache: Path | None = None, pr
                 require_hash(part, sha256)
                 os.replace(part, target)
     except (OSError, ValueError, HTTPException, WeightsError) as error:  # ValueError: a URL that cannot be parsed
+        reason = "".join(c for c in explain(error) if c.isprintable())  # some of it is the server's words
         raise WeightsError(
-            f"cannot get {filename} from {url}: {explain(error)}; fetch it by hand and pass it as --weights FILE"
+            f"cannot get {filename} from {url}: {reason}; fetch it by hand and pass it as --weights FILE"
         ) from None
     return target
 
@@ -102,7 +103,11 @@ class SafeRedirects(urllib.request.HTTPRedirectHandler):
     """Follows a redirect only where the URL itself could have been given."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        require_safe(newurl)
+        try:
+            require_safe(newurl)
+        except WeightsError:
+            fp.close()
+            raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -134,6 +139,7 @@ def require_hash(part: Path, sha256: str) -> None:
 def explain(error: Exception) -> str:
     """Return the reason of a failed download in words."""
     if isinstance(error, urllib.error.HTTPError):
+        error.close()
         return f"the server says {error.code} {error.reason}"
     if isinstance(error, urllib.error.URLError):
         return f"no connection ({error.reason})"

@@ -162,7 +162,7 @@ def allowed(word: str) -> Global:
     """Return the stand-in of a global from the table, or raise WeightsError naming it."""
     if word in DTYPES or word in CALLS:
         return Global(word)
-    shown = ascii(word.replace(" ", "."))[:100]
+    shown = ascii(word.replace(" ", "."))[1:-1][:100]
     raise WeightsError(f"refused, it names {shown}, and a weights file may name nothing but plain tensors; {HINT}")
 
 

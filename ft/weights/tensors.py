@@ -28,7 +28,7 @@ def require_finite(tensors: Mapping[str, np.ndarray], path: str | Path) -> None:
     if bad:
         raise WeightsError(
             f"{path}: NaN or infinity in {listed(bad)}; expected finite weights, take a checkpoint from before "
-            "the training broke down (or pass --allow-nonfinite)"
+            "the training broke down"
         )
 
 

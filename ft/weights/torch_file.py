@@ -38,7 +38,7 @@ def read_torch_zip(path: str | Path) -> dict[str, np.ndarray]:
             return copy_tensors(tree, lambda s: archive.read(f"{root}data/{s.key}"), order.decode(), file_size)
     except KeyError:
         raise WeightsError("a storage is missing from the archive; fetch or save the file again") from None
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError, OSError):
         raise WeightsError("damaged or cut off: not a whole zip archive; fetch or save it again") from None
 
 

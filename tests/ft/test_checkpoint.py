@@ -71,12 +71,23 @@ def test_bit_rot_is_found(tmp_path, name, place):
         checkpoint.load(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"format": "1", "sha256": {}, "step": 1}',
-                                     b'{"format": 1, "sha256": {}}', b'{"format": 1, "sha256": {}, "step": 1}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"format": "1", "sha256": {}, "step": 1}',
+        b'{"format": 1, "sha256": {}}',
+        b'{"format": 1, "sha256": {}, "step": 1}',
+    ],
+)
 def test_a_broken_state_is_one_line(tmp_path, content):
     path = save(tmp_path, 1)
     (path / "state.json").write_bytes(content)
-    with pytest.raises(checkpoint.BrokenCheckpoint, match="^checkpoint [^\n]* is broken: [^\n]*$"):
+    with pytest.raises(checkpoint.BrokenCheckpoint, match=r"^checkpoint [^\n]* is broken: [^\n]*$"):
         checkpoint.load(path)
 
 
@@ -107,7 +118,7 @@ def test_the_last_good_one_goes_by_step_not_by_time_or_text(tmp_path):
 def test_a_broken_newest_one_falls_back_loudly(tmp_path):
     save(tmp_path, 1)
     flip_bit(save(tmp_path, 2) / "model.safetensors")
-    with pytest.warns(UserWarning, match="step-000002 is broken: model.safetensors was altered.*falling back"):
+    with pytest.warns(UserWarning, match=r"step-000002 is broken: model.safetensors was altered.*falling back"):
         assert checkpoint.last_good(tmp_path).step == 1
 
 
@@ -209,6 +220,7 @@ def test_killed_at_any_moment_a_run_has_a_whole_checkpoint(tmp_path):
     found = []
     for n in range(1, kills + 1):
         folder = tmp_path / str(n)
+        assert all(checkpoint.is_whole(path) for path in checkpoint.steps(folder).values())
         last = checkpoint.last_good(folder)
         assert last is not None
         np.testing.assert_array_equal(last.model["w"], np.full(3, float(last.step)))

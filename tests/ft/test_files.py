@@ -38,7 +38,7 @@ def test_a_file_is_synced_renamed_and_its_folder_synced(tmp_path, calls):
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_a_folder_is_synced_inside_out_before_the_rename_commits_it(tmp_path, calls):
+def test_a_folder_is_wholly_synced_before_the_rename_commits_it(tmp_path, calls):
     with files.publishing(tmp_path / "target") as temporary:
         (temporary / "deep").mkdir()
         (temporary / "deep" / "x").write_bytes(b"x")
@@ -55,7 +55,9 @@ def test_what_fails_half_way_leaves_the_old_file_and_no_litter(tmp_path, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(RunError, match=r"^cannot write \S+/a: No space left on device \(3 bytes needed, \d+ free\); ") as e:
+    with pytest.raises(
+        RunError, match=r"^cannot write \S+/a: No space left on device \(3 bytes needed, \d+ free\); "
+    ) as e:
         files.write_bytes(tmp_path / "a", b"new")
     assert e.value.__cause__.errno == errno.ENOSPC
     with pytest.raises(RunError, match="free some space"), files.publishing(tmp_path / "folder") as temporary:
@@ -79,7 +81,7 @@ def test_a_limit_of_the_file_size_is_told(tmp_path):
 def test_an_impossible_place_is_one_line(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     for place in (tmp_path / "no" / "folder", tmp_path / "file" / "x", tmp_path):
-        with pytest.raises(RunError, match="^cannot write [^\n]*; [^\n]*--out$"):
+        with pytest.raises(RunError, match=r"^cannot write [^\n]*; [^\n]*--out$"):
             files.write_bytes(place, b"")
 
 
@@ -98,7 +100,14 @@ def test_permissions_follow_the_umask(tmp_path, umask):
 
 
 def test_json_has_plain_values_and_no_word_for_nan(tmp_path):
-    value = {"a": np.float64(0.1), "b": np.arange(3), "c": (1, np.int64(2)), "d": float("nan"), "e": -np.inf, "f": "é\udc80"}
+    value = {
+        "a": np.float64(0.1),
+        "b": np.arange(3),
+        "c": (1, np.int64(2)),
+        "d": float("nan"),
+        "e": -np.inf,
+        "f": "é\udc80",
+    }
     files.write_json(tmp_path / "a.json", value)
     read = json.loads((tmp_path / "a.json").read_bytes(), parse_constant=pytest.fail)
     assert read == {"a": 0.1, "b": [0, 1, 2], "c": [1, 2], "d": None, "e": None, "f": "é\udc80"}

@@ -76,8 +76,9 @@ def test_without_images_all_is_nan():
     assert all(math.isnan(x) for x in (metrics.loss, metrics.top1, metrics.top5))
 
 
-@pytest.mark.parametrize(("logits", "labels"), [((2, 3), [0, 3]), ((2, 3), [-1, 0]), ((2, 3), [0]), ((2, 3), [[0], [0]]),
-                                                ((3,), [0, 0, 0])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("logits", "labels"), [((2, 3), [0, 3]), ((2, 3), [-1, 0]), ((2, 3), [0]), ((2, 3), [[0], [0]]), ((3,), [0, 0, 0])]
+)
 def test_what_does_not_fit_is_refused(logits, labels):
     with pytest.raises(ValueError, match="expected"):
         Metrics().update(np.zeros(logits), np.array(labels))

@@ -30,6 +30,10 @@ open(sys.argv[1], "w").write("done")
 """
 
 
+# Streams as users have them: unbuffered ones would hide what a last buffer does at exit.
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -75,6 +79,14 @@ def test_a_download_in_a_pipe_is_one_line():
     assert out.getvalue() == "downloading weights.safetensors\n"
 
 
+RESUMED = """
+from ft.progress import Progress
+with Progress(9, 3, done=13) as progress:
+    progress.step(32, 0.5)
+    progress.step(32, 0.5)
+"""
+
+
 def on_a_terminal(code, *arguments):
     """Run Python with a terminal as stderr and return what a person would get, and the exit code."""
     ours, theirs = pty.openpty()
@@ -88,7 +100,9 @@ def on_a_terminal(code, *arguments):
             pass
 
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=theirs, stdout=subprocess.PIPE, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stderr=theirs, stdout=subprocess.PIPE, env=environment
+    )
     os.close(theirs)
     listener = threading.Thread(target=listen)
     listener.start()
@@ -101,10 +115,30 @@ def on_a_terminal(code, *arguments):
 def test_on_a_terminal_a_bar_comes_and_goes(tmp_path):
     shown, stdout, code = on_a_terminal(TRAINING, tmp_path / "end")
     assert (code, stdout) == (0, b"")
-    for text in ("weights.safetensors", "1.0/1.0 kB", "epoch 1/2", "epoch 2/2", "3/3", "images/s", "loss 0.5000", "left",
-                 "note [bold]1[/bold]", "epoch 2/2  loss 0.5000  val loss 0.4000  top1 0.900  100 images/s"):  # fmt: skip
-        assert text in shown
-    assert shown.rstrip().endswith("\x1b[2K") or "\x1b[?25h" in shown  # the cursor is back
+    texts = (
+        "weights.safetensors",
+        "1.0/1.0 kB",
+        "epoch 1/2",
+        "epoch 2/2",
+        "3/3",
+        "images/s",
+        "loss 0.5000",
+        "left",
+        "note [bold]1[/bold]",
+        "epoch 2/2  loss 0.5000  val loss 0.4000  top1 0.900  100 images/s",
+    )
+    assert [text for text in texts if text not in shown] == []
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0  # the cursor comes back
+    end = shown[shown.index("epoch 2/2  loss") :]
+    assert "3/3" not in end  # the bar of an epoch is gone before its line is there
+
+
+def test_a_resumed_run_goes_on_counting():
+    shown, _, code = on_a_terminal(RESUMED)
+    assert code == 0
+    assert "epoch 5/9" in shown
+    assert "3/3" in shown
+    assert "epoch 1/9" not in shown
 
 
 @pytest.mark.parametrize("streams", ["2>&-", ">&- 2>&-", "2>/dev/full", "2>&1 | true", "2>&1 >/dev/full"])
@@ -112,7 +146,7 @@ def test_broken_streams_end_nothing(tmp_path, streams):
     script = tmp_path / "training.py"
     script.write_text(TRAINING)
     command = f"set -o pipefail; {sys.executable} {script} {tmp_path / 'end'} {streams}"
-    ran = subprocess.run(["bash", "-c", command], cwd=os.getcwd(), env={**os.environ, "PYTHONPATH": os.getcwd()})
+    ran = subprocess.run(["bash", "-c", command], cwd=os.getcwd(), env={**BUFFERED, "PYTHONPATH": os.getcwd()})
     assert ran.returncode == 0
     assert (tmp_path / "end").read_text() == "done"
 
@@ -120,7 +154,7 @@ def test_broken_streams_end_nothing(tmp_path, streams):
 def test_a_reader_that_hangs_up_ends_nothing(tmp_path):
     reader, writer = os.pipe()
     os.close(reader)
-    ran = subprocess.run([sys.executable, "-c", TRAINING, tmp_path / "end"], stderr=writer)
+    ran = subprocess.run([sys.executable, "-c", TRAINING, tmp_path / "end"], stderr=writer, env=BUFFERED)
     os.close(writer)
     assert ran.returncode == 0
     assert (tmp_path / "end").read_text() == "done"

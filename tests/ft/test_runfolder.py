@@ -55,16 +55,18 @@ def test_an_explicit_folder_is_taken_only_when_empty(tmp_path):
     runfolder.create(out, title="x", backend="tf")
     (out / "b").touch()
     (out / "a").touch()
-    with pytest.raises(RunError, match=r"out is in use \(it holds a\); choose another --out, or go on with --resume \S+out$"):
+    with pytest.raises(
+        RunError, match=r"out is in use \(it holds a\); choose another --out, or go on with --resume \S+out$"
+    ):
         runfolder.create(out, title="x", backend="tf")
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     for out in (tmp_path / "file", tmp_path / "file" / "out"):
-        with pytest.raises(RunError, match="^cannot write [^\n]*--out$"):
+        with pytest.raises(RunError, match=r"^cannot write [^\n]*--out$"):
             runfolder.create(out, title="x", backend="tf")
-    with pytest.raises(RunError, match="^cannot write [^\n]*--out$"):
+    with pytest.raises(RunError, match=r"^cannot write [^\n]*--out$"):
         runfolder.create(None, title="x", backend="tf", root=tmp_path / "file")
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
     with pytest.raises(RunError, match="permission denied; choose an --out"):
@@ -109,7 +111,17 @@ def test_a_damaged_log_names_the_line(tmp_path):
             runfolder.read_log(tmp_path)
 
 
-NAMES = ["a.png", "b,c.png", 'q"q.png', "new\nline\r.png", "back\\slash\\n.png", "emoji 🐈.png", "stray\udce9.png", " x ", ""]
+NAMES = [
+    "a.png",
+    "b,c.png",
+    'q"q.png',
+    "new\nline\r.png",
+    "back\\slash\\n.png",
+    "emoji 🐈.png",
+    "stray\udce9.png",
+    " x ",
+    "",
+]
 
 
 def test_predictions_survive_any_name(tmp_path):
@@ -118,7 +130,8 @@ def test_predictions_survive_any_name(tmp_path):
     probability = np.linspace(0, 1, 9) ** 3
     runfolder.write_predictions(tmp_path, NAMES, labels, predicted, probability, classes)
     assert runfolder.read_predictions(tmp_path) == [
-        Prediction(n, classes[y], classes[p], q) for n, y, p, q in zip(NAMES, labels, predicted, probability, strict=True)
+        Prediction(n, classes[y], classes[p], q)
+        for n, y, p, q in zip(NAMES, labels, predicted, probability, strict=True)
     ]
     lines = (tmp_path / "predictions.csv").read_text("utf-8").split("\n")
     assert lines[0] == "name,label,predicted,probability"
@@ -133,8 +146,16 @@ def test_escape_is_undone(name):
     escaped.encode("utf-8")
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n", b"name,label,predicted,probability\nx,y,z\n", b"\xff",
-                                     b"name,label,predicted,probability\nx,y,z,high\n"])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"a,b\n",
+        b"name,label,predicted,probability\nx,y,z\n",
+        b"\xff",
+        b"name,label,predicted,probability\nx,y,z,high\n",
+    ],
+)
 def test_a_damaged_table_is_one_line(tmp_path, content):
     with pytest.raises(RunError, match="pass the folder of a finished run"):
         runfolder.read_predictions(tmp_path / "none")
@@ -152,7 +173,7 @@ def test_the_result_of_a_run(tmp_path):
     with pytest.raises(RunError, match="is not the folder of a run"):
         runfolder.read_result(tmp_path)
     (tmp_path / "log.jsonl").touch()
-    with pytest.raises(RunError, match="is not finished .*; go on with --resume "):
+    with pytest.raises(RunError, match=r"is not finished .*; go on with --resume "):
         runfolder.read_result(tmp_path)
     with pytest.raises(RunError, match="is not the folder of a run"):
         runfolder.read_result(tmp_path / "log.jsonl")

@@ -16,16 +16,32 @@ from ft.weights.safetensors_file import write_safetensors
 
 CLASSES = ["cat", "dog", "eel"]
 LOSSES = ((1.0, 0.9), (0.5, 0.6), (0.25, None))
-WEIGHTS = {"fc.weight": np.arange(6.0).reshape(2, 3), "fc.bias": np.zeros(2), "fcx.weight": np.zeros(1), "base": np.zeros(1)}
+WEIGHTS = {
+    "fc.weight": np.arange(6.0).reshape(2, 3),
+    "fc.bias": np.zeros(2),
+    "fcx.weight": np.zeros(1),
+    "base": np.zeros(1),
+}
 
 
-def make(folder, *, losses=LOSSES, names="abcd", labels=(0, 1, 2, 0), predicted=(0, 1, 2, 0), classes=CLASSES, head="fc",
-         weights=WEIGHTS):  # fmt: skip
+def make(
+    folder,
+    *,
+    losses=LOSSES,
+    names="abcd",
+    labels=(0, 1, 2, 0),
+    predicted=(0, 1, 2, 0),
+    classes=CLASSES,
+    head="fc",
+    weights=WEIGHTS,
+):
     folder.mkdir(parents=True)
     with runfolder.Log(folder) as log:
         for epoch, (loss, val_loss) in enumerate(losses, start=1):
             log.write({"step": epoch * 2 - 1, "epoch": epoch, "loss": 7.0})
-            log.write({"epoch_end": True, "epoch": epoch, "step": epoch * 2, "loss": loss, "val_loss": val_loss, "top1": 0.5})
+            log.write(
+                {"epoch_end": True, "epoch": epoch, "step": epoch * 2, "loss": loss, "val_loss": val_loss, "top1": 0.5}
+            )
     runfolder.write_predictions(folder, names, labels, predicted, [0.5] * len(names), classes)
     files.write_json(folder / "model.json", {"classes": classes, "head": head})
     write_safetensors(folder / "model.safetensors", weights, {})
@@ -43,13 +59,22 @@ def test_a_run_equals_itself(a):
     assert result.largest_head_difference == 0
     assert (result.compared_images, result.equal_predictions) == (4, 1.0)
     assert [(row.epoch, row.loss_a, row.val_loss_b, row.top1_a) for row in result.epochs] == [
-        (1, 1.0, 0.9, 0.5), (2, 0.5, 0.6, 0.5), (3, 0.25, None, 0.5)]  # fmt: skip
+        (1, 1.0, 0.9, 0.5),
+        (2, 0.5, 0.6, 0.5),
+        (3, 0.25, None, 0.5),
+    ]
 
 
 def test_every_difference_is_found(a, tmp_path):
     weights = {**WEIGHTS, "fc.bias": np.array([0, -0.125]), "fcx.weight": np.ones(1), "base": np.ones(1)}
-    b = make(tmp_path / "net-tf-001", losses=((1.0, 0.9), (0.5, 0.63), (0.24, None)), names="dcba", labels=(0, 2, 1, 0),
-             predicted=(0, 2, 2, 0), weights=weights)  # fmt: skip
+    b = make(
+        tmp_path / "net-tf-001",
+        losses=((1.0, 0.9), (0.5, 0.63), (0.24, None)),
+        names="dcba",
+        labels=(0, 2, 1, 0),
+        predicted=(0, 2, 2, 0),
+        weights=weights,
+    )
     result = compare_runs(a, b)
     assert result.names == ("net-torch-001", "net-tf-001")
     assert result.largest_loss_difference == pytest.approx(0.03)
@@ -58,12 +83,18 @@ def test_every_difference_is_found(a, tmp_path):
     assert (result.epochs[1].val_loss_a, result.epochs[1].val_loss_b) == (0.6, 0.63)
     swapped = compare_runs(b, a)
     assert (swapped.largest_loss_difference, swapped.equal_predictions, swapped.largest_head_difference) == (
-        result.largest_loss_difference, result.equal_predictions, result.largest_head_difference)  # fmt: skip
+        result.largest_loss_difference,
+        result.equal_predictions,
+        result.largest_head_difference,
+    )
 
 
 def test_nan_in_one_run_only_is_infinitely_far(a, tmp_path):
-    b = make(tmp_path / "b", losses=((1.0, 0.9), (None, 0.6), (0.25, None)),
-             weights={**WEIGHTS, "fc.bias": np.array([0, np.nan])})  # fmt: skip
+    b = make(
+        tmp_path / "b",
+        losses=((1.0, 0.9), (None, 0.6), (0.25, None)),
+        weights={**WEIGHTS, "fc.bias": np.array([0, np.nan])},
+    )
     result = compare_runs(a, b)
     assert result.largest_loss_difference == math.inf
     assert result.largest_head_difference == math.inf
@@ -71,17 +102,20 @@ def test_nan_in_one_run_only_is_infinitely_far(a, tmp_path):
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["largest_loss_difference"] is None
 
 
-@pytest.mark.parametrize(("changes", "named"), [
-    ({"classes": ["cat", "dog", "owl"]}, "classes: .*'eel' against 'owl'"),
-    ({"losses": LOSSES[:2]}, "epochs: .* has 3, .* has 2, first difference 3 against nothing"),
-    ({"names": "abce"}, r"val images.*'d'.*'e'"),
-    ({"labels": (0, 1, 2, 1)}, r"val images.*'cat'.*'dog'"),
-    ({"names": "abc", "labels": (0, 1, 2), "predicted": (0, 1, 2)}, r"val images.*'d'.*nothing"),
-    ({"weights": {**WEIGHTS, "fc.bias": np.zeros(3)}}, r"head tensors.*\(2,\).*\(3,\)"),
-    ({"weights": {"fc.weight": WEIGHTS["fc.weight"]}}, "head tensors.*'fc.bias'"),
-    ({"head": "classifier"}, r"no tensor of the head \(classifier\)"),
-    ({"head": None}, r"no tensor of the head \(model.json names none\)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"classes": ["cat", "dog", "owl"]}, "classes: .*'eel' against 'owl'"),
+        ({"losses": LOSSES[:2]}, "epochs: .* has 3, .* has 2, first difference 3 against nothing"),
+        ({"names": "abce"}, r"val images.*'d'.*'e'"),
+        ({"labels": (0, 1, 2, 1)}, r"val images.*'cat'.*'dog'"),
+        ({"names": "abc", "labels": (0, 1, 2), "predicted": (0, 1, 2)}, r"val images.*'d'.*nothing"),
+        ({"weights": {**WEIGHTS, "fc.bias": np.zeros(3)}}, r"head tensors.*\(2,\).*\(3,\)"),
+        ({"weights": {"fc.weight": WEIGHTS["fc.weight"]}}, "head tensors.*'fc.bias'"),
+        ({"head": "classifier"}, r"no tensor of the head \(classifier\)"),
+        ({"head": None}, r"no tensor of the head \(model.json names none\)"),
+    ],
+)
 def test_runs_that_cannot_be_compared_are_refused(a, tmp_path, changes, named):
     b = make(tmp_path / "b", **changes)
     with pytest.raises(RunError, match=named) as error:
@@ -90,7 +124,11 @@ def test_runs_that_cannot_be_compared_are_refused(a, tmp_path, changes, named):
 
 
 def test_the_head_may_have_several_prefixes(a, tmp_path):
-    b = make(tmp_path / "b", head=["fc.bias", "fcx."], weights={**WEIGHTS, "fc.weight": np.ones((2, 3)), "fcx.weight": np.ones(1)})
+    b = make(
+        tmp_path / "b",
+        head=["fc.bias", "fcx."],
+        weights={**WEIGHTS, "fc.weight": np.ones((2, 3)), "fcx.weight": np.ones(1)},
+    )
     assert compare_runs(b, b).largest_head_difference == 0
     assert set(side_by_side.head_tensors(b, {"head": ["fc.bias", "fcx."]})) == {"fc.bias", "fcx.weight"}
 
@@ -106,7 +144,9 @@ def test_the_table_is_complete_and_fits(a, tmp_path):
     lines = text.splitlines()
     assert all(len(line) <= 100 for line in lines)
     assert "\x1b" not in text
-    assert any(line.split() == ["2", "0.500000", "0.500000", "0.600000", "0.630000", "0.5000", "0.5000"] for line in lines)
+    assert any(
+        line.split() == ["2", "0.500000", "0.500000", "0.600000", "0.630000", "0.5000", "0.5000"] for line in lines
+    )
     assert any(line.split() == ["3", "0.250000", "12345.678000", "-", "-", "0.5000", "0.5000"] for line in lines)
     assert lines[-2:] == ["equal predictions        4 of 4 (100.00 %)", "largest head difference  0"]
     assert lines[-3] == "largest loss difference  1.23e+04"
@@ -114,6 +154,7 @@ def test_the_table_is_complete_and_fits(a, tmp_path):
 
 def command(*arguments, **options):
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    environment.pop("PYTHONUNBUFFERED", None)  # users' streams have a buffer, which is written at exit
     return subprocess.run([sys.executable, "-m", "ft.side_by_side", *arguments], env=environment, **options)
 
 
@@ -123,8 +164,10 @@ def test_the_command(a, tmp_path):
     assert ran.stdout == render(compare_runs(a, a))
     ran = command(a, tmp_path / "none", capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == f"error: {tmp_path / 'none'} is not the folder of a run (no model.json); " \
-                         "pass one like runs/NAME-torch-001\n"  # fmt: skip
+    assert (
+        ran.stderr == f"error: {tmp_path / 'none'} is not the folder of a run (no model.json); "
+        "pass one like runs/NAME-torch-001\n"
+    )
 
 
 def test_the_command_survives_a_narrow_and_a_broken_stdout(a):

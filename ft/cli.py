@@ -1,0 +1,261 @@
+"""The commands. Flags of `train` are the fields of the recipe; no `--help` loads a framework."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn, get_args, get_origin
+
+from ft.errors import RecipeError, UserError
+from ft.recipe import FIELDS, TYPES, load, unknown_key
+
+USER_ERROR, INTERNAL_ERROR = 2, 70
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that raises RecipeError, with the nearest flag, instead of printing usage and exiting."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise RecipeError(f"{message}; see {self.prog} --help")
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Parse, and name the nearest flag for one that does not exist."""
+        found, strangers = self.parse_known_args(arguments)
+        for word in strangers:
+            raise RecipeError(self.unknown_flag(word))
+        return found
+
+    def unknown_flag(self, word: str) -> str:
+        """Return the message for a word that is no flag and no argument."""
+        if not word.startswith("--"):
+            return f"unexpected argument '{word}'; see {self.prog} --help"
+        flag = word.split("=")[0]
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        near = get_close_matches(flag, flags, n=1, cutoff=0.6)
+        if near:
+            return f"unknown flag '{flag}'; did you mean '{near[0]}'?"
+        key = flag.removeprefix("--").replace("-", "_")
+        return unknown_key(key).replace("key", "flag") + f"; see {self.prog} --help"
+
+
+def flag_of(field: str) -> str:
+    """Return the flag of a recipe field."""
+    return "--" + field.replace("_", "-")
+
+
+def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
+    """Add a flag for every field of the recipe, under the field's heading."""
+    groups: dict[str, Any] = {}
+    for name, field in FIELDS.items():
+        title = field.metadata["group"]
+        group = groups.setdefault(title, None) or parser.add_argument_group(title)
+        groups[title] = group
+        default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        text = field.metadata["help"] + ("" if default is None else f" [{str(default).lower()}]")
+        if TYPES[name] is bool:
+            group.add_argument(flag_of(name), action=argparse.BooleanOptionalAction, default=None, help=text)
+        else:
+            kind = TYPES[name]
+            word = "|".join(get_args(kind)) if get_origin(kind) is not tuple and all(
+                isinstance(choice, str) for choice in get_args(kind)) and get_args(kind) else name.upper()
+            group.add_argument(flag_of(name), metavar=word, default=None, help=text.replace("%", "%%"))
+
+
+def train_parser(prog: str, *, choose_backend: bool) -> Parser:
+    """Return the parser of a training command."""
+    parser = Parser(prog=prog, description="Fine-tune a pretrained network. Without flags: EfficientNet-Lite0 on "
+                                           "handwritten digits, base frozen, new head.")
+    parser.add_argument("--config", metavar="FILE", help="recipe file (YAML); flags win over it")
+    parser.add_argument("--out", metavar="DIR", help="run folder, new or empty [runs/MODEL-DATA-BACKEND-NNN]")
+    parser.add_argument("--resume", metavar="RUN", help="go on with this run, begun in either wing, at its next step")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    if choose_backend:
+        add_backend(parser)
+    add_recipe_flags(parser)
+    return parser
+
+
+def add_backend(parser: argparse.ArgumentParser, *, default: str | None = "torch") -> None:
+    """Add --backend."""
+    text = f"framework [{default or 'the one that trained the run'}]"
+    parser.add_argument("--backend", choices=["torch", "tf"], default=default, help=text)
+
+
+def train_command(arguments: Sequence[str], *, backend: str | None = None, prog: str | None = None) -> int:
+    """Run a training command and return its exit code. backend: fixed by `python -m ft_torch.train` and its twin."""
+    prog = prog or f"python -m ft_{backend}.train"
+    return guarded(lambda: train(train_parser(prog, choose_backend=backend is None).parse(arguments), backend))
+
+
+def train(flags: argparse.Namespace, backend: str | None) -> int:
+    """Fine-tune by the flags and print the result."""
+    fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name) is not None}
+    if flags.config:
+        if flags.resume:
+            raise RecipeError("--config and --resume contradict each other; a resumed run has its recipe")
+        path = Path(flags.config)
+        fields = {"name": path.stem, **load(path), **fields}
+    from ft.tuning import finetune
+
+    run = finetune(backend=backend or flags.backend, out=flags.out, resume=flags.resume, quiet=flags.quiet, **fields)
+    print(f"{metrics_line(run.metrics)}  in {run.result['seconds']:.1f} s\n{run.folder}")
+    return 0
+
+
+def metrics_line(metrics: dict[str, float | None]) -> str:
+    """Return "top1 0.914  top5 0.998  loss 0.3512" of what was measured."""
+    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None)
+
+
+def evaluate(arguments: Sequence[str]) -> int:
+    """Test a run, or a published network as it came."""
+    parser = Parser(prog="ft evaluate", description="Top-1, top-5 and loss of a run, or of a network as it came.")
+    parser.add_argument("run", nargs="?", metavar="RUN", help="run folder")
+    parser.add_argument("--model", help="network to test as it came, instead of a run")
+    parser.add_argument("--weights", default="imagenet", help="its weights: imagenet, a published name, or a file")
+    parser.add_argument("--data", metavar="DIR", help="folder of class folders, or CSV [the run's validation images]")
+    parser.add_argument("--image-size", type=int, help="pixels a side, with --model [the network's own]")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_backend(parser, default=None)
+    flags = parser.parse(arguments)
+    if bool(flags.run) == bool(flags.model):
+        raise RecipeError("evaluate: pass a RUN folder, or --model NAME --data DIR")
+    if flags.model:
+        if not flags.data:
+            raise RecipeError("evaluate: --model needs --data DIR, the images to test it on")
+        from ft.evaluate import evaluate_network
+
+        metrics = evaluate_network(model=flags.model, weights=flags.weights, data=flags.data,
+                                   backend=flags.backend or "torch", image_size=flags.image_size)
+    else:
+        from ft.run import Run
+
+        metrics = Run(flags.run, backend=flags.backend).evaluate(flags.data)
+    print(json.dumps(metrics) if flags.json else metrics_line(metrics))
+    return 0
+
+
+def predict(arguments: Sequence[str]) -> int:
+    """Say what is on images."""
+    parser = Parser(prog="ft predict", description="The most probable classes of images.")
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
+    parser.add_argument("--top", type=int, default=3, help="classes an image [3]")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_backend(parser, default=None)
+    flags = parser.parse(arguments)
+    from ft.run import Run
+
+    guesses = Run(flags.run, backend=flags.backend).predict(flags.images, top=flags.top)
+    if flags.json:
+        rows = [{"image": image, "classes": [{"label": g.label, "probability": g.probability} for g in best]}
+                for image, best in zip(flags.images, guesses, strict=True)]
+        print(json.dumps(rows, indent=2))
+    else:
+        width = max(len(image) for image in flags.images)
+        for image, best in zip(flags.images, guesses, strict=True):
+            print(f"{image:<{width}}  " + "  ".join(f"{g.label} {g.probability:.3f}" for g in best))
+    return 0
+
+
+def models(arguments: Sequence[str]) -> int:
+    """List the networks."""
+    parser = Parser(prog="ft models", description="The networks, their size and their published weights.")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    flags = parser.parse(arguments)
+    from ft.zoo import cards
+
+    rows = [{"name": card.name, "parameters": card.parameters, "image_size": card.preprocess.crop,
+             "top1": card.pretrained[0].top1, "weights": [entry.name for entry in card.pretrained],
+             "stages": list(card.stages)} for card in cards()]
+    if flags.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            print(f"{row['name']:<20} {row['parameters'] / 1e6:5.1f} M  {row['image_size']} px  top1 {row['top1']:.1f}"
+                  f"  {', '.join(row['stages'])}")
+    return 0
+
+
+def compare(arguments: Sequence[str]) -> int:
+    """Put two finished runs side by side."""
+    parser = Parser(prog="ft compare", description="Two runs of one recipe side by side.")
+    parser.add_argument("a", metavar="RUN", help="run folder")
+    parser.add_argument("b", metavar="RUN", help="run folder")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    flags = parser.parse(arguments)
+    from ft.side_by_side import compare_runs, render
+
+    result = compare_runs(Path(flags.a), Path(flags.b))
+    print(json.dumps(result.to_dict(), indent=2) if flags.json else render(result))
+    return 0
+
+
+COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
+    "train": (lambda arguments: train(train_parser("ft train", choose_backend=True).parse(arguments), None),
+              "fine-tune a network"),
+    "evaluate": (evaluate, "test a run, or a network as it came"),
+    "predict": (predict, "say what is on images"),
+    "compare": (compare, "put two runs side by side"),
+    "models": (models, "list the networks"),
+}
+
+
+def main() -> int:
+    """Run `ft COMMAND ...` and return its exit code."""
+    return guarded(lambda: dispatch(sys.argv[1:]))
+
+
+def dispatch(arguments: Sequence[str]) -> int:
+    """Run the command that the first word names."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: ft COMMAND ...\n\n" + "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
+              + "\n\nft COMMAND --help tells more")
+        return 0
+    if arguments[0] not in COMMANDS:
+        from ft.errors import unknown
+
+        raise RecipeError(unknown("command", arguments[0], COMMANDS) + "; see ft --help")
+    return COMMANDS[arguments[0]][0](arguments[1:])
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; a user's mistake becomes one line and exit code 2, a signal 128 + its number, a bug 70."""
+    from ft.signals import Interrupted
+
+    try:
+        code = command()
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        return 128 + stopped.number
+    except KeyboardInterrupt:
+        print("stopped before the first step; nothing was written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception:
+        return report_bug()
+
+
+def report_bug() -> int:
+    """Save the stack trace of an internal error, say where it is, and return exit code 70."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="ft-error-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    last = traceback.format_exc().strip().splitlines()[-1]
+    print(f"internal error: {last}; this is a bug, please report it with {file.name}", file=sys.stderr)
+    return INTERNAL_ERROR

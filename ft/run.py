@@ -1,0 +1,105 @@
+"""A finished run: its model, its numbers, and what it says about images. Any run opens in either wing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft import backend as backends
+from ft import recipe as recipes
+from ft import runfolder
+from ft.backend import Learner
+from ft.data import Batches, Preprocess, Sample, open_dataset, open_images
+from ft.freeze import plan_freeze
+from ft.metrics import softmax
+from ft.quiet import quiet_stderr
+from ft.recipe import Recipe
+from ft.train import evaluate
+from ft.weights import read_weights
+from ft.zoo import find_card
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One class that a network sees in an image."""
+
+    label: str
+    probability: float
+
+
+class Run:
+    """A run folder opened in one wing. The model is built when it is first needed."""
+
+    def __init__(self, folder: str | Path, *, backend: str | None = None, learner: Learner | None = None) -> None:
+        self.folder = Path(folder)
+        self.result = runfolder.read_result(self.folder)
+        self.backend = backend or self.result["backend"]
+        self._learner = learner
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in the order of the network's outputs."""
+        return tuple(self.result["classes"])
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """`top1`, `top5` and `loss` on the validation images, as they were when the run ended."""
+        return self.result["metrics"]
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How pixels become the network's input."""
+        return Preprocess.from_dict(self.result["preprocess"])
+
+    @property
+    def learner(self) -> Learner:
+        """The network in its wing."""
+        if self._learner is None:
+            recipe = recipes.from_dict(self.result["recipe"])
+            tensors = read_weights(self.folder / runfolder.MODEL)
+            self._learner = load_learner(recipe, tensors, len(self.classes), backend=self.backend)
+        return self._learner
+
+    @property
+    def model(self) -> Any:
+        """The trained network: a torch.nn.Module or a keras.Model, yours to take away."""
+        return self.learner.model
+
+    def predict(self, images: Iterable[str | Path | np.ndarray], *, top: int = 5) -> list[list[Guess]]:
+        """Return the `top` most probable classes of each image (a file, or uint8 pixels (H, W, 3)), best first."""
+        samples = [Sample(str(i), 0, image if isinstance(image, np.ndarray) else Path(image))
+                   for i, image in enumerate(images)]
+        guesses = []
+        for batch in self.batches(samples).epoch(0):
+            for p in softmax(self.learner.logits(batch.images)):
+                best = np.argsort(-p, kind="stable")[:top]
+                guesses.append([Guess(self.classes[k], float(p[k])) for k in best])
+        return guesses
+
+    def evaluate(self, data: str | None = None) -> dict[str, float | None]:
+        """Return `top1`, `top5` and `loss` on a folder or CSV, or on the run's own validation images."""
+        recipe = self.result["recipe"]
+        split = open_images(data, classes=self.classes) if data else open_dataset(
+            recipe["data"], val_fraction=recipe["val_fraction"], seed=recipe["seed"], classes=self.classes)
+        return evaluate(self.learner, self.batches(split.val)).metrics
+
+    def batches(self, samples: Sequence[Sample]) -> Batches:
+        """Return samples as this network's input."""
+        recipe = recipes.from_dict(self.result["recipe"])
+        return Batches(samples, self.preprocess, batch_size=recipe.batch_size, dtype=recipe.precision,
+                       workers=recipe.workers)
+
+
+def load_learner(recipe: Recipe, tensors: Mapping[str, np.ndarray], classes: int, *, backend: str) -> Learner:
+    """Build a recipe's network in one wing with these weights; WeightsError where they do not fit."""
+    wing, card = backends.load(backend), find_card(recipe.model)
+    with quiet_stderr():
+        device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+    rates = card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
+    model = wing.build_model(card.name, num_classes=classes, dtype=recipe.precision, noise=rates)
+    plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
+    learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device)
+    learner.set_weights(tensors)
+    return learner
