@@ -29,8 +29,8 @@ class Learner(Protocol):
         ...
 
     def gradients(self, inputs: np.ndarray, labels: np.ndarray, *, step: int,
-                  first: int = 0) -> tuple[float, dict[str, np.ndarray]]:
-        """Return loss and gradients of a training step without its update."""
+                  first: int = 0) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
+        """Return loss, logits and gradients of a training step without its update."""
         ...
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:

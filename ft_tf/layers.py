@@ -1,7 +1,7 @@
 """The layers with which Keras speaks torchvision's semantics: names, layouts, padding, BatchNorm, noise.
 
 Activations are N, H, W, C here (TensorFlow's CPU kernels know nothing else); weights keep TensorFlow's layouts, and
-`layouts` says how each variable becomes the canonical tensor. A layer is called by its torchvision module path.
+each variable says by its `layout` how it becomes the canonical tensor. A layer bears its torchvision module path.
 """
 
 from collections.abc import Iterator
@@ -35,8 +35,8 @@ class Conv2d(keras.layers.Layer):
         self.depthwise = self.groups == channels == self.filters and channels > 1
         window = (self.kernel_size, self.kernel_size)
         shape = (*window, channels, 1) if self.depthwise else (*window, channels // self.groups, self.filters)
-        self.layouts = {"kernel": "depthwise" if self.depthwise else "conv", "bias": "same"}
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer="he_normal")
+        self.kernel.layout = "depthwise" if self.depthwise else "conv"
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -59,8 +59,6 @@ class BatchNorm2d(keras.layers.Layer):
     (0.1) and of the old one there (0.99); eps is 1e-5 here and 1e-3 there. `frozen` makes the layer run in inference
     mode inside a training step, as a frozen stage does.
     """
-
-    layouts = dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance", "num_batches_tracked"), "same")
 
     def __init__(self, *, eps: float = 1e-5, momentum: float = 0.1, **base: Any) -> None:
         super().__init__(**base)
@@ -118,14 +116,13 @@ class MaxPool2d(keras.layers.Layer):
 class Linear(keras.layers.Layer):
     """Dense layer without activation: (N, F) -> (N, units)."""
 
-    layouts = {"kernel": "linear", "bias": "same"}
-
     def __init__(self, units: int, **base: Any) -> None:
         super().__init__(**base)
         self.units = units
 
     def build(self, input_shape: tuple) -> None:
         self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], self.units))
+        self.kernel.layout = "linear"
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
     def call(self, x: tf.Tensor) -> tf.Tensor:

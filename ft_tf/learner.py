@@ -15,7 +15,7 @@ from ft_tf.freeze import apply_freeze, set_training_mode
 from ft_tf.frozen import split
 from ft_tf.losses import cross_entropy
 from ft_tf.optim import SGD
-from ft_tf.weights import get_weights, named_variables, parameters, set_weights
+from ft_tf.weights import get_weights, layout_of, parameters, set_weights
 
 
 class Learner:
@@ -33,15 +33,14 @@ class Learner:
         set_training_mode(model, plan)
         layers.seed_noise(model, recipe.seed)
         trained = {name: w for name, w in parameters(model).items() if name in plan.trainable}
-        self.layouts = {name: layout for name, _, layout in named_variables(model)}
         self.optimizer = SGD(trained, momentum=recipe.momentum, nesterov=recipe.nesterov,
-                             weight_decay=recipe.weight_decay, layouts=self.layouts)
+                             weight_decay=recipe.weight_decay)
         self.base, self.head = split(model, card)
-        # traced once each: the number of samples, the step and the learning rate are arguments, not constants
-        self.run_step = tf.function(self.native_step)
-        self.run_gradients = tf.function(self.loss_and_gradients)
-        self.run_forward = tf.function(lambda inputs: self.forward(inputs, training=False))
-        self.run_base = tf.function(lambda images: self.base(images, training=False))
+        # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
+        self.run_step = tf.function(self.native_step, reduce_retracing=True)
+        self.run_gradients = tf.function(self.loss_and_gradients, reduce_retracing=True)
+        self.run_forward = tf.function(lambda inputs: self.forward(inputs, training=False), reduce_retracing=True)
+        self.run_base = tf.function(lambda images: self.base(images, training=False), reduce_retracing=True)
 
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> tf.Tensor:
         """Do training step number `step` and return its probes on the device, to be fetched later.
@@ -54,20 +53,22 @@ class Learner:
 
     def native_step(self, inputs: tf.Tensor, labels: tf.Tensor, clock: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
         """The step as it is traced into a graph."""
-        loss, gradients = self.loss_and_gradients(inputs, labels, clock)
+        loss, _, gradients = self.loss_and_gradients(inputs, labels, clock)
         update = self.optimizer.update(gradients, lr)
         weights = [w.value for w in self.optimizer.parameters.values()]
         return tf.stack([loss, norm(list(gradients.values())), norm(weights), norm(update)])
 
     def gradients(self, inputs: np.ndarray, labels: np.ndarray, *, step: int,
-                  first: int = 0) -> tuple[float, dict[str, np.ndarray]]:
-        """Return the loss and every gradient by canonical name, without an update; BatchNorm statistics do move."""
+                  first: int = 0) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
+        """Return loss, logits and every gradient of a step without its update; BatchNorm statistics do move."""
         clock = tf.constant([step, first], tf.int64)
-        loss, gradients = self.run_gradients(self.load(inputs), tf.constant(labels), clock)
-        return float(loss), {name: to_canonical(g.numpy(), self.layouts[name]) for name, g in gradients.items()}
+        loss, logits, gradients = self.run_gradients(self.load(inputs), tf.constant(labels), clock)
+        arrays = {name: to_canonical(g.numpy(), layout_of(self.optimizer.parameters[name]))
+                  for name, g in gradients.items()}
+        return float(loss), logits.numpy(), arrays
 
     def loss_and_gradients(self, inputs: tf.Tensor, labels: tf.Tensor,
-                           clock: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+                           clock: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
         """Run forward and backward in training mode."""
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -75,7 +76,7 @@ class Learner:
             with layers.noise(clock):
                 logits = self.forward(inputs, training=True)
             loss = cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-        return loss, tape.gradient(loss, trained)
+        return loss, logits, tape.gradient(loss, trained)
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """Return the logits (N, classes) of images (N, H, W, 3) or features, in inference mode."""

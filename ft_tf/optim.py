@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ft.weights.layouts import from_canonical, to_canonical
+from ft_tf.weights import layout_of
 
 
 class SGD:
@@ -19,12 +20,11 @@ class SGD:
     """
 
     def __init__(self, parameters: Mapping[str, keras.Variable], *, momentum: float, nesterov: bool,
-                 weight_decay: float, layouts: Mapping[str, str] | None = None) -> None:
+                 weight_decay: float) -> None:
         self.parameters = dict(parameters)
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
         self.buffers = {name: tf.Variable(tf.zeros(w.shape, w.dtype), trainable=False)
                         for name, w in self.parameters.items()} if momentum else {}
-        self.layouts = dict(layouts or dict.fromkeys(parameters, "same"))
 
     def update(self, gradients: Mapping[str, tf.Tensor], lr: tf.Tensor) -> list[tf.Tensor]:
         """Change the parameters in place and return what was subtracted from each."""
@@ -43,10 +43,10 @@ class SGD:
 
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return the momentum buffers as `NAME.momentum_buffer`, in canonical layout."""
-        return {f"{name}.momentum_buffer": to_canonical(buffer.numpy(), self.layouts[name])
+        return {f"{name}.momentum_buffer": to_canonical(buffer.numpy(), layout_of(self.parameters[name]))
                 for name, buffer in self.buffers.items()}
 
     def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:
         """Assign the momentum buffers; KeyError where one is missing."""
         for name, buffer in self.buffers.items():
-            buffer.assign(from_canonical(slots[f"{name}.momentum_buffer"], self.layouts[name]))
+            buffer.assign(from_canonical(slots[f"{name}.momentum_buffer"], layout_of(self.parameters[name])))

@@ -14,7 +14,7 @@ LEAVES = {"kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": 
 
 def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Return a copy of every parameter and buffer by canonical name."""
-    return {name: to_canonical(np.array(variable), layout) for name, variable, layout in named_variables(model)}
+    return {name: to_canonical(np.array(variable.numpy()), layout) for name, variable, layout in named_variables(model)}
 
 
 def set_weights(model: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
@@ -40,4 +40,9 @@ def named_variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable, s
     for layer in model.layers:
         for variable in layer.variables:
             leaf = variable.name
-            yield f"{layer.name}.{LEAVES.get(leaf, leaf)}", variable, layer.layouts[leaf]
+            yield f"{layer.name}.{LEAVES.get(leaf, leaf)}", variable, layout_of(variable)
+
+
+def layout_of(variable: keras.Variable) -> str:
+    """Return the layout that a variable's layer gave it (ft/weights/layouts.py)."""
+    return getattr(variable, "layout", "same")

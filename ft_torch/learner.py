@@ -42,26 +42,28 @@ class Learner:
         inputs: images (N, H, W, 3) or features; labels: (N,); first: position of sample 0 in the global batch.
         Probes: loss, norms of the gradient, of the trained weights and of their update.
         """
-        loss, gradients = self.loss_and_gradients(inputs, labels, step, first)
+        loss, _, gradients = self.loss_and_gradients(inputs, labels, step, first)
         update = self.optimizer.update(gradients, float(lr))
         weights = [w.detach() for w in self.optimizer.parameters.values()]
         return torch.stack([loss.detach(), norm(list(gradients.values())), norm(weights), norm(update)])
 
     def gradients(self, inputs: np.ndarray, labels: np.ndarray, *, step: int,
-                  first: int = 0) -> tuple[float, dict[str, np.ndarray]]:
-        """Return the loss and every gradient by canonical name, without an update; BatchNorm statistics do move."""
-        loss, gradients = self.loss_and_gradients(inputs, labels, step, first)
-        return loss.item(), {name: np.array(g.cpu().numpy(), order="C") for name, g in gradients.items()}
+                  first: int = 0) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
+        """Return loss, logits and every gradient of a step without its update; BatchNorm statistics do move."""
+        loss, logits, gradients = self.loss_and_gradients(inputs, labels, step, first)
+        arrays = {name: np.array(g.cpu().numpy(), order="C") for name, g in gradients.items()}
+        return loss.item(), logits.detach().cpu().numpy(), arrays
 
     def loss_and_gradients(self, inputs: np.ndarray, labels: np.ndarray, step: int,
-                           first: int) -> tuple[Tensor, dict[str, Tensor]]:
+                           first: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Run forward and backward in training mode."""
         set_training_mode(self.model, self.plan)
         with layers.noise(self.model, torch.tensor([step, first], device=self.device)):
             logits = self.forward(self.load(inputs))
         loss = cross_entropy(logits, torch.from_numpy(labels).to(self.device), label_smoothing=self.label_smoothing)
         trained = self.optimizer.parameters
-        return loss, dict(zip(trained, torch.autograd.grad(loss, list(trained.values())), strict=True))
+        gradients = torch.autograd.grad(loss, list(trained.values()))
+        return loss, logits, dict(zip(trained, gradients, strict=True))
 
     @torch.no_grad()
     def logits(self, inputs: np.ndarray) -> np.ndarray:

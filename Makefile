@@ -1,0 +1,38 @@
+# Two commands do everything: `make demo` to see it work, `make test` to prove that it does.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint parity nightly bench clean
+
+demo: .venv/installed
+	@first=$$($(BIN)/python -m ft_torch.train | tee /dev/stderr | tail -n 1) && \
+	second=$$($(BIN)/python -m ft_tf.train | tee /dev/stderr | tail -n 1) && \
+	$(BIN)/ft compare "$$first" "$$second"
+
+test: lint
+	$(BIN)/pytest -m "not slow" --durations=15
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+parity: .venv/installed
+	$(BIN)/pytest parity_tests -s --durations=15
+
+nightly: lint
+	$(BIN)/pytest -s --durations=30
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/startup.py
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+# one environment with both frameworks, the demo's data and weights, and the tools, in the tested versions
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "error: $$($(PYTHON) --version) found, Python 3.11 or newer needed; make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
+	touch $@

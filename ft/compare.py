@@ -1,0 +1,88 @@
+"""Named arrays against named arrays: equal within a bar, or a list of what is not and by how much."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ft.errors import listed
+
+ZERO = 1e-10  # a gradient below this share of the network's largest is zero but for rounding
+
+Tensors = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The relative difference of every pair of arrays, and the reasons why some are not equal.
+
+    relative: largest |a - b| over the tensor's largest magnitude, by name; zeros: names that are zero but for rounding
+    in both; faults: one phrase for every pair that is not equal.
+    """
+
+    relative: dict[str, float]
+    zeros: tuple[str, ...]
+    faults: tuple[str, ...]
+
+    @property
+    def largest(self) -> float:
+        """The largest relative difference of all."""
+        return max(self.relative.values(), default=0.0)
+
+
+def compare(a: Tensors, b: Tensors, *, bar: float, zero: float = 0.0) -> Comparison:
+    """Compare two sets of arrays element by element.
+
+    bar: largest relative difference that counts as equal; zero: share of the largest magnitude of all tensors below
+    which a tensor is zero but for rounding. Such a tensor must be zero in both, and is then not compared.
+    """
+    faults = [f"{name} is in one only" for name in sorted(a.keys() ^ b.keys())]
+    floor = zero * max((magnitude(x) for tensors in (a, b) for x in tensors.values()), default=0.0)
+    relative, zeros = {}, []
+    for name in (name for name in a if name in b):
+        small = (magnitude(a[name]) < floor, magnitude(b[name]) < floor)
+        if fault := misfit(a[name], b[name]):
+            faults.append(f"{name}: {fault}")
+        elif all(small):
+            zeros.append(name)
+        else:
+            relative[name] = relative_difference(a[name], b[name])
+            if any(small):
+                faults.append(f"{name} is zero but for rounding in one only")
+            elif not relative[name] <= bar:
+                faults.append(f"{name}: {relative[name]:.3g} is above {bar:g}")
+    return Comparison(relative, tuple(zeros), tuple(faults))
+
+
+def require_equal(a: Tensors, b: Tensors, *, bar: float, zero: float = 0.0, what: str = "tensors") -> Comparison:
+    """Return the comparison; AssertionError that lists the differences where there are any."""
+    result = compare(a, b, bar=bar, zero=zero)
+    if result.faults:
+        raise AssertionError(f"{what} differ in {len(result.faults)} places: {listed(result.faults, 5)}")
+    return result
+
+
+def misfit(x: np.ndarray, y: np.ndarray) -> str:
+    """Return why two arrays cannot be subtracted: their shapes, or NaN or infinity in other places. Else ""."""
+    if x.shape != y.shape:
+        return f"shape {x.shape} against {y.shape}"
+    finite = np.isfinite(x), np.isfinite(y)
+    if not np.array_equal(*finite):
+        return f"{(finite[0] != finite[1]).sum()} elements are finite on one side only"
+    odd = ~finite[0]
+    if not np.array_equal(x[odd], y[odd], equal_nan=True):
+        return "NaN or infinity of another kind or sign"
+    return ""
+
+
+def relative_difference(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the largest |x - y| over the largest magnitude in either; 0 against 0 is 0."""
+    scale = max(magnitude(x), magnitude(y))
+    with np.errstate(invalid="ignore"):  # inf - inf, which `misfit` has found alike on both sides
+        difference = np.abs(x.astype(np.float64) - y.astype(np.float64))
+    return float(np.max(difference, initial=0.0, where=np.isfinite(difference)) / scale) if scale else 0.0
+
+
+def magnitude(x: np.ndarray) -> float:
+    """Return the largest finite absolute value, 0 for an empty array."""
+    return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))

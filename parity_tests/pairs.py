@@ -1,0 +1,90 @@
+"""The same network in both wings, from the same tensors, and batches to train it on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ft import backend
+from ft.backend import Learner
+from ft.freeze import plan_freeze
+from ft.noise import generator
+from ft.recipe import Recipe
+from ft.weights import cast, initial_weights, match_weights
+from ft.weights.pretrained import pretrained_weights
+from ft.zoo import find_card
+from ft.zoo.card import under
+
+CLASSES = 10
+FORWARD, STEP, TRAJECTORY = 1e-13, 1e-11, 1e-10  # the bars of the numerics policy
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network and one way to train it."""
+
+    model: str
+    freeze: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def recipe(self, **changes: Any) -> Recipe:
+        """Return the recipe, in float64 unless told otherwise."""
+        return Recipe(**{"model": self.model, "freeze": self.freeze, "precision": "float64", **self.fields, **changes})
+
+    def __str__(self) -> str:
+        return "-".join([self.model, self.freeze, *(f"{key}={value}" for key, value in self.fields.items())])
+
+
+CASES = [Case(model, freeze) for model in ("resnet18", "efficientnet_lite0") for freeze in ("base", "none")]
+UPDATING = [Case(model, "base", {"bn": "update"}) for model in ("resnet18", "efficientnet_lite0")]
+
+
+def learners(case: Case, *, seed: int = 0, tensors: Mapping[str, np.ndarray] | None = None,
+             **changes: Any) -> dict[str, Learner]:
+    """Return the case's learner in each wing, "torch" and "tf", starting from the same tensors."""
+    recipe = case.recipe(**changes)
+    pair = {name: one_learner(name, recipe) for name in ("torch", "tf")}
+    start = tensors or starting_tensors(case, pair["torch"].get_weights(), seed=seed)
+    for learner in pair.values():
+        learner.set_weights(cast(start, recipe.precision))
+    return pair
+
+
+def one_learner(name: str, recipe: Recipe) -> Learner:
+    """Return a recipe's learner in one wing, its weights not set yet."""
+    wing, card = backend.load(name), find_card(recipe.model)
+    rates = card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
+    model = wing.build_model(recipe.model, num_classes=CLASSES, dtype=recipe.precision, noise=rates)
+    plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
+    return wing.Learner(model, card=card, plan=plan, recipe=recipe)
+
+
+def starting_tensors(case: Case, own: Mapping[str, np.ndarray], *, seed: int) -> dict[str, np.ndarray]:
+    """Return the tensors to start from: real ImageNet weights where a package has them, else drawn from the seed.
+
+    BatchNorm tensors of drawn networks are randomised: fresh ones are 0 and 1 and would hide swapped names.
+    """
+    card, shapes = find_card(case.model), {name: tensor.shape for name, tensor in own.items()}
+    if card.pretrained[0].package:
+        source = pretrained_weights(card, "imagenet", quiet=True)
+        assert source is not None
+        head = {name: shape for name, shape in shapes.items() if under(name, (card.last,))}
+        return match_weights(source, shapes, replaced=head).tensors | initial_weights(head, seed=seed)
+    rng = generator(seed, "randomise")
+    return {name: randomised(name, tensor, rng) for name, tensor in initial_weights(shapes, seed=seed).items()}
+
+
+def randomised(name: str, tensor: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a vector of BatchNorm with values of its own, any other tensor as it is."""
+    if tensor.ndim != 1:
+        return tensor
+    if name.endswith(("running_var", "weight")):
+        return rng.uniform(0.5, 1.5, tensor.shape)
+    return rng.normal(0, 0.1, tensor.shape)
+
+
+def batch(seed: int, *, dtype: str = "float64", size: int = 64, count: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (count, size, size, 3) and labels: at 64 px and 8 images every BatchNorm sees 32 values."""
+    rng = generator(seed, "batch")
+    return rng.normal(size=(count, size, size, 3)).astype(dtype), rng.integers(0, CLASSES, count)

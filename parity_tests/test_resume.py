@@ -1,0 +1,88 @@
+"""A run belongs to both wings: begun in one, stopped in the middle of an epoch, and finished in the other."""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+
+import ft
+from ft import checkpoint, train
+from ft.compare import ZERO, require_equal
+from ft.signals import Interrupted
+from parity_tests.pairs import STEP
+
+# a network that trains wholly, on images of 32 px: BatchNorm statistics, momentum, noise and augmentation all carry over
+RECIPE = {"model": "efficientnet_lite0", "image_size": 32, "freeze": "stem,stage1,stage2,stage3,stage4,stage5,stage6",
+          "augment": "crop-flip", "precision": "float64", "batch_size": 64, "epochs": 2, "schedule": "cosine",
+          "seed": 5, "workers": 2}
+STOP_AT = 5
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder of digits, small enough for two epochs in float64 to be quick."""
+    from PIL import Image
+
+    from ft.data import read_digits
+
+    root = tmp_path_factory.mktemp("digits")
+    for i, (pixels, label) in enumerate(zip(*read_digits(), strict=True)):
+        if i < 480:
+            folder = root / ("train" if i < 400 else "val") / str(label)
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{i:04d}.png")
+    return str(root)
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """The run that was never interrupted."""
+    return ft.finetune(**RECIPE, data=data, backend="torch", out=tmp_path_factory.mktemp("whole"), quiet=True)
+
+
+@pytest.mark.parametrize(("first", "second"), [("torch", "tf"), ("tf", "torch"), ("torch", "torch")])
+def test_interrupted_run_goes_on_in_the_other_wing(first, second, data, whole, tmp_path, monkeypatch):
+    interrupt_after(STOP_AT, monkeypatch)
+    with pytest.raises(Interrupted, match=f"step {STOP_AT}"):
+        ft.finetune(**RECIPE, data=data, backend=first, out=tmp_path, quiet=True)
+    monkeypatch.undo()
+    assert checkpoint.load(checkpoint.pointed(tmp_path, "last")).state["position"]["batch"] == STOP_AT
+
+    run = ft.finetune(resume=tmp_path, backend=second, quiet=True)
+
+    bar = 0 if first == second == "torch" else STEP
+    states = [checkpoint.load(checkpoint.pointed(r.folder, "last")) for r in (whole, run)]
+    require_equal(*(state.model for state in states), bar=bar, what="weights and statistics")
+    require_equal(*(state.optimizer for state in states), bar=bar, zero=ZERO, what="momentum buffers")
+    logs = [[json.loads(line) for line in (r.folder / "log.jsonl").read_text().splitlines()] for r in (whole, run)]
+    assert [row["step"] for row in logs[0]] == [row["step"] for row in logs[1]]
+    np.testing.assert_allclose([row["loss"] for row in logs[1]], [row["loss"] for row in logs[0]], rtol=1e-11)
+    np.testing.assert_array_equal([row.get("lr") for row in logs[1]], [row.get("lr") for row in logs[0]])
+
+
+def interrupt_after(steps, monkeypatch):
+    """Send this process a SIGINT when so many steps are done."""
+    original = train.Training.run_step
+
+    def run_step(self, batch):
+        original(self, batch)
+        if self.position.step == steps:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(train.Training, "run_step", run_step)
+
+
+@pytest.mark.parametrize("backend", ["torch", "tf"])
+def test_a_run_evaluates_alike_in_both_wings(backend, whole):
+    opened = ft.Run(whole.folder, backend=backend)
+    assert opened.evaluate()["top1"] == whole.metrics["top1"]
+    assert opened.evaluate()["loss"] == pytest.approx(whole.metrics["loss"], rel=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["torch", "tf"])
+def test_the_same_seed_twice_gives_the_same_bits(backend, data, tmp_path):
+    fields = {**RECIPE, "precision": "float32", "epochs": 1}
+    runs = [ft.finetune(**fields, data=data, backend=backend, out=tmp_path / name, quiet=True) for name in "ab"]
+    files = [(run.folder / "model.safetensors").read_bytes() for run in runs]
+    assert files[0] == files[1]
