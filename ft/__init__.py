@@ -10,10 +10,10 @@ from ft.lazy import lazy_names
 
 if TYPE_CHECKING:
     from ft.evaluate import evaluate_network
-    from ft.tuning import finetune
     from ft.recipe import Recipe
     from ft.run import Guess, Run
     from ft.side_by_side import compare_runs
+    from ft.tuning import finetune
     from ft.zoo import Card, cards, find_card
 
 __all__ = [
@@ -33,14 +33,17 @@ __all__ = [
     "finetune",
 ]
 
-__getattr__ = lazy_names(__name__, {
-    "Card": "zoo",
-    "Guess": "run",
-    "Recipe": "recipe",
-    "Run": "run",
-    "cards": "zoo",
-    "compare_runs": "side_by_side",
-    "evaluate_network": "evaluate",
-    "find_card": "zoo",
-    "finetune": "tuning",
-})
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Card": "zoo",
+        "Guess": "run",
+        "Recipe": "recipe",
+        "Run": "run",
+        "cards": "zoo",
+        "compare_runs": "side_by_side",
+        "evaluate_network": "evaluate",
+        "find_card": "zoo",
+        "finetune": "tuning",
+    },
+)

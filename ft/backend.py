@@ -28,8 +28,9 @@ class Learner(Protocol):
         """Do one training step; return probes on the device for `fetch`."""
         ...
 
-    def gradients(self, inputs: np.ndarray, labels: np.ndarray, *, step: int,
-                  first: int = 0) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
+    def gradients(
+        self, inputs: np.ndarray, labels: np.ndarray, *, step: int, first: int = 0
+    ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
         """Return loss, logits and gradients of a training step without its update."""
         ...
 
@@ -65,8 +66,9 @@ class Learner(Protocol):
 class MakeLearner(Protocol):
     """The constructor of a wing's Learner."""
 
-    def __call__(self, model: Any, *, card: Card, plan: Freeze, recipe: Recipe, device: str = "cpu",
-                 on_features: bool = False) -> Learner: ...
+    def __call__(
+        self, model: Any, *, card: Card, plan: Freeze, recipe: Recipe, device: str = "cpu", on_features: bool = False
+    ) -> Learner: ...
 
 
 class Wing(Protocol):
@@ -76,8 +78,9 @@ class Wing(Protocol):
 
     def prepare(self, *, device: str, deterministic: bool) -> str: ...
 
-    def build_model(self, name: str, *, num_classes: int = 1000, dtype: str = "float32",
-                    noise: Mapping[str, float] | None = None) -> Any: ...
+    def build_model(
+        self, name: str, *, num_classes: int = 1000, dtype: str = "float32", noise: Mapping[str, float] | None = None
+    ) -> Any: ...
 
     def parameters(self, model: Any) -> Mapping[str, Any]: ...
 
@@ -101,5 +104,4 @@ def require(name: str) -> None:
         raise RecipeError(unknown("backend", name, FRAMEWORKS))
     missing = [package for package in FRAMEWORKS[name] if find_spec(package) is None]
     if missing:
-        raise RecipeError(f"backend {name}: {' and '.join(missing)} not installed; "
-                          f"pip install \"ft-parity[{name}]\"")
+        raise RecipeError(f'backend {name}: {" and ".join(missing)} not installed; pip install "ft-parity[{name}]"')

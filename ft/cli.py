@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin
 
 from ft.errors import RecipeError, UserError
-from ft.recipe import FIELDS, TYPES, load, unknown_key
+from ft.recipe import FIELDS, SYNONYMS, TYPES, load
 
 USER_ERROR, INTERNAL_ERROR = 2, 70
 
@@ -36,12 +36,12 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("--"):
             return f"unexpected argument '{word}'; see {self.prog} --help"
         flag = word.split("=")[0]
-        flags = [flag for action in self._actions for flag in action.option_strings]
-        near = get_close_matches(flag, flags, n=1, cutoff=0.6)
-        if near:
-            return f"unknown flag '{flag}'; did you mean '{near[0]}'?"
-        key = flag.removeprefix("--").replace("-", "_")
-        return unknown_key(key).replace("key", "flag") + f"; see {self.prog} --help"
+        known = {flag: flag for action in self._actions for flag in action.option_strings}
+        synonyms = {flag_of(word): flag_of(field) for word, field in SYNONYMS.items() if flag_of(field) in known}
+        meant = {**synonyms, **known}
+        near = get_close_matches(flag, meant, n=1, cutoff=0.6)
+        hint = f"did you mean '{meant[near[0]]}'?" if near else f"see {self.prog} --help"
+        return f"unknown flag '{flag}'; {hint}"
 
 
 def flag_of(field: str) -> str:
@@ -62,15 +62,23 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
             group.add_argument(flag_of(name), action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
             kind = TYPES[name]
-            word = "|".join(get_args(kind)) if get_origin(kind) is not tuple and all(
-                isinstance(choice, str) for choice in get_args(kind)) and get_args(kind) else name.upper()
+            word = (
+                "|".join(get_args(kind))
+                if get_origin(kind) is not tuple
+                and all(isinstance(choice, str) for choice in get_args(kind))
+                and get_args(kind)
+                else name.upper()
+            )
             group.add_argument(flag_of(name), metavar=word, default=None, help=text.replace("%", "%%"))
 
 
 def train_parser(prog: str, *, choose_backend: bool) -> Parser:
     """Return the parser of a training command."""
-    parser = Parser(prog=prog, description="Fine-tune a pretrained network. Without flags: EfficientNet-Lite0 on "
-                                           "handwritten digits, base frozen, new head.")
+    parser = Parser(
+        prog=prog,
+        description="Fine-tune a pretrained network. Without flags: EfficientNet-Lite0 on "
+        "handwritten digits, base frozen, new head.",
+    )
     parser.add_argument("--config", metavar="FILE", help="recipe file (YAML); flags win over it")
     parser.add_argument("--out", metavar="DIR", help="run folder, new or empty [runs/MODEL-DATA-BACKEND-NNN]")
     parser.add_argument("--resume", metavar="RUN", help="go on with this run, begun in either wing, at its next step")
@@ -131,8 +139,13 @@ def evaluate(arguments: Sequence[str]) -> int:
             raise RecipeError("evaluate: --model needs --data DIR, the images to test it on")
         from ft.evaluate import evaluate_network
 
-        metrics = evaluate_network(model=flags.model, weights=flags.weights, data=flags.data,
-                                   backend=flags.backend or "torch", image_size=flags.image_size)
+        metrics = evaluate_network(
+            model=flags.model,
+            weights=flags.weights,
+            data=flags.data,
+            backend=flags.backend or "torch",
+            image_size=flags.image_size,
+        )
     else:
         from ft.run import Run
 
@@ -154,8 +167,10 @@ def predict(arguments: Sequence[str]) -> int:
 
     guesses = Run(flags.run, backend=flags.backend).predict(flags.images, top=flags.top)
     if flags.json:
-        rows = [{"image": image, "classes": [{"label": g.label, "probability": g.probability} for g in best]}
-                for image, best in zip(flags.images, guesses, strict=True)]
+        rows = [
+            {"image": image, "classes": [{"label": g.label, "probability": g.probability} for g in best]}
+            for image, best in zip(flags.images, guesses, strict=True)
+        ]
         print(json.dumps(rows, indent=2))
     else:
         width = max(len(image) for image in flags.images)
@@ -171,15 +186,25 @@ def models(arguments: Sequence[str]) -> int:
     flags = parser.parse(arguments)
     from ft.zoo import cards
 
-    rows = [{"name": card.name, "parameters": card.parameters, "image_size": card.preprocess.crop,
-             "top1": card.pretrained[0].top1, "weights": [entry.name for entry in card.pretrained],
-             "stages": list(card.stages)} for card in cards()]
+    rows = [
+        {
+            "name": card.name,
+            "parameters": card.parameters,
+            "image_size": card.preprocess.crop,
+            "top1": card.pretrained[0].top1,
+            "weights": [entry.name for entry in card.pretrained],
+            "stages": list(card.stages),
+        }
+        for card in cards()
+    ]
     if flags.json:
         print(json.dumps(rows, indent=2))
     else:
         for row in rows:
-            print(f"{row['name']:<20} {row['parameters'] / 1e6:5.1f} M  {row['image_size']} px  top1 {row['top1']:.1f}"
-                  f"  {', '.join(row['stages'])}")
+            print(
+                f"{row['name']:<20} {row['parameters'] / 1e6:5.1f} M  {row['image_size']} px  top1 {row['top1']:.1f}"
+                f"  {', '.join(row['stages'])}"
+            )
     return 0
 
 
@@ -198,8 +223,10 @@ def compare(arguments: Sequence[str]) -> int:
 
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
-    "train": (lambda arguments: train(train_parser("ft train", choose_backend=True).parse(arguments), None),
-              "fine-tune a network"),
+    "train": (
+        lambda arguments: train(train_parser("ft train", choose_backend=True).parse(arguments), None),
+        "fine-tune a network",
+    ),
     "evaluate": (evaluate, "test a run, or a network as it came"),
     "predict": (predict, "say what is on images"),
     "compare": (compare, "put two runs side by side"),
@@ -215,8 +242,11 @@ def main() -> int:
 def dispatch(arguments: Sequence[str]) -> int:
     """Run the command that the first word names."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: ft COMMAND ...\n\n" + "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
-              + "\n\nft COMMAND --help tells more")
+        print(
+            "usage: ft COMMAND ...\n\n"
+            + "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
+            + "\n\nft COMMAND --help tells more"
+        )
         return 0
     if arguments[0] not in COMMANDS:
         from ft.errors import unknown
@@ -240,7 +270,7 @@ def guarded(command: Callable[[], int]) -> int:
         print(stopped, file=sys.stderr)
         return 128 + stopped.number
     except KeyboardInterrupt:
-        print("stopped before the first step; nothing was written", file=sys.stderr)
+        print("stopped; a run that has a checkpoint goes on with --resume RUN", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -5,13 +5,14 @@ from ft.errors import DataError, RecipeError, listed
 from ft.recipe import Recipe
 from ft.run import load_learner
 from ft.train import evaluate
-from ft.weights import cast
+from ft.weights import cast, require_finite
 from ft.weights.pretrained import preprocess_of, pretrained_weights
 from ft.zoo import find_card, imagenet_classes, imagenet_ids
 
 
-def evaluate_network(*, model: str, weights: str = "imagenet", data: str, backend: str,
-                     image_size: int | None = None, workers: int = 2) -> dict[str, float | None]:
+def evaluate_network(
+    *, model: str, weights: str = "imagenet", data: str, backend: str, image_size: int | None = None, workers: int = 2
+) -> dict[str, float | None]:
     """Return `top1`, `top5` and `loss` of a network with its own head on a folder of class folders or a CSV.
 
     A folder is the class whose WordNet id or label it bears. Where no folder matches and there are as many folders as
@@ -24,14 +25,16 @@ def evaluate_network(*, model: str, weights: str = "imagenet", data: str, backen
         raise RecipeError("weights: none leaves nothing to evaluate; say imagenet, or pass a file")
     if f"{card.last}.weight" not in source:
         raise RecipeError(f"weights {weights}: no tensor {card.last}.weight; is it a file of {model}?")
+    require_finite(source, f"weights {weights}")
     outputs = len(source[f"{card.last}.weight"])
     place = match_classes(dataset.classes, outputs)
     recipe = Recipe(model=model, weights=weights, workers=workers)
     learner = load_learner(recipe, cast(source, recipe.precision), outputs, backend=backend)
     preprocess = preprocess_of(card, weights)
     samples = [Sample(sample.name, place[sample.label], sample.source) for sample in dataset.val]
-    batches = Batches(samples, preprocess.at(image_size) if image_size else preprocess, batch_size=recipe.batch_size,
-                      workers=workers)
+    batches = Batches(
+        samples, preprocess.at(image_size) if image_size else preprocess, batch_size=recipe.batch_size, workers=workers
+    )
     return evaluate(learner, batches).metrics
 
 
@@ -39,13 +42,15 @@ def match_classes(folders: tuple[str, ...], outputs: int) -> list[int]:
     """Return the output of the network that each folder stands for. Raises DataError with five names that have none."""
     known = {}
     if outputs == len(imagenet_ids()):
-        known = {name.lower(): place for names in (imagenet_classes(), imagenet_ids()) for place, name in enumerate(names)}
+        known = {name.lower(): i for names in (imagenet_classes(), imagenet_ids()) for i, name in enumerate(names)}
     places = [known.get(folder.replace("_", " ").lower()) for folder in folders]
     if all(place is not None for place in places):
         return [place for place in places if place is not None]
     if not any(place is not None for place in places) and len(folders) == outputs:
         return list(range(outputs))
     strangers = [folder for folder, place in zip(folders, places, strict=True) if place is None]
-    raise DataError(f"{len(strangers)} of {len(folders)} folders are not classes of this network: "
-                    f"{listed(strangers, 5)}; name folders by WordNet id (n01440764) or label (tench), or have "
-                    f"exactly {outputs} of them in the order of its outputs")
+    raise DataError(
+        f"{len(strangers)} of {len(folders)} folders are not classes of this network: "
+        f"{listed(strangers, 5)}; name folders by WordNet id (n01440764) or label (tench), or have "
+        f"exactly {outputs} of them in the order of its outputs"
+    )

@@ -37,8 +37,9 @@ def plan_freeze(card: Card, parameters: Collection[str], *, freeze: Sequence[str
     stage = {name: card.stage_of(name) for name in parameters}
     trainable = tuple(name for name in parameters if stage[name] not in stages)
     if not trainable:
-        raise RecipeError(f"freeze: {listed(freeze)} freezes all of {card.name}; leave one of its stages out "
-                          f"({listed(card.stages)})")
+        raise RecipeError(
+            f"freeze: {listed(freeze)} freezes all of {card.name}; leave one of its stages out ({listed(card.stages)})"
+        )
     prefixes = tuple(prefix for name in stages for prefix in card.stages[name])
     return Freeze(trainable, stages, prefixes, inference=bn == "frozen")
 

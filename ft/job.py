@@ -9,7 +9,7 @@ from ft.backend import Learner, Wing
 from ft.data import Batches, Dataset, Preprocess, open_dataset
 from ft.freeze import Freeze, frozen_stages, plan_freeze
 from ft.recipe import Recipe
-from ft.weights import cast, initial_weights, match_weights
+from ft.weights import cast, initial_weights, match_weights, require_finite
 from ft.weights.pretrained import preprocess_of, pretrained_weights
 from ft.zoo import Card, find_card
 from ft.zoo.card import under
@@ -29,14 +29,20 @@ class Job:
         """Return the batches of "train", shuffled and augmented, or of "val", in order and as they are."""
         recipe, training = self.recipe, split == "train"
         return Batches(
-            getattr(self.dataset, split), self.preprocess, batch_size=recipe.batch_size, seed=recipe.seed,
-            shuffle=training, augment=recipe.augment if training else "none", dtype=recipe.precision,
+            getattr(self.dataset, split),
+            self.preprocess,
+            batch_size=recipe.batch_size,
+            seed=recipe.seed,
+            shuffle=training,
+            augment=recipe.augment if training else "none",
+            dtype=recipe.precision,
             workers=recipe.workers,
         )
 
 
-def prepare_job(recipe: Recipe, *, classes: tuple[str, ...] | None = None, with_weights: bool = True,
-                quiet: bool = False) -> Job:
+def prepare_job(
+    recipe: Recipe, *, classes: tuple[str, ...] | None = None, with_weights: bool = True, quiet: bool = False
+) -> Job:
     """Look up everything that a recipe names. Raises UserError for whatever is wrong.
 
     classes: those of a run that goes on; with_weights: False where the tensors will come from a checkpoint.
@@ -48,6 +54,7 @@ def prepare_job(recipe: Recipe, *, classes: tuple[str, ...] | None = None, with_
     dataset = open_dataset(recipe.data, val_fraction=recipe.val_fraction, seed=recipe.seed, classes=classes)
     size = recipe.image_size or dataset.image_size or preprocess.crop
     source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
+    require_finite(source or {}, f"weights {recipe.weights}")
     return Job(recipe, card, dataset, preprocess.at(size), source)
 
 
@@ -57,8 +64,9 @@ def build_learner(job: Job, wing: Wing, *, device: str) -> tuple[Learner, Freeze
     rates = card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
     model = wing.build_model(card.name, num_classes=len(job.dataset.classes), dtype=recipe.precision, noise=rates)
     plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
-    learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device,
-                           on_features=keeps_features(recipe, plan, card))
+    learner = wing.Learner(
+        model, card=card, plan=plan, recipe=recipe, device=device, on_features=keeps_features(recipe, plan, card)
+    )
     learner.set_weights(starting_weights(job, wing.weight_shapes(model)))
     return learner, plan
 

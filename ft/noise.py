@@ -33,7 +33,7 @@ def generator(seed: int, purpose: str, *counters: int) -> np.random.Generator:
 
 
 def mix(z: np.ndarray) -> np.ndarray:
-    """Return SplitMix64's output function of int64 `z`, any shape: two rounds of xor-shift and multiply, one xor-shift."""
+    """Return SplitMix64's output function of int64 `z`, any shape: xor-shift and multiply twice, xor-shift once."""
     u = np.asarray(z, np.int64).view(np.uint64)
     u = (u ^ (u >> np.uint64(30))) * np.uint64(MIX1 & 0xFFFFFFFFFFFFFFFF)
     u = (u ^ (u >> np.uint64(27))) * np.uint64(MIX2 & 0xFFFFFFFFFFFFFFFF)

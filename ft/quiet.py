@@ -10,6 +10,9 @@ from contextlib import contextmanager
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Hold back what is written to file descriptor 2; show it after all if the block raises."""
+    if sys.stderr is None:  # the caller closed it (2>&-), so there is nothing to hold back
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         stderr = os.dup(2)

@@ -4,8 +4,10 @@ A field is at once a key of a recipe file, a flag (`batch_size` is `--batch-size
 default is the built-in recipe. Nothing in a recipe names code: models, data sets and schedules are looked up by name.
 """
 
+import contextlib
 import dataclasses
 import math
+import operator
 import types
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -19,8 +21,15 @@ from ft.errors import RecipeError, listed, unknown
 MAX_RECIPE_BYTES = 100_000
 
 
-def option(default: Any, text: str, *, group: str, at_least: float | None = None, above: float | None = None,
-           below: float | None = None) -> Any:
+def option(
+    default: Any,
+    text: str,
+    *,
+    group: str,
+    at_least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Any:
     """Declare a field with its help text, the heading it stands under, and its bounds."""
     bounds = {"at_least": at_least, "above": above, "below": below}
     return field(default=default, metadata={"help": text, "group": group, **bounds})
@@ -34,23 +43,29 @@ class Recipe:
     model: str = option("efficientnet_lite0", "network, see `ft models`", group="model")
     weights: str = option("imagenet", "imagenet, none, or a file (.safetensors, .pth)", group="model")
     head: Literal["new", "keep"] = option("new", "new: a fresh last layer; keep: the one in the weights", group="model")
-    dropout: float | None = option(None, "dropout before the last layer (default: the network's own)", group="model",
-                                   at_least=0, below=1)
-    stochastic_depth: float | None = option(None, "drop rate of the last block (default: the network's own)",
-                                            group="model", at_least=0, below=1)
+    dropout: float | None = option(
+        None, "dropout before the last layer (default: the network's own)", group="model", at_least=0, below=1
+    )
+    stochastic_depth: float | None = option(
+        None, "drop rate of the last block (default: the network's own)", group="model", at_least=0, below=1
+    )
 
     data: str = option("digits", "digits, a folder of class folders, or a CSV path,label[,split]", group="data")
-    val_fraction: float = option(0.2, "share of each class held out where the data has no val split", group="data",
-                                 above=0, below=1)
-    image_size: int | None = option(None, "pixels a side (default: the data set's or the network's own)", group="data",
-                                    at_least=8)
+    val_fraction: float = option(
+        0.2, "share of each class held out where the data has no val split", group="data", above=0, below=1
+    )
+    image_size: int | None = option(
+        None, "pixels a side (default: the data set's or the network's own)", group="data", at_least=8
+    )
     augment: Literal["none", "crop-flip"] = option(
-        "none", "crop-flip: RandomResizedCrop and horizontal flip; none: resize and crop", group="data")
+        "none", "crop-flip: RandomResizedCrop and horizontal flip; none: resize and crop", group="data"
+    )
     workers: int = option(2, "threads that read and resize images", group="data", at_least=0)
 
     freeze: tuple[str, ...] = option(("base",), "base (all but the head), none, or stages: stem,layer1", group="freeze")
     bn: Literal["frozen", "update"] = option(
-        "frozen", "BatchNorm in frozen stages: keep its statistics, or update them", group="freeze")
+        "frozen", "BatchNorm in frozen stages: keep its statistics, or update them", group="freeze"
+    )
 
     epochs: int = option(20, "passes over the training images", group="training", at_least=1)
     batch_size: int = option(32, "images a step", group="training", at_least=1)
@@ -63,11 +78,13 @@ class Recipe:
     step_factor: float = option(0.1, "schedule step: factor of a drop", group="training", above=0)
     warmup_epochs: float = option(0.0, "epochs of linear warm-up from zero", group="training", at_least=0)
     label_smoothing: float = option(0.0, "label smoothing of the cross-entropy", group="training", at_least=0, below=1)
-    patience: int | None = option(None, "stop after so many epochs without a better val accuracy", group="training",
-                                  at_least=1)
+    patience: int | None = option(
+        None, "stop after so many epochs without a better val accuracy", group="training", at_least=1
+    )
 
     result: Literal["last", "best"] = option(
-        "last", "weights that the run ends with: of the last epoch, or of the best val accuracy", group="run")
+        "last", "weights that the run ends with: of the last epoch, or of the best val accuracy", group="run"
+    )
     seed: int = option(0, "seed of everything random", group="run", at_least=0)
     precision: Literal["float32", "float64"] = option("float32", "type of weights and arithmetic", group="run")
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute", group="run")
@@ -82,8 +99,10 @@ class Recipe:
         if self.nesterov and self.momentum == 0:
             raise RecipeError("nesterov: needs a momentum above 0; set momentum to 0.9 or leave nesterov out")
         if self.warmup_epochs >= self.epochs:
-            raise RecipeError(f"warmup_epochs: got {self.warmup_epochs:g} of {self.epochs} epochs; "
-                              "the warm-up must end before the training does")
+            raise RecipeError(
+                f"warmup_epochs: got {self.warmup_epochs:g} of {self.epochs} epochs; "
+                "the warm-up must end before the training does"
+            )
 
     def replace(self, **changes: Any) -> "Recipe":
         """Return a checked copy with some fields changed."""
@@ -96,9 +115,19 @@ class Recipe:
 
 
 TYPES = get_type_hints(Recipe)
-SYNONYMS = {"learning_rate": "lr", "architecture": "model", "arch": "model", "dataset": "data", "batchsize": "batch_size",
-            "num_epochs": "epochs", "wd": "weight_decay", "img_size": "image_size", "dtype": "precision",
-            "pretrained": "weights", "scheduler": "schedule"}
+SYNONYMS = {
+    "learning_rate": "lr",
+    "architecture": "model",
+    "arch": "model",
+    "dataset": "data",
+    "batchsize": "batch_size",
+    "num_epochs": "epochs",
+    "wd": "weight_decay",
+    "img_size": "image_size",
+    "dtype": "precision",
+    "pretrained": "weights",
+    "scheduler": "schedule",
+}
 FIELDS = {f.name: f for f in dataclasses.fields(Recipe)}
 
 
@@ -116,8 +145,8 @@ def checked(name: str, kind: Any, value: Any) -> Any:
         return stage_list(name, value)
     number = parsed(name, kind, value)
     bounds = FIELDS[name].metadata
-    for rule, fails in (("at_least", lambda b: number < b), ("above", lambda b: number <= b), ("below", lambda b: number >= b)):
-        if bounds[rule] is not None and fails(bounds[rule]):
+    for rule, fails in (("at_least", operator.lt), ("above", operator.le), ("below", operator.ge)):
+        if bounds[rule] is not None and fails(number, bounds[rule]):
             raise RecipeError(f"{name}: got {value}; it must be {rule.replace('_', ' ')} {bounds[rule]:g}")
     return number
 
@@ -129,14 +158,29 @@ def parsed(name: str, kind: type, value: Any) -> Any:
     if kind is bool and isinstance(value, bool):
         return value
     if kind in (int, float) and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            number = float(value)
-            if math.isfinite(number) and (kind is float or number.is_integer()):
-                return kind(value) if kind is float or isinstance(value, int) else int(number)
-        except ValueError:
-            pass
+        with contextlib.suppress(ValueError, OverflowError):
+            return float_of(value) if kind is float else int_of(value)
     wanted = {str: "text", bool: "true or false", int: "a whole number", float: "a finite number"}[kind]
     raise RecipeError(f"{name}: got {value!r}; expected {wanted}")
+
+
+def float_of(value: int | float | str) -> float:
+    """Return a finite number as a float; ValueError or OverflowError for any other."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+def int_of(value: int | float | str) -> int:
+    """Return a whole number as an int, exactly: a float on the way would round seeds above 2 ** 53."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return int(value)  # what int cannot read, such as 1e3, may still be a whole number
+    number = float_of(value)
+    if not number.is_integer():
+        raise ValueError(value)
+    return int(number if isinstance(value, str) else value)
 
 
 def stage_list(name: str, value: Any) -> tuple[str, ...]:
@@ -172,17 +216,19 @@ def load(path: str | Path) -> dict[str, Any]:
     """Read the keys that a recipe file sets. YAML without tags, aliases or duplicate keys, at most 100 kB."""
     path = Path(path)
     try:
-        text = path.read_bytes()
+        with path.open("rb") as file:
+            text = file.read(MAX_RECIPE_BYTES + 1)
     except OSError as error:
         raise RecipeError(f"recipe {path}: {error.strerror or error}; pass the path of a YAML file") from None
     if len(text) > MAX_RECIPE_BYTES:
-        raise RecipeError(f"recipe {path}: {len(text)} bytes; a recipe has at most {MAX_RECIPE_BYTES}")
+        raise RecipeError(f"recipe {path}: more than {MAX_RECIPE_BYTES} bytes; expected a few lines like 'lr: 0.001'")
     try:
-        values = yaml.load(text, StrictLoader)  # noqa: S506 - a SafeLoader that refuses more, see below
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path}: {' '.join(str(error).split())}") from None
+        values = yaml.load(text, StrictLoader)  # a SafeLoader that refuses more, see below
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: dates and int()
+        raise RecipeError(f"recipe {path}: {' '.join(str(error).split())}; expected lines like 'lr: 0.001'") from None
     if not isinstance(values, dict):
-        raise RecipeError(f"recipe {path}: expected lines like 'lr: 0.001', found a {type(values).__name__}")
+        found = "nothing" if values is None else f"a {type(values).__name__}"
+        raise RecipeError(f"recipe {path}: expected lines like 'lr: 0.001', found {found}")
     for key in values:
         if key not in FIELDS:
             raise RecipeError(f"recipe {path}: {unknown_key(key)}")
@@ -191,7 +237,9 @@ def load(path: str | Path) -> dict[str, Any]:
 
 def save(recipe: Recipe, path: str | Path) -> None:
     """Write every field, defaults included, so that a run's recipe stays what it was when defaults change."""
-    Path(path).write_text(yaml.safe_dump(to_dict(recipe), sort_keys=False), encoding="utf-8")
+    from ft import files  # not at the top: it imports NumPy, and `--help` needs none
+
+    files.write_text(path, yaml.safe_dump(to_dict(recipe), sort_keys=False))
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -207,7 +255,8 @@ class StrictLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str) or key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"duplicate or non-text key {key!r}",
-                                                        key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"duplicate or non-text key {key!r}", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep)

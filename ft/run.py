@@ -12,6 +12,7 @@ from ft import recipe as recipes
 from ft import runfolder
 from ft.backend import Learner
 from ft.data import Batches, Preprocess, Sample, open_dataset, open_images
+from ft.errors import RecipeError
 from ft.freeze import plan_freeze
 from ft.metrics import softmax
 from ft.quiet import quiet_stderr
@@ -69,8 +70,11 @@ class Run:
 
     def predict(self, images: Iterable[str | Path | np.ndarray], *, top: int = 5) -> list[list[Guess]]:
         """Return the `top` most probable classes of each image (a file, or uint8 pixels (H, W, 3)), best first."""
-        samples = [Sample(str(i), 0, image if isinstance(image, np.ndarray) else Path(image))
-                   for i, image in enumerate(images)]
+        if top < 1:
+            raise RecipeError(f"top: got {top}; it must be at least 1")
+        samples = [
+            Sample(str(i), 0, image if isinstance(image, np.ndarray) else Path(image)) for i, image in enumerate(images)
+        ]
         guesses = []
         for batch in self.batches(samples).epoch(0):
             for p in softmax(self.learner.logits(batch.images)):
@@ -81,15 +85,21 @@ class Run:
     def evaluate(self, data: str | None = None) -> dict[str, float | None]:
         """Return `top1`, `top5` and `loss` on a folder or CSV, or on the run's own validation images."""
         recipe = self.result["recipe"]
-        split = open_images(data, classes=self.classes) if data else open_dataset(
-            recipe["data"], val_fraction=recipe["val_fraction"], seed=recipe["seed"], classes=self.classes)
+        split = (
+            open_images(data, classes=self.classes)
+            if data
+            else open_dataset(
+                recipe["data"], val_fraction=recipe["val_fraction"], seed=recipe["seed"], classes=self.classes
+            )
+        )
         return evaluate(self.learner, self.batches(split.val)).metrics
 
     def batches(self, samples: Sequence[Sample]) -> Batches:
         """Return samples as this network's input."""
         recipe = recipes.from_dict(self.result["recipe"])
-        return Batches(samples, self.preprocess, batch_size=recipe.batch_size, dtype=recipe.precision,
-                       workers=recipe.workers)
+        return Batches(
+            samples, self.preprocess, batch_size=recipe.batch_size, dtype=recipe.precision, workers=recipe.workers
+        )
 
 
 def load_learner(recipe: Recipe, tensors: Mapping[str, np.ndarray], classes: int, *, backend: str) -> Learner:

@@ -37,9 +37,8 @@ class FeatureBatches:
 
     def __init__(self, batches: Batches, learner: Learner) -> None:
         self.batches = batches
-        whole = Batches(batches.samples, batches.preprocess, batch_size=batches.batch_size, dtype=batches.dtype,
-                        workers=batches.workers)
-        self.features = np.concatenate([learner.features(batch.images) for batch in whole.epoch(0)])
+        in_order = batches.in_order()
+        self.features = np.concatenate([learner.features(batch.images) for batch in in_order.epoch(0)])
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -68,7 +67,7 @@ class Position:
 class Evaluation:
     """The result of a network on a split: metrics, and the logits (N, classes) that they come from."""
 
-    metrics: dict[str, float | None]
+    metrics: dict[str, Any]  # top1, loss, and top5 (None up to five classes)
     logits: np.ndarray
     labels: np.ndarray
 
@@ -97,8 +96,20 @@ def evaluate(learner: Learner, source: Source) -> Evaluation:
 class Training:
     """One training from a position to its end."""
 
-    def __init__(self, job: Job, learner: Learner, train: Source, val: Source, *, folder: Path, log: Log,
-                 progress: Progress, stop: StopRequest, position: Position, facts: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        learner: Learner,
+        train: Source,
+        val: Source,
+        *,
+        folder: Path,
+        log: Log,
+        progress: Progress,
+        stop: StopRequest,
+        position: Position,
+        facts: dict[str, Any],
+    ) -> None:
         self.job, self.recipe, self.learner = job, job.recipe, learner
         self.train, self.val, self.names = train, val, [sample.name for sample in job.dataset.train]
         self.folder, self.log, self.progress, self.stop = folder, log, progress, stop
@@ -134,8 +145,13 @@ class Training:
         """Do one update and queue its probes."""
         position, recipe = self.position, self.recipe
         lr = learning_rate(
-            position.step, base=recipe.lr, schedule=recipe.schedule, steps_per_epoch=len(self.train),
-            epochs=recipe.epochs, step_epochs=recipe.step_epochs, step_factor=recipe.step_factor,
+            position.step,
+            base=recipe.lr,
+            schedule=recipe.schedule,
+            steps_per_epoch=len(self.train),
+            epochs=recipe.epochs,
+            step_epochs=recipe.step_epochs,
+            step_factor=recipe.step_factor,
             warmup_epochs=recipe.warmup_epochs,
         )
         probes = self.learner.step(batch.images, batch.labels, step=position.step, lr=lr)
@@ -154,8 +170,16 @@ class Training:
         rate = sum(len(batch.labels) for _, batch, _ in self.pending) / (now - self.clock)
         self.clock = now
         for (row, batch, _), (loss, gradient, weights, update) in zip(self.pending, values, strict=True):
-            self.log.write({**row, "loss": loss, "grad_norm": gradient, "weight_norm": weights, "update_norm": update,
-                            "images_per_second": round(rate, 1)})
+            self.log.write(
+                {
+                    **row,
+                    "loss": loss,
+                    "grad_norm": gradient,
+                    "weight_norm": weights,
+                    "update_norm": update,
+                    "images_per_second": round(rate, 1),
+                }
+            )
             self.require_finite(row, batch, loss, gradient)
             self.position.loss_sum += float(loss) * len(batch.labels)
             self.position.images += len(batch.labels)
@@ -168,17 +192,26 @@ class Training:
             return
         last = checkpoint.pointed(self.folder, "last")
         kept = f"the last good state is {last}" if last else "no checkpoint was saved yet"
-        raise RunError(f"step {row['step']}: loss {loss}, |gradient| {gradient}; {kept}; try a lower --lr; images: "
-                       f"{listed((self.names[i] for i in batch.indices), 5)}")
+        raise RunError(
+            f"step {row['step']}: loss {loss}, |gradient| {gradient}; {kept}; try a lower --lr; images: "
+            f"{listed((self.names[i] for i in batch.indices), 5)}"
+        )
 
     def end_epoch(self, *, images_per_second: float) -> dict[str, Any]:
         """Evaluate, log the epoch, move the position to the next one and return the logged row."""
         position = self.position
         metrics = evaluate(self.learner, self.val).metrics
         position.epoch += 1
-        row = {"epoch_end": True, "epoch": position.epoch, "step": position.step,
-               "loss": position.loss_sum / position.images, "val_loss": metrics["loss"], "top1": metrics["top1"],
-               "top5": metrics["top5"], "images_per_second": round(images_per_second, 1)}
+        row = {
+            "epoch_end": True,
+            "epoch": position.epoch,
+            "step": position.step,
+            "loss": position.loss_sum / position.images,
+            "val_loss": metrics["loss"],
+            "top1": metrics["top1"],
+            "top5": metrics["top5"],
+            "images_per_second": round(images_per_second, 1),
+        }
         if metrics["top1"] > position.best_top1:
             position.best_top1, position.best_epoch = metrics["top1"], position.epoch
         position.batch, position.loss_sum, position.images = 0, 0.0, 0
@@ -190,8 +223,13 @@ class Training:
     def save(self, *, best: bool = False) -> None:
         """Write a checkpoint, name it, and delete those that are neither the last nor the best."""
         step = self.position.step
-        checkpoint.save(self.folder, step=step, model=self.learner.get_weights(), optimizer=self.learner.get_slots(),
-                        state={**self.facts, "position": asdict(self.position)})
+        checkpoint.save(
+            self.folder,
+            step=step,
+            model=self.learner.get_weights(),
+            optimizer=self.learner.get_slots(),
+            state={**self.facts, "position": asdict(self.position)},
+        )
         for name in ("last", "best") if best else ("last",):
             checkpoint.point(self.folder, name, step)
         named = [checkpoint.pointed(self.folder, name) for name in ("last", "best")]
@@ -202,4 +240,5 @@ class Training:
         self.fetch()
         self.save()
         assert self.stop.number is not None
-        raise Interrupted(self.stop.number, f"stopped after step {self.position.step}; go on with --resume {self.folder}")
+        where = f"stopped after step {self.position.step}; go on with --resume {self.folder}"
+        raise Interrupted(self.stop.number, where)

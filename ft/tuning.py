@@ -28,8 +28,15 @@ FORMAT = 1  # of model.json
 RECIPE = "recipe.yaml"
 
 
-def finetune(recipe: Recipe | None = None, *, backend: str = "torch", out: str | Path | None = None,
-             resume: str | Path | None = None, quiet: bool = False, **fields: Any) -> Run:
+def finetune(
+    recipe: Recipe | None = None,
+    *,
+    backend: str = "torch",
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    quiet: bool = False,
+    **fields: Any,
+) -> Run:
     """Fine-tune a network by a recipe and return the finished run.
 
     recipe: a Recipe, the built-in one if left out; `fields` change single fields of it (or, with `resume`, of the
@@ -49,7 +56,8 @@ def finetune(recipe: Recipe | None = None, *, backend: str = "torch", out: str |
     try:
         return execute(job, folder, backend=backend, position=Position(), saved=None, quiet=quiet, started=started)
     except BaseException:
-        if not (folder / runfolder.LOG).exists():  # it failed before the first step: leave nothing behind
+        log = folder / runfolder.LOG
+        if not log.exists() or not log.stat().st_size:  # it failed before a step was logged: leave nothing behind
             files.remove_folder(folder)
         raise
 
@@ -62,12 +70,16 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
     with files.lock(folder):
         saved = checkpoint.last_good(folder)
     if saved is None:
-        raise RunError(f"{folder} holds no checkpoint to go on from; start again with "
-                       f"--config {folder / RECIPE} --out ANOTHER_FOLDER")
+        raise RunError(
+            f"{folder} holds no checkpoint to go on from; start again with "
+            f"--config {folder / RECIPE} --out ANOTHER_FOLDER"
+        )
     position = Position(**saved.state["position"])
     if position.epoch >= recipe.epochs and (folder / runfolder.RESULT).exists():
-        raise RunError(f"{folder} is finished, {position.epoch} of {recipe.epochs} epochs; "
-                       f"raise --epochs to train it further, or use it with ft evaluate {folder}")
+        raise RunError(
+            f"{folder} is finished, {position.epoch} of {recipe.epochs} epochs; "
+            f"raise --epochs to train it further, or use it with ft evaluate {folder}"
+        )
     require_same_network(recipe, recipes.from_dict(saved.state["recipe"]), folder)
     job = prepare_job(recipe, classes=tuple(saved.state["classes"]), with_weights=False, quiet=quiet)
     require_same_data(job.dataset, saved.state["data"], folder)
@@ -78,20 +90,32 @@ def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
     for field in ("model", "precision", "momentum", "freeze", "batch_size", "data", "seed"):
         if getattr(recipe, field) != getattr(before, field):
-            raise RunError(f"{folder} was trained with {field} {getattr(before, field)}, now asked for "
-                           f"{getattr(recipe, field)}; a resumed run keeps it, start a new one to change it")
+            raise RunError(
+                f"{folder} was trained with {field} {getattr(before, field)}, now asked for "
+                f"{getattr(recipe, field)}; a resumed run keeps it, start a new one to change it"
+            )
 
 
 def require_same_data(dataset: Dataset, before: dict[str, Any], folder: Path) -> None:
     """Raise RunError where the images are not those that the run began with."""
     now = data_facts(dataset)
     if now != before:
-        raise RunError(f"{dataset.name} changed since {folder} began: {before['train']} + {before['val']} images then, "
-                       f"{now['train']} + {now['val']} now; restore it, or start a new run")
+        raise RunError(
+            f"{dataset.name} changed since {folder} began: {before['train']} + {before['val']} images then, "
+            f"{now['train']} + {now['val']} now; restore it, or start a new run"
+        )
 
 
-def execute(job: Job, folder: Path, *, backend: str, position: Position, saved: checkpoint.Checkpoint | None,
-            quiet: bool, started: float) -> Run:
+def execute(
+    job: Job,
+    folder: Path,
+    *,
+    backend: str,
+    position: Position,
+    saved: checkpoint.Checkpoint | None,
+    quiet: bool,
+    started: float,
+) -> Run:
     """Train a job from a position to its end in `folder` and write the result there."""
     recipe = job.recipe
     with files.lock(folder):
@@ -111,8 +135,17 @@ def execute(job: Job, folder: Path, *, backend: str, position: Position, saved: 
             facts = run_facts(job, backend)
             with Log(folder) as log, stop_requests() as stop:
                 log.trim(position.step)
-                Training(job, learner, *sources, folder=folder, log=log, progress=progress, stop=stop,
-                         position=position, facts=facts).run()
+                Training(
+                    job,
+                    learner,
+                    *sources,
+                    folder=folder,
+                    log=log,
+                    progress=progress,
+                    stop=stop,
+                    position=position,
+                    facts=facts,
+                ).run()
         result = final_weights(job, folder, learner, position)
         position.seconds += time.perf_counter() - started
         write_result(job, folder, learner, sources[1], {**facts, **result, "seconds": round(position.seconds, 2)})
@@ -126,7 +159,7 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze) -
     frozen = f"frozen: {', '.join(plan.stages)}" if plan.stages else "nothing frozen"
     lines = [
         f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {recipe.weights} weights, {frozen}",
-        f"{data.name}: {len(data.train)} training and {len(data.val)} validation images of {len(data.classes)} classes, "
+        f"{data.name}: {len(data.train)} training and {len(data.val)} validation images, {len(data.classes)} classes, "
         f"{job.preprocess.crop} px",
         f"run folder: {folder}",
     ]
@@ -152,18 +185,30 @@ def write_result(job: Job, folder: Path, learner: Learner, val: Source, facts: d
     plot_curves(rows, epochs, folder / "curves.png", title=f"{job.recipe.title}, {facts['backend']}")
     card = job.card
     write_safetensors(folder / runfolder.MODEL, learner.get_weights(), {"architecture": card.name})
-    files.write_json(folder / runfolder.RESULT, {
-        "format": FORMAT, "architecture": card.name, "head": card.last, **facts, "metrics": result.metrics,
-        "sha256": {runfolder.MODEL: checkpoint.sha256_of(folder / runfolder.MODEL)},
-    })
+    files.write_json(
+        folder / runfolder.RESULT,
+        {
+            "format": FORMAT,
+            "architecture": card.name,
+            "head": card.last,
+            **facts,
+            "metrics": result.metrics,
+            "sha256": {runfolder.MODEL: checkpoint.sha256_of(folder / runfolder.MODEL)},
+        },
+    )
 
 
 def run_facts(job: Job, backend: str) -> dict[str, Any]:
     """Return what checkpoints and the result record of a run, besides its numbers."""
     packages = ("ft-parity", "numpy", "pillow", *backends.FRAMEWORKS[backend])
-    return {"backend": backend, "recipe": recipes.to_dict(job.recipe), "classes": list(job.dataset.classes),
-            "preprocess": job.preprocess.to_dict(), "data": data_facts(job.dataset),
-            "versions": {package: version(package) for package in packages}}
+    return {
+        "backend": backend,
+        "recipe": recipes.to_dict(job.recipe),
+        "classes": list(job.dataset.classes),
+        "preprocess": job.preprocess.to_dict(),
+        "data": data_facts(job.dataset),
+        "versions": {package: version(package) for package in packages},
+    }
 
 
 def data_facts(dataset: Dataset) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The Keras wing: ports of torchvision's networks, the written optimizer, one native step. Imports nothing until used."""
+"""The Keras wing: ports of torchvision's networks, the written optimizer, one native step. Lazy throughout."""
 
 import os
 from typing import TYPE_CHECKING
@@ -36,18 +36,21 @@ __all__ = [
     "weight_shapes",
 ]
 
-__getattr__ = lazy_names(__name__, {
-    "SGD": "optim",
-    "Learner": "learner",
-    "apply_freeze": "freeze",
-    "build_model": "models",
-    "cross_entropy": "losses",
-    "get_weights": "weights",
-    "parameters": "weights",
-    "prepare": "runtime",
-    "seed_noise": "layers",
-    "set_training_mode": "freeze",
-    "set_weights": "weights",
-    "split": "frozen",
-    "weight_shapes": "weights",
-})
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "SGD": "optim",
+        "Learner": "learner",
+        "apply_freeze": "freeze",
+        "build_model": "models",
+        "cross_entropy": "losses",
+        "get_weights": "weights",
+        "parameters": "weights",
+        "prepare": "runtime",
+        "seed_noise": "layers",
+        "set_training_mode": "freeze",
+        "set_weights": "weights",
+        "split": "frozen",
+        "weight_shapes": "weights",
+    },
+)

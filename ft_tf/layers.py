@@ -24,8 +24,17 @@ class Conv2d(keras.layers.Layer):
     convolutions go to tf.nn directly: Keras sends them through XLA on a CPU, whose gradient is 500 times slower.
     """
 
-    def __init__(self, filters: int, kernel_size: int, *, stride: int = 1, padding: int | str = 0, groups: int = 1,
-                 bias: bool = True, **base: Any) -> None:
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        padding: int | str = 0,
+        groups: int = 1,
+        bias: bool = True,
+        **base: Any,
+    ) -> None:
         super().__init__(**base)
         self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
         self.padding, self.groups, self.use_bias = padding, groups, bias
@@ -47,8 +56,15 @@ class Conv2d(keras.layers.Layer):
         return y if self.bias is None else y + self.bias
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size,
-                "stride": self.stride, "padding": self.padding, "groups": self.groups, "bias": self.use_bias}
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "stride": self.stride,
+            "padding": self.padding,
+            "groups": self.groups,
+            "bias": self.use_bias,
+        }
 
 
 @register
@@ -71,7 +87,8 @@ class BatchNorm2d(keras.layers.Layer):
         self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer="zeros", trainable=False)
         self.moving_variance = self.add_weight(name="moving_variance", shape=shape, initializer="ones", trainable=False)
         self.num_batches_tracked = self.add_weight(
-            name="num_batches_tracked", shape=(), dtype="int64", initializer="zeros", trainable=False)
+            name="num_batches_tracked", shape=(), dtype="int64", initializer="zeros", trainable=False
+        )
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or self.frozen:
@@ -108,8 +125,7 @@ class MaxPool2d(keras.layers.Layer):
         return tf.nn.max_pool2d(x, self.kernel_size, self.stride, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "kernel_size": self.kernel_size, "stride": self.stride,
-                "padding": self.padding}
+        return {**super().get_config(), "kernel_size": self.kernel_size, "stride": self.stride, "padding": self.padding}
 
 
 @register

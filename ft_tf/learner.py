@@ -24,8 +24,16 @@ class Learner:
     With `on_features` the steps take what the frozen base made of the images, and only the head runs.
     """
 
-    def __init__(self, model: keras.Model, *, card: Card, plan: Freeze, recipe: Recipe, device: str = "cpu",
-                 on_features: bool = False) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        card: Card,
+        plan: Freeze,
+        recipe: Recipe,
+        device: str = "cpu",
+        on_features: bool = False,
+    ) -> None:
         self.model = model
         self.plan, self.device, self.dtype = plan, device, recipe.precision
         self.label_smoothing, self.on_features = recipe.label_smoothing, on_features
@@ -33,12 +41,12 @@ class Learner:
         set_training_mode(model, plan)
         layers.seed_noise(model, recipe.seed)
         trained = {name: w for name, w in parameters(model).items() if name in plan.trainable}
-        self.optimizer = SGD(trained, momentum=recipe.momentum, nesterov=recipe.nesterov,
-                             weight_decay=recipe.weight_decay)
+        self.optimizer = SGD(
+            trained, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
+        )
         self.base, self.head = split(model, card)
         # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
         self.run_step = tf.function(self.native_step, reduce_retracing=True)
-        self.run_gradients = tf.function(self.loss_and_gradients, reduce_retracing=True)
         self.run_forward = tf.function(lambda inputs: self.forward(inputs, training=False), reduce_retracing=True)
         self.run_base = tf.function(lambda images: self.base(images, training=False), reduce_retracing=True)
 
@@ -58,17 +66,20 @@ class Learner:
         weights = [w.value for w in self.optimizer.parameters.values()]
         return tf.stack([loss, norm(list(gradients.values())), norm(weights), norm(update)])
 
-    def gradients(self, inputs: np.ndarray, labels: np.ndarray, *, step: int,
-                  first: int = 0) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
+    def gradients(
+        self, inputs: np.ndarray, labels: np.ndarray, *, step: int, first: int = 0
+    ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
         """Return loss, logits and every gradient of a step without its update; BatchNorm statistics do move."""
-        clock = tf.constant([step, first], tf.int64)
-        loss, logits, gradients = self.run_gradients(self.load(inputs), tf.constant(labels), clock)
-        arrays = {name: to_canonical(g.numpy(), layout_of(self.optimizer.parameters[name]))
-                  for name, g in gradients.items()}
+        clock = tf.constant([step, first], tf.int64)  # once and eagerly: tracing would cost more than it saves
+        loss, logits, gradients = self.loss_and_gradients(self.load(inputs), tf.constant(labels), clock)
+        arrays = {
+            name: to_canonical(g.numpy(), layout_of(self.optimizer.parameters[name])) for name, g in gradients.items()
+        }
         return float(loss), logits.numpy(), arrays
 
-    def loss_and_gradients(self, inputs: tf.Tensor, labels: tf.Tensor,
-                           clock: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+    def loss_and_gradients(
+        self, inputs: tf.Tensor, labels: tf.Tensor, clock: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
         """Run forward and backward in training mode."""
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
         with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -19,12 +19,16 @@ class SGD:
     keeps lr as a float32 variable, which alone moves a float64 loss by 5e-9 within three steps.
     """
 
-    def __init__(self, parameters: Mapping[str, keras.Variable], *, momentum: float, nesterov: bool,
-                 weight_decay: float) -> None:
+    def __init__(
+        self, parameters: Mapping[str, keras.Variable], *, momentum: float, nesterov: bool, weight_decay: float
+    ) -> None:
         self.parameters = dict(parameters)
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
-        self.buffers = {name: tf.Variable(tf.zeros(w.shape, w.dtype), trainable=False)
-                        for name, w in self.parameters.items()} if momentum else {}
+        self.buffers = (
+            {name: tf.Variable(tf.zeros(w.shape, w.dtype), trainable=False) for name, w in self.parameters.items()}
+            if momentum
+            else {}
+        )
 
     def update(self, gradients: Mapping[str, tf.Tensor], lr: tf.Tensor) -> list[tf.Tensor]:
         """Change the parameters in place and return what was subtracted from each."""
@@ -43,8 +47,10 @@ class SGD:
 
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return the momentum buffers as `NAME.momentum_buffer`, in canonical layout."""
-        return {f"{name}.momentum_buffer": to_canonical(buffer.numpy(), layout_of(self.parameters[name]))
-                for name, buffer in self.buffers.items()}
+        return {
+            f"{name}.momentum_buffer": to_canonical(buffer.numpy(), layout_of(self.parameters[name]))
+            for name, buffer in self.buffers.items()
+        }
 
     def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:
         """Assign the momentum buffers; KeyError where one is missing."""

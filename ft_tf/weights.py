@@ -8,8 +8,13 @@ import numpy as np
 from ft.weights.layouts import canonical_shape, from_canonical, to_canonical
 from ft.weights.match import match_weights
 
-LEAVES = {"kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
-          "moving_variance": "running_var"}
+LEAVES = {
+    "kernel": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
 
 
 def get_weights(model: keras.Model) -> dict[str, np.ndarray]:

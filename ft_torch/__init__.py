@@ -31,18 +31,21 @@ __all__ = [
     "weight_shapes",
 ]
 
-__getattr__ = lazy_names(__name__, {
-    "SGD": "optim",
-    "Learner": "learner",
-    "apply_freeze": "freeze",
-    "build_model": "models",
-    "cross_entropy": "losses",
-    "get_weights": "weights",
-    "parameters": "weights",
-    "prepare": "runtime",
-    "seed_noise": "layers",
-    "set_training_mode": "freeze",
-    "set_weights": "weights",
-    "split": "frozen",
-    "weight_shapes": "weights",
-})
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "SGD": "optim",
+        "Learner": "learner",
+        "apply_freeze": "freeze",
+        "build_model": "models",
+        "cross_entropy": "losses",
+        "get_weights": "weights",
+        "parameters": "weights",
+        "prepare": "runtime",
+        "seed_noise": "layers",
+        "set_training_mode": "freeze",
+        "set_weights": "weights",
+        "split": "frozen",
+        "weight_shapes": "weights",
+    },
+)

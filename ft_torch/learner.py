@@ -23,17 +23,26 @@ class Learner:
     With `on_features` the steps take what the frozen base made of the images, and only the head runs.
     """
 
-    def __init__(self, model: nn.Module, *, card: Card, plan: Freeze, recipe: Recipe, device: str = "cpu",
-                 on_features: bool = False) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        card: Card,
+        plan: Freeze,
+        recipe: Recipe,
+        device: str = "cpu",
+        on_features: bool = False,
+    ) -> None:
         # channels-last is the layout that the CPU's and the GPU's convolutions are fastest in
-        self.model = model.to(device=device, memory_format=torch.channels_last)
+        self.model = model.to(device).to(memory_format=torch.channels_last)
         self.plan, self.device, self.dtype = plan, device, getattr(torch, recipe.precision)
         self.label_smoothing, self.on_features = recipe.label_smoothing, on_features
         apply_freeze(model, plan)
         layers.seed_noise(model, recipe.seed)
         trained = {name: w for name, w in parameters(model).items() if name in plan.trainable}
-        self.optimizer = SGD(trained, momentum=recipe.momentum, nesterov=recipe.nesterov,
-                             weight_decay=recipe.weight_decay)
+        self.optimizer = SGD(
+            trained, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
+        )
         self.base, self.head = split(model, card)
 
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Tensor:
@@ -47,15 +56,17 @@ class Learner:
         weights = [w.detach() for w in self.optimizer.parameters.values()]
         return torch.stack([loss.detach(), norm(list(gradients.values())), norm(weights), norm(update)])
 
-    def gradients(self, inputs: np.ndarray, labels: np.ndarray, *, step: int,
-                  first: int = 0) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
+    def gradients(
+        self, inputs: np.ndarray, labels: np.ndarray, *, step: int, first: int = 0
+    ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
         """Return loss, logits and every gradient of a step without its update; BatchNorm statistics do move."""
         loss, logits, gradients = self.loss_and_gradients(inputs, labels, step, first)
         arrays = {name: np.array(g.cpu().numpy(), order="C") for name, g in gradients.items()}
         return loss.item(), logits.detach().cpu().numpy(), arrays
 
-    def loss_and_gradients(self, inputs: np.ndarray, labels: np.ndarray, step: int,
-                           first: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def loss_and_gradients(
+        self, inputs: np.ndarray, labels: np.ndarray, step: int, first: int
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Run forward and backward in training mode."""
         set_training_mode(self.model, self.plan)
         with layers.noise(self.model, torch.tensor([step, first], device=self.device)):

@@ -15,8 +15,9 @@ class SGD:
     Keras folds the learning rate into the buffer (v = momentum * v - lr * g), which differs as soon as lr changes.
     """
 
-    def __init__(self, parameters: Mapping[str, Tensor], *, momentum: float, nesterov: bool,
-                 weight_decay: float) -> None:
+    def __init__(
+        self, parameters: Mapping[str, Tensor], *, momentum: float, nesterov: bool, weight_decay: float
+    ) -> None:
         self.parameters = dict(parameters)
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
         self.buffers = {name: torch.zeros_like(w) for name, w in self.parameters.items()} if momentum else {}
@@ -39,8 +40,10 @@ class SGD:
 
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return the momentum buffers as `NAME.momentum_buffer`, in canonical layout."""
-        return {f"{name}.momentum_buffer": np.array(buffer.cpu().numpy(), order="C")
-                for name, buffer in self.buffers.items()}
+        return {
+            f"{name}.momentum_buffer": np.array(buffer.cpu().numpy(), order="C")
+            for name, buffer in self.buffers.items()
+        }
 
     @torch.no_grad()
     def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:

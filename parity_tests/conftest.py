@@ -1,9 +1,6 @@
-"""Both frameworks in one process: torchvision after TensorFlow crashes, so PyTorch comes first."""
+"""The parity tests need both wings: where a framework is missing they fail here, they never skip."""
 
 import logging
-
-import torch  # noqa: F401
-import torchvision  # noqa: F401
 
 from ft import backend
 from ft.quiet import quiet_stderr

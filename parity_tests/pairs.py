@@ -40,8 +40,9 @@ CASES = [Case(model, freeze) for model in ("resnet18", "efficientnet_lite0") for
 UPDATING = [Case(model, "base", {"bn": "update"}) for model in ("resnet18", "efficientnet_lite0")]
 
 
-def learners(case: Case, *, seed: int = 0, tensors: Mapping[str, np.ndarray] | None = None,
-             **changes: Any) -> dict[str, Learner]:
+def learners(
+    case: Case, *, seed: int = 0, tensors: Mapping[str, np.ndarray] | None = None, **changes: Any
+) -> dict[str, Learner]:
     """Return the case's learner in each wing, "torch" and "tf", starting from the same tensors."""
     recipe = case.recipe(**changes)
     pair = {name: one_learner(name, recipe) for name in ("torch", "tf")}

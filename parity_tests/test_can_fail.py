@@ -53,15 +53,20 @@ def test_padding_that_is_larger_at_the_end(tensors):
 
 def test_dropped_block(tensors, monkeypatch):
     block = resnet.basic_block
-    monkeypatch.setattr(resnet, "basic_block", lambda x, path, *rest: x if path == "layer1.1" else block(x, path, *rest))
+    monkeypatch.setattr(
+        resnet, "basic_block", lambda x, path, *rest: x if path == "layer1.1" else block(x, path, *rest)
+    )
     with pytest.raises(WeightsError, match=r"layer1\.1\.conv1"):
         learners(CASE, tensors=tensors)
 
 
 def test_dropped_shortcut(tensors, monkeypatch):
     add = resnet.keras.layers.Add.call
-    monkeypatch.setattr(resnet.keras.layers.Add, "call",
-                        lambda self, inputs: inputs[0] if self.name == "layer1.1.add" else add(self, inputs))
+    monkeypatch.setattr(
+        resnet.keras.layers.Add,
+        "call",
+        lambda self, inputs: inputs[0] if self.name == "layer1.1.add" else add(self, inputs),
+    )
     with pytest.raises(AssertionError, match="inference"):
         check(learners(CASE, tensors=tensors))
 

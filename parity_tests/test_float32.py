@@ -18,7 +18,9 @@ def noise_of_each_wing(case: Case, seed: int) -> tuple[dict[str, dict[str, float
     for wing in ("torch", "tf"):
         single, double = results["float32"][wing], results["float64"][wing]
         zeros = compare(double, double, bar=0, zero=ZERO).zeros  # their float32 value is rounding and nothing else
-        distances[wing] = {name: relative_difference(single[name], double[name]) for name in double if name not in zeros}
+        distances[wing] = {
+            name: relative_difference(single[name], double[name]) for name in double if name not in zeros
+        }
         losses[wing] = float(single["loss"])
     return distances, losses
 
@@ -38,23 +40,32 @@ def one_step(case: Case, seed: int, dtype: str) -> dict[str, dict[str, np.ndarra
         learner.set_weights(start)
         learner.step(images, labels, step=0, lr=LR)
         loss = learner.fetch([learner.step(images, labels, step=1, lr=LR)])[0, 0]
-        result[wing] = {"logits": logits, "loss": loss, **statistics,
-                        **{f"gradient {name}": g for name, g in gradients.items()}}
+        result[wing] = {
+            "logits": logits,
+            "loss": loss,
+            **statistics,
+            **{f"gradient {name}": g for name, g in gradients.items()},
+        }
     return result
 
 
-@pytest.mark.parametrize("case", [*CASES[:3:2], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[1::2])],
-                         ids=str)
+@pytest.mark.parametrize(
+    "case", [*CASES[:3:2], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[1::2])], ids=str
+)
 def test_neither_wing_is_noisier(case):
     runs = [noise_of_each_wing(case, seed) for seed in range(SEEDS)]
     for _, losses in runs:
         assert abs(losses["torch"] - losses["tf"]) <= LOSS * abs(losses["torch"])
     names = runs[0][0]["torch"].keys()
-    medians = {wing: {name: float(np.median([distances[wing].get(name, 0) for distances, _ in runs])) for name in names}
-               for wing in ("torch", "tf")}
+    medians = {
+        wing: {name: float(np.median([distances[wing].get(name, 0) for distances, _ in runs])) for name in names}
+        for wing in ("torch", "tf")
+    }
     worst = noisier(medians["torch"], medians["tf"])
-    print(f"{case}: largest ratio {max(worst.values()):.2f}, median noise of {len(names)} tensors "
-          + ", ".join(f"{wing} {np.median(list(noise.values())):.1e}" for wing, noise in medians.items()))
+    print(
+        f"{case}: largest ratio {max(worst.values()):.2f}, median noise of {len(names)} tensors "
+        + ", ".join(f"{wing} {np.median(list(noise.values())):.1e}" for wing, noise in medians.items())
+    )
     assert not {name: ratio for name, ratio in worst.items() if ratio > RATIO}
 
 
@@ -72,7 +83,9 @@ def test_an_intermediate_rounded_to_bfloat16_is_caught(monkeypatch):
 
     def rounded(self, x):
         y = call(self, x)
-        return tf.cast(tf.cast(y, tf.bfloat16), y.dtype) if self.name == "layer4.1.conv2" and y.dtype == tf.float32 else y
+        return (
+            tf.cast(tf.cast(y, tf.bfloat16), y.dtype) if self.name == "layer4.1.conv2" and y.dtype == tf.float32 else y
+        )
 
     monkeypatch.setattr(Conv2d, "call", rounded)
     with pytest.raises(AssertionError):

@@ -12,8 +12,10 @@ from ft.backend import Learner
 
 ROOT = Path(__file__).parent.parent
 SGD = ("update", "get_slots", "set_slots")
-METHODS = {"Learner": [name for name in vars(Learner) if inspect.isfunction(getattr(Learner, name)) and name[0] != "_"],
-           "SGD": SGD}
+METHODS = {
+    "Learner": [name for name in vars(Learner) if inspect.isfunction(getattr(Learner, name)) and name[0] != "_"],
+    "SGD": SGD,
+}
 
 
 def files(wing: str) -> set[Path]:

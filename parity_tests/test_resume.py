@@ -12,24 +12,33 @@ from ft.compare import ZERO, require_equal
 from ft.signals import Interrupted
 from parity_tests.pairs import STEP
 
-# a network that trains wholly, on images of 32 px: BatchNorm statistics, momentum, noise and augmentation all carry over
-RECIPE = {"model": "efficientnet_lite0", "image_size": 32, "freeze": "stem,stage1,stage2,stage3,stage4,stage5,stage6",
-          "augment": "crop-flip", "precision": "float64", "batch_size": 64, "epochs": 2, "schedule": "cosine",
-          "seed": 5, "workers": 2}
+# its last stages train: BatchNorm statistics, momentum, noise, augmentation and schedule all have to carry over
+RECIPE = {
+    "model": "efficientnet_lite0",
+    "image_size": 32,
+    "freeze": "stem,stage1,stage2,stage3,stage4,stage5,stage6",
+    "augment": "crop-flip",
+    "precision": "float64",
+    "batch_size": 16,
+    "epochs": 2,
+    "schedule": "cosine",
+    "seed": 5,
+    "workers": 2,
+}
 STOP_AT = 5
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A folder of digits, small enough for two epochs in float64 to be quick."""
+    """A folder of a few digits: seven batches an epoch, the last one short."""
     from PIL import Image
 
     from ft.data import read_digits
 
     root = tmp_path_factory.mktemp("digits")
     for i, (pixels, label) in enumerate(zip(*read_digits(), strict=True)):
-        if i < 480:
-            folder = root / ("train" if i < 400 else "val") / str(label)
+        if i < 120:
+            folder = root / ("train" if i < 100 else "val") / str(label)
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(folder / f"{i:04d}.png")
     return str(root)

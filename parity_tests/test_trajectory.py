@@ -15,25 +15,39 @@ STEPS, SENSITIVITY, BATCHES = 100, 1e-11, 4
 QUIET = {"dropout": 0.0, "stochastic_depth": 0.0}
 GENTLE = {"lr": 0.0001}  # drawn weights give large features, on which a rate of 0.001 oscillates and amplifies rounding
 QUICK = [Case("resnet18", "base", GENTLE), Case("efficientnet_lite0", "base")]
-LONG = [Case("resnet18", "none"), Case("efficientnet_lite0", "none"), Case("efficientnet_lite0", "none", QUIET),
-        Case("efficientnet_lite0", "base", QUIET)]
+LONG = [
+    Case("resnet18", "none"),
+    Case("efficientnet_lite0", "none"),
+    Case("efficientnet_lite0", "none", QUIET),
+    Case("efficientnet_lite0", "base", QUIET),
+]
 
 
-@pytest.mark.parametrize(("case", "steps"), [(case, STEPS) for case in QUICK] + [(case, 6) for case in LONG[:2]]
-                         + [pytest.param(case, STEPS, marks=pytest.mark.slow) for case in LONG], ids=str)
+@pytest.mark.parametrize(
+    ("case", "steps"),
+    [(case, STEPS) for case in QUICK]
+    + [(case, 6) for case in LONG[:2]]
+    + [pytest.param(case, STEPS, marks=pytest.mark.slow) for case in LONG],
+    ids=str,
+)
 def test_trajectory(case, steps):
     pair = learners(case)
     start = pair["tf"].get_weights()
     states = {name: run(learner, steps, case.recipe().lr) for name, learner in pair.items()}
-    found = {part: require_equal(states["torch"][part], states["tf"][part], bar=TRAJECTORY, zero=zero(part), what=part)
-             for part in ("weights", "slots")}
+    found = {
+        part: require_equal(states["torch"][part], states["tf"][part], bar=TRAJECTORY, zero=zero(part), what=part)
+        for part in ("weights", "slots")
+    }
     assert compare(start, states["tf"]["weights"], bar=0).largest > 1e-4, "nothing was trained"
     pair["tf"].set_weights(start)
     pair["tf"].set_slots({name: np.zeros_like(slot) for name, slot in states["tf"]["slots"].items()})
-    own = compare(states["tf"]["weights"], run(pair["tf"], steps, case.recipe().lr, nudge=True)["weights"],
-                  bar=SENSITIVITY)
-    print(f"{case}, {steps} steps: weights {found['weights'].largest:.1e}, momentum {found['slots'].largest:.1e}, "
-          f"own sensitivity {own.largest:.1e}")
+    own = compare(
+        states["tf"]["weights"], run(pair["tf"], steps, case.recipe().lr, nudge=True)["weights"], bar=SENSITIVITY
+    )
+    print(
+        f"{case}, {steps} steps: weights {found['weights'].largest:.1e}, momentum {found['slots'].largest:.1e}, "
+        f"own sensitivity {own.largest:.1e}"
+    )
     assert own.largest <= SENSITIVITY, "this case is chaotic by itself: replace it"
 
 

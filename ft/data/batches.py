@@ -41,9 +41,18 @@ class Batches:
     train on it, unless it is the only batch; with another order each epoch, no image is left out for long.
     """
 
-    def __init__(self, samples: Sequence[Sample], preprocess: Preprocess, *, batch_size: int, seed: int = 0,
-                 shuffle: bool = False, augment: Literal["none", "crop-flip"] = "none",
-                 dtype: Literal["float32", "float64"] = "float32", workers: int = 2) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        preprocess: Preprocess,
+        *,
+        batch_size: int,
+        seed: int = 0,
+        shuffle: bool = False,
+        augment: Literal["none", "crop-flip"] = "none",
+        dtype: Literal["float32", "float64"] = "float32",
+        workers: int = 2,
+    ) -> None:
         if batch_size < 1:
             raise DataError(f"batch_size: got {batch_size}; a batch needs at least 1 image")
         self.samples, self.preprocess = tuple(samples), preprocess
@@ -57,6 +66,17 @@ class Batches:
         full, rest = divmod(len(self.samples), self.batch_size)
         lone = self.shuffle and rest == 1 and full > 0
         return full + (rest > 0) - lone
+
+    def in_order(self) -> "Batches":
+        """Return the same images once each, unshuffled and not augmented."""
+        return Batches(
+            self.samples,
+            self.preprocess,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            dtype=self.dtype,
+            workers=self.workers,
+        )
 
     def plan(self, epoch: int) -> list[np.ndarray]:
         """Return the positions in the split, int64, of every batch of an epoch."""

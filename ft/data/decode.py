@@ -93,8 +93,9 @@ def load(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     file.seek(0)
     image = reader(file)
     if image.width * image.height > max_pixels:
-        raise DataError(f"{image.width}x{image.height} pixels, more than the {max_pixels} allowed; "
-                        "shrink it or raise max_pixels")
+        raise DataError(
+            f"{image.width}x{image.height} pixels, more than the {max_pixels} allowed; shrink it or raise max_pixels"
+        )
     image.load()
     return image
 
@@ -106,8 +107,10 @@ def describe_stranger(head: bytes) -> str:
     text = re.match(rb"(?:\xef\xbb\xbf)?\s*(<[!?]?\w*|[{\[])", head)
     if text:
         return f"not an image (starts with {text[1].decode()}); replace it or remove it"
-    return (f"format not in the allow-list (starts with {head[:8].decode('latin-1')!r}); "
-            "convert it to JPEG, PNG, BMP, GIF, WebP, TIFF or PPM")
+    return (
+        f"format not in the allow-list (starts with {head[:8].decode('latin-1')!r}); "
+        "convert it to JPEG, PNG, BMP, GIF, WebP, TIFF or PPM"
+    )
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -32,8 +32,10 @@ class Preprocess:
         if self.interpolation not in RESAMPLING:
             raise DataError(f"preprocess: {unknown('interpolation', str(self.interpolation), RESAMPLING)}")
         if not 0 < self.crop <= self.resize:
-            raise DataError(f"preprocess: got crop {self.crop} of an image resized to {self.resize}; "
-                            "crop must be at least 1 and at most resize")
+            raise DataError(
+                f"preprocess: got crop {self.crop} of an image resized to {self.resize}; "
+                "crop must be at least 1 and at most resize"
+            )
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise DataError(f"preprocess: got mean {self.mean} and std {self.std}; expected three numbers, std above 0")
 

@@ -39,9 +39,9 @@ def fetch(url: str, *, sha256: str, filename: str, cache: Path | None = None, pr
     if not re.fullmatch("[0-9a-f]{8,64}", sha256) or not filename or Path(filename).name != filename:
         raise ValueError(f"sha256={sha256!r}, filename={filename!r}: need 8 to 64 hexadecimal digits and a plain name")
     target = (cache or cache_folder()) / "weights" / filename
-    if has_hash(target, sha256):
-        return target
     try:
+        if has_hash(target, sha256):
+            return target
         require_safe(url)
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target.with_name(f"{filename}.lock")):

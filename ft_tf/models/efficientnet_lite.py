@@ -7,20 +7,23 @@ from ft.zoo import efficientnet_lite as spec
 from ft_tf.layers import BatchNorm2d, Conv2d, Dropout, Linear, StochasticDepth, type_policy
 
 
-def efficientnet_lite0(*, num_classes: int = 1000, dropout: float = 0.2, stochastic_depth: float = 0.2,
-                       dtype: str = "float32") -> keras.Model:
+def efficientnet_lite0(
+    *, num_classes: int = 1000, dropout: float = 0.2, stochastic_depth: float = 0.2, dtype: str = "float32"
+) -> keras.Model:
     """Return EfficientNet-Lite0: images (N, H, W, 3) -> logits (N, num_classes)."""
     return efficientnet_lite("efficientnet_lite0", num_classes, dropout, stochastic_depth, dtype)
 
 
-def efficientnet_lite1(*, num_classes: int = 1000, dropout: float = 0.2, stochastic_depth: float = 0.2,
-                       dtype: str = "float32") -> keras.Model:
+def efficientnet_lite1(
+    *, num_classes: int = 1000, dropout: float = 0.2, stochastic_depth: float = 0.2, dtype: str = "float32"
+) -> keras.Model:
     """Return EfficientNet-Lite1: images (N, H, W, 3) -> logits (N, num_classes)."""
     return efficientnet_lite("efficientnet_lite1", num_classes, dropout, stochastic_depth, dtype)
 
 
-def efficientnet_lite2(*, num_classes: int = 1000, dropout: float = 0.3, stochastic_depth: float = 0.2,
-                       dtype: str = "float32") -> keras.Model:
+def efficientnet_lite2(
+    *, num_classes: int = 1000, dropout: float = 0.3, stochastic_depth: float = 0.2, dtype: str = "float32"
+) -> keras.Model:
     """Return EfficientNet-Lite2: images (N, H, W, 3) -> logits (N, num_classes)."""
     return efficientnet_lite("efficientnet_lite2", num_classes, dropout, stochastic_depth, dtype)
 
@@ -31,8 +34,9 @@ def conv_norm(x: KerasTensor, path: str, channels: int, kernel: int, stride: int
     return BatchNorm2d(eps=spec.NORM_EPS, momentum=spec.NORM_MOMENTUM, name=f"{path}.1")(x)
 
 
-def conv_norm_relu6(x: KerasTensor, path: str, channels: int, kernel: int, stride: int = 1,
-                    groups: int = 1) -> KerasTensor:
+def conv_norm_relu6(
+    x: KerasTensor, path: str, channels: int, kernel: int, stride: int = 1, groups: int = 1
+) -> KerasTensor:
     """Apply a convolution without bias, its BatchNorm and ReLU6, `path`.0 to `path`.2."""
     return keras.layers.ReLU(6, name=f"{path}.2")(conv_norm(x, path, channels, kernel, stride, groups))
 

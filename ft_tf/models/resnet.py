@@ -48,8 +48,9 @@ def resnet(name: str, num_classes: int, dtype: str) -> keras.Model:
         return keras.Model(images, Linear(num_classes, name="fc")(x), name=name)
 
 
-def conv_norm(x: KerasTensor, conv: str, norm: str, channels: int, kernel: int, *, stride: int = 1,
-              padding: int = 0) -> KerasTensor:
+def conv_norm(
+    x: KerasTensor, conv: str, norm: str, channels: int, kernel: int, *, stride: int = 1, padding: int = 0
+) -> KerasTensor:
     """Apply a convolution without bias and its BatchNorm."""
     x = Conv2d(channels, kernel, stride=stride, padding=padding, bias=False, name=conv)(x)
     return BatchNorm2d(name=norm)(x)

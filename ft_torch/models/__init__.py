@@ -21,9 +21,9 @@ __all__ = [
 ]
 
 
-
-def build_model(name: str, *, num_classes: int = 1000, dtype: str = "float32",
-                noise: Mapping[str, float] | None = None) -> nn.Module:
+def build_model(
+    name: str, *, num_classes: int = 1000, dtype: str = "float32", noise: Mapping[str, float] | None = None
+) -> nn.Module:
     """Build the network called `name`; `noise` holds the rates of the noise layers that its function takes."""
     builders = {builder: globals()[builder] for builder in __all__ if builder != "build_model"}
     if name not in builders:

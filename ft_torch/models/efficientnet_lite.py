@@ -6,20 +6,23 @@ from ft.zoo import efficientnet_lite as spec
 from ft_torch.layers import Conv2dSame, Dropout, StochasticDepth, as_type
 
 
-def efficientnet_lite0(*, num_classes: int = 1000, dropout: float = 0.2, stochastic_depth: float = 0.2,
-                       dtype: str = "float32") -> nn.Module:
+def efficientnet_lite0(
+    *, num_classes: int = 1000, dropout: float = 0.2, stochastic_depth: float = 0.2, dtype: str = "float32"
+) -> nn.Module:
     """Return EfficientNet-Lite0: images (N, 3, H, W) -> logits (N, num_classes)."""
     return as_type(EfficientNetLite("efficientnet_lite0", num_classes, dropout, stochastic_depth), dtype)
 
 
-def efficientnet_lite1(*, num_classes: int = 1000, dropout: float = 0.2, stochastic_depth: float = 0.2,
-                       dtype: str = "float32") -> nn.Module:
+def efficientnet_lite1(
+    *, num_classes: int = 1000, dropout: float = 0.2, stochastic_depth: float = 0.2, dtype: str = "float32"
+) -> nn.Module:
     """Return EfficientNet-Lite1: images (N, 3, H, W) -> logits (N, num_classes)."""
     return as_type(EfficientNetLite("efficientnet_lite1", num_classes, dropout, stochastic_depth), dtype)
 
 
-def efficientnet_lite2(*, num_classes: int = 1000, dropout: float = 0.3, stochastic_depth: float = 0.2,
-                       dtype: str = "float32") -> nn.Module:
+def efficientnet_lite2(
+    *, num_classes: int = 1000, dropout: float = 0.3, stochastic_depth: float = 0.2, dtype: str = "float32"
+) -> nn.Module:
     """Return EfficientNet-Lite2: images (N, 3, H, W) -> logits (N, num_classes)."""
     return as_type(EfficientNetLite("efficientnet_lite2", num_classes, dropout, stochastic_depth), dtype)
 

@@ -37,8 +37,12 @@ def test_boxes_are_spread_as_torchvisions():
         assert 0 <= left <= width - w
         assert SCALE[0] - 0.005 <= h * w / (height * width) <= SCALE[1]
         assert RATIO[0] - 0.02 <= w / h <= RATIO[1] + 0.02
-    for measure in (lambda b: b[:, 2] * b[:, 3] / (height * width), lambda b: np.log(b[:, 3] / b[:, 2]),
-                    lambda b: b[:, 0] / height, lambda b: b[:, 1] / width):
+    for measure in (
+        lambda b: b[:, 2] * b[:, 3] / (height * width),
+        lambda b: np.log(b[:, 3] / b[:, 2]),
+        lambda b: b[:, 0] / height,
+        lambda b: b[:, 1] / width,
+    ):
         deciles = [np.quantile(measure(boxes), np.linspace(0, 1, 11)) for boxes in (ours, theirs)]
         assert np.abs(deciles[0] - deciles[1]).max() < 0.04  # draws of 2000 differ by 0.02; half the scale by 0.2
 

@@ -90,9 +90,19 @@ def test_plan_is_a_fresh_permutation_each_epoch(samples):
     assert np.array_equal(np.concatenate(batches(samples, shuffle=False).plan(5)), np.arange(23))
 
 
-@pytest.mark.parametrize(("count", "size", "shuffle", "sizes"), [
-    (9, 4, True, [4, 4]), (9, 4, False, [4, 4, 1]), (10, 4, True, [4, 4, 2]), (8, 4, True, [4, 4]),
-    (1, 4, True, [1]), (3, 4, True, [3]), (3, 1, True, [1, 1, 1]), (0, 4, True, [])])
+@pytest.mark.parametrize(
+    ("count", "size", "shuffle", "sizes"),
+    [
+        (9, 4, True, [4, 4]),
+        (9, 4, False, [4, 4, 1]),
+        (10, 4, True, [4, 4, 2]),
+        (8, 4, True, [4, 4]),
+        (1, 4, True, [1]),
+        (3, 4, True, [3]),
+        (3, 1, True, [1, 1, 1]),
+        (0, 4, True, []),
+    ],
+)
 def test_short_last_batch(count, size, shuffle, sizes, samples):
     ours = batches(samples[:count], batch_size=size, shuffle=shuffle)
     assert [len(indices) for indices in ours.plan(0)] == sizes

@@ -15,8 +15,17 @@ from PIL import Image, ImageCms
 from ft.data.decode import decode, printable
 from ft.errors import DataError
 
-ENCODINGS = [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("GIF", {}), ("BMP", {}), ("WEBP", {}),
-             ("TIFF", {}), ("TIFF", {"compression": "tiff_deflate"}), ("PPM", {})]
+ENCODINGS = [
+    ("JPEG", {}),
+    ("JPEG", {"progressive": True}),
+    ("PNG", {}),
+    ("GIF", {}),
+    ("BMP", {}),
+    ("WEBP", {}),
+    ("TIFF", {}),
+    ("TIFF", {"compression": "tiff_deflate"}),
+    ("PPM", {}),
+]
 
 
 def refuse(source, *words, **options):
@@ -112,8 +121,16 @@ def test_first_frame_of_many(kind, pixels, encode):
 # ---- EXIF
 
 
-TURNS = {1: lambda x: x, 2: np.fliplr, 3: lambda x: np.rot90(x, 2), 4: np.flipud, 5: lambda x: x.swapaxes(0, 1),
-         6: lambda x: np.rot90(x, -1), 7: lambda x: np.rot90(x, 2).swapaxes(0, 1), 8: np.rot90}
+TURNS = {
+    1: lambda x: x,
+    2: np.fliplr,
+    3: lambda x: np.rot90(x, 2),
+    4: np.flipud,
+    5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: np.rot90(x, -1),
+    7: lambda x: np.rot90(x, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
 
 
 @pytest.mark.parametrize("orientation", [*TURNS, 0, 9])
@@ -173,14 +190,22 @@ def test_empty_and_missing_files(tmp_path):
     refuse(tmp_path, "cannot be read (Is a directory)")
 
 
-@pytest.mark.parametrize(("head", "start"), [(b"<html><body>404", "<html"), (b"\n <!DOCTYPE html>", "<!DOCTYPE"),
-                                             (b'{"error": 404}', "{"), (b"\xef\xbb\xbf<svg xmlns", "<svg")])
+@pytest.mark.parametrize(
+    ("head", "start"),
+    [
+        (b"<html><body>404", "<html"),
+        (b"\n <!DOCTYPE html>", "<!DOCTYPE"),
+        (b'{"error": 404}', "{"),
+        (b"\xef\xbb\xbf<svg xmlns", "<svg"),
+    ],
+)
 def test_error_pages_are_told_as_such(head, start):
     refuse(head, f"not an image (starts with {start})")
 
 
-@pytest.mark.parametrize("head", [b"8BPS\0\1", b"%!PS-Adobe", b"%PDF-1.7", b"\0\0\0\x18ftypheic", b"P", b"Pf\n1 1\n",
-                                  b"RIFF\0\0\0\0WAVE"])
+@pytest.mark.parametrize(
+    "head", [b"8BPS\0\1", b"%!PS-Adobe", b"%PDF-1.7", b"\0\0\0\x18ftypheic", b"P", b"Pf\n1 1\n", b"RIFF\0\0\0\0WAVE"]
+)
 def test_other_formats_are_refused(head):
     refuse(head + bytes(99), "format not in the allow-list", "convert it to JPEG")
 
@@ -191,19 +216,26 @@ def test_other_formats_are_refused(head):
 def png_that_says(width, height):
     """Return a PNG of a few bytes whose header declares that size."""
     chunks = [(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(1000)))]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(body)) + name + body
-                                           + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
 
 
 def test_size_is_checked_before_pixels_are_allocated(tmp_path):
     (tmp_path / "bomb.png").write_bytes(png_that_says(30_000, 30_000))
-    code = ("import resource, sys; from ft.data.decode import *\n"
-            "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
-            "resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))\n"
-            "try: decode(Path(sys.argv[1]))\n"
-            "except DataError as error: print(error)")
-    run = subprocess.run([sys.executable, "-W", "error", "-c", code, str(tmp_path / "bomb.png")],
-                         capture_output=True, text=True, timeout=60)
+    code = (
+        "import resource, sys; from ft.data.decode import *\n"
+        "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))\n"
+        "try: decode(Path(sys.argv[1]))\n"
+        "except DataError as error: print(error)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, str(tmp_path / "bomb.png")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert "bomb.png: 30000x30000 pixels, more than the 89478485 allowed" in run.stdout
     assert run.stderr == ""
 

@@ -11,8 +11,14 @@ from ft.data import open_dataset, open_images
 from ft.errors import DataError
 from ft.noise import generator
 
-TWO_SPLITS = ("train/cat/1.jpg", "train/cat/2.jpg", "train/dog/1.jpg", "train/dog/2.jpg",
-              "val/cat/3.jpg", "val/dog/3.jpg")
+TWO_SPLITS = (
+    "train/cat/1.jpg",
+    "train/cat/2.jpg",
+    "train/dog/1.jpg",
+    "train/dog/2.jpg",
+    "val/cat/3.jpg",
+    "val/dog/3.jpg",
+)
 CAT_AND_DOG = ("cat/1.jpg", "cat/2.jpg", "cat/3.jpg", "dog/1.jpg", "dog/2.jpg", "dog/3.jpg")
 
 
@@ -37,8 +43,10 @@ def test_given_splits(write_tree):
     data = open_dataset(str(root))
     assert (data.name, data.classes, data.image_size, data.notes) == ("data", ("cat", "dog"), None, ())
     assert names(data.train) == ["train/cat/1.jpg", "train/cat/2.jpg", "train/dog/1.jpg", "train/dog/2.jpg"]
-    assert [(s.name, s.label, s.source) for s in data.val] == [("val/cat/3.jpg", 0, root / "val/cat/3.jpg"),
-                                                              ("val/dog/3.jpg", 1, root / "val/dog/3.jpg")]
+    assert [(s.name, s.label, s.source) for s in data.val] == [
+        ("val/cat/3.jpg", 0, root / "val/cat/3.jpg"),
+        ("val/dog/3.jpg", 1, root / "val/dog/3.jpg"),
+    ]
 
 
 @pytest.mark.parametrize("other", ["valid", "validation", "test"])
@@ -67,8 +75,16 @@ def test_extensions_in_any_case(write_tree):
 
 
 def test_junk_is_silent(write_tree):
-    junk = (".DS_Store", "cat/.DS_Store", "cat/._1.jpg", "cat/Thumbs.db", "cat/@eaDir/1.jpg", ".git/1.jpg",
-            "cat/.ipynb_checkpoints/1.jpg", "__MACOSX/cat/1.jpg")
+    junk = (
+        ".DS_Store",
+        "cat/.DS_Store",
+        "cat/._1.jpg",
+        "cat/Thumbs.db",
+        "cat/@eaDir/1.jpg",
+        ".git/1.jpg",
+        "cat/.ipynb_checkpoints/1.jpg",
+        "__MACOSX/cat/1.jpg",
+    )
     data = open_dataset(str(write_tree(*CAT_AND_DOG, *junk)))
     assert sorted(names(data.train + data.val)) == sorted(CAT_AND_DOG)
     assert data.classes == ("cat", "dog")
@@ -192,7 +208,8 @@ def test_leaks_are_counted(write_tree):
         (root / name).write_bytes(b"the same bytes")
     (root / "val/b/other.jpg").write_bytes(b"not same bytes")
     assert open_dataset(str(root)).notes == (
-        "val images with the bytes of a train image, so val accuracy flatters: 1 (val/b/copy.jpg)",)
+        "val images with the bytes of a train image, so val accuracy flatters: 1 (val/b/copy.jpg)",
+    )
 
 
 def test_only_files_of_equal_size_are_hashed(write_tree, monkeypatch):
@@ -265,9 +282,15 @@ def write_csv(root, text, name="list.csv"):
 ROWS = "cat/1.jpg,cat\ncat/2.jpg,cat\ndog/1.jpg,dog\ndog/2.jpg,dog\n"
 
 
-@pytest.mark.parametrize("text", ["path,label\n" + ROWS, "\ufeffpath,label\r\n" + ROWS.replace("\n", "\r\n") + "\r\n",
-                                  "id,label,path\n" + "".join(f"{i},{b},{a}\n" for i, (a, b) in enumerate(
-                                      line.split(",") for line in ROWS.split()))])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label\n" + ROWS,
+        "\ufeffpath,label\r\n" + ROWS.replace("\n", "\r\n") + "\r\n",
+        "id,label,path\n"
+        + "".join(f"{i},{b},{a}\n" for i, (a, b) in enumerate(line.split(",") for line in ROWS.split())),
+    ],
+)
 def test_manifest_without_split(text, write_tree):
     root = write_tree(*CAT_AND_DOG)
     data = open_dataset(str(write_csv(root, text)))
@@ -297,31 +320,34 @@ def test_labels_stay_text(write_tree):
     assert [data.classes[s.label] for s in data.val] == labels
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("", ["line 1: the header is ''", "expected path,label"]),
-    ("path;label\ncat/1.jpg;cat\n", ["the header is 'path;label'", "commas"]),
-    ("file,label\ncat/1.jpg,cat\n", ["the header is 'file,label'"]),
-    ("path,label,label\ncat/1.jpg,cat,dog\n", ["the header is"]),
-    ("path,label\n", ["no images"]),
-    ("path,label\n" + ROWS + "cat/3.jpg, \n", ["line 6: blank label", "cat/3.jpg"]),
-    ("path,label\n" + ROWS + "\ncat/3.jpg\n", ["line 7: 1 columns, the header has 2"]),
-    ("path,label\n" + ROWS + "cat/3.jpg,cat,val\n", ["line 6: 3 columns"]),
-    ("path,label\n" + ROWS + "./cat//1.jpg,dog\n", ["line 6: 'cat/1.jpg' is in line 2 already"]),
-    ("path,label\n/etc/passwd,cat\n", ["line 2: '/etc/passwd' leaves the CSV's folder", "without .."]),
-    ("path,label\n../data/cat/1.jpg,cat\n", ["line 2:", "leaves the CSV's folder"]),
-    ("path,label\nC:\\cat.jpg,cat\n", ["line 2:", "leaves the CSV's folder"]),
-    ("path,label\nhttps://x.org/1.jpg,cat\n", ["line 2: 'https://x.org/1.jpg' is a URL", "download it"]),
-    ("path,label\ncat/9.jpg,cat\n", ["line 2: 'cat/9.jpg' does not exist", "correct the path"]),
-    ("path,label\ncat,cat\n", ["line 2: 'cat' is not a file inside"]),
-    ("path,label\nlink.jpg,cat\n", ["line 2: 'link.jpg' is not a file inside"]),
-    ("path,label\n,cat\n", ["line 2: '' is not a file inside"]),
-    ("path,label\nx\0y.jpg,cat\n", ["line 2: 'x\\x00y.jpg' does not exist"]),
-    ("path,label,split\ncat/1.jpg,cat,trian\n", ["line 2: split 'trian'", "expected train or val"]),
-    ("path,label,split\ncat/1.jpg,cat,\n", ["line 2: split ''"]),
-    ("path,label,split\ncat/1.jpg,cat,train\ndog/1.jpg,dog,val\n", ["val has classes that train lacks: dog"]),
-    (b"path,label\ncat/1.jpg,caf\xe9\n", ["not CSV in UTF-8"]),
-    ('path,label\n"cat/1.jpg,cat\n', ["not CSV in UTF-8"]),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["line 1: the header is ''", "expected path,label"]),
+        ("path;label\ncat/1.jpg;cat\n", ["the header is 'path;label'", "commas"]),
+        ("file,label\ncat/1.jpg,cat\n", ["the header is 'file,label'"]),
+        ("path,label,label\ncat/1.jpg,cat,dog\n", ["the header is"]),
+        ("path,label\n", ["no images"]),
+        ("path,label\n" + ROWS + "cat/3.jpg, \n", ["line 6: blank label", "cat/3.jpg"]),
+        ("path,label\n" + ROWS + "\ncat/3.jpg\n", ["line 7: 1 columns, the header has 2"]),
+        ("path,label\n" + ROWS + "cat/3.jpg,cat,val\n", ["line 6: 3 columns"]),
+        ("path,label\n" + ROWS + "./cat//1.jpg,dog\n", ["line 6: 'cat/1.jpg' is in line 2 already"]),
+        ("path,label\n/etc/passwd,cat\n", ["line 2: '/etc/passwd' leaves the CSV's folder", "without .."]),
+        ("path,label\n../data/cat/1.jpg,cat\n", ["line 2:", "leaves the CSV's folder"]),
+        ("path,label\nC:\\cat.jpg,cat\n", ["line 2:", "leaves the CSV's folder"]),
+        ("path,label\nhttps://x.org/1.jpg,cat\n", ["line 2: 'https://x.org/1.jpg' is a URL", "download it"]),
+        ("path,label\ncat/9.jpg,cat\n", ["line 2: 'cat/9.jpg' does not exist", "correct the path"]),
+        ("path,label\ncat,cat\n", ["line 2: 'cat' is not a file inside"]),
+        ("path,label\nlink.jpg,cat\n", ["line 2: 'link.jpg' is not a file inside"]),
+        ("path,label\n,cat\n", ["line 2: '' is not a file inside"]),
+        ("path,label\nx\0y.jpg,cat\n", ["line 2: 'x\\x00y.jpg' does not exist"]),
+        ("path,label,split\ncat/1.jpg,cat,trian\n", ["line 2: split 'trian'", "expected train or val"]),
+        ("path,label,split\ncat/1.jpg,cat,\n", ["line 2: split ''"]),
+        ("path,label,split\ncat/1.jpg,cat,train\ndog/1.jpg,dog,val\n", ["val has classes that train lacks: dog"]),
+        (b"path,label\ncat/1.jpg,caf\xe9\n", ["not CSV in UTF-8"]),
+        ('path,label\n"cat/1.jpg,cat\n', ["not CSV in UTF-8"]),
+    ],
+)
 def test_manifest_mistakes_are_told_with_their_line(text, words, write_tree, tmp_path):
     root = write_tree(*CAT_AND_DOG)
     (tmp_path / "secret.jpg").touch()

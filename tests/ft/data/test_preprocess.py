@@ -66,8 +66,19 @@ def test_json_and_back():
     assert Preprocess.from_dict(json.loads(json.dumps(once.to_dict()))) == once
 
 
-@pytest.mark.parametrize("change", [{"interpolation": "bilinar"}, {"crop": 33}, {"crop": 0}, {"std": [1, 0, 1]},
-                                    {"mean": [1, 2]}, {"mean": None}, {"resize": "32"}, {"colour": "sRGB"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"interpolation": "bilinar"},
+        {"crop": 33},
+        {"crop": 0},
+        {"std": [1, 0, 1]},
+        {"mean": [1, 2]},
+        {"mean": None},
+        {"resize": "32"},
+        {"colour": "sRGB"},
+    ],
+)
 def test_what_cannot_be_is_refused(change):
     with pytest.raises(DataError, match="preprocess: "):
         Preprocess.from_dict({**preprocess().to_dict(), **change})

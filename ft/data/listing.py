@@ -1,0 +1,53 @@
+"""What a source of images holds, before labels are numbered and splits are made; folders and manifests fill it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ft.data.decode import printable
+from ft.errors import listed
+
+VAL_NAMES = ("val", "valid", "validation", "test")
+SPLITS = {"train": "train"} | dict.fromkeys(VAL_NAMES, "val")
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One image as the source lists it: split "train", "val", or "" where the source has none; the label as text."""
+
+    split: str
+    label: str
+    name: str
+    source: Path | np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """All that a source holds. `folders` are the class folders outside val, the empty ones too."""
+
+    name: str
+    entries: list[Entry]
+    folders: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+    image_size: int | None = None
+
+
+def is_own_file(path: Path, root: Path) -> bool:
+    """Say whether a path is a regular file inside the root, links resolved."""
+    try:
+        return path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(root.resolve()))
+    except (OSError, RuntimeError):  # a link to itself
+        return False
+
+
+def note(reason: str, names: Iterable[str]) -> list[str]:
+    """Return no line for no names, else one with their count and the first three."""
+    names = sorted(map(printable, names))
+    return [f"{reason}: {len(names)} ({listed(names, 3)})"] if names else []
+
+
+def name_bytes(name: str) -> bytes:
+    """Return the bytes of a file's name, also where they are not UTF-8."""
+    return name.encode("utf-8", "surrogateescape")

@@ -1,0 +1,68 @@
+"""A CSV manifest, path,label[,split] with paths relative to its folder -> its listing."""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from ft.data.decode import printable
+from ft.data.listing import SPLITS, Entry, Listing, is_own_file
+from ft.errors import DataError
+
+
+def list_manifest(path: Path) -> Listing:
+    """List a CSV with the columns path, label and perhaps split. Every complaint says its line."""
+    entries: list[Entry] = []
+    seen: dict[str, int] = {}
+    root = path.parent
+    for line, row in read_rows(path):
+        where = f"{printable(path)} line {line}"
+        name = check_path(row["path"], root, where)
+        if name in seen:
+            raise DataError(f"{where}: '{printable(name)}' is in line {seen[name]} already; keep one of the two")
+        seen[name] = line
+        if not row["label"].strip():
+            raise DataError(f"{where}: blank label; give '{printable(name)}' a class")
+        split = row.get("split", "")
+        if "split" in row and split not in SPLITS:
+            raise DataError(f"{where}: split '{printable(split)}'; expected train or val")
+        entries.append(Entry(SPLITS.get(split, ""), row["label"], name, root / name))
+    return Listing(path.stem, entries)
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the line number and the columns of each row of a CSV in UTF-8, with or without BOM, without blank lines."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            if not {"path", "label"} <= set(header) or len(set(header)) < len(header):
+                raise DataError(
+                    f"{printable(path)} line 1: the header is '{printable(','.join(header))}'; "
+                    "expected path,label or path,label,split with commas between"
+                )
+            for row in reader:
+                if row and len(row) != len(header):
+                    raise DataError(
+                        f"{printable(path)} line {reader.line_num}: {len(row)} columns, the header has "
+                        f"{len(header)}; quote fields that hold commas"
+                    )
+                if row:
+                    yield reader.line_num, dict(zip(header, row, strict=True))
+    except OSError as error:
+        raise DataError(f"{printable(path)}: cannot be read ({error.strerror}); mend its permissions") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{printable(path)}: not CSV in UTF-8 ({error}); save it as CSV UTF-8 with commas") from None
+
+
+def check_path(text: str, root: Path, where: str) -> str:
+    """Return a manifest's path in its shortest form, if it names a file below the manifest's folder."""
+    path = PurePosixPath(text)
+    if "://" in text:
+        raise DataError(f"{where}: '{printable(text)}' is a URL; download it and list the file")
+    if path.is_absolute() or ".." in path.parts or text[1:3] == ":\\":
+        raise DataError(f"{where}: '{printable(text)}' leaves the CSV's folder; use paths relative to it, without ..")
+    if not is_own_file(root / path, root):
+        found = "is not a file inside the CSV's folder" if os.path.lexists(root / path) else "does not exist"
+        raise DataError(f"{where}: '{printable(text)}' {found}; correct the path or remove the row")
+    return path.as_posix()

@@ -1,0 +1,26 @@
+"""Both wings in one process, in either order: importing torchvision after TensorFlow would crash a notebook."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROBE = """
+import sys
+import numpy as np
+from ft import backend
+from ft.recipe import Recipe
+from parity_tests.pairs import batch, one_learner
+
+images, labels = batch(0, size=32, count=4)
+for name in sys.argv[1:]:
+    learner = one_learner(name, Recipe(model="resnet18", freeze="base", precision="float64"))
+    print(name, learner.fetch([learner.step(images, labels, step=0, lr=np.float64(0.001))])[0, 0] > 0)
+"""
+
+
+@pytest.mark.parametrize("order", [("tf", "torch"), ("torch", "tf")], ids=" then ".join)
+def test_both_wings_in_one_process(order):
+    done = subprocess.run([sys.executable, "-c", PROBE, *order], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [order[0], "True", order[1], "True"]

@@ -1,0 +1,92 @@
+"""What the hub's tests share: a wing without a framework, and images on disk."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ft import backend
+from ft.metrics import softmax
+
+
+class FakeLearner:
+    """Softmax regression on the mean colour: `conv1` is carried along, `fc` is trained by SGD with momentum."""
+
+    before_step = staticmethod(lambda step: None)  # tests put a fault or a signal in
+
+    def __init__(self, model, *, card, plan, recipe, device="cpu", on_features=False):
+        self.model, self.recipe, self.on_features = model, recipe, on_features
+        self.slots = {name: np.zeros(model.shapes[name]) for name in plan.trainable}
+
+    def step(self, inputs, labels, *, step, lr, first=0):
+        FakeLearner.before_step(step)
+        tensors, x = self.model.tensors, self.colours(inputs)
+        p = softmax(self.logits(inputs))
+        loss = -np.log(p[np.arange(len(x)), labels]).mean()
+        error = (p - np.eye(p.shape[1])[labels]) / len(x)
+        for name, gradient in (("fc.weight", error.T @ x), ("fc.bias", error.sum(0))):
+            self.slots[name] = self.recipe.momentum * self.slots[name] + gradient
+            tensors[name] = (tensors[name] - lr * self.slots[name]).astype(tensors[name].dtype)
+        return np.array([loss, 1.0, 1.0, 1.0])
+
+    def colours(self, inputs):
+        return inputs if self.on_features else self.features(inputs)
+
+    def features(self, images):
+        return images.mean((1, 2))
+
+    def logits(self, inputs):
+        return self.colours(inputs) @ self.model.tensors["fc.weight"].T + self.model.tensors["fc.bias"]
+
+    def fetch(self, probes):
+        return np.stack(list(probes))
+
+    def get_weights(self):
+        return {name: tensor.copy() for name, tensor in self.model.tensors.items()}
+
+    def set_weights(self, tensors):
+        self.model.tensors = {name: np.array(tensors[name]) for name in self.model.shapes}
+
+    def get_slots(self):
+        return {f"{name}.momentum_buffer": slot for name, slot in self.slots.items()}
+
+    def set_slots(self, slots):
+        self.slots = {name: np.array(slots[f"{name}.momentum_buffer"]) for name in self.slots}
+
+
+def build_model(name, *, num_classes=1000, dtype="float32", noise=None):
+    shapes = {"conv1.weight": (4, 3, 3, 3), "fc.weight": (num_classes, 3), "fc.bias": (num_classes,)}
+    return SimpleNamespace(shapes=shapes)
+
+
+@pytest.fixture
+def fake_wing(monkeypatch):
+    """Put a wing of NumPy in the place of both; returns its Learner. Its names are a resnet's."""
+    wing = SimpleNamespace(
+        Learner=FakeLearner,
+        build_model=build_model,
+        parameters=lambda model: model.shapes,
+        weight_shapes=lambda model: model.shapes,
+        prepare=lambda *, device, deterministic: "cpu",
+    )
+    monkeypatch.setattr(backend, "load", lambda name: wing)
+    monkeypatch.setattr(FakeLearner, "before_step", staticmethod(lambda step: None))
+    return FakeLearner
+
+
+@pytest.fixture
+def write_images(tmp_path):
+    """Write tmp_path/NAME/CLASS/0.png ..., 16 px, a colour a class with noise; return the folder."""
+
+    def write(name="pets", classes=("cat", "dog"), count=8):
+        rng = np.random.default_rng(0)
+        for shade, label in enumerate(classes):
+            (tmp_path / name / label).mkdir(parents=True)
+            for i in range(count):
+                noise = rng.integers(0, 100, (16, 16, 3))
+                pixels = (noise + np.array([140 * (shade % 2), 70, 140 * (1 - shade % 2)])).astype(np.uint8)
+                Image.fromarray(pixels).save(tmp_path / name / label / f"{i}.png")
+        return tmp_path / name
+
+    return write

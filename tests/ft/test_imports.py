@@ -1,0 +1,86 @@
+"""Nothing is loaded that was not asked for: proved in fresh processes, with a proof that the proof can fail."""
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras"}
+TORCH, TF, WINGS = {"torch", "torchvision"}, {"tensorflow", "keras"}, {"ft_torch", "ft_tf"}
+ROOT = Path(__file__).parents[2]
+
+
+@cache
+def loaded(code):
+    """Run `code` in a fresh process, through SystemExit too, and return the top-level packages that it loaded."""
+    program = f"import sys\ntry:\n    {code}\nexcept SystemExit: pass\nprint(*{{m.split('.')[0] for m in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def as_command(module, *arguments):
+    """Return the code that runs a module as `python -m` does."""
+    return f"import runpy; sys.argv = {['x', *arguments]}; runpy.run_module({module!r}, run_name='__main__')"
+
+
+def as_ft(*arguments):
+    return f"sys.argv = {['ft', *arguments]}; from ft.cli import main; assert main() == 0"
+
+
+def use_all(package):
+    """Return the code that uses every public name of a package."""
+    return f"import {package}; assert all(getattr({package}, name) for name in {package}.__all__)"
+
+
+def test_the_probe_can_fail():
+    assert loaded(use_all("ft_torch")) >= TORCH
+    with pytest.raises(subprocess.CalledProcessError):
+        loaded("import ft; ft.nothing_of_that_name")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import ft",
+        use_all("ft"),
+        "import ft.tuning, ft.run, ft.evaluate, ft.side_by_side, ft.zoo, ft.weights, ft.data",
+        as_ft("--help"),
+        as_ft("train", "--help"),
+        as_ft("evaluate", "--help"),
+        as_ft("predict", "--help"),
+        as_ft("compare", "--help"),
+        as_ft("models", "--help"),
+        as_ft("models"),
+        as_ft("models", "--json"),
+    ],
+)
+def test_the_hub_loads_no_framework_and_no_wing(code):
+    assert not loaded(code) & (FRAMEWORKS | WINGS)
+
+
+@pytest.mark.parametrize("wing", sorted(WINGS))
+def test_a_wing_loads_no_framework_before_it_is_used(wing):
+    assert not loaded(f"import {wing}") & FRAMEWORKS
+    assert not loaded(as_command(f"{wing}.train", "--help")) & FRAMEWORKS
+
+
+def test_import_ft_is_light():
+    assert not loaded("import ft") & {"numpy", "yaml", "PIL", "matplotlib", "rich"}
+
+
+def test_the_pytorch_wing_loads_nothing_of_keras():
+    assert not loaded(use_all("ft_torch")) & (TF | {"ft_tf"})
+
+
+def test_the_keras_wing_loads_nothing_of_pytorch():
+    found = loaded(use_all("ft_tf"))
+    assert found >= TF
+    assert not found & (TORCH | {"ft_torch"})
+
+
+def test_the_contracts_of_import_linter():
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout

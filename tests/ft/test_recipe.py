@@ -1,0 +1,258 @@
+"""Recipes as users write them: every typo, wrong type and bad bound is one line, and YAML runs and loses nothing."""
+
+import math
+import sys
+
+import pytest
+import yaml
+
+from ft import recipe as recipes
+from ft.errors import RecipeError
+from ft.recipe import FIELDS, Recipe
+
+
+def refuse(words, **fields):
+    """Assert that the fields make no recipe, with one line that holds the words."""
+    with pytest.raises(RecipeError) as caught:
+        recipes.from_dict(fields)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Write a recipe file and return what is read from it."""
+
+    def read(text):
+        path = tmp_path / "mine.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return recipes.load(path)
+
+    return read
+
+
+# ---- fields
+
+
+def test_a_recipe_is_frozen_and_replace_checks():
+    recipe = Recipe()
+    with pytest.raises(AttributeError):
+        recipe.lr = 1.0  # pyright: ignore
+    assert recipe.replace(lr=0.5).lr == 0.5
+    assert recipe.lr == 0.001
+    with pytest.raises(RecipeError, match="unknown key 'lrr'; did you mean 'lr'"):
+        recipe.replace(lrr=1)
+    with pytest.raises(RecipeError, match="above 0"):
+        recipe.replace(lr=-1)
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("learing_rate", "lr"),
+        ("learning_rate", "lr"),
+        ("epoch", "epochs"),
+        ("batchsize", "batch_size"),
+        ("batch-size", "batch_size"),
+        ("arch", "model"),
+        ("dataset", "data"),
+        ("img_size", "image_size"),
+        ("scheduler", "schedule"),
+        ("wieght_decay", "weight_decay"),
+        ("freez", "freeze"),
+        ("num_epochs", "epochs"),
+    ],
+)
+def test_an_unknown_key_leads_to_the_one_that_was_meant(key, meant):
+    refuse([f"unknown key '{key}'; did you mean '{meant}'?"], **{key: 1})
+
+
+def test_a_key_like_nothing_lists_the_known_ones():
+    refuse(["unknown key 'xyzzy'; known: ", " more"], xyzzy=1)
+    assert all(field in FIELDS for field in recipes.SYNONYMS.values())
+    assert not set(recipes.SYNONYMS) & set(FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("lr", 0, "lr: got 0; it must be above 0"),
+        ("lr", -1e-3, "above 0"),
+        ("lr", math.nan, "expected a finite number"),
+        ("lr", math.inf, "expected a finite number"),
+        ("lr", "fast", "lr: got 'fast'; expected a finite number"),
+        ("lr", [0.1], "expected a finite number"),
+        ("lr", True, "expected a finite number"),
+        ("lr", None, "got None"),
+        ("lr", "1e999", "expected a finite number"),
+        ("lr", 10**400, "expected a finite number"),
+        ("epochs", 0, "epochs: got 0; it must be at least 1"),
+        ("epochs", 1.5, "expected a whole number"),
+        ("epochs", True, "expected a whole number"),
+        ("epochs", "many", "expected a whole number"),
+        ("epochs", 10**400, "expected a whole number"),
+        ("epochs", "inf", "expected a whole number"),
+        ("batch_size", 0, "at least 1"),
+        ("batch_size", -4, "at least 1"),
+        ("image_size", 7, "at least 8"),
+        ("momentum", 1, "below 1"),
+        ("momentum", -0.1, "at least 0"),
+        ("weight_decay", -1, "at least 0"),
+        ("val_fraction", 0, "above 0"),
+        ("val_fraction", 1, "below 1"),
+        ("dropout", 1, "below 1"),
+        ("seed", -1, "at least 0"),
+        ("label_smoothing", 1, "below 1"),
+        ("patience", 0, "at least 1"),
+        ("workers", -1, "at least 0"),
+        ("step_factor", 0, "above 0"),
+        ("warmup_epochs", -1, "at least 0"),
+        ("stochastic_depth", 1.0, "below 1"),
+        ("nesterov", "yes", "nesterov: got 'yes'; expected true or false"),
+        ("deterministic", 1, "expected true or false"),
+        ("model", 5, "model: got 5; expected text"),
+        ("model", "", "expected text"),
+        ("data", None, "expected text"),
+        ("precision", "float16", "unknown value 'float16'; did you mean 'float"),
+        ("bn", "freeze", "did you mean 'frozen'"),
+        ("schedule", "linear", "known: constant, step, cosine"),
+        ("head", ["new"], "known: new, keep"),
+        ("freeze", 3, "expected names separated by commas"),
+        ("freeze", "stem,,fc", "expected names"),
+        ("freeze", ["stem", 2], "expected names"),
+        ("freeze", "base,stem", "'base' and 'none' stand alone"),
+    ],
+)
+def test_values_that_cannot_be(field, value, words):
+    refuse([f"{field}: ", words], **{field: value})
+
+
+def test_fields_that_contradict_each_other():
+    refuse(["nesterov: needs a momentum above 0"], nesterov=True, momentum=0)
+    refuse(["warmup_epochs: got 3 of 3 epochs"], warmup_epochs=3, epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        ("lr", "1e-3", 1e-3),
+        ("lr", 1, 1.0),
+        ("epochs", "12", 12),
+        ("epochs", 3.0, 3),
+        ("epochs", "1e2", 100),
+        ("seed", "9007199254740993", 2**53 + 1),
+        ("seed", 2**53 + 1, 2**53 + 1),
+        ("seed", 0, 0),
+        ("momentum", 0, 0.0),
+        ("freeze", "stem, layer1", ("stem", "layer1")),
+        ("freeze", ["stem"], ("stem",)),
+        ("dropout", None, None),
+        ("image_size", "64", 64),
+        ("val_fraction", "0.25", 0.25),
+    ],
+)
+def test_values_arrive_in_their_own_type(field, text, value):
+    found = getattr(recipes.from_dict({field: text}), field)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_the_title_names_model_and_data(tmp_path):
+    assert Recipe().title == "efficientnet_lite0-digits"
+    assert Recipe(model="keras/x", data=str(tmp_path / "pets")).title == "keras_x-pets"
+    assert Recipe(name="mine").title == "mine"
+
+
+# ---- files
+
+
+CHANGED = {
+    "name": "a: b #c",
+    "data": "caf\udce9/x\n",
+    "freeze": "stem,layer1",
+    "lr": 1e-3,
+    "dropout": 0.1,
+    "seed": 2**60,
+    "nesterov": True,
+    "patience": 3,
+    "model": "no",
+    "val_fraction": 0.1 + 0.2,
+}
+
+
+@pytest.mark.parametrize("fields", [{}, CHANGED])
+def test_a_saved_recipe_reads_back_the_same(tmp_path, fields):
+    recipe = Recipe(**fields)
+    recipes.save(recipe, tmp_path / "recipe.yaml")
+    values = recipes.load(tmp_path / "recipe.yaml")
+    assert recipes.from_dict(values) == recipe
+    assert set(values) == set(FIELDS)  # the defaults too: a run's recipe outlives them
+
+
+def test_numbers_as_yaml_1_1_reads_them(read):
+    assert yaml.safe_load("lr: 1e-3") == {"lr": "1e-3"}  # the trap
+    assert recipes.from_dict(read("lr: 1e-3\nweight_decay: 5e-5\nepochs: 7\n")).lr == 1e-3
+
+
+def test_code_in_a_recipe_never_runs(read, tmp_path):
+    canary = tmp_path / "canary"
+    for tag in (
+        f"!!python/object/apply:os.mkdir ['{canary}']",
+        f"!!python/object/new:os.mkdir ['{canary}']",
+        "!!python/name:os.system ''",
+        "!mine {}",
+    ):
+        with pytest.raises(RecipeError, match="could not determine a constructor"):
+            read(f"data: {tag}\n")
+    assert not canary.exists()
+    yaml.unsafe_load(f"data: !!python/object/apply:os.mkdir ['{canary}']")  # the payload works where it is let
+    assert canary.exists()
+
+
+BOMB = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefghi", "bcdefghij", strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BOMB, "aliases are not allowed"),
+        ("lr: 1\nlr: 2\n", "duplicate or non-text key 'lr'"),
+        ("1: 2\n", "duplicate or non-text key 1"),
+        ("? [lr]\n: 2\n", "duplicate or non-text key"),
+        ("lr: 1\n\tepochs: 2\n", r"found character '\t'"),
+        ("- lr\n- 0.1\n", "expected lines like 'lr: 0.001', found a list"),
+        ("lr", "found a str"),
+        ("", "found nothing"),
+        ("lr: [1, 2\n", "expected ',' or ']'"),
+        ("lr: 1\n---\nlr: 2\n", "expected a single document"),
+        ("#" * 100_001, "more than 100000 bytes"),
+        ("[" * 50_000, "recursion"),
+        ("name: 2024-13-45\n", "month must be in 1..12"),
+        ("seed: " + "9" * 5000, "limit"),
+        ("lr: 0b_\n", "invalid literal"),
+        (b"name: caf\xe9\n", "unacceptable character"),
+        ("name: a\0b\n", "unacceptable character"),
+        ("learing_rate: 0.1\n", "unknown key 'learing_rate'; did you mean 'lr'?"),
+    ],
+)
+def test_files_that_are_no_recipe(read, text, words):
+    with pytest.raises(RecipeError) as caught:
+        read(text)
+    assert str(caught.value).startswith("recipe /")
+    assert "mine.yaml: " in str(caught.value)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_is_not_there(tmp_path):
+    with pytest.raises(RecipeError, match=r"nowhere.yaml: No such file or directory; pass the path of a YAML file"):
+        recipes.load(tmp_path / "nowhere.yaml")
+    with pytest.raises(RecipeError, match="Is a directory"):
+        recipes.load(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/zero")
+def test_a_file_without_end_is_not_read_to_its_end():
+    with pytest.raises(RecipeError, match="more than 100000 bytes"):
+        recipes.load("/dev/zero")

@@ -1,0 +1,112 @@
+"""The cards against torchvision and the published files: sizes, stages, sources, pixels and labels."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torchvision.models import get_model, get_model_weights
+
+import ft_torch
+from ft.errors import RecipeError, WeightsError
+from ft.weights import package_file, read_weights
+from ft.zoo import cards, find_card, imagenet_classes, imagenet_ids
+from ft.zoo.card import under
+
+CARDS = [pytest.param(card, id=card.name) for card in cards()]
+RESNETS = [pytest.param(card, id=card.name) for card in cards() if card.family == "resnet"]
+LITES = [pytest.param(card, id=card.name) for card in cards() if card.family == "efficientnet_lite"]
+
+
+def build(card):
+    """Return the card's network without memory for its weights."""
+    with torch.device("meta"):
+        return ft_torch.build_model(card.name)
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_every_tensor_is_in_exactly_one_stage(card):
+    names = list(build(card).state_dict())
+    for name in names:
+        assert [stage for stage, prefixes in card.stages.items() if under(name, prefixes)] == [card.stage_of(name)]
+    assert {card.stage_of(name) for name in names} == set(card.stages)
+    order = [list(card.stages).index(card.stage_of(name)) for name in names]
+    assert order == sorted(order)  # from input to head
+    assert list(card.stages)[-1] == "head"
+    assert card.stages["head"] == (card.head,)
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_sizes_and_last_layers(card):
+    model = build(card)
+    assert sum(w.numel() for w in model.parameters()) == card.parameters
+    last = model.get_submodule(card.last)
+    assert last.out_features == 1000
+    assert under(card.last, (card.head,))
+    assert list(model.state_dict())[-1] == f"{card.last}.bias"
+
+
+@pytest.mark.parametrize("card", RESNETS)
+def test_resnet_cards_are_torchvisions(card):
+    with torch.device("meta"):
+        assert sum(w.numel() for w in get_model(card.name).parameters()) == card.parameters
+    enum = get_model_weights(card.name)
+    assert card.weights("imagenet").name == enum.DEFAULT.name
+    assert {entry.name for entry in card.pretrained} == {member.name for member in enum}
+    for entry in card.pretrained:
+        theirs = enum[entry.name].value
+        pixels = theirs.transforms()
+        assert entry.url == theirs.url
+        assert theirs.url.endswith(f"-{entry.sha256}.pth")
+        assert theirs.url.rpartition("/")[2] == entry.filename
+        ours = entry.preprocess
+        assert ([ours.resize], [ours.crop], ours.interpolation, list(ours.mean), list(ours.std)) == (
+            pixels.resize_size,
+            pixels.crop_size,
+            pixels.interpolation.value,
+            pixels.mean,
+            pixels.std,
+        )
+        assert entry.top1 == theirs.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+
+
+@pytest.mark.parametrize("card", LITES)
+def test_published_names_map_one_to_one(card):
+    entry = card.weights("imagenet")
+    published = read_weights(package_file(entry.package.replace("-", "_"), f"**/{entry.filename}"))
+    renamed = {card.renames(name): tensor.shape for name, tensor in published.items()}
+    assert len(renamed) == len(published)
+    assert renamed == ft_torch.weight_shapes(build(card))
+
+
+def test_names_that_no_rule_knows_stay():
+    renames = find_card("efficientnet_lite0").renames
+    for name in ("_blocks.99._bn0.weight", "_blocks.0._se.weight", "_swish.weight", "x", "features.0.0.weight"):
+        assert renames(name) == name
+
+
+def test_imagenet_is_torchvisions():
+    labels = get_model_weights("resnet18").DEFAULT.meta["categories"]
+    ours = imagenet_classes()
+    assert len(set(ours)) == len(labels) == 1000
+    differing = {(a, b) for a, b in zip(ours, labels, strict=True) if a != b}
+    assert all(a.startswith(b) for a, b in differing)  # torchvision has two cranes and two maillots
+    assert {b for _, b in differing} <= {b for b in labels if labels.count(b) > 1}
+    assert len(set(imagenet_ids())) == 1000
+    assert list(imagenet_ids()) == sorted(imagenet_ids())
+
+
+def test_what_is_not_there_is_said():
+    with pytest.raises(RecipeError, match="unknown model 'resnet19'; did you mean 'resnet18'"):
+        find_card("resnet19")
+    with pytest.raises(WeightsError, match="resnet50: unknown weights 'IMAGENET1K_V3'; did you mean 'IMAGENET1K_V"):
+        find_card("resnet50").weights("IMAGENET1K_V3")
+    with pytest.raises(RecipeError, match="dropout: resnet18 has no such layer"):
+        find_card("resnet18").noise(dropout=0.1, stochastic_depth=None)
+
+
+def test_noise_rates():
+    lite = find_card("efficientnet_lite2")
+    assert lite.noise(dropout=None, stochastic_depth=None) == {"dropout": 0.3, "stochastic_depth": 0.2}
+    assert lite.noise(dropout=0.0, stochastic_depth=0.5) == {"dropout": 0.0, "stochastic_depth": 0.5}
+    assert find_card("resnet18").noise(dropout=0.0, stochastic_depth=None) == {}  # none is none
+    assert replace(find_card("resnet18"), dropout=0.5).noise(dropout=None, stochastic_depth=None) == {"dropout": 0.5}

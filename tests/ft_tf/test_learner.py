@@ -1,0 +1,111 @@
+"""One tiny fine-tuning: it learns, it repeats itself to the bit, and what it leaves is a plain network."""
+
+import keras
+import numpy as np
+import pytest
+
+LR = np.float64(0.05)
+FEATURES = np.random.default_rng(0).normal(size=(6, 1280))  # of efficientnet_lite0
+
+
+def train(learner, batch, steps=6, lr=LR):
+    """Train on one batch and return the probes (steps, 4)."""
+    return learner.fetch([learner.step(*batch, step=step, lr=lr) for step in range(steps)])
+
+
+def test_the_loss_falls_and_the_probes_say_so(make_learner, batch):
+    learner = make_learner(freeze="none", momentum=0.0)
+    before = learner.get_weights()
+    first = learner.fetch([learner.step(*batch, step=0, lr=LR)])
+    after = learner.get_weights()
+    loss, gradient, weights, update = np.concatenate([first, train(learner, batch)]).T
+    assert loss[0] == pytest.approx(np.log(3), rel=0.5)
+    assert loss[-1] < 0.5 * loss[0]
+    np.testing.assert_allclose(update, LR * gradient, rtol=1e-5)
+    trained = [name for name in before if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
+    norm = np.sqrt(sum((after[name].astype(float) ** 2).sum() for name in trained))
+    change = np.sqrt(sum(((after[name] - before[name]).astype(float) ** 2).sum() for name in trained))
+    np.testing.assert_allclose([weights[0], update[0]], [norm, change], rtol=1e-4)
+
+
+@pytest.mark.usefixtures("eager")
+def test_the_same_seed_ends_in_the_same_bits(make_learner, batch):
+    runs = []
+    for _ in range(2):
+        learner = make_learner(model="efficientnet_lite0", freeze="none", stochastic_depth=0.5)
+        train(learner, batch, steps=2)
+        runs.append(learner.get_weights())
+    for name in runs[0]:
+        np.testing.assert_array_equal(runs[0][name], runs[1][name], err_msg=name)
+
+
+def test_another_seed_drops_other_units(make_learner, batch):
+    fields = {"model": "efficientnet_lite0", "freeze": "base", "precision": "float64"}
+    learners = [make_learner(**fields, seed=seed, on_features=True) for seed in (0, 0, 1)]
+    batch = FEATURES, batch[1]
+    for learner in learners[1:]:
+        learner.set_weights(learners[0].get_weights())
+    a, b, c = (learner.gradients(*batch, step=1)[0] for learner in learners)
+    assert a == b != c
+    assert learners[0].gradients(*batch, step=2)[0] != a
+
+
+@pytest.mark.usefixtures("eager")
+def test_the_features_path_is_the_full_path(make_learner, batch):
+    fields = {"model": "efficientnet_lite0", "freeze": "base", "precision": "float64"}  # dropout is in the head
+    full, short = make_learner(**fields), make_learner(**fields, on_features=True)
+    lively = full.get_weights()
+    lively["features.8.1.running_var"][:] = 1e-12  # a fresh network of this depth says next to nothing
+    lively["features.8.1.running_mean"][:] = np.random.default_rng(0).normal(size=1280) * 0.1
+    for learner in (full, short):
+        learner.set_weights(lively)
+    features = short.features(batch[0])
+    assert features.std() > 0.1
+    np.testing.assert_allclose(short.logits(features), full.logits(batch[0]), rtol=1e-12, atol=1e-13)
+    a, b = train(full, batch, steps=3), train(short, (features, batch[1]), steps=3)
+    np.testing.assert_allclose(a, b, rtol=1e-12)
+    x, y = full.get_weights(), short.get_weights()
+    for name in x:
+        np.testing.assert_allclose(x[name], y[name], rtol=1e-12, atol=1e-13, err_msg=name)
+
+
+def test_parts_of_a_batch_drop_what_the_whole_drops(make_learner, batch):
+    learner = make_learner(model="efficientnet_lite0", freeze="base", precision="float64", on_features=True)
+    features, labels = FEATURES, batch[1]
+    whole = learner.gradients(features, labels, step=4)[2]
+    parts = [learner.gradients(features[i : i + 3], labels[i : i + 3], step=4, first=i)[2] for i in (0, 3)]
+    for name in whole:
+        np.testing.assert_allclose((parts[0][name] + parts[1][name]) / 2, whole[name], rtol=1e-10, atol=1e-13)
+    wrong = learner.gradients(features[3:], labels[3:], step=4)[2]
+    assert any(np.abs(wrong[name] - parts[1][name]).max() > 1e-6 for name in whole)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_run_goes_on_from_weights_and_slots(make_learner, batch):
+    straight, after = (make_learner(freeze="stem,layer1") for _ in range(2))
+    train(straight, batch, steps=2)
+    after.set_weights(straight.get_weights())
+    after.set_slots(straight.get_slots())
+    for learner in (straight, after):
+        learner.step(*batch, step=2, lr=LR)
+    x, y = straight.get_weights(), after.get_weights()
+    for name in x:
+        np.testing.assert_array_equal(x[name], y[name], err_msg=name)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("model", ["resnet18", "efficientnet_lite0"])
+def test_the_trained_network_is_a_plain_one(make_learner, batch, tmp_path, model):
+    learner = make_learner(model=model, freeze="none")
+    train(learner, batch, steps=1)
+    learner.model.save(tmp_path / "model.keras")
+    stock = keras.models.load_model(tmp_path / "model.keras")
+    images = batch[0].astype(np.float32)
+    np.testing.assert_allclose(stock(images, training=False), learner.logits(images), rtol=1e-5, atol=1e-6)
+
+
+def test_the_step_is_traced_once(make_learner, batch):
+    learner = make_learner(model="efficientnet_lite0", freeze="base", on_features=True)
+    for step in range(3):
+        learner.step(FEATURES, batch[1], step=step, lr=np.float64(0.1 / (step + 1)), first=step)
+    assert learner.run_step.experimental_get_tracing_count() == 1

@@ -1,0 +1,53 @@
+"""Cross-entropy against its formula and against Keras's, values and gradients."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ft_tf import cross_entropy
+
+CASES = [(1.0, 0.0), (1.0, 0.1), (1.0, 0.9), (300.0, 0.0), (300.0, 0.2)]  # scale of the logits, label smoothing
+
+
+def draw(scale):
+    rng = np.random.default_rng(0)
+    return scale * rng.normal(size=(6, 5)), rng.integers(0, 5, 6)
+
+
+def formula(logits, labels, smoothing):
+    """Return the loss and its gradient."""
+    shifted = logits - logits.max(1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    target = (1 - smoothing) * np.eye(logits.shape[1])[labels] + smoothing / logits.shape[1]
+    return -(target * log_p).sum(1).mean(), (np.exp(log_p) - target) / len(logits)
+
+
+def ours(logits, labels, smoothing):
+    """Return the loss and its gradient as the wing computes them."""
+    x = tf.constant(logits)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = cross_entropy(x, tf.constant(labels), label_smoothing=smoothing)
+    return float(loss), tape.gradient(loss, x).numpy()
+
+
+@pytest.mark.parametrize(("scale", "smoothing"), CASES)
+def test_cross_entropy_is_its_formula(scale, smoothing):
+    logits, labels = draw(scale)
+    (a, da), (b, db) = ours(logits, labels, smoothing), formula(logits, labels, smoothing)
+    np.testing.assert_allclose(a, b, rtol=1e-13)
+    np.testing.assert_allclose(da, db, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("scale", "smoothing"), CASES)
+def test_cross_entropy_is_keras(scale, smoothing):
+    logits, labels = draw(scale)
+    theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing, dtype="float64")
+    expected = float(theirs(np.eye(5)[labels], logits))
+    np.testing.assert_allclose(ours(logits, labels, smoothing)[0], expected, rtol=1e-13)
+
+
+def test_no_smoothing_is_the_default():
+    logits, labels = map(tf.constant, draw(1.0))
+    assert cross_entropy(logits, labels) == cross_entropy(logits, labels, label_smoothing=0.0)

@@ -1,0 +1,157 @@
+"""The layers: the masks are NumPy's at every step and however the step runs; elsewhere they are the framework's own."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torchvision.ops import StochasticDepth as TorchvisionStochasticDepth
+
+from ft.noise import keep_mask
+from ft_torch.layers import Conv2dSame, Dropout, StochasticDepth, noise, seed_noise
+
+SEED, P = 7, 0.3
+SHAPES = [(5, 11), (4, 3, 2, 5)]  # (N, F) and (N, C, H, W)
+
+
+def network(layer):
+    """Return a model whose layer "drop" has the key of SEED."""
+    model = nn.Sequential()
+    model.add_module("drop", layer)
+    seed_noise(model, SEED)
+    return model.train()
+
+
+def run(model, x, clock):
+    with noise(model, clock):
+        return model(x)
+
+
+def drop(step, model, shape, *, first=0, how=run):
+    """Return what training step `step` makes of ones in canonical order."""
+    return how(model, torch.ones(shape, dtype=torch.float64), torch.tensor([step, first])).numpy()
+
+
+@pytest.mark.parametrize("how", ["eager", "compiled"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_dropout_masks_are_numpys(shape, how):
+    model = network(Dropout(P))
+    how = run if how == "eager" else torch.compile(run, backend="aot_eager")
+    for step in (1, 2, 3):
+        for first in (0, 6):
+            expected = keep_mask(SEED, "drop", step, shape, P, first) * (1 / (1 - P))
+            np.testing.assert_array_equal(drop(step, model, shape, first=first, how=how), expected)
+
+
+@pytest.mark.parametrize("how", ["eager", "compiled"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_stochastic_depth_drops_whole_rows(shape, how):
+    model = network(StochasticDepth(P, "row"))
+    how = run if how == "eager" else torch.compile(run, backend="aot_eager")
+    for step in (1, 2, 3):
+        rows = keep_mask(SEED, "drop", step, shape[:1], P, 2) * (1 / (1 - P))
+        expected = np.broadcast_to(rows.reshape(-1, *[1] * (len(shape) - 1)), shape)
+        np.testing.assert_array_equal(drop(step, model, shape, first=2, how=how), expected)
+
+
+def test_the_memory_layout_changes_no_mask():
+    model, clock = network(Dropout(P)), torch.tensor([1, 0])
+    x = torch.ones(SHAPES[1])
+    assert torch.equal(run(model, x, clock), run(model, x.to(memory_format=torch.channels_last), clock))
+
+
+def test_seeds_and_names_have_masks_of_their_own():
+    model = network(Dropout(P))
+    before = drop(1, model, (4, 100))
+    seed_noise(model, SEED + 1)
+    assert (drop(1, model, (4, 100)) != before).any()
+
+
+@pytest.mark.parametrize("layer", [Dropout(0.5), StochasticDepth(0.5, "row")])
+def test_outside_of_a_step_they_are_the_frameworks_own(layer):
+    model, x = network(layer), torch.rand(64, 8)
+    assert torch.equal(model.eval()(x), x)
+    own = nn.Dropout(0.5) if isinstance(layer, Dropout) else TorchvisionStochasticDepth(0.5, "row")
+    torch.manual_seed(0)
+    dropped = model.train()(x)
+    torch.manual_seed(0)
+    assert torch.equal(dropped, own.train()(x))
+    assert 0 < (dropped == 0).sum() < x.numel()
+
+
+@pytest.mark.parametrize("layer", [Dropout(0.0), StochasticDepth(0.0, "row")])
+def test_a_rate_of_zero_drops_nothing(layer):
+    np.testing.assert_array_equal(drop(1, network(layer), (4, 5)), np.ones((4, 5)))
+
+
+def test_evaluation_inside_of_a_step_drops_nothing():
+    np.testing.assert_array_equal(drop(1, network(Dropout(P)).eval(), (4, 5)), np.ones((4, 5)))
+
+
+def test_the_clock_ends_with_the_step():
+    model = network(Dropout(P))
+    with pytest.raises(KeyError), noise(model, torch.tensor([1, 0])):
+        raise KeyError
+    assert model.drop.clock is None
+
+
+@pytest.mark.parametrize(
+    "own", [nn.Dropout(0.1), nn.Dropout2d(0.1), nn.AlphaDropout(0.1), TorchvisionStochasticDepth(0.1, "row")]
+)
+def test_the_frameworks_own_dropout_is_refused(own):
+    with pytest.raises(TypeError, match=rf"inner.0: {type(own).__name__} draws from torch's generator"):
+        seed_noise(nn.ModuleDict({"inner": nn.Sequential(own)}), SEED)
+    own.p = 0
+    seed_noise(nn.Sequential(own), SEED)
+
+
+def convolve(x, w, stride, before, after, groups=1):
+    """Return the convolution of x (N, C, H, W) by w (O, I, K, K) with the pads of the two axes, by its definition."""
+    x = np.pad(x, [(0, 0), (0, 0), *zip(before, after, strict=True)])
+    kernel, size = w.shape[2], [(n - w.shape[2]) // stride + 1 for n in x.shape[2:]]
+    y = np.zeros((len(x), len(w), *size))
+    for o, i, j in np.ndindex(len(w), *size):
+        first = o // (len(w) // groups) * w.shape[1]
+        window = x[:, first : first + w.shape[1], i * stride : i * stride + kernel, j * stride : j * stride + kernel]
+        y[:, o, i, j] = (window * w[o]).sum((1, 2, 3))
+    return y
+
+
+# sides, kernel, stride -> TensorFlow's pads before and after, worked out by hand
+SAME = [
+    ((4, 5), 3, 2, (0, 1), (1, 1)),
+    ((8, 7), 5, 2, (1, 2), (2, 2)),
+    ((6, 9), 3, 1, (1, 1), (1, 1)),
+    ((5, 4), 1, 2, (0, 0), (0, 0)),
+    ((6, 6), 5, 2, (1, 1), (2, 2)),
+    ((7, 5), 3, 2, (1, 1), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize(("sides", "kernel", "stride", "before", "after"), SAME)
+def test_same_padding_is_tensorflows(sides, kernel, stride, before, after, groups):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 4, *sides)), rng.normal(size=(4, 4 // groups, kernel, kernel))
+    layer = Conv2dSame(4, 4, kernel, stride, groups=groups, bias=False, dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(w))
+        y = layer(torch.from_numpy(x)).numpy()
+    assert y.shape[2:] == tuple(-(-n // stride) for n in sides)
+    np.testing.assert_allclose(y, convolve(x, w, stride, before, after, groups), rtol=1e-13, atol=1e-13)
+
+
+def test_batch_norm_keeps_the_unbiased_variance():
+    rng = np.random.default_rng(0)
+    x = rng.normal(2, 3, (4, 3, 2, 5))
+    layer = nn.BatchNorm2d(3, eps=1e-3, momentum=0.25, dtype=torch.float64)
+    y = layer(torch.from_numpy(x)).detach().numpy()
+    mean, biased, unbiased = x.mean((0, 2, 3)), x.var((0, 2, 3)), x.var((0, 2, 3), ddof=1)
+    column = (slice(None), None, None)
+    np.testing.assert_allclose(y, (x - mean[column]) / np.sqrt(biased[column] + 1e-3), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(layer.running_mean.numpy(), 0.25 * mean, rtol=1e-13)
+    np.testing.assert_allclose(layer.running_var.numpy(), 0.75 + 0.25 * unbiased, rtol=1e-13)
+    assert layer.num_batches_tracked.item() == 1
+    y = layer.eval()(torch.from_numpy(x)).detach().numpy()
+    var = (0.75 + 0.25 * unbiased)[column]
+    np.testing.assert_allclose(y, (x - 0.25 * mean[column]) / np.sqrt(var + 1e-3), rtol=1e-12, atol=1e-13)
+    assert layer.num_batches_tracked.item() == 1
