@@ -1,4 +1,4 @@
-"""The checks can fail: each fault, planted in one wing only, must be caught by the comparison that guards against it."""
+"""The checks can fail: each fault, planted in one wing only, must be caught by the comparison that guards it."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The same pixels: what each framework holds on its device is the same bits, two epochs long, in processes of their own."""
+"""The same pixels: each framework, in a process of its own, holds the same bits on its device, two epochs long."""
 
 import subprocess
 import sys

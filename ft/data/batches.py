@@ -50,7 +50,7 @@ class Batches:
         seed: int = 0,
         shuffle: bool = False,
         augment: Literal["none", "crop-flip"] = "none",
-        dtype: Literal["float32", "float64"] = "float32",
+        dtype: str = "float32",
         workers: int = 2,
     ) -> None:
         if batch_size < 1:
