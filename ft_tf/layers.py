@@ -51,7 +51,7 @@ class Conv2d(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         pad, strides = self.padding, [1, self.stride, self.stride, 1]
         explicit = "SAME" if pad == "same" else [[0, 0], [pad, pad], [pad, pad], [0, 0]] if pad else "VALID"
-        convolve = tf.nn.depthwise_conv2d if self.depthwise else tf.nn.conv2d
+        convolve = tf.compat.v1.nn.depthwise_conv2d_native if self.depthwise else tf.nn.conv2d
         y = convolve(x, tf.convert_to_tensor(self.kernel), strides, explicit)
         return y if self.bias is None else y + self.bias
 

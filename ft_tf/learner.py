@@ -64,7 +64,8 @@ class Learner:
         loss, _, gradients = self.loss_and_gradients(inputs, labels, clock)
         update = self.optimizer.update(gradients, lr)
         weights = [w.value for w in self.optimizer.parameters.values()]
-        return tf.stack([loss, norm(list(gradients.values())), norm(weights), norm(update)])
+        norms = [tf.linalg.global_norm(tensors) for tensors in (list(gradients.values()), weights, update)]
+        return tf.stack([loss, *norms])
 
     def gradients(
         self, inputs: np.ndarray, labels: np.ndarray, *, step: int, first: int = 0
@@ -124,8 +125,3 @@ class Learner:
     def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:
         """Assign the optimizer's state."""
         self.optimizer.set_slots(slots)
-
-
-def norm(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Return the Euclidean norm of all elements together."""
-    return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(tensor)) for tensor in tensors]))

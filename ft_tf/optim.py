@@ -32,7 +32,8 @@ class SGD:
 
     def update(self, gradients: Mapping[str, tf.Tensor], lr: tf.Tensor) -> list[tf.Tensor]:
         """Change the parameters in place and return what was subtracted from each."""
-        return [self.update_one(name, w, gradients[name], lr) for name, w in self.parameters.items()]
+        rate = tf.cast(lr, next(iter(gradients.values())).dtype)
+        return [self.update_one(name, w, gradients[name], rate) for name, w in self.parameters.items()]
 
     def update_one(self, name: str, w: keras.Variable, g: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
         """Change one parameter in place and return what was subtracted from it."""
@@ -41,7 +42,7 @@ class SGD:
         if self.momentum:
             buffer = self.buffers[name].assign(self.momentum * self.buffers[name] + g)
             g = g + self.momentum * buffer if self.nesterov else buffer
-        change = g * tf.cast(lr, g.dtype)
+        change = g * lr
         w.value.assign_sub(change)
         return change
 

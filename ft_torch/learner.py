@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from ft.freeze import Freeze
 from ft.recipe import Recipe
@@ -54,7 +55,8 @@ class Learner:
         loss, _, gradients = self.loss_and_gradients(inputs, labels, step, first)
         update = self.optimizer.update(gradients, float(lr))
         weights = [w.detach() for w in self.optimizer.parameters.values()]
-        return torch.stack([loss.detach(), norm(list(gradients.values())), norm(weights), norm(update)])
+        norms = [get_total_norm(tensors) for tensors in (list(gradients.values()), weights, update)]
+        return torch.stack([loss.detach(), *norms])
 
     def gradients(
         self, inputs: np.ndarray, labels: np.ndarray, *, step: int, first: int = 0
@@ -119,8 +121,3 @@ class Learner:
 def as_nchw(images: Tensor) -> Tensor:
     """View images (N, H, W, C) as PyTorch wants them, (N, C, H, W), channels last in memory as they came."""
     return images.permute(0, 3, 1, 2)
-
-
-def norm(tensors: Sequence[Tensor]) -> Tensor:
-    """Return the Euclidean norm of all elements together."""
-    return torch.stack([tensor.square().sum() for tensor in tensors]).sum().sqrt()

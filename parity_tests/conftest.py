@@ -2,6 +2,9 @@
 
 import logging
 
+import pytest
+import tensorflow as tf
+
 from ft import backend
 from ft.quiet import quiet_stderr
 
@@ -10,3 +13,11 @@ with quiet_stderr():
         backend.load(name).prepare(device="cpu", deterministic=True)
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # a new Learner a test looks like retracing to TensorFlow
+
+
+@pytest.fixture
+def eager():
+    """Run TensorFlow's steps operation by operation: tracing a network takes longer than the few steps of a test."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -10,6 +10,7 @@ from ft_tf.layers import BatchNorm2d, Conv2d
 from ft_tf.models import resnet
 from parity_tests.pairs import FORWARD, STEP, Case, batch, learners
 
+pytestmark = pytest.mark.usefixtures("eager")
 CASE = Case("resnet18", "none")
 NOISY = Case("efficientnet_lite0", "stem,stage1,stage2,stage3,stage4,stage5,stage6")
 LR = np.float64(0.001)
