@@ -10,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/ft compare "$$first" "$$second"
 
 test: lint
-	$(BIN)/pytest -m "not slow" --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow" --durations=15
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -26,13 +26,14 @@ for augment, precision in (("crop-flip", "float32"), ("none", "float64")):
 
 
 def test_data_is_bit_equal():
-    torch, tf = digests("torch", workers=0), digests("tf", workers=3)
+    processes = [start("torch", workers=0), start("tf", workers=3)]
+    torch, tf = (process.communicate()[0].split() for process in processes)
+    assert [process.returncode for process in processes] == [0, 0]
     assert len(torch) == 2 * 2 * 45
     assert torch == tf
     assert len(set(torch)) == len(torch), "two batches were the same: the epochs are not shuffled"
 
 
-def digests(wing: str, *, workers: int) -> list[str]:
-    """Run the probe in a process of its own and return its lines."""
-    command = [sys.executable, "-c", PROBE, wing, str(workers)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+def start(wing: str, *, workers: int) -> subprocess.Popen:
+    """Start the probe in a process of its own."""
+    return subprocess.Popen([sys.executable, "-c", PROBE, wing, str(workers)], stdout=subprocess.PIPE, text=True)

@@ -3,49 +3,52 @@
 import numpy as np
 import pytest
 
-from ft.compare import ZERO, compare, relative_difference
-from parity_tests.pairs import CASES, Case, batch, learners
+from ft.backend import Learner
+from ft.compare import ZERO, Tensors, compare, relative_difference
+from ft.weights import cast
+from parity_tests.pairs import CASES, Case, batch, learners, starting_tensors
 
+pytestmark = pytest.mark.usefixtures("eager")
 SEEDS, RATIO, LOSS = 5, 4, 1e-5
 FLOOR = 4 * np.finfo(np.float32).eps  # 4 ulp
 LR = np.float64(0.001)
 
 
-def noise_of_each_wing(case: Case, seed: int) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
-    """Return, by wing, every tensor's distance of float32 from float64, and the float32 loss after one step."""
-    distances, losses = {}, {}
-    results = {dtype: one_step(case, seed, dtype) for dtype in ("float32", "float64")}
-    for wing in ("torch", "tf"):
-        single, double = results["float32"][wing], results["float64"][wing]
-        zeros = compare(double, double, bar=0, zero=ZERO).zeros  # their float32 value is rounding and nothing else
-        distances[wing] = {
-            name: relative_difference(single[name], double[name]) for name in double if name not in zeros
-        }
-        losses[wing] = float(single["loss"])
-    return distances, losses
+def noise_of_each_wing(case: Case) -> list[dict[str, dict[str, float]]]:
+    """Return, a seed each and by wing, every tensor's distance of float32 from float64. Compares the losses as well."""
+    pairs = {dtype: learners(case, precision=dtype) for dtype in ("float32", "float64")}
+    distances = []
+    for seed in range(SEEDS):
+        start = starting_tensors(case, pairs["float32"]["torch"].get_weights(), seed=seed)
+        start = cast(start, "float32")  # the float64 run starts from the same numbers
+        results = {dtype: one_step(pair, start, seed, dtype) for dtype, pair in pairs.items()}
+        loss = {wing: float(result.pop("loss")) for wing, result in results["float32"].items()}
+        assert abs(loss["torch"] - loss["tf"]) <= LOSS * abs(loss["torch"])
+        distances.append({wing: from_double(results["float32"][wing], results["float64"][wing]) for wing in loss})
+    return distances
 
 
-def one_step(case: Case, seed: int, dtype: str) -> dict[str, dict[str, np.ndarray]]:
-    """Return the arrays of one step from the seed's float32 start: logits, gradients, the update, the loss after it."""
+def from_double(single: Tensors, double: Tensors) -> dict[str, float]:
+    """Return the distance of every tensor from its float64 value; where that is zero, float32 has nothing but noise."""
+    zeros = compare(double, double, bar=0, zero=ZERO).zeros
+    return {name: relative_difference(x, double[name]) for name, x in single.items() if name not in zeros}
+
+
+def one_step(pair: dict[str, Learner], start: Tensors, seed: int, dtype: str) -> dict[str, dict[str, np.ndarray]]:
+    """Return, by wing, the arrays of one step: logits, gradients, statistics, and the loss after the update."""
     images, labels = batch(seed, dtype="float32")
-    pair = learners(case, seed=seed, precision="float32")
-    start = pair["torch"].get_weights()
-    if dtype == "float64":
-        pair = learners(case, tensors=start)
     images = images.astype(dtype)
     result = {}
     for wing, learner in pair.items():
+        learner.set_weights(start)
+        learner.set_slots({name: np.zeros_like(slot) for name, slot in learner.get_slots().items()})
         _, logits, gradients = learner.gradients(images, labels, step=0)
         statistics = {name: t for name, t in learner.get_weights().items() if name.endswith(("_mean", "_var"))}
         learner.set_weights(start)
         learner.step(images, labels, step=0, lr=LR)
         loss = learner.fetch([learner.step(images, labels, step=1, lr=LR)])[0, 0]
-        result[wing] = {
-            "logits": logits,
-            "loss": loss,
-            **statistics,
-            **{f"gradient {name}": g for name, g in gradients.items()},
-        }
+        named = {f"gradient {name}": g for name, g in gradients.items()}
+        result[wing] = {"logits": logits, "loss": loss, **statistics, **named}
     return result
 
 
@@ -53,12 +56,10 @@ def one_step(case: Case, seed: int, dtype: str) -> dict[str, dict[str, np.ndarra
     "case", [*CASES[:3:2], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[1::2])], ids=str
 )
 def test_neither_wing_is_noisier(case):
-    runs = [noise_of_each_wing(case, seed) for seed in range(SEEDS)]
-    for _, losses in runs:
-        assert abs(losses["torch"] - losses["tf"]) <= LOSS * abs(losses["torch"])
-    names = runs[0][0]["torch"].keys()
+    runs = noise_of_each_wing(case)
+    names = runs[0]["torch"].keys()
     medians = {
-        wing: {name: float(np.median([distances[wing].get(name, 0) for distances, _ in runs])) for name in names}
+        wing: {name: float(np.median([distances[wing].get(name, 0) for distances in runs])) for name in names}
         for wing in ("torch", "tf")
     }
     worst = noisier(medians["torch"], medians["tf"])

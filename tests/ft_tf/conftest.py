@@ -10,8 +10,6 @@ from ft.recipe import Recipe
 from ft.weights import cast, initial_weights
 from ft.zoo import find_card
 
-tf.config.threading.set_intra_op_parallelism_threads(1)  # tiny tensors; threads would wait for each other
-
 
 @pytest.fixture
 def make_learner():
