@@ -5,8 +5,8 @@ BIN := .venv/bin
 .PHONY: demo test lint parity nightly bench clean
 
 demo: .venv/installed
-	@first=$$($(BIN)/python -m ft_torch.train | tee /dev/stderr | tail -n 1) && \
-	second=$$($(BIN)/python -m ft_tf.train | tee /dev/stderr | tail -n 1) && \
+	@first=$$($(BIN)/python -m ft_torch.train | tee -a /dev/stderr | tail -n 1) && \
+	second=$$($(BIN)/python -m ft_tf.train | tee -a /dev/stderr | tail -n 1) && \
 	$(BIN)/ft compare "$$first" "$$second"
 
 test: lint
@@ -15,7 +15,7 @@ test: lint
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 parity: .venv/installed
