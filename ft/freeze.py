@@ -36,22 +36,21 @@ def plan_freeze(card: Card, parameters: Collection[str], *, freeze: Sequence[str
     stages = frozen_stages(card, freeze)
     stage = {name: card.stage_of(name) for name in parameters}
     trainable = tuple(name for name in parameters if stage[name] not in stages)
-    if not trainable:
-        raise RecipeError(
-            f"freeze: {listed(freeze)} freezes all of {card.name}; leave one of its stages out ({listed(card.stages)})"
-        )
     prefixes = tuple(prefix for name in stages for prefix in card.stages[name])
     return Freeze(trainable, stages, prefixes, inference=bn == "frozen")
 
 
 def frozen_stages(card: Card, freeze: Sequence[str]) -> tuple[str, ...]:
-    """Return the stages that a rule freezes, in the network's order."""
+    """Return the stages that a rule freezes, in the network's order. RecipeError: no such stage, or nothing is left."""
     if tuple(freeze) == ("none",):
         return ()
     if tuple(freeze) == ("base",):
         return tuple(name for name in card.stages if name != "head")
     for name in freeze:
         if name not in card.stages:
-            known = f"{card.name} has {listed(card.stages)}, or say base or none"
-            raise RecipeError(f"freeze: {unknown('stage', name, card.stages)} ({known})")
+            raise RecipeError(f"freeze: {unknown('stage', name, card.stages)} (or say base or none)")
+    if set(freeze) == set(card.stages):
+        raise RecipeError(
+            f"freeze: {listed(freeze)} freezes all of {card.name}; leave one of its stages out ({listed(card.stages)})"
+        )
     return tuple(name for name in card.stages if name in freeze)

@@ -22,6 +22,7 @@ from ft import files
 from ft.errors import RunError
 
 LOG, PREDICTIONS, MODEL, RESULT = "log.jsonl", "predictions.csv", "model.safetensors", "model.json"
+FORMAT = 1  # of model.json
 SIGNS_OF_A_RUN = ("recipe.yaml", LOG, "checkpoints")
 
 
@@ -193,6 +194,9 @@ def read_result(folder: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise RunError(f"cannot read {folder / RESULT}: {error}; expected the file that a run wrote") from None
-    if not isinstance(result, dict):
-        raise RunError(f"{folder / RESULT}: expected a JSON object, found a {type(result).__name__}")
+    found = result.get("format") if isinstance(result, dict) else None
+    if found != FORMAT:
+        raise RunError(
+            f"{folder / RESULT}: format {found}, expected {FORMAT}; update ft-parity if a newer one wrote it"
+        )
     return result

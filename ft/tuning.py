@@ -24,7 +24,6 @@ from ft.signals import stop_requests
 from ft.train import FeatureBatches, Position, Source, Training, evaluate
 from ft.weights import write_safetensors
 
-FORMAT = 1  # of model.json
 RECIPE = "recipe.yaml"
 
 
@@ -188,7 +187,7 @@ def write_result(job: Job, folder: Path, learner: Learner, val: Source, facts: d
     files.write_json(
         folder / runfolder.RESULT,
         {
-            "format": FORMAT,
+            "format": runfolder.FORMAT,
             "architecture": card.name,
             "head": card.last,
             **facts,

@@ -13,6 +13,13 @@ import tensorflow as tf
 
 from ft.noise import GOLDEN, MIX1, MIX2, UNIFORM_BITS, keep_threshold, layer_key
 
+KERAS_NOISE = (
+    keras.layers.Dropout,
+    keras.layers.AlphaDropout,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+)
+
 register = keras.saving.register_keras_serializable("ft_tf")
 
 
@@ -224,7 +231,7 @@ def seed_noise(model: keras.Model, seed: int) -> None:
     for layer in model.layers:
         if isinstance(layer, Noise):
             layer.key = layer_key(seed, layer.name)
-        elif isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+        elif isinstance(layer, KERAS_NOISE):
             raise TypeError(f"{layer.name}: {type(layer).__name__} draws from Keras's generator; use ft_tf.layers")
 
 

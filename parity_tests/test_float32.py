@@ -11,7 +11,9 @@ from parity_tests.pairs import CASES, Case, batch, learners, starting_tensors
 pytestmark = pytest.mark.usefixtures("eager")
 SEEDS, RATIO, LOSS = 5, 4, 1e-5
 FLOOR = 4 * np.finfo(np.float32).eps  # 4 ulp
-LR = np.float64(0.001)
+# a gentle rate: a step of 0.001 takes a third of the loss away on these images and carries single ReLU flips with it,
+# which move each wing up to 1e-4 from its own float64 run, so that the loss says nothing of the wings
+WHOLE = [Case("resnet18", "none", {"lr": 1e-5}), Case("efficientnet_lite0", "none", {"lr": 1e-5})]
 
 
 def noise_of_each_wing(case: Case) -> list[dict[str, dict[str, float]]]:
@@ -21,7 +23,8 @@ def noise_of_each_wing(case: Case) -> list[dict[str, dict[str, float]]]:
     for seed in range(SEEDS):
         start = starting_tensors(case, pairs["float32"]["torch"].get_weights(), seed=seed)
         start = cast(start, "float32")  # the float64 run starts from the same numbers
-        results = {dtype: one_step(pair, start, seed, dtype) for dtype, pair in pairs.items()}
+        lr = np.float64(case.recipe().lr)
+        results = {dtype: one_step(pair, start, seed, dtype, lr) for dtype, pair in pairs.items()}
         loss = {wing: float(result.pop("loss")) for wing, result in results["float32"].items()}
         assert abs(loss["torch"] - loss["tf"]) <= LOSS * abs(loss["torch"])
         distances.append({wing: from_double(results["float32"][wing], results["float64"][wing]) for wing in loss})
@@ -34,7 +37,9 @@ def from_double(single: Tensors, double: Tensors) -> dict[str, float]:
     return {name: relative_difference(x, double[name]) for name, x in single.items() if name not in zeros}
 
 
-def one_step(pair: dict[str, Learner], start: Tensors, seed: int, dtype: str) -> dict[str, dict[str, np.ndarray]]:
+def one_step(
+    pair: dict[str, Learner], start: Tensors, seed: int, dtype: str, lr: np.float64
+) -> dict[str, dict[str, np.ndarray]]:
     """Return, by wing, the arrays of one step: logits, gradients, statistics, and the loss after the update."""
     images, labels = batch(seed, dtype="float32")
     images = images.astype(dtype)
@@ -45,15 +50,15 @@ def one_step(pair: dict[str, Learner], start: Tensors, seed: int, dtype: str) ->
         _, logits, gradients = learner.gradients(images, labels, step=0)
         statistics = {name: t for name, t in learner.get_weights().items() if name.endswith(("_mean", "_var"))}
         learner.set_weights(start)
-        learner.step(images, labels, step=0, lr=LR)
-        loss = learner.fetch([learner.step(images, labels, step=1, lr=LR)])[0, 0]
+        learner.step(images, labels, step=0, lr=lr)
+        loss = learner.fetch([learner.step(images, labels, step=1, lr=lr)])[0, 0]
         named = {f"gradient {name}": g for name, g in gradients.items()}
         result[wing] = {"logits": logits, "loss": loss, **statistics, **named}
     return result
 
 
 @pytest.mark.parametrize(
-    "case", [*CASES[:3:2], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[1::2])], ids=str
+    "case", [*CASES[:3:2], *(pytest.param(case, marks=pytest.mark.slow) for case in WHOLE)], ids=str
 )
 def test_neither_wing_is_noisier(case):
     runs = noise_of_each_wing(case)

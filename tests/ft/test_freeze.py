@@ -60,7 +60,7 @@ def test_a_prefix_is_a_whole_word():
     [
         (("layer5",), "unknown stage 'layer5'; did you mean 'layer"),
         (("stem", "xyz"), "unknown stage 'xyz'; known: "),
-        (("features.0",), "(resnet18 has stem, layer1, layer2, layer3, layer4, head, or say base or none)"),
+        (("features.0",), "known: head, layer1, layer2, layer3, layer4, stem (or say base or none)"),
         (tuple(CARD.stages), "freezes all of resnet18; leave one of its stages out"),
     ],
 )

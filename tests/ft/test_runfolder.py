@@ -181,5 +181,5 @@ def test_the_result_of_a_run(tmp_path):
         (tmp_path / "model.json").write_bytes(content)
         with pytest.raises(RunError, match=r"model\.json: .*expected"):
             runfolder.read_result(tmp_path)
-    (tmp_path / "model.json").write_text('{"head": "fc"}')
-    assert runfolder.read_result(tmp_path) == {"head": "fc"}
+    (tmp_path / "model.json").write_text('{"head": "fc", "format": 1}')
+    assert runfolder.read_result(tmp_path) == {"head": "fc", "format": 1}

@@ -43,7 +43,7 @@ def make(
                 {"epoch_end": True, "epoch": epoch, "step": epoch * 2, "loss": loss, "val_loss": val_loss, "top1": 0.5}
             )
     runfolder.write_predictions(folder, names, labels, predicted, [0.5] * len(names), classes)
-    files.write_json(folder / "model.json", {"classes": classes, "head": head})
+    files.write_json(folder / "model.json", {"format": 1, "classes": classes, "head": head})
     write_safetensors(folder / "model.safetensors", weights, {})
     return folder
 
