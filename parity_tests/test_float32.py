@@ -13,7 +13,12 @@ SEEDS, RATIO, LOSS = 5, 4, 1e-5
 FLOOR = 4 * np.finfo(np.float32).eps  # 4 ulp
 # a gentle rate: a step of 0.001 takes a third of the loss away on these images and carries single ReLU flips with it,
 # which move each wing up to 1e-4 from its own float64 run, so that the loss says nothing of the wings
-WHOLE = [Case("resnet18", "none", {"lr": 1e-5}), Case("efficientnet_lite0", "none", {"lr": 1e-5})]
+DEEP = [
+    Case("resnet18", "none", {"lr": 1e-5}),
+    # further down, Lite0 has so many ReLU6 near their kinks that every other seed flips one, mostly the same in both
+    # wings: a median of five is then a coin toss, though logits and statistics are equally noisy in both
+    Case("efficientnet_lite0", "stem,stage1,stage2,stage3,stage4,stage5,stage6", {"lr": 1e-5}),
+]
 
 
 def noise_of_each_wing(case: Case) -> list[dict[str, dict[str, float]]]:
@@ -58,7 +63,7 @@ def one_step(
 
 
 @pytest.mark.parametrize(
-    "case", [*CASES[:3:2], *(pytest.param(case, marks=pytest.mark.slow) for case in WHOLE)], ids=str
+    "case", [*CASES[:3:2], *(pytest.param(case, marks=pytest.mark.slow) for case in DEEP)], ids=str
 )
 def test_neither_wing_is_noisier(case):
     runs = noise_of_each_wing(case)
