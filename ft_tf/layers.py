@@ -13,12 +13,7 @@ import tensorflow as tf
 
 from ft.noise import GOLDEN, MIX1, MIX2, UNIFORM_BITS, keep_threshold, layer_key
 
-KERAS_NOISE = (
-    keras.layers.Dropout,
-    keras.layers.AlphaDropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-)
+KERAS_DROPOUT = (keras.layers.Dropout, keras.layers.AlphaDropout, keras.layers.GaussianDropout)
 
 register = keras.saving.register_keras_serializable("ft_tf")
 
@@ -231,7 +226,7 @@ def seed_noise(model: keras.Model, seed: int) -> None:
     for layer in model.layers:
         if isinstance(layer, Noise):
             layer.key = layer_key(seed, layer.name)
-        elif isinstance(layer, KERAS_NOISE):
+        elif isinstance(layer, KERAS_DROPOUT) and layer.rate > 0:
             raise TypeError(f"{layer.name}: {type(layer).__name__} draws from Keras's generator; use ft_tf.layers")
 
 
