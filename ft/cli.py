@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from ft.errors import RecipeError, UserError
 from ft.recipe import FIELDS, SYNONYMS, TYPES, load
@@ -62,13 +62,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
             group.add_argument(flag_of(name), action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
             kind = TYPES[name]
-            word = (
-                "|".join(get_args(kind))
-                if get_origin(kind) is not tuple
-                and all(isinstance(choice, str) for choice in get_args(kind))
-                and get_args(kind)
-                else name.upper()
-            )
+            word = "|".join(get_args(kind)) if get_origin(kind) is Literal else name.upper()
             group.add_argument(flag_of(name), metavar=word, default=None, help=text.replace("%", "%%"))
 
 

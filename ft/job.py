@@ -60,15 +60,19 @@ def prepare_job(
 
 def build_learner(job: Job, wing: Wing, *, device: str) -> tuple[Learner, Freeze]:
     """Build the network in one wing, with the recipe's starting weights where the job has them."""
-    recipe, card = job.recipe, job.card
-    rates = card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
-    model = wing.build_model(card.name, num_classes=len(job.dataset.classes), dtype=recipe.precision, noise=rates)
-    plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
-    learner = wing.Learner(
-        model, card=card, plan=plan, recipe=recipe, device=device, on_features=keeps_features(recipe, plan, card)
-    )
-    learner.set_weights(starting_weights(job, wing.weight_shapes(model)))
+    learner, plan = new_learner(job.recipe, wing, classes=len(job.dataset.classes), device=device)
+    learner.on_features = keeps_features(job.recipe, plan, job.card)
+    learner.set_weights(starting_weights(job, wing.weight_shapes(learner.model)))
     return learner, plan
+
+
+def new_learner(recipe: Recipe, wing: Wing, *, classes: int, device: str) -> tuple[Learner, Freeze]:
+    """Build a recipe's network and its learner in one wing; the weights are for the caller to set."""
+    card = find_card(recipe.model)
+    rates = card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
+    model = wing.build_model(card.name, num_classes=classes, dtype=recipe.precision, noise=rates)
+    plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
+    return wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device), plan
 
 
 def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

@@ -13,13 +13,12 @@ from ft import runfolder
 from ft.backend import Learner
 from ft.data import Batches, Preprocess, Sample, open_dataset, open_images
 from ft.errors import RecipeError
-from ft.freeze import plan_freeze
+from ft.job import new_learner
 from ft.metrics import softmax
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
 from ft.train import evaluate
 from ft.weights import read_weights
-from ft.zoo import find_card
 
 
 @dataclass(frozen=True)
@@ -104,12 +103,9 @@ class Run:
 
 def load_learner(recipe: Recipe, tensors: Mapping[str, np.ndarray], classes: int, *, backend: str) -> Learner:
     """Build a recipe's network in one wing with these weights; WeightsError where they do not fit."""
-    wing, card = backends.load(backend), find_card(recipe.model)
+    wing = backends.load(backend)
     with quiet_stderr():
         device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-    rates = card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
-    model = wing.build_model(card.name, num_classes=classes, dtype=recipe.precision, noise=rates)
-    plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
-    learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device)
+    learner, _ = new_learner(recipe, wing, classes=classes, device=device)
     learner.set_weights(tensors)
     return learner
