@@ -29,12 +29,12 @@ def evaluate_network(
     outputs = len(source[f"{card.last}.weight"])
     place = match_classes(dataset.classes, outputs)
     recipe = Recipe(model=model, weights=weights, workers=workers)
-    learner = load_learner(recipe, cast(source, recipe.precision), outputs, backend=backend)
     preprocess = preprocess_of(card, weights)
+    preprocess = preprocess.at(image_size) if image_size else preprocess
+    tensors = cast(source, recipe.precision)
+    learner = load_learner(recipe, tensors, outputs, image_size=preprocess.crop, backend=backend)
     samples = [Sample(sample.name, place[sample.label], sample.source) for sample in dataset.val]
-    batches = Batches(
-        samples, preprocess.at(image_size) if image_size else preprocess, batch_size=recipe.batch_size, workers=workers
-    )
+    batches = Batches(samples, preprocess, batch_size=recipe.batch_size, workers=workers)
     return evaluate(learner, batches).metrics
 
 

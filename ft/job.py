@@ -49,10 +49,10 @@ def prepare_job(
     """
     card = find_card(recipe.model)
     frozen_stages(card, recipe.freeze)
-    card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
     preprocess = preprocess_of(card, recipe.weights)
     dataset = open_dataset(recipe.data, val_fraction=recipe.val_fraction, seed=recipe.seed, classes=classes)
     size = recipe.image_size or dataset.image_size or preprocess.crop
+    card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=size)
     source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
     require_finite(source or {}, f"weights {recipe.weights}")
     return Job(recipe, card, dataset, preprocess.at(size), source)
@@ -60,27 +60,30 @@ def prepare_job(
 
 def build_learner(job: Job, wing: Wing, *, device: str) -> tuple[Learner, Freeze]:
     """Build the network in one wing, with the recipe's starting weights where the job has them."""
-    learner, plan = new_learner(job.recipe, wing, classes=len(job.dataset.classes), device=device)
+    classes, size = len(job.dataset.classes), job.preprocess.crop
+    learner, plan = new_learner(job.recipe, wing, classes=classes, image_size=size, device=device)
     learner.on_features = keeps_features(job.recipe, plan, job.card)
     learner.set_weights(starting_weights(job, wing.weight_shapes(learner.model)))
     return learner, plan
 
 
-def new_learner(recipe: Recipe, wing: Wing, *, classes: int, device: str) -> tuple[Learner, Freeze]:
+def new_learner(recipe: Recipe, wing: Wing, *, classes: int, image_size: int, device: str) -> tuple[Learner, Freeze]:
     """Build a recipe's network and its learner in one wing; the weights are for the caller to set."""
     card = find_card(recipe.model)
-    rates = card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
-    model = wing.build_model(card.name, num_classes=classes, dtype=recipe.precision, noise=rates)
+    options = card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=image_size)
+    model = wing.build_model(card.name, num_classes=classes, dtype=recipe.precision, options=options)
     plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
     return wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device), plan
 
 
 def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """Return the tensors that training starts from: the pretrained ones, and a head drawn from the seed."""
-    recipe = job.recipe
+    recipe, card = job.recipe, job.card
     if job.source is None:
-        return cast(initial_weights(shapes, seed=recipe.seed), recipe.precision)
-    fresh = {name: shape for name, shape in shapes.items() if recipe.head == "new" and under(name, (job.card.last,))}
+        constants = card.constants()
+        drawn = {name: shape for name, shape in shapes.items() if name not in constants}
+        return cast({**constants, **initial_weights(drawn, seed=recipe.seed)}, recipe.precision)
+    fresh = {name: shape for name, shape in shapes.items() if recipe.head == "new" and under(name, card.outputs)}
     match = match_weights(job.source, shapes, replaced=fresh, origin=recipe.weights)
     return cast({**match.tensors, **initial_weights(fresh, seed=recipe.seed)}, recipe.precision)
 

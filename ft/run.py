@@ -59,7 +59,9 @@ class Run:
         if self._learner is None:
             recipe = recipes.from_dict(self.result["recipe"])
             tensors = read_weights(self.folder / runfolder.MODEL)
-            self._learner = load_learner(recipe, tensors, len(self.classes), backend=self.backend)
+            self._learner = load_learner(
+                recipe, tensors, len(self.classes), image_size=self.preprocess.crop, backend=self.backend
+            )
         return self._learner
 
     @property
@@ -101,11 +103,13 @@ class Run:
         )
 
 
-def load_learner(recipe: Recipe, tensors: Mapping[str, np.ndarray], classes: int, *, backend: str) -> Learner:
+def load_learner(
+    recipe: Recipe, tensors: Mapping[str, np.ndarray], classes: int, *, image_size: int, backend: str
+) -> Learner:
     """Build a recipe's network in one wing with these weights; WeightsError where they do not fit."""
     wing = backends.load(backend)
     with quiet_stderr():
         device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-    learner, _ = new_learner(recipe, wing, classes=classes, device=device)
+    learner, _ = new_learner(recipe, wing, classes=classes, image_size=image_size, device=device)
     learner.set_weights(tensors)
     return learner

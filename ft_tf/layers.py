@@ -29,32 +29,31 @@ class Conv2d(keras.layers.Layer):
     def __init__(
         self,
         filters: int,
-        kernel_size: int,
+        kernel_size: int | tuple[int, int],
         *,
         stride: int = 1,
-        padding: int | str = 0,
+        padding: int | tuple[int, int] | str = 0,
         groups: int = 1,
         bias: bool = True,
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
+        self.filters, self.kernel_size, self.stride = filters, pair(kernel_size), stride
         self.padding, self.groups, self.use_bias = padding, groups, bias
 
     def build(self, input_shape: tuple) -> None:
         channels = input_shape[-1]
         self.depthwise = self.groups == channels == self.filters and channels > 1
-        window = (self.kernel_size, self.kernel_size)
-        shape = (*window, channels, 1) if self.depthwise else (*window, channels // self.groups, self.filters)
+        inner = (channels, 1) if self.depthwise else (channels // self.groups, self.filters)
+        shape = (*self.kernel_size, *inner)
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer="he_normal")
         self.kernel.layout = "depthwise" if self.depthwise else "conv"
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        pad, strides = self.padding, [1, self.stride, self.stride, 1]
-        explicit = "SAME" if pad == "same" else [[0, 0], [pad, pad], [pad, pad], [0, 0]] if pad else "VALID"
         convolve = tf.compat.v1.nn.depthwise_conv2d_native if self.depthwise else tf.nn.conv2d
-        y = convolve(x, tf.convert_to_tensor(self.kernel), strides, explicit)
+        strides = [1, self.stride, self.stride, 1]
+        y = convolve(x, tf.convert_to_tensor(self.kernel), strides, explicit_padding(self.padding))
         return y if self.bias is None else y + self.bias
 
     def get_config(self) -> dict[str, Any]:
@@ -114,40 +113,149 @@ class BatchNorm2d(keras.layers.Layer):
         return {**super().get_config(), "eps": self.eps, "momentum": self.momentum}
 
 
+def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return height and width of a window that may be given by one number."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def explicit_padding(padding: int | tuple[int, int] | str) -> str | list[list[int]]:
+    """Return padding as tf.nn's functions take it; "VALID" for none, which has the quicker kernels."""
+    if isinstance(padding, str):
+        return padding.upper()
+    height, width = pair(padding)
+    return [[0, 0], [height, height], [width, width], [0, 0]] if height or width else "VALID"
+
+
 @register
 class MaxPool2d(keras.layers.Layer):
-    """Max pooling with explicit padding by minus infinity: (N, H, W, C) -> (N, H', W', C)."""
+    """Max pooling with explicit padding by minus infinity: (N, H, W, C) -> (N, H', W', C).
+
+    With `ceil_mode` a last window that lies partly outside of the image counts as well; TensorFlow knows no such mode.
+    """
+
+    def __init__(
+        self, kernel_size: int, *, stride: int, padding: int = 0, ceil_mode: bool = False, **base: Any
+    ) -> None:
+        super().__init__(**base)
+        self.kernel_size, self.stride, self.padding, self.ceil_mode = kernel_size, stride, padding, ceil_mode
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        if not self.ceil_mode:
+            return tf.nn.max_pool2d(x, self.kernel_size, self.stride, explicit_padding(self.padding))
+        before = tf.constant([self.padding, self.padding])
+        rest = tf.math.floormod(tf.shape(x)[1:3] + 2 * before - self.kernel_size, self.stride)
+        after = before + tf.where(rest > 0, self.stride - rest, 0)
+        pads = tf.pad(tf.stack([before, after], axis=1), [[1, 1], [0, 0]])
+        return tf.nn.max_pool2d(tf.pad(x, pads, constant_values=x.dtype.min), self.kernel_size, self.stride, "VALID")
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "kernel_size": self.kernel_size,
+            "stride": self.stride,
+            "padding": self.padding,
+            "ceil_mode": self.ceil_mode,
+        }
+
+
+@register
+class AvgPool2d(keras.layers.Layer):
+    """Average pooling, padding counted as zeros where TensorFlow leaves it out: (N, H, W, C) -> (N, H', W', C)."""
 
     def __init__(self, kernel_size: int, *, stride: int, padding: int = 0, **base: Any) -> None:
         super().__init__(**base)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        pad = self.padding
-        return tf.nn.max_pool2d(x, self.kernel_size, self.stride, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
+        if self.padding:
+            x = tf.pad(x, explicit_padding(self.padding))
+        return tf.nn.avg_pool2d(x, self.kernel_size, self.stride, "VALID")
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kernel_size": self.kernel_size, "stride": self.stride, "padding": self.padding}
 
 
 @register
-class Linear(keras.layers.Layer):
-    """Dense layer without activation: (N, F) -> (N, units)."""
+class AdaptiveAvgPool2d(keras.layers.Layer):
+    """Average pooling to a fixed output size, whatever the image's: (N, H, W, C) -> (N, size, size, C).
 
-    def __init__(self, units: int, **base: Any) -> None:
+    Output i is the mean over the rows floor(i * H / size) to ceil((i + 1) * H / size), and so for columns. Keras has
+    the global case only. The mean is a product with one small matrix an axis.
+    """
+
+    def __init__(self, output_size: int, **base: Any) -> None:
         super().__init__(**base)
-        self.units = units
+        self.output_size = output_size
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        rows, columns = (self.shares(tf.shape(x)[axis], x.dtype) for axis in (1, 2))
+        return tf.einsum("ih,jw,nhwc->nijc", rows, columns, x)
+
+    def shares(self, side: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+        """Return (size, side): the share of each row or column in each output."""
+        place, output = tf.range(side), tf.range(self.output_size)[:, None]
+        first, end = output * side // self.output_size, -(-(output + 1) * side // self.output_size)
+        inside = tf.cast((place >= first) & (place < end), dtype)
+        return inside / tf.cast(end - first, dtype)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (input_shape[0], self.output_size, self.output_size, input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "output_size": self.output_size}
+
+
+@register
+class Flatten(keras.layers.Layer):
+    """Flatten in canonical order: (N, H, W, C) -> (N, C * H * W). Keras flattens in H, W, C order."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(tf.transpose(x, [0, 3, 1, 2]), self.compute_output_shape((-1, *x.shape[1:])))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        height, width, channels = input_shape[1:]
+        return (input_shape[0], height * width * channels)
+
+
+@register
+class Linear(keras.layers.Layer):
+    """Dense layer without activation over the last axis: (..., F) -> (..., units)."""
+
+    def __init__(self, units: int, *, bias: bool = True, **base: Any) -> None:
+        super().__init__(**base)
+        self.units, self.use_bias = units, bias
 
     def build(self, input_shape: tuple) -> None:
         self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], self.units))
         self.kernel.layout = "linear"
-        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros") if self.use_bias else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(x, self.kernel) + self.bias
+        y = tf.matmul(x, self.kernel)
+        return y if self.bias is None else y + self.bias
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units}
+        return {**super().get_config(), "units": self.units, "bias": self.use_bias}
+
+
+@register
+class LayerNorm(keras.layers.Layer):
+    """Normalisation over the last axis: (..., C) -> the same shape. eps is 1e-5 in PyTorch and 1e-3 in Keras."""
+
+    def __init__(self, *, eps: float = 1e-5, **base: Any) -> None:
+        super().__init__(**base)
+        self.eps = eps
+
+    def build(self, input_shape: tuple) -> None:
+        self.gamma = self.add_weight(name="gamma", shape=(input_shape[-1],), initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=(input_shape[-1],), initializer="zeros")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
+        return tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.eps)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "eps": self.eps}
 
 
 class Noise(keras.layers.Layer):
@@ -202,8 +310,8 @@ class StochasticDepth(Noise):
 
 
 def canonical_index(shape: tf.Tensor) -> tf.Tensor:
-    """Return, for a channels-last `shape` of rank 2 or 4, each element's position in N, C, H, W order (int64)."""
-    if shape.shape[0] == 2:
+    """Return each element's position in canonical order (int64): N, C, H, W for a channels-last `shape` of rank 4."""
+    if shape.shape[0] != 4:
         return tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
     n, h, w, c = tf.unstack(shape)
     return tf.transpose(tf.reshape(tf.range(tf.reduce_prod(shape)), [n, c, h, w]), [0, 2, 3, 1])

@@ -15,6 +15,7 @@ LEAVES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "relative_position_index", "relative_coords_table")
 
 
 def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
@@ -35,17 +36,20 @@ def weight_shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
 
 
 def parameters(model: keras.Model) -> dict[str, keras.Variable]:
-    """Return the parameters, BatchNorm statistics left out, by canonical name."""
-    statistics = ("running_mean", "running_var", "num_batches_tracked")
-    return {name: variable for name, variable, _ in named_variables(model) if not name.endswith(statistics)}
+    """Return the parameters, all buffers left out, by canonical name."""
+    return {name: variable for name, variable, _ in named_variables(model) if name.rpartition(".")[2] not in BUFFERS}
 
 
 def named_variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable, str]]:
-    """Yield canonical name, variable and layout: a layer's name is its module path, LEAVES translates the rest."""
+    """Yield canonical name, variable and layout: a layer's name is its module path, LEAVES translates the rest.
+
+    A parameter that no module holds, such as `class_token`, is a layer of that name with one variable of that name.
+    """
     for layer in model.layers:
         for variable in layer.variables:
             leaf = variable.name
-            yield f"{layer.name}.{LEAVES.get(leaf, leaf)}", variable, layout_of(variable)
+            alone = layer.name.rpartition(".")[2] == leaf
+            yield layer.name if alone else f"{layer.name}.{LEAVES.get(leaf, leaf)}", variable, layout_of(variable)
 
 
 def layout_of(variable: keras.Variable) -> str:

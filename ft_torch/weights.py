@@ -29,5 +29,5 @@ def weight_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters, BatchNorm statistics left out, by canonical name."""
+    """Return the parameters, all buffers left out, by canonical name."""
     return dict(model.named_parameters())

@@ -55,8 +55,10 @@ def learners(
 def one_learner(name: str, recipe: Recipe) -> Learner:
     """Return a recipe's learner in one wing, its weights not set yet."""
     wing, card = backend.load(name), find_card(recipe.model)
-    rates = card.noise(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth)
-    model = wing.build_model(recipe.model, num_classes=CLASSES, dtype=recipe.precision, noise=rates)
+    options = card.options(
+        dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=recipe.image_size
+    )
+    model = wing.build_model(recipe.model, num_classes=CLASSES, dtype=recipe.precision, options=options)
     plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
     return wing.Learner(model, card=card, plan=plan, recipe=recipe)
 
@@ -70,17 +72,18 @@ def starting_tensors(case: Case, own: Mapping[str, np.ndarray], *, seed: int) ->
     if card.pretrained[0].package:
         source = pretrained_weights(card, "imagenet", quiet=True)
         assert source is not None
-        head = {name: shape for name, shape in shapes.items() if under(name, (card.last,))}
+        head = {name: shape for name, shape in shapes.items() if under(name, card.outputs)}
         return match_weights(source, shapes, replaced=head).tensors | initial_weights(head, seed=seed)
-    rng = generator(seed, "randomise")
-    return {name: randomised(name, tensor, rng) for name, tensor in initial_weights(shapes, seed=seed).items()}
+    rng, constants = generator(seed, "randomise"), card.constants()
+    drawn = initial_weights({name: shape for name, shape in shapes.items() if name not in constants}, seed=seed)
+    return {**constants, **{name: randomised(name, tensor, rng) for name, tensor in drawn.items()}}
 
 
 def randomised(name: str, tensor: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a vector of BatchNorm with values of its own, any other tensor as it is."""
-    if tensor.ndim != 1:
+    """Return a tensor that starts as a constant, as BatchNorm's do, with values of its own; any other as it is."""
+    if tensor.ndim == 0 or (tensor.ndim != 1 and np.ptp(tensor) > 0):
         return tensor
-    if name.endswith(("running_var", "weight")):
+    if name.endswith(("running_var", "weight", "layer_scale", "logit_scale")):
         return rng.uniform(0.5, 1.5, tensor.shape)
     return rng.normal(0, 0.1, tensor.shape)
 

@@ -7,6 +7,10 @@
 | `weight` of 1 axis (normalisation)    | 1                                 | nn.BatchNorm2d                 |
 | other `bias`, `running_mean`          | 0                                 | torchvision/models/vgg.py      |
 | `running_var`; `num_batches_tracked`  | 1; 0                              | nn.BatchNorm2d                 |
+| `in_proj_weight`; `in_proj_bias`      | as linear weights; 0              | nn.MultiheadAttention          |
+| position embeddings and bias tables   | normal, std 0.02                  | vision_transformer.py, swin    |
+| `class_token`; `layer_scale`          | 0; 1e-6                           | vision_transformer.py, convnext |
+| `logit_scale`                         | log(10)                           | swin_transformer.py (v2)       |
 
 Each tensor has a generator of its own, keyed by its name: adding a layer changes no other layer's start.
 """
@@ -20,7 +24,16 @@ import numpy as np
 from ft.errors import WeightsError, listed
 from ft.noise import generator
 
-CONSTANTS = {"running_mean": 0.0, "running_var": 1.0}
+CONSTANTS = {
+    "running_mean": 0.0,
+    "running_var": 1.0,
+    "in_proj_bias": 0.0,
+    "class_token": 0.0,
+    "layer_scale": 1e-6,
+    "logit_scale": math.log(10),
+}
+VECTORS = ("running_mean", "running_var", "in_proj_bias")
+EMBEDDINGS = ("pos_embedding", "relative_position_bias_table")
 
 
 def initial_weights(shapes: Mapping[str, tuple[int, ...]], *, seed: int) -> dict[str, np.ndarray]:
@@ -43,13 +56,17 @@ def draw(name: str, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]
     if leaf == "weight" and len(shape) == 4:
         fan_out = shape[0] * shape[2] * shape[3]
         return random_numbers(name, seed).normal(0.0, math.sqrt(2.0 / fan_out), shape)
-    if (leaf == "weight" and len(shape) == 2) or (leaf == "bias" and len(shape) == 1 and len(weight) == 2):
+    if leaf in ("weight", "in_proj_weight") and len(shape) == 2:
+        weight = shape
+    if len(weight) == 2 and leaf in ("weight", "in_proj_weight", "bias"):
         bound = 1.0 / math.sqrt(weight[1])
         return random_numbers(name, seed).uniform(-bound, bound, shape)
     if leaf == "num_batches_tracked" and shape == ():
         return np.zeros(shape, np.int64)
-    if len(shape) == 1 and leaf in CONSTANTS:
+    if leaf in CONSTANTS and (len(shape) == 1) == (leaf in VECTORS):
         return np.full(shape, CONSTANTS[leaf])
+    if leaf in EMBEDDINGS:
+        return random_numbers(name, seed).normal(0.0, 0.02, shape)
     if len(shape) == 1 and leaf == "weight":
         return np.ones(shape)
     if len(shape) == 1 and leaf == "bias" and len(weight) in (1, 4):

@@ -11,6 +11,7 @@ from ft.weights.tensors import is_floating
 
 PREFIXES = ("module.", "model.")  # DataParallel's, and that of a model held as an attribute of a training class
 NEW_HEAD = "new head"
+INTEGERS = ("num_batches_tracked", "relative_position_index")
 COUNTER_STARTS = "counter starts at 0"
 
 
@@ -103,5 +104,5 @@ def is_counter(name: str) -> bool:
 
 
 def is_right_kind(name: str, dtype: np.dtype) -> bool:
-    """Say whether a counter holds integers, or any other tensor floating numbers."""
-    return dtype.kind in "iu" if is_counter(name) else is_floating(dtype)
+    """Say whether a counter or an index holds integers, or any other tensor floating numbers."""
+    return dtype.kind in "iu" if name.rpartition(".")[2] in INTEGERS else is_floating(dtype)

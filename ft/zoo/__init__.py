@@ -7,7 +7,11 @@ from ft.zoo.imagenet import imagenet_classes, imagenet_ids
 
 __all__ = ["Card", "Pretrained", "cards", "find_card", "imagenet_classes", "imagenet_ids"]
 
-CARDS = {card.name: card for family in (resnet, efficientnet_lite) for card in family.CARDS}
+FAMILIES = (
+    resnet,
+    efficientnet_lite,
+)
+CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 
 
 def cards() -> list[Card]:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ft.data.preprocess import Preprocess
 from ft.errors import RecipeError, WeightsError, listed, unknown
 
@@ -29,9 +31,15 @@ class Card:
     """One network: its stages from input to head, its published weights, its size.
 
     stages: stage name -> prefixes of the module paths that belong to it; every parameter is in exactly one stage, and
-    the last stage is "head", a single module. `last` is the path of the layer that gives the logits. `dropout` and
-    `stochastic_depth` are the rates that the network was published with, None where it has no such layer. `renames`
-    turns the tensor names of the published file into canonical ones.
+    the last stage is "head", a single module. `last` is the path of the layer that gives the logits; `auxiliary` holds
+    the last layers of auxiliary classifiers, in the order in which the network returns their logits, and the weight of
+    each in the training loss. `family` names the file in ft/zoo and in each wing's models/. `parameters` counts those
+    of the default weights' size.
+
+    `dropout` and `stochastic_depth` are the rates that the network was published with, None where it has no such layer.
+    `sized` networks are built for one image size (position embeddings, fixed windows). Images are at least `min_size`
+    pixels a side and a multiple of `size_step`. `renames` turns the tensor names of the published file into canonical
+    ones; `constants` gives the buffers that are computed and never trained, such as position indices.
     """
 
     name: str
@@ -42,6 +50,11 @@ class Card:
     pretrained: tuple[Pretrained, ...]
     dropout: float | None = None
     stochastic_depth: float | None = None
+    auxiliary: dict[str, float] = field(default_factory=dict)
+    sized: bool = False
+    min_size: int = 1
+    size_step: int = 1
+    constants: Callable[[], dict[str, np.ndarray]] = field(default=dict, repr=False)
     renames: Callable[[str], str] = field(default=lambda name: name, repr=False)
 
     @property
@@ -54,18 +67,32 @@ class Card:
         """The module path of the head."""
         return self.stages["head"][0]
 
-    def noise(self, *, dropout: float | None, stochastic_depth: float | None) -> dict[str, float]:
-        """Return the keywords for the noise layers that this network has; a rate for one that it lacks is refused."""
-        rates = {}
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The module paths of all layers that give logits, the main one first."""
+        return (self.last, *self.auxiliary)
+
+    def options(
+        self, *, dropout: float | None = None, stochastic_depth: float | None = None, image_size: int | None = None
+    ) -> dict[str, float | int]:
+        """Return the keywords that this network's function takes, its own values where None is asked for.
+
+        A rate for a noise layer that it lacks and an image size that it cannot take are refused.
+        """
+        options: dict[str, float | int] = {}
         for name, asked, own in (
             ("dropout", dropout, self.dropout),
             ("stochastic_depth", stochastic_depth, self.stochastic_depth),
         ):
             if own is not None:
-                rates[name] = own if asked is None else asked
+                options[name] = own if asked is None else asked
             elif asked:
                 raise RecipeError(f"{name}: {self.name} has no such layer; leave {name} out or take another network")
-        return rates
+        size = self.preprocess.crop if image_size is None else image_size
+        if size < self.min_size or size % self.size_step:
+            step = f", a multiple of {self.size_step}" if self.size_step > 1 else ""
+            raise RecipeError(f"image_size {size}: {self.name} takes at least {self.min_size} pixels{step}")
+        return {**options, "image_size": size} if self.sized else options
 
     def weights(self, name: str) -> Pretrained:
         """Return the published weights called `name`; "imagenet" is the first entry."""

@@ -1,31 +1,22 @@
-"""The networks of the Keras wing, one function each; `build_model` finds them by name."""
+"""The networks of the Keras wing, one function each, in one file a family; a family is imported when it is used."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
-from ft.errors import RecipeError, unknown
-from ft_tf.models.efficientnet_lite import efficientnet_lite0, efficientnet_lite1, efficientnet_lite2
-from ft_tf.models.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
+from ft.lazy import lazy_names
+from ft.zoo import cards, find_card
 
-__all__ = [
-    "build_model",
-    "efficientnet_lite0",
-    "efficientnet_lite1",
-    "efficientnet_lite2",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-]
+HOMES = {card.name: card.family for card in cards()}
+
+__all__ = ["build_model", *HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+__getattr__ = lazy_names(__name__, HOMES)
 
 
 def build_model(
-    name: str, *, num_classes: int = 1000, dtype: str = "float32", noise: Mapping[str, float] | None = None
+    name: str, *, num_classes: int = 1000, dtype: str = "float32", options: Mapping[str, Any] | None = None
 ) -> keras.Model:
-    """Build the network called `name`; `noise` holds the rates of the noise layers that its function takes."""
-    builders = {builder: globals()[builder] for builder in __all__ if builder != "build_model"}
-    if name not in builders:
-        raise RecipeError(unknown("model", name, builders))
-    return builders[name](num_classes=num_classes, dtype=dtype, **(noise or {}))
+    """Build the network called `name`; `options` are further keywords of its function, as `Card.options` gives them."""
+    return __getattr__(find_card(name).name)(num_classes=num_classes, dtype=dtype, **(options or {}))

@@ -66,7 +66,7 @@ class FakeLearner:
         self.slots = {name: np.array(slots[f"{name}.momentum_buffer"]) for name in self.slots}
 
 
-def build_model(name, *, num_classes=1000, dtype="float32", noise=None):
+def build_model(name, *, num_classes=1000, dtype="float32", options=None):
     shapes = {"conv1.weight": (4, 3, 3, 3), "fc.weight": (num_classes, 3), "fc.bias": (num_classes,)}
     return SimpleNamespace(shapes=shapes)
 

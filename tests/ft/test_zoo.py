@@ -1,10 +1,12 @@
 """The cards against torchvision and the published files: sizes, stages, sources, pixels and labels."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
-from torchvision.models import get_model, get_model_weights
+from torchvision import models
+from torchvision.models import get_model, get_model_weights, list_models
 
 import ft_torch
 from ft.errors import RecipeError, WeightsError
@@ -13,7 +15,7 @@ from ft.zoo import cards, find_card, imagenet_classes, imagenet_ids
 from ft.zoo.card import under
 
 CARDS = [pytest.param(card, id=card.name) for card in cards()]
-RESNETS = [pytest.param(card, id=card.name) for card in cards() if card.family == "resnet"]
+STOCK = [pytest.param(card, id=card.name) for card in cards() if card.name in list_models(module=models)]
 LITES = [pytest.param(card, id=card.name) for card in cards() if card.family == "efficientnet_lite"]
 
 
@@ -40,13 +42,15 @@ def test_sizes_and_last_layers(card):
     model = build(card)
     assert sum(w.numel() for w in model.parameters()) == card.parameters
     last = model.get_submodule(card.last)
-    assert last.out_features == 1000
+    assert getattr(last, "out_features", None) == 1000 or last.out_channels == 1000
     assert under(card.last, (card.head,))
     assert list(model.state_dict())[-1] == f"{card.last}.bias"
+    for path in card.auxiliary:
+        assert model.get_submodule(path).out_features == 1000
 
 
-@pytest.mark.parametrize("card", RESNETS)
-def test_resnet_cards_are_torchvisions(card):
+@pytest.mark.parametrize("card", STOCK)
+def test_cards_are_torchvisions(card):
     with torch.device("meta"):
         assert sum(w.numel() for w in get_model(card.name).parameters()) == card.parameters
     enum = get_model_weights(card.name)
@@ -59,14 +63,18 @@ def test_resnet_cards_are_torchvisions(card):
         assert theirs.url.endswith(f"-{entry.sha256}.pth")
         assert theirs.url.rpartition("/")[2] == entry.filename
         ours = entry.preprocess
-        assert ([ours.resize], [ours.crop], ours.interpolation, list(ours.mean), list(ours.std)) == (
+        assert ([ours.resize], [ours.crop], ours.interpolation) == (
             pixels.resize_size,
             pixels.crop_size,
             pixels.interpolation.value,
-            pixels.mean,
-            pixels.std,
         )
-        assert entry.top1 == theirs.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+        if card.family in ("googlenet", "inception"):  # their models rescale to this themselves
+            assert ours.mean == ours.std == (0.5, 0.5, 0.5)
+        else:
+            assert (list(ours.mean), list(ours.std)) == (list(pixels.mean), list(pixels.std))
+        top1 = theirs.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+        assert entry.top1 == (None if math.isnan(top1) else top1)
+        assert entry.licence == ("CC-BY-NC-4.0" if "license" in theirs.meta else "BSD-3-Clause")
 
 
 @pytest.mark.parametrize("card", LITES)
@@ -101,12 +109,18 @@ def test_what_is_not_there_is_said():
     with pytest.raises(WeightsError, match="resnet50: unknown weights 'IMAGENET1K_V3'; did you mean 'IMAGENET1K_V"):
         find_card("resnet50").weights("IMAGENET1K_V3")
     with pytest.raises(RecipeError, match="dropout: resnet18 has no such layer"):
-        find_card("resnet18").noise(dropout=0.1, stochastic_depth=None)
+        find_card("resnet18").options(dropout=0.1, stochastic_depth=None)
 
 
 def test_noise_rates():
     lite = find_card("efficientnet_lite2")
-    assert lite.noise(dropout=None, stochastic_depth=None) == {"dropout": 0.3, "stochastic_depth": 0.2}
-    assert lite.noise(dropout=0.0, stochastic_depth=0.5) == {"dropout": 0.0, "stochastic_depth": 0.5}
-    assert find_card("resnet18").noise(dropout=0.0, stochastic_depth=None) == {}  # none is none
-    assert replace(find_card("resnet18"), dropout=0.5).noise(dropout=None, stochastic_depth=None) == {"dropout": 0.5}
+    assert lite.options(dropout=None, stochastic_depth=None) == {"dropout": 0.3, "stochastic_depth": 0.2}
+    assert lite.options(dropout=0.0, stochastic_depth=0.5) == {"dropout": 0.0, "stochastic_depth": 0.5}
+    assert find_card("resnet18").options(dropout=0.0, stochastic_depth=None) == {}  # none is none
+    sized = replace(find_card("resnet18"), sized=True, min_size=32, size_step=16)
+    assert sized.options() == {"image_size": 224}
+    assert sized.options(image_size=48) == {"image_size": 48}
+    for size in (16, 40):
+        with pytest.raises(RecipeError, match="at least 32 pixels, a multiple of 16"):
+            sized.options(image_size=size)
+    assert replace(find_card("resnet18"), dropout=0.5).options(dropout=None, stochastic_depth=None) == {"dropout": 0.5}

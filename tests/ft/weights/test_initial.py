@@ -85,8 +85,8 @@ def test_start_stays_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("shapes", "named"),
     [
-        ({"class_token": (1, 1, 8)}, r"class_token \(1, 1, 8\)"),
-        ({"attn.in_proj_weight": (24, 8)}, "attn.in_proj_weight"),
+        ({"register_token": (1, 1, 8)}, r"register_token \(1, 1, 8\)"),
+        ({"attn.in_proj_bias": (24, 8)}, "attn.in_proj_bias"),
         ({"conv3d.weight": (2, 3, 4, 5, 6)}, "conv3d.weight"),
         ({"lonely.bias": (3,)}, "lonely.bias"),
         ({"gamma": (3,)}, "gamma"),
