@@ -71,6 +71,16 @@ class StochasticDepth(Noise, TorchvisionStochasticDepth):
         return input * keep.reshape(-1, *[1] * (input.ndim - 1)) * (1 / (1 - self.p))
 
 
+def with_shared_noise(model: nn.Module) -> nn.Module:
+    """Return torchvision's model with each of its dropout and row-wise stochastic depth layers replaced by ours."""
+    for path, layer in list(model.named_modules()):
+        if type(layer) is nn.Dropout:
+            model.set_submodule(path, Dropout(layer.p))
+        elif type(layer) is TorchvisionStochasticDepth and layer.mode == "row":
+            model.set_submodule(path, StochasticDepth(layer.p, "row"))
+    return model
+
+
 def mix(z: Tensor) -> Tensor:
     """Return SplitMix64's output function of int64 `z`; `>>` keeps the sign, so its upper bits are masked off."""
     z = (z ^ ((z >> 30) & ((1 << 34) - 1))) * MIX1
