@@ -69,7 +69,7 @@ def starting_tensors(case: Case, own: Mapping[str, np.ndarray], *, seed: int) ->
     BatchNorm tensors of drawn networks are randomised: fresh ones are 0 and 1 and would hide swapped names.
     """
     card, shapes = find_card(case.model), {name: tensor.shape for name, tensor in own.items()}
-    if card.pretrained[0].package:
+    if case.recipe().weights != "none" and card.pretrained[0].package:
         source = pretrained_weights(card, "imagenet", quiet=True)
         assert source is not None
         head = {name: shape for name, shape in shapes.items() if under(name, card.outputs)}

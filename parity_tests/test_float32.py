@@ -13,12 +13,10 @@ SEEDS, RATIO, LOSS = 5, 4, 1e-5
 FLOOR = 4 * np.finfo(np.float32).eps  # 4 ulp
 # a gentle rate: a step of 0.001 takes a third of the loss away on these images and carries single ReLU flips with it,
 # which move each wing up to 1e-4 from its own float64 run, so that the loss says nothing of the wings
-DEEP = [
-    Case("resnet18", "none", {"lr": 1e-5}),
-    # further down, Lite0 has so many ReLU6 near their kinks that every other seed flips one, mostly the same in both
-    # wings: a median of five is then a coin toss, though logits and statistics are equally noisy in both
-    Case("efficientnet_lite0", "stem,stage1,stage2,stage3,stage4,stage5,stage6", {"lr": 1e-5}),
-]
+DEEP = [Case("resnet18", "none", {"lr": 1e-5}), Case("efficientnet_lite0", "none", {"lr": 1e-5})]
+# Lite0 has so many ReLU6 near their kinks that every other seed flips one in either wing, which moves early gradients by
+# a hundredth: a median of five is a coin toss then. A flip only ever adds, so the quietest seed shows the noise itself.
+QUIETEST = {"efficientnet_lite0-none-lr=1e-05": np.min}
 
 
 def noise_of_each_wing(case: Case) -> list[dict[str, dict[str, float]]]:
@@ -63,19 +61,20 @@ def one_step(
 
 
 @pytest.mark.parametrize(
-    "case", [*CASES[:3:2], *(pytest.param(case, marks=pytest.mark.slow) for case in DEEP)], ids=str
+    "case", [CASES[2], *(pytest.param(case, marks=pytest.mark.slow) for case in [CASES[0], *DEEP])], ids=str
 )
 def test_neither_wing_is_noisier(case):
     runs = noise_of_each_wing(case)
     names = runs[0]["torch"].keys()
-    medians = {
-        wing: {name: float(np.median([distances[wing].get(name, 0) for distances in runs])) for name in names}
+    typical = QUIETEST.get(str(case), np.median)
+    noise = {
+        wing: {name: float(typical([distances[wing].get(name, 0) for distances in runs])) for name in names}
         for wing in ("torch", "tf")
     }
-    worst = noisier(medians["torch"], medians["tf"])
+    worst = noisier(noise["torch"], noise["tf"])
     print(
         f"{case}: largest ratio {max(worst.values()):.2f}, median noise of {len(names)} tensors "
-        + ", ".join(f"{wing} {np.median(list(noise.values())):.1e}" for wing, noise in medians.items())
+        + ", ".join(f"{wing} {np.median(list(own.values())):.1e}" for wing, own in noise.items())
     )
     assert not {name: ratio for name, ratio in worst.items() if ratio > RATIO}
 
@@ -85,7 +84,15 @@ def noisier(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
     return {name: max(a[name], b[name], FLOOR) / max(min(a[name], b[name]), FLOOR) for name in a}
 
 
-def test_an_intermediate_rounded_to_bfloat16_is_caught(monkeypatch):
+@pytest.mark.parametrize(
+    ("case", "layer"),
+    [
+        (Case("resnet18", "base", {"lr": 0.001}), "layer4.1.conv2"),
+        pytest.param(DEEP[1], "features.4.2.block.2.0", marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_an_intermediate_rounded_to_bfloat16_is_caught(case, layer, monkeypatch):
     import tensorflow as tf
 
     from ft_tf.layers import Conv2d
@@ -94,10 +101,8 @@ def test_an_intermediate_rounded_to_bfloat16_is_caught(monkeypatch):
 
     def rounded(self, x):
         y = call(self, x)
-        return (
-            tf.cast(tf.cast(y, tf.bfloat16), y.dtype) if self.name == "layer4.1.conv2" and y.dtype == tf.float32 else y
-        )
+        return tf.cast(tf.cast(y, tf.bfloat16), y.dtype) if self.name == layer and y.dtype == tf.float32 else y
 
     monkeypatch.setattr(Conv2d, "call", rounded)
     with pytest.raises(AssertionError):
-        test_neither_wing_is_noisier(Case("resnet18", "base", {"lr": 0.001}))
+        test_neither_wing_is_noisier(case)

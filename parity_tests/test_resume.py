@@ -90,7 +90,7 @@ def test_a_run_evaluates_alike_in_both_wings(backend, whole):
     assert opened.evaluate()["loss"] == pytest.approx(whole.metrics["loss"], rel=1e-12)
 
 
-@pytest.mark.parametrize("backend", ["torch", "tf"])
+@pytest.mark.parametrize("backend", ["torch", pytest.param("tf", marks=pytest.mark.slow)])
 def test_the_same_seed_twice_gives_the_same_bits(backend, data, tmp_path):
     fields = {**RECIPE, "precision": "float32", "epochs": 1}
     runs = [ft.finetune(**fields, data=data, backend=backend, out=tmp_path / name, quiet=True) for name in "ab"]

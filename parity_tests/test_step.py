@@ -11,8 +11,8 @@ from parity_tests.pairs import CASES, FORWARD, STEP, UPDATING, Case, batch, lear
 VARIED = [
     Case("resnet18", "stem,layer1,layer3", {"nesterov": True, "weight_decay": 0.01, "label_smoothing": 0.1}),
     Case("efficientnet_lite0", "base", {"nesterov": True, "weight_decay": 0.01, "label_smoothing": 0.1}),
-    Case("efficientnet_lite0", "none", {"dropout": 0, "stochastic_depth": 0}),
 ]
+QUIET = Case("efficientnet_lite0", "none", {"dropout": 0, "stochastic_depth": 0})
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -20,7 +20,7 @@ def test_one_step(case):
     check_one_step(case)
 
 
-@pytest.mark.parametrize("case", UPDATING + VARIED, ids=str)
+@pytest.mark.parametrize("case", [*UPDATING, *VARIED, pytest.param(QUIET, marks=pytest.mark.slow)], ids=str)
 def test_one_step_of_a_variant(case, eager):
     check_one_step(case)
 
