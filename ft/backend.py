@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 
+from ft.calls import Calls
 from ft.errors import RecipeError, unknown
 from ft.freeze import Freeze
 from ft.quiet import quiet_stderr
@@ -32,6 +34,10 @@ class Learner(Protocol):
         self, inputs: np.ndarray, labels: np.ndarray, *, step: int, first: int = 0
     ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
         """Return loss, logits and gradients of a training step without its update."""
+        ...
+
+    def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
+        """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
         ...
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
@@ -83,6 +89,8 @@ class Wing(Protocol):
     ) -> Any: ...
 
     def parameters(self, model: Any) -> Mapping[str, Any]: ...
+
+    def recording(self, model: Any) -> AbstractContextManager[Calls]: ...
 
     def weight_shapes(self, model: Any) -> dict[str, tuple[int, ...]]: ...
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ft_tf.models import build_model
     from ft_tf.optim import SGD
     from ft_tf.runtime import prepare
+    from ft_tf.trace import recording
     from ft_tf.weights import get_weights, parameters, set_weights, weight_shapes
 
 # before Keras or TensorFlow are imported: this wing is native TensorFlow, and its import messages are not for users
@@ -29,6 +30,7 @@ __all__ = [
     "get_weights",
     "parameters",
     "prepare",
+    "recording",
     "seed_noise",
     "set_training_mode",
     "set_weights",
@@ -47,6 +49,7 @@ __getattr__ = lazy_names(
         "get_weights": "weights",
         "parameters": "weights",
         "prepare": "runtime",
+        "recording": "trace",
         "seed_noise": "layers",
         "set_training_mode": "freeze",
         "set_weights": "weights",

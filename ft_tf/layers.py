@@ -4,12 +4,15 @@ Activations are N, H, W, C here (TensorFlow's CPU kernels know nothing else); we
 each variable says by its `layout` how it becomes the canonical tensor. A layer bears its torchvision module path.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache, cached_property
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import KerasTensor
 
 from ft.noise import GOLDEN, MIX1, MIX2, UNIFORM_BITS, keep_threshold, layer_key
 
@@ -51,7 +54,8 @@ class Conv2d(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        convolve = tf.compat.v1.nn.depthwise_conv2d_native if self.depthwise else tf.nn.conv2d
+        plain = tf.nn.conv2d if self.groups == 1 else grouped_conv2d
+        convolve = tf.compat.v1.nn.depthwise_conv2d_native if self.depthwise else plain
         strides = [1, self.stride, self.stride, 1]
         y = convolve(x, tf.convert_to_tensor(self.kernel), strides, explicit_padding(self.padding))
         return y if self.bias is None else y + self.bias
@@ -113,6 +117,36 @@ class BatchNorm2d(keras.layers.Layer):
         return {**super().get_config(), "eps": self.eps, "momentum": self.momentum}
 
 
+def grouped_conv2d(x: tf.Tensor, kernel: tf.Tensor, strides: list[int], padding: str | list[list[int]]) -> tf.Tensor:
+    """Convolve each group of channels with its own filters, as tf.nn.conv2d does, but with gradients on every device.
+
+    Where TensorFlow has no gradient, each group is a convolution of its own. oneDNN's kernels know no explicit padding.
+    """
+    if not isinstance(padding, str):
+        x, padding = tf.pad(x, padding), "VALID"
+    if differentiates_groups(x.dtype.name):
+        return tf.nn.conv2d(x, kernel, strides, padding)
+    groups = x.shape[-1] // kernel.shape[2]
+    parts = zip(tf.split(x, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True)
+    return tf.concat([tf.nn.conv2d(part, filters, strides, padding) for part, filters in parts], axis=-1)
+
+
+@cache
+def differentiates_groups(dtype: str) -> bool:
+    """Tell, by trying, whether TensorFlow has gradients of grouped convolutions here.
+
+    cuDNN has them, oneDNN has them up to float32, and TensorFlow's own CPU kernels have none.
+    """
+    with tf.init_scope(), tf.GradientTape() as tape:  # at once, even while a graph is traced
+        x = tf.zeros((1, 4, 4, 4), dtype)
+        tape.watch(x)
+        y = tf.nn.conv2d(x, tf.zeros((3, 3, 2, 4), dtype), 1, "VALID")
+        try:
+            return tape.gradient(y, x) is not None
+        except tf.errors.InvalidArgumentError:
+            return False
+
+
 def pair(size: int | tuple[int, int]) -> tuple[int, int]:
     """Return height and width of a window that may be given by one number."""
     return (size, size) if isinstance(size, int) else (size[0], size[1])
@@ -143,10 +177,12 @@ class MaxPool2d(keras.layers.Layer):
         if not self.ceil_mode:
             return tf.nn.max_pool2d(x, self.kernel_size, self.stride, explicit_padding(self.padding))
         before = tf.constant([self.padding, self.padding])
-        rest = tf.math.floormod(tf.shape(x)[1:3] + 2 * before - self.kernel_size, self.stride)
-        after = before + tf.where(rest > 0, self.stride - rest, 0)
-        pads = tf.pad(tf.stack([before, after], axis=1), [[1, 1], [0, 0]])
-        return tf.nn.max_pool2d(tf.pad(x, pads, constant_values=x.dtype.min), self.kernel_size, self.stride, "VALID")
+        # what the last window lacks; a window that would begin in the padding does not count
+        lacking = tf.math.floormod(self.kernel_size - tf.shape(x)[1:3] - 2 * before, self.stride)
+        after = before + tf.where(lacking < self.kernel_size - before, lacking, 0)
+        padded = tf.pad(x, tf.pad(tf.stack([before, after], 1), [[1, 1], [0, 0]]), constant_values=x.dtype.min)
+        padded.set_shape([None, None, None, x.shape[-1]])  # which a computed padding does not tell
+        return tf.nn.max_pool2d(padded, self.kernel_size, self.stride, "VALID")
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -231,11 +267,48 @@ class Linear(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros") if self.use_bias else None
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        y = tf.matmul(x, self.kernel)
+        y = tf.tensordot(x, self.kernel, 1)  # one product; tf.matmul would make a kernel's gradient for each sample
         return y if self.bias is None else y + self.bias
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units, "bias": self.use_bias}
+
+
+def conv_norm_activation(
+    x: KerasTensor,
+    path: str,
+    filters: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    eps: float = 1e-5,
+    momentum: float = 0.1,
+    activation: str | None = None,
+) -> KerasTensor:
+    """Apply a convolution without bias, its BatchNorm and an activation, if any: `path`.0 to `path`.2.
+
+    (N, H, W, C) -> (N, ceil(H / stride), ceil(W / stride), filters). Source: torchvision/ops/misc.py.
+    """
+    padding = (kernel_size - 1) // 2
+    x = Conv2d(filters, kernel_size, stride=stride, padding=padding, groups=groups, bias=False, name=f"{path}.0")(x)
+    x = BatchNorm2d(eps=eps, momentum=momentum, name=f"{path}.1")(x)
+    return x if activation is None else keras.layers.Activation(activation, name=f"{path}.2")(x)
+
+
+def squeeze_excitation(
+    x: KerasTensor, path: str, squeezed: int, *, activation: str = "relu", scale_activation: str = "sigmoid"
+) -> KerasTensor:
+    """Scale each channel by what two 1x1 convolutions make of all channels' means: (N, H, W, C) -> the same shape.
+
+    squeezed: channels between the two. Source: Hu et al., CVPR 2018; torchvision/ops/misc.py.
+    """
+    scale = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{path}.avgpool")(x)
+    scale = Conv2d(squeezed, 1, name=f"{path}.fc1")(scale)
+    scale = keras.layers.Activation(activation, name=f"{path}.activation")(scale)
+    scale = Conv2d(x.shape[-1], 1, name=f"{path}.fc2")(scale)
+    scale = keras.layers.Activation(scale_activation, name=f"{path}.scale_activation")(scale)
+    return keras.layers.Multiply(name=f"{path}.mul")([scale, x])
 
 
 @register
@@ -256,6 +329,69 @@ class LayerNorm(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "eps": self.eps}
+
+
+@register
+class Gelu(keras.layers.Layer):
+    """x * Phi(x) in its exact form, by erf; Keras's takes erfc, which is slower and has no ONNX operator."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return 0.5 * x * (1 + tf.math.erf(x * math.sqrt(0.5)))
+
+
+def sizes(x: tf.Tensor) -> tuple[Any, ...]:
+    """Return the size of each axis: a number where it is known when the graph is made, else a scalar tensor."""
+    return tuple(tf.shape(x)[axis] if size is None else size for axis, size in enumerate(x.shape))
+
+
+def split_heads(qkv: tf.Tensor, heads: int) -> list[tf.Tensor]:
+    """Return queries, keys and values: (N, tokens, 3 * C) -> three of (N, heads, tokens, C / heads)."""
+    _, tokens, width = sizes(qkv)
+    return tf.unstack(tf.transpose(tf.reshape(qkv, [-1, tokens, 3, heads, width // 3 // heads]), [2, 0, 3, 1, 4]))
+
+
+def attend(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, bias: tf.Tensor | None = None) -> tf.Tensor:
+    """Return softmax(q k^T + bias) v, the heads side by side: (N, heads, tokens, C / heads) -> (N, tokens, C).
+
+    bias: (windows, heads, tokens, tokens); the windows of an image follow one another along the first axis of q, k, v.
+    """
+    _, heads, tokens, features = sizes(q)
+    scores = tf.matmul(q, k, transpose_b=True)
+    if bias is not None:
+        windows = tf.reshape(scores, [-1, tf.shape(bias)[0], heads, tokens, tokens])
+        scores = tf.reshape(windows + bias, [-1, heads, tokens, tokens])
+    y = tf.matmul(tf.nn.softmax(scores), v)
+    return tf.reshape(tf.transpose(y, [0, 2, 1, 3]), [-1, tokens, heads * features])
+
+
+def relative_position_bias(table: tf.Tensor, index: tf.Tensor, tokens: int) -> tf.Tensor:
+    """Return what is added to each pair's score: (positions, heads), (tokens^2,) -> (1, heads, tokens, tokens)."""
+    # along the last axis, for a gather along the first has a sparse gradient
+    return tf.reshape(tf.gather(tf.transpose(table), index, axis=1), [1, -1, tokens, tokens])
+
+
+@register
+class WithAuxiliary(keras.Model):
+    """A network whose first output is the logits and whose others are those of auxiliary heads.
+
+    It returns all of them in training and the logits alone in inference, as torchvision's GoogLeNet and Inception do;
+    the auxiliary heads are not even computed then. `frozen` makes it return the logits alone in training as well.
+    """
+
+    frozen = False
+
+    @cached_property
+    def main(self) -> keras.Model:
+        """The same layers without the auxiliary heads; in a cached property Keras does not count them twice."""
+        return keras.Model(self.inputs, self.outputs[0], name=self.name)
+
+    def call(self, inputs: tf.Tensor, training: bool = False, mask: tf.Tensor | None = None) -> Any:
+        if training and not self.frozen:
+            return super().call(inputs, training=training, mask=mask)
+        return self.main(inputs, training=training, mask=mask)
+
+    def compute_output_spec(self, inputs: KerasTensor, training: bool = False, mask: Any = None) -> KerasTensor:
+        return self.main.compute_output_spec(inputs, training=training, mask=mask)
 
 
 class Noise(keras.layers.Layer):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from ft.freeze import Freeze
 from ft.recipe import Recipe
-from ft.weights.layouts import to_canonical
+from ft.weights.layouts import from_canonical, to_canonical
 from ft.zoo import Card
 from ft_tf import layers
 from ft_tf.freeze import apply_freeze, set_training_mode
@@ -45,9 +45,13 @@ class Learner:
             trained, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
         )
         self.base, self.head = split(model, card)
+        # an auxiliary head counts only where it is taught; with weights of 0 alone it is not even computed
+        taught = {card.stage_of(name) for name in plan.trainable}
+        self.auxiliary = [w if card.stage_of(path) in taught else 0.0 for path, w in card.auxiliary.items()]
+        model.frozen = not any(self.auxiliary)  # the network's own flag, not its layers': no auxiliary logits
         # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
         self.run_step = tf.function(self.native_step, reduce_retracing=True)
-        self.run_forward = tf.function(lambda inputs: self.forward(inputs, training=False), reduce_retracing=True)
+        self.run_forward = tf.function(lambda inputs: self.forward(inputs, training=False)[0], reduce_retracing=True)
         self.run_base = tf.function(lambda images: self.base(images, training=False), reduce_retracing=True)
 
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> tf.Tensor:
@@ -78,6 +82,13 @@ class Learner:
         }
         return float(loss), logits.numpy(), arrays
 
+    def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
+        """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
+        layouts = {name: layout_of(w) for name, w in self.optimizer.parameters.items()}
+        tensors = {name: tf.constant(from_canonical(g, layouts[name])) for name, g in gradients.items()}
+        update = self.optimizer.update(tensors, tf.constant(lr, tf.float64))
+        return {name: to_canonical(x.numpy(), layouts[name]) for name, x in zip(layouts, update, strict=True)}
+
     def loss_and_gradients(
         self, inputs: tf.Tensor, labels: tf.Tensor, clock: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
@@ -86,9 +97,15 @@ class Learner:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
             with layers.noise(clock):
-                logits = self.forward(inputs, training=True)
-            loss = cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-        return loss, logits, tape.gradient(loss, trained)
+                outputs = self.forward(inputs, training=True)
+            loss = self.loss(outputs, labels)
+        return loss, outputs[0], tape.gradient(loss, trained)
+
+    def loss(self, outputs: Sequence[tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
+        """Return the loss of the logits, plus those of auxiliary logits times their weights."""
+        losses = [cross_entropy(logits, labels, label_smoothing=self.label_smoothing) for logits in outputs]
+        weighted = zip(self.auxiliary, losses[1:], strict=False)
+        return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """Return the logits (N, classes) of images (N, H, W, 3) or features, in inference mode."""
@@ -98,9 +115,10 @@ class Learner:
         """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
         return self.run_base(self.load(images)).numpy()
 
-    def forward(self, inputs: tf.Tensor, *, training: bool) -> tf.Tensor:
-        """Run the whole network, or only the head on features."""
-        return (self.head if self.on_features else self.model)(inputs, training=training)
+    def forward(self, inputs: tf.Tensor, *, training: bool) -> Sequence[tf.Tensor]:
+        """Run the whole network on images, or only the head on features: the logits, then auxiliary ones if any."""
+        outputs = (self.head if self.on_features else self.model)(inputs, training=training)
+        return outputs if isinstance(outputs, list) else [outputs]
 
     def load(self, inputs: np.ndarray) -> tf.Tensor:
         """Put a batch on the device."""

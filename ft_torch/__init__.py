@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ft_torch.models import build_model
     from ft_torch.optim import SGD
     from ft_torch.runtime import prepare
+    from ft_torch.trace import recording
     from ft_torch.weights import get_weights, parameters, set_weights, weight_shapes
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "get_weights",
     "parameters",
     "prepare",
+    "recording",
     "seed_noise",
     "set_training_mode",
     "set_weights",
@@ -42,6 +44,7 @@ __getattr__ = lazy_names(
         "get_weights": "weights",
         "parameters": "weights",
         "prepare": "runtime",
+        "recording": "trace",
         "seed_noise": "layers",
         "set_training_mode": "freeze",
         "set_weights": "weights",

@@ -12,12 +12,13 @@ Call = Callable[[Tensor], Tensor]
 
 def split(model: nn.Module, card: Card) -> tuple[Call, nn.Module]:
     """Return the network as two callables: images (N, C, H, W) -> what the head takes, and the head -> logits."""
-    head = model.get_submodule(card.head)
+    modules = [model.get_submodule(path) for path in card.stages["head"]]
+    head = nn.Sequential(*modules, nn.Flatten())  # a convolution's logits still have their height and width of 1
 
     @torch.no_grad()
     def base(images: Tensor) -> Tensor:
         taken: list[Tensor] = []
-        handle = head.register_forward_pre_hook(lambda module, arguments: taken.append(arguments[0]))
+        handle = modules[0].register_forward_pre_hook(lambda module, arguments: taken.append(arguments[0]))
         try:
             model(images)
         finally:

@@ -10,6 +10,8 @@ from torchvision.ops import StochasticDepth as TorchvisionStochasticDepth
 
 from ft.noise import GOLDEN, MIX1, MIX2, UNIFORM_BITS, keep_threshold, layer_key
 
+NOISE_CALLS = 8  # as often may one noise layer run in a forward pass
+
 
 class Conv2dSame(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding: PyTorch pads alike on both sides, TensorFlow more at the end.
@@ -34,9 +36,12 @@ class Noise:
     Torch's own layers draw from a global generator, so their masks depend on all that was drawn before and cannot equal
     another framework's. Inside `noise(...)` these layers compute SplitMix64 (ft/noise.py) from the step instead;
     outside of it, in a user's own loop, they are torch's layers.
+
+    A layer that runs again in one forward pass, as Swin's stochastic depth does, draws anew: call k has its own key.
     """
 
-    key: int = 0
+    keys: tuple[int, ...] = ()
+    calls: int = 0
     clock: Tensor | None = None  # int64 (2,): step, position of the first sample in the global batch
 
     def keep(self, shape: tuple[int, ...], p: float, device: torch.device) -> Tensor:
@@ -46,7 +51,8 @@ class Noise:
         count = 1
         for size in shape:
             count *= size
-        key = mix(self.key + (step + 1) * GOLDEN)
+        key = mix(self.keys[self.calls] + (step + 1) * GOLDEN)
+        self.calls += 1
         index = torch.arange(1, count + 1, dtype=torch.int64, device=device) + first * (count // shape[0])
         top = (mix(key + index * GOLDEN) >> (64 - UNIFORM_BITS)) & ((1 << UNIFORM_BITS) - 1)
         return (top >= keep_threshold(p)).reshape(shape)
@@ -92,18 +98,19 @@ def seed_noise(model: nn.Module, seed: int) -> None:
     """Give every noise layer the key of this seed and of its own path, and refuse torch's own dropout layers."""
     for name, layer in model.named_modules():
         if isinstance(layer, Noise):
-            layer.key = layer_key(seed, name)
+            again = (f"{name}.{call}" for call in range(1, NOISE_CALLS))
+            layer.keys = tuple(layer_key(seed, place) for place in (name, *again))
         elif isinstance(layer, (nn.modules.dropout._DropoutNd, TorchvisionStochasticDepth)) and layer.p > 0:
             raise TypeError(f"{name}: {type(layer).__name__} draws from torch's generator; use ft_torch.layers")
 
 
 @contextmanager
 def noise(model: nn.Module, clock: Tensor) -> Iterator[None]:
-    """Let the model's noise layers draw the masks of `clock`, int64 (step, position of the first sample)."""
+    """Let the noise layers draw the masks of `clock`, int64 (step, position of the first sample), for one forward."""
     layers = [layer for layer in model.modules() if isinstance(layer, Noise)]
     try:
         for layer in layers:
-            layer.clock = clock
+            layer.clock, layer.calls = clock, 0
         yield
     finally:
         for layer in layers:

@@ -45,6 +45,9 @@ class Learner:
             trained, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
         )
         self.base, self.head = split(model, card)
+        # an auxiliary head counts only where it is taught; with weights of 0 alone it is not even computed
+        taught = {card.stage_of(name) for name in plan.trainable}
+        self.auxiliary = [w if card.stage_of(path) in taught else 0.0 for path, w in card.auxiliary.items()]
 
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Tensor:
         """Do training step number `step` and return its probes on the device, to be fetched later.
@@ -66,32 +69,47 @@ class Learner:
         arrays = {name: np.array(g.cpu().numpy(), order="C") for name, g in gradients.items()}
         return loss.item(), logits.detach().cpu().numpy(), arrays
 
+    def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
+        """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
+        tensors = {name: torch.from_numpy(g).to(self.device) for name, g in gradients.items()}
+        update = self.optimizer.update(tensors, float(lr))
+        return {name: np.array(x.cpu().numpy(), order="C") for name, x in zip(self.optimizer.parameters, update, strict=True)}
+
     def loss_and_gradients(
         self, inputs: np.ndarray, labels: np.ndarray, step: int, first: int
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Run forward and backward in training mode."""
         set_training_mode(self.model, self.plan)
+        if self.auxiliary and not any(self.auxiliary):
+            self.model.training = False  # the network's own flag, not its layers': no auxiliary logits
         with layers.noise(self.model, torch.tensor([step, first], device=self.device)):
-            logits = self.forward(self.load(inputs))
-        loss = cross_entropy(logits, torch.from_numpy(labels).to(self.device), label_smoothing=self.label_smoothing)
+            outputs = self.forward(self.load(inputs))
+        loss = self.loss(outputs, torch.from_numpy(labels).to(self.device))
         trained = self.optimizer.parameters
         gradients = torch.autograd.grad(loss, list(trained.values()))
-        return loss, logits, dict(zip(trained, gradients, strict=True))
+        return loss, outputs[0], dict(zip(trained, gradients, strict=True))
+
+    def loss(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Return the loss of the logits, plus those of auxiliary logits times their weights."""
+        losses = [cross_entropy(logits, labels, label_smoothing=self.label_smoothing) for logits in outputs]
+        weighted = zip(self.auxiliary, losses[1:], strict=False)
+        return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
 
     @torch.no_grad()
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """Return the logits (N, classes) of images (N, H, W, 3) or features, in inference mode."""
         self.model.eval()
-        return self.forward(self.load(inputs)).cpu().numpy()
+        return self.forward(self.load(inputs))[0].cpu().numpy()
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
         self.model.eval()
         return self.base(as_nchw(self.load(images))).cpu().numpy()
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Run the whole network on images, or only the head on features."""
-        return self.head(inputs) if self.on_features else self.model(as_nchw(inputs))
+    def forward(self, inputs: Tensor) -> Sequence[Tensor]:
+        """Run the whole network on images, or only the head on features: the logits, then auxiliary ones if any."""
+        outputs = self.head(inputs) if self.on_features else self.model(as_nchw(inputs))
+        return outputs if isinstance(outputs, tuple) else [outputs]
 
     def load(self, inputs: np.ndarray) -> Tensor:
         """Put a batch on the device."""

@@ -14,8 +14,8 @@ FLOOR = 4 * np.finfo(np.float32).eps  # 4 ulp
 # a gentle rate: a step of 0.001 takes a third of the loss away on these images and carries single ReLU flips with it,
 # which move each wing up to 1e-4 from its own float64 run, so that the loss says nothing of the wings
 DEEP = [Case("resnet18", "none", {"lr": 1e-5}), Case("efficientnet_lite0", "none", {"lr": 1e-5})]
-# Lite0 has so many ReLU6 near their kinks that every other seed flips one in either wing, which moves early gradients by
-# a hundredth: a median of five is a coin toss then. A flip only ever adds, so the quietest seed shows the noise itself.
+# Lite0 has so many ReLU6 near their kinks that every other seed flips one in either wing, which moves early gradients
+# by a hundredth: a median of five is a coin toss then. A flip only adds, so the quietest seed shows the noise itself.
 QUIETEST = {"efficientnet_lite0-none-lr=1e-05": np.min}
 
 

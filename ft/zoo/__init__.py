@@ -1,7 +1,26 @@
 """The zoo: a card for every network, found by its name."""
 
 from ft.errors import RecipeError, unknown
-from ft.zoo import efficientnet_lite, resnet
+from ft.zoo import (
+    alexnet,
+    convnext,
+    densenet,
+    efficientnet,
+    efficientnet_lite,
+    googlenet,
+    inception,
+    maxvit,
+    mnasnet,
+    mobilenetv2,
+    mobilenetv3,
+    regnet,
+    resnet,
+    shufflenetv2,
+    squeezenet,
+    swin_transformer,
+    vgg,
+    vision_transformer,
+)
 from ft.zoo.card import Card, Pretrained
 from ft.zoo.imagenet import imagenet_classes, imagenet_ids
 
@@ -10,6 +29,22 @@ __all__ = ["Card", "Pretrained", "cards", "find_card", "imagenet_classes", "imag
 FAMILIES = (
     resnet,
     efficientnet_lite,
+    mobilenetv2,
+    mobilenetv3,
+    mnasnet,
+    shufflenetv2,
+    alexnet,
+    vgg,
+    squeezenet,
+    densenet,
+    googlenet,
+    inception,
+    regnet,
+    convnext,
+    vision_transformer,
+    swin_transformer,
+    maxvit,
+    efficientnet,
 )
 CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 

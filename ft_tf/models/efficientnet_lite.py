@@ -28,6 +28,20 @@ def efficientnet_lite2(
     return efficientnet_lite("efficientnet_lite2", num_classes, dropout, stochastic_depth, dtype)
 
 
+def efficientnet_lite3(
+    *, num_classes: int = 1000, dropout: float = 0.3, stochastic_depth: float = 0.2, dtype: str = "float32"
+) -> keras.Model:
+    """Return EfficientNet-Lite3: images (N, H, W, 3) -> logits (N, num_classes)."""
+    return efficientnet_lite("efficientnet_lite3", num_classes, dropout, stochastic_depth, dtype)
+
+
+def efficientnet_lite4(
+    *, num_classes: int = 1000, dropout: float = 0.3, stochastic_depth: float = 0.2, dtype: str = "float32"
+) -> keras.Model:
+    """Return EfficientNet-Lite4: images (N, H, W, 3) -> logits (N, num_classes)."""
+    return efficientnet_lite("efficientnet_lite4", num_classes, dropout, stochastic_depth, dtype)
+
+
 def conv_norm(x: KerasTensor, path: str, channels: int, kernel: int, stride: int = 1, groups: int = 1) -> KerasTensor:
     """Apply a convolution without bias and its BatchNorm, `path`.0 and `path`.1."""
     x = Conv2d(channels, kernel, stride=stride, padding="same", groups=groups, bias=False, name=f"{path}.0")(x)
@@ -61,6 +75,6 @@ def efficientnet_lite(name: str, num_classes: int, dropout: float, stochastic_de
         for block in spec.blocks(name):
             x = inverted_residual(x, block, stochastic_depth)
         x = conv_norm_relu6(x, "features.8", spec.TOP, 1)
-        x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
+        x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
         x = Dropout(dropout, name="classifier.0")(x)
         return keras.Model(images, Linear(num_classes, name="classifier.1")(x), name=name)

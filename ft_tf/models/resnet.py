@@ -1,4 +1,4 @@
-"""ResNet, a port of torchvision/models/resnet.py. Block counts: ft/zoo/resnet.py."""
+"""ResNet, ResNeXt and Wide ResNet, a port of torchvision/models/resnet.py. Shapes: ft/zoo/resnet.py."""
 
 import keras
 from keras import KerasTensor
@@ -32,27 +32,64 @@ def resnet152(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model
     return resnet("resnet152", num_classes, dtype)
 
 
+def resnext50_32x4d(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's ResNeXt-50, 32 groups of 4 channels: (N, H, W, 3) -> (N, num_classes)."""
+    return resnet("resnext50_32x4d", num_classes, dtype)
+
+
+def resnext101_32x8d(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's ResNeXt-101, 32 groups of 8 channels: (N, H, W, 3) -> (N, num_classes)."""
+    return resnet("resnext101_32x8d", num_classes, dtype)
+
+
+def resnext101_64x4d(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's ResNeXt-101, 64 groups of 4 channels: (N, H, W, 3) -> (N, num_classes)."""
+    return resnet("resnext101_64x4d", num_classes, dtype)
+
+
+def wide_resnet50_2(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's Wide ResNet-50, 3x3 convolutions twice as wide: (N, H, W, 3) -> (N, num_classes)."""
+    return resnet("wide_resnet50_2", num_classes, dtype)
+
+
+def wide_resnet101_2(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's Wide ResNet-101, 3x3 convolutions twice as wide: (N, H, W, 3) -> (N, num_classes)."""
+    return resnet("wide_resnet101_2", num_classes, dtype)
+
+
 def resnet(name: str, num_classes: int, dtype: str) -> keras.Model:
     """Return the ResNet called `name`: stem, layer1 to layer4, spatial mean, fc."""
-    block = {"basic": basic_block, "bottleneck": bottleneck}[SHAPES[name].block]
+    shape = SHAPES[name]
     with type_policy(dtype):
         images = keras.Input((None, None, 3), dtype=dtype, name="images")
         x = conv_norm(images, "conv1", "bn1", 64, 7, stride=2, padding=3)
         x = keras.layers.ReLU(name="relu")(x)
         x = MaxPool2d(3, stride=2, padding=1, name="maxpool")(x)
-        for layer, depth in enumerate(SHAPES[name].depths):
+        for layer, depth in enumerate(shape.depths):
             for index in range(depth):
+                path, planes = f"layer{layer + 1}.{index}", 64 << layer
                 stride = 2 if layer > 0 and index == 0 else 1
-                x = block(x, f"layer{layer + 1}.{index}", 64 << layer, stride)
+                if shape.block == "basic":
+                    x = basic_block(x, path, planes, stride)
+                else:
+                    x = bottleneck(x, path, planes, stride, width=shape.width(planes), groups=shape.groups)
         x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
         return keras.Model(images, Linear(num_classes, name="fc")(x), name=name)
 
 
 def conv_norm(
-    x: KerasTensor, conv: str, norm: str, channels: int, kernel: int, *, stride: int = 1, padding: int = 0
+    x: KerasTensor,
+    conv: str,
+    norm: str,
+    channels: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    groups: int = 1,
 ) -> KerasTensor:
     """Apply a convolution without bias and its BatchNorm."""
-    x = Conv2d(channels, kernel, stride=stride, padding=padding, bias=False, name=conv)(x)
+    x = Conv2d(channels, kernel, stride=stride, padding=padding, groups=groups, bias=False, name=conv)(x)
     return BatchNorm2d(name=norm)(x)
 
 
@@ -65,11 +102,11 @@ def basic_block(x: KerasTensor, path: str, planes: int, stride: int) -> KerasTen
     return keras.layers.ReLU(name=f"{path}.relu.1")(y)
 
 
-def bottleneck(x: KerasTensor, path: str, planes: int, stride: int) -> KerasTensor:
-    """1x1, 3x3 (which takes the stride) and 1x1 around a shortcut; the output has 4 * planes channels."""
-    y = conv_norm(x, f"{path}.conv1", f"{path}.bn1", planes, 1)
+def bottleneck(x: KerasTensor, path: str, planes: int, stride: int, *, width: int, groups: int) -> KerasTensor:
+    """1x1, 3x3 (which takes stride and groups) and 1x1 around a shortcut: `width` channels inside, 4 * planes out."""
+    y = conv_norm(x, f"{path}.conv1", f"{path}.bn1", width, 1)
     y = keras.layers.ReLU(name=f"{path}.relu")(y)
-    y = conv_norm(y, f"{path}.conv2", f"{path}.bn2", planes, 3, stride=stride, padding=1)
+    y = conv_norm(y, f"{path}.conv2", f"{path}.bn2", width, 3, stride=stride, padding=1, groups=groups)
     y = keras.layers.ReLU(name=f"{path}.relu.1")(y)
     y = conv_norm(y, f"{path}.conv3", f"{path}.bn3", 4 * planes, 1)
     y = keras.layers.Add(name=f"{path}.add")([y, shortcut(x, path, 4 * planes, stride)])

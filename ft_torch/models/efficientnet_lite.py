@@ -27,6 +27,20 @@ def efficientnet_lite2(
     return as_type(EfficientNetLite("efficientnet_lite2", num_classes, dropout, stochastic_depth), dtype)
 
 
+def efficientnet_lite3(
+    *, num_classes: int = 1000, dropout: float = 0.3, stochastic_depth: float = 0.2, dtype: str = "float32"
+) -> nn.Module:
+    """Return EfficientNet-Lite3: images (N, 3, H, W) -> logits (N, num_classes)."""
+    return as_type(EfficientNetLite("efficientnet_lite3", num_classes, dropout, stochastic_depth), dtype)
+
+
+def efficientnet_lite4(
+    *, num_classes: int = 1000, dropout: float = 0.3, stochastic_depth: float = 0.2, dtype: str = "float32"
+) -> nn.Module:
+    """Return EfficientNet-Lite4: images (N, 3, H, W) -> logits (N, num_classes)."""
+    return as_type(EfficientNetLite("efficientnet_lite4", num_classes, dropout, stochastic_depth), dtype)
+
+
 def conv_norm(channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
     """Return a convolution without bias and its BatchNorm."""
     return [

@@ -53,6 +53,20 @@ def test_stochastic_depth_drops_whole_rows(shape, how):
         np.testing.assert_array_equal(drop(step, model, shape, first=2, how=how), expected)
 
 
+@pytest.mark.parametrize("how", ["eager", "compiled"])
+def test_a_layer_that_runs_again_draws_anew(how):
+    model = network(Dropout(0.5))
+
+    def run_twice(model, x, clock):
+        with noise(model, clock):
+            return torch.stack([model(x), model(x)])
+
+    how = run_twice if how == "eager" else torch.compile(run_twice, backend="aot_eager")
+    for step in (1, 2):
+        expected = [2 * keep_mask(SEED, name, step, (5, 11), 0.5) for name in ("drop", "drop.1")]
+        np.testing.assert_array_equal(drop(step, model, (5, 11), how=how), expected)
+
+
 def test_the_memory_layout_changes_no_mask():
     model, clock = network(Dropout(P)), torch.tensor([1, 0])
     x = torch.ones(SHAPES[1])

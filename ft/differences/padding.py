@@ -1,0 +1,68 @@
+"""A strided convolution or pooling: PyTorch pads alike on both sides, TensorFlow's "same" more at the end."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from ft.evidence import Entry, Evidence, Finding, Layer, Side, distance
+from ft.replay import conv2d, paddings, pool2d
+
+
+def probe(evidence: Evidence) -> Iterator[Finding]:
+    """Try every padding that gives the shape of a layer's output, and see which one each side has."""
+    for kind in ("conv", "maxpool"):
+        for layer in evidence.layers(kind):
+            found = [used_padding(evidence, layer, side) for side in layer.sides]
+            if None not in found and found[0] != found[1]:
+                detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+                error = distance(layer.a.output, layer.b.output)
+                yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
+
+
+def used_padding(evidence: Evidence, layer: Layer, side: Side) -> str | None:
+    """Return the padding, in words, that gives a side's output of its first image."""
+    x, y = side.inputs[0][:1], side.output[:1]
+    window = window_of(layer, side)
+    if window is None:
+        return None
+    rows, columns = (paddings(x.shape[axis], window[axis - 2], y.shape[axis]) for axis in (2, 3))
+    for name, (stride, top, bottom) in rows.items():
+        if name in columns:
+            pads = (top, bottom, *columns[name][1:])
+            compute = partial(layer_with, side, stride=(stride, columns[name][0]), pads=pads, window=window)
+            if evidence.same(compute(x), y):
+                return name
+    return None
+
+
+def window_of(layer: Layer, side: Side) -> tuple[int, int] | None:
+    """Return the height and width of a layer's window."""
+    if "weight" in side.weights:
+        return side.weights["weight"].shape[2:]
+    size = next((s.call.settings.get("kernel_size") for s in layer.sides), None)
+    return None if size is None else (size, size) if isinstance(size, int) else tuple(size)
+
+
+def layer_with(
+    side: Side, x: np.ndarray, *, stride: tuple[int, int], pads: tuple[int, int, int, int], window: tuple[int, int]
+) -> np.ndarray:
+    """Return what a convolution or max pooling gives with this padding."""
+    if "weight" not in side.weights:
+        return pool2d(x, np.max, window=window, stride=stride, pads=pads, fill=-np.inf)
+    weight = side.weights["weight"]
+    y = conv2d(x, weight, stride=stride, pads=pads, groups=x.shape[1] // weight.shape[1])
+    return y + side.weights["bias"].reshape(1, -1, 1, 1) if "bias" in side.weights else y
+
+
+ENTRY = Entry(
+    name="padding",
+    title='Strided convolutions and poolings: what "same" padding means',
+    torch="pads alike on both sides, by the number that the layer is given",
+    tf='"same" pads as much as the output needs, and the odd row and column go to the end',
+    why="TensorFlow fixes the output's size, ceil(size / stride), PyTorch the amount of padding",
+    shows="the first strided layer differs by as much as its values; accuracy drops a little",
+    mend_torch="pad by hand, F.pad(x, (0, 1, 0, 1)), then a layer with padding=0, as ft_torch.layers.Conv2dSame does",
+    mend_tf='keras.layers.ZeroPadding2D(1), then a layer with padding="valid"; or tf.nn.conv2d with explicit pads',
+    probe=probe,
+)

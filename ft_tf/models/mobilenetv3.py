@@ -1,0 +1,54 @@
+"""MobileNetV3, a port of torchvision/models/mobilenetv3.py. Blocks: ft/zoo/mobilenetv3.py."""
+
+from functools import partial
+from itertools import count
+
+import keras
+from keras import KerasTensor
+
+from ft.zoo import mobilenetv3 as spec
+from ft.zoo.width import scaled
+from ft_tf.layers import Dropout, Linear, conv_norm_activation, squeeze_excitation, type_policy
+
+conv_norm = partial(conv_norm_activation, eps=spec.NORM_EPS, momentum=spec.NORM_MOMENTUM)
+
+
+def mobilenet_v3_large(*, num_classes: int = 1000, dropout: float = 0.2, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's MobileNetV3-Large: images (N, H, W, 3) -> logits (N, num_classes)."""
+    return mobilenet_v3("mobilenet_v3_large", num_classes, dropout, dtype)
+
+
+def mobilenet_v3_small(*, num_classes: int = 1000, dropout: float = 0.2, dtype: str = "float32") -> keras.Model:
+    """Return torchvision's MobileNetV3-Small: images (N, H, W, 3) -> logits (N, num_classes)."""
+    return mobilenet_v3("mobilenet_v3_small", num_classes, dropout, dtype)
+
+
+def mobilenet_v3(name: str, num_classes: int, dropout: float, dtype: str) -> keras.Model:
+    """Return the network called `name`: stem, blocks, top, spatial mean, and a classifier of two linear layers."""
+    shape = spec.SHAPES[name]
+    with type_policy(dtype):
+        images = keras.Input((None, None, 3), dtype=dtype, name="images")
+        x = conv_norm(images, "features.0", spec.STEM, 3, stride=2, activation="hard_silu")
+        for place, block in enumerate(shape.blocks, start=1):
+            x = inverted_residual(x, f"features.{place}", block)
+        x = conv_norm(x, f"features.{len(shape.blocks) + 1}", shape.top, 1, activation="hard_silu")
+        x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
+        x = Linear(shape.hidden, name="classifier.0")(x)
+        x = keras.layers.Activation("hard_silu", name="classifier.1")(x)
+        x = Dropout(dropout, name="classifier.2")(x)
+        return keras.Model(images, Linear(num_classes, name="classifier.3")(x), name=name)
+
+
+def inverted_residual(x: KerasTensor, path: str, block: spec.Block) -> KerasTensor:
+    """Expand (1x1), filter each channel (depthwise), scale channels, project (1x1); add the input where shapes allow."""
+    activation = "hard_silu" if block.hard else "relu"
+    paths = (f"{path}.block.{place}" for place in count())
+    wide, y = block.wide, x
+    if wide != x.shape[-1]:
+        y = conv_norm(y, next(paths), wide, 1, activation=activation)
+    y = conv_norm(y, next(paths), wide, block.kernel, stride=block.stride, groups=wide, activation=activation)
+    if block.squeeze:
+        y = squeeze_excitation(y, next(paths), scaled(wide, 1 / 4), scale_activation="hard_sigmoid")
+    y = conv_norm(y, next(paths), block.channels, 1)
+    residual = block.stride == 1 and x.shape[-1] == block.channels
+    return keras.layers.Add(name=f"{path}.add")([y, x]) if residual else y

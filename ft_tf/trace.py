@@ -1,0 +1,118 @@
+"""Record what every layer of a Keras model gives while it runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ft.calls import Calls, plain_settings
+
+KINDS = {
+    "Conv2d": "conv",
+    "Conv2D": "conv",
+    "DepthwiseConv2D": "conv",
+    "BatchNorm2d": "batchnorm",
+    "BatchNormalization": "batchnorm",
+    "LayerNorm": "layernorm",
+    "LayerNormalization": "layernorm",
+    "MaxPool2d": "maxpool",
+    "MaxPooling2D": "maxpool",
+    "AvgPool2d": "avgpool",
+    "AveragePooling2D": "avgpool",
+    "AdaptiveAvgPool2d": "avgpool",
+    "GlobalAveragePooling2D": "avgpool",
+    "StochasticDepth": "dropout",
+    "Dense": "linear",
+    "Add": "add",
+    "Multiply": "mul",
+    "Concatenate": "cat",
+}
+Given = tuple[list[str], list[np.ndarray | None]]  # of each input: the call that gave it, else "" and a copy
+
+
+@dataclass
+class Frame:
+    """A layer that is running: how many calls were recorded before it, and whether it has run one of its own layers."""
+
+    path: str
+    before: int
+    given: Given
+    busy: bool = False
+
+
+class Recorder:
+    """Sees layers in place of keras.layers.Layer.__call__, which functional and subclassed models alike go through."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model, self.calls, self.stack = model, Calls(), [Frame("", 0, ([], []))]
+        self.names = {layer.name for layer in model.layers}
+        self.sources: dict[int, str] = {}  # id of a tensor -> the call that gave it
+        self.kept: list[tf.Tensor] = []  # an id says which tensor only while that tensor lives
+        self.original = keras.layers.Layer.__call__
+
+    def call(self, layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+        """Run a layer, and record it if it has run none of its own."""
+        outer = self.stack[-1]
+        outer.busy = True
+        path = outer.path if layer is self.model else f"{outer.path}.{layer.name}" if outer.path else layer.name
+        self.stack.append(Frame(path, len(self.calls.calls), self.given(list(tensors_in(args)))))
+        try:
+            output = self.original(layer, *args, **kwargs)
+        finally:
+            frame = self.stack.pop()
+        if not frame.busy and isinstance(output, tf.Tensor):
+            self.calls.forget(frame.before)
+            kind = KINDS.get(type(layer).__name__, type(layer).__name__.lower())
+            self.record(self.module(frame.path) or "model", output, kind, frame.given, plain_settings(layer))
+        return output
+
+    def module(self, path: str) -> str:
+        """Return the module path that a layer's name stands for: `relu.1` is the second call of the module `relu`."""
+        base, _, count = path.rpartition(".")
+        return base if count.isdigit() and base in self.names else path
+
+    def given(self, tensors: list[tf.Tensor]) -> Given:
+        """Return where tensors come from."""
+        sources = [self.sources.get(id(tensor), "") for tensor in tensors]
+        return sources, [None if source else x.numpy() for source, x in zip(sources, tensors, strict=True)]
+
+    def record(self, path: str, output: tf.Tensor, kind: str, given: Given, settings: dict[str, Any]) -> None:
+        """Add one call, with those of its inputs that no call gave."""
+        if id(output) in self.sources:  # the layer passed its input on: dropout in inference mode
+            output = tf.identity(output)
+        key = self.calls.add(path, output.numpy(), kind=kind, inputs=given[0], settings=settings)
+        for i, array in enumerate(given[1]):
+            if array is not None:
+                self.calls.arrays[f"{key}<{i}"] = array
+        self.sources[id(output)] = key
+        self.kept.append(output)
+
+
+@contextmanager
+def recording(model: keras.Model) -> Iterator[Calls]:
+    """Record every layer call of a model inside the block; images are (N, H, W, C).
+
+    Functions run eagerly inside the block: a graph has no values to copy.
+    """
+    recorder = Recorder(model)
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        with patch.object(keras.layers.Layer, "__call__", lambda *args, **kwargs: recorder.call(*args, **kwargs)):
+            yield recorder.calls
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def tensors_in(arguments: Any) -> Iterator[tf.Tensor]:
+    """Yield the floating-point tensors among positional arguments, those in a list included."""
+    for argument in arguments:
+        if isinstance(argument, tf.Tensor) and argument.dtype.is_floating:
+            yield argument
+        elif isinstance(argument, (list, tuple)):
+            yield from tensors_in(argument)
