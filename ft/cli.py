@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
@@ -202,18 +203,11 @@ def models(arguments: Sequence[str]) -> int:
     return 0
 
 
-def compare(arguments: Sequence[str]) -> int:
-    """Put two finished runs side by side."""
-    parser = Parser(prog="ft compare", description="Two runs of one recipe side by side.")
-    parser.add_argument("a", metavar="RUN", help="run folder")
-    parser.add_argument("b", metavar="RUN", help="run folder")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    flags = parser.parse(arguments)
-    from ft.side_by_side import compare_runs, render
+def parity(command: str, arguments: Sequence[str]) -> int:
+    """Run one of the parity engine's commands."""
+    from ft import cli_parity
 
-    result = compare_runs(Path(flags.a), Path(flags.b))
-    print(json.dumps(result.to_dict(), indent=2) if flags.json else render(result))
-    return 0
+    return getattr(cli_parity, command)(arguments)
 
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
@@ -223,7 +217,12 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     ),
     "evaluate": (evaluate, "test a run, or a network as it came"),
     "predict": (predict, "say what is on images"),
-    "compare": (compare, "put two runs side by side"),
+    "compare": (
+        partial(parity, "compare"),
+        "find where two implementations part, and why; or put two runs side by side",
+    ),
+    "trace": (partial(parity, "trace"), "write what every layer and gradient of a few steps is"),
+    "differences": (partial(parity, "differences"), "where PyTorch and Keras differ, taught one by one"),
     "models": (models, "list the networks"),
 }
 
@@ -238,7 +237,7 @@ def dispatch(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(
             "usage: ft COMMAND ...\n\n"
-            + "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
+            + "\n".join(f"  {name:<11} {text}" for name, (_, text) in COMMANDS.items())
             + "\n\nft COMMAND --help tells more"
         )
         return 0

@@ -5,8 +5,23 @@ import math
 import numpy as np
 
 from ft.errors import RecipeError, unknown
+from ft.recipe import Recipe
 
 SCHEDULES = ("constant", "step", "cosine")
+
+
+def rate_of(recipe: Recipe, step: int, *, steps_per_epoch: int) -> np.float64:
+    """Return the learning rate of update number `step` of a recipe's training."""
+    return learning_rate(
+        step,
+        base=recipe.lr,
+        schedule=recipe.schedule,
+        steps_per_epoch=steps_per_epoch,
+        epochs=recipe.epochs,
+        step_epochs=recipe.step_epochs,
+        step_factor=recipe.step_factor,
+        warmup_epochs=recipe.warmup_epochs,
+    )
 
 
 def learning_rate(

@@ -18,7 +18,7 @@ from ft.job import Job
 from ft.metrics import Metrics, softmax
 from ft.progress import Progress
 from ft.runfolder import Log
-from ft.schedule import learning_rate
+from ft.schedule import rate_of
 from ft.signals import Interrupted, StopRequest
 
 FETCH_EVERY = 10  # steps whose probes stay on the device before they are read: reading one waits for its step
@@ -143,17 +143,8 @@ class Training:
 
     def run_step(self, batch: Batch) -> None:
         """Do one update and queue its probes."""
-        position, recipe = self.position, self.recipe
-        lr = learning_rate(
-            position.step,
-            base=recipe.lr,
-            schedule=recipe.schedule,
-            steps_per_epoch=len(self.train),
-            epochs=recipe.epochs,
-            step_epochs=recipe.step_epochs,
-            step_factor=recipe.step_factor,
-            warmup_epochs=recipe.warmup_epochs,
-        )
+        position = self.position
+        lr = rate_of(self.recipe, position.step, steps_per_epoch=len(self.train))
         probes = self.learner.step(batch.images, batch.labels, step=position.step, lr=lr)
         position.step, position.batch = position.step + 1, position.batch + 1
         row = {"step": position.step, "epoch": position.epoch + 1, "lr": float(lr)}

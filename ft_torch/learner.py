@@ -73,7 +73,10 @@ class Learner:
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
         tensors = {name: torch.from_numpy(g).to(self.device) for name, g in gradients.items()}
         update = self.optimizer.update(tensors, float(lr))
-        return {name: np.array(x.cpu().numpy(), order="C") for name, x in zip(self.optimizer.parameters, update, strict=True)}
+        return {
+            name: np.array(x.cpu().numpy(), order="C")
+            for name, x in zip(self.optimizer.parameters, update, strict=True)
+        }
 
     def loss_and_gradients(
         self, inputs: np.ndarray, labels: np.ndarray, step: int, first: int

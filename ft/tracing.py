@@ -1,0 +1,124 @@
+"""A recipe traced: in this process by one wing, or by both wings, each in a process of its own."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import count, islice
+from pathlib import Path
+
+from ft import backend as backends
+from ft import files
+from ft import recipe as recipes
+from ft.errors import RecipeError, RunError
+from ft.job import Job, build_learner, prepare_job
+from ft.quiet import quiet_stderr
+from ft.recipe import Recipe
+from ft.runfolder import claimed
+from ft.schedule import rate_of
+from ft.trace import Trace, TraceBatch, write_trace
+from ft.tuning import data_facts
+from ft.verdict import compare_arrays
+
+WINGS = ("torch", "tf")
+
+
+def trace_recipe(recipe: Recipe, folder: Path, *, backend: str, steps: int) -> Trace:
+    """Trace the first `steps` steps of a recipe's training in one wing; 0 for inference, loss and gradients alone.
+
+    Raises RecipeError for more steps than the training has, RunError where `folder` is in use.
+    """
+    backends.require(backend)
+    job = prepare_job(recipe, quiet=True)
+    per_epoch = len(job.batches("train"))
+    if not 0 <= steps <= per_epoch * recipe.epochs:
+        raise RecipeError(f"steps: got {steps}; this training has {per_epoch * recipe.epochs}")
+    claimed(folder)
+    wing = backends.load(backend)
+    with quiet_stderr():
+        device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+        learner, _ = build_learner(job, wing, device=device)
+        learner.on_features = False  # every layer is to be seen in every step
+        facts = {
+            "backend": backend,
+            "dtype": recipe.precision,
+            "recipe": recipes.to_dict(recipe),
+            "classes": list(job.dataset.classes),
+            "data": data_facts(job.dataset)["sha256"],
+            "versions": {
+                package: version(package) for package in ("ft-parity", "numpy", *backends.FRAMEWORKS[backend])
+            },
+        }
+        write_trace(folder, learner, wing, islice(trace_batches(job), max(steps, 1)), facts, update=steps > 0)
+    return Trace(folder)
+
+
+def trace_batches(job: Job) -> Iterator[TraceBatch]:
+    """Yield what the steps of a training are fed, epoch after epoch."""
+    batches = job.batches("train")
+    each = (batch for epoch in count() for batch in batches.epoch(epoch))
+    for step, batch in enumerate(each):
+        yield TraceBatch(batch.images, batch.labels, rate_of(job.recipe, step, steps_per_epoch=len(batches)))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The traces of both wings, and by wing how far its float32 arrays are from its own float64 ones, if measured."""
+
+    torch: Trace
+    tf: Trace
+    noise: dict[str, dict[str, float]]
+
+
+def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> Pair:
+    """Trace a recipe in both wings, each in a process of its own, into folders of `folder`.
+
+    noise: trace one step in the other floating-point type as well.
+    """
+    for wing in WINGS:
+        backends.require(wing)
+    prepare_job(recipe, quiet=True, with_weights=False)  # one message for a mistake, not one a process
+    torch, tf = trace_both(recipe, folder, steps=steps)
+    found = {}
+    if noise:
+        other = "float32" if recipe.precision == "float64" else "float64"
+        short = trace_both(recipe.replace(precision=other), folder / other, steps=min(steps, 1))
+        found = {wing: noise_of(*pair) for wing, pair in zip(WINGS, zip(short, (torch, tf), strict=True), strict=True)}
+    return Pair(torch, tf, found)
+
+
+def trace_both(recipe: Recipe, folder: Path, *, steps: int) -> list[Trace]:
+    """Run `ft trace` for both wings at once and return their traces."""
+    with files.explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    recipes.save(recipe, folder / "recipe.yaml")
+    what = ["--config", str(folder / "recipe.yaml"), "--steps", str(steps)]
+    command = [sys.executable, "-m", "ft", "trace", *what]
+    run_side_by_side({wing: [*command, "--backend", wing, "--out", str(folder / wing)] for wing in WINGS})
+    return [Trace(folder / wing) for wing in WINGS]
+
+
+def run_side_by_side(commands: dict[str, Sequence[str]]) -> None:
+    """Run one command a wing at the same time; RunError with what the first failing one said."""
+    processes = {
+        wing: subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for wing, command in commands.items()
+    }
+    said = {wing: process.communicate()[1] for wing, process in processes.items()}
+    for wing, process in processes.items():
+        if process.returncode:
+            lines = said[wing].strip().splitlines() or [f"exit code {process.returncode}"]
+            raise RunError(f"{wing}: {lines[-1].removeprefix('error: ')}")
+
+
+def noise_of(one: Trace, other: Trace) -> dict[str, float]:
+    """Return, by "phase name", how far a wing's float32 arrays are from its own float64 ones, up to step 0."""
+    distances = {}
+    for step, phase in one.phases():
+        if phase in ("inference", "forward", "statistics", "loss", "gradients"):
+            of_one, of_other = one.arrays(step, phase), other.arrays(step, phase)
+            for name in (name for name in of_one if "<" not in name):
+                row, _ = compare_arrays(step, phase, name, of_one[name], of_other[name], 0.0)
+                distances[f"{phase} {name}"] = row.relative
+    return distances
