@@ -70,13 +70,19 @@ class Verdict:
 
 
 def compare_traces(a: Trace, b: Trace) -> Verdict:
-    """Compare two traces of the same recipe, data, type and number of steps; RunError where these differ."""
+    """Compare two traces of the same recipe, data, type and number of steps; RunError where these differ.
+
+    A layer that only one trace has is `unpaired`; any other array that only one has is an error.
+    """
     require_comparable(a, b)
     rows, unpaired = [], []
     for step, phase in a.phases():
         of_a, of_b = a.arrays(step, phase), b.arrays(step, phase)
         names = {name for name in of_a if "<" not in name}, {name for name in of_b if "<" not in name}
-        unpaired += [f"{phase} {name}" for name in sorted(names[0] ^ names[1]) if step in (None, 0)]
+        alone = sorted(names[0] ^ names[1])
+        if alone and phase not in ("inference", "forward"):
+            raise RunError(f"{listed(alone)} of {phase} is in one of {a.folder} and {b.folder} only; trace one network")
+        unpaired += [f"{phase} {name}" for name in alone if step in (None, 0)]
         bar = bar_of(a.dtype, step, phase)
         both = [name for name in dict.fromkeys([*a.order(phase), *of_a]) if name in names[0] & names[1]]
         found = [compare_arrays(step, phase, name, of_a[name], of_b[name], bar) for name in both]

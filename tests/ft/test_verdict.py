@@ -1,0 +1,185 @@
+"""Two traces: equal, or the first place where they part. Traces are written by hand; no framework is needed."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ft.errors import RunError
+from ft.trace import EACH_STEP, FACTS, Trace, file_name
+from ft.verdict import aligned, compare_traces
+from ft.weights import write_safetensors
+
+FACTS_OF_ALL = {"format": 1, "dtype": "float64", "recipe": {"lr": 0.1}, "data": "x", "classes": ["a"], "lr": [0.1, 0.1]}
+
+
+def arrays():
+    """Return the arrays of a trace of two steps, by (step, phase)."""
+    rng = np.random.default_rng(0)
+    numbers = {
+        "weights": {"conv.weight": (4, 3, 3, 3), "bn.running_var": (4,)},
+        "inference": {"conv": (2, 4, 5, 6), "conv<0": (2, 3, 5, 6), "logits": (2, 3)},
+        "batch": {"images": (2, 5, 6, 3)},
+        "forward": {"conv": (2, 4, 5, 6), "logits": (2, 3)},
+        "statistics": {"bn.running_var": (4,)},
+        "loss": {"loss": ()},
+        "gradients": {"conv.weight": (4, 3, 3, 3), "conv.bias": (4,)},
+        "updates": {"conv.weight": (4, 3, 3, 3)},
+        "slots": {"conv.weight.momentum_buffer": (4, 3, 3, 3)},
+    }
+    places = [(None, "weights"), (None, "inference"), *((step, phase) for step in (0, 1) for phase in EACH_STEP)]
+    drawn = {p: {name: rng.normal(size=shape) for name, shape in numbers[p[1]].items()} for p in places}
+    for step in (0, 1):
+        drawn[step, "gradients"]["conv.bias"] *= 1e-16  # a bias in front of a BatchNorm
+    return drawn
+
+
+@pytest.fixture
+def make_trace(tmp_path):
+    """Write a trace and return it; `backend` "tf" turns images to N, H, W, C."""
+
+    def make(backend, content, **facts):
+        folder = tmp_path / f"{backend}-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        for (step, phase), named in content.items():
+            if backend == "tf" and phase in ("inference", "forward"):
+                named = {n: np.moveaxis(x, 1, -1) if x.ndim == 4 else x for n, x in named.items()}
+            write_safetensors(folder / file_name(step, phase), named, {})
+        call = {"kind": "conv", "path": "conv", "inputs": [""], "settings": {}}
+        layers = {phase: {"conv": call} for phase in ("inference", "forward")}
+        shared = {"backend": backend, "steps": 2, "update": True, "layers": layers, "parameters": ["conv.weight"]}
+        (folder / FACTS).write_text(json.dumps({**FACTS_OF_ALL, **shared, **facts}))
+        return Trace(folder)
+
+    return make
+
+
+@pytest.fixture
+def pair(make_trace):
+    """Two equal traces, then a change in the second."""
+
+    def make(place=None, name="", change=lambda x: x, **facts):
+        other = {p: dict(named) for p, named in arrays().items()}
+        if place:
+            other[place][name] = change(other[place][name].copy())
+        return make_trace("torch", arrays()), make_trace("tf", other, **facts)
+
+    return make
+
+
+def test_equal(pair):
+    verdict = compare_traces(*pair())
+    assert verdict.first is None
+    assert verdict.unpaired == ()
+    assert {row.name for row in verdict.rows if row.zero} == {"conv.bias"}
+    assert "conv<0" not in {row.name for row in verdict.rows}
+
+
+def off(size):
+    def change(x):
+        x.flat[-1] += size * np.abs(x).max()
+        return x
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "enough", "too_little"),
+    [
+        ((None, "weights"), "bn.running_var", 1e-15, 0),
+        ((None, "inference"), "conv", 2e-13, 5e-14),
+        ((0, "batch"), "images", 1e-15, 0),
+        ((0, "forward"), "conv", 2e-11, 5e-12),
+        ((0, "statistics"), "bn.running_var", 2e-11, 5e-12),
+        ((0, "loss"), "loss", 2e-11, 5e-12),
+        ((0, "gradients"), "conv.weight", 2e-11, 5e-12),
+        ((0, "updates"), "conv.weight", 2e-11, 5e-12),
+        ((1, "slots"), "conv.weight.momentum_buffer", 2e-10, 5e-11),
+    ],
+)
+def test_the_first_difference_is_placed(pair, place, name, enough, too_little):
+    first = compare_traces(*pair(place, name, off(enough))).first
+    assert (first.step, first.phase, first.name) == (*place, name)
+    assert first.relative == pytest.approx(enough, rel=0.6)
+    assert first.beyond == 1
+    assert first.size == np.prod(arrays()[place][name].shape)
+    assert compare_traces(*pair(place, name, off(too_little))).first is None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_not_a_number_on_one_side(pair, bad):
+    def spoil(x):
+        x.flat[3] = bad
+        return x
+
+    first = compare_traces(*pair((0, "forward"), "conv", spoil)).first
+    assert first.name == "conv"
+    assert "1 elements are finite on one side only" in first.fault
+
+
+def test_zero_in_one_only(pair):
+    first = compare_traces(*pair((0, "gradients"), "conv.bias", lambda x: x + 1e-3)).first
+    assert first.name == "conv.bias"
+    assert "one only" in first.fault
+
+
+def test_an_array_in_one_only_is_named(make_trace):
+    more = arrays()
+    more[0, "forward"]["extra"] = np.ones(3)
+    assert compare_traces(make_trace("torch", arrays()), make_trace("tf", more)).unpaired == ("forward extra",)
+
+
+def test_a_weight_in_one_only_is_refused(make_trace):
+    more = arrays()
+    more[None, "weights"]["extra"] = np.ones(3)
+    with pytest.raises(RunError, match="extra of weights is in one"):
+        compare_traces(make_trace("torch", arrays()), make_trace("tf", more))
+
+
+def test_axes():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 3, 4, 5))
+    cube = rng.normal(size=(2, 3, 3, 3))
+    np.testing.assert_array_equal(aligned(x, np.moveaxis(x, 1, -1)), x)
+    np.testing.assert_array_equal(aligned(cube, np.moveaxis(cube, 1, -1)), cube)
+    np.testing.assert_array_equal(aligned(cube, cube), cube)
+    pooled = rng.normal(size=(2, 3, 1, 1))
+    np.testing.assert_array_equal(aligned(pooled, pooled[:, :, 0, 0]), pooled)
+    assert aligned(x, x[:1]).shape == (1, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"recipe": {"lr": 0.2}}, r"different recipes \(lr\)"),
+        ({"dtype": "float32"}, "dtype is float64 .* and float32"),
+        ({"data": "y"}, "data is x"),
+        ({"classes": ["a", "b"]}, "classes is"),
+    ],
+)
+def test_traces_of_other_things_are_refused(pair, facts, said):
+    with pytest.raises(RunError, match=said):
+        compare_traces(*pair(**facts))
+
+
+def test_the_device_may_differ(pair):
+    assert compare_traces(*pair(recipe={"lr": 0.1, "device": "cuda"})).first is None
+
+
+def test_what_is_no_whole_trace_is_refused(pair, tmp_path):
+    a, b = pair()
+    file = b.folder / file_name(0, "forward")
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.raises(RunError, match="not whole"):
+        compare_traces(a, b)
+    file.unlink()
+    with pytest.raises(RunError, match="lacks step-000-forward"):
+        Trace(b.folder)
+    (a.folder / FACTS).write_text('{"format": 99}')
+    with pytest.raises(RunError, match="format 99"):
+        Trace(a.folder)
+    (a.folder / FACTS).write_text("[")
+    with pytest.raises(RunError, match="not whole"):
+        Trace(a.folder)
+    with pytest.raises(RunError, match="no trace"):
+        Trace(tmp_path / "nowhere")
