@@ -1,7 +1,7 @@
 """What a wing is, and how to get one by name."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 
 from ft.calls import Calls
+from ft.description import Description
 from ft.errors import RecipeError, unknown
 from ft.freeze import Freeze
 from ft.quiet import quiet_stderr
@@ -77,10 +78,42 @@ class MakeLearner(Protocol):
     ) -> Learner: ...
 
 
+class Stranger(Protocol):
+    """A model of the user's own: `describe` it, let it `share` names, then it is a Learner as far as a trace needs."""
+
+    lr: float | None
+    optimizer_name: str
+
+    def describe(self, images: np.ndarray) -> Description:
+        """Return what the hub must know, of a pass over images in inference mode."""
+        ...
+
+    def share(
+        self, names: Mapping[str, str], keys: Mapping[str, str], make_optimizer: Callable[[Any], Any] | None
+    ) -> None:
+        """Take the names of both models: own -> shared, of parameters and of calls."""
+        ...
+
+    def get_weights(self) -> dict[str, np.ndarray]:
+        """Return every shared parameter and buffer."""
+        ...
+
+    def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Assign every shared parameter and buffer."""
+        ...
+
+
+class MakeStranger(Protocol):
+    """The constructor of a wing's Stranger."""
+
+    def __call__(self, make: Callable[[], Any], *, dtype: str, seed: int) -> Stranger: ...
+
+
 class Wing(Protocol):
     """The public names of `ft_torch` and of `ft_tf` that the hub calls."""
 
     Learner: MakeLearner
+    Stranger: MakeStranger
 
     def prepare(self, *, device: str, deterministic: bool) -> str: ...
 

@@ -37,6 +37,22 @@ def padded(x: np.ndarray, pads: Pads, fill: float) -> np.ndarray:
     return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill) if any(pads) else x
 
 
+def cut_frame(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return x (N, C, H, W) cut to the height and width of `shape`, where all that is cut off is zero; else x itself.
+
+    So a padding layer of its own counts as padding of the layer behind it.
+    """
+    if x.ndim != 4 or len(shape) != 4:
+        return x
+    spare = [max(x.shape[axis] - shape[axis], 0) for axis in (2, 3)]
+    offsets = product(*(sorted(range(n + 1), key=lambda i, n=n: abs(2 * i - n)) for n in spare))
+    for top, left in offsets if any(spare) else ():
+        inner = x[:, :, top : x.shape[2] - spare[0] + top, left : x.shape[3] - spare[1] + left]
+        if np.count_nonzero(inner) == np.count_nonzero(x):
+            return inner
+    return x
+
+
 def windows(x: np.ndarray, window: tuple[int, ...], stride: tuple[int, int]) -> np.ndarray:
     """Return a view (N, C, H', W', h, w) of every window of x (N, C, H, W)."""
     view = np.lib.stride_tricks.sliding_window_view(x, window[-2:], axis=(2, 3))  # type: ignore[call-overload]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ft_tf.models import build_model
     from ft_tf.optim import SGD
     from ft_tf.runtime import prepare
+    from ft_tf.stranger import Stranger
     from ft_tf.trace import recording
     from ft_tf.weights import get_weights, parameters, set_weights, weight_shapes
 
@@ -24,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 __all__ = [
     "SGD",
     "Learner",
+    "Stranger",
     "apply_freeze",
     "build_model",
     "cross_entropy",
@@ -43,6 +45,7 @@ __getattr__ = lazy_names(
     {
         "SGD": "optim",
         "Learner": "learner",
+        "Stranger": "stranger",
         "apply_freeze": "freeze",
         "build_model": "models",
         "cross_entropy": "losses",

@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import KerasTensor
 
@@ -126,7 +127,7 @@ def grouped_conv2d(x: tf.Tensor, kernel: tf.Tensor, strides: list[int], padding:
         x, padding = tf.pad(x, padding), "VALID"
     if differentiates_groups(x.dtype.name):
         return tf.nn.conv2d(x, kernel, strides, padding)
-    groups = x.shape[-1] // kernel.shape[2]
+    groups = sizes(x)[3] // sizes(kernel)[2]
     parts = zip(tf.split(x, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True)
     return tf.concat([tf.nn.conv2d(part, filters, strides, padding) for part, filters in parts], axis=-1)
 
@@ -339,9 +340,28 @@ class Gelu(keras.layers.Layer):
         return 0.5 * x * (1 + tf.math.erf(x * math.sqrt(0.5)))
 
 
+def add_table(layer: keras.layers.Layer, name: str, table: np.ndarray) -> keras.Variable:
+    """Give a layer a variable that holds a table and never trains; integers keep their type."""
+    return layer.add_weight(
+        name=name,
+        shape=table.shape,
+        dtype=table.dtype.name if table.dtype.kind == "i" else None,
+        trainable=False,
+        initializer=lambda shape, dtype: tf.constant(table, dtype),
+    )
+
+
 def sizes(x: tf.Tensor) -> tuple[Any, ...]:
     """Return the size of each axis: a number where it is known when the graph is made, else a scalar tensor."""
     return tuple(tf.shape(x)[axis] if size is None else size for axis, size in enumerate(x.shape))
+
+
+def linear(x: tf.Tensor, weight: keras.Variable, bias: keras.Variable | tf.Tensor | None = None) -> tf.Tensor:
+    """Return what torch.nn.functional.linear does: x (..., in), weight (out, in) -> (..., out)."""
+    *rows, features = sizes(x)
+    y = tf.matmul(tf.reshape(x, [-1, features]), weight, transpose_b=True)
+    y = y if bias is None else y + bias
+    return tf.reshape(y, [*rows, weight.shape[0]])
 
 
 def split_heads(qkv: tf.Tensor, heads: int) -> list[tf.Tensor]:

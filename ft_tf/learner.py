@@ -51,7 +51,11 @@ class Learner:
         model.frozen = not any(self.auxiliary)  # the network's own flag, not its layers': no auxiliary logits
         # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
         self.run_step = tf.function(self.native_step, reduce_retracing=True)
-        self.run_forward = tf.function(lambda inputs: self.forward(inputs, training=False)[0], reduce_retracing=True)
+        # a function each for images and for features: with both ranks tf.function would make a graph for any rank
+        self.run_forward = {
+            on_features: tf.function(lambda inputs: self.forward(inputs, training=False)[0], reduce_retracing=True)
+            for on_features in (False, True)
+        }
         self.run_base = tf.function(lambda images: self.base(images, training=False), reduce_retracing=True)
 
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> tf.Tensor:
@@ -109,7 +113,7 @@ class Learner:
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """Return the logits (N, classes) of images (N, H, W, 3) or features, in inference mode."""
-        return self.run_forward(self.load(inputs)).numpy()
+        return self.run_forward[self.on_features](self.load(inputs)).numpy()
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from ft_torch.models import build_model
     from ft_torch.optim import SGD
     from ft_torch.runtime import prepare
+    from ft_torch.stranger import Stranger
     from ft_torch.trace import recording
     from ft_torch.weights import get_weights, parameters, set_weights, weight_shapes
 
 __all__ = [
     "SGD",
     "Learner",
+    "Stranger",
     "apply_freeze",
     "build_model",
     "cross_entropy",
@@ -38,6 +40,7 @@ __getattr__ = lazy_names(
     {
         "SGD": "optim",
         "Learner": "learner",
+        "Stranger": "stranger",
         "apply_freeze": "freeze",
         "build_model": "models",
         "cross_entropy": "losses",

@@ -12,13 +12,14 @@ Call = Callable[[Tensor], Tensor]
 
 def split(model: nn.Module, card: Card) -> tuple[Call, nn.Module]:
     """Return the network as two callables: images (N, C, H, W) -> what the head takes, and the head -> logits."""
-    modules = [model.get_submodule(path) for path in card.stages["head"]]
-    head = nn.Sequential(*modules, nn.Flatten())  # a convolution's logits still have their height and width of 1
+    # flattened in between as Inception does after its dropout, and at the end where the last layer is a convolution
+    parts = [part for path in card.stages["head"] for part in (model.get_submodule(path), nn.Flatten())]
+    head = nn.Sequential(*parts)
 
     @torch.no_grad()
     def base(images: Tensor) -> Tensor:
         taken: list[Tensor] = []
-        handle = modules[0].register_forward_pre_hook(lambda module, arguments: taken.append(arguments[0]))
+        handle = head[0].register_forward_pre_hook(lambda module, arguments: taken.append(arguments[0]))
         try:
             model(images)
         finally:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ft.batchnorm import as_images
 from ft.evidence import Entry, Evidence, Finding, distance
 from ft.replay import share
 from ft.trace import Trace
@@ -22,9 +23,11 @@ def kept_variance(evidence: Evidence, trace: Trace, step: int, name: str) -> str
     path = name.removesuffix(".running_var")
     if path not in trace.calls["forward"]:
         return None
-    inputs = evidence.side(trace, step, "forward", path).inputs[0]
+    x = as_images(evidence.side(trace, step, "forward", path).inputs[0])
     before, after = evidence.weights(trace, step)[name], trace.arrays(step, "statistics")[name]
-    count, biased = inputs.size // inputs.shape[1], inputs.var(axis=(0, 2, 3))
+    count, biased = x.size // x.shape[1], x.var(axis=(0, 2, 3))
+    if count < 2 or biased.shape != after.shape or distance(before, after) <= evidence.close:
+        return None  # it did not move: inference mode
     for kind, variance in {"biased": biased, "unbiased": biased * count / (count - 1)}.items():
         if distance(before + share(before, variance, after) * (variance - before), after) <= evidence.close:
             return kind

@@ -1,6 +1,6 @@
 """A strided convolution or pooling: PyTorch pads alike on both sides, TensorFlow's "same" more at the end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -22,18 +22,22 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
 
 def used_padding(evidence: Evidence, layer: Layer, side: Side) -> str | None:
     """Return the padding, in words, that gives a side's output of its first image."""
-    x, y = side.inputs[0][:1], side.output[:1]
+    y = side.output[:1]
+    return next((name for name, compute in padded_layers(layer, side).items() if evidence.same(compute(side), y)), None)
+
+
+def padded_layers(layer: Layer, side: Side) -> dict[str, Callable[[Side], np.ndarray]]:
+    """Return, by the padding in words, functions that give a side's output of its first image with that padding."""
     window = window_of(layer, side)
-    if window is None:
-        return None
-    rows, columns = (paddings(x.shape[axis], window[axis - 2], y.shape[axis]) for axis in (2, 3))
-    for name, (stride, top, bottom) in rows.items():
-        if name in columns:
-            pads = (top, bottom, *columns[name][1:])
-            compute = partial(layer_with, side, stride=(stride, columns[name][0]), pads=pads, window=window)
-            if evidence.same(compute(x), y):
-                return name
-    return None
+    if window is None or not side.inputs or side.inputs[0].ndim != 4:
+        return {}
+    shapes = zip(side.inputs[0].shape[2:], window, side.output.shape[2:], strict=True)
+    rows, columns = (paddings(*sizes) for sizes in shapes)
+    return {
+        name: partial(layer_with, window=window, rows=rows[name], columns=columns[name])
+        for name in rows
+        if name in columns
+    }
 
 
 def window_of(layer: Layer, side: Side) -> tuple[int, int] | None:
@@ -45,9 +49,10 @@ def window_of(layer: Layer, side: Side) -> tuple[int, int] | None:
 
 
 def layer_with(
-    side: Side, x: np.ndarray, *, stride: tuple[int, int], pads: tuple[int, int, int, int], window: tuple[int, int]
+    side: Side, *, window: tuple[int, int], rows: tuple[int, int, int], columns: tuple[int, int, int]
 ) -> np.ndarray:
-    """Return what a convolution or max pooling gives with this padding."""
+    """Return what a convolution or max pooling gives of its first image; rows, columns: stride, pad before, after."""
+    x, stride, pads = side.inputs[0][:1], (rows[0], columns[0]), (*rows[1:], *columns[1:])
     if "weight" not in side.weights:
         return pool2d(x, np.max, window=window, stride=stride, pads=pads, fill=-np.inf)
     weight = side.weights["weight"]

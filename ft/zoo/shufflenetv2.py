@@ -1,4 +1,7 @@
-"""ShuffleNetV2: the shapes that the Keras port builds from, and the cards. Source: torchvision/models/shufflenetv2.py."""
+"""ShuffleNetV2: the shapes that the Keras port builds from, and the cards.
+
+Source: torchvision/models/shufflenetv2.py.
+"""
 
 from dataclasses import dataclass
 

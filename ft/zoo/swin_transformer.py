@@ -12,6 +12,7 @@ from ft.zoo.card import Card
 from ft.zoo.published import published, published_parameters
 
 PATCH, STAGES = 4, 4
+POSITION_FEATURES = 512  # inside of version 2's network from relative positions to biases
 
 
 @dataclass(frozen=True)

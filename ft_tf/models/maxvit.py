@@ -1,5 +1,6 @@
 """MaxViT, a port of torchvision/models/maxvit.py. Shape: ft/zoo/maxvit.py."""
 
+import math
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from ft_tf.layers import (
     LayerNorm,
     Linear,
     StochasticDepth,
+    add_table,
     attend,
     conv_norm_activation,
     register,
@@ -77,7 +79,9 @@ def inverted_residual(x: KerasTensor, path: str, channels: int, stride: int, rat
 def partition_attention(x: KerasTensor, path: str, kind: str, rate: float) -> KerasTensor:
     """Attention among the tokens of each group, then a two-layer perceptron, each beside the identity."""
     side, channels = x.shape[1], x.shape[3]
-    x = gather_groups(x, path, kind)
+    size = spec.WINDOW if kind == "window" else side // spec.WINDOW
+    x = Partition(size, name=f"{path}.partition_op")(x)
+    x = x if kind == "window" else keras.layers.Permute((2, 1, 3), name=f"{path}.partition_swap")(x)
     y = LayerNorm(name=f"{path}.attn_layer.0")(x)
     y = relative_attention(y, f"{path}.attn_layer.1")
     y = StochasticDepth(rate, name=f"{path}.stochastic_dropout")(y)
@@ -88,27 +92,8 @@ def partition_attention(x: KerasTensor, path: str, kind: str, rate: float) -> Ke
     y = Linear(channels, name=f"{path}.mlp_layer.3")(y)
     y = StochasticDepth(rate, name=f"{path}.stochastic_dropout.1")(y)
     x = keras.layers.Add(name=f"{path}.add.1")([x, y])
-    return spread_groups(x, path, kind, side)
-
-
-def gather_groups(x: KerasTensor, path: str, kind: str) -> KerasTensor:
-    """Cut a map into windows of neighbours, or into grids of far tokens: (N, H, W, C) -> (N, groups, tokens, C)."""
-    window, channels = spec.WINDOW, x.shape[3]
-    parts = x.shape[1] // window
-    inner, axes = ((parts, window), (1, 3, 2, 4, 5)) if kind == "window" else ((window, parts), (2, 4, 1, 3, 5))
-    x = keras.layers.Reshape((*inner, *inner, channels), name=f"{path}.partition_op.0")(x)
-    x = keras.layers.Permute(axes, name=f"{path}.partition_op.1")(x)
-    return keras.layers.Reshape((parts**2, window**2, channels), name=f"{path}.partition_op.2")(x)
-
-
-def spread_groups(x: KerasTensor, path: str, kind: str, side: int) -> KerasTensor:
-    """The way back: (N, groups, tokens, C) -> (N, side, side, C)."""
-    window, channels = spec.WINDOW, x.shape[3]
-    parts = side // window
-    axes = (1, 3, 2, 4, 5) if kind == "window" else (3, 1, 4, 2, 5)
-    x = keras.layers.Reshape((parts, parts, window, window, channels), name=f"{path}.departition_op.0")(x)
-    x = keras.layers.Permute(axes, name=f"{path}.departition_op.1")(x)
-    return keras.layers.Reshape((side, side, channels), name=f"{path}.departition_op.2")(x)
+    x = x if kind == "window" else keras.layers.Permute((2, 1, 3), name=f"{path}.departition_swap")(x)
+    return Departition(size, name=f"{path}.departition_op")(x)
 
 
 def relative_attention(x: KerasTensor, path: str) -> KerasTensor:
@@ -117,6 +102,42 @@ def relative_attention(x: KerasTensor, path: str) -> KerasTensor:
     y = Linear(3 * channels, name=f"{path}.to_qkv")(x)
     y = RelativeAttention(channels // spec.HEAD_CHANNELS, name=path)(y)
     return Linear(channels, name=f"{path}.merge")(y)
+
+
+@register
+class Partition(keras.layers.Layer):
+    """Cut a square map into squares of `size` x `size` tokens: (N, H, H, C) -> (N, squares, tokens, C)."""
+
+    def __init__(self, size: int, **base: Any) -> None:
+        super().__init__(**base)
+        self.size = size
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        _, side, _, channels = sizes(x)
+        count = side // self.size
+        squares = tf.reshape(x, [-1, count, self.size, count, self.size, channels])
+        return tf.reshape(tf.transpose(squares, [0, 1, 3, 2, 4, 5]), [-1, count**2, self.size**2, channels])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size}
+
+
+@register
+class Departition(keras.layers.Layer):
+    """The way back: (N, squares, tokens, C) -> (N, H, H, C)."""
+
+    def __init__(self, size: int, **base: Any) -> None:
+        super().__init__(**base)
+        self.size = size
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        _, squares, _, channels = sizes(x)
+        count = math.isqrt(squares)
+        x = tf.reshape(x, [-1, count, count, self.size, self.size, channels])
+        return tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4, 5]), [-1, count * self.size, count * self.size, channels])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size}
 
 
 @register
@@ -131,15 +152,8 @@ class RelativeAttention(keras.layers.Layer):
         self.heads = heads
 
     def build(self, input_shape: tuple) -> None:
-        index = relative_position_index(spec.WINDOW)
-        self.relative_position_index = self.add_weight(
-            name="relative_position_index",
-            shape=index.shape,
-            dtype="int64",
-            trainable=False,
-            initializer=lambda shape, dtype: tf.constant(index, dtype),
-        )
-        self.relative_position_bias_table = self.add_weight(
+        self.index = add_table(self, "relative_position_index", relative_position_index(spec.WINDOW))
+        self.table = self.add_weight(
             name="relative_position_bias_table",
             shape=((2 * spec.WINDOW - 1) ** 2, self.heads),
             initializer=keras.initializers.TruncatedNormal(stddev=0.02),
@@ -148,8 +162,7 @@ class RelativeAttention(keras.layers.Layer):
     def call(self, qkv: tf.Tensor) -> tf.Tensor:
         _, groups, tokens, width = sizes(qkv)
         q, k, v = split_heads(tf.reshape(qkv, [-1, tokens, width]), self.heads)
-        table = tf.convert_to_tensor(self.relative_position_bias_table)
-        bias = relative_position_bias(table, tf.reshape(self.relative_position_index, [-1]), tokens)
+        bias = relative_position_bias(tf.convert_to_tensor(self.table), tf.reshape(self.index, [-1]), tokens)
         y = attend(q, k * (width // 3) ** -0.5, v, bias)
         return tf.reshape(y, [-1, groups, tokens, width // 3])
 

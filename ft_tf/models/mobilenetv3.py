@@ -40,7 +40,7 @@ def mobilenet_v3(name: str, num_classes: int, dropout: float, dtype: str) -> ker
 
 
 def inverted_residual(x: KerasTensor, path: str, block: spec.Block) -> KerasTensor:
-    """Expand (1x1), filter each channel (depthwise), scale channels, project (1x1); add the input where shapes allow."""
+    """Expand (1x1), filter each channel (depthwise), scale channels, project; add the input where shapes allow."""
     activation = "hard_silu" if block.hard else "relu"
     paths = (f"{path}.block.{place}" for place in count())
     wide, y = block.wide, x

@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft.zoo import shufflenetv2 as spec
-from ft_tf.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, register, type_policy
+from ft_tf.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, register, sizes, type_policy
 
 
 def shufflenet_v2_x0_5(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
@@ -100,8 +100,8 @@ class Interleave(keras.layers.Layer):
     """
 
     def call(self, pair: list[tf.Tensor]) -> tf.Tensor:
-        stacked = tf.stack(pair, axis=-1)
-        return tf.reshape(stacked, tf.concat([tf.shape(stacked)[:-2], [-1]], 0))
+        images, height, width, channels = sizes(pair[0])
+        return tf.reshape(tf.stack(pair, axis=-1), [images, height, width, 2 * channels])
 
     def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
         return (*input_shape[0][:-1], 2 * input_shape[0][-1])

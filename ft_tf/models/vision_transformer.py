@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft.zoo.vision_transformer import NORM_EPS, SHAPES, Shape
-from ft_tf.layers import Conv2d, Gelu, LayerNorm, Linear, attend, register, split_heads, type_policy
+from ft_tf.layers import Conv2d, Gelu, LayerNorm, Linear, attend, linear, register, split_heads, type_policy
 
 
 def vit_b_16(*, num_classes: int = 1000, image_size: int = 224, dtype: str = "float32") -> keras.Model:
@@ -59,8 +59,8 @@ class PositionEmbedding(keras.layers.Layer):
 
 
 @register
-class SelfAttention(keras.layers.Layer):
-    """What comes before torch.nn.MultiheadAttention's `out_proj`, its weights in torch's layout: (N, tokens, C)."""
+class MultiheadAttention(keras.layers.Layer):
+    """torch.nn.MultiheadAttention of a sequence with itself, weights in torch's layout: (N, tokens, C) -> the same."""
 
     def __init__(self, heads: int, **base: Any) -> None:
         super().__init__(**base)
@@ -71,11 +71,12 @@ class SelfAttention(keras.layers.Layer):
         self.scale = (width // self.heads) ** -0.5
         self.in_proj_weight = self.add_weight(name="in_proj_weight", shape=(3 * width, width))
         self.in_proj_bias = self.add_weight(name="in_proj_bias", shape=(3 * width,), initializer="zeros")
+        self.out_proj_weight = self.add_weight(name="out_proj.weight", shape=(width, width))
+        self.out_proj_bias = self.add_weight(name="out_proj.bias", shape=(width,), initializer="zeros")
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        qkv = tf.tensordot(x, self.in_proj_weight, [[2], [1]]) + self.in_proj_bias
-        q, k, v = split_heads(qkv, self.heads)
-        return attend(q * self.scale, k, v)
+        q, k, v = split_heads(linear(x, self.in_proj_weight, self.in_proj_bias), self.heads)
+        return linear(attend(q * self.scale, k, v), self.out_proj_weight, self.out_proj_bias)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "heads": self.heads}
@@ -108,8 +109,7 @@ def vision_transformer(name: str, num_classes: int, image_size: int, dtype: str)
 def encoder_layer(x: KerasTensor, path: str, shape: Shape) -> KerasTensor:
     """Self-attention, then a two-layer perceptron, each normalised first and beside the identity."""
     y = LayerNorm(eps=NORM_EPS, name=f"{path}.ln_1")(x)
-    y = SelfAttention(shape.heads, name=f"{path}.self_attention")(y)
-    y = Linear(shape.width, name=f"{path}.self_attention.out_proj")(y)
+    y = MultiheadAttention(shape.heads, name=f"{path}.self_attention")(y)
     x = keras.layers.Add(name=f"{path}.add")([y, x])
     y = LayerNorm(eps=NORM_EPS, name=f"{path}.ln_2")(x)
     y = Linear(shape.hidden, name=f"{path}.mlp.0")(y)

@@ -1,6 +1,7 @@
 """The cards against torchvision and the published files: sizes, stages, sources, pixels and labels."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +87,14 @@ def test_published_names_map_one_to_one(card):
     renamed = {card.renames(name): tensor.shape for name, tensor in published.items()}
     assert len(renamed) == len(published)
     assert renamed == ft_torch.weight_shapes(build(card))
+
+
+def test_names_of_old_densenet_files():
+    card = find_card("densenet121")
+    names = list(build(card).state_dict())
+    old = [re.sub(r"(denselayer\d+\.\w+)([12]\.)", r"\1.\2", name) for name in names]
+    assert old[6] == "features.denseblock1.denselayer1.norm.1.weight"
+    assert [card.renames(name) for name in old] == [card.renames(name) for name in names] == names
 
 
 def test_names_that_no_rule_knows_stay():

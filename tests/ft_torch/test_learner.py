@@ -68,6 +68,26 @@ def test_the_features_path_is_the_full_path(make_learner, batch):
         np.testing.assert_allclose(x[name], y[name], rtol=1e-12, atol=1e-13, err_msg=name)
 
 
+@pytest.mark.parametrize("model", ["squeezenet1_1", "googlenet", "inception_v3"])
+def test_other_heads_train_on_features(make_learner, batch, model):
+    """A convolution as the last layer; a dropout as a module of its own, before or after the features are flat."""
+    full, short = (
+        make_learner(model=model, freeze="base", precision="float64", on_features=on) for on in (False, True)
+    )
+    images, labels = batch[0].repeat(3, 1).repeat(3, 2), batch[1]
+    a, b = train(full, (images, labels), steps=2), train(short, (short.features(images), labels), steps=2)
+    assert (a[:, 1] > 1e-3).all()  # the gradients' norm
+    np.testing.assert_allclose(a, b, rtol=1e-10)
+
+
+def test_after_features_it_takes_images(make_learner, batch):
+    """As at the end of a run: `run.evaluate` gives images to a learner that was trained on features."""
+    learner = make_learner(freeze="base", on_features=True)
+    logits = learner.logits(learner.features(batch[0]))
+    learner.on_features = False
+    np.testing.assert_allclose(learner.logits(batch[0]), logits, rtol=1e-4, atol=1e-5)
+
+
 def test_parts_of_a_batch_drop_what_the_whole_drops(make_learner, batch):
     learner = make_learner(model="efficientnet_lite0", freeze="base", precision="float64", on_features=True)
     features, labels = FEATURES, batch[1]

@@ -1,0 +1,347 @@
+"""`ft convert`: weights from one file format, framework and naming into another, bit for bit.
+
+    read (no framework) -> which network -> its names and shapes (a wing's) -> match strictly -> write -> read back
+
+What cannot be kept as it is, such as half precision in Keras's formats, is converted only when asked for, and said.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft import backend as backends
+from ft import files
+from ft.cli import Parser
+from ft.errors import RecipeError, RunError, WeightsError, listed
+from ft.quiet import quiet_stderr
+from ft.weights import cast, match_weights, require_finite, write_safetensors
+from ft.weights.keras_names import to_keras_names
+from ft.weights.match import COUNTER_STARTS, Match
+from ft.weights.recognise import recognise
+from ft.weights.source import Source, read_source
+from ft.weights.tensors import is_floating
+from ft.zoo import Card, find_card
+
+DTYPES = ("float32", "float64")  # in which the wings build networks
+HALVES = ("float16", "bfloat16")
+FORMATS = {  # ending -> what it is, and the wing that writes it
+    ".safetensors": ("safetensors file", None),
+    ".pth": ("PyTorch file", "torch"),
+    ".pt": ("PyTorch file", "torch"),
+    ".weights.h5": ("Keras weights file", "tf"),
+    ".keras": ("Keras file", "tf"),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be written. wing: the one that it takes, None where either will do."""
+
+    path: Path
+    ending: str
+    keras_names: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The format in words."""
+        return FORMATS[self.ending][0] + (" in Keras's names" if self.keras_names else "")
+
+    @property
+    def is_keras(self) -> bool:
+        """Whether Keras writes it, in the types of the network's variables."""
+        return FORMATS[self.ending][1] == "tf"
+
+    @property
+    def wing(self) -> str | None:
+        """The wing that writes it or knows its names; None where either will do."""
+        return "tf" if self.keras_names else FORMATS[self.ending][1]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network that tensors are of. image_size: where it is built for one; given: the user or a run named it."""
+
+    card: Card
+    classes: int
+    image_size: int | None
+    given: bool
+
+    def __str__(self) -> str:
+        pixels = f", {self.image_size} px" if self.image_size else ""
+        return f"{'as' if self.given else 'recognised as'} {self.card.name}, {self.classes} classes{pixels}"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was done. tensors: as written, by canonical name and layout; notes: what else to know, line by line."""
+
+    source: Source
+    network: Network
+    target: Target
+    tensors: dict[str, np.ndarray]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"read {self.source.path} ({self.source.kind}, {len(self.source.tensors)} tensors) {self.network}; wrote "
+            f"{self.target.path} ({self.target.kind}, {len(self.tensors)} tensors, {' and '.join(types(self.tensors))})"
+        )
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    model: str | None = None,
+    num_classes: int | None = None,
+    image_size: int | None = None,
+    names: str | None = None,
+    dtype: str | None = None,
+    force: bool = False,
+) -> Conversion:
+    """Convert weights and say what was done. Nothing is written unless every tensor fits and reads back the same.
+
+    source: .pth, .safetensors, .weights.h5, .keras, an old Keras .h5, or a run folder. target: a file, by its ending.
+    model: recognised if left out; num_classes, image_size: the source's. names: "torch" or "keras", whose names and
+    layouts a .safetensors file bears. dtype: "float32" or "float64", to which floating tensors are converted; each
+    keeps its own if left out. force: replace `target`. Raises UserError, one line, for whatever is wrong.
+    """
+    goal = find_target(Path(target), names, force=force)
+    wing_name = choose_wing(goal)
+    found = read_source(Path(source))
+    network = identify(found, model=model, num_classes=num_classes, image_size=image_size)
+    wing, built = build(wing_name, network, dtype=type_to_build(found, goal, dtype))
+    shapes = wing.weight_shapes(built)
+    match = match_weights(found.canonical(network.card, shapes), shapes, origin=str(found.path))
+    tensors = change_types(match.tensors, goal, dtype)
+    require_finite(tensors, found.path)
+    with replacing(goal.path) as path:
+        write(tensors, path, goal, network.card, wing, built)
+        require_same_bytes(path, tensors, network.card)
+    return Conversion(found, network, goal, tensors, tuple(notes(found, match, dtype)))
+
+
+def find_target(path: Path, names: str | None, *, force: bool) -> Target:
+    """Return what `path` is to be, by its ending. RecipeError where it cannot be, or exists already."""
+    if path.is_dir():
+        raise RecipeError(f"{path} is a folder; choose a file as OUT")
+    if path.exists() and not force:
+        raise RecipeError(f"{path} exists; choose another OUT, or replace it with --force")
+    if not path.absolute().parent.is_dir():
+        raise RecipeError(f"there is no folder {path.parent}; make it first, or choose another OUT")
+    ending = next((ending for ending in FORMATS if path.name.endswith(ending)), None)
+    if ending is None:
+        raise RecipeError(f"{path}: unknown ending; expected {', '.join(FORMATS)}")
+    if names is not None and ending != ".safetensors":
+        raise RecipeError(f"--names {names}: {ending} has its framework's names; leave it out, or write .safetensors")
+    return Target(path, ending, keras_names=names == "keras")
+
+
+def choose_wing(goal: Target) -> str:
+    """Return the wing that the target takes, or one that is installed; RecipeError says what to install."""
+    if goal.wing is None:
+        installed = [name for name in backends.FRAMEWORKS if is_installed(name)]
+        if installed:
+            return installed[0]
+        raise RecipeError('names and shapes come from a framework; pip install "ft-parity[torch]", or "ft-parity[tf]"')
+    try:
+        backends.require(goal.wing)
+    except RecipeError as error:
+        raise RecipeError(f"{goal.path}: {goal.kind}: {error}, or write another format") from None
+    return goal.wing
+
+
+def is_installed(name: str) -> bool:
+    """Tell whether a wing's framework is installed."""
+    try:
+        backends.require(name)
+    except RecipeError:
+        return False
+    return True
+
+
+def identify(found: Source, *, model: str | None, num_classes: int | None, image_size: int | None) -> Network:
+    """Return the network that the tensors are of: the one that the user or the run names, or else by its shapes."""
+    if found.model and model and model != found.model:
+        raise RecipeError(f"--model {model}: {found.path} is a run of {found.model}; leave --model out")
+    name, fits = model or found.model, recognise(found.tensors)
+    if name is None:
+        names = sorted({fit.card.name for fit in fits})
+        if len(names) != 1:
+            raise WeightsError(f"{found.path}: {unclear(names)}")
+        name = names[0]
+    card = find_card(name)
+    if image_size is not None and not card.sized:
+        raise RecipeError(f"--image-size: {card.name} takes images of any size; leave it out")
+    sizes = [image_size, found.image_size, *(fit.image_size for fit in fits if fit.card is card), card.preprocess.crop]
+    size = next(size for size in sizes if size) if card.sized else None
+    return Network(card, count_classes(found, card, num_classes), size, given=bool(model or found.model))
+
+
+def unclear(names: Sequence[str]) -> str:
+    """Return the reason why the tensors' shapes do not say which network they are of."""
+    if names:
+        return f"its tensors have the shapes of {listed(names)}; say which with --model"
+    return (
+        "no network of the zoo has tensors of these shapes; pass --model NAME to see what differs, ft models lists them"
+    )
+
+
+def count_classes(found: Source, card: Card, wanted: int | None) -> int:
+    """Return the number of classes that the source's last layer gives. RecipeError where another one is asked for."""
+    named = found.tensors if found.keras_named else found.canonical(card, {})
+    axis = -1 if found.keras_named else 0
+    places = [f"{card.last}{end}" for end in ("/0", "/kernel", ".weight")]
+    last = next((named[place] for place in places if place in named), None)
+    if last is None or not last.size or not last.ndim:
+        return wanted or 1000  # matching will say what is missing
+    classes = last.shape[axis]
+    if wanted not in (None, classes):
+        raise RecipeError(
+            f"--num-classes {wanted}: {found.path} has {classes} classes (its layer {card.last}); leave the flag out, "
+            "for a new head comes with fine-tuning (ft train --weights FILE)"
+        )
+    return classes
+
+
+def type_to_build(found: Source, goal: Target, dtype: str | None) -> str:
+    """Return the type in which to build the network: Keras's holds one, and WeightsError says where tensors differ."""
+    held = [dtype] if dtype else types(found.tensors)
+    if not goal.is_keras or not held:
+        return "float32"
+    if len(held) == 1 and held[0] in DTYPES:
+        return held[0]
+    wider = "float64" if "float64" in held else "float32"
+    raise WeightsError(
+        f"{found.path}: holds {' and '.join(held)}; a Keras network is float32 or float64 as a whole, so pass --dtype "
+        f"{wider}, which loses nothing"
+    )
+
+
+def build(name: str, network: Network, *, dtype: str) -> tuple[Any, Any]:
+    """Return a wing and the network in it; PyTorch's without memory for weights, they come with the tensors."""
+    wing: Any = backends.load(name)
+    with quiet_stderr():
+        wing.prepare(device="cpu", deterministic=False)
+    options = network.card.options(image_size=network.image_size)
+    with sys.modules["torch"].device("meta") if name == "torch" else nullcontext():
+        return wing, wing.build_model(network.card.name, num_classes=network.classes, dtype=dtype, options=options)
+
+
+def change_types(tensors: dict[str, np.ndarray], goal: Target, dtype: str | None) -> dict[str, np.ndarray]:
+    """Return floating tensors in the type that was asked for, and for Keras integers in the type of its counters."""
+    if goal.is_keras:
+        tensors = {name: t if is_floating(t.dtype) else t.astype(np.int64, copy=False) for name, t in tensors.items()}
+    with np.errstate(over="ignore"):  # what outgrows float32 is infinite then, and refused
+        return cast(tensors, np.dtype(dtype)) if dtype else tensors
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Give the name of a file to write in a temporary folder; after the block it becomes `target`, all at once."""
+    temporary = files.temporary_name(target)
+    try:
+        temporary.mkdir()
+        yield temporary / target.name  # the ending tells Keras what to write
+        files.sync(temporary / target.name)
+        os.replace(temporary / target.name, target)
+        files.sync(target.parent)
+    except (OSError, RuntimeError) as error:  # the latter from PyTorch and h5py on a full disk
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0][:200]
+        raise RunError(f"cannot write {target}: {reason}; free some space or choose another OUT") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write(tensors: Mapping[str, np.ndarray], path: Path, goal: Target, card: Card, wing: Any, built: Any) -> None:
+    """Write canonical tensors in the target's format; `built` is their network in `wing`."""
+    if goal.ending == ".safetensors":
+        named = to_keras_names(tensors, built) if goal.keras_names else tensors
+        write_safetensors(path, named, {"architecture": card.name})
+    elif goal.wing == "torch":
+        write_state_dict(tensors, path, built)
+    else:
+        wing.set_weights(built, tensors)
+        (built.save if goal.ending == ".keras" else built.save_weights)(path)
+
+
+def write_state_dict(tensors: Mapping[str, np.ndarray], path: Path, built: Any) -> None:
+    """Save the state dict of a torch network after giving it these tensors, which keep their types."""
+    torch = sys.modules["torch"]
+
+    def to_torch(array: np.ndarray) -> Any:
+        array = np.require(array, requirements=["C", "W"])
+        is_bfloat16 = array.dtype.name == "bfloat16"  # which torch does not take from NumPy
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16) if is_bfloat16 else torch.from_numpy(array)
+
+    built.load_state_dict({name: to_torch(array) for name, array in tensors.items()}, assign=True)
+    with open(path, "wb") as file:  # by its name, torch.save would write that into the archive
+        torch.save(built.state_dict(), file)
+
+
+def require_same_bytes(path: Path, tensors: Mapping[str, np.ndarray], card: Card) -> None:
+    """Read a written file with the readers of this package; RuntimeError unless every byte is there again."""
+    again = read_source(path).canonical(card, {name: tensor.shape for name, tensor in tensors.items()})
+    changed = {name for name in {*tensors, *again} if name not in tensors or name not in again}
+    changed |= {name for name in tensors if name not in changed and not same(tensors[name], again[name])}
+    if changed:
+        raise AssertionError(f"{listed(sorted(changed))} differ in the file that was written; nothing was kept")
+
+
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Tell whether two arrays have the same type, shape and bytes."""
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def types(tensors: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the names of the floating types that occur."""
+    return sorted({tensor.dtype.name for tensor in tensors.values() if is_floating(tensor.dtype)})
+
+
+def notes(found: Source, match: Match, dtype: str | None) -> Iterator[str]:
+    """Yield what was done beside taking over every tensor as it was."""
+    if found.prefix:
+        yield f"cut '{found.prefix}' off every name"
+    started = [name for name, rule in match.skipped.items() if rule == COUNTER_STARTS]
+    if started:
+        yield f"{len(started)} counters that the file lacks start at 0: {listed(started, 3)}"
+    changed = [name for name in types(match.tensors) if dtype not in (None, name)]
+    if changed:
+        widened = all(np.dtype(name).itemsize <= np.dtype(dtype).itemsize for name in changed)
+        yield f"{' and '.join(changed)} converted to {dtype}, {'which loses nothing' if widened else 'rounded'}"
+    halves = [name for name in types(match.tensors) if name in HALVES]
+    if halves and dtype is None:
+        yield f"{' and '.join(halves)} kept; --dtype float32 widens it and loses nothing"
+
+
+def convert_command(arguments: Sequence[str]) -> int:
+    """Run `ft convert` and print what it did."""
+    parser = Parser(
+        prog="ft convert",
+        description="Weights from one format into another, bit for bit: .safetensors, .pth, .weights.h5, .keras, "
+        "or a run folder.",
+    )
+    parser.add_argument("source", metavar="IN", help="weights file of either framework, or a run folder")
+    parser.add_argument("target", metavar="OUT", help=f"file to write: {', '.join(FORMATS)}")
+    parser.add_argument("--model", metavar="NAME", help="network that the weights are of [recognised by its tensors]")
+    parser.add_argument("--num-classes", type=int, metavar="N", help="classes of its head [the file's]")
+    parser.add_argument(
+        "--image-size", type=int, metavar="N", help="pixels a side, of a ViT [a published one that fits]"
+    )
+    parser.add_argument(
+        "--names", choices=["torch", "keras"], help="whose names and layouts .safetensors bears [torch]"
+    )
+    parser.add_argument("--dtype", choices=DTYPES, help="convert floating tensors [each keeps its type]")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    flags = parser.parse(arguments)
+    done = convert(**vars(flags))
+    for line in (*done.notes, str(done)):
+        print(line)
+    return 0

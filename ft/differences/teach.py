@@ -1,0 +1,192 @@
+"""Teach one difference: its text, and its pair of programs run on the spot, each in a process of its own.
+
+`python -m ft.differences.teach > docs/differences.md` writes the whole catalogue down.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from ft.compare import misfit, relative_difference
+from ft.differences import ENTRIES, Entry, find_entry
+from ft.report.console import new_console, say, say_pairs, say_table, written
+
+PACKAGES = {"torch": "torch", "tf": "keras"}  # what a half of a pair imports
+NAMES = {"torch": "PyTorch", "tf": "Keras"}
+TIMEOUT = 180  # seconds; TensorFlow alone may need 20 to be imported on a busy machine
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+NO_PAIR = "the runnable pair is not here: examples/ comes with a checkout of the sources, not with the package"
+SHOWN = 4  # numbers of each half
+
+
+@dataclass(frozen=True)
+class Half:
+    """What one program of a pair printed, its numbers in a row; or in `trouble` why there are none."""
+
+    default: np.ndarray | None = None
+    mended: np.ndarray | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Both halves of a pair."""
+
+    torch: Half
+    tf: Half
+
+    @property
+    def halves(self) -> dict[str, Half]:
+        """The halves by wing."""
+        return {"torch": self.torch, "tf": self.tf}
+
+    @property
+    def default(self) -> float | None:
+        """The largest relative difference between the frameworks as they come; None where one has not run."""
+        return gap(self.torch.default, self.tf.default)
+
+    @property
+    def mended(self) -> float | None:
+        """The same with the mend."""
+        return gap(self.torch.mended, self.tf.mended)
+
+
+def list_text(*, color: bool = False) -> str:
+    """Return all entries, by name and title."""
+    console = new_console(color=color)
+    say_table(console, ("name", "difference"), (("", (entry.name, entry.title)) for entry in ENTRIES.values()))
+    say(console, f"{len(ENTRIES)} differences; ft differences NAME explains one and measures it here")
+    return written(console)
+
+
+def show(name: str, *, run: bool = True, color: bool = False) -> str:
+    """Return what the catalogue says about a difference, with figures measured on the spot where run is True.
+
+    Raises RecipeError for a name that it does not have.
+    """
+    entry, console = find_entry(name), new_console(color=color)
+    say(console, entry.title, style="bold")
+    lines = [("PyTorch", entry.torch), ("Keras", entry.tf), ("why", entry.why), ("how it shows", entry.shows)]
+    say_pairs(console, [*lines, ("mend in PyTorch", entry.mend_torch), ("mend in Keras", entry.mend_tf)])
+    if run:
+        say(console, "")
+        say_figures(console, entry)
+    return written(console)
+
+
+def say_figures(console: Any, entry: Entry) -> None:
+    """Run the pair and print what came out."""
+    if not entry.example.is_dir():
+        say(console, NO_PAIR)
+        return
+    measured = measure(entry)
+    say(console, f"Measured just now with {versions()}:", style="bold")
+    rows = [("", (NAMES[wing], row(half.default), row(half.mended))) for wing, half in measured.halves.items()]
+    rows.append(("bold", ("relative difference", size(measured.default), size(measured.mended))))
+    say_table(console, ("", "by default", "mended"), rows)
+    for half in measured.halves.values():
+        if half.trouble:
+            say(console, half.trouble)
+    say(console, f"the pair, to be read side by side: {entry.example}/with_torch.py and with_tf.py")
+
+
+def measure(entry: Entry) -> Measured:
+    """Run both programs of a pair at once, each in a process of its own."""
+    with ThreadPoolExecutor() as pool:
+        return Measured(*pool.map(lambda wing: run_half(entry, wing), PACKAGES))
+
+
+def run_half(entry: Entry, wing: str) -> Half:
+    """Run one program of a pair; whatever goes wrong is told, never raised."""
+    program = entry.example / f"with_{wing}.py"
+    if not program.is_file():
+        return Half(trouble=f"{NAMES[wing]}: {NO_PAIR}")
+    if installed(PACKAGES[wing]) is None:
+        return Half(trouble=f'{NAMES[wing]} is not installed, its half was not run; pip install "ft-parity[{wing}]"')
+    try:
+        done = subprocess.run(
+            [sys.executable, program], capture_output=True, text=True, timeout=TIMEOUT, env={**os.environ, **QUIET}
+        )
+    except subprocess.TimeoutExpired:
+        return Half(trouble=f"{program.name} was still running after {TIMEOUT} s and was stopped")
+    if done.returncode:
+        return Half(trouble=f"{program.name} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    return read_half(done.stdout, program.name)
+
+
+def read_half(output: str, program: str) -> Half:
+    """Return the numbers in the last line that a program printed."""
+    line = (output.strip().splitlines() or [""])[-1]
+    try:
+        found = json.loads(line)
+        default, mended = (np.array(list(numbers(found[key])), np.float64) for key in ("default", "mended"))
+        return Half(default, mended)
+    except (ValueError, KeyError, TypeError):
+        return Half(trouble=f'{program} printed {line[:60]!r}, not {{"default": numbers, "mended": numbers}}')
+
+
+def numbers(value: Any) -> Iterator[float]:
+    """Yield the numbers of nested lists and dictionaries in order; null is NaN."""
+    if isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from numbers(item)
+    else:
+        yield float("nan") if value is None else float(value)
+
+
+def gap(x: np.ndarray | None, y: np.ndarray | None) -> float | None:
+    """Return the largest difference over the largest magnitude; infinity where two rows do not fit each other."""
+    if x is None or y is None:
+        return None
+    return float("inf") if misfit(x, y) else relative_difference(x, y)
+
+
+def row(values: np.ndarray | None) -> str:
+    """Return the first few numbers."""
+    if values is None:
+        return "not run"
+    words = "  ".join(f"{value:.6g}" for value in values[:SHOWN])
+    return f"{words} ... ({values.size} numbers)" if values.size > SHOWN else words
+
+
+def size(value: float | None) -> str:
+    """Return a relative difference with two digits."""
+    return "not measured" if value is None else "0" if value == 0 else f"{value:.2g}"
+
+
+def installed(package: str) -> str | None:
+    """Return the version of a package without importing it, None where it is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def versions() -> str:
+    """Return the installed versions of the frameworks in words."""
+    found = {package: installed(package) for package in ("torch", "keras", "tensorflow")}
+    return ", ".join(f"{package} {number}" for package, number in found.items() if number) or "no framework"
+
+
+def main() -> int:
+    """Print the document of the whole catalogue; what is being measured goes to stderr."""
+    from ft.differences.document import document
+
+    def told(entry: Entry) -> Measured:
+        print(f"running {entry.name}", file=sys.stderr, flush=True)
+        return measure(entry)
+
+    sys.stdout.write(document(measure=told))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Code of the user's own: found by the name that the user typed, and blamed in one line where it fails."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from ft.errors import RecipeError, UserError, unknown
+
+OPTIMIZER = "make_optimizer"  # the function that a module may have beside its models
+
+
+def make_model(target: str) -> Any:
+    """Return what the function `module:function` returns; RecipeError where it cannot be had."""
+    module, _, name = target.partition(":")
+    known = {n: value for n, value in vars(imported(module)).items() if callable(value) and n[0] != "_"}
+    if name not in known:
+        raise RecipeError(f"in module {module}: {unknown('function', name, known)}")
+    with blamed(f"{name}() failed"):
+        return known[name]()
+
+
+def find_optimizer(target: str) -> Callable[[Any], Any] | None:
+    """Return `make_optimizer(model)` of the module that `module:function` names, None where it has none."""
+    return getattr(imported(target.partition(":")[0]), OPTIMIZER, None)
+
+
+def imported(module: str) -> ModuleType:
+    """Import a module of the user's."""
+    with blamed(f"module {module} does not import"):
+        return import_module(module)
+
+
+@contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """Turn any exception of the user's code into a RecipeError of one line that begins with `what`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        text = re.sub(r"\x1b\[\d*m", "", str(error))  # Keras writes in bold
+        raise RecipeError(f"{what}: {type(error).__name__}: {' '.join(text.split())[:300]}") from error

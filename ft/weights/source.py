@@ -1,0 +1,98 @@
+"""One door for whatever holds weights: a file of either framework, told by its bytes, or the folder of a run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ft import checkpoint, runfolder
+from ft.errors import RunError, WeightsError
+from ft.weights.keras_file import HDF5_MAGIC, is_keras_archive, read_keras, read_keras_archive
+from ft.weights.keras_names import is_keras_named, to_torch_names
+from ft.weights.match import strip_prefix
+from ft.weights.read import read_head, read_weights
+from ft.weights.torch_file import LEGACY_MAGIC
+from ft.zoo import Card
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a file or folder holds: tensors in its own names, types and layouts.
+
+    prefix: what was cut off from every name; model and image_size: what a run says of itself.
+    """
+
+    path: Path
+    kind: str
+    tensors: dict[str, np.ndarray]
+    prefix: str = ""
+    model: str | None = None
+    image_size: int | None = None
+
+    @property
+    def keras_named(self) -> bool:
+        """Whether the tensors bear Keras's names and layouts."""
+        return is_keras_named(self.tensors)
+
+    def canonical(self, card: Card, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+        """Return the tensors by canonical name and layout as far as there is one; the others keep their names.
+
+        shapes: the canonical names and shapes of the card's network.
+        """
+        if self.keras_named:
+            return to_torch_names(self.tensors, shapes)
+        renamed: dict[str, np.ndarray] = {}
+        for name, tensor in self.tensors.items():
+            today = card.renames(name)
+            renamed[name if today in renamed else today] = tensor
+        return renamed
+
+
+def read_source(path: Path) -> Source:
+    """Read a weights file or a run folder, without a framework; UserError, one line, for anything else."""
+    if path.is_dir():
+        return read_run(path)
+    kind, read = find_reader(path)
+    try:
+        tensors = read(path)
+    except OSError as error:
+        raise WeightsError(f"weights {path}: {error.strerror or error}; expected a file that can be read") from None
+    except WeightsError as error:
+        raise WeightsError(f"weights {path}: {str(error).removeprefix(f'weights {path}: ')}") from None
+    if not tensors:
+        raise WeightsError(f"weights {path}: holds no tensors; expected those of a network")
+    prefix, stripped = strip_prefix(tensors, {})
+    kind += " in Keras's names" if kind.startswith("safetensors") and is_keras_named(tensors) else ""
+    return Source(path, kind, dict(stripped), prefix)
+
+
+def find_reader(path: Path) -> tuple[str, Callable[[Path], dict[str, np.ndarray]]]:
+    """Return what a file is by its first bytes, in words, and what reads it."""
+    try:
+        head = read_head(path)
+    except OSError as error:
+        raise WeightsError(f"weights {path}: {error.strerror or error}; pass a weights file or a run folder") from None
+    except WeightsError as error:
+        raise WeightsError(f"weights {path}: {error}") from None
+    if head.startswith(HDF5_MAGIC):
+        return "Keras weights file", read_keras
+    if head.startswith(b"PK\x03\x04"):
+        return ("Keras file", read_keras_archive) if is_keras_archive(path) else ("PyTorch file", read_weights)
+    return "legacy PyTorch file" if head.startswith(LEGACY_MAGIC) else "safetensors file", read_weights
+
+
+def read_run(folder: Path) -> Source:
+    """Read the result of a run after checking that its weights are those that the run wrote."""
+    result = runfolder.read_result(folder)
+    weights = folder / runfolder.MODEL
+    try:
+        model, size, sha256 = result["architecture"], result["preprocess"]["crop"], result["sha256"][runfolder.MODEL]
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{folder / runfolder.RESULT} lacks {error}; expected the file that a run wrote") from None
+    if not isinstance(model, str) or type(size) is not int:
+        raise RunError(f"{folder / runfolder.RESULT}: architecture or crop is damaged; expected what a run wrote")
+    tensors = read_weights(weights)
+    if checkpoint.sha256_of(weights) != sha256:
+        raise WeightsError(f"weights {weights}: changed since the run wrote it (sha256); restore it")
+    return Source(folder, "run folder", tensors, model=model, image_size=size)

@@ -1,0 +1,341 @@
+"""Faults of layers' modes and constants, of the optimizer and of precision, each planted in one wing drawn from the rng."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import keras
+import numpy as np
+import tensorflow as tf
+import torch
+from torch.nn import functional as F
+
+from ft.backend import Learner
+from ft_tf.layers import explicit_padding
+from ft_torch.layers import Conv2dSame
+from parity_tests.faults import Fault
+from parity_tests.native_optimizers import OfKeras, OfTorch, Written, adam, clip_all, clip_each, sgd
+from parity_tests.pairs import Case
+from parity_tests.small_pair import SMALL
+
+Pair = dict[str, Learner]
+WINGS = ("torch", "tf")
+RESNET = Case("resnet18", "none", {"weights": "none"})
+FROZEN = Case("resnet18", "stem,layer1,layer2", {"weights": "none"})
+LITE = Case("efficientnet_lite0", "none", {"weights": "none"})
+EXACT = 2**-10  # a rate that float32 holds
+NORMS = [f"layer{i}.{j}.bn{k}" for i in range(1, 5) for j in range(2) for k in (1, 2)]
+CONVOLUTIONS = [name.replace("bn", "conv") for name in NORMS]
+STRIDED = ["conv1", "layer2.0.conv1", "layer3.0.conv1", "layer4.0.conv1", "maxpool"]
+
+
+def layer_of(learner: Learner, wing: str, path: str) -> Any:
+    """Return a layer by its module path."""
+    return learner.model.get_submodule(path) if wing == "torch" else learner.model.get_layer(path)
+
+
+def drawn_layer(pair: Pair, rng: np.random.Generator, paths: list[str]) -> tuple[str, Any]:
+    """Draw a wing and a layer of it."""
+    wing = str(rng.choice(WINGS))
+    return wing, layer_of(pair[wing], wing, str(rng.choice(paths)))
+
+
+@contextmanager
+def padding(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
+    """A strided convolution or the max pooling pads as TensorFlow's "same" does."""
+    wing, layer = drawn_layer(pair, rng, STRIDED)
+    if wing == "tf":
+        change = patch.object(layer, "padding", "same")
+    elif isinstance(layer, torch.nn.MaxPool2d):
+        padded = lambda x: F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-np.inf), 3, 2)  # noqa: E731
+        change = patch.object(layer, "forward", padded)
+    else:
+        change = patch.object(layer, "__class__", Conv2dSame)
+    with change:
+        yield
+
+
+@contextmanager
+def batchnorm_eps(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
+    """A BatchNorm has Keras's eps, or one in between."""
+    _, layer = drawn_layer(pair, rng, NORMS)
+    with patch.object(layer, "eps", float(rng.choice([1e-3, 1e-4, 2e-5]))):
+        yield
+
+
+@contextmanager
+def batchnorm_momentum(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
+    """A BatchNorm takes Keras's share of the new statistics, or the share of the old ones for that of the new."""
+    _, layer = drawn_layer(pair, rng, NORMS)
+    with patch.object(layer, "momentum", float(rng.choice([0.01, 0.9, 0.05]))):
+        yield
+
+
+@contextmanager
+def batchnorm_variance(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
+    """A BatchNorm keeps the biased variance."""
+    wing, layer = drawn_layer(pair, rng, NORMS)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        if layer.training:
+            layer.running_mean.lerp_(x.detach().mean((0, 2, 3)), layer.momentum)
+            layer.running_var.lerp_(x.detach().var((0, 2, 3), correction=0), layer.momentum)
+            layer.num_batches_tracked.add_(1)
+            return F.batch_norm(x, None, None, layer.weight, layer.bias, True, 0.0, layer.eps)
+        return torch.nn.BatchNorm2d.forward(layer, x)
+
+    def call(x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        y = original(x, training=training)
+        if training:
+            mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
+            count = int(tf.size(x)) / x.shape[-1]
+            layer.moving_variance.assign_sub(layer.momentum * variance / (count - 1))
+        return y
+
+    original = layer.call if wing == "tf" else None
+    with patch.object(layer, "forward", forward) if wing == "torch" else patch.object(layer, "call", call):
+        yield
+
+
+@contextmanager
+def frozen_batchnorm(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
+    """The BatchNorms of a frozen stage use and move the statistics of the batch."""
+    wing, stage = str(rng.choice(WINGS)), str(rng.choice(["layer1", "layer2"]))
+    if wing == "torch":
+        with after_setting_the_mode(lambda model: model.get_submodule(stage).train()):
+            yield
+    else:
+        frozen = [layer for layer in pair["tf"].model.layers if layer.name.startswith(stage)]
+        with attributes(frozen, frozen=False):
+            yield
+
+
+@contextmanager
+def train_mode(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
+    """The whole network trains in inference mode, or infers in training mode; or its dropout alone stands still."""
+    wing, what = str(rng.choice(WINGS)), str(rng.choice(["trains in eval", "infers in train", "no dropout"]))
+    learner = pair[wing]
+    with {
+        ("torch", "trains in eval"): lambda: after_setting_the_mode(lambda model: model.eval()),
+        ("torch", "infers in train"): lambda: patch.object(learner.model, "eval", learner.model.train),
+        ("torch", "no dropout"): lambda: after_setting_the_mode(lambda model: model.classifier[0].eval()),
+        ("tf", "trains in eval"): lambda: always(learner, training=False),
+        ("tf", "infers in train"): lambda: always(learner, training=True),
+        ("tf", "no dropout"): lambda: attributes([learner.model.get_layer("classifier.0")], frozen=True),
+    }[wing, what]():
+        yield
+
+
+def after_setting_the_mode(change: Callable[[torch.nn.Module], Any]) -> Any:
+    """Do something to the PyTorch model whenever a step has put its layers in their modes."""
+    from ft_torch import learner
+
+    original = learner.set_training_mode
+
+    def set_training_mode(model: torch.nn.Module, plan: Any) -> None:
+        original(model, plan)
+        change(model)
+
+    return patch.object(learner, "set_training_mode", set_training_mode)
+
+
+def always(learner: Any, *, training: bool) -> Any:
+    """Call a Keras model in one mode, whatever is asked for."""
+    original = learner.forward
+    return patch.object(learner, "forward", lambda inputs, **_: original(inputs, training=training))
+
+
+@contextmanager
+def attributes(layers: list[Any], **values: Any) -> Iterator[None]:
+    """Set attributes of layers for a while."""
+    before = [{name: getattr(layer, name) for name in values} for layer in layers if hasattr(layer, *values)]
+    layers = [layer for layer in layers if hasattr(layer, *values)]
+    try:
+        for layer in layers:
+            for name, value in values.items():
+                setattr(layer, name, value)
+        yield
+    finally:
+        for layer, old in zip(layers, before, strict=True):
+            for name, value in old.items():
+                setattr(layer, name, value)
+
+
+@contextmanager
+def initial_weights_swapped(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
+    """A conversion has put gamma where the variance belongs, or beta where the mean does."""
+    learner, path = pair[str(rng.choice(WINGS))], str(rng.choice(NORMS))
+    leaves = [("weight", "running_var"), ("bias", "running_mean")][int(rng.integers(2))]
+    one, other = (f"{path}.{leaf}" for leaf in leaves)
+    tensors = learner.get_weights()
+    learner.set_weights({**tensors, one: tensors[other], other: tensors[one]})
+    yield
+
+
+@contextmanager
+def layernorm_eps(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
+    """The LayerNorm has Keras's eps, or one in between."""
+    _, layer = drawn_layer(pair, rng, ["layernorm"])
+    with patch.object(layer, "eps", float(rng.choice([1e-3, 1e-4, 1e-6]))):
+        yield
+
+
+@contextmanager
+def precision(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
+    """A layer's output is rounded to a shorter type, or a convolution's operands are rounded to TF32."""
+    wing, what = str(rng.choice(WINGS)), str(rng.choice(["float32", "bfloat16", "TF32"]))
+    path = str(rng.choice(CONVOLUTIONS if what == "TF32" else CONVOLUTIONS + NORMS))
+    layer = layer_of(pair[wing], wing, path)
+    name = "forward" if wing == "torch" else "call"
+    original = getattr(layer, name)
+
+    def rounded(x: Any, **options: Any) -> Any:
+        y = original(x, **options)
+        if wing == "torch":
+            return y.to(getattr(torch, what)).to(y.dtype)
+        return tf.cast(tf.cast(y, what), y.dtype)
+
+    def with_short_operands(x: Any) -> Any:
+        if wing == "torch":
+            return F.conv2d(in_tf32(x), in_tf32(layer.weight), None, layer.stride, layer.padding)
+        stride, pads = [1, layer.stride, layer.stride, 1], explicit_padding(layer.padding)
+        return tf.nn.conv2d(in_tf32(x), in_tf32(tf.convert_to_tensor(layer.kernel)), stride, pads)
+
+    with patch.object(layer, name, with_short_operands if what == "TF32" else rounded):
+        yield
+
+
+def in_tf32(x: Any) -> Any:
+    """Return a float64 tensor rounded to TF32's 11 bits, by Veltkamp's splitting."""
+    large = x * (2**42 + 1)
+    return large - (large - x)
+
+
+def as_it_is(pair: Pair, rng: np.random.Generator) -> Any:
+    """Plant nothing: the rates alone make the training chaotic."""
+    return patch.dict({})
+
+
+Make = Callable[[Any], Any]  # an optimizer of parameters
+
+
+@contextmanager
+def optimizers(pair: Pair, of_torch: Make, of_tf: Make) -> Iterator[None]:
+    """Give both wings other optimizers."""
+    before = {wing: learner.optimizer for wing, learner in pair.items()}
+    for (_, learner), make in zip(sorted(pair.items(), reverse=True), (of_torch, of_tf), strict=True):
+        learner.optimizer = make(learner.optimizer.parameters)
+    try:
+        yield
+    finally:
+        for wing, learner in pair.items():
+            learner.optimizer = before[wing]
+
+
+def by(rule: Any, **options: Any) -> Make:
+    """Return what makes an optimizer of a formula."""
+    return lambda parameters: Written(parameters, rule, **options)
+
+
+def native(make: Callable[..., Any], **options: Any) -> Make:
+    """Return what makes one of the frameworks' own optimizers."""
+    if issubclass(make, torch.optim.Optimizer):  # type: ignore[arg-type]
+        return lambda parameters: OfTorch(parameters, lambda tensors: make(tensors, **options))
+    return lambda parameters: OfKeras(parameters, make(**options))
+
+
+def one_of(rng: np.random.Generator, pairs: list[tuple[Make, Make]]) -> tuple[Make, Make]:
+    """Draw the optimizers of PyTorch and Keras."""
+    return pairs[int(rng.integers(len(pairs)))]
+
+
+def sgd_momentum(pair: Pair, rng: np.random.Generator) -> Any:
+    """The rate is inside one wing's momentum buffer: Keras's own, or the same in PyTorch."""
+    torchs = native(torch.optim.SGD, momentum=0.875), native(keras.optimizers.SGD, momentum=0.875)
+    written = by(sgd(momentum=0.9, folded=True)), by(sgd(momentum=0.9))
+    return optimizers(pair, *one_of(rng, [torchs, written]))
+
+
+def nesterov(pair: Pair, rng: np.random.Generator) -> Any:
+    """The flag is set in one wing only."""
+    ahead, plain = {"momentum": 0.875, "nesterov": True}, {"momentum": 0.875}
+    one, other = (ahead, plain) if rng.integers(2) else (plain, ahead)
+    return optimizers(pair, native(torch.optim.SGD, **one), native(keras.optimizers.SGD, **other))
+
+
+def weight_decay(pair: Pair, rng: np.random.Generator) -> Any:
+    """The decay is in one wing's gradient and beside the other's update: with SGD and momentum, or with Adam."""
+    numbers = {"momentum": 0.875, "weight_decay": 2**-7}
+    decoupled = {"decay": 0.01, "decoupled": True}
+    return optimizers(
+        pair,
+        *one_of(
+            rng,
+            [
+                (native(torch.optim.SGD, **numbers), native(keras.optimizers.SGD, **numbers)),
+                (by(sgd(momentum=0.9, **decoupled)), by(sgd(momentum=0.9, decay=0.01))),
+                (native(torch.optim.Adam, weight_decay=0.01), by(adam(eps=1e-8, **decoupled))),
+                (native(torch.optim.AdamW, weight_decay=0.01), by(adam(eps=1e-8, decay=0.01))),
+            ],
+        ),
+    )
+
+
+def adam_eps(pair: Pair, rng: np.random.Generator) -> Any:
+    """One wing has the other framework's eps: the two frameworks' own Adam, or formulas."""
+    pairs = [
+        (native(torch.optim.Adam), native(keras.optimizers.Adam)),
+        (by(adam(eps=1e-7, hat=True)), by(adam(eps=1e-8))),
+        (native(torch.optim.Adam, eps=1e-7), by(adam(eps=1e-7, hat=True))),
+    ]
+    return optimizers(pair, *one_of(rng, pairs))
+
+
+def gradient_clipping(pair: Pair, rng: np.random.Generator) -> Any:
+    """One wing clips by the norm of all gradients, the other each by its own."""
+    limit = 2.0 ** -int(rng.integers(2, 6))
+    plain = sgd(momentum=0.9)
+    pairs = [
+        (by(plain, clip=clip_all(limit)), native(keras.optimizers.SGD, momentum=0.875, clipnorm=limit)),
+        (by(plain, clip=clip_each(limit)), native(keras.optimizers.SGD, momentum=0.875, global_clipnorm=limit)),
+    ]
+    return optimizers(pair, *one_of(rng, pairs))
+
+
+def learning_rate_float32(pair: Pair, rng: np.random.Generator) -> Any:
+    """One wing rounds the rate, or the momentum, to float32: Keras's own SGD rounds both."""
+    short = float(np.float32(0.9))
+    plain = native(torch.optim.SGD, momentum=0.9)
+    pairs = [
+        (plain, native(keras.optimizers.SGD, momentum=0.9)),
+        (plain, by(sgd(momentum=short))),
+        (native(torch.optim.SGD, momentum=short), by(sgd(momentum=0.9))),
+        (by(rounding_the_rate(sgd(momentum=0.9))), by(sgd(momentum=0.9))),
+    ]
+    return optimizers(pair, *one_of(rng, pairs))
+
+
+def rounding_the_rate(rule: Any) -> Any:
+    """Return a formula that is given the rate in float32."""
+    return lambda w, g, lr, memory: rule(w, g, float(np.float32(lr)), memory)
+
+
+FAULTS = [
+    Fault("padding", RESNET, padding),
+    Fault("batchnorm-eps", RESNET, batchnorm_eps),
+    Fault("batchnorm-momentum", RESNET, batchnorm_momentum),
+    Fault("batchnorm-variance", RESNET, batchnorm_variance),
+    Fault("frozen-batchnorm", FROZEN, frozen_batchnorm),
+    Fault("train-mode", LITE, train_mode),
+    Fault("layernorm-eps", SMALL, layernorm_eps),
+    Fault("precision", RESNET, precision),
+    Fault("initial-weights-swapped", RESNET, initial_weights_swapped),
+    Fault("learning-rate-float32", RESNET, learning_rate_float32, steps=2),
+    Fault("sgd-momentum", RESNET, sgd_momentum, steps=3, rates=(EXACT, EXACT / 4, EXACT / 2)),
+    Fault("nesterov", RESNET, nesterov, steps=2, rates=(EXACT,)),
+    Fault("weight-decay", RESNET, weight_decay, steps=2, rates=(EXACT,)),
+    Fault("adam-eps", RESNET, adam_eps, rates=(EXACT,)),
+    Fault("gradient-clipping", RESNET, gradient_clipping, rates=(EXACT,)),
+    Fault("chaotic-trajectory", RESNET, as_it_is, steps=10, rates=(0.05,)),
+]
