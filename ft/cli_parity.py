@@ -136,7 +136,8 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
         seed=0 if flags.seed is None else int(flags.seed),
         folder=folder,
     )
-    return report_of(result.torch, result.tf, notes=result.notes, pairing=result.pairing)
+    renamed = [(pair.torch, pair.keras) for pair in result.pairing if pair.rule != "name"]
+    return report_of(result.torch, result.tf, notes=result.notes, pairing=renamed)
 
 
 def shape_of(text: str) -> tuple[int, int, int]:
@@ -151,11 +152,11 @@ def shape_of(text: str) -> tuple[int, int, int]:
 def report_of(a: Any, b: Any, **more: Any) -> "Report":
     """Return the report on two traces: verdict, causes, and what else is known."""
     from ft.differences import Evidence, diagnose
-    from ft.report import Report
+    from ft.report import make_report
     from ft.verdict import compare_traces
 
     verdict = compare_traces(a, b)
-    return Report(verdict=verdict, findings=diagnose(Evidence(a, b, verdict)), a=a, b=b, **more)
+    return make_report(a, b, verdict, diagnose(Evidence(a, b, verdict)), **more)
 
 
 def judge(make: Any, flags: argparse.Namespace) -> int:

@@ -273,17 +273,20 @@ def write(tensors: Mapping[str, np.ndarray], path: Path, goal: Target, card: Car
 
 
 def write_state_dict(tensors: Mapping[str, np.ndarray], path: Path, built: Any) -> None:
-    """Save the state dict of a torch network after giving it these tensors, which keep their types."""
-    torch = sys.modules["torch"]
-
-    def to_torch(array: np.ndarray) -> Any:
-        array = np.require(array, requirements=["C", "W"])
-        is_bfloat16 = array.dtype.name == "bfloat16"  # which torch does not take from NumPy
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16) if is_bfloat16 else torch.from_numpy(array)
-
-    built.load_state_dict({name: to_torch(array) for name, array in tensors.items()}, assign=True)
+    """Save the state dict of a torch network with these tensors in it; they keep their types."""
+    state = built.state_dict()  # which carries the versions of the modules' formats: MNASNet does not load without
+    for name in state:
+        state[name] = to_torch(tensors[name])
     with open(path, "wb") as file:  # by its name, torch.save would write that into the archive
-        torch.save(built.state_dict(), file)
+        sys.modules["torch"].save(state, file)
+
+
+def to_torch(array: np.ndarray) -> Any:
+    """Return an array as a tensor; NumPy's bfloat16 is unknown to torch, so it goes over as bits."""
+    torch, array = sys.modules["torch"], np.require(array, requirements=["C", "W"])
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
 
 
 def require_same_bytes(path: Path, tensors: Mapping[str, np.ndarray], card: Card) -> None:

@@ -22,6 +22,7 @@ from ft.tuning import data_facts
 from ft.verdict import compare_arrays
 
 WINGS = ("torch", "tf")
+Noise = dict[tuple[int | None, str, str], float]  # step, phase, name -> relative difference
 
 
 def trace_recipe(recipe: Recipe, folder: Path, *, backend: str, steps: int) -> Trace:
@@ -64,11 +65,11 @@ def trace_batches(job: Job) -> Iterator[TraceBatch]:
 
 @dataclass(frozen=True)
 class Pair:
-    """The traces of both wings, and by wing how far its float32 arrays are from its own float64 ones, if measured."""
+    """The traces of both wings, and how far the float32 arrays of each are from its own float64 ones, if measured."""
 
     torch: Trace
     tf: Trace
-    noise: dict[str, dict[str, float]]
+    noise: tuple[Noise, Noise] | None
 
 
 def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> Pair:
@@ -80,11 +81,11 @@ def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> Pair
         backends.require(wing)
     prepare_job(recipe, quiet=True, with_weights=False)  # one message for a mistake, not one a process
     torch, tf = trace_both(recipe, folder, steps=steps)
-    found = {}
+    found = None
     if noise:
         other = "float32" if recipe.precision == "float64" else "float64"
         short = trace_both(recipe.replace(precision=other), folder / other, steps=min(steps, 1))
-        found = {wing: noise_of(*pair) for wing, pair in zip(WINGS, zip(short, (torch, tf), strict=True), strict=True)}
+        found = noise_of(short[0], torch), noise_of(short[1], tf)
     return Pair(torch, tf, found)
 
 
@@ -112,13 +113,13 @@ def run_side_by_side(commands: dict[str, Sequence[str]]) -> None:
             raise RunError(f"{wing}: {lines[-1].removeprefix('error: ')}")
 
 
-def noise_of(one: Trace, other: Trace) -> dict[str, float]:
-    """Return, by "phase name", how far a wing's float32 arrays are from its own float64 ones, up to step 0."""
+def noise_of(one: Trace, other: Trace) -> Noise:
+    """Return how far a wing's float32 arrays are from its own float64 ones, up to step 0."""
     distances = {}
     for step, phase in one.phases():
-        if phase in ("inference", "forward", "statistics", "loss", "gradients"):
+        if step in (None, 0) and phase in ("inference", "forward", "statistics", "loss", "gradients"):
             of_one, of_other = one.arrays(step, phase), other.arrays(step, phase)
             for name in (name for name in of_one if "<" not in name):
                 row, _ = compare_arrays(step, phase, name, of_one[name], of_other[name], 0.0)
-                distances[f"{phase} {name}"] = row.relative
+                distances[step, phase, name] = row.relative
     return distances

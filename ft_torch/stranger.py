@@ -38,8 +38,10 @@ class Stranger:
         self.model = model.to(self.dtype)
         self.modules = dict(self.model.named_modules())
         self.silenced = [words for path, module in self.modules.items() if (words := silence(path, module))]
-        buffers = {name: x for name, x in self.model.named_buffers() if x.is_floating_point()}
-        self.tensors: dict[str, Tensor] = {**dict(self.model.named_parameters()), **buffers}
+        buffers = ((name, x) for name, x in self.model.named_buffers() if x.is_floating_point())
+        place = {path: i for i, path in enumerate(self.modules)}
+        tensors = sorted([*self.model.named_parameters(), *buffers], key=lambda item: place[item[0].rpartition(".")[0]])
+        self.tensors: dict[str, Tensor] = dict(tensors)
         self.named: dict[str, Tensor] = {}
 
     def describe(self, images: np.ndarray) -> Description:

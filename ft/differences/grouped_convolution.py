@@ -15,7 +15,7 @@ ENTRY = Entry(
     title="Grouped convolutions on a CPU: equal, and slow in Keras",
     torch="nn.Conv2d(groups=G) runs oneDNN's grouped kernels, forward and backward",
     tf="Keras sends Conv2D(groups=G) through XLA on a CPU, for TensorFlow's own kernels there had no groups",
-    why="TensorFlow's oneDNN kernels know groups today, in float32 and below, but Keras's way around them is still there",
+    why="TensorFlow's oneDNN kernels know groups by now, up to float32, but Keras's way around them is still there",
     shows="the numbers agree to rounding; a gradient step takes a hundred times as long, and ONNX export fails",
     mend_torch="nothing to do",
     mend_tf="a layer of your own that calls tf.nn.conv2d(x, kernel, strides, padding), as ft_tf.layers.Conv2d does",

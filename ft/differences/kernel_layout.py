@@ -54,7 +54,8 @@ def misread(evidence: Evidence, entry: str, read: Callable[[np.ndarray, int], Va
 def channels_into(evidence: Evidence, name: str) -> int:
     """Return the number of channels that go into the layer of a weight, 0 where that is not known."""
     key = name.rpartition(".")[0]
-    if any(key not in trace.calls["inference"] for trace in evidence.traces):
+    call = evidence.a.calls["inference"].get(key)
+    if call is None or not call.inputs:
         return 0
     x = evidence.side(evidence.a, None, "inference", key).inputs[0]
     return x.shape[1] if x.ndim == 4 else x.shape[-1]
@@ -68,32 +69,35 @@ def used_variant(
     bias = side.weights.get("bias", np.zeros(len(weight)))
     if weight.ndim == 2 and x.shape[-1] == weight.shape[1]:
         variants = read(weight, x.shape[-1])
-        fits = [name for name, w in variants.items() if len(variants) > 1 and evidence.same(x @ w.T + bias, y)]
+        fits = (name for name, w in variants.items() if evidence.same(x @ w.T + bias, y))
     elif weight.ndim == x.ndim == y.ndim == 4 and len(weight) == y.shape[1] and not x.shape[1] % weight.shape[1]:
         variants = read(weight, x.shape[1])
-        fits = fitting_kernels(evidence, x, y, variants, bias) if len(variants) > 1 else []
+        fits = fitting_kernels(evidence, x, y - bias[:, None, None], variants)
     else:
         return None
-    return next(iter(fits), None)
+    return next(fits, None) if len(variants) > 1 else None
 
 
-def fitting_kernels(
-    evidence: Evidence, x: np.ndarray, y: np.ndarray, variants: Variants, bias: np.ndarray
-) -> list[str]:
-    """Return the variants that give some outputs of a convolution of one image, with any padding that fits."""
+def fitting_kernels(evidence: Evidence, x: np.ndarray, y: np.ndarray, variants: Variants) -> Iterator[str]:
+    """Yield the variants that give some outputs of a convolution of one image, with any padding that fits."""
     weight = variants[AS_NAMED]
     if len(weight) % (x.shape[1] // weight.shape[1]):
-        return []
+        return
     rows, columns = np.linspace(0, 1, PLACES), np.modf(np.arange(PLACES) * 0.618)[0]  # spread over the image
     at = (rows * (y.shape[2] - 1)).astype(int), (columns * y.shape[3]).astype(int)
-    wanted = y[0][:, at[0], at[1]] - bias[:, None]
-    fits = []
-    down, right = (paddings(x.shape[axis], weight.shape[axis], y.shape[axis]).values() for axis in (2, 3))
-    for row, column in product(down, right):
-        patches = windows(padded(x, (*row[1:], *column[1:]), 0.0), weight.shape[2:], (row[0], column[0]))
-        patches = patches[0][:, at[0], at[1]]  # C, places, h, w
-        fits += [name for name, w in variants.items() if evidence.same(grouped_product(patches, w), wanted)]
-    return [name for name in variants if name in fits]
+    places = list(product(*(placements(x.shape[axis], weight.shape[axis], y.shape[axis]) for axis in (2, 3))))
+    for name, variant in variants.items():
+        for (down, *rows_around), (right, *columns_around) in places:
+            around = padded(x, (*rows_around, *columns_around), 0.0)
+            patches = windows(around, weight.shape[2:], (down, right))[0][:, at[0], at[1]]  # C, places, h, w
+            if evidence.same(grouped_product(patches, variant), y[0][:, at[0], at[1]]):
+                yield name
+
+
+def placements(side: int, window: int, output: int) -> list[tuple[int, int, int]]:
+    """Return stride and padding that may have given an output; with one place only, the stride does not matter."""
+    found = paddings(side, window, output).values()
+    return list(found) if output > 1 else list({place[1:]: place for place in found}.values())
 
 
 def grouped_product(patches: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -42,8 +42,8 @@ ENTRY = Entry(
     tf="CategoricalCrossentropy(label_smoothing=0.1) wants one-hot labels, the sparse loss knows no smoothing; with "
     "class_weight or sample_weight the mean is divided by the batch size",
     why="a weighted mean is one thing, a mean of weighted losses another; each framework chose one",
-    shows="the loss is larger by a few tenths with smoothing; with class weights the factor between the two changes from "
-    "batch to batch, and works like another learning rate",
+    shows="the loss is larger by a few tenths with smoothing; with class weights the factor between the two changes "
+    "from batch to batch, and works like another learning rate",
     mend_torch='F.cross_entropy(z, y, weight=w, reduction="sum") / len(y), to divide by the batch size',
     mend_tf="divide the weighted sum by tf.reduce_sum(sample_weight); and keras.ops.one_hot(y, classes) for smoothing",
     probe=probe,

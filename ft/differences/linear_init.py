@@ -47,8 +47,8 @@ ENTRY = Entry(
     torch="nn.Linear: weight and bias uniform in +-1 / sqrt(inputs)",
     tf="keras.layers.Dense: kernel uniform in +-sqrt(6 / (inputs + outputs)) (Glorot), bias 0",
     why="PyTorch keeps what Torch7 did; Keras follows Glorot and Bengio, 2010",
-    shows="a new head of 512 inputs and 10 classes starts with weights 2.4 times as large in Keras; first losses differ, "
-    "and with a small learning rate the whole run",
+    shows="a new head of 512 inputs and 10 classes starts with weights 2.4 times as large in Keras; first losses "
+    "differ, and with a small learning rate the whole run",
     mend_torch="nn.init.xavier_uniform_(layer.weight); nn.init.zeros_(layer.bias)",
     mend_tf="Dense(n, kernel_initializer=u, bias_initializer=u) with u = keras.initializers.RandomUniform(-b, b), "
     "b = inputs ** -0.5; for equal numbers draw once with NumPy and set both",

@@ -41,8 +41,8 @@ ENTRY = Entry(
     name="max-pool-padding",
     title="Max pooling at the border: what the padding holds",
     torch="nn.MaxPool2d(padding=1) pads with minus infinity, which never wins",
-    tf='padding="same" pads with minus infinity too; but ZeroPadding2D before padding="valid" pads with zeros, which win '
-    "over negative values",
+    tf='padding="same" pads with minus infinity too; but ZeroPadding2D before padding="valid" pads with zeros, which '
+    "win over negative values",
     why="Keras's pooling cannot pad alike on both sides, so ports of PyTorch networks put a ZeroPadding2D before it",
     shows="nothing behind a ReLU, where no value is negative; elsewhere the border holds zeros that no pixel had",
     mend_torch="nothing to do; to imitate the zeros, F.pad(x, (1, 1, 1, 1)) before a pooling without padding",

@@ -16,7 +16,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for row, a, b in differing_images(evidence):
         if not same_pictures(a, b):
             continue
-        ratios = [roughness(x) / max(roughness(y), np.finfo(float).tiny) for x, y in zip(a[:, None], b[:, None])]
+        ratios = [roughness(x) / max(roughness(y), np.finfo(float).tiny) for x, y in zip(a[:, None], b[:, None], strict=True)]
         for rough, side in ((np.array(ratios), evidence.a), (1 / np.maximum(ratios, 1e-9), evidence.b)):
             if (rough > 1).all() and np.median(rough) > ROUGHER:
                 detail = f"{side.backend}'s images are {np.median(rough):.3g} times as rough, as without antialiasing"

@@ -22,7 +22,10 @@ def render_junit(report: Report) -> str:
     if not parts:  # an empty comparison must not pass
         case = ET.SubElement(suite, "testcase", {"classname": "ft compare", "name": "anything"})
         ET.SubElement(case, "failure", {"message": headline(report)})
-    ET.SubElement(suite, "system-out").text = clean("\n".join([headline(report), *cautions(report), *report.notes]))
+    ET.SubElement(suite, "system-out").text = "\n".join([headline(report), *cautions(report), *report.notes])
+    for element in suites.iter():  # XML has no way to write most control characters, not even escaped
+        element.attrib.update({name: clean(value) for name, value in element.attrib.items()})
+        element.text = clean(element.text or "")
     ET.indent(suites)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
 
@@ -34,12 +37,20 @@ def add_case(suite: ET.Element, report: Report, part: Part) -> None:
     if part.differing:
         lines = [row_line(row) for row in part.differing[:LISTED]]
         lines += [f"and {len(part.differing) - LISTED} more"] if len(part.differing) > LISTED else []
-        here = [c for c in report.causes if (c.finding.step, c.finding.phase) == (part.step, part.phase)]
-        lines += [cause_line(cause) for cause in here]
-        if not report.explained and report.first in part.rows:
-            lines.append(f"{OPEN}: {part.differing[0].place}")
-        failure = ET.SubElement(case, "failure", {"message": clean(row_line(part.differing[0])), "type": "difference"})
-        failure.text = clean("\n".join(lines))
+        lines += causes_of(report, part)
+        failure = ET.SubElement(case, "failure", {"message": row_line(part.differing[0]), "type": "difference"})
+        failure.text = "\n".join(lines)
+
+
+def causes_of(report: Report, part: Part) -> list[str]:
+    """Return what explains a part of a step: the causes found in it, and that of the first difference if it is here."""
+    here = [cause for cause in report.causes if (cause.finding.step, cause.finding.phase) == (part.step, part.phase)]
+    if report.first not in part.rows:
+        return [cause_line(cause) for cause in here]
+    if not report.explained:
+        return [f"{OPEN}: {part.differing[0].place}", *map(cause_line, here)]
+    first = report.causes[0]
+    return [cause_line(first), *(cause_line(cause) for cause in here if cause != first)]
 
 
 def row_line(row: Row) -> str:

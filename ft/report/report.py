@@ -89,7 +89,7 @@ class Report:
     notes: tuple[str, ...] = ()
     pairing: tuple[tuple[str, str], ...] = ()
 
-    @property
+    @cached_property
     def first(self) -> Row | None:
         """The first difference."""
         return self.verdict.first
@@ -104,13 +104,13 @@ class Report:
         """The type in which both sides computed."""
         return self.sides[0].facts.get("dtype", "float64")
 
-    @property
+    @cached_property
     def causes(self) -> tuple[Cause, ...]:
         """The findings with their entries, in the order of computation."""
         ordered = sorted(self.findings, key=lambda found: (self.position(*place(found)), not found.certain))
         return tuple(Cause(finding, ENTRIES.get(finding.entry)) for finding in ordered)
 
-    @property
+    @cached_property
     def explained(self) -> bool:
         """Whether a finding stands at or before the first difference; without one its cause is not known."""
         if self.first is None:
@@ -123,10 +123,10 @@ class Report:
         """The position of every row."""
         return {place(row): i for i, row in enumerate(self.verdict.rows)}
 
-    def position(self, step: int | None, phase: str, name: str) -> int:
+    def position(self, step: int | None, phase: str, name: str) -> float:
         """Return where a place stands in the order of computation; one that no row has comes after all of them."""
-        if phase in ("weights", "batch") and not step:
-            return -1  # what goes in decides all that follows, the inference pass over the first batch too
+        if (step, phase) == (0, "batch"):  # the inference pass sees the first batch too, though it is listed before it
+            return next((i for i, row in enumerate(self.verdict.rows) if row.phase != "weights"), 0) - 0.5
         return self.order.get((step, phase, name), len(self.order))
 
     def noise_at(self, row: Row) -> tuple[float, float] | None:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -88,20 +89,22 @@ def test_what_cannot_be_subtracted_says_why():
 
 
 def test_a_cause_at_or_before_the_first_difference_explains_it():
-    for place in (PLACE, (None, "inference", "fc"), (0, "batch", "images"), (None, "weights", "conv1")):
+    for place in (PLACE, (None, "inference", "fc"), (0, "batch", "images"), (None, "weights", "fc")):
         report = a_report(DIFFERENT, [Finding(ENTRY.name, *place, 0.25, "one has 2, the other 3")])
         assert report.explained
         text = render_text(report)
         assert f"Cause 1: {ENTRY.title}" in text
         assert "one has 2, the other 3" in text
         assert "not in the catalogue" not in text
+        assert ENTRY.title in ET.fromstring(render_junit(report)).find(".//failure").text
         for field in (ENTRY.mend_torch, ENTRY.mend_tf):
             assert squeezed(field) in squeezed(text)
 
 
 def test_different_pixels_explain_an_inference_that_comes_before_them():
-    report = a_report({(None, "inference", "conv1"): (1, "")}, [Finding(ENTRY.name, 0, "batch", "images", 0.1)])
-    assert report.explained
+    pixels = Finding(ENTRY.name, 0, "batch", "images", 0.1)
+    assert a_report({(None, "inference", "conv1"): (1, "")}, [pixels]).explained
+    assert not a_report({(None, "weights", "fc"): (1, "")}, [pixels]).explained
 
 
 @pytest.mark.parametrize("findings", [[], [Finding(ENTRY.name, 0, "gradients", "fc", 0.1, "found")]])
@@ -165,7 +168,7 @@ def hostile_report():
     sides = [
         Side(HOSTILE, {**side.facts, **facts}, side.losses, dict.fromkeys(names, HOSTILE)) for side in report.sides
     ]
-    return Report(**{**vars(report), "sides": tuple(sides)})
+    return replace(report, sides=tuple(sides))
 
 
 def test_text_fits_and_has_no_control_characters_unless_colour_is_asked_for():

@@ -1,0 +1,28 @@
+"""Every pair of the catalogue shows its difference, and shows that the mend removes it."""
+
+import pytest
+
+from ft.differences import ENTRIES
+from ft.differences.teach import measure
+
+DIFFER, AGREE = 1e-9, 1e-12
+SAME_BY_DEFAULT: dict[str, str] = {}  # why a pair agrees without a mend
+NEVER_EQUAL: dict[str, tuple[float, str]] = {}  # how far apart the mended ones may be, and why
+
+
+def test_exceptions_are_of_entries_that_exist():
+    assert (SAME_BY_DEFAULT.keys() | NEVER_EQUAL.keys()) <= ENTRIES.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENTRIES)
+def test_the_pair_differs_and_its_mend_agrees(name):
+    measured = measure(ENTRIES[name])
+    assert not (trouble := measured.torch.trouble + measured.tf.trouble), trouble
+    assert measured.default is not None
+    assert measured.mended is not None
+    bar = NEVER_EQUAL.get(name, (AGREE, ""))[0]
+    assert measured.mended <= bar
+    assert (measured.default > DIFFER) != (name in SAME_BY_DEFAULT)
+    if name in NEVER_EQUAL:  # a listed exception that is none any more fails
+        assert measured.mended > AGREE
