@@ -33,12 +33,7 @@ def serve() -> None:
         wing.prepare(device="cpu", deterministic=True)
     host = Host(wing, first["side"], first["target"], Path(first["folder"]), task)
     for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = host.describe(request) if request["do"] == "describe" else host.trace(request)
-        except UserError as error:
-            answer = {"error": str(error)}
-        channel.write(json.dumps(files.plain(answer)) + "\n")
+        channel.write(host.answer(line) + "\n")
         channel.flush()
 
 
@@ -51,6 +46,15 @@ class Host:
     target: str
     folder: Path
     task: Task
+
+    def answer(self, line: str) -> str:
+        """Do what a request asks; a mistake of the user's is the answer's "error"."""
+        request = json.loads(line)
+        try:
+            answer = self.describe(request) if request["do"] == "describe" else self.trace(request)
+        except UserError as error:
+            answer = {"error": str(error)}
+        return json.dumps(files.plain(answer))
 
     def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Describe the model, built in the type that was asked for if its code can do that, else in float32."""

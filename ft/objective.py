@@ -2,7 +2,7 @@
 
 A loss is one number, and many explanations fit one number. But the gradient of the last layer's weight is the sum over
 the samples of (gradient of the loss by that sample's logits) x (that layer's input), and both factors are in the trace.
-So the parameters are solved from that gradient by least squares, and count only where they give gradient and loss alike.
+So the parameters are solved from that gradient by least squares, and count only where both gradient and loss follow.
 """
 
 from collections.abc import Callable
@@ -128,9 +128,8 @@ def solution(columns: list[np.ndarray], wanted: np.ndarray) -> np.ndarray:
 
 def explains(head: Head, gradient: np.ndarray, loss: float, close: float) -> bool:
     """Tell whether both the gradient and the loss are the side's."""
-    return distance(gradient, head.gradient) <= close and abs(loss - head.loss) <= close * max(
-        abs(loss), abs(head.loss)
-    )
+    losses = np.array([loss]), np.array([head.loss])
+    return distance(gradient, head.gradient) <= close and distance(*losses) <= close
 
 
 def softmax(z: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ ENOUGH = 16  # images of a batch: a map that fits so many pixels is no chance
 
 
 def differing_images(evidence: Evidence) -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
-    """Yield the row and the first images (N, H, W, C) of every step whose images differ; float64, all of them finite."""
+    """Yield the row and the first images (N, H, W, C), as float64, of every step whose images differ and are finite."""
     for row in evidence.verdict.rows:
         if row.phase == "batch" and row.name == "images" and row.differs:
             a, b = (images_of(trace, row.step) for trace in evidence.traces)

@@ -178,7 +178,8 @@ def read_map(path: Path | None) -> dict[str, str]:
     try:
         given = yaml.load(Path(path).read_text(encoding="utf-8"), StrictLoader)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RecipeError(f"map {path}: {' '.join(str(error).split())}; expected `torch name: keras path`") from None
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise RecipeError(f"map {path}: {reason}; expected a file of lines `torch name: keras path`") from None
     if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
         raise RecipeError(f"map {path}: expected lines `torch name: keras path`, such as `fc.weight: dense/kernel`")
     return given
@@ -189,13 +190,12 @@ class Side:
 
     def __init__(self, name: str, target: str, task: Task, folder: Path) -> None:
         self.name, self.target, self.log = name, target, folder / f"{name}.log"
-        # both at once: each has half of the cores, for threads that wait for one another on a busy one take 50 times as
-        # long; no GPU, for a CPU's kernels repeat themselves to the last bit
+        path = os.pathsep.join(filter(None, sys.path))
+        # both run at once, on half of the cores each: threads that wait for one another on a busy core cost 50 times as
+        # much; and not on a GPU: a CPU's kernels repeat themselves to the last bit
         threads = str(max((os.cpu_count() or 2) // len(SIDES), 1))
-        environment = {
-            **{"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads, **os.environ},
-            **{"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "CUDA_VISIBLE_DEVICES": "-1"},
-        }
+        defaults = {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads}
+        environment = {**defaults, **os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
         with files.explained(self.log), open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ft.host"],  # -m puts the current directory on its sys.path

@@ -194,10 +194,10 @@ def own_starts(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     path = "fc" if hasattr(pair["torch"].model, "fc") else one_of(rng, "hidden", "head")
     outputs, inputs = pair["torch"].get_weights()[f"{path}.weight"].shape
     torch.manual_seed(int(rng.integers(1 << 30)))
-    linear, dense = torch.nn.Linear(inputs, outputs, dtype=torch.float64), keras.layers.Dense(outputs, dtype="float64")
-    dense.kernel_initializer = keras.initializers.GlorotUniform(seed=int(rng.integers(1 << 30)))
-    dense.build((None, inputs))
-    starts = [(linear.weight.detach().numpy(), linear.bias.detach().numpy()), (dense.kernel.numpy().T, dense.bias.numpy())]
+    linear = torch.nn.Linear(inputs, outputs, dtype=torch.float64)
+    glorot = keras.initializers.GlorotUniform(seed=int(rng.integers(1 << 30)))
+    kernel = np.asarray(glorot((inputs, outputs), "float64"))
+    starts = [(linear.weight.detach().numpy(), linear.bias.detach().numpy()), (kernel.T, np.zeros(outputs))]
     for wing, (weight, bias) in zip(rng.permutation(["torch", "tf"]), starts, strict=True):
         set_weight(pair, wing, **{f"{path}.weight": weight, f"{path}.bias": bias})
     yield

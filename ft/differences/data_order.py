@@ -74,6 +74,6 @@ ENTRY = Entry(
     shows="the first batch has other samples, or the same ones elsewhere; losses differ from step 0, ends are alike",
     mend_torch="DataLoader(data, sampler=order) with an order that NumPy drew: np.random.default_rng([seed, epoch])"
     ".permutation(n).tolist()",
-    mend_tf="fit(x[order], y[order], shuffle=False) with the same NumPy order, or from_tensor_slices((x[order], y[order]))",
+    mend_tf="fit(x[order], y[order], shuffle=False) with the same NumPy order, or tf.data without shuffle",
     probe=probe,
 )

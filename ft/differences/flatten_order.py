@@ -52,8 +52,8 @@ ENTRY = Entry(
     torch="nn.Flatten of N, C, H, W: all of channel 0, then all of channel 1",
     tf="keras.layers.Flatten of N, H, W, C: all channels of pixel 0, then all channels of pixel 1",
     why="each lists its own memory order, and images lie in memory differently",
-    shows="shapes fit and copied weights load, but the dense layer multiplies other features: VGG and AlexNet give noise; "
-    "a network with global pooling shows nothing",
+    shows="shapes fit and copied weights load, but the dense layer multiplies other features: VGG and AlexNet give "
+    "noise; a network with global pooling shows nothing",
     mend_torch="x.permute(0, 2, 3, 1).flatten(1) for weights from Keras",
     mend_tf="keras.layers.Permute((3, 1, 2)) before Flatten, for weights from PyTorch; or permute the kernel",
     probe=probe,

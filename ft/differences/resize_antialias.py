@@ -16,8 +16,8 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for row, a, b in differing_images(evidence):
         if not same_pictures(a, b):
             continue
-        ratios = [roughness(x) / max(roughness(y), np.finfo(float).tiny) for x, y in zip(a[:, None], b[:, None], strict=True)]
-        for rough, side in ((np.array(ratios), evidence.a), (1 / np.maximum(ratios, 1e-9), evidence.b)):
+        of_a, of_b = (np.array([roughness(x[None]) for x in images]) for images in (a, b))
+        for rough, side in ((of_a / of_b, evidence.a), (of_b / of_a, evidence.b)):
             if (rough > 1).all() and np.median(rough) > ROUGHER:
                 detail = f"{side.backend}'s images are {np.median(rough):.3g} times as rough, as without antialiasing"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail, certain=False)

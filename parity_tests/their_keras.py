@@ -1,0 +1,67 @@
+"""A user's module: the networks of their_torch.py in Keras, with its stock layers and other names."""
+
+import keras
+from keras import layers as L
+
+ALIKE = {"epsilon": 1e-5, "momentum": 0.9}  # PyTorch's BatchNorm
+
+
+def cnn(*, flat=True, **norm):
+    """A plain Sequential with Keras's defaults, activations inside of layers."""
+    return keras.Sequential(
+        [
+            *(L.Conv2D(6, 3, padding="same"), L.BatchNormalization(**norm), L.ReLU(), L.MaxPooling2D(2)),
+            *(L.Conv2D(7, 3, padding="same", use_bias=False), L.BatchNormalization(**norm), L.Activation("relu")),
+            *([L.MaxPooling2D(2), L.Flatten()] if flat else [L.GlobalAveragePooling2D()]),
+            *(L.Dense(8, activation="relu"), L.Dropout(0.5), L.Dense(5)),
+        ]
+    )
+
+
+def pooled():
+    """The same without the flattening, and with PyTorch's BatchNorm."""
+    return cnn(flat=False, **ALIKE)
+
+
+class Net(keras.Model):
+    """The layers of `pooled` again, made in another order than they run, in lists, and functions between them."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.last, self.hidden = L.Dense(5, name="head", **options), L.Dense(8, activation="relu")
+        self.norms = [L.BatchNormalization(**ALIKE) for _ in range(2)]
+        self.convs = [L.Conv2D(6, 3, padding="same", name="one"), L.Conv2D(7, 3, padding="same", use_bias=False)]
+        self.noise, self.pool = L.GaussianNoise(0.3), L.MaxPooling2D(2)
+
+    def call(self, x):
+        x = self.pool(keras.ops.relu(self.norms[0](self.convs[0](x))))
+        x = keras.ops.relu(self.norms[1](self.convs[1](x)))
+        return self.last(self.noise(self.hidden(keras.ops.mean(x, (1, 2)))))
+
+
+def float32():
+    """A last layer that is float32 whatever the policy says."""
+    return Net(dtype="float32")
+
+
+def kernels():
+    """Every kind of kernel: depthwise with two outputs an input, grouped, transposed."""
+    return keras.Sequential(
+        [
+            *(L.DepthwiseConv2D(3, depth_multiplier=2), L.Conv2D(6, 3, groups=2)),
+            *(L.Conv2DTranspose(8, 2, use_bias=False), L.GlobalAveragePooling2D(), L.Dense(5)),
+        ]
+    )
+
+
+def channels_first():
+    """The same for images (N, C, H, W)."""
+    turned = keras.Sequential([keras.Input((3, 16, 20)), L.Permute((2, 3, 1))])
+    return keras.Sequential([turned, *kernels().layers])
+
+
+def twins():
+    """Two convolutions that only their names tell apart, run in the other order."""
+    x = keras.Input((16, 20, 3))
+    right, left = L.Conv2D(5, 3, name="b")(x), L.Conv2D(5, 3, name="a")(x)
+    return keras.Model(x, L.GlobalAveragePooling2D()(L.Multiply()([left, right])))

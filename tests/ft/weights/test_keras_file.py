@@ -1,0 +1,366 @@
+"""Keras's files read without Keras. parity_tests/test_convert.py reads what Keras itself writes."""
+
+import io
+import random
+import sys
+import zipfile
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from ft.errors import WeightsError
+from ft.weights.keras_file import MEMBER, is_keras_archive, read_keras, read_keras_archive
+
+h5py = pytest.importorskip("h5py")
+
+KERNEL = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+LAYERS = {"conv1": [KERNEL, np.ones(4, np.float32)], "bn1": [np.array(7, np.int64), np.full(3, 0.5)], "relu": []}
+ARRAYS = {f"{layer}/{index}": array for layer, arrays in LAYERS.items() for index, array in enumerate(arrays)}
+
+
+def write(file, layers=LAYERS):
+    """Write layers as Keras 3 does: a group of the class's name, in it "vars" with the layer's name."""
+    with h5py.File(file, "w") as root:
+        root.create_group("vars").attrs["name"] = "network"
+        root.create_group("optimizer").create_group("vars")["0"] = np.zeros(5)
+        for number, (layer, arrays) in enumerate(layers.items()):
+            held = root.create_group(f"layers/layer_{number}").create_group("vars")
+            held.attrs["name"] = layer
+            for index, array in enumerate(arrays):
+                held[str(index)] = array
+    return file
+
+
+def write_old(file, start=""):
+    """Write layers as Keras 1 and 2 do: the names of layers and of their weights are attributes."""
+    with h5py.File(file, "w") as root:
+        top = root.create_group(start) if start else root
+        top.attrs["layer_names"] = np.array([layer.encode() for layer in LAYERS])
+        for layer, arrays in LAYERS.items():
+            held = top.create_group(layer)
+            names = [f"{layer}/v{9 - index}:0" for index in range(len(arrays))]  # their order counts, not their names
+            held.attrs["weight_names"] = np.array([name.encode() for name in names]) if names else np.empty(0)
+            for name, array in zip(names, arrays, strict=True):
+                held[name] = array
+    return file
+
+
+def archive(path, content=None, *, compression=zipfile.ZIP_STORED, **entries):
+    """Write a .keras file."""
+    with zipfile.ZipFile(path, "w", compression) as file:
+        file.writestr("config.json", '{"class_name": "Lambda", "config": {"function": "os.system"}}')
+        file.writestr(MEMBER, write(io.BytesIO()).getvalue() if content is None else content)
+        for name, text in entries.items():
+            file.writestr(name, text)
+    return path
+
+
+def assert_same(found, expected=ARRAYS):
+    assert sorted(found) == sorted(expected)
+    for name, array in expected.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name
+        assert found[name].tobytes() == array.tobytes(), name
+        assert found[name].flags.writeable
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "x.weights.h5"
+
+
+def test_layers_by_name_and_place(path):
+    assert_same(read_keras(write(path)))
+
+
+@pytest.mark.parametrize("start", ["", "model_weights"])
+def test_the_old_format(path, start):
+    assert_same(read_keras(write_old(path, start)))
+
+
+def test_an_old_list_of_names_may_be_in_parts(path):
+    write_old(path)
+    with h5py.File(path, "a") as root:
+        names = root.attrs["layer_names"]
+        del root.attrs["layer_names"]
+        root.attrs["layer_names0"], root.attrs["layer_names1"] = names[:1], names[1:]
+    with pytest.raises(WeightsError, match="not of Keras's weights"):  # as Keras, it asks for the whole list first
+        read_keras(path)
+    write_old(path)
+    with h5py.File(path, "a") as root:
+        names = root["conv1"].attrs["weight_names"]
+        del root["conv1"].attrs["weight_names"]
+        root["conv1"].attrs["weight_names0"], root["conv1"].attrs["weight_names1"] = names[:1], names[1:]
+    assert_same(read_keras(path))
+
+
+def test_models_in_models(path):
+    write(path, {"conv1": [KERNEL]})
+    with h5py.File(path, "a") as root:
+        root.move("layers/layer_0", "layers/functional/layers/layer_0")
+    assert_same(read_keras(path), {"conv1/0": KERNEL})
+
+
+def test_an_archive(tmp_path):
+    path = archive(tmp_path / "x.keras")
+    assert is_keras_archive(path)
+    assert_same(read_keras_archive(path))
+
+
+def test_types(path):
+    numbers = np.random.default_rng(0).normal(0, 50, (2, 3))
+    kinds = ["f2", "f4", "f8", "i1", "i8", "u1", ">f4", ">i8"]
+    halves = numbers.astype(ml_dtypes.bfloat16)
+    write(path, {"a": [numbers.astype(kind) for kind in kinds], "b": [halves.view("V2")], "c": [np.empty((0, 3))]})
+    with h5py.File(path, "a") as root:
+        root["layers/layer_1/vars/0"].attrs["dtype"] = "bfloat16"
+    expected = {f"a/{i}": numbers.astype(kind).astype(kind.lstrip(">")) for i, kind in enumerate(kinds)}
+    assert_same(read_keras(path), {**expected, "b/0": halves, "c/0": np.empty((0, 3))})
+
+
+def soft_link(root, held):
+    held["2"] = h5py.SoftLink("/optimizer/vars/0")
+
+
+def external_link(root, held):
+    held["2"] = h5py.ExternalLink("/etc/passwd", "/layers")
+
+
+def external_link_elsewhere(root, held):
+    root["optimizer/x"] = h5py.ExternalLink("other.h5", "/")
+
+
+def external_data(root, held):
+    held.create_dataset("2", (8,), "u1", external=[("/etc/passwd", 0, 8)])
+
+
+def virtual_data(root, held):
+    layout = h5py.VirtualLayout((8,), "u1")
+    layout[:] = h5py.VirtualSource("other.h5", "data", (8,))
+    held.create_virtual_dataset("2", layout)
+
+
+def references(root, held):
+    held.create_dataset("2", data=np.array([root.ref, held.ref], h5py.ref_dtype))
+
+
+def regions(root, held):
+    region = held["0"].regionref[:1]
+    held.create_dataset("2", data=np.array([region], h5py.regionref_dtype))
+
+
+def text_data(root, held):
+    held.create_dataset("2", data=["a", "b"])
+
+
+def records(root, held):
+    held.create_dataset("2", data=np.zeros(3, [("a", "f4"), ("b", "i4")]))
+
+
+def opaque_bytes(root, held):
+    held.create_dataset("2", data=np.zeros(3, "V2"))
+
+
+def long_doubles(root, held):
+    held.create_dataset("2", data=np.zeros(3, np.longdouble))
+
+
+def no_numbers(root, held):
+    held.create_dataset("2", data=h5py.Empty("f4"))
+
+
+def compressed_bomb(root, held):
+    held.create_dataset("2", (1 << 30,), "f8", compression="gzip", chunks=(1 << 16,))
+
+
+def in_pieces(root, held):
+    held.create_dataset("2", (8,), "f4", chunks=(2,))
+
+
+def never_written(root, held):
+    held.create_dataset("2", (1 << 50,), "f8")
+
+
+def overflowing(root, held):
+    space = h5py.h5s.create_simple((1 << 62, 1 << 62))
+    h5py.h5d.create(held.id, b"2", h5py.h5t.IEEE_F64LE, space)
+
+
+def loop(root, held):
+    held["2"] = root["layers"]
+
+
+def same_array_twice(root, held):
+    held["2"] = held["0"]
+
+
+def committed_type(root, held):
+    held["2"] = np.dtype("f4")
+
+
+def too_deep(root, held):
+    root.create_group("/".join("a" * 40))
+
+
+def layer_name_is_a_path(root, held):
+    held.attrs["name"] = "../../evil"
+
+
+def layer_name_twice(root, held):
+    held.attrs["name"] = "bn1"
+
+
+def layer_name_unprintable(root, held):
+    held.attrs["name"] = "a\nb"
+
+
+def layer_name_no_text(root, held):
+    held.attrs["name"] = 7
+
+
+def layer_name_a_reference(root, held):
+    held.attrs["name"] = root.ref
+
+
+def layer_names_many(root, held):
+    held.attrs["name"] = ["a", "b"]
+
+
+def layer_name_missing(root, held):
+    del held.attrs["name"]
+
+
+HOSTILE = [
+    (soft_link, "link"),
+    (external_link, "link"),
+    (external_link_elsewhere, "link"),
+    (external_data, "another file"),
+    (virtual_data, "another file|in pieces"),
+    (references, "expected an array of plain numbers"),
+    (regions, "expected an array of plain numbers"),
+    (text_data, "expected an array of plain numbers"),
+    (records, "expected an array of plain numbers"),
+    (opaque_bytes, "expected an array of plain numbers"),
+    (long_doubles, "expected an array of plain numbers"),
+    (no_numbers, "expected an array of plain numbers|are stored"),
+    (compressed_bomb, "compressed"),
+    (in_pieces, "in pieces"),
+    (never_written, "0 are stored"),
+    (overflowing, "damaged|are stored"),
+    (loop, "twice"),
+    (same_array_twice, "twice"),
+    (committed_type, "neither"),
+    (too_deep, "too deep"),
+    (layer_name_is_a_path, "without '/'"),
+    (layer_name_twice, "two layers called bn1"),
+    (layer_name_unprintable, "printable"),
+    (layer_name_no_text, "no list of names"),
+    (layer_name_a_reference, "no list of names"),
+    (layer_names_many, "damaged"),
+    (layer_name_missing, r"Keras 2\.12"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "reason"), [pytest.param(*case, id=case[0].__name__) for case in HOSTILE])
+def test_anything_but_plain_arrays_is_refused(path, spoil, reason):
+    write(path)
+    with h5py.File(path, "a") as root:
+        spoil(root, root["layers/layer_0/vars"])
+    with pytest.raises(WeightsError, match=reason) as caught:
+        read_keras(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["/layers/x", "conv1/missing", "..", "conv1", ""])
+def test_an_old_list_may_not_lead_elsewhere(path, name):
+    write_old(path)
+    with h5py.File(path, "a") as root:
+        root["conv1"].attrs["weight_names"] = [name]
+    with pytest.raises(WeightsError, match="damaged"):
+        read_keras(path)
+
+
+def test_an_hdf5_file_of_another_kind(path):
+    with h5py.File(path, "w") as root:
+        root["data"] = KERNEL
+    with pytest.raises(WeightsError, match="not of Keras's weights"):
+        read_keras(path)
+    with pytest.raises(WeightsError, match="no weights of layers"):
+        read_keras(write(path, {}))
+
+
+def test_a_file_that_is_cut_off(path):
+    content = write(io.BytesIO()).getvalue()
+    for end in range(0, len(content), 997):
+        path.write_bytes(content[:end])
+        with pytest.raises(WeightsError, match="damaged"):
+            read_keras(path)
+
+
+def test_flipped_bytes_never_crash(path):
+    content, numbers = write(io.BytesIO()).getvalue(), random.Random(0)
+    refused = 0
+    for _ in range(150):
+        spoiled = bytearray(content)
+        for _ in range(4):
+            spoiled[numbers.randrange(len(content))] = numbers.randrange(256)
+        path.write_bytes(spoiled)
+        try:
+            read_keras(path)
+        except WeightsError:
+            refused += 1
+    assert refused > 10
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "assets/../../evil", "..\\evil"])
+def test_an_archive_entry_that_leads_out_is_refused(tmp_path, name):
+    with pytest.raises(WeightsError, match="leads out of the archive"):
+        read_keras_archive(archive(tmp_path / "x.keras", **{name: "x"}))
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["x.keras"]
+
+
+def test_an_archive_that_would_grow_is_refused(tmp_path):
+    bomb = archive(tmp_path / "x.keras", bytes(1 << 24), compression=zipfile.ZIP_DEFLATED)
+    assert bomb.stat().st_size < 1 << 16
+    with pytest.raises(WeightsError, match="compressed"):
+        read_keras_archive(bomb)
+
+
+def test_an_archive_that_lies_about_its_size_is_refused(tmp_path):
+    path = archive(tmp_path / "x.keras")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)  # the second entry of the list at the end
+    content[place + 20 : place + 28] = (1 << 30).to_bytes(4, "little") * 2
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="claim more bytes|damaged"):
+        read_keras_archive(path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_an_archive_entry_that_stands_twice_is_refused(tmp_path):
+    path = archive(tmp_path / "x.keras")
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr(MEMBER, b"")
+    with pytest.raises(WeightsError, match="twice"):
+        read_keras_archive(path)
+
+
+def test_an_archive_whose_weights_are_damaged_or_elsewhere(tmp_path):
+    with pytest.raises(WeightsError, match="damaged"):
+        read_keras_archive(archive(tmp_path / "x.keras", b"no HDF5"))
+    path = archive(tmp_path / "y.keras")
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(WeightsError, match="damaged"):
+        read_keras_archive(path)
+    with zipfile.ZipFile(tmp_path / "z.keras", "w") as file:
+        file.writestr("model.weights.json", "{}")
+    assert is_keras_archive(tmp_path / "z.keras")
+    with pytest.raises(WeightsError, match="shards"):
+        read_keras_archive(tmp_path / "z.keras")
+
+
+def test_without_h5py_a_line_says_how_to_get_it(path, monkeypatch):
+    write(path)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(WeightsError, match="pip install h5py"):
+        read_keras(path)
