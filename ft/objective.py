@@ -51,7 +51,7 @@ def find_objective(evidence: Evidence, trace: Trace, step: int) -> Objective | N
     head = find_head(trace, step)
     if head is None or not all(np.isfinite(x).all() for x in (head.output, head.gradient, head.features)):
         return None
-    if head.labels.min() < 0 or head.labels.max() >= head.output.shape[1]:
+    if head.labels.min() < 0 or head.labels.max() >= len(head.gradient):
         return None
     for reading in READINGS:
         for solve in (solve_plain, solve_weighted):
@@ -71,8 +71,8 @@ def find_head(trace: Trace, step: int) -> Head | None:
             source = calls[key].inputs[0] or f"{key}<0"
             features = channels_first(forward[source], trace) if source in forward else np.empty(0)
             labels, gradient = trace.arrays(step, "batch")["labels"], gradients[weight]
-            shapes = gradient.shape, labels.shape
-            if features.ndim != 2 or shapes != ((output.shape[1], features.shape[1]), output.shape[:1]):
+            shapes = features.shape[:-1], output.shape[:-1], gradient.shape
+            if shapes != (labels.shape, labels.shape, (output.shape[-1], features.shape[-1])) or labels.ndim != 1:
                 return None
             loss = float(trace.arrays(step, "loss")["loss"])
             return Head(output, labels, features[:, :FEATURES], loss, gradient[:, :FEATURES])

@@ -11,7 +11,7 @@ from math import nan
 
 import numpy as np
 
-from ft.evidence import Evidence, distance
+from ft.evidence import Evidence
 from ft.replay import share
 from ft.trace import Trace
 
@@ -21,12 +21,24 @@ ROUNDS = 6  # of weighted least squares
 
 @dataclass(frozen=True)
 class History:
-    """One parameter from the first step on in one trace: for each step its rate, and vectors of the same elements."""
+    """One parameter from the first step on in one trace: for each step its rate, and vectors of the same elements.
+
+    spacing: relative distance of the numbers of its type. Who takes an update as weight before less weight after has it
+    with the rounding of the weight.
+    """
 
     rates: tuple[float, ...]
     weights: tuple[np.ndarray, ...]
     gradients: tuple[np.ndarray, ...]
     updates: tuple[np.ndarray, ...]
+    spacing: float
+
+    def fits(self, step: int, update: np.ndarray, *, close: float) -> bool:
+        """Tell whether this is the update of a step but for rounding."""
+        error, size, weight = (
+            np.abs(x).max(initial=0.0) for x in (update - self.updates[step], update, self.weights[step])
+        )
+        return bool(error <= close * size + 4 * self.spacing * weight)
 
 
 def history(evidence: Evidence, trace: Trace, step: int, name: str) -> History:
@@ -41,6 +53,7 @@ def history(evidence: Evidence, trace: Trace, step: int, name: str) -> History:
         tuple(sampled(evidence.weights(trace, s)) for s in steps),
         tuple(sampled(trace.arrays(s, "gradients")) for s in steps),
         tuple(sampled(trace.arrays(s, "updates")) for s in steps),
+        float(np.finfo(trace.dtype).eps),
     )
 
 
@@ -103,7 +116,7 @@ def reproduces(rule: SGD, past: History, *, close: float) -> bool:
     """Tell whether a rule gives every update of a history to rounding."""
     if rule.momentum < -1e-6 or rule.momentum >= 1 or (rule.nesterov and rule.momentum < 1e-6):
         return False
-    return all(distance(x, y) <= close for x, y in zip(rule.updates(past), past.updates, strict=True))
+    return all(past.fits(step, update, close=close) for step, update in enumerate(rule.updates(past)))
 
 
 @dataclass(frozen=True)
@@ -135,7 +148,7 @@ def adam_rules(past: History, *, close: float) -> list[Adam]:
     return [
         rule
         for rule in rules
-        if rule.eps > 0 and abs(rule.factor - 1) < 1e-4 and distance(rule.update(past), past.updates[0]) <= close
+        if rule.eps > 0 and abs(rule.factor - 1) < 1e-4 and past.fits(0, rule.update(past), close=close)
     ]
 
 

@@ -55,7 +55,9 @@ class Stranger:
         self.forward(images, training=False)  # a model may have no variables before its first call
         self.layers = dict(walk(self.model))
         self.variables = dict(own_variables(self.model, self.layers))
-        silenced = [silence(".".join(names), layer) for names, layer in self.layers.items()]
+        if len(self.variables) != len(self.model.weights):
+            raise RecipeError("two layers side by side, or two weights of one, bear one name; give each its own")
+        silenced = [silence(".".join(names), layer) or still(names, layer) for names, layer in self.layers.items()]
         with self.recording(self.model) as calls:
             logits = self.forward(images, training=False)
         types = sorted({tf.as_dtype(x.dtype) for x in (logits, *self.variables.values())}, key=lambda t: t.size)
@@ -172,6 +174,7 @@ class Stranger:
                 layer = layers[path]
                 stack.enter_context(patch.object(layer, "activation", watched(layer.activation, kept)))
             with recording(model) as calls:
+                tf.config.run_functions_eagerly(False)  # Keras compiles grouped convolutions: on a CPU it must
                 yield calls
         split_activations(calls, inputs, words)
         if self.channels_first:
@@ -219,6 +222,15 @@ def walk(layer: keras.layers.Layer, above: tuple[str, ...] = ()) -> Iterator[tup
     for inner in layer._flatten_layers(include_self=False, recursive=False):
         yield (*above, inner.name), inner
         yield from walk(inner, (*above, inner.name))
+
+
+def still(names: tuple[str, ...], layer: Any) -> str:
+    """Let an augmentation layer, such as RandomFlip, do in training what it does in inference; return it in words."""
+    if not type(layer).__name__.startswith("Random"):
+        return ""
+    call = layer.call
+    layer.call = lambda inputs, training=None: call(inputs, training=False)
+    return f"{'.'.join(names)} (augmentation)"
 
 
 def own_variables(

@@ -85,11 +85,11 @@ def other_flatten_order(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
 
 @contextmanager
 def tanh_gelu(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
-    """Approximate GELU by tanh."""
+    """Approximate GELU by tanh, or in Keras take its own exact one, whose constant is a float32."""
     with computing(
         *(pair, one_wing(rng), "gelu"),
         torch=lambda x: F.gelu(x, approximate="tanh"),
-        tf=lambda x: tf.nn.gelu(x, approximate=True),
+        tf=one_of(rng, keras.ops.gelu, keras.activations.gelu),
     ):
         yield
 
@@ -339,7 +339,7 @@ def smoothed_labels(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
 
 @contextmanager
 def weighed_classes(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
-    """Weigh the classes: divided by the sum of the weights in one wing, by the batch size in the other, or in one only."""
+    """Weigh the classes, divided by the weights' sum in one wing and by the batch size in the other; or in one only."""
     weights = rng.uniform(0.5, 2, 10)
 
     def of_torch(z: Tensor, y: Tensor, **_: Any) -> Tensor:

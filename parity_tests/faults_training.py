@@ -1,8 +1,8 @@
-"""Faults of layers' modes and constants, of the optimizer and of precision, each planted in one wing drawn from the rng."""
+"""Faults of layers' modes and constants, of optimizers and of precision, each planted in a wing that is drawn."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
 from unittest.mock import patch
 
 import keras
@@ -11,55 +11,59 @@ import tensorflow as tf
 import torch
 from torch.nn import functional as F
 
-from ft.backend import Learner
 from ft_tf.layers import explicit_padding
-from ft_torch.layers import Conv2dSame
-from parity_tests.faults import Fault
+from ft_torch.layers import Conv2dSame, Dropout
+from parity_tests.faults import Fault, Plant
 from parity_tests.native_optimizers import OfKeras, OfTorch, Written, adam, clip_all, clip_each, sgd
 from parity_tests.pairs import Case
 from parity_tests.small_pair import SMALL
 
-Pair = dict[str, Learner]
+Pair = dict[str, Any]  # learners
 WINGS = ("torch", "tf")
+NORM = torch.nn.BatchNorm2d
 RESNET = Case("resnet18", "none", {"weights": "none"})
 FROZEN = Case("resnet18", "stem,layer1,layer2", {"weights": "none"})
 LITE = Case("efficientnet_lite0", "none", {"weights": "none"})
+SMALL_FROZEN = Case("small", "none", {"freeze": "body"})
 EXACT = 2**-10  # a rate that float32 holds
-NORMS = [f"layer{i}.{j}.bn{k}" for i in range(1, 5) for j in range(2) for k in (1, 2)]
-CONVOLUTIONS = [name.replace("bn", "conv") for name in NORMS]
-STRIDED = ["conv1", "layer2.0.conv1", "layer3.0.conv1", "layer4.0.conv1", "maxpool"]
 
 
-def layer_of(learner: Learner, wing: str, path: str) -> Any:
-    """Return a layer by its module path."""
-    return learner.model.get_submodule(path) if wing == "torch" else learner.model.get_layer(path)
-
-
-def drawn_layer(pair: Pair, rng: np.random.Generator, paths: list[str]) -> tuple[str, Any]:
-    """Draw a wing and a layer of it."""
+def drawn_layer(
+    pair: Pair, rng: np.random.Generator, kinds: Any, *, has: Callable[[Any], bool] = lambda layer: True
+) -> tuple[str, str, Any]:
+    """Draw a wing and a layer, of these PyTorch types and with this property: the wing, the path and its layer."""
     wing = str(rng.choice(WINGS))
-    return wing, layer_of(pair[wing], wing, str(rng.choice(paths)))
+    modules = pair["torch"].model.named_modules()
+    path = str(rng.choice([path for path, layer in modules if isinstance(layer, kinds) and has(layer)]))
+    model = pair[wing].model
+    return wing, path, model.get_submodule(path) if wing == "torch" else model.get_layer(path)
 
 
 @contextmanager
 def padding(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """A strided convolution or the max pooling pads as TensorFlow's "same" does."""
-    wing, layer = drawn_layer(pair, rng, STRIDED)
+    padded = lambda layer: layer.stride in (2, (2, 2)) and layer.padding not in (0, (0, 0))  # noqa: E731
+    wing, _, layer = drawn_layer(pair, rng, (torch.nn.Conv2d, torch.nn.MaxPool2d), has=padded)
     if wing == "tf":
         change = patch.object(layer, "padding", "same")
     elif isinstance(layer, torch.nn.MaxPool2d):
-        padded = lambda x: F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-np.inf), 3, 2)  # noqa: E731
-        change = patch.object(layer, "forward", padded)
+        change = patch.object(layer, "forward", lambda x: F.max_pool2d(F.pad(x, same_pads(x), value=-np.inf), 3, 2))
     else:
         change = patch.object(layer, "__class__", Conv2dSame)
     with change:
         yield
 
 
+def same_pads(x: torch.Tensor) -> list[int]:
+    """Return what "same" pads an image by for a window of 3 and stride 2: left, right, top, bottom."""
+    totals = [(-(-side // 2) - 1) * 2 + 3 - side for side in x.shape[:1:-1]]
+    return [pad for total in totals for pad in (total // 2, total - total // 2)]
+
+
 @contextmanager
 def batchnorm_eps(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """A BatchNorm has Keras's eps, or one in between."""
-    _, layer = drawn_layer(pair, rng, NORMS)
+    _, _, layer = drawn_layer(pair, rng, NORM)
     with patch.object(layer, "eps", float(rng.choice([1e-3, 1e-4, 2e-5]))):
         yield
 
@@ -67,7 +71,7 @@ def batchnorm_eps(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
 @contextmanager
 def batchnorm_momentum(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """A BatchNorm takes Keras's share of the new statistics, or the share of the old ones for that of the new."""
-    _, layer = drawn_layer(pair, rng, NORMS)
+    _, _, layer = drawn_layer(pair, rng, NORM)
     with patch.object(layer, "momentum", float(rng.choice([0.01, 0.9, 0.05]))):
         yield
 
@@ -75,7 +79,7 @@ def batchnorm_momentum(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
 @contextmanager
 def batchnorm_variance(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """A BatchNorm keeps the biased variance."""
-    wing, layer = drawn_layer(pair, rng, NORMS)
+    wing, _, layer = drawn_layer(pair, rng, NORM)
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         if layer.training:
@@ -83,46 +87,47 @@ def batchnorm_variance(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
             layer.running_var.lerp_(x.detach().var((0, 2, 3), correction=0), layer.momentum)
             layer.num_batches_tracked.add_(1)
             return F.batch_norm(x, None, None, layer.weight, layer.bias, True, 0.0, layer.eps)
-        return torch.nn.BatchNorm2d.forward(layer, x)
+        return original(x)
 
     def call(x: tf.Tensor, training: bool = False) -> tf.Tensor:
         y = original(x, training=training)
         if training:
-            mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
-            count = int(tf.size(x)) / x.shape[-1]
-            layer.moving_variance.assign_sub(layer.momentum * variance / (count - 1))
+            count = tf.size(x).numpy() / x.shape[-1]
+            layer.moving_variance.assign_sub(layer.momentum * tf.math.reduce_variance(x, [0, 1, 2]) / (count - 1))
         return y
 
-    original = layer.call if wing == "tf" else None
-    with patch.object(layer, "forward", forward) if wing == "torch" else patch.object(layer, "call", call):
+    name, changed = ("forward", forward) if wing == "torch" else ("call", call)
+    original = getattr(layer, name)
+    with patch.object(layer, name, changed):
         yield
 
 
 @contextmanager
 def frozen_batchnorm(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
-    """The BatchNorms of a frozen stage use and move the statistics of the batch."""
-    wing, stage = str(rng.choice(WINGS)), str(rng.choice(["layer1", "layer2"]))
-    if wing == "torch":
-        with after_setting_the_mode(lambda model: model.get_submodule(stage).train()):
+    """The frozen BatchNorms from one on use and move the statistics of the batch."""
+    frozen = pair["torch"].plan.is_frozen
+    paths = [path for path, layer in pair["torch"].model.named_modules() if isinstance(layer, NORM) and frozen(path)]
+    paths = paths[int(rng.integers(len(paths))) :]
+    if str(rng.choice(WINGS)) == "torch":
+        with after_setting_the_mode(lambda model: [model.get_submodule(path).train() for path in paths]):
             yield
     else:
-        frozen = [layer for layer in pair["tf"].model.layers if layer.name.startswith(stage)]
-        with attributes(frozen, frozen=False):
+        with attribute([pair["tf"].model.get_layer(path) for path in paths], "frozen", False):
             yield
 
 
 @contextmanager
 def train_mode(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """The whole network trains in inference mode, or infers in training mode; or its dropout alone stands still."""
-    wing, what = str(rng.choice(WINGS)), str(rng.choice(["trains in eval", "infers in train", "no dropout"]))
-    learner = pair[wing]
+    wing, dropout, layer = drawn_layer(pair, rng, Dropout)
+    what, learner = str(rng.choice(["trains in eval", "infers in train", "no dropout"])), pair[wing]
     with {
         ("torch", "trains in eval"): lambda: after_setting_the_mode(lambda model: model.eval()),
         ("torch", "infers in train"): lambda: patch.object(learner.model, "eval", learner.model.train),
-        ("torch", "no dropout"): lambda: after_setting_the_mode(lambda model: model.classifier[0].eval()),
+        ("torch", "no dropout"): lambda: after_setting_the_mode(lambda model: model.get_submodule(dropout).eval()),
         ("tf", "trains in eval"): lambda: always(learner, training=False),
         ("tf", "infers in train"): lambda: always(learner, training=True),
-        ("tf", "no dropout"): lambda: attributes([learner.model.get_layer("classifier.0")], frozen=True),
+        ("tf", "no dropout"): lambda: attribute([layer], "frozen", True),
     }[wing, what]():
         yield
 
@@ -147,25 +152,19 @@ def always(learner: Any, *, training: bool) -> Any:
 
 
 @contextmanager
-def attributes(layers: list[Any], **values: Any) -> Iterator[None]:
-    """Set attributes of layers for a while."""
-    before = [{name: getattr(layer, name) for name in values} for layer in layers if hasattr(layer, *values)]
-    layers = [layer for layer in layers if hasattr(layer, *values)]
-    try:
+def attribute(layers: list[Any], name: str, value: Any) -> Iterator[None]:
+    """Set an attribute of several layers for a while."""
+    with ExitStack() as changes:
         for layer in layers:
-            for name, value in values.items():
-                setattr(layer, name, value)
+            changes.enter_context(patch.object(layer, name, value))
         yield
-    finally:
-        for layer, old in zip(layers, before, strict=True):
-            for name, value in old.items():
-                setattr(layer, name, value)
 
 
 @contextmanager
 def initial_weights_swapped(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """A conversion has put gamma where the variance belongs, or beta where the mean does."""
-    learner, path = pair[str(rng.choice(WINGS))], str(rng.choice(NORMS))
+    wing, path, _ = drawn_layer(pair, rng, NORM)
+    learner = pair[wing]
     leaves = [("weight", "running_var"), ("bias", "running_mean")][int(rng.integers(2))]
     one, other = (f"{path}.{leaf}" for leaf in leaves)
     tensors = learner.get_weights()
@@ -176,7 +175,7 @@ def initial_weights_swapped(pair: Pair, rng: np.random.Generator) -> Iterator[No
 @contextmanager
 def layernorm_eps(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """The LayerNorm has Keras's eps, or one in between."""
-    _, layer = drawn_layer(pair, rng, ["layernorm"])
+    _, _, layer = drawn_layer(pair, rng, torch.nn.LayerNorm)
     with patch.object(layer, "eps", float(rng.choice([1e-3, 1e-4, 1e-6]))):
         yield
 
@@ -184,9 +183,9 @@ def layernorm_eps(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
 @contextmanager
 def precision(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """A layer's output is rounded to a shorter type, or a convolution's operands are rounded to TF32."""
-    wing, what = str(rng.choice(WINGS)), str(rng.choice(["float32", "bfloat16", "TF32"]))
-    path = str(rng.choice(CONVOLUTIONS if what == "TF32" else CONVOLUTIONS + NORMS))
-    layer = layer_of(pair[wing], wing, path)
+    what, dense = str(rng.choice(["float32", "bfloat16", "TF32"])), lambda layer: getattr(layer, "groups", 1) == 1
+    kinds = torch.nn.Conv2d if what == "TF32" else (torch.nn.Conv2d, NORM, torch.nn.Linear)
+    wing, _, layer = drawn_layer(pair, rng, kinds, has=dense)
     name = "forward" if wing == "torch" else "call"
     original = getattr(layer, name)
 
@@ -198,9 +197,10 @@ def precision(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
 
     def with_short_operands(x: Any) -> Any:
         if wing == "torch":
-            return F.conv2d(in_tf32(x), in_tf32(layer.weight), None, layer.stride, layer.padding)
-        stride, pads = [1, layer.stride, layer.stride, 1], explicit_padding(layer.padding)
-        return tf.nn.conv2d(in_tf32(x), in_tf32(tf.convert_to_tensor(layer.kernel)), stride, pads)
+            return F.conv2d(in_tf32(x), in_tf32(layer.weight), layer.bias, layer.stride, layer.padding)
+        stride, pads = [1, layer.stride, layer.stride, 1], cast(Any, explicit_padding(layer.padding))
+        y = tf.nn.conv2d(in_tf32(x), in_tf32(tf.convert_to_tensor(layer.kernel)), stride, pads)
+        return y if layer.bias is None else y + layer.bias
 
     with patch.object(layer, name, with_short_operands if what == "TF32" else rounded):
         yield
@@ -240,7 +240,7 @@ def by(rule: Any, **options: Any) -> Make:
 
 def native(make: Callable[..., Any], **options: Any) -> Make:
     """Return what makes one of the frameworks' own optimizers."""
-    if issubclass(make, torch.optim.Optimizer):  # type: ignore[arg-type]
+    if make.__module__.startswith("torch"):
         return lambda parameters: OfTorch(parameters, lambda tensors: make(tensors, **options))
     return lambda parameters: OfKeras(parameters, make(**options))
 
@@ -321,21 +321,26 @@ def rounding_the_rate(rule: Any) -> Any:
     return lambda w, g, lr, memory: rule(w, g, float(np.float32(lr)), memory)
 
 
+def everywhere(entry: str, plant: Plant, **options: Any) -> list[Fault]:
+    """Return a fault for a network of the zoo and for the small pair."""
+    return [Fault(entry, case, plant, **options) for case in (RESNET, SMALL)]
+
+
 FAULTS = [
-    Fault("padding", RESNET, padding),
-    Fault("batchnorm-eps", RESNET, batchnorm_eps),
-    Fault("batchnorm-momentum", RESNET, batchnorm_momentum),
-    Fault("batchnorm-variance", RESNET, batchnorm_variance),
-    Fault("frozen-batchnorm", FROZEN, frozen_batchnorm),
-    Fault("train-mode", LITE, train_mode),
+    *everywhere("padding", padding),
+    *everywhere("batchnorm-eps", batchnorm_eps),
+    *everywhere("batchnorm-momentum", batchnorm_momentum),
+    *everywhere("batchnorm-variance", batchnorm_variance),
+    *(Fault("frozen-batchnorm", case, frozen_batchnorm) for case in (FROZEN, SMALL_FROZEN)),
+    *(Fault("train-mode", case, train_mode) for case in (LITE, SMALL)),
     Fault("layernorm-eps", SMALL, layernorm_eps),
-    Fault("precision", RESNET, precision),
-    Fault("initial-weights-swapped", RESNET, initial_weights_swapped),
-    Fault("learning-rate-float32", RESNET, learning_rate_float32, steps=2),
-    Fault("sgd-momentum", RESNET, sgd_momentum, steps=3, rates=(EXACT, EXACT / 4, EXACT / 2)),
-    Fault("nesterov", RESNET, nesterov, steps=2, rates=(EXACT,)),
-    Fault("weight-decay", RESNET, weight_decay, steps=2, rates=(EXACT,)),
-    Fault("adam-eps", RESNET, adam_eps, rates=(EXACT,)),
-    Fault("gradient-clipping", RESNET, gradient_clipping, rates=(EXACT,)),
-    Fault("chaotic-trajectory", RESNET, as_it_is, steps=10, rates=(0.05,)),
+    *everywhere("precision", precision),
+    *everywhere("initial-weights-swapped", initial_weights_swapped),
+    *everywhere("learning-rate-float32", learning_rate_float32, steps=2),
+    *everywhere("sgd-momentum", sgd_momentum, steps=3, rates=(EXACT, EXACT / 4, EXACT / 2)),
+    *everywhere("nesterov", nesterov, steps=2, rates=(EXACT,)),
+    *everywhere("weight-decay", weight_decay, steps=2, rates=(EXACT,)),
+    *everywhere("adam-eps", adam_eps, rates=(EXACT,)),
+    *everywhere("gradient-clipping", gradient_clipping, rates=(EXACT,)),
+    Fault("chaotic-trajectory", RESNET, as_it_is, steps=7, rates=(0.05,)),
 ]

@@ -68,7 +68,7 @@ class Written:
         clipped = self.clip([gradients[name] for name in self.parameters])
         changes = []
         for (name, w), g in zip(self.parameters.items(), clipped, strict=True):
-            value = w.detach() if isinstance(w, torch.Tensor) else w.value
+            value: Any = w.detach() if isinstance(w, torch.Tensor) else w.value
             changes.append(self.rule(value, g, float(lr), self.memory[name]))
             value.sub_(changes[-1]) if isinstance(w, torch.Tensor) else value.assign_sub(changes[-1])
         return changes

@@ -23,6 +23,25 @@ def pooled():
     return cnn(flat=False, **ALIKE)
 
 
+def augmented():
+    """The same behind an augmentation."""
+    return keras.Sequential([L.RandomFlip(), *pooled().layers])
+
+
+def ambiguous():
+    """A model whose layers bear one name."""
+
+    class Blocks(L.Layer):
+        def __init__(self):
+            super().__init__()
+            self.parts = [L.Conv2D(3, 1, name="part") for _ in range(2)]
+
+        def call(self, x):
+            return self.parts[1](self.parts[0](x))
+
+    return keras.Sequential([Blocks(), L.GlobalAveragePooling2D(), L.Dense(5)])
+
+
 class Net(keras.Model):
     """The layers of `pooled` again, made in another order than they run, in lists, and functions between them."""
 
@@ -64,4 +83,4 @@ def twins():
     """Two convolutions that only their names tell apart, run in the other order."""
     x = keras.Input((16, 20, 3))
     right, left = L.Conv2D(5, 3, name="b")(x), L.Conv2D(5, 3, name="a")(x)
-    return keras.Model(x, L.GlobalAveragePooling2D()(L.Multiply()([left, right])))
+    return keras.Model(x, L.GlobalAveragePooling2D()(L.Multiply()([right, left])))

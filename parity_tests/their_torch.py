@@ -42,6 +42,7 @@ class Float32(Net):
     """Its code is written for float32 alone."""
 
     def forward(self, x):
+        self.mean = self.mean.float()
         return super().forward(x.float())
 
 

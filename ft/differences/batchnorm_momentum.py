@@ -37,7 +37,7 @@ def kept_share(evidence: Evidence, trace: Trace, step: int, name: str) -> float 
 
 
 def moved_in_inference(evidence: Evidence, trace: Trace, path: str) -> bool:
-    """Tell whether a BatchNorm used the statistics of its batch, and so moved its running ones, in the inference pass."""
+    """Tell whether a BatchNorm used its batch's statistics, and so moved its running ones, in the inference pass."""
     if path not in trace.calls["inference"]:
         return False
     how = normalising(evidence.side(trace, None, "inference", path), close=evidence.close)
@@ -50,8 +50,8 @@ ENTRY = Entry(
     torch="momentum=0.1: the new running mean is 0.9 of the old one and 0.1 of the batch's",
     tf="momentum=0.99: the new moving_mean is 0.99 of the old one and 0.01 of the batch's",
     why="PyTorch names the share of the new value, Keras that of the old one; the defaults differ tenfold as well",
-    shows="training losses are equal, evaluation is not: with the defaults Keras needs ten times as many steps to forget "
-    "the statistics that it started from, with momentum=0.1 in both it forgets 0.9 of them at each step",
+    shows="training losses are equal, evaluation is not: with the defaults Keras needs ten times as many steps to "
+    "forget the statistics that it started from, with momentum=0.1 in both it forgets 0.9 of them at each step",
     mend_torch="torch.nn.BatchNorm2d(channels, momentum=0.01) for Keras's default of 0.99",
     mend_tf="keras.layers.BatchNormalization(momentum=0.9) for PyTorch's default of 0.1: one minus the other",
     probe=probe,

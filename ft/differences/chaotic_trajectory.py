@@ -20,8 +20,8 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     growth = steady_growth(errors)
     if growth is not None:
         detail = (
-            f"no difference of meaning is in sight: {errors[0]:.1e} at step 0 is rounding, and it grows {growth:.1f} times "
-            "a step; compare with a smaller learning rate"
+            f"no difference of meaning is in sight: {errors[0]:.1e} at step 0 is rounding, and it grows {growth:.1f} "
+            "times a step; compare with a smaller learning rate"
         )
         yield Finding(ENTRY.name, first.step, first.phase, first.name, first.relative, detail, certain=False)
 
@@ -51,11 +51,13 @@ ENTRY = Entry(
     title="A chaotic training: rounding grows until it shows",
     torch="adds the same numbers in another order than TensorFlow, so its sums differ in the last bit",
     tf="adds the same numbers in another order than PyTorch, so its sums differ in the last bit",
-    why="a step that is too large for the curvature of the loss moves near weights apart, by a factor at each step; the "
-    "same framework does so against itself when one input moves by one bit",
-    shows="equal to 1e-14 at first, then ten times more every few steps; no layer, gradient or update is wrong given its "
-    "own inputs",
-    mend_torch="no mend is needed; to compare, take a smaller lr, or warm-up, or restart both from the same weights each step",
-    mend_tf="no mend is needed; to compare, take a smaller lr, or warm-up, or restart both from the same weights each step",
+    why="a step that is too large for the curvature of the loss moves near weights apart, by a factor at each step; "
+    "the same framework does so against itself when one input moves by one bit",
+    shows="equal to 1e-14 at first, then ten times more every few steps; no layer, gradient or update is wrong given "
+    "its own inputs",
+    mend_torch="no mend is needed; to compare, take a smaller lr, or warm-up, or restart both from the same weights "
+    "each step",
+    mend_tf="no mend is needed; to compare, take a smaller lr, or warm-up, or restart both from the same weights each "
+    "step",
     probe=probe,
 )

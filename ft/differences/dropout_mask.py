@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ft.differences.train_mode import is_switched_off
 from ft.evidence import Entry, Evidence, Finding, Side, distance
 
 
@@ -22,7 +23,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for step in range(evidence.a.facts["steps"]):
         for layer in evidence.layers("dropout", phases=("forward",), step=step):
             a, b = (find_mask(evidence, side) for side in layer.sides)
-            if a is None or b is None or a.kept.shape != b.kept.shape:
+            if a is None or b is None or a.kept.shape != b.kept.shape or any(map(is_switched_off, layer.sides)):
                 continue
             names = [trace.backend for trace in evidence.traces]
             other = np.count_nonzero((a.kept != b.kept) & a.seen & b.seen)

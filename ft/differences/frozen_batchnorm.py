@@ -22,10 +22,12 @@ ENTRY = Entry(
     torch="requires_grad=False freezes weight and bias only: in train mode the layer still normalises by the batch and "
     "moves its running statistics",
     tf="trainable=False also puts the layer in inference mode: it normalises by its moving statistics and keeps them",
-    why="PyTorch keeps freezing and mode apart; Keras has joined them for this one layer, because people who freeze mean both",
-    shows="the frozen base gives other features in training; in PyTorch its running statistics drift from the pretrained "
-    "ones, and evaluation changes although nothing in the base is trained",
+    why="PyTorch keeps freezing and mode apart; Keras has joined them for this one layer, because people who freeze "
+    "mean both",
+    shows="the frozen base gives other features in training; in PyTorch its running statistics drift from the "
+    "pretrained ones, and evaluation changes although nothing in the base is trained",
     mend_torch="after every model.train(): for m in base.modules(): if isinstance(m, torch.nn.BatchNorm2d): m.eval()",
-    mend_tf="nothing to do; to imitate PyTorch, freeze layer.gamma and layer.beta (variable.trainable = False), not the layer",
+    mend_tf="nothing to do; to imitate PyTorch, freeze layer.gamma and layer.beta (variable.trainable = False), not "
+    "the layer",
     probe=probe,
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ft.compare import ZERO
-from ft.evidence import Entry, Evidence, Finding, distance
+from ft.evidence import Entry, Evidence, Finding
 from ft.trace import Trace
 from ft.update_rules import history, least_squares
 
@@ -35,10 +35,10 @@ def factors_and_norms(evidence: Evidence, trace: Trace, step: int) -> tuple[np.n
     gradients, found = trace.arrays(step, "gradients"), []
     for name in trace.arrays(step, "updates"):
         past = history(evidence, trace, step, name)
-        g, w, u = past.gradients[-1], past.weights[-1], past.updates[-1] / past.rates[-1]
-        factor, decay = least_squares((g, w), u)
+        g, w, rate = past.gradients[-1], past.weights[-1], past.rates[-1]
+        factor, decay = least_squares((g, w), past.updates[-1] / rate)
         norm = float(np.linalg.norm(gradients[name]))
-        if distance(factor * g + decay * w, u) > evidence.close and norm > 0:
+        if not past.fits(step, rate * (factor * g + decay * w), close=evidence.close) and norm > 0:
             return np.empty(0), np.empty(0)
         found.append((factor, norm))
     factors, norms = np.array(found).reshape(-1, 2).T
@@ -47,7 +47,7 @@ def factors_and_norms(evidence: Evidence, trace: Trace, step: int) -> tuple[np.n
 
 
 def way_of_clipping(factors: np.ndarray, norms: np.ndarray) -> str | None:
-    """Return how gradients of these norms came to be multiplied by these factors, a key of WORDS; None where unknown."""
+    """Return how gradients of these norms came to be multiplied by these factors, a key of WORDS, or None."""
     if not factors.size:
         return None
     if np.ptp(factors) <= EQUAL:
@@ -62,13 +62,15 @@ def way_of_clipping(factors: np.ndarray, norms: np.ndarray) -> str | None:
 ENTRY = Entry(
     name="gradient-clipping",
     title="Gradient clipping: by the norm of all gradients, or of each",
-    torch="torch.nn.utils.clip_grad_norm_(parameters, c) divides all gradients by one number, so that their common norm "
-    "is c: the direction of the step stays",
+    torch="torch.nn.utils.clip_grad_norm_(parameters, c) divides all gradients by one number, so that their common "
+    "norm is c: the direction of the step stays",
     tf="clipnorm=c divides every gradient whose own norm is above c: the direction changes, and the common norm may "
     "still be c * sqrt(number of tensors)",
     why="two options under nearly one name; Keras has PyTorch's as global_clipnorm",
-    shows="updates differ by a factor of their own for each tensor, with the same c by up to the number of tensors' root",
+    shows="updates differ by a factor of their own for each tensor, with the same c by up to the number of tensors' "
+    "root",
     mend_torch="to imitate clipnorm: for p in parameters: torch.nn.utils.clip_grad_norm_([p], c)",
-    mend_tf="global_clipnorm=c in place of clipnorm=c; PyTorch adds 1e-6 to the norm, so their numbers agree to about 1e-6",
+    mend_tf="global_clipnorm=c in place of clipnorm=c; PyTorch adds 1e-6 to the norm, so their numbers agree to about "
+    "1e-6",
     probe=probe,
 )

@@ -31,8 +31,8 @@ ENTRY = Entry(
     "BatchNormalization without beta or of a file that sorts its names",
     shows="a fresh layer hides gamma for variance, both are 1, and beta for mean, both are 0; with trained weights the "
     "outputs are off from the first such layer on",
-    mend_torch="go by names, model.load_state_dict(tensors, strict=True), and compare outputs with BatchNorm tensors drawn "
-    "at random",
+    mend_torch="go by names, model.load_state_dict(tensors, strict=True), and compare outputs with BatchNorm tensors "
+    "drawn at random",
     mend_tf="assign by name, layer.gamma.assign(weight), layer.moving_variance.assign(running_var), not by position",
     probe=probe,
 )

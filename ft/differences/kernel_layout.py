@@ -87,8 +87,8 @@ def fitting_kernels(evidence: Evidence, x: np.ndarray, y: np.ndarray, variants: 
     at = (rows * (y.shape[2] - 1)).astype(int), (columns * y.shape[3]).astype(int)
     places = list(product(*(placements(x.shape[axis], weight.shape[axis], y.shape[axis]) for axis in (2, 3))))
     for name, variant in variants.items():
-        for (down, *rows_around), (right, *columns_around) in places:
-            around = padded(x, (*rows_around, *columns_around), 0.0)
+        for (down, top, bottom), (right, before, after) in places:
+            around = padded(x, (top, bottom, before, after), 0.0)
             patches = windows(around, weight.shape[2:], (down, right))[0][:, at[0], at[1]]  # C, places, h, w
             if evidence.same(grouped_product(patches, variant), y[0][:, at[0], at[1]]):
                 yield name

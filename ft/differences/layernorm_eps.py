@@ -61,8 +61,10 @@ ENTRY = Entry(
     title="LayerNorm: what is added to the variance",
     torch="divides by sqrt(variance + 1e-5); torchvision's ViT, Swin and ConvNeXt set 1e-6 or 1e-5",
     tf="divides by sqrt(variance + 1e-3)",
-    why="eps guards against a division by zero; each framework chose its own default, and networks were trained with either",
-    shows="outputs are off from the first LayerNorm on: by 5e-4 where the variance of a token is 1, by 30 % where it is 0.001",
+    why="eps guards against a division by zero; each framework chose its own default, and networks were trained with "
+    "either",
+    shows="outputs are off from the first LayerNorm on: by 5e-4 where the variance of a token is 1, by 30 % where it "
+    "is 0.001",
     mend_torch="torch.nn.LayerNorm(features, eps=1e-3)",
     mend_tf="keras.layers.LayerNormalization(epsilon=1e-5), or the 1e-6 that the network's source has",
     probe=probe,

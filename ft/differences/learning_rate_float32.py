@@ -14,7 +14,7 @@ FITTED = 1e-9  # how well a number is known that is fitted to updates; float32 m
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """See whether one side's updates are those of the exact numbers, the other's those of numbers rounded to float32."""
+    """See whether one side's updates are those of the exact numbers, the other's those of rounded ones."""
     names, rates = (evidence.a.backend, evidence.b.backend), evidence.a.facts["lr"]
     of_sgd = ((pair.row, rounded_in_sgd(pair, rates[pair.row.step or 0], names)) for pair in sgd_pairs(evidence))
     of_adam = ((pair.row, rounded_in_adam(pair, rates[0], names)) for pair in adam_pairs(evidence))
@@ -37,7 +37,7 @@ def rounded_in_sgd(pair: Pair[SGD], rate: float, names: tuple[str, str]) -> str 
 
 
 def rounded_in_adam(pair: Pair[Adam], rate: float, names: tuple[str, str]) -> str | None:
-    """Return in words which numbers one side has rounded, None where none is. It takes the betas to be the usual ones."""
+    """Return in words which numbers one side has rounded, None where none is; betas are taken to be the usual ones."""
     first, second = in_float32(0.9), in_float32(0.999)
     of_rate, of_betas = in_float32(rate) / rate, sqrt((1 - second) / 0.001) * 0.1 / (1 - first)
     numbers = {"the rate": of_rate, "the betas": of_betas, "the rate and the betas": of_rate * of_betas}
@@ -57,14 +57,14 @@ ENTRY = Entry(
     name="learning-rate-float32",
     title="The optimizer's numbers: float32 or Python floats",
     torch="keeps lr, momentum and betas as Python floats, which are float64",
-    tf="keeps optimizer.learning_rate as a float32 variable, whatever the type of the weights, and rounds momentum and, in "
-    "Adam's bias correction, the betas to float32",
-    why="a variable can be changed inside a compiled graph, and Keras makes its variables float32; a Python number becomes a "
-    "tensor of Keras's default type before it is cast to that of the weights",
+    tf="keeps optimizer.learning_rate as a float32 variable, whatever the type of the weights, and rounds momentum "
+    "and, in Adam's bias correction, the betas to float32",
+    why="a variable can be changed inside a compiled graph, and Keras makes its variables float32; a Python number "
+    "becomes a tensor of Keras's default type before it is cast to that of the weights",
     shows="nothing in float32; in float64 all updates are off by the same 5e-8 at lr=0.001, from the second step on by "
     "3e-8 of the buffer more at momentum=0.9; Adam's first update by 7e-6",
     mend_torch="nothing to do; to imitate Keras, pass float(numpy.float32(lr)) and float(numpy.float32(momentum))",
-    mend_tf="pass the rate as a float64 tensor to a written update, as ft_tf.optim.SGD does; or take numbers that float32 "
-    "holds exactly, lr=2**-10 and momentum=0.875",
+    mend_tf="pass the rate as a float64 tensor to a written update, as ft_tf.optim.SGD does; or take numbers that "
+    "float32 holds exactly, lr=2**-10 and momentum=0.875",
     probe=probe,
 )

@@ -32,11 +32,13 @@ def padded_layers(layer: Layer, side: Side) -> dict[str, Callable[[Side], np.nda
     if window is None or not side.inputs or side.inputs[0].ndim != 4:
         return {}
     shapes = zip(side.inputs[0].shape[2:], window, side.output.shape[2:], strict=True)
-    rows, columns = (paddings(*sizes) for sizes in shapes)
+    rows, columns = (paddings(*sizes).items() for sizes in shapes)
+    # "same" pads an even height in another way than an odd width, so any two go together that have one stride
+    pairs = [(r, c) for r in rows for c in columns if r[1][0] == c[1][0]]
+    pairs.sort(key=lambda pair: pair[0][0] != pair[1][0])
     return {
-        name: partial(layer_with, window=window, rows=rows[name], columns=columns[name])
-        for name in rows
-        if name in columns
+        r if r == c else f"{r}, {c} in each row": partial(layer_with, window=window, rows=in_rows, columns=in_columns)
+        for (r, in_rows), (c, in_columns) in pairs
     }
 
 

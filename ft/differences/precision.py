@@ -19,7 +19,7 @@ DISTINCT = 8  # an array with fewer distinct significands may be short by its na
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """Look for arrays whose every number fits a shorter type on one side only, then for layers fed with such numbers."""
+    """Look for arrays of which every number fits a shorter type on one side only, then for layers fed with such."""
     for row in evidence.verdict.rows:
         if row.differs and (words := rounded_result(evidence, row)):
             yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, words)
@@ -99,10 +99,10 @@ def product_with(side: Side) -> np.ndarray:
 ENTRY = Entry(
     name="precision",
     title="An intermediate in a shorter type",
-    torch="autocast computes convolutions and products in bfloat16 or float16; on a GPU convolutions round their float32 "
-    "operands to TF32, 11 bits, unless torch.backends.cudnn.allow_tf32 = False",
-    tf="a mixed policy computes layers in bfloat16 or float16; on a GPU products and convolutions use TF32 unless it is "
-    "switched off; a layer that was made before set_dtype_policy stays float32 inside a float64 network",
+    torch="autocast computes convolutions and products in bfloat16 or float16; on a GPU convolutions round their "
+    "float32 operands to TF32, 11 bits, unless torch.backends.cudnn.allow_tf32 = False",
+    tf="a mixed policy computes layers in bfloat16 or float16; on a GPU products and convolutions use TF32 unless it "
+    "is switched off; a layer that was made before set_dtype_policy stays float32 inside a float64 network",
     why="shorter types are many times faster and mostly good enough, so both frameworks take them without a word",
     shows="outputs are off from one layer on, by 6e-8 of their size (float32), 5e-4 (TF32, float16) or 4e-3 (bfloat16)",
     mend_torch="model.double(), or no autocast and torch.backends.cudnn.allow_tf32 = False",

@@ -7,6 +7,7 @@ import numpy as np
 from ft.evidence import Entry, Evidence, Finding
 from ft.pixels import differing_images, roughness
 
+TINY = np.finfo(float).tiny
 ALIKE = 0.5  # correlation of the two batches from which on they show the same pictures
 ROUGHER = 1.1  # measured: 1.2 to 12 without antialiasing, 0.95 to 1.01 between two JPEG decoders
 
@@ -16,7 +17,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for row, a, b in differing_images(evidence):
         if not same_pictures(a, b):
             continue
-        of_a, of_b = (np.array([roughness(x[None]) for x in images]) for images in (a, b))
+        of_a, of_b = (np.array([max(roughness(x[None]), TINY) for x in images]) for images in (a, b))
         for rough, side in ((of_a / of_b, evidence.a), (of_b / of_a, evidence.b)):
             if (rough > 1).all() and np.median(rough) > ROUGHER:
                 detail = f"{side.backend}'s images are {np.median(rough):.3g} times as rough, as without antialiasing"

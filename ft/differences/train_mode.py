@@ -17,9 +17,9 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for step in range(evidence.a.facts["steps"]):
         phases = ("inference", "forward") if step == 0 else ("forward",)
         for layer in evidence.layers("dropout", phases=phases, step=step):
-            a, b = (what_it_does(side, close=evidence.close) for side in layer.sides)
-            if {a, b} == {"drops", "passes its input on"}:
-                yield finding(evidence, layer, a, b)
+            off = [is_switched_off(side) for side in layer.sides]
+            if off[0] != off[1] and drops(layer.sides[off[0]], close=evidence.close):
+                yield finding(evidence, layer, *("passes its input on" if idle else "drops" for idle in off))
 
 
 def finding(evidence: Evidence, layer: Layer, a: str, b: str) -> Finding:
@@ -29,28 +29,32 @@ def finding(evidence: Evidence, layer: Layer, a: str, b: str) -> Finding:
     return Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 
 
-def what_it_does(side: Side, *, close: float) -> str:
-    """Tell whether a dropout passes its input on, or makes it zero or larger by one factor, which is to drop."""
+def is_switched_off(side: Side) -> bool:
+    """Tell whether a dropout passes its input on though its own rate is not 0."""
+    settings = side.call.settings
+    rate = settings.get("p", settings.get("rate", 1.0))
+    return rate != 0 and bool(side.inputs) and np.array_equal(side.inputs[0], side.output)
+
+
+def drops(side: Side, *, close: float) -> bool:
+    """Tell whether a dropout makes each number zero or larger by one factor."""
     if not side.inputs or side.inputs[0].shape != side.output.shape:
-        return "neither"
+        return False
     x, y = side.inputs[0], side.output
-    if distance(x, y) <= close:
-        return "passes its input on"
     kept = (y != 0) & (x != 0)
     factor = float(np.median(y[kept] / x[kept])) if kept.any() else 1.0
-    drops = factor >= 1 - close and distance(np.where(kept, factor * x, 0.0), y) <= close
-    return "drops" if drops else "neither"
+    return factor > 1 and distance(np.where(kept, factor * x, 0.0), y) <= close
 
 
 ENTRY = Entry(
     name="train-mode",
     title="Training mode: a switch that stays, or an argument of the call",
-    torch="model.train() and model.eval() set a flag in every layer until the next call of either: a frozen BatchNorm or "
-    "dropout that was put in eval mode is back in train mode after model.train()",
+    torch="model.train() and model.eval() set a flag in every layer until the next call of either: a frozen BatchNorm "
+    "or dropout that was put in eval mode is back in train mode after model.train()",
     tf="no such switch: model(x, training=True) says it for this one call, and model(x) alone means inference",
     why="PyTorch keeps the mode in the layers, Keras hands it through the call",
-    shows="after model.eval() for a validation every BatchNorm stays on its running statistics and no dropout drops; after "
-    "model.train() a frozen base is in training mode: losses differ at once, by some percent",
+    shows="after model.eval() for a validation every BatchNorm stays on its running statistics and no dropout drops; "
+    "after model.train() a frozen base is in training mode: losses differ at once, by some percent",
     mend_torch="model.train() before each epoch, then base.eval() for what is frozen; model.eval() before evaluation",
     mend_tf="training=True in the training step and training=False elsewhere; layer.trainable = False for BatchNorm",
     probe=probe,

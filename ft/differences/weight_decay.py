@@ -24,8 +24,8 @@ ENTRY = Entry(
     tf="weight_decay shrinks the weights by lr * weight_decay * w in every optimizer, before and beside the update",
     why="the first is the gradient of an L2 term in the loss; the second decays all weights at one rate, whatever the "
     "gradients are (Loshchilov and Hutter, 2017)",
-    shows="with SGD equal at the first step, then at momentum 0.9 PyTorch's decay grows to ten times Keras's; with Adam other "
-    "weights from the first step on",
+    shows="with SGD equal at the first step, then at momentum 0.9 PyTorch's decay grows to ten times Keras's; with "
+    "Adam other weights from the first step on",
     mend_torch="torch.optim.AdamW, whose decay is Keras's; for SGD w.mul_(1 - lr * wd) and no weight_decay",
     mend_tf="gradients = [g + wd * w for g, w in zip(gradients, variables)], and an optimizer without weight_decay",
     probe=probe,

@@ -2,15 +2,21 @@
 
 A `.keras` file is a zip archive: its config.json, which describes code, is not even read; its model.weights.h5 is. In
 an HDF5 file every link must lead to a place of its own in this file, every array must lie there plainly, and all of
-them together may claim no more bytes than the file has. All of that is looked at before the first array is read.
+them together may claim no more bytes than the file has. All of that is looked at before the first array is read, and
+by a process of its own: one flipped byte in a layer's name can make the HDF5 library run for ever.
 """
 
 import io
+import json
 import math
+import os
 import re
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count, takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,35 +24,29 @@ from typing import Any
 import numpy as np
 
 from ft.errors import WeightsError
+from ft.weights.keras_names import ORDERS
 from ft.weights.tensors import BFLOAT16, require_plain_name
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MEMBER, SHARDS = "model.weights.h5", "model.weights.json"
 MAX_DEPTH = 32  # of groups in groups; Keras nests one to three for each model in a model
-VARIABLE = re.compile(r"layers/(?:.+/)?vars/([0-9]{1,6})")
+INSPECTION_SECONDS = 60  # it takes one or two
+VARIABLE = re.compile(r"(?P<layer>layers/(?:.+/)?(?P<group>[^/]+)/vars)/(?P<index>[0-9]{1,6})")
 HINT = "save it again with model.save_weights('NAME.weights.h5') in Keras 3"
 DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError)  # what h5py raises for bad files
 
+Plan = dict[str, tuple[str, str]]  # "LAYER/INDEX" or "LAYER/VARIABLE" -> path of the dataset, type
+
 
 def read_keras(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the arrays of an HDF5 file of Keras's as "LAYER/INDEX", an index for each variable of a layer, in order.
+    """Return the arrays of a file of Keras's as "LAYER/INDEX", or as "LAYER/VARIABLE" where a name is known.
 
     Types and layouts are the file's; optimizers and metrics are left out. Raises WeightsError, one line that gives the
     reason only, for anything but plain arrays within the file, and where h5py is not installed.
     """
-    with open(path, "rb") as file:
-        return read_hdf5(file, file.seek(0, io.SEEK_END))
-
-
-def read_keras_archive(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a `.keras` file, see `read_keras`. Its other entries are neither read nor unpacked."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            require_plain_archive(archive, Path(path).stat().st_size)
-            content = archive.read(MEMBER)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError):
-        raise WeightsError("damaged or cut off: not a whole zip archive; fetch or save it again") from None
-    return read_hdf5(io.BytesIO(content), len(content))
+    plan = inspect_apart(Path(path))
+    with opened(path) as (root, _):
+        return {name: read_array(root[where], dtype) for name, (where, dtype) in plan.items()}
 
 
 def is_keras_archive(path: str | Path) -> bool:
@@ -56,6 +56,72 @@ def is_keras_archive(path: str | Path) -> bool:
             return not {MEMBER, SHARDS}.isdisjoint(archive.namelist())
     except (zipfile.BadZipFile, ValueError):
         return False
+
+
+def inspect_apart(path: Path) -> Plan:
+    """Return `inspect(path)` of another process; WeightsError as well where that crashes or does not come to an end."""
+    import_h5py()
+    places = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    command = [sys.executable, "-m", "ft.weights.keras_file", str(path.absolute())]
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+    try:
+        done = subprocess.run(
+            command, env=settings, stdin=subprocess.DEVNULL, capture_output=True, timeout=INSPECTION_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise WeightsError("damaged: the HDF5 library hangs on it; fetch or save it again") from None
+    if done.returncode < 0:
+        raise WeightsError("damaged: the HDF5 library crashes on it; fetch or save it again")
+    answer = json.loads(done.stdout) if done.returncode == 0 else {}
+    if "refused" in answer:
+        raise WeightsError(answer["refused"])
+    if "plan" not in answer:
+        raise RuntimeError(f"inspection of {path} failed: {done.stderr.decode(errors='replace')[-2000:]}")
+    return {name: (where, dtype) for name, (where, dtype) in answer["plan"].items()}
+
+
+def answer_for(path: str) -> str:
+    """Return what `inspect` says about a file as JSON, for the process that asked."""
+    try:
+        return json.dumps({"plan": inspect(path)})
+    except WeightsError as refusal:
+        return json.dumps({"refused": str(refusal)})
+
+
+def inspect(path: str | Path) -> Plan:
+    """Return where each variable of a file lies and its type, after checking everything in the file but the numbers."""
+    with opened(path) as (root, file_size):
+        found, plan = survey(root, file_size), {}
+        for layer, variable, where in variables(found, file_size):
+            name = f"{require_plain_name(layer)}/{require_plain_name(variable)}"
+            if name in plan:
+                raise WeightsError(f"two variables called {name}; expected each name once, {HINT}")
+            plan[name] = where, type_of(found[where], where, file_size)
+    if not plan:
+        raise WeightsError(f"holds no weights of layers; {HINT}")
+    return plan
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[tuple[Any, int]]:
+    """Give the root of the HDF5 file that `path` is or, as an archive, holds, and its size; WeightsError if damaged."""
+    h5py = import_h5py()
+    try:
+        with open_content(path) as file:
+            size = file.seek(0, io.SEEK_END)
+            with h5py.File(file, "r") as root:
+                yield root, size
+    except (*DAMAGE, zipfile.BadZipFile, zlib.error, EOFError):
+        raise WeightsError("damaged or cut off: not a whole file of Keras's; fetch or save it again") from None
+
+
+def open_content(path: str | Path) -> Any:
+    """Return the open HDF5 file: `path` itself, or the one in the archive, whose other entries are never unpacked."""
+    if not is_keras_archive(path):
+        return open(path, "rb")
+    with zipfile.ZipFile(path) as archive:
+        require_plain_archive(archive, Path(path).stat().st_size)
+        return io.BytesIO(archive.read(MEMBER))
 
 
 def require_plain_archive(archive: zipfile.ZipFile, file_size: int) -> None:
@@ -73,25 +139,6 @@ def require_plain_archive(archive: zipfile.ZipFile, file_size: int) -> None:
         raise WeightsError("archive entries that claim more bytes than the file has; fetch or save it again")
     if MEMBER not in names:
         raise WeightsError(f"its weights are split into shards; {HINT}")
-
-
-def read_hdf5(file: Any, file_size: int) -> dict[str, np.ndarray]:
-    """Return the arrays of an open file by "LAYER/INDEX", whichever Keras wrote it."""
-    h5py = import_h5py()
-    try:
-        with h5py.File(file, "r") as root:
-            found = survey(root, file_size)
-            arrays: dict[str, np.ndarray] = {}
-            for layer, index, where in variables(found, file_size):
-                name = f"{require_plain_name(layer)}/{index}"
-                if name in arrays:
-                    raise WeightsError(f"two layers called {layer}; expected each name once, {HINT}")
-                arrays[name] = read_array(found[where], where)
-            if not arrays:
-                raise WeightsError(f"holds no weights of layers; {HINT}")
-            return arrays
-    except DAMAGE:
-        raise WeightsError("damaged or cut off: not a whole HDF5 file of Keras's; fetch or save it again") from None
 
 
 def import_h5py() -> Any:
@@ -114,21 +161,25 @@ def survey(root: Any, file_size: int) -> dict[str, Any]:
         path, group, depth = waiting.pop()
         for name in group:
             where = f"{path}/{name}" if path else name
-            shown = ascii(where)[1:-1][-80:]
             if type(group.get(name, getlink=True)) is not h5py.HardLink:
-                raise WeightsError(f"refused, {shown} is a link to another place or file; {HINT}")
+                raise WeightsError(f"refused, {shown(where)} is a link to another place or file; {HINT}")
             item = group[name]
             if address(item) in addresses or depth == MAX_DEPTH:
-                raise WeightsError(f"refused, {shown} stands in the file twice or too deep; {HINT}")
+                raise WeightsError(f"refused, {shown(where)} stands in the file twice or too deep; {HINT}")
             addresses.add(address(item))
             found[where] = item
             if isinstance(item, h5py.Group):
                 waiting.append((where, item, depth + 1))
             else:
-                claimed += bytes_of(item, shown)
+                claimed += bytes_of(item, where)
     if claimed > file_size:
         raise WeightsError(f"its arrays claim {claimed:.3g} bytes, the file has {file_size}; fetch or save it again")
     return found
+
+
+def shown(where: str) -> str:
+    """Return a path in the file for a message."""
+    return ascii(where)[1:-1][-80:]
 
 
 def address(item: Any) -> int:
@@ -136,23 +187,22 @@ def address(item: Any) -> int:
     return import_h5py().h5o.get_info(item.id).addr
 
 
-def bytes_of(dataset: Any, shown: str) -> int:
+def bytes_of(dataset: Any, where: str) -> int:
     """Return the bytes of a dataset, after checking that it lies in its file in one piece, as Keras writes it."""
     h5py = import_h5py()
     if not isinstance(dataset, h5py.Dataset):
-        raise WeightsError(f"refused, {shown} is neither a group nor an array; {HINT}")
+        raise WeightsError(f"refused, {shown(where)} is neither a group nor an array; {HINT}")
     creation = dataset.id.get_create_plist()
     if creation.get_external_count() or creation.get_layout() not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT):
-        raise WeightsError(f"refused, {shown} lies in another file, is compressed or in pieces; {HINT}")
-    claimed = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
-    if claimed != dataset.id.get_storage_size():
-        stored = dataset.id.get_storage_size()
-        raise WeightsError(f"{shown} claims {claimed:.3g} bytes, {stored} are stored; fetch or save it again")
+        raise WeightsError(f"refused, {shown(where)} lies in another file, is compressed or in pieces; {HINT}")
+    claimed, stored = math.prod(dataset.shape or ()) * dataset.dtype.itemsize, dataset.id.get_storage_size()
+    if claimed != stored:
+        raise WeightsError(f"{shown(where)} claims {claimed:.3g} bytes, {stored} are stored; fetch or save it again")
     return claimed
 
 
-def variables(found: dict[str, Any], file_size: int) -> Iterator[tuple[str, int, str]]:
-    """Yield a layer's name, the index of a variable in the layer, and the path of its dataset."""
+def variables(found: dict[str, Any], file_size: int) -> Iterator[tuple[str, str, str]]:
+    """Yield a layer's name, the name or the index of a variable in the layer, and the path of its dataset."""
     for base in ("", "model_weights"):  # the old format, of weights alone and of a whole model
         if base in found and "layer_names" in found[base].attrs:
             return old_variables(found, base, file_size)
@@ -161,24 +211,25 @@ def variables(found: dict[str, Any], file_size: int) -> Iterator[tuple[str, int,
     return new_variables(found, file_size)
 
 
-def new_variables(found: dict[str, Any], file_size: int) -> Iterator[tuple[str, int, str]]:
+def new_variables(found: dict[str, Any], file_size: int) -> Iterator[tuple[str, str, str]]:
     """Yield the variables of a file of Keras 3's: groups bear class names, a layer's own is an attribute of "vars"."""
     for where in found:
         if match := VARIABLE.fullmatch(where):
-            (layer,) = texts(found[where.rpartition("/")[0]], "name", file_size) or [None]
+            (layer,) = texts(found[match["layer"]], "name", file_size) or [None]
             if layer is None:
                 raise WeightsError(f"written by Keras 2.12 to 2.15, without the layers' names; {HINT}")
             if "/" in layer:
                 raise WeightsError(f"refused, a layer is called {ascii(layer)[:80]}; expected a name without '/'")
-            yield layer, int(match[1]), where
+            index, order = int(match["index"]), ORDERS.get(re.sub("_[0-9]+$", "", match["group"]), ())
+            yield layer, order[index] if index < len(order) else str(index), where
 
 
-def old_variables(found: dict[str, Any], base: str, file_size: int) -> Iterator[tuple[str, int, str]]:
-    """Yield the variables of an old file: layers and their weights are listed in attributes."""
+def old_variables(found: dict[str, Any], base: str, file_size: int) -> Iterator[tuple[str, str, str]]:
+    """Yield the variables of an old file: layers and their weights are listed in attributes, as "conv1/kernel:0"."""
     start = f"{base}/" if base else ""
     for layer in texts(found[base], "layer_names", file_size):
-        for index, weight in enumerate(texts(found[f"{start}{layer}"], "weight_names", file_size)):
-            yield layer, index, f"{start}{layer}/{weight}"
+        for weight in texts(found[f"{start}{layer}"], "weight_names", file_size):
+            yield layer, weight.removesuffix(":0").rpartition("/")[2], f"{start}{layer}/{weight}"
 
 
 def texts(group: Any, attribute: str, file_size: int) -> list[str]:
@@ -195,17 +246,31 @@ def numbered(name: str) -> Iterator[str]:
 def read_texts(group: Any, attribute: str, file_size: int) -> list[str]:
     """Return the texts of one attribute, after checking its type and the bytes that it claims."""
     raw = group.attrs.get_id(attribute)
+    if raw.shape == (0,):  # Keras writes an empty list as one of floats
+        return []
     if import_h5py().check_string_dtype(raw.dtype) is None or raw.get_storage_size() > file_size:
         raise WeightsError(f"its attribute {attribute} is no list of names; {HINT}")
     values = np.ravel(np.asarray(group.attrs[attribute], object))
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 
 
-def read_array(dataset: Any, where: str) -> np.ndarray:
-    """Return a surveyed dataset's numbers in the machine's byte order; Keras keeps bfloat16 as two opaque bytes."""
+def type_of(dataset: Any, where: str, file_size: int) -> str:
+    """Return the name of an array's type; Keras keeps bfloat16 as two opaque bytes and says so in an attribute."""
+    if not isinstance(dataset, import_h5py().Dataset):
+        raise WeightsError(f"damaged: {shown(where)} is listed as an array and is none; fetch or save it again")
     dtype = dataset.dtype
-    if dtype == np.dtype("V2") and texts(dataset, "dtype", dataset.file.id.get_filesize()) == ["bfloat16"]:
-        return np.array(dataset[()]).view(BFLOAT16)
+    if dtype == np.dtype("V2") and texts(dataset, "dtype", file_size) == ["bfloat16"]:
+        return "bfloat16"
     if dtype.kind not in "fiub" or dtype.itemsize > 8 or dataset.shape is None:
-        raise WeightsError(f"{ascii(where)[1:-1][-80:]} holds {dtype}; expected an array of plain numbers")
-    return np.array(dataset[()], dtype.newbyteorder("="))
+        raise WeightsError(f"{shown(where)} holds {dtype}; expected an array of plain numbers")
+    return dtype.name
+
+
+def read_array(dataset: Any, dtype: str) -> np.ndarray:
+    """Return an inspected dataset's numbers in the machine's byte order."""
+    array = np.array(dataset[()])
+    return array.view(BFLOAT16) if dtype == "bfloat16" else array.astype(dtype, copy=False)
+
+
+if __name__ == "__main__":
+    print(answer_for(sys.argv[1]))

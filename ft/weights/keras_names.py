@@ -1,8 +1,9 @@
 """Keras's names of weights <-> canonical ones. In Keras a tensor is known as "LAYER/VARIABLE" or "LAYER/INDEX".
 
 A layer bears its module path, so `layer1.0.conv1/kernel` is `layer1.0.conv1.weight`. A parameter that no module holds
-is a layer of its own with one variable: `class_token/class_token` is `class_token`. A file of Keras's own has no names
-of variables, only their order: that of the module's tensors, parameters before buffers, in both frameworks.
+is a layer of its own with one variable: `class_token/class_token` is `class_token`. A file of Keras 3's has no names of
+variables, only their order: that of the module's tensors, parameters before buffers, but for the classes in ORDERS.
+A variable called kernel has a layout of Keras's own, all others are laid out alike in both frameworks.
 """
 
 import re
@@ -19,6 +20,20 @@ LEAVES = {
     "beta": "bias",
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
+}
+_ATTENTION = ("qkv.weight", "qkv.bias", "proj.weight", "proj.bias")
+ORDERS = {  # class, as a group of a file is named after it -> its variables in order
+    "multihead_attention": ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"),
+    "window_attention_v1": (*_ATTENTION, "relative_position_bias_table", "relative_position_index"),
+    "window_attention_v2": (
+        *_ATTENTION,
+        "logit_scale",
+        "cpb_mlp.0.weight",
+        "cpb_mlp.0.bias",
+        "cpb_mlp.2.weight",
+        "relative_position_index",
+        "relative_coords_table",
+    ),
 }
 INDEX = re.compile("[0-9]{1,6}")
 
@@ -41,8 +56,8 @@ def to_torch_names(tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple
     order = variable_order(shapes, {owner(name) for name in tensors})
     named: dict[str, np.ndarray] = {}
     for name, array in tensors.items():
-        canonical = look_up(name, order)
-        layout = layout_of(canonical, array.shape, shapes.get(canonical, ()))
+        canonical, is_kernel = look_up(name, order)
+        layout = kernel_layout(array.shape, shapes.get(canonical, ())) if is_kernel else "same"
         named[name if canonical in named else canonical] = to_canonical(array, layout)
     return named
 
@@ -58,13 +73,17 @@ def variable_order(shapes: Iterable[str], layers: Collection[str]) -> dict[str, 
     return order
 
 
-def look_up(name: str, order: Mapping[str, list[str]]) -> str:
-    """Return the canonical name of "LAYER/VARIABLE" or "LAYER/INDEX"; `name` itself where no layer has such a place."""
+def look_up(name: str, order: Mapping[str, list[str]]) -> tuple[str, bool]:
+    """Return the canonical name of "LAYER/VARIABLE" or "LAYER/INDEX", and whether it is a kernel.
+
+    What no layer has a place for is returned as it is.
+    """
     layer, _, leaf = name.rpartition("/")
     if not INDEX.fullmatch(leaf):
-        return canonical_name(name)
+        return canonical_name(name), leaf == "kernel"
     names = order.get(layer, [])
-    return names[int(leaf)] if int(leaf) < len(names) else name
+    canonical = names[int(leaf)] if int(leaf) < len(names) else name
+    return canonical, canonical.rpartition(".")[2] == "weight"
 
 
 def canonical_name(path: str) -> str:
@@ -73,16 +92,14 @@ def canonical_name(path: str) -> str:
     return layer if layer.rpartition(".")[2] == leaf else f"{layer}.{LEAVES.get(leaf, leaf)}"
 
 
-def layout_of(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    """Return the layout of a Keras weight by its canonical name and its two shapes (ft/weights/layouts.py).
+def kernel_layout(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Return the layout of a kernel by its shape in Keras and its canonical one (ft/weights/layouts.py).
 
     Where a convolution and a depthwise one would both give the canonical shape, they give the same tensor.
     """
-    if name.rpartition(".")[2] != "weight" or len(shape) not in (2, 4):
-        return "same"
-    if len(shape) == 2:
-        return "linear"
-    return "depthwise" if canonical_shape(shape, "depthwise") == wanted else "conv"
+    if len(shape) == 4:
+        return "depthwise" if canonical_shape(shape, "depthwise") == wanted else "conv"
+    return "linear" if len(shape) == 2 else "same"
 
 
 def to_keras_names(tensors: Mapping[str, np.ndarray], model: Any) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ft import checkpoint, runfolder
 from ft.errors import RunError, WeightsError
-from ft.weights.keras_file import HDF5_MAGIC, is_keras_archive, read_keras, read_keras_archive
+from ft.weights.keras_file import HDF5_MAGIC, is_keras_archive, read_keras
 from ft.weights.keras_names import is_keras_named, to_torch_names
 from ft.weights.match import strip_prefix
 from ft.weights.read import read_head, read_weights
@@ -78,7 +78,7 @@ def find_reader(path: Path) -> tuple[str, Callable[[Path], dict[str, np.ndarray]
     if head.startswith(HDF5_MAGIC):
         return "Keras weights file", read_keras
     if head.startswith(b"PK\x03\x04"):
-        return ("Keras file", read_keras_archive) if is_keras_archive(path) else ("PyTorch file", read_weights)
+        return ("Keras file", read_keras) if is_keras_archive(path) else ("PyTorch file", read_weights)
     return "legacy PyTorch file" if head.startswith(LEGACY_MAGIC) else "safetensors file", read_weights
 
 

@@ -1,4 +1,4 @@
-"""A dense layer on flattened features in Keras: all channels of pixel 0, then of pixel 1; and as PyTorch orders them."""
+"""A dense layer on flattened features in Keras: all channels of pixel 0, then of pixel 1; and in PyTorch's order."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Two pixels as keras.applications prepares them for MobileNetV2, scaled to -1..1; and as torchvision's weights want."""
+"""Two pixels as keras.applications prepares them for MobileNetV2, scaled to -1..1; and as torchvision wants them."""
 
 import json
 

@@ -1,7 +1,8 @@
 """Keras's files read without Keras. parity_tests/test_convert.py reads what Keras itself writes."""
 
 import io
-import random
+import signal
+import subprocess
 import sys
 import zipfile
 
@@ -10,13 +11,15 @@ import numpy as np
 import pytest
 
 from ft.errors import WeightsError
-from ft.weights.keras_file import MEMBER, is_keras_archive, read_keras, read_keras_archive
+from ft.weights import keras_file
+from ft.weights.keras_file import MEMBER, inspect, is_keras_archive, read_keras
 
 h5py = pytest.importorskip("h5py")
 
 KERNEL = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 LAYERS = {"conv1": [KERNEL, np.ones(4, np.float32)], "bn1": [np.array(7, np.int64), np.full(3, 0.5)], "relu": []}
 ARRAYS = {f"{layer}/{index}": array for layer, arrays in LAYERS.items() for index, array in enumerate(arrays)}
+OLD_ARRAYS = {f"{layer}/v{index}": array for layer, arrays in LAYERS.items() for index, array in enumerate(arrays)}
 
 
 def write(file, layers=LAYERS):
@@ -39,8 +42,8 @@ def write_old(file, start=""):
         top.attrs["layer_names"] = np.array([layer.encode() for layer in LAYERS])
         for layer, arrays in LAYERS.items():
             held = top.create_group(layer)
-            names = [f"{layer}/v{9 - index}:0" for index in range(len(arrays))]  # their order counts, not their names
-            held.attrs["weight_names"] = np.array([name.encode() for name in names]) if names else np.empty(0)
+            names = [f"{layer}/v{index}:0" for index in range(len(arrays))]
+            held.attrs["weight_names"] = [name.encode() for name in names]
             for name, array in zip(names, arrays, strict=True):
                 held[name] = array
     return file
@@ -73,38 +76,39 @@ def test_layers_by_name_and_place(path):
     assert_same(read_keras(write(path)))
 
 
+def test_an_archive(tmp_path):
+    path = archive(tmp_path / "x.keras")
+    assert is_keras_archive(path)
+    assert_same(read_keras(path))
+
+
 @pytest.mark.parametrize("start", ["", "model_weights"])
 def test_the_old_format(path, start):
-    assert_same(read_keras(write_old(path, start)))
+    assert_same(read_keras(write_old(path, start)), OLD_ARRAYS)
 
 
 def test_an_old_list_of_names_may_be_in_parts(path):
     write_old(path)
     with h5py.File(path, "a") as root:
-        names = root.attrs["layer_names"]
-        del root.attrs["layer_names"]
-        root.attrs["layer_names0"], root.attrs["layer_names1"] = names[:1], names[1:]
-    with pytest.raises(WeightsError, match="not of Keras's weights"):  # as Keras, it asks for the whole list first
-        read_keras(path)
-    write_old(path)
-    with h5py.File(path, "a") as root:
         names = root["conv1"].attrs["weight_names"]
         del root["conv1"].attrs["weight_names"]
         root["conv1"].attrs["weight_names0"], root["conv1"].attrs["weight_names1"] = names[:1], names[1:]
-    assert_same(read_keras(path))
+    assert list(inspect(path)) == list(OLD_ARRAYS)
 
 
 def test_models_in_models(path):
     write(path, {"conv1": [KERNEL]})
     with h5py.File(path, "a") as root:
         root.move("layers/layer_0", "layers/functional/layers/layer_0")
-    assert_same(read_keras(path), {"conv1/0": KERNEL})
+    assert list(inspect(path)) == ["conv1/0"]
 
 
-def test_an_archive(tmp_path):
-    path = archive(tmp_path / "x.keras")
-    assert is_keras_archive(path)
-    assert_same(read_keras_archive(path))
+def test_the_variables_of_some_classes_are_known_by_name(path):
+    write(path, {"attn": [KERNEL] * 5})
+    with h5py.File(path, "a") as root:
+        root.move("layers/layer_0", "layers/multihead_attention_12")
+    names = ["in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias", "4"]
+    assert list(inspect(path)) == [f"attn/{name}" for name in names]
 
 
 def test_types(path):
@@ -237,8 +241,8 @@ HOSTILE = [
     (external_data, "another file"),
     (virtual_data, "another file|in pieces"),
     (references, "expected an array of plain numbers"),
-    (regions, "expected an array of plain numbers"),
-    (text_data, "expected an array of plain numbers"),
+    (regions, "are stored"),
+    (text_data, "are stored"),
     (records, "expected an array of plain numbers"),
     (opaque_bytes, "expected an array of plain numbers"),
     (long_doubles, "expected an array of plain numbers"),
@@ -252,7 +256,7 @@ HOSTILE = [
     (committed_type, "neither"),
     (too_deep, "too deep"),
     (layer_name_is_a_path, "without '/'"),
-    (layer_name_twice, "two layers called bn1"),
+    (layer_name_twice, "two variables called bn1/0"),
     (layer_name_unprintable, "printable"),
     (layer_name_no_text, "no list of names"),
     (layer_name_a_reference, "no list of names"),
@@ -267,7 +271,7 @@ def test_anything_but_plain_arrays_is_refused(path, spoil, reason):
     with h5py.File(path, "a") as root:
         spoil(root, root["layers/layer_0/vars"])
     with pytest.raises(WeightsError, match=reason) as caught:
-        read_keras(path)
+        inspect(path)
     assert "\n" not in str(caught.value)
 
 
@@ -276,17 +280,17 @@ def test_an_old_list_may_not_lead_elsewhere(path, name):
     write_old(path)
     with h5py.File(path, "a") as root:
         root["conv1"].attrs["weight_names"] = [name]
-    with pytest.raises(WeightsError, match="damaged"):
-        read_keras(path)
+    with pytest.raises(WeightsError, match=r"damaged|printable"):
+        inspect(path)
 
 
 def test_an_hdf5_file_of_another_kind(path):
     with h5py.File(path, "w") as root:
         root["data"] = KERNEL
     with pytest.raises(WeightsError, match="not of Keras's weights"):
-        read_keras(path)
+        inspect(path)
     with pytest.raises(WeightsError, match="no weights of layers"):
-        read_keras(write(path, {}))
+        inspect(write(path, {"relu": []}))
 
 
 def test_a_file_that_is_cut_off(path):
@@ -294,28 +298,37 @@ def test_a_file_that_is_cut_off(path):
     for end in range(0, len(content), 997):
         path.write_bytes(content[:end])
         with pytest.raises(WeightsError, match="damaged"):
-            read_keras(path)
+            inspect(path)
 
 
-def test_flipped_bytes_never_crash(path):
-    content, numbers = write(io.BytesIO()).getvalue(), random.Random(0)
-    refused = 0
-    for _ in range(150):
-        spoiled = bytearray(content)
-        for _ in range(4):
-            spoiled[numbers.randrange(len(content))] = numbers.randrange(256)
-        path.write_bytes(spoiled)
-        try:
-            read_keras(path)
-        except WeightsError:
-            refused += 1
-    assert refused > 10
+def test_a_name_that_makes_the_library_run_for_ever_is_refused(path, monkeypatch):
+    """HDF5 keeps names in one heap, each behind its length; where that is wrong, version 1.14 does not come back."""
+    content = bytearray(write(io.BytesIO()).getvalue())
+    content[content.index(b"conv1\0") - 8] = 92
+    path.write_bytes(content)
+    monkeypatch.setattr(keras_file, "INSPECTION_SECONDS", 5)
+    with pytest.raises(WeightsError, match="damaged"):
+        read_keras(path)
+
+
+def test_a_crash_of_the_library_is_an_error_of_the_file(path, monkeypatch):
+    killed = subprocess.CompletedProcess([], -signal.SIGSEGV, b"", b"")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: killed)
+    with pytest.raises(WeightsError, match="crashes"):
+        read_keras(write(path))
+
+
+def test_a_failure_of_our_own_is_none_of_the_file(path, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, b"", b"Traceback ... ImportError")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(RuntimeError, match="ImportError"):
+        read_keras(write(path))
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "assets/../../evil", "..\\evil"])
 def test_an_archive_entry_that_leads_out_is_refused(tmp_path, name):
     with pytest.raises(WeightsError, match="leads out of the archive"):
-        read_keras_archive(archive(tmp_path / "x.keras", **{name: "x"}))
+        inspect(archive(tmp_path / "x.keras", **{name: "x"}))
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["x.keras"]
 
 
@@ -323,7 +336,7 @@ def test_an_archive_that_would_grow_is_refused(tmp_path):
     bomb = archive(tmp_path / "x.keras", bytes(1 << 24), compression=zipfile.ZIP_DEFLATED)
     assert bomb.stat().st_size < 1 << 16
     with pytest.raises(WeightsError, match="compressed"):
-        read_keras_archive(bomb)
+        inspect(bomb)
 
 
 def test_an_archive_that_lies_about_its_size_is_refused(tmp_path):
@@ -332,8 +345,8 @@ def test_an_archive_that_lies_about_its_size_is_refused(tmp_path):
     place = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)  # the second entry of the list at the end
     content[place + 20 : place + 28] = (1 << 30).to_bytes(4, "little") * 2
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match="claim more bytes|damaged"):
-        read_keras_archive(path)
+    with pytest.raises(WeightsError, match=r"claim more bytes|damaged"):
+        inspect(path)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
@@ -342,21 +355,21 @@ def test_an_archive_entry_that_stands_twice_is_refused(tmp_path):
     with zipfile.ZipFile(path, "a") as file:
         file.writestr(MEMBER, b"")
     with pytest.raises(WeightsError, match="twice"):
-        read_keras_archive(path)
+        inspect(path)
 
 
 def test_an_archive_whose_weights_are_damaged_or_elsewhere(tmp_path):
     with pytest.raises(WeightsError, match="damaged"):
-        read_keras_archive(archive(tmp_path / "x.keras", b"no HDF5"))
+        inspect(archive(tmp_path / "x.keras", b"no HDF5"))
     path = archive(tmp_path / "y.keras")
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(WeightsError, match="damaged"):
-        read_keras_archive(path)
+        inspect(path)
     with zipfile.ZipFile(tmp_path / "z.keras", "w") as file:
         file.writestr("model.weights.json", "{}")
     assert is_keras_archive(tmp_path / "z.keras")
     with pytest.raises(WeightsError, match="shards"):
-        read_keras_archive(tmp_path / "z.keras")
+        inspect(tmp_path / "z.keras")
 
 
 def test_without_h5py_a_line_says_how_to_get_it(path, monkeypatch):

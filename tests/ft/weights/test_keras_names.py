@@ -1,0 +1,100 @@
+"""Keras's names and layouts into canonical ones, by hand; parity_tests/test_convert.py asks Keras."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ft.weights.keras_names import canonical_name, is_keras_named, kernel_layout, to_keras_names, to_torch_names
+
+SHAPES = {
+    "class_token": (1, 1, 8),
+    "encoder.pos_embedding": (1, 5, 8),
+    "stem.weight": (6, 3, 2, 4),
+    "stem.bias": (6,),
+    "bn.weight": (6,),
+    "bn.bias": (6,),
+    "bn.running_mean": (6,),
+    "bn.running_var": (6,),
+    "bn.num_batches_tracked": (),
+    "depth.weight": (6, 1, 5, 2),
+    "attn.table": (9, 2),
+    "attn.qkv.weight": (7, 7),
+    "fc.weight": (7, 6),
+}
+
+
+def tensors():
+    rng = np.random.default_rng(0)
+    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
+
+
+def in_keras(leaves):
+    """Return `tensors()` as Keras holds them, by "LAYER/VARIABLE" or, with the numbers of `leaves`, "LAYER/INDEX"."""
+    t, (kernel, bias) = tensors(), leaves[:2]
+    statistics = {f"bn/{leaf}": t[f"bn.{name}"] for leaf, name in zip(
+        leaves[2:], ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"), strict=True)}  # fmt: skip
+    own = {"class_token": "class_token", "encoder.pos_embedding": "pos_embedding", "attn": "table"}
+    return {
+        **{f"{layer}/{'0' if kernel == '0' else leaf}": t["attn.table" if layer == "attn" else layer]
+           for layer, leaf in own.items()},
+        f"stem/{kernel}": t["stem.weight"].transpose(2, 3, 1, 0),
+        f"stem/{bias}": t["stem.bias"],
+        **statistics,
+        f"depth/{kernel}": t["depth.weight"].transpose(2, 3, 0, 1),
+        "attn/qkv.weight": t["attn.qkv.weight"],
+        f"fc/{kernel}": t["fc.weight"].T,
+    }  # fmt: skip
+
+
+NAMED = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", "num_batches_tracked")
+
+
+@pytest.mark.parametrize("leaves", [NAMED, ("0", "1", "0", "1", "2", "3", "4")], ids=["variables", "indices"])
+def test_names_and_layouts(leaves):
+    found = to_torch_names(in_keras(leaves), SHAPES)
+    assert sorted(found) == sorted(SHAPES)
+    for name, tensor in tensors().items():
+        assert found[name].tobytes() == tensor.tobytes(), name
+        assert found[name].shape == tensor.shape
+        assert found[name].flags.c_contiguous
+
+
+def test_what_has_no_place_keeps_its_name():
+    strange = {
+        "fc/0": np.ones((6, 7)),
+        "fc/1": np.ones(7),
+        "fc/2": np.ones(7),
+        "other/0": np.ones(1),
+        "x/y": np.ones(1),
+    }
+    assert list(to_torch_names(strange, SHAPES)) == ["fc.weight", "fc/1", "fc/2", "other/0", "x.y"]
+
+
+def test_two_names_for_one_tensor_stay_two():
+    assert list(to_torch_names({"fc/kernel": np.ones((6, 7)), "fc/gamma": np.ones(7)}, SHAPES)) == [
+        "fc.weight",
+        "fc/gamma",
+    ]
+
+
+def test_one_input_channel_gives_the_same_tensor_either_way():
+    kernel = np.arange(18.0).reshape(3, 3, 1, 2)
+    assert kernel_layout(kernel.shape, (2, 1, 3, 3)) == "depthwise"
+    found = to_torch_names({"c/kernel": kernel}, {"c.weight": (2, 1, 3, 3)})["c.weight"]
+    np.testing.assert_array_equal(found, kernel.transpose(3, 2, 0, 1))
+
+
+def test_whose_names():
+    assert is_keras_named(["conv1/kernel", "fc/bias"])
+    assert not is_keras_named(["conv1/kernel", "fc.bias"])
+    assert canonical_name("layer1.0.bn1/moving_variance") == "layer1.0.bn1.running_var"
+    assert canonical_name("encoder.pos_embedding/pos_embedding") == "encoder.pos_embedding"
+
+
+def test_the_way_back_takes_names_and_layouts_from_the_model():
+    kernel = SimpleNamespace(path="stem/kernel", layout="conv")
+    layers = [SimpleNamespace(variables=[kernel, SimpleNamespace(path="stem/bias")]), SimpleNamespace(variables=[])]
+    found = to_keras_names(tensors(), SimpleNamespace(layers=layers))
+    assert {name: array.shape for name, array in found.items()} == {"stem/kernel": (2, 4, 3, 6), "stem/bias": (6,)}
+    assert to_torch_names(found, SHAPES)["stem.weight"].tobytes() == tensors()["stem.weight"].tobytes()
