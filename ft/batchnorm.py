@@ -57,7 +57,8 @@ def normalising(side: Side, *, close: float) -> Normalising | None:
 def explains(side: Side, how: Normalising, *, close: float) -> bool:
     """Tell whether this way to normalise gives a side's output."""
     mean, variance, weight, bias = vectors(side, how.mode)
-    output = batchnorm(as_images(side.inputs[0]), mean, variance, weight, bias, how.eps)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a constant channel has no variance
+        output = batchnorm(as_images(side.inputs[0]), mean, variance, weight, bias, how.eps)
     return distance(output, as_images(side.output)) <= close
 
 

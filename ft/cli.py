@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
 from ft.errors import RecipeError, UserError
 from ft.recipe import FIELDS, SYNONYMS, TYPES, load
+
+if TYPE_CHECKING:
+    from ft.zoo import Card
 
 USER_ERROR, INTERNAL_ERROR = 2, 70
 
@@ -177,30 +180,55 @@ def predict(arguments: Sequence[str]) -> int:
 def models(arguments: Sequence[str]) -> int:
     """List the networks."""
     parser = Parser(prog="ft models", description="The networks, their size and their published weights.")
+    parser.add_argument("--family", metavar="NAME", help="only this family, such as resnet")
+    parser.add_argument("--max-params", type=float, metavar="MILLIONS", help="only networks of at most this size")
     parser.add_argument("--json", action="store_true", help="print JSON")
     flags = parser.parse(arguments)
-    from ft.zoo import cards
-
-    rows = [
-        {
-            "name": card.name,
-            "parameters": card.parameters,
-            "image_size": card.preprocess.crop,
-            "top1": card.pretrained[0].top1,
-            "weights": [entry.name for entry in card.pretrained],
-            "stages": list(card.stages),
-        }
-        for card in cards()
-    ]
+    rows = [model_row(card) for card in chosen_cards(flags.family, flags.max_params)]
     if flags.json:
         print(json.dumps(rows, indent=2))
     else:
         for row in rows:
-            print(
-                f"{row['name']:<20} {row['parameters'] / 1e6:5.1f} M  {row['image_size']} px  top1 {row['top1']:.1f}"
-                f"  {', '.join(row['stages'])}"
-            )
+            top1 = "   -" if row["top1"] is None else f"{row['top1']:.1f}"
+            size = f"{row['parameters'] / 1e6:5.1f} M  {row['image_size']} px  top1 {top1}"
+            print(f"{row['name']:<20} {size}  {', '.join(row['stages'])}")
     return 0
+
+
+def chosen_cards(family: str | None, millions: float | None) -> list["Card"]:
+    """Return the cards of a family, or of all, up to a size; RecipeError for no such family or none so small."""
+    from ft.errors import unknown
+    from ft.zoo import cards
+
+    families = {card.family for card in cards()}
+    if family is not None and family not in families:
+        raise RecipeError(unknown("family", family, families))
+    limit = float("inf") if millions is None else millions * 1e6
+    found = [card for card in cards() if family in (None, card.family) and card.parameters <= limit]
+    if not found:
+        raise RecipeError(f"max-params: no network has at most {millions} million parameters")
+    return found
+
+
+def model_row(card: "Card") -> dict[str, Any]:
+    """Return what `ft models` says of a network."""
+    return {
+        "name": card.name,
+        "family": card.family,
+        "parameters": card.parameters,
+        "image_size": card.preprocess.crop,
+        "top1": card.pretrained[0].top1 if card.pretrained else None,
+        "weights": [entry.name for entry in card.pretrained],
+        "licences": sorted({entry.licence for entry in card.pretrained}),
+        "stages": list(card.stages),
+    }
+
+
+def convert(arguments: Sequence[str]) -> int:
+    """Convert a checkpoint."""
+    from ft.convert import convert_command
+
+    return convert_command(arguments)
 
 
 def parity(command: str, arguments: Sequence[str]) -> int:
@@ -221,6 +249,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
         partial(parity, "compare"),
         "find where two implementations part, and why; or put two runs side by side",
     ),
+    "convert": (convert, "turn a checkpoint into another format, or another framework's"),
     "trace": (partial(parity, "trace"), "write what every layer and gradient of a few steps is"),
     "differences": (partial(parity, "differences"), "where PyTorch and Keras differ, taught one by one"),
     "models": (models, "list the networks"),

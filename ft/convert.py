@@ -130,11 +130,11 @@ def convert(
 
 def find_target(path: Path, names: str | None, *, force: bool) -> Target:
     """Return what `path` is to be, by its ending. RecipeError where it cannot be, or exists already."""
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike path.is_dir(), it takes what it may not look at for nothing
         raise RecipeError(f"{path} is a folder; choose a file as OUT")
-    if path.exists() and not force:
+    if os.path.exists(path) and not force:
         raise RecipeError(f"{path} exists; choose another OUT, or replace it with --force")
-    if not path.absolute().parent.is_dir():
+    if not os.path.isdir(path.absolute().parent):
         raise RecipeError(f"there is no folder {path.parent}; make it first, or choose another OUT")
     ending = next((ending for ending in FORMATS if path.name.endswith(ending)), None)
     if ending is None:
@@ -148,8 +148,8 @@ def choose_wing(goal: Target) -> str:
     """Return the wing that the target takes, or one that is installed; RecipeError says what to install."""
     if goal.wing is None:
         installed = [name for name in backends.FRAMEWORKS if is_installed(name)]
-        if installed:
-            return installed[0]
+        if installed:  # one that is loaded already, if any
+            return min(installed, key=lambda name: backends.FRAMEWORKS[name][0] not in sys.modules)
         raise RecipeError('names and shapes come from a framework; pip install "ft-parity[torch]", or "ft-parity[tf]"')
     try:
         backends.require(goal.wing)
@@ -253,8 +253,11 @@ def replacing(target: Path) -> Iterator[Path]:
         files.sync(temporary / target.name)
         os.replace(temporary / target.name, target)
         files.sync(target.parent)
-    except (OSError, RuntimeError) as error:  # the latter from PyTorch and h5py on a full disk
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0][:200]
+    except (OSError, RuntimeError) as error:
+        refusal = error if isinstance(error, OSError) else error.__context__  # torch.save hides the disk's in its own
+        if not isinstance(refusal, OSError):
+            raise
+        reason = os.strerror(refusal.errno) if refusal.errno else refusal
         raise RunError(f"cannot write {target}: {reason}; free some space or choose another OUT") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -290,7 +293,7 @@ def to_torch(array: np.ndarray) -> Any:
 
 
 def require_same_bytes(path: Path, tensors: Mapping[str, np.ndarray], card: Card) -> None:
-    """Read a written file with the readers of this package; RuntimeError unless every byte is there again."""
+    """Read a written file with the readers of this package; AssertionError unless every byte is there."""
     again = read_source(path).canonical(card, {name: tensor.shape for name, tensor in tensors.items()})
     changed = {name for name in {*tensors, *again} if name not in tensors or name not in again}
     changed |= {name for name in tensors if name not in changed and not same(tensors[name], again[name])}

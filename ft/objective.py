@@ -51,7 +51,7 @@ def find_objective(evidence: Evidence, trace: Trace, step: int) -> Objective | N
     head = find_head(trace, step)
     if head is None or not all(np.isfinite(x).all() for x in (head.output, head.gradient, head.features)):
         return None
-    if head.labels.min() < 0 or head.labels.max() >= len(head.gradient):
+    if head.labels.dtype.kind not in "iu" or head.labels.min() < 0 or head.labels.max() >= len(head.gradient):
         return None
     for reading in READINGS:
         for solve in (solve_plain, solve_weighted):

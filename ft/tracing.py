@@ -1,5 +1,6 @@
 """A recipe traced: in this process by one wing, or by both wings, each in a process of its own."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -102,8 +103,10 @@ def trace_both(recipe: Recipe, folder: Path, *, steps: int) -> list[Trace]:
 
 def run_side_by_side(commands: dict[str, Sequence[str]]) -> None:
     """Run one command a wing at the same time; RunError with what the first failing one said."""
+    # two processes with as many threads each as there are cores wait for one another most of the time
+    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)), **os.environ}
     processes = {
-        wing: subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        wing: subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
         for wing, command in commands.items()
     }
     said = {wing: process.communicate()[1] for wing, process in processes.items()}

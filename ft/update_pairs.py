@@ -6,8 +6,6 @@ from itertools import islice, product
 from math import isclose, isnan
 from typing import Generic, TypeVar
 
-import numpy as np
-
 from ft.evidence import Evidence
 from ft.update_rules import SGD, Adam, History, adam_rules, history, sgd_rules
 from ft.verdict import Row
@@ -56,13 +54,17 @@ def adam_pairs(evidence: Evidence) -> Iterator[Pair[Adam]]:
 def asked_rows(evidence: Evidence) -> Iterator[Row]:
     """Yield the first few updates of every step that differ."""
     for step in range(evidence.a.facts["steps"]):
-        rows = (row for row in evidence.verdict.rows if row.step == step and row.phase == "updates")
-        yield from islice((row for row in rows if row.differs and np.isfinite(row.absolute)), ROWS)
+        rows = [row for row in evidence.verdict.rows if row.step == step and row.phase == "updates" and row.differs]
+        phases = [
+            trace.arrays(*place) for trace in evidence.traces for place in ((None, "weights"), (step, "gradients"))
+        ]
+        known = (row for row in rows if not row.fault and all(row.name in arrays for arrays in phases))
+        yield from islice(known, ROWS)
 
 
 def histories(evidence: Evidence, step: int, name: str) -> list[History]:
     """Return what one parameter went through on each side."""
-    return [history(evidence, trace, step, name) for trace in evidence.traces]
+    return [history(trace, step, name) for trace in evidence.traces]
 
 
 def place(evidence: Evidence, a: SGD, b: SGD, past: History, row: Row) -> Row:

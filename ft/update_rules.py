@@ -4,14 +4,13 @@ Every form of an optimizer is fitted to one side's gradients, weights and update
 rounding are what that side may have done, whatever went wrong before the optimizer.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import accumulate, product
 from math import nan
 
 import numpy as np
 
-from ft.evidence import Evidence
 from ft.replay import share
 from ft.trace import Trace
 
@@ -33,6 +32,12 @@ class History:
     updates: tuple[np.ndarray, ...]
     spacing: float
 
+    @property
+    def usable(self) -> bool:
+        """Whether every rate is above 0 and every number finite: of others no rule can be read."""
+        arrays = (*self.weights, *self.gradients, *self.updates)
+        return min(self.rates) > 0 and all(np.isfinite(array).all() for array in arrays)
+
     def fits(self, step: int, update: np.ndarray, *, close: float) -> bool:
         """Tell whether this is the update of a step but for rounding."""
         error, size, weight = (
@@ -41,20 +46,16 @@ class History:
         return bool(error <= close * size + 4 * self.spacing * weight)
 
 
-def history(evidence: Evidence, trace: Trace, step: int, name: str) -> History:
+def history(trace: Trace, step: int, name: str) -> History:
     """Return what one parameter went through up to a step; KeyError where an array is missing."""
-    steps = range(step + 1)
 
-    def sampled(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-        return arrays[name].ravel()[:SAMPLE].astype(np.float64)
+    def sampled(step: int | None, phase: str) -> np.ndarray:
+        return trace.arrays(step, phase)[name].ravel()[:SAMPLE].astype(np.float64)
 
-    return History(
-        tuple(trace.facts["lr"][: step + 1]),
-        tuple(sampled(evidence.weights(trace, s)) for s in steps),
-        tuple(sampled(trace.arrays(s, "gradients")) for s in steps),
-        tuple(sampled(trace.arrays(s, "updates")) for s in steps),
-        float(np.finfo(trace.dtype).eps),
-    )
+    gradients, updates = ([sampled(s, phase) for s in range(step + 1)] for phase in ("gradients", "updates"))
+    weights = accumulate(updates[:-1], np.subtract, initial=sampled(None, "weights"))
+    rates, spacing = trace.facts["lr"][: step + 1], float(np.finfo(trace.dtype).eps)
+    return History(tuple(rates), tuple(weights), tuple(gradients), tuple(updates), spacing)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class SGD:
 
 def sgd_rules(past: History, *, close: float) -> list[SGD]:
     """Return the forms of SGD that give all updates of a history to rounding: several where they do the same."""
+    if not past.usable:
+        return []
     varies = len(set(past.rates)) > 1
     inexact = any(rate != float(np.float32(rate)) for rate in past.rates)
     found = []
@@ -141,6 +144,8 @@ class Adam:
 
 def adam_rules(past: History, *, close: float) -> list[Adam]:
     """Return the forms of Adam whose first step is that of a history, at most one of each kind of decay."""
+    if not past.usable:
+        return []
     x = past.updates[0] / past.rates[0]
     if not np.abs(x).max(initial=0.0) or np.abs(x).max() > 10:
         return []

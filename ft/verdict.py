@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ft.compare import ZERO, misfit
+from ft.compare import misfit
 from ft.errors import RunError, listed
 from ft.trace import Trace
 
@@ -15,6 +15,7 @@ BARS = {
     "float64": {"weights": 0.0, "batch": 0.0, "inference": 1e-13, "step": 1e-11, "trajectory": 1e-10},
     "float32": {"weights": 0.0, "batch": 0.0, "inference": 1e-4, "step": 1e-3, "trajectory": 1e-2},
 }
+ZERO = {"float64": 1e-10, "float32": 1e-4}  # an array below this share of the largest is zero but for rounding
 FLIPS = 0.1  # what flipped ReLUs may do to a float32 gradient
 MAY_BE_ZERO = ("gradients", "updates", "slots")
 COMMON = ("recipe", "data", "dtype", "steps", "update", "classes")  # what two traces must have alike
@@ -86,7 +87,7 @@ def compare_traces(a: Trace, b: Trace) -> Verdict:
         bar = bar_of(a.dtype, step, phase)
         both = [name for name in dict.fromkeys([*a.order(phase), *of_a]) if name in names[0] & names[1]]
         found = [compare_arrays(step, phase, name, of_a[name], of_b[name], bar) for name in both]
-        rows += list(mark_zeros(found)) if phase in MAY_BE_ZERO else [row for row, _ in found]
+        rows += list(mark_zeros(found, ZERO[a.dtype])) if phase in MAY_BE_ZERO else [row for row, _ in found]
     return Verdict(tuple(rows), tuple(unpaired))
 
 
@@ -129,9 +130,9 @@ def compare_arrays(
     return Row(step, phase, name, largest / scale if scale else 0.0, largest, beyond, x.size, bar), magnitudes
 
 
-def mark_zeros(found: list[tuple[Row, tuple[float, float]]]) -> Iterator[Row]:
+def mark_zeros(found: list[tuple[Row, tuple[float, float]]], share: float) -> Iterator[Row]:
     """Yield rows; an array that is zero but for rounding in both traces is equal, in one only it is not."""
-    floor = ZERO * max((m for _, magnitudes in found for m in magnitudes if np.isfinite(m)), default=0.0)
+    floor = share * max((m for _, magnitudes in found for m in magnitudes if np.isfinite(m)), default=0.0)
     for row, magnitudes in found:
         small = [m < floor for m in magnitudes]
         fault = "zero but for rounding in one only" if any(small) and not all(small) else row.fault

@@ -54,9 +54,10 @@ class Stranger:
         self.channels_first = takes_channels_first(self.model, images.shape)
         self.forward(images, training=False)  # a model may have no variables before its first call
         self.layers = dict(walk(self.model))
-        self.variables = dict(own_variables(self.model, self.layers))
-        if len(self.variables) != len(self.model.weights):
+        variables = dict(own_variables(self.model, self.layers))
+        if len(variables) != len(self.model.weights):
             raise RecipeError("two layers side by side, or two weights of one, bear one name; give each its own")
+        self.variables = {path: x for path, x in variables.items() if tf.as_dtype(x.dtype).is_floating}
         silenced = [silence(".".join(names), layer) or still(names, layer) for names, layer in self.layers.items()]
         with self.recording(self.model) as calls:
             logits = self.forward(images, training=False)
@@ -82,11 +83,8 @@ class Stranger:
 
     def is_automatic(self, names: tuple[str, ...]) -> bool:
         """Say whether Keras made up the name of a layer, or of one that holds it, such as conv2d_1."""
-        path = [names[: i + 1] for i in range(len(names))]
-        kinds = [type(self.layers[part]).__name__.lower() for part in path]
-        return any(
-            re.fullmatch(rf"{kind}\d*", part[-1].replace("_", "")) for kind, part in zip(kinds, path, strict=True)
-        )
+        kinds = (type(self.layers[names[: i + 1]]).__name__.lower() for i in range(len(names)))
+        return any(re.fullmatch(rf"{k}\d*", name.replace("_", "")) for k, name in zip(kinds, names, strict=True))
 
     def share(
         self, names: Mapping[str, str], keys: Mapping[str, str], make_optimizer: Callable[[Any], Any] | None

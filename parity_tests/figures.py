@@ -100,7 +100,7 @@ def table(figures: dict[str, dict[str, Any]]) -> str:
         "Largest difference between PyTorch and Keras of any element, over the largest magnitude of its tensor: in",
         "inference, and in one training step of the head alone and of the whole network (every gradient; weights and",
         "BatchNorm statistics after the step). Drawn weights, every constant start randomised, dropout and stochastic",
-        "depth on, 8 images (2 above 200 pixels). In float32 single ReLU flips move a gradient by a hundredth in either",
+        "depth on, 8 images (2 above 200 px). In float32 single ReLU flips move a gradient by a hundredth in either",
         "wing. Made by `python -m parity_tests.figures`.",
         "",
         f"| network | parameters | pixels | {' | '.join(f'float64 {part}' for part in parts)} | zero gradients | "

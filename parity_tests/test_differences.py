@@ -6,8 +6,12 @@ from ft.differences import ENTRIES
 from ft.differences.teach import measure
 
 DIFFER, AGREE = 1e-9, 1e-12
-SAME_BY_DEFAULT: dict[str, str] = {}  # why a pair agrees without a mend
-NEVER_EQUAL: dict[str, tuple[float, str]] = {}  # how far apart the mended ones may be, and why
+# how far apart the mended ones may be, and why; and why a pair agrees without a mend
+NEVER_EQUAL = {
+    "grouped-convolution": (1e-5, "float32: TensorFlow's grouped kernels know no float64"),
+    "resize-antialias": (1e-6, "float32: tf.image.resize gives nothing else"),
+}
+SAME_BY_DEFAULT = {"grouped-convolution": "the numbers agree, the time does not"}
 
 
 def test_exceptions_are_of_entries_that_exist():
@@ -23,6 +27,6 @@ def test_the_pair_differs_and_its_mend_agrees(name):
     assert measured.mended is not None
     bar = NEVER_EQUAL.get(name, (AGREE, ""))[0]
     assert measured.mended <= bar
-    assert (measured.default > DIFFER) != (name in SAME_BY_DEFAULT)
+    assert (measured.default > max(DIFFER, bar)) != (name in SAME_BY_DEFAULT)
     if name in NEVER_EQUAL:  # a listed exception that is none any more fails
         assert measured.mended > AGREE

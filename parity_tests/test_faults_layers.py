@@ -1,4 +1,4 @@
-"""Every fault of a layer, of the data or of the loss is named, at the place where it was planted, and nothing else is."""
+"""Every fault of a layer, of the data or of the loss is named, where it was planted, and nothing else is named."""
 
 import numpy as np
 import pytest

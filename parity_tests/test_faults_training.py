@@ -1,4 +1,4 @@
-"""Each fault of faults_training is named first, for certain where that can be, and at the place where it was planted."""
+"""Each fault of faults_training is named first, for certain where that can be, at the place where it was planted."""
 
 import pytest
 

@@ -24,9 +24,10 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
 
 def divided_by(evidence: Evidence, layer: Layer, side: Side) -> str | None:
     """Return COUNTED or LEFT_OUT, whichever gives a side's output of its first image with some padding."""
-    x, y, window = side.inputs[0][:1], side.output[:1], window_of(layer, side)
-    if window is None or x.ndim != 4 or y.ndim != 4:
+    window = window_of(layer, side)
+    if window is None or not side.inputs or side.inputs[0].ndim != 4 or side.output.ndim != 4:
         return None
+    x, y = side.inputs[0][:1], side.output[:1]
     rows, columns = (paddings(x.shape[axis], window[axis - 2], y.shape[axis]).values() for axis in (2, 3))
     for (down, top, bottom), (right, before, after) in product(rows, columns):
         pads = (top, bottom, before, after)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from ft.batchnorm import as_images
 from ft.evidence import Entry, Evidence, Finding, distance
 from ft.replay import share
 from ft.trace import Trace
@@ -23,9 +22,9 @@ def kept_variance(evidence: Evidence, trace: Trace, step: int, name: str) -> str
     path = name.removesuffix(".running_var")
     if path not in trace.calls["forward"]:
         return None
-    x = as_images(evidence.side(trace, step, "forward", path).inputs[0])
+    x = evidence.side(trace, step, "forward", path).inputs[0]
     before, after = evidence.weights(trace, step)[name], trace.arrays(step, "statistics")[name]
-    count, biased = x.size // x.shape[1], x.var(axis=(0, 2, 3))
+    count, biased = x.size // x.shape[1], x.var(axis=tuple(axis for axis in range(x.ndim) if axis != 1))
     if count < 2 or biased.shape != after.shape or distance(before, after) <= evidence.close:
         return None  # it did not move: inference mode
     for kind, variance in {"biased": biased, "unbiased": biased * count / (count - 1)}.items():

@@ -17,6 +17,8 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for step in dict.fromkeys(row.step for row in rows):
         here = {row.name: row for row in rows if row.step == step}
         (images_a, labels_a), (images_b, labels_b) = (batch_of(evidence, side, step) for side in (0, 1))
+        if not len(images_a) == len(images_b) == len(labels_a) == len(labels_b):
+            continue
         order = places(images_b, images_a) if "images" in here else np.arange(len(labels_a))
         if order is None:
             yield from from_other_steps(evidence, here["images"], step)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from ft.differences import ENTRIES, Entry
-from ft.differences.teach import NAMES, Measured, measure, versions
+from ft.differences.teach import NAMES, Measured, besides, measure, versions
 
 HEAD = """# Differences between PyTorch and Keras
 
@@ -31,11 +31,12 @@ def chapter(entry: Entry, measured: Measured) -> str:
     """Return what the page says about one difference."""
     sides = [(NAMES["torch"], entry.torch, entry.mend_torch), (NAMES["tf"], entry.tf, entry.mend_tf)]
     table = "".join(f"| {name} | {escaped(does)} | {escaped(mend)} |\n" for name, does, mend in sides)
+    figures = f"they differ by {size(measured.default)} as they come, {size(measured.mended)} mended"
     return (
         f'\n<a name="{entry.name}"></a>\n\n## {escaped(entry.title)}\n\n'
         f"| | by default | to mend it |\n|---|---|---|\n{table}\n"
         f"**Why:** {escaped(entry.why)}.\n\n**How it shows:** {escaped(entry.shows)}.\n\n"
-        f"**Measured:** they differ by {size(measured.default)} as they come, {size(measured.mended)} mended.\n\n"
+        f"**Measured:** {'; '.join([figures, *besides(measured)])}.\n\n"
         f"{programs(entry)}"
     )
 

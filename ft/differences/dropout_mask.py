@@ -38,12 +38,16 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
 
 
 def find_mask(evidence: Evidence, side: Side) -> Mask | None:
-    """Return the mask of a side, None unless every value is 0 or its input over 1 - rate."""
-    x, y = side.inputs[0], side.output
-    if x.shape != y.shape:
+    """Return the mask of a side, None unless every value is 0 or its input over 1 - rate.
+
+    None too where the layer passes all on although its own rate is not 0: then it is in inference mode.
+    """
+    if not side.inputs or side.inputs[0].shape != side.output.shape:
         return None
+    x, y = side.inputs[0], side.output
     seen, kept = x != 0, y != 0
-    if not (kept & seen).any():
+    own_rate = side.call.settings.get("p", side.call.settings.get("rate", 0))
+    if not (kept & seen).any() or (own_rate and np.array_equal(x, y)):
         return None
     largest = np.abs(np.where(kept, x, 0)).argmax()
     scale = float(y.ravel()[largest] / x.ravel()[largest])

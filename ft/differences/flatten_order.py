@@ -25,6 +25,8 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
 def flattened(evidence: Evidence, trace: Trace, step: int | None, phase: str, key: str) -> str | None:
     """Return the order of a flat array, a layer's output or else its input, None where it is not flattened images."""
     side = evidence.side(trace, step, phase, key)
+    if not side.inputs:
+        return None
     image, flat = (side.inputs[0], side.output) if side.call.kind == "flatten" else (None, side.inputs[0])
     if flat.ndim != 2:
         return None

@@ -24,7 +24,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
 
 def formula(evidence: Evidence, side: Side) -> str | None:
     """Return the formula that comes nearest to a side's output, if that is near enough."""
-    if side.inputs[0].shape != side.output.shape:
+    if not side.inputs or side.inputs[0].shape != side.output.shape:
         return None
     x, y = (array.ravel()[:SLICE].astype(np.float64) for array in (side.inputs[0], side.output))
     # in float32 a constant that was rounded to float32 makes no difference

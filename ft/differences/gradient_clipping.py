@@ -34,7 +34,9 @@ def factors_and_norms(evidence: Evidence, trace: Trace, step: int) -> tuple[np.n
     """
     gradients, found = trace.arrays(step, "gradients"), []
     for name in trace.arrays(step, "updates"):
-        past = history(evidence, trace, step, name)
+        past = history(trace, step, name)
+        if not past.usable:
+            return np.empty(0), np.empty(0)
         g, w, rate = past.gradients[-1], past.weights[-1], past.rates[-1]
         factor, decay = least_squares((g, w), past.updates[-1] / rate)
         norm = float(np.linalg.norm(gradients[name]))

@@ -65,7 +65,9 @@ def used_variant(
     evidence: Evidence, layer: Layer, side: Side, read: Callable[[np.ndarray, int], Variants]
 ) -> str | None:
     """Return the variant of its weight with which a side computed its first sample."""
-    x, y, weight = side.inputs[0][:1], side.output[:1], side.weights.get("weight", np.empty(0))
+    if not side.inputs or "weight" not in side.weights:
+        return None
+    x, y, weight = side.inputs[0][:1], side.output[:1], side.weights["weight"]
     bias = side.weights.get("bias", np.zeros(len(weight)))
     if weight.ndim == 2 and x.shape[-1] == weight.shape[1]:
         variants = read(weight, x.shape[-1])

@@ -40,7 +40,8 @@ def used_eps(side: Side, *, close: float) -> float | None:
 def explains(side: Side, eps: float, *, close: float) -> bool:
     """Tell whether this eps gives a side's output, over whichever axis the layer normalises."""
     found = (vectors(side, axis) for axis in normalised_axes(side))
-    return any(distance(layernorm(x, weight, bias, eps), y) <= close for x, y, weight, bias in found)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a constant token has no variance
+        return any(distance(layernorm(x, weight, bias, eps), y) <= close for x, y, weight, bias in found)
 
 
 def normalised_axes(side: Side) -> list[int]:

@@ -20,10 +20,10 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
 
 def slope(evidence: Evidence, side: Side) -> float | None:
     """Return the s in [0, 1) of y = x above zero and s * x below, None where a side's layer is no such function."""
+    if not side.inputs or side.inputs[0].shape != side.output.shape or not (side.inputs[0] < 0).any():
+        return None
     x, y = side.inputs[0].astype(np.float64), side.output.astype(np.float64)
     negative = x < 0
-    if x.shape != y.shape or not negative.any():
-        return None
     found = float(x[negative] @ y[negative] / (x[negative] @ x[negative]))
     fits = distance(np.where(negative, found * x, x), y) <= evidence.close
     # the negative part must fit by itself: beside large positive values a small slope is hardly seen

@@ -15,6 +15,8 @@ FILLS = {"minus infinity around the image": -np.inf, "zeros around the image": 0
 def probe(evidence: Evidence) -> Iterator[Finding]:
     """See with what each side filled the border, in the layer itself or in one before it."""
     for layer in evidence.layers("maxpool"):
+        if not all(side.inputs for side in layer.sides):
+            continue
         a, b = (side.inputs[0] for side in layer.sides)
         inner = [cut_frame(a, b.shape), cut_frame(b, a.shape)]
         found = [filled_with(evidence, layer, side, x) for side, x in zip(layer.sides, inner, strict=True)]

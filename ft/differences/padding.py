@@ -29,7 +29,7 @@ def used_padding(evidence: Evidence, layer: Layer, side: Side) -> str | None:
 def padded_layers(layer: Layer, side: Side) -> dict[str, Callable[[Side], np.ndarray]]:
     """Return, by the padding in words, functions that give a side's output of its first image with that padding."""
     window = window_of(layer, side)
-    if window is None or not side.inputs or side.inputs[0].ndim != 4:
+    if window is None or len(window) != 2 or not side.inputs or side.inputs[0].ndim != 4:
         return {}
     shapes = zip(side.inputs[0].shape[2:], window, side.output.shape[2:], strict=True)
     rows, columns = (paddings(*sizes).items() for sizes in shapes)
@@ -37,7 +37,9 @@ def padded_layers(layer: Layer, side: Side) -> dict[str, Callable[[Side], np.nda
     pairs = [(r, c) for r in rows for c in columns if r[1][0] == c[1][0]]
     pairs.sort(key=lambda pair: pair[0][0] != pair[1][0])
     return {
-        r if r == c else f"{r}, {c} in each row": partial(layer_with, window=window, rows=in_rows, columns=in_columns)
+        r if r == c else f"{r} in height, {c} in width": partial(
+            layer_with, window=window, rows=in_rows, columns=in_columns
+        )
         for (r, in_rows), (c, in_columns) in pairs
     }
 

@@ -72,8 +72,10 @@ def shortened(x: np.ndarray, bits: int) -> np.ndarray:
 
 def rounded_operands(evidence: Evidence, layer: Layer) -> str | None:
     """Return in words which side rounds the input and the weights of a layer that multiplies, None unless one does."""
-    ways = {"": product_with} if layer.a.output.ndim == 2 else padded_layers(layer, layer.a)
-    for compute in ways.values() if "weight" in layer.a.weights and layer.a.inputs else ():
+    if any("weight" not in side.weights or not side.inputs for side in layer.sides):
+        return None
+    ways = {"": product_with} if layer.a.weights["weight"].ndim == 2 else padded_layers(layer, layer.a)
+    for compute in ways.values():
         exact = [evidence.same(compute(side), side.output[:1]) for side in layer.sides]
         if any(exact) and not all(exact):
             side, trace = layer.sides[exact.index(False)], evidence.traces[exact.index(False)]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -24,15 +24,20 @@ NAMES = {"torch": "PyTorch", "tf": "Keras"}
 TIMEOUT = 180  # seconds; TensorFlow alone may need 20 to be imported on a busy machine
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 NO_PAIR = "the runnable pair is not here: examples/ comes with a checkout of the sources, not with the package"
+COMPARED = ("default", "mended")
 SHOWN = 4  # numbers of each half
 
 
 @dataclass(frozen=True)
 class Half:
-    """What one program of a pair printed, its numbers in a row; or in `trouble` why there are none."""
+    """What one program of a pair printed, its numbers in a row; or in `trouble` why there are none.
+
+    besides: figures that are not compared, such as a time, by name.
+    """
 
     default: np.ndarray | None = None
     mended: np.ndarray | None = None
+    besides: dict[str, str] = field(default_factory=dict)
     trouble: str = ""
 
 
@@ -92,9 +97,8 @@ def say_figures(console: Any, entry: Entry) -> None:
     rows = [("", (NAMES[wing], row(half.default), row(half.mended))) for wing, half in measured.halves.items()]
     rows.append(("bold", ("relative difference", size(measured.default), size(measured.mended))))
     say_table(console, ("", "by default", "mended"), rows)
-    for half in measured.halves.values():
-        if half.trouble:
-            say(console, half.trouble)
+    for line in [*besides(measured), *(half.trouble for half in measured.halves.values() if half.trouble)]:
+        say(console, line)
     say(console, f"the pair, to be read side by side: {entry.example}/with_torch.py and with_tf.py")
 
 
@@ -127,8 +131,8 @@ def read_half(output: str, program: str) -> Half:
     line = (output.strip().splitlines() or [""])[-1]
     try:
         found = json.loads(line)
-        default, mended = (np.array(list(numbers(found[key])), np.float64) for key in ("default", "mended"))
-        return Half(default, mended)
+        default, mended = (np.array(list(numbers(found[key])), np.float64) for key in COMPARED)
+        return Half(default, mended, {key: str(value) for key, value in found.items() if key not in COMPARED})
     except (ValueError, KeyError, TypeError):
         return Half(trouble=f'{program} printed {line[:60]!r}, not {{"default": numbers, "mended": numbers}}')
 
@@ -147,6 +151,15 @@ def gap(x: np.ndarray | None, y: np.ndarray | None) -> float | None:
     if x is None or y is None:
         return None
     return float("inf") if misfit(x, y) else relative_difference(x, y)
+
+
+def besides(measured: Measured) -> list[str]:
+    """Return the figures that are not compared, a line each."""
+    lines: dict[str, list[str]] = {}
+    for wing, half in measured.halves.items():
+        for name, words in half.besides.items():
+            lines.setdefault(name, []).append(f"{NAMES[wing]} {words}")
+    return [f"{name}: {', '.join(found)}" for name, found in lines.items()]
 
 
 def row(values: np.ndarray | None) -> str:

@@ -1,5 +1,6 @@
 """One door for whatever holds weights: a file of either framework, told by its bytes, or the folder of a run."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ class Source:
 
 def read_source(path: Path) -> Source:
     """Read a weights file or a run folder, without a framework; UserError, one line, for anything else."""
-    if path.is_dir():
+    if os.path.isdir(path):
         return read_run(path)
     kind, read = find_reader(path)
     try:

@@ -102,7 +102,8 @@ def efficientnet(name: str, num_classes: int, dropout: float, stochastic_depth: 
             y = fused(x, path, block, conv) if block.fused else inverted(x, path, block, conv)
             if x.shape[-1] == block.channels and block.stride == 1:
                 y = StochasticDepth(stochastic_depth * place / len(blocks), name=f"{path}.stochastic_depth")(y)
-                y = keras.layers.Add(name=f"{path}.add")([y, x])
+                # the short way first: Keras walks the graph recursively, and the long way is deeper than a stack
+                y = keras.layers.Add(name=f"{path}.add")([x, y])
             x = y
         x = conv(x, f"features.{len(shape.stages) + 1}", shape.top, 1, activation="silu")
         x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)

@@ -1,4 +1,4 @@
-"""A small network trained in TensorFlow with a rate that is too large, and with a small one: the loss every ten steps."""
+"""A small network trained in TensorFlow at too large a rate, and at a small one: the loss every ten steps."""
 
 import json
 
@@ -18,7 +18,7 @@ def train(rate):
             loss = tf.reduce_mean((tf.tanh(x @ a) @ b - y) ** 2)
         if step % 10 == 0:
             losses.append(float(loss))
-        for w, gradient in zip((a, b), tape.gradient(loss, (a, b))):
+        for w, gradient in zip((a, b), tape.gradient(loss, (a, b)), strict=True):
             w.assign_sub(rate * gradient)
     return losses
 

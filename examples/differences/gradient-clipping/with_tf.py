@@ -8,7 +8,7 @@ import tensorflow as tf
 
 rng = np.random.default_rng(0)
 start = [rng.normal(size=n) for n in (3, 4)]
-gradients = [tf.constant(size * rng.normal(size=w.shape)) for w, size in zip(start, (10.0, 0.1))]
+gradients = [tf.constant(size * rng.normal(size=w.shape)) for w, size in zip(start, (10.0, 0.1), strict=True)]
 
 
 def step(gradients, **options):

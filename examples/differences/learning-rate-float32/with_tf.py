@@ -1,4 +1,4 @@
-"""SGD in Keras with numbers that float32 does not hold, in float64, and written by hand: the weights after each step."""
+"""SGD in Keras with numbers that float32 does not hold, and written by hand: the weights after each step."""
 
 import json
 

@@ -19,4 +19,5 @@ for layer, inputs in ((same, x), (valid, padded)):
 
 default = same(x).numpy()  # padded by 1 below and on the right only
 mended = valid(padded).numpy()
-print(json.dumps({name: y.transpose(0, 3, 1, 2).tolist() for name, y in {"default": default, "mended": mended}.items()}))
+found = {"default": default, "mended": mended}
+print(json.dumps({name: y.transpose(0, 3, 1, 2).tolist() for name, y in found.items()}))

@@ -15,7 +15,7 @@ def train(*, mended):
     optimizer = keras.optimizers.SGD(RATES[0], momentum=0.875)  # numbers that float32 holds
     optimizer.build([w])
     weights = []
-    for before, rate, gradient in zip(RATES[:1] + RATES, RATES, gradients):
+    for before, rate, gradient in zip(RATES[:1] + RATES[:-1], RATES, gradients, strict=True):
         optimizer.learning_rate = rate
         if mended:
             for buffer in optimizer.momentums:

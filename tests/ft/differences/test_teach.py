@@ -103,7 +103,7 @@ def planted(tmp_path, monkeypatch):
     return plant
 
 
-GOOD = 'print("noise before"); print(\'{"default": [1, [2, 4]], "mended": {"x": 1}}\')'
+GOOD = 'print("noise before"); print(\'{"default": [1, [2, 4]], "mended": {"x": 1}, "milliseconds": 1.5}\')'
 OTHER = 'print(\'{"default": [1, 2, 3], "mended": 1}\')'
 
 
@@ -114,6 +114,7 @@ def test_a_pair_is_measured(planted):
     text = show(entry.name)
     assert re.search(r"relative difference +0\.25 +0\n", text)
     assert "1  2  4" in text
+    assert "milliseconds: PyTorch 1.5\n" in text
 
 
 @pytest.mark.parametrize(

@@ -29,30 +29,29 @@ def tensors():
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
 
 
-def in_keras(leaves):
-    """Return `tensors()` as Keras holds them, by "LAYER/VARIABLE" or, with the numbers of `leaves`, "LAYER/INDEX"."""
-    t, (kernel, bias) = tensors(), leaves[:2]
-    statistics = {f"bn/{leaf}": t[f"bn.{name}"] for leaf, name in zip(
-        leaves[2:], ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"), strict=True)}  # fmt: skip
-    own = {"class_token": "class_token", "encoder.pos_embedding": "pos_embedding", "attn": "table"}
-    return {
-        **{f"{layer}/{'0' if kernel == '0' else leaf}": t["attn.table" if layer == "attn" else layer]
-           for layer, leaf in own.items()},
-        f"stem/{kernel}": t["stem.weight"].transpose(2, 3, 1, 0),
-        f"stem/{bias}": t["stem.bias"],
-        **statistics,
-        f"depth/{kernel}": t["depth.weight"].transpose(2, 3, 0, 1),
-        "attn/qkv.weight": t["attn.qkv.weight"],
-        f"fc/{kernel}": t["fc.weight"].T,
-    }  # fmt: skip
+def in_keras(t):
+    """Return tensors as Keras holds them: place, "LAYER/VARIABLE", array."""
+    return [
+        ("class_token/0", "class_token/class_token", t["class_token"]),
+        ("encoder.pos_embedding/0", "encoder.pos_embedding/pos_embedding", t["encoder.pos_embedding"]),
+        ("stem/0", "stem/kernel", t["stem.weight"].transpose(2, 3, 1, 0)),
+        ("stem/1", "stem/bias", t["stem.bias"]),
+        ("bn/0", "bn/gamma", t["bn.weight"]),
+        ("bn/1", "bn/beta", t["bn.bias"]),
+        ("bn/2", "bn/moving_mean", t["bn.running_mean"]),
+        ("bn/3", "bn/moving_variance", t["bn.running_var"]),
+        ("bn/4", "bn/num_batches_tracked", t["bn.num_batches_tracked"]),
+        ("depth/0", "depth/kernel", t["depth.weight"].transpose(2, 3, 0, 1)),
+        ("attn/0", "attn/table", t["attn.table"]),
+        ("attn/qkv.weight", "attn/qkv.weight", t["attn.qkv.weight"]),  # of a class whose variables are known
+        ("fc/0", "fc/kernel", t["fc.weight"].T),
+    ]
 
 
-NAMED = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", "num_batches_tracked")
-
-
-@pytest.mark.parametrize("leaves", [NAMED, ("0", "1", "0", "1", "2", "3", "4")], ids=["variables", "indices"])
-def test_names_and_layouts(leaves):
-    found = to_torch_names(in_keras(leaves), SHAPES)
+@pytest.mark.parametrize("by_place", [True, False])
+def test_names_and_layouts(by_place):
+    held = {place if by_place else path: array for place, path, array in in_keras(tensors())}
+    found = to_torch_names(held, SHAPES)
     assert sorted(found) == sorted(SHAPES)
     for name, tensor in tensors().items():
         assert found[name].tobytes() == tensor.tobytes(), name
