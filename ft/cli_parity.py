@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,7 +47,7 @@ def compare(arguments: Sequence[str]) -> int:
     if flags.torch or flags.tf:
         return judge(lambda folder: of_models(flags, folder), flags)
     if flags.a and flags.b:
-        if not (Path(flags.a) / "trace.json").exists() and (Path(flags.a) / "model.json").exists():
+        if not any((Path(folder) / "trace.json").exists() for folder in (flags.a, flags.b)):
             return side_by_side(flags)
         return judge(lambda folder: of_traces(flags), flags)
     if flags.a:
@@ -166,7 +167,7 @@ def judge(make: Any, flags: argparse.Namespace) -> int:
 
     with working_folder(flags.out) as folder:
         report = make(folder)
-        print(json.dumps(to_dict(report), indent=2) if flags.json else render_text(report))
+        print(json.dumps(to_dict(report), indent=2) if flags.json else render_text(report, color=sys.stdout.isatty()))
         wanted = {flags.html: render_html, flags.junit: render_junit}
         if flags.out:
             wanted |= {str(folder / "report.html"): render_html, str(folder / "junit.xml"): render_junit}
@@ -174,7 +175,7 @@ def judge(make: Any, flags: argparse.Namespace) -> int:
         for path, render in wanted.items():
             if path:
                 files.write_text(path, render(report))
-    return DIFFERENT if report.verdict.first else 0
+    return 0 if report.status == "equal" else DIFFERENT
 
 
 @contextmanager

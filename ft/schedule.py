@@ -1,16 +1,19 @@
 """The learning rate of every update, as one formula of the step."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ft.errors import RecipeError, unknown
-from ft.recipe import Recipe
+
+if TYPE_CHECKING:
+    from ft.recipe import Recipe
 
 SCHEDULES = ("constant", "step", "cosine")
 
 
-def rate_of(recipe: Recipe, step: int, *, steps_per_epoch: int) -> np.float64:
+def rate_of(recipe: "Recipe", step: int, *, steps_per_epoch: int) -> np.float64:
     """Return the learning rate of update number `step` of a recipe's training."""
     return learning_rate(
         step,

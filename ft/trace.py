@@ -154,7 +154,8 @@ class Trace:
     def phases(self) -> list[tuple[int | None, str]]:
         """Return (step, phase) in the order of computation; step None comes before the first."""
         each = EACH_STEP if self.facts["update"] else EACH_STEP[:-2]
-        return [*((None, phase) for phase in BEFORE), *((step, p) for step in range(self.facts["steps"]) for p in each)]
+        steps = [(step, phase) for step in range(self.facts["steps"]) for phase in each]
+        return [(None, "weights"), *steps[:1], (None, "inference"), *steps[1:]]  # inference is over the first batch
 
     def arrays(self, step: int | None, phase: str) -> Arrays:
         """Return the arrays of one phase."""

@@ -15,6 +15,7 @@ from ft.replay import share
 from ft.trace import Trace
 
 SAMPLE = 4096  # elements of a parameter that are enough to tell a rule by
+TINY = 1e-9  # a fitted number below this, relative to what it stands beside, is zero but for rounding
 ROUNDS = 6  # of weighted least squares
 
 
@@ -37,6 +38,11 @@ class History:
         """Whether every rate is above 0 and every number finite: of others no rule can be read."""
         arrays = (*self.weights, *self.gradients, *self.updates)
         return min(self.rates) > 0 and all(np.isfinite(array).all() for array in arrays)
+
+    @property
+    def noise(self) -> float:
+        """The decay that the rounding of the weights looks like in the first update."""
+        return 4 * self.spacing / self.rates[0]
 
     def fits(self, step: int, update: np.ndarray, *, close: float) -> bool:
         """Tell whether this is the update of a step but for rounding."""
@@ -93,7 +99,11 @@ def sgd_rules(past: History, *, close: float) -> list[SGD]:
     for nesterov, decoupled, folded, rounded in product((False, True), repeat=4):
         if folded <= varies and rounded <= inexact:
             rule = fit_sgd(past, SGD(nan, nesterov, 0.0, decoupled, folded, rounded))
-            if (rule.decay or not decoupled) and reproduces(rule, past, close=close):
+            if (
+                (rule.decay or not decoupled)
+                and not (folded and rule.momentum == 0)
+                and reproduces(rule, past, close=close)
+            ):
                 found.append(rule)
     return found
 
@@ -103,8 +113,7 @@ def fit_sgd(past: History, form: SGD) -> SGD:
     rate = float(np.float32(past.rates[0])) if form.rounded else past.rates[0]
     g, w, u = past.gradients[0], past.weights[0], past.updates[0]
     of_gradient, of_weight = least_squares((g, w), u / rate)
-    if abs(of_weight) * np.abs(w).max(initial=0.0) <= 1e-9 * np.abs(g).max(initial=0.0):
-        of_weight = 0.0
+    of_weight *= abs(of_weight) > past.noise + TINY * np.abs(g).max(initial=0.0) / max(np.abs(w).max(initial=0.0), TINY)
     if form.nesterov:
         decay = of_weight if form.decoupled else of_weight / max(of_gradient, 1.0)
         return replace(form, momentum=of_gradient - 1.0, decay=decay)
@@ -112,7 +121,8 @@ def fit_sgd(past: History, form: SGD) -> SGD:
     if len(past.rates) == 1:
         return rule
     without, with_one = (list(replace(rule, momentum=m).updates(past))[1] for m in (0.0, 1.0))
-    return replace(rule, momentum=share(without, with_one, past.updates[1]))  # the second update is linear in it
+    momentum = share(without, with_one, past.updates[1])  # the second update is linear in it
+    return replace(rule, momentum=momentum if abs(momentum) > TINY else 0.0)
 
 
 def reproduces(rule: SGD, past: History, *, close: float) -> bool:
@@ -175,8 +185,7 @@ def fit_adam(past: History, x: np.ndarray, *, decoupled: bool) -> Adam:
         scale = scale + np.finfo(float).tiny
         factor, eps, decay = least_squares([column / scale for column in columns], target / scale)
         eps = abs(eps)
-    if abs(decay) * np.abs(w).max(initial=0.0) <= 1e-9:
-        decay = 0.0
+    decay *= abs(decay) > past.noise + TINY / max(np.abs(w).max(initial=0.0), TINY)
     return Adam(eps, factor, decay, decoupled and decay != 0.0)
 
 

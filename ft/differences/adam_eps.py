@@ -42,7 +42,7 @@ ENTRY = Entry(
     why="the paper gives the first form, and beside it the second one as quicker; at step t Keras's epsilon acts like "
     "epsilon / sqrt(1 - b2**t): 3.2e-6 at the first step, 1e-7 in the end",
     shows="weights with gradients below 1e-5 move less in Keras, those with gradients near 1e-6 by a quarter as far; "
-    "in float64 every update is also off by 7e-6, for Keras corrects the bias with betas rounded to float32",
+    "in float64 the first update is also off by 7e-6, for Keras corrects the bias with betas rounded to float32",
     mend_torch="before step t, counted from 1: group['eps'] = 1e-7 / sqrt(1 - 0.999**t) imitates Keras",
     mend_tf="before step t: optimizer.epsilon = 1e-8 * sqrt(1 - 0.999**t), in a step that is not compiled; in float64 "
     "also betas that float32 holds exactly, 0.875 and 1 - 2**-10",

@@ -46,7 +46,8 @@ ENTRY = Entry(
     torch="nn.AvgPool2d counts the padding as zeros: count_include_pad=True is its default",
     tf='AveragePooling2D(padding="same") divides by the number of real pixels under the window',
     why="PyTorch pads and then averages; TensorFlow averages over what is there",
-    shows="only the outermost rows and columns differ: with a 3 x 3 window by 4 / 9 in the corners, 6 / 9 at the edges",
+    shows="only the outermost rows and columns differ: of a 3 x 3 window PyTorch has 4 / 9 of Keras's value in a "
+    "corner, 6 / 9 at an edge",
     mend_torch="nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)",
     mend_tf='keras.layers.ZeroPadding2D(1), then AveragePooling2D(3, strides=1, padding="valid")',
     probe=probe,

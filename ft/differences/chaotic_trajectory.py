@@ -1,4 +1,4 @@
-"""No difference of meaning: a training that doubles any rounding error at each step."""
+"""No difference of meaning: a training that multiplies any rounding error at each step."""
 
 from collections.abc import Iterator
 

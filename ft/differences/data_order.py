@@ -19,15 +19,16 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         (images_a, labels_a), (images_b, labels_b) = (batch_of(evidence, side, step) for side in (0, 1))
         if not len(images_a) == len(images_b) == len(labels_a) == len(labels_b):
             continue
-        order = places(images_b, images_a) if "images" in here else np.arange(len(labels_a))
+        order = places(images_b, images_a) if "images" in here else np.arange(len(images_a))
         if order is None:
             yield from from_other_steps(evidence, here["images"], step)
-        elif np.array_equal(labels_b, labels_a[order]):
-            if "images" in here:
-                yield found(here["images"], "the samples of the batch come in another order, labels with them")
-        elif "images" in here and np.array_equal(labels_b, labels_a):
+            continue
+        moved = not np.array_equal(order, np.arange(len(order)))
+        if moved and np.array_equal(labels_b, labels_a[order]):
+            yield found(here["images"], "the samples of the batch come in another order, labels with them")
+        elif moved and np.array_equal(labels_b, labels_a):
             yield found(here["images"], "the images of the batch change places, their labels do not")
-        elif "labels" in here and np.array_equal(np.sort(labels_b), np.sort(labels_a)):
+        elif not moved and "labels" in here and np.array_equal(np.sort(labels_b), np.sort(labels_a)):
             yield found(here["labels"], "the labels of the batch change places, their images do not")
 
 
@@ -70,8 +71,8 @@ ENTRY = Entry(
     name="data-order",
     title="The order of the samples",
     torch="DataLoader(shuffle=True) draws a permutation of the whole data set from torch's generator",
-    tf="tf.data's shuffle(buffer) draws the next sample out of a buffer, from a generator of its own; keras's fit "
-    "shuffles arrays with NumPy",
+    tf="tf.data's shuffle(buffer) draws the next sample out of a buffer, from TensorFlow's generator; fit permutes "
+    "arrays by tf.random.shuffle",
     why="no two generators give the same numbers for the same seed, and a buffer is no permutation of the whole",
     shows="the first batch has other samples, or the same ones elsewhere; losses differ from step 0, ends are alike",
     mend_torch="DataLoader(data, sampler=order) with an order that NumPy drew: np.random.default_rng([seed, epoch])"

@@ -60,7 +60,7 @@ ENTRY = Entry(
     title="Dropout: which values it drops",
     torch="nn.Dropout(p) draws its mask from torch's global generator, so it depends on all that was drawn before",
     tf="keras.layers.Dropout(rate) draws from a seed generator of the layer; both scale what they keep by 1 / (1 - p)",
-    why="each framework has a generator of its own (Mersenne Twister or Philox there, Threefry or Philox here)",
+    why="each framework has a generator of its own: on a CPU the Mersenne Twister in PyTorch, Philox in TensorFlow",
     shows="no seed makes two masks equal: training parts at the first dropout, inference is alike",
     mend_torch="for a comparison model.eval(), or p=0; to train alike, multiply by a mask that both sides compute, as "
     "ft_torch.layers.Dropout does",

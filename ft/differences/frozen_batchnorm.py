@@ -26,8 +26,8 @@ ENTRY = Entry(
     "mean both",
     shows="the frozen base gives other features in training; in PyTorch its running statistics drift from the "
     "pretrained ones, and evaluation changes although nothing in the base is trained",
-    mend_torch="after every model.train(): for m in base.modules(): if isinstance(m, torch.nn.BatchNorm2d): m.eval()",
-    mend_tf="nothing to do; to imitate PyTorch, freeze layer.gamma and layer.beta (variable.trainable = False), not "
-    "the layer",
+    mend_torch="base.eval() after every model.train()",
+    mend_tf="nothing to do; to imitate PyTorch, layer.gamma.trainable = layer.beta.trainable = False and no "
+    "layer.trainable = False",
     probe=probe,
 )

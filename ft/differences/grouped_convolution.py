@@ -14,9 +14,11 @@ ENTRY = Entry(
     name="grouped-convolution",
     title="Grouped convolutions on a CPU: equal, and slow in Keras",
     torch="nn.Conv2d(groups=G) runs oneDNN's grouped kernels, forward and backward",
-    tf="Keras sends Conv2D(groups=G) through XLA on a CPU, for TensorFlow's own kernels there had no groups",
-    why="TensorFlow's oneDNN kernels know groups by now, up to float32, but Keras's way around them is still there",
-    shows="the numbers agree to rounding; a gradient step takes a hundred times as long, and ONNX export fails",
+    tf="Keras compiles Conv2D(groups=G) with XLA on a CPU, whose gradient of a grouped kernel is very slow",
+    why="TensorFlow's CPU kernels once had no groups; oneDNN's have them by now, up to float32, but Keras still goes "
+    "around them",
+    shows="the numbers agree to rounding; a gradient step takes 200 to 900 times as long, in a tf.function as well, "
+    "and ONNX export fails",
     mend_torch="nothing to do",
     mend_tf="a layer of your own that calls tf.nn.conv2d(x, kernel, strides, padding), as ft_tf.layers.Conv2d does",
     probe=probe,

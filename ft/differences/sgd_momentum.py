@@ -23,7 +23,7 @@ ENTRY = Entry(
     tf="v = momentum * v - lr * g; w += v: the buffer goes on with the rates of the steps that filled it",
     why="both are in textbooks, and equal as long as the rate is constant; Sutskever's form has the rate inside",
     shows="equal until the schedule first changes the rate; after a drop by ten, at momentum 0.9, the next Keras "
-    "update is nearly ten times PyTorch's, and it takes some twenty steps to wear off",
+    "update is nine times PyTorch's, and twenty steps later still twice as large",
     mend_torch="to imitate Keras, multiply every momentum_buffer by lr_before / lr when the rate changes",
     mend_tf="multiply every variable in optimizer.momentums by lr / lr_before when the rate changes",
     probe=probe,
