@@ -18,6 +18,9 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         if home not in sys.modules:
             with quiet_stderr():
                 import_module(home)
-        return getattr(sys.modules[home], name)
+        value = getattr(sys.modules[home], name)
+        # a submodule of the same name, such as models.alexnet, has just become an attribute and would hide the function
+        setattr(sys.modules[package], name, value)
+        return value
 
     return __getattr__
