@@ -9,7 +9,7 @@ from parity_tests.figures import case_of, images_of
 from parity_tests.pairs import FORWARD, learners
 from parity_tests.test_zoo import cases
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = [pytest.mark.usefixtures("eager"), pytest.mark.slow]
 
 
 @pytest.mark.parametrize("card", cases())

@@ -13,6 +13,8 @@ from ft.verdict import Row
 TYPES = {8: "bfloat16", 11: "TF32 or float16", 24: "float32"}  # bits of a number's significand
 WIDTHS = {"float64": (8, 11, 24), "float32": (8, 11)}  # what is shorter than a trace's own type
 COMPUTES = ("conv", "linear", "batchnorm", "layernorm", "avgpool", "mean", "add", "mul")  # others may pass numbers on
+# not gradients and what is made of them: where terms cancel, what is left has few bits by its nature
+PHASES = ("weights", "batch", "inference", "forward", "statistics", "loss")
 GIVEN = ("weights", "batch")  # no layer gave these: they must be the other side's, rounded
 SAMPLE = 256  # numbers that are looked at first
 DISTINCT = 8  # an array with fewer distinct significands may be short by its nature: zeros, ones, masks, counts
@@ -21,7 +23,7 @@ DISTINCT = 8  # an array with fewer distinct significands may be short by its na
 def probe(evidence: Evidence) -> Iterator[Finding]:
     """Look for arrays of which every number fits a shorter type on one side only, then for layers fed with such."""
     for row in evidence.verdict.rows:
-        if row.differs and (words := rounded_result(evidence, row)):
+        if row.differs and row.phase in PHASES and (words := rounded_result(evidence, row)):
             yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, words)
             break
     for layer in (*evidence.layers("conv"), *evidence.layers("linear")):

@@ -8,7 +8,7 @@ from ft.evidence import Entry, Evidence, Finding
 from ft.pixels import differing_images, roughness
 
 TINY = np.finfo(float).tiny
-ALIKE = 0.5  # correlation of the two batches from which on they show the same pictures
+ALIKE = 0.3  # correlation of the two batches from which on they show the same pictures
 ROUGHER = 1.1  # measured: 1.2 to 12 without antialiasing, 0.95 to 1.01 between two JPEG decoders
 
 
@@ -34,7 +34,7 @@ def same_pictures(a: np.ndarray, b: np.ndarray) -> bool:
     correlation = (centred[0] * centred[1]).mean(1) / (spreads[0] * spreads[1])
     shift = np.abs(flat[0].mean(1) - flat[1].mean(1)) / spreads[0]
     ratio = spreads[0] / spreads[1]
-    return bool((correlation > ALIKE).all() and (shift < 0.5).all() and ((ratio > 0.5) & (ratio < 2)).all())
+    return bool((correlation > ALIKE).all() and (shift < 0.5).all() and ((ratio > 0.25) & (ratio < 4)).all())
 
 
 ENTRY = Entry(
