@@ -18,7 +18,7 @@ def marked(fault: Fault) -> object:
     return pytest.param(fault, id=f"{fault.entry}-{fault.case.model}", marks=() if quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("fault", map(marked, FAULTS))
+@pytest.mark.parametrize("fault", [marked(fault) for fault in FAULTS])
 def test_named_first(fault, tmp_path):
     verdict, findings = diagnosis(fault, tmp_path, seed=0)
     assert verdict.first is not None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ft.evidence import Entry, Evidence, Finding
-from ft.pixels import differing_images, roughness
+from ft.pixels import channel_map, differing_images, roughness
 
 TINY = np.finfo(float).tiny
 ALIKE = 0.3  # correlation of the two batches from which on they show the same pictures
@@ -15,7 +15,7 @@ ROUGHER = 1.1  # measured: 1.2 to 12 without antialiasing, 0.95 to 1.01 between 
 def probe(evidence: Evidence) -> Iterator[Finding]:
     """See whether two batches are the same pictures in the same range, and one of them is rougher all over."""
     for row, a, b in differing_images(evidence):
-        if not same_pictures(a, b):
+        if not same_pictures(a, b) or channel_map(a, b) is not None:
             continue
         of_a, of_b = (np.array([max(roughness(x[None]), TINY) for x in images]) for images in (a, b))
         for rough, side in ((of_a / of_b, evidence.a), (of_b / of_a, evidence.b)):
