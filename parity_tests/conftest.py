@@ -21,3 +21,18 @@ def eager():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def say(record_property):
+    """Note a figure that was measured; all are printed at the end, also of tests in several processes."""
+    return lambda text: record_property("figure", text)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the figures that the tests measured."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
+    figures = [value for report in reports for key, value in report.user_properties if key == "figure"]
+    if figures:
+        terminalreporter.section("measured")
+        terminalreporter.write("\n".join(sorted(figures)) + "\n")

@@ -46,7 +46,7 @@ def learners(
     """Return the case's learner in each wing, "torch" and "tf", starting from the same tensors."""
     recipe = case.recipe(**changes)
     pair = {name: one_learner(name, recipe) for name in ("torch", "tf")}
-    start = tensors or starting_tensors(case, pair["torch"].get_weights(), seed=seed)
+    start = tensors or starting_tensors(case, backend.load("torch").weight_shapes(pair["torch"].model), seed=seed)
     for learner in pair.values():
         learner.set_weights(cast(start, recipe.precision))
     return pair
@@ -54,21 +54,25 @@ def learners(
 
 def one_learner(name: str, recipe: Recipe) -> Learner:
     """Return a recipe's learner in one wing, its weights not set yet."""
-    wing, card = backend.load(name), find_card(recipe.model)
-    options = card.options(
-        dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=recipe.image_size
-    )
-    model = wing.build_model(recipe.model, num_classes=CLASSES, dtype=recipe.precision, options=options)
+    wing, card, model = backend.load(name), find_card(recipe.model), build_network(name, recipe)
     plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
     return wing.Learner(model, card=card, plan=plan, recipe=recipe)
 
 
-def starting_tensors(case: Case, own: Mapping[str, np.ndarray], *, seed: int) -> dict[str, np.ndarray]:
+def build_network(name: str, recipe: Recipe) -> Any:
+    """Return a recipe's network in one wing, with the test's classes."""
+    options = find_card(recipe.model).options(
+        dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=recipe.image_size
+    )
+    return backend.load(name).build_model(recipe.model, num_classes=CLASSES, dtype=recipe.precision, options=options)
+
+
+def starting_tensors(case: Case, shapes: Mapping[str, tuple[int, ...]], *, seed: int) -> dict[str, np.ndarray]:
     """Return the tensors to start from: real ImageNet weights where a package has them, else drawn from the seed.
 
     BatchNorm tensors of drawn networks are randomised: fresh ones are 0 and 1 and would hide swapped names.
     """
-    card, shapes = find_card(case.model), {name: tensor.shape for name, tensor in own.items()}
+    card = find_card(case.model)
     if case.recipe().weights != "none" and card.pretrained[0].package:
         source = pretrained_weights(card, "imagenet", quiet=True)
         assert source is not None

@@ -27,7 +27,7 @@ def test_every_entry_has_a_fault():
 
 
 @pytest.mark.slow
-def test_confusion_matrix(tmp_path):
+def test_confusion_matrix(tmp_path, say):
     """Plant every fault at places drawn from three fresh seeds."""
     seeds = [secrets.randbelow(10**6) for _ in range(3)]
     named: Counter[tuple[str, str]] = Counter()
@@ -37,9 +37,11 @@ def test_confusion_matrix(tmp_path):
             assert verdict.first is not None, f"{fault.entry} with seed {seed} was reported as equal"
             named[fault.entry, findings[0].entry if findings else "-"] += 1
     right = sum(count for (planted, found), count in named.items() if planted == found)
-    print(f"seeds {seeds}: {right} of {named.total()} named right")
-    for (planted, found), count in sorted(named.items()):
-        print(f"  {planted:26} named {found:26} {count}{'' if planted == found else '   WRONG'}")
+    rows = [
+        f"    {planted:26} named {found:26} {count}{'' if planted == found else '   WRONG'}"
+        for (planted, found), count in sorted(named.items())
+    ]
+    say("\n".join([f"diagnosis, seeds {seeds}: {right} of {named.total()} named right", *rows]))
     assert right >= NAMED_RIGHT * named.total()
 
 

@@ -1,4 +1,12 @@
-"""float32: neither wing is noisier than the other, measured against its own float64 run."""
+"""float32: neither wing is noisier than the other, measured against its own float64 run.
+
+A tensor's noise is its distance from the wing's own float64 run, in the quietest of five seeds. Not in the median: a
+ReLU that sits on its kink flips in one wing or in both, in about every other seed of a deep network, and moves early
+gradients by a hundredth. Medians would compare seeds with a flip to seeds without; a flip only adds, so the quietest
+seed shows the rounding itself, and an intermediate of lower precision shows in every seed.
+"""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,32 +14,39 @@ import pytest
 from ft.backend import Learner
 from ft.compare import ZERO, Tensors, compare, relative_difference
 from ft.weights import cast
-from parity_tests.pairs import CASES, Case, batch, learners, starting_tensors
+from ft.zoo import find_card
+from parity_tests.networks import case_of, images_of, shapes_of, smallest_of_each_family
+from parity_tests.pairs import CASES, Case, learners, starting_tensors
 
 pytestmark = pytest.mark.usefixtures("eager")
 SEEDS, RATIO, LOSS = 5, 4, 1e-5
 FLOOR = 4 * np.finfo(np.float32).eps  # 4 ulp
 # a gentle rate: a step of 0.001 takes a third of the loss away on these images and carries single ReLU flips with it,
 # which move each wing up to 1e-4 from its own float64 run, so that the loss says nothing of the wings
-DEEP = [Case("resnet18", "none", {"lr": 1e-5}), Case("efficientnet_lite0", "none", {"lr": 1e-5})]
-# Lite0 has so many ReLU6 near their kinks that every other seed flips one in either wing, which moves early gradients
-# by a hundredth: a median of five is a coin toss then. A flip only adds, so the quietest seed shows the noise itself.
-QUIETEST = {"efficientnet_lite0-none-lr=1e-05": np.min}
+GENTLE = {"lr": 1e-5}
+DEEP = [Case("resnet18", "none", GENTLE), Case("efficientnet_lite0", "none", GENTLE)]
+FAMILIES = [
+    replace(case, fields={**case.fields, **GENTLE})
+    for case in map(case_of, smallest_of_each_family())
+    if case.model not in {deep.model for deep in DEEP}
+]
 
 
-def noise_of_each_wing(case: Case) -> list[dict[str, dict[str, float]]]:
-    """Return, a seed each and by wing, every tensor's distance of float32 from float64. Compares the losses as well."""
+def noise_of_each_wing(case: Case) -> dict[str, dict[str, float]]:
+    """Return, by wing, the noise of every tensor. Compares the losses after the step as well."""
     pairs = {dtype: learners(case, precision=dtype) for dtype in ("float32", "float64")}
-    distances = []
+    shapes, noise = shapes_of(case), {"torch": {}, "tf": {}}
     for seed in range(SEEDS):
-        start = starting_tensors(case, pairs["float32"]["torch"].get_weights(), seed=seed)
-        start = cast(start, "float32")  # the float64 run starts from the same numbers
-        lr = np.float64(case.recipe().lr)
-        results = {dtype: one_step(pair, start, seed, dtype, lr) for dtype, pair in pairs.items()}
-        loss = {wing: float(result.pop("loss")) for wing, result in results["float32"].items()}
+        start = cast(starting_tensors(case, shapes, seed=seed), "float32")  # the float64 run starts from these, too
+        images, labels = images_of(find_card(case.model), "float32", seed=seed)
+        loss, lr = {}, np.float64(case.recipe().lr)
+        for wing, quietest in noise.items():
+            runs = {dtype: one_step(pairs[dtype][wing], start, images, labels, lr) for dtype in pairs}
+            loss[wing] = runs["float32"].pop("loss")
+            for name, distance in from_double(runs["float32"], runs["float64"]).items():
+                quietest[name] = min(distance, quietest.get(name, np.inf))
         assert abs(loss["torch"] - loss["tf"]) <= LOSS * abs(loss["torch"])
-        distances.append({wing: from_double(results["float32"][wing], results["float64"][wing]) for wing in loss})
-    return distances
+    return noise
 
 
 def from_double(single: Tensors, double: Tensors) -> dict[str, float]:
@@ -41,47 +56,40 @@ def from_double(single: Tensors, double: Tensors) -> dict[str, float]:
 
 
 def one_step(
-    pair: dict[str, Learner], start: Tensors, seed: int, dtype: str, lr: np.float64
-) -> dict[str, dict[str, np.ndarray]]:
-    """Return, by wing, the arrays of one step: logits, gradients, statistics, and the loss after the update."""
-    images, labels = batch(seed, dtype="float32")
-    images = images.astype(dtype)
-    result = {}
-    for wing, learner in pair.items():
-        learner.set_weights(start)
-        learner.set_slots({name: np.zeros_like(slot) for name, slot in learner.get_slots().items()})
-        _, logits, gradients = learner.gradients(images, labels, step=0)
-        statistics = {name: t for name, t in learner.get_weights().items() if name.endswith(("_mean", "_var"))}
-        learner.set_weights(start)
-        learner.step(images, labels, step=0, lr=lr)
-        loss = learner.fetch([learner.step(images, labels, step=1, lr=lr)])[0, 0]
-        named = {f"gradient {name}": g for name, g in gradients.items()}
-        result[wing] = {"logits": logits, "loss": loss, **statistics, **named}
-    return result
+    learner: Learner, start: Tensors, images: np.ndarray, labels: np.ndarray, lr: np.float64
+) -> dict[str, np.ndarray]:
+    """Return the arrays of one step: logits, gradients, statistics, and the loss after the update."""
+    learner.set_weights(start)
+    learner.set_slots({name: np.zeros_like(slot) for name, slot in learner.get_slots().items()})
+    _, logits, gradients = learner.gradients(images, labels, step=0)
+    statistics = {name: t for name, t in learner.get_weights().items() if name.endswith(("_mean", "_var"))}
+    learner.update(gradients, lr=lr)
+    loss, _, _ = learner.gradients(images, labels, step=1)
+    return {
+        "logits": logits,
+        "loss": np.array(loss),
+        **statistics,
+        **{f"gradient {n}": g for n, g in gradients.items()},
+    }
 
 
 @pytest.mark.parametrize(
-    "case", [CASES[2], *(pytest.param(case, marks=pytest.mark.slow) for case in [CASES[0], *DEEP])], ids=str
+    "case",
+    [CASES[2], *(pytest.param(case, marks=pytest.mark.slow) for case in [CASES[0], *DEEP, *FAMILIES])],
+    ids=str,
 )
-def test_neither_wing_is_noisier(case):
-    runs = noise_of_each_wing(case)
-    names = runs[0]["torch"].keys()
-    typical = QUIETEST.get(str(case), np.median)
-    noise = {
-        wing: {name: float(typical([distances[wing].get(name, 0) for distances in runs])) for name in names}
-        for wing in ("torch", "tf")
-    }
-    worst = noisier(noise["torch"], noise["tf"])
-    print(
-        f"{case}: largest ratio {max(worst.values()):.2f}, median noise of {len(names)} tensors "
-        + ", ".join(f"{wing} {np.median(list(own.values())):.1e}" for wing, own in noise.items())
-    )
-    assert not {name: ratio for name, ratio in worst.items() if ratio > RATIO}
+def test_neither_wing_is_noisier(case, say):
+    noise = noise_of_each_wing(case)
+    assert noise["torch"].keys() == noise["tf"].keys()
+    ratios = {name: noisier(a, noise["tf"][name]) for name, a in noise["torch"].items()}
+    typical = ", ".join(f"{wing} {np.median(list(own.values())):.1e}" for wing, own in noise.items())
+    say(f"float32 noise, {case}: largest ratio {max(ratios.values()):.2f}, median of {len(ratios)} tensors {typical}")
+    assert not {name: ratio for name, ratio in ratios.items() if ratio > RATIO}
 
 
-def noisier(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
+def noisier(a: float, b: float) -> float:
     """Return how many times the noisier wing's distance is the other's, both taken to be at least 4 ulp."""
-    return {name: max(a[name], b[name], FLOOR) / max(min(a[name], b[name]), FLOOR) for name in a}
+    return max(a, b, FLOOR) / max(min(a, b), FLOOR)
 
 
 @pytest.mark.parametrize(
@@ -105,4 +113,4 @@ def test_an_intermediate_rounded_to_bfloat16_is_caught(case, layer, monkeypatch)
 
     monkeypatch.setattr(Conv2d, "call", rounded)
     with pytest.raises(AssertionError):
-        test_neither_wing_is_noisier(case)
+        test_neither_wing_is_noisier(case, print)

@@ -51,7 +51,7 @@ def whole(data, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("first", "second"), [("torch", "tf"), ("tf", "torch"), ("torch", "torch")])
-def test_interrupted_run_goes_on_in_the_other_wing(first, second, data, whole, tmp_path, monkeypatch):
+def test_interrupted_run_goes_on_in_the_other_wing(first, second, data, whole, tmp_path, monkeypatch, say):
     interrupt_after(STOP_AT, monkeypatch)
     with pytest.raises(Interrupted, match=f"step {STOP_AT}"):
         ft.finetune(**RECIPE, data=data, backend=first, out=tmp_path, quiet=True)
@@ -63,7 +63,7 @@ def test_interrupted_run_goes_on_in_the_other_wing(first, second, data, whole, t
     bar = 0 if first == second == "torch" else STEP
     states = [checkpoint.load(checkpoint.pointed(r.folder, "last")) for r in (whole, run)]
     found = require_equal(*(state.model for state in states), bar=bar, what="weights and statistics")
-    print(f"{first}, then {second}: weights {found.largest:.1e}")
+    say(f"begun in {first}, resumed in {second}: weights {found.largest:.1e}")
     require_equal(*(state.optimizer for state in states), bar=bar, zero=ZERO, what="momentum buffers")
     logs = [[json.loads(line) for line in (r.folder / "log.jsonl").read_text().splitlines()] for r in (whole, run)]
     assert [row["step"] for row in logs[0]] == [row["step"] for row in logs[1]]

@@ -16,16 +16,16 @@ QUIET = Case("efficientnet_lite0", "none", {"dropout": 0, "stochastic_depth": 0}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_one_step(case):
-    check_one_step(case)
+def test_one_step(case, say):
+    check_one_step(case, say)
 
 
 @pytest.mark.parametrize("case", [*UPDATING, *VARIED, pytest.param(QUIET, marks=pytest.mark.slow)], ids=str)
-def test_one_step_of_a_variant(case, eager):
-    check_one_step(case)
+def test_one_step_of_a_variant(case, eager, say):
+    check_one_step(case, say)
 
 
-def check_one_step(case):
+def check_one_step(case, say):
     pair, (images, labels) = learners(case), batch(0)
     start = pair["torch"].get_weights()
 
@@ -36,7 +36,7 @@ def check_one_step(case):
     assert abs(loss[0] - loss[1]) <= STEP * abs(loss[0])
     require_equal({"logits": training[0]}, {"logits": training[1]}, bar=STEP, what="training logits")
     found = require_equal(*gradients, bar=STEP, zero=ZERO, what="gradients")
-    print(f"gradients {found.largest:.1e}, {len(found.zeros)} zero but for rounding: {', '.join(found.zeros)}")
+    say(f"{case}: gradients {found.largest:.1e}, {len(found.zeros)} zero but for rounding: {', '.join(found.zeros)}")
 
     for learner in pair.values():
         learner.set_weights(start)

@@ -1,39 +1,57 @@
-"""Every network of the zoo, whole, in float64 and both wings: inference, training forward, every gradient, a step.
+"""Every network of the zoo, whole, in float64 and both wings: inference, layer by layer, training, gradients, a step.
 
 Drawn weights, every constant start randomised, noise layers on. `make test` takes the smallest network of each family,
-but for what test_step.py trains anyway and for what takes more than ten gigabytes or a minute; `make parity` takes all
-that fit into 20 GB.
+but for what test_step.py trains anyway and for what takes more than a minute; `make parity` takes all, large ones last.
 """
+
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from ft.zoo import cards
-from parity_tests.figures import case_of, compare_inference, compare_step, images_of
-from parity_tests.pairs import learners
+from ft.calls import Calls
+from ft.verdict import compare_arrays
+from ft.zoo import Card, cards
+from parity_tests.networks import ON_DISK, compare_outcomes, run_network, smallest_of_each_family
+from parity_tests.pairs import FORWARD
 
 pytestmark = pytest.mark.usefixtures("eager")
 COVERED = {"resnet18", "efficientnet_lite0"}
-HEAVY = {"vgg", "inception", "maxvit"}
-LARGEST = 100_000_000  # parameters: in float64 both wings, their gradients and slots take 150 bytes each
+HEAVY = {"vgg", "inception", "maxvit"}  # large, or of large images
 
 
 def cases() -> list:
-    """Return the card of every network that fits, all but the quick ones marked slow."""
-    fitting = [card for card in cards() if card.parameters <= LARGEST or card.family == "vgg"]
-    smallest = {card.family: card.name for card in sorted(fitting, key=lambda card: -card.parameters)}
-    quick = {name for family, name in smallest.items() if family not in HEAVY} - COVERED
-    slow = pytest.mark.slow
-    return [pytest.param(card, id=card.name, marks=[] if card.name in quick else [slow]) for card in fitting]
+    """Return the card of every network, all but the quick ones marked slow, those that want the memory alone large."""
+    quick = {card.name for card in smallest_of_each_family() if card.family not in HEAVY} - COVERED
+    return [
+        pytest.param(card, id=card.name, marks=[] if card.name in quick else [pytest.mark.slow, *marks_of(card)])
+        for card in cards()
+    ]
+
+
+def marks_of(card: Card) -> list:
+    """Return the mark of a network beside which nothing else should run."""
+    return [pytest.mark.large] if card.parameters >= ON_DISK or card.family in HEAVY else []
 
 
 @pytest.mark.parametrize("card", cases())
-def test_network(card):
-    pair, (images, labels) = learners(case_of(card)), images_of(card)
-    inference = compare_inference(pair, images)
-    found = compare_step(pair, pair["torch"].get_weights(), images, labels)
-    faults = {part: comparison.faults for part, comparison in {"inference": inference, **found}.items()}
-    print(
-        f"{card.name}: inference {inference.largest:.1e}, gradients {found['gradients'].largest:.1e}, "
-        f"step {found['step'].largest:.1e}, {len(found['gradients'].zeros)} gradients zero but for rounding"
+def test_network(card, say):
+    with TemporaryDirectory() as folder:
+        torch, tf = run_network(card, folder, record=True)
+        found = compare_outcomes(torch, tf)
+    say(
+        f"{card.name}: inference {found['inference'].largest:.1e}, gradients {found['whole gradients'].largest:.1e}, "
+        f"step {found['whole step'].largest:.1e}, {len(found['whole gradients'].zeros)} gradients zero but for rounding"
     )
+    faults = {part: comparison.faults for part, comparison in found.items()}
     assert not any(faults.values()), faults
+    assert not layer_faults(torch.inference, tf.inference)
+    assert torch.training.calls.keys() == tf.training.calls.keys()
+
+
+def layer_faults(a: Calls, b: Calls) -> list[str]:
+    """Return the layer calls that only one wing recorded, or whose outputs differ."""
+    faults = [f"{key} is in one wing only" for key in a.calls.keys() ^ b.calls.keys()]
+    for key in a.calls.keys() & b.calls.keys():
+        row, _ = compare_arrays(None, "inference", key, a.arrays[key], b.arrays[key], FORWARD)
+        faults += [f"{key}: {row.fault or row.relative}"] if row.differs else []
+    return faults

@@ -1,0 +1,182 @@
+"""One network of the zoo in both wings, one wing after the other: inference, then a training step by mode.
+
+What a wing makes of a large network waits on the disk for the other wing, so that the largest fit into 20 GB.
+"""
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ft import backend
+from ft.backend import Learner
+from ft.calls import Calls
+from ft.compare import ZERO, Comparison, Tensors, compare
+from ft.freeze import Freeze, plan_freeze
+from ft.weights import cast
+from ft.zoo import Card, cards
+from parity_tests.pairs import FORWARD, STEP, Case, batch, build_network, one_learner, starting_tensors
+
+# the smallest at which every BatchNorm sees 32 values of a batch; Inception's auxiliary head makes 4 x 4 of its own
+SIZES = {"inception": 443, "maxvit": 224}
+MODES = {"head": "base", "whole": "none"}
+ON_DISK = 60_000_000  # parameters: from there on arrays wait on the disk
+GIANT = 400_000_000  # parameters: from there on one parameter of each kind is trained, all of them take part
+
+
+@dataclass
+class Outcome:
+    """What one wing makes of a network: named arrays by part, and what was recorded of its layers, if asked for."""
+
+    parts: dict[str, Tensors] = field(default_factory=dict)
+    inference: Calls = field(default_factory=Calls)
+    training: Calls = field(default_factory=Calls)
+
+
+class OnDisk(Mapping):
+    """Arrays in a folder, one file each; reading one maps it into memory."""
+
+    def __init__(self, folder: Path, tensors: Tensors) -> None:
+        folder.mkdir(parents=True)
+        self.files = {name: folder / f"{number}.npy" for number, name in enumerate(tensors)}
+        for name, file in self.files.items():
+            np.save(file, tensors[name])
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return np.load(self.files[name], mmap_mode="r")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+def image_size(card: Card) -> int:
+    """Return the size of the test images: 64 pixels, or the next that the network can take."""
+    size = SIZES.get(card.family, max(64, card.min_size))
+    return -(-size // card.size_step) * card.size_step
+
+
+def images_of(card: Card, dtype: str = "float64", *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return a batch for a network: 8 images, or 2 large ones."""
+    size = image_size(card)
+    return batch(seed, size=size, count=2 if size > 200 else 8, dtype=dtype)
+
+
+def smallest_of_each_family() -> list[Card]:
+    """Return the card with the fewest parameters of every family."""
+    smallest = {card.family: card for card in sorted(cards(), key=lambda card: -card.parameters)}
+    return list(smallest.values())
+
+
+def case_of(card: Card, freeze: str = "none") -> Case:
+    """Return the case of a network with drawn weights and its noise on."""
+    return Case(card.name, freeze, {"image_size": image_size(card), "weights": "none"})
+
+
+def shapes_of(case: Case) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of a case's network, without memory for them."""
+    with torch.device("meta"):
+        return backend.load("torch").weight_shapes(build_network("torch", case.recipe()))
+
+
+def compare_outcomes(torch: Outcome, tf: Outcome) -> dict[str, Comparison]:
+    """Return how the wings compare in each part: "inference", and "MODE forward|gradients|step|momentum"."""
+    return {
+        part: compare(tensors, tf.parts[part], bar=bar_of(part), zero=zero_of(part))
+        for part, tensors in torch.parts.items()
+    }
+
+
+def bar_of(part: str) -> float:
+    """Return the largest difference that counts as equal."""
+    return FORWARD if part == "inference" else STEP
+
+
+def zero_of(part: str) -> float:
+    """Return the share below which an array is zero but for rounding: gradients and what follows from them."""
+    return ZERO if part.endswith(("gradients", "momentum")) else 0.0
+
+
+def run_network(
+    card: Card, folder: str, *, dtype: str = "float64", modes: tuple[str, ...] = ("whole",), record: bool = False
+) -> list[Outcome]:
+    """Return what torch and what TensorFlow make of a network from the same drawn weights."""
+
+    def keep(name: str, tensors: Tensors) -> Tensors:
+        return tensors if card.parameters < ON_DISK else OnDisk(Path(folder, dtype, name), tensors)
+
+    drawn = starting_tensors(case_of(card), shapes_of(case_of(card)), seed=0)
+    start = keep("start", cast(drawn, dtype))
+    del drawn
+    found = []
+    for name in ("torch", "tf"):
+        found.append(run_wing(name, card, start, dtype, modes, lambda part, t, n=name: keep(f"{n} {part}", t), record))
+        gc.collect()
+    return found
+
+
+def run_wing(
+    name: str,
+    card: Card,
+    start: Tensors,
+    dtype: str,
+    modes: tuple[str, ...],
+    keep: Callable[[str, Tensors], Tensors],
+    record: bool,
+) -> Outcome:
+    """Return what one wing makes of a network: logits in inference mode, then a step in each mode."""
+    wing, outcome = backend.load(name), Outcome()
+    images, labels = images_of(card, dtype)
+    learner = one_learner(name, case_of(card).recipe(precision=dtype))
+    learner.set_weights(start)
+    outcome.parts["inference"] = {"logits": learner.logits(images)}
+    for mode in modes:
+        learner = refrozen(name, learner, card, MODES[mode], dtype)
+        outcome.parts |= {f"{mode} {part}": t for part, t in run_step(learner, start, images, labels, mode, keep)}
+    if record:
+        learner.set_weights(start)
+        with wing.recording(learner.model) as outcome.inference:
+            learner.logits(images[:2])
+        with wing.recording(learner.model) as outcome.training:
+            learner.gradients(images[:2], labels[:2], step=0)
+    return outcome
+
+
+def run_step(
+    learner: Learner,
+    start: Tensors,
+    images: np.ndarray,
+    labels: np.ndarray,
+    mode: str,
+    keep: Callable[[str, Tensors], Tensors],
+) -> Iterator[tuple[str, Tensors]]:
+    """Yield the parts of a training step: logits and loss, gradients, then weights and slots after it."""
+    learner.set_weights(start)
+    loss, logits, gradients = learner.gradients(images, labels, step=7)
+    yield "forward", {"logits": logits, "loss": np.array(loss)}
+    yield "gradients", keep(f"{mode} gradients", gradients)
+    learner.update(gradients, lr=np.float64(0.001))
+    del gradients
+    yield "step", keep(f"{mode} step", learner.get_weights())
+    yield "momentum", keep(f"{mode} momentum", learner.get_slots())
+
+
+def refrozen(name: str, learner: Learner, card: Card, freeze: str, dtype: str) -> Learner:
+    """Return a learner of the same model that freezes other stages; of a giant it trains one parameter of each kind."""
+    recipe, wing = case_of(card, freeze).recipe(precision=dtype), backend.load(name)
+    parameters = wing.parameters(learner.model)
+    plan = plan_freeze(card, list(parameters), freeze=recipe.freeze, bn=recipe.bn)
+    if card.parameters > GIANT:
+        plan = replace(plan, trainable=one_of_each_kind(plan, wing.weight_shapes(learner.model)))
+    return wing.Learner(learner.model, card=card, plan=plan, recipe=recipe)
+
+
+def one_of_each_kind(plan: Freeze, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    """Return the first parameter of each kind: a kind is a name without its numbers, and a shape."""
+    kinds = {("".join(c for c in name if not c.isdigit()), shapes[name]): name for name in reversed(plan.trainable)}
+    return tuple(name for name in plan.trainable if name in set(kinds.values()))
