@@ -18,8 +18,10 @@ lint: .venv/installed
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
+# two networks at a time, then those that want the memory alone
 parity: .venv/installed
-	$(BIN)/pytest parity_tests -s --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/pytest parity_tests -n 2 --dist worksteal -m "not large" --durations=15
+	$(BIN)/pytest parity_tests -m large --durations=15
 
 nightly: lint
 	$(BIN)/pytest -s --durations=30

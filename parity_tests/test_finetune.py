@@ -1,0 +1,60 @@
+"""The recipe works for every network: weights from a file, a new head for the data's classes, one step, in both wings.
+
+`make test` takes the smallest network of a few families, `make parity` all.
+"""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ft
+from ft.compare import relative_difference
+from ft.noise import generator
+from ft.weights import cast, read_weights, write_safetensors
+from ft.zoo import cards
+from ft.zoo.card import under
+from parity_tests.networks import case_of, image_size, shapes_of, smallest_of_each_family
+from parity_tests.pairs import starting_tensors
+from parity_tests.test_zoo import marks_of
+
+QUICK = {card.name for card in smallest_of_each_family() if card.family in ("squeezenet", "shufflenetv2")}
+CASES = [
+    pytest.param(card, id=card.name, marks=[] if card.name in QUICK else [pytest.mark.slow, *marks_of(card)])
+    for card in cards()
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder of two classes: one batch of noise to train on, two images to validate on."""
+    root, rng = tmp_path_factory.mktemp("noise"), generator(0, "noise")
+    for split, count in (("train", 4), ("val", 1)):
+        for label in ("a", "b"):
+            (root / split / label).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(root / split / label / f"{i}.png")
+    return str(root)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("card", CASES)
+def test_one_step(card, data, tmp_path):
+    weights, case = tmp_path / "weights.safetensors", case_of(card)
+    write_safetensors(weights, cast(starting_tensors(case, shapes_of(case), seed=0), "float32"), {})
+    fields = {"model": card.name, "weights": str(weights), "data": data, "image_size": image_size(card), "epochs": 1}
+    runs = {
+        backend: ft.finetune(**fields, backend=backend, out=tmp_path / backend, quiet=True)
+        for backend in ("torch", "tf")
+    }
+    before = read_weights(weights)
+    after = {backend: read_weights(run.folder / "model.safetensors") for backend, run in runs.items()}
+    heads = [name for name in before if under(name, card.outputs)]
+    for name, tensor in before.items():
+        if name in heads:
+            assert (tensor.shape[0], after["torch"][name].shape[0]) == (10, 2)
+            assert relative_difference(after["torch"][name], after["tf"][name]) <= 1e-4
+        else:
+            assert all(np.array_equal(tensor, tensors[name]) for tensors in after.values()), f"{name} was frozen"
+    assert np.abs(after["torch"][f"{card.last}.bias"]).max() > 0, "nothing was trained"
+    assert runs["torch"].metrics["loss"] == pytest.approx(runs["tf"].metrics["loss"], rel=1e-3)
