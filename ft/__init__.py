@@ -10,6 +10,7 @@ from ft.lazy import lazy_names
 
 if TYPE_CHECKING:
     from ft.evaluate import evaluate_network
+    from ft.export import export_run
     from ft.recipe import Recipe
     from ft.run import Guess, Run
     from ft.side_by_side import compare_runs
@@ -29,6 +30,7 @@ __all__ = [
     "cards",
     "compare_runs",
     "evaluate_network",
+    "export_run",
     "find_card",
     "finetune",
 ]
@@ -43,6 +45,7 @@ __getattr__ = lazy_names(
         "cards": "zoo",
         "compare_runs": "side_by_side",
         "evaluate_network": "evaluate",
+        "export_run": "export",
         "find_card": "zoo",
         "finetune": "tuning",
     },

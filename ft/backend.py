@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 
 from ft.calls import Calls
+from ft.data import Preprocess
 from ft.description import Description
 from ft.errors import RecipeError, unknown
 from ft.freeze import Freeze
@@ -126,6 +128,12 @@ class Wing(Protocol):
     def recording(self, model: Any) -> AbstractContextManager[Calls]: ...
 
     def weight_shapes(self, model: Any) -> dict[str, tuple[int, ...]]: ...
+
+    def export_model(
+        self, model: Any, path: Path, *, format: str, preprocess: Preprocess, raw: bool, metadata: Mapping[str, Any]
+    ) -> dict[str, Any]: ...
+
+    def run_exported(self, path: Path, images: np.ndarray, *, format: str) -> np.ndarray: ...
 
 
 def load(name: str) -> Wing:

@@ -231,6 +231,13 @@ def convert(arguments: Sequence[str]) -> int:
     return convert_command(arguments)
 
 
+def export(arguments: Sequence[str]) -> int:
+    """Write a run as a deployable file."""
+    from ft.export import export_command
+
+    return export_command(arguments)
+
+
 def parity(command: str, arguments: Sequence[str]) -> int:
     """Run one of the parity engine's commands."""
     from ft import cli_parity
@@ -250,6 +257,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
         "find where two implementations part, and why; or put two runs side by side",
     ),
     "convert": (convert, "turn a checkpoint into another format, or another framework's"),
+    "export": (export, "turn a run into ONNX, a torch.export archive, SavedModel or LiteRT"),
     "trace": (partial(parity, "trace"), "write what every layer and gradient of a few steps is"),
     "differences": (partial(parity, "differences"), "where PyTorch and Keras differ, taught one by one"),
     "models": (models, "list the networks"),

@@ -85,15 +85,15 @@ class Run:
 
     def evaluate(self, data: str | None = None) -> dict[str, float | None]:
         """Return `top1`, `top5` and `loss` on a folder or CSV, or on the run's own validation images."""
+        samples = open_images(data, classes=self.classes).val if data else self.validation_samples()
+        return evaluate(self.learner, self.batches(samples)).metrics
+
+    def validation_samples(self) -> tuple[Sample, ...]:
+        """Return the run's own validation images. Raises DataError where they are no longer there."""
         recipe = self.result["recipe"]
-        split = (
-            open_images(data, classes=self.classes)
-            if data
-            else open_dataset(
-                recipe["data"], val_fraction=recipe["val_fraction"], seed=recipe["seed"], classes=self.classes
-            )
-        )
-        return evaluate(self.learner, self.batches(split.val)).metrics
+        return open_dataset(
+            recipe["data"], val_fraction=recipe["val_fraction"], seed=recipe["seed"], classes=self.classes
+        ).val
 
     def batches(self, samples: Sequence[Sample]) -> Batches:
         """Return samples as this network's input."""

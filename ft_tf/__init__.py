@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from ft.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from ft_tf.export import export_model, run_exported
     from ft_tf.freeze import apply_freeze, set_training_mode
     from ft_tf.frozen import split
     from ft_tf.layers import seed_noise
@@ -29,10 +30,12 @@ __all__ = [
     "apply_freeze",
     "build_model",
     "cross_entropy",
+    "export_model",
     "get_weights",
     "parameters",
     "prepare",
     "recording",
+    "run_exported",
     "seed_noise",
     "set_training_mode",
     "set_weights",
@@ -49,10 +52,12 @@ __getattr__ = lazy_names(
         "apply_freeze": "freeze",
         "build_model": "models",
         "cross_entropy": "losses",
+        "export_model": "export",
         "get_weights": "weights",
         "parameters": "weights",
         "prepare": "runtime",
         "recording": "trace",
+        "run_exported": "export",
         "seed_noise": "layers",
         "set_training_mode": "freeze",
         "set_weights": "weights",

@@ -175,7 +175,10 @@ class MaxPool2d(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         if not self.ceil_mode:
-            return tf.nn.max_pool2d(x, self.kernel_size, self.stride, explicit_padding(self.padding))
+            padding = explicit_padding(self.padding)
+            if _for_litert and padding != "VALID":
+                x, padding = tf.pad(x, padding, constant_values=x.dtype.min), "VALID"
+            return tf.nn.max_pool2d(x, self.kernel_size, self.stride, padding)
         before = tf.constant([self.padding, self.padding])
         # what the last window lacks; a window that would begin in the padding does not count
         lacking = tf.math.floormod(self.kernel_size - tf.shape(x)[1:3] - 2 * before, self.stride)
@@ -192,6 +195,30 @@ class MaxPool2d(keras.layers.Layer):
             "padding": self.padding,
             "ceil_mode": self.ceil_mode,
         }
+
+
+_for_litert = False
+
+
+@contextmanager
+def litert_operators() -> Iterator[None]:
+    """Trace layers into operators that LiteRT has built in: it knows neither padded max pooling nor roll."""
+    global _for_litert
+    before, _for_litert = _for_litert, True
+    try:
+        yield
+    finally:
+        _for_litert = before
+
+
+def roll(x: tf.Tensor, shift: list[tf.Tensor], axes: list[int]) -> tf.Tensor:
+    """Return what tf.roll does: elements move by `shift` along each axis, and come in again at the other end."""
+    if not _for_litert:
+        return tf.roll(x, shift, axes)
+    for by, axis in zip(shift, axes, strict=True):
+        size = sizes(x)[axis]
+        x = tf.gather(x, tf.math.floormod(tf.range(size) - by, size), axis=axis)
+    return x
 
 
 @register

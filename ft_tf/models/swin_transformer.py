@@ -23,6 +23,7 @@ from ft_tf.layers import (
     linear,
     register,
     relative_position_bias,
+    roll,
     sizes,
     split_heads,
     type_policy,
@@ -148,9 +149,9 @@ class WindowAttention(keras.layers.Layer):
         # a map that is one window high or wide is not shifted that way
         shift = [tf.where(count > 1, self.shift, 0) for count in counts]
         x = tf.pad(x, [[0, 0], [0, -height % self.window], [0, -width % self.window], [0, 0]])
-        x = tf.roll(x, [-by for by in shift], [1, 2]) if self.shift else x
+        x = roll(x, [-by for by in shift], [1, 2]) if self.shift else x
         y = joined(self.attention(cut(x, self.window, counts), counts, shift), self.window, counts)
-        return (tf.roll(y, shift, [1, 2]) if self.shift else y)[:, :height, :width]
+        return (roll(y, shift, [1, 2]) if self.shift else y)[:, :height, :width]
 
     def attention(self, x: tf.Tensor, counts: Sequence[Size], shift: Sequence[Size]) -> tf.Tensor:
         """Let the tokens of each window attend to each other: (N * windows, tokens, C) -> the same shape."""

@@ -1,0 +1,95 @@
+"""Deployable files that TensorFlow writes: SavedModel and LiteRT, and how to run each without this package."""
+
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ft import files
+from ft.data import Preprocess
+from ft_tf import layers
+
+SIGNATURE = "serving_default"
+METADATA = "metadata.json"
+
+
+class Exported(tf.Module):
+    """Images to logits, from normalised pixels (N, H, W, 3), or from raw ones, uint8 (N, H, W, 3)."""
+
+    def __init__(self, model: keras.Model, preprocess: Preprocess, *, raw: bool) -> None:
+        super().__init__()
+        self.variables_ = [variable.value for variable in model.variables]
+        dtype, size = tf.as_dtype(model.inputs[0].dtype), preprocess.crop
+        mean, std = (tf.constant(values, dtype) for values in (preprocess.mean, preprocess.std))
+
+        def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            if raw:  # by the operations of Preprocess.normalise
+                images = (tf.cast(images, dtype) / 255 - mean) / std
+            return {"logits": model(images, training=False)}
+
+        spec = tf.TensorSpec((None, size, size, 3), tf.uint8 if raw else dtype, name="images")
+        self.serve = tf.function(serve, input_signature=[spec])
+
+
+def export_model(
+    model: keras.Model, path: Path, *, format: str, preprocess: Preprocess, raw: bool, metadata: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write a network in inference mode as a file of `format` and return what else there is to know of the file.
+
+    It takes `images` (N, crop, crop, 3), normalised, or if `raw` uint8, normalised by `preprocess` in the graph, and
+    gives `logits` (N, classes), for any N. The network stays as it is.
+    metadata: plain values to be carried by the file: metadata.json in a SavedModel's assets.extra and in LiteRT's zip.
+    """
+    return WRITERS[format](Exported(model, preprocess, raw=raw), path, metadata)
+
+
+def save(exported: Exported, path: Path) -> None:
+    """Write a SavedModel."""
+    tf.saved_model.save(exported, str(path), signatures={SIGNATURE: exported.serve})
+
+
+def write_saved_model(exported: Exported, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a SavedModel; its folder assets.extra is the place for files that TensorFlow does not read."""
+    save(exported, path)
+    (path / "assets.extra").mkdir()
+    (path / "assets.extra" / METADATA).write_text(files.json_text(metadata))
+    return {"signature": SIGNATURE}
+
+
+def write_litert(exported: Exported, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a LiteRT file of built-in operators, a zip archive at its end, as TFLite's files carry labels."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        with layers.litert_operators():
+            save(exported, Path(folder))
+        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(METADATA, files.json_text(metadata))
+    return {"signature": SIGNATURE, "operators": "built-in"}
+
+
+def run_exported(path: Path, images: np.ndarray, *, format: str) -> np.ndarray:
+    """Return the logits that an exported file gives for images (N, H, W, 3), normalised or uint8 as it takes them."""
+    return RUNNERS[format](path, images)
+
+
+def run_saved_model(path: Path, images: np.ndarray) -> np.ndarray:
+    """Run a SavedModel in TensorFlow, without Keras and the code of the network."""
+    return tf.saved_model.load(str(path)).signatures[SIGNATURE](images=tf.constant(images))["logits"].numpy()
+
+
+def run_litert(path: Path, images: np.ndarray) -> np.ndarray:
+    """Run a LiteRT file in the interpreter."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
+        interpreter = tf.lite.Interpreter(str(path))
+    return interpreter.get_signature_runner(SIGNATURE)(images=images)["logits"]
+
+
+WRITERS = {"savedmodel": write_saved_model, "litert": write_litert}
+RUNNERS = {"savedmodel": run_saved_model, "litert": run_litert}

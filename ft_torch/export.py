@@ -1,0 +1,110 @@
+"""Deployable files that PyTorch writes: ONNX and torch.export's archive, and how to run each without this package."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from ft import files
+from ft.data import Preprocess
+
+OPSET = 18  # the one that PyTorch's exporter is written in; another would be a conversion of it
+METADATA = "metadata.json"
+
+
+class Exported(nn.Module):
+    """Images to logits, from normalised pixels (N, 3, H, W), or from raw ones, uint8 (N, H, W, 3)."""
+
+    def __init__(self, model: nn.Module, preprocess: Preprocess, *, raw: bool) -> None:
+        super().__init__()
+        self.model, self.preprocess, self.raw = model, preprocess, raw
+        self.dtype = next(model.parameters()).dtype
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(self.normalised(images) if self.raw else images)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return raw pixels as the network takes them, by the operations of `Preprocess.normalise`."""
+        mean, std = (torch.tensor(values, dtype=self.dtype) for values in (self.preprocess.mean, self.preprocess.std))
+        return ((images.to(self.dtype) / 255 - mean) / std).permute(0, 3, 1, 2)
+
+    def example(self) -> Tensor:
+        """Return input to trace with; two images, for a batch of one would be taken for the only size."""
+        size = self.preprocess.crop
+        if self.raw:
+            return torch.zeros((2, size, size, 3), dtype=torch.uint8)
+        return torch.zeros((2, 3, size, size), dtype=self.dtype)
+
+
+def export_model(
+    model: nn.Module, path: Path, *, format: str, preprocess: Preprocess, raw: bool, metadata: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write a network in inference mode as a file of `format` and return what else there is to know of the file.
+
+    It takes `images` (N, 3, crop, crop), normalised, or if `raw` uint8 (N, crop, crop, 3), normalised by `preprocess`
+    in the graph, and gives `logits` (N, classes), for any N. The network stays in inference mode.
+    metadata: plain values to be carried by the file: ONNX has a property for each, an archive has metadata.json.
+    """
+    return WRITERS[format](trace(Exported(model.eval(), preprocess, raw=raw)), path, metadata)
+
+
+def trace(exported: Exported) -> ExportedProgram:
+    """Return the graph for any batch size, without the paths of source files that PyTorch notes in it."""
+    program = torch.export.export(exported, (exported.example(),), dynamic_shapes=({0: Dim("batch")},))
+    for module in program.graph_module.modules():
+        for node in getattr(module, "graph", torch.fx.Graph()).nodes:
+            node.meta.pop("stack_trace", None)
+    return program
+
+
+def write_onnx(program: ExportedProgram, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ONNX, the weights inside."""
+    onnx = torch.onnx.export(
+        program,
+        input_names=["images"],
+        output_names=["logits"],
+        opset_version=OPSET,
+        external_data=False,
+        verbose=False,
+    )
+    assert onnx is not None
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+    onnx.model.metadata_props.update(texts)
+    for node in onnx.model.graph.all_nodes():
+        node.metadata_props.clear()
+    onnx.save(path, external_data=False)
+    return {"opset": OPSET}
+
+
+def write_archive(program: ExportedProgram, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Write torch.export's archive."""
+    torch.export.save(program, path, extra_files={METADATA: files.json_text(metadata)})
+    return {}
+
+
+def run_exported(path: Path, images: np.ndarray, *, format: str) -> np.ndarray:
+    """Return the logits that an exported file gives for images (N, H, W, 3), normalised or uint8 as it takes them."""
+    return RUNNERS[format](path, images if images.dtype == np.uint8 else images.transpose(0, 3, 1, 2))
+
+
+def run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+    """Run ONNX in onnxruntime."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(["logits"], {"images": np.ascontiguousarray(images)})[0]
+
+
+@torch.no_grad()
+def run_archive(path: Path, images: np.ndarray) -> np.ndarray:
+    """Run an archive in PyTorch, without the code of the network."""
+    return torch.export.load(path).module()(torch.from_numpy(np.ascontiguousarray(images))).numpy()
+
+
+WRITERS = {"onnx": write_onnx, "torch-export": write_archive}
+RUNNERS = {"onnx": run_onnx, "torch-export": run_archive}
