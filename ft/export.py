@@ -43,6 +43,7 @@ class Format:
     it is float32; bounded: it cannot be larger than 2 GB; folder: it is one.
     """
 
+    name: str
     title: str
     wing: str
     ending: str
@@ -53,8 +54,9 @@ class Format:
     folder: bool = False
 
 
-FORMATS = {
-    "onnx": Format(
+KINDS = (
+    Format(
+        name="onnx",
         title="ONNX",
         wing="torch",
         ending=".onnx",
@@ -62,10 +64,19 @@ FORMATS = {
         packages=("onnx", "onnxscript", "onnxruntime"),
         bounded=True,
     ),
-    "torch-export": Format(title="torch.export archive", wing="torch", ending=".pt2", layout="NCHW", float64=True),
-    "savedmodel": Format(title="SavedModel", wing="tf", ending=".savedmodel", layout="NHWC", float64=True, folder=True),
-    "litert": Format(title="LiteRT file", wing="tf", ending=".tflite", layout="NHWC", bounded=True),
-}
+    Format(name="torch-export", title="torch.export archive", wing="torch", ending=".pt2", layout="NCHW", float64=True),
+    Format(
+        name="savedmodel",
+        title="SavedModel",
+        wing="tf",
+        ending=".savedmodel",
+        layout="NHWC",
+        float64=True,
+        folder=True,
+    ),
+    Format(name="litert", title="LiteRT", wing="tf", ending=".tflite", layout="NHWC", bounded=True),
+)
+FORMATS = {kind.name: kind for kind in KINDS}
 
 
 @dataclass(frozen=True)
@@ -81,8 +92,8 @@ class Export:
         return (
             f"wrote {self.path} ({FORMATS[self.record['format']].title}{facts and f', {facts}'}): "
             f"{takes['name']} {shape_words(takes)}, {takes['pixels']} -> {gives['name']} {shape_words(gives)}\n"
-            f"largest difference to the run's logits {checked['difference']:.1e}, relative to the largest of "
-            f"{checked['images']} (tolerance {checked['tolerance']:.0e}{checked['note']})"
+            f"run again on {checked['images']}: logits differ from the run's by at most {checked['difference']:.1e} of "
+            f"the largest (tolerance {checked['tolerance']:.0e}{checked['note']})"
         )
 
 
@@ -106,10 +117,10 @@ def export_run(
         raise RecipeError(f"pixels: {unknown('value', pixels, PIXELS)}")
     trained = opened(run, kind.wing)
     target = find_target(trained, kind, raw=pixels == "raw", out=out, force=force)
-    require_writer(format, kind)
+    require_writer(kind)
     require_room(trained, kind)
     with publishing(target) as temporary:
-        record = write(trained, temporary / target.name, format, raw=pixels == "raw")
+        record = write(trained, temporary / target.name, kind, raw=pixels == "raw")
         refuse_difference(record["check"], target)
         record["sha256"] = digests(temporary / target.name)
         files.write_json(beside(temporary / target.name), record)
@@ -141,27 +152,29 @@ def find_target(run: Run, kind: Format, *, raw: bool, out: str | Path | None, fo
     name = runfolder.file_name(run.result["architecture"]) + "-raw" * raw + kind.ending
     path = Path(out) if out else run.folder / FOLDER / name
     if out and path.suffix != kind.ending and not kind.folder:
-        raise RecipeError(f"--out {path}: a {kind.title} ends in {kind.ending}; choose a name like {name}")
+        raise RecipeError(f"--out {path}: {kind.name} files end in {kind.ending}; choose a name like {name}")
     if out and not os.path.isdir(path.absolute().parent):
         raise RecipeError(f"--out {path}: there is no folder {path.parent}; make it first, or choose another --out")
     if os.path.exists(path):
         if os.path.isdir(path) != kind.folder or (kind.folder and not (path / "saved_model.pb").is_file()):
-            raise RecipeError(f"{path} exists and is no {kind.title}; choose another --out")
+            raise RecipeError(
+                f"{path} exists and is no {kind.name} {'folder' if kind.folder else 'file'}; choose another --out"
+            )
         if not force:
             raise RecipeError(f"{path} exists; choose another --out, or replace it with --force")
     return path
 
 
-def require_writer(name: str, kind: Format) -> None:
+def require_writer(kind: Format) -> None:
     """Raise RecipeError, with what to install, unless the framework and the packages of a format are there."""
     try:
         backends.require(kind.wing)
     except RecipeError as error:
         others = listed(other for other, its in FORMATS.items() if its.wing != kind.wing)
-        raise RecipeError(f"format {name}: {error}, or write {others}") from None
+        raise RecipeError(f"format {kind.name}: {error}, or write {others}") from None
     missing = [package for package in kind.packages if find_spec(package) is None]
     if missing:
-        raise RecipeError(f'format {name}: {" and ".join(missing)} not installed; pip install "ft-parity[export]"')
+        raise RecipeError(f'format {kind.name}: {" and ".join(missing)} not installed; pip install "ft-parity[export]"')
 
 
 def require_room(run: Run, kind: Format) -> None:
@@ -170,29 +183,29 @@ def require_room(run: Run, kind: Format) -> None:
     size = size // 2 if precision_of(run) == "float64" and not kind.float64 else size
     if kind.bounded and size > MAX_BYTES:
         roomy = listed(name for name, its in FORMATS.items() if not its.bounded)
-        raise RunError(f"{run.folder}: {size / 1e9:.1f} GB of weights, and a {kind.title} holds 2 GB; write {roomy}")
+        raise RunError(f"{run.folder}: {size / 1e9:.1f} GB of weights, {kind.name} holds 2 GB; write {roomy}")
 
 
-def write(run: Run, path: Path, format: str, *, raw: bool) -> dict[str, Any]:
+def write(run: Run, path: Path, kind: Format, *, raw: bool) -> dict[str, Any]:
     """Write a run to `path`, run the file, and return all there is to know of it but its hash."""
-    kind, trained_in = FORMATS[format], precision_of(run)
+    trained_in = precision_of(run)
     dtype = trained_in if kind.float64 else "float32"
     images, source = check_images(run)
     with quiet_stderr():
         expected = run.learner.logits(run.preprocess.normalise(images, trained_in))
         written = run if dtype == trained_in else opened(run.folder, run.backend, precision=dtype)
         wing: Any = backends.load(run.backend)
-        metadata = describe(run, format, dtype=dtype, raw=raw)
+        metadata = describe(run, kind, dtype=dtype, raw=raw)
         facts = wing.export_model(
-            written.model, path, format=format, preprocess=run.preprocess, raw=raw, metadata=metadata
+            written.model, path, format=kind.name, preprocess=run.preprocess, raw=raw, metadata=metadata
         )
         pixels = images if raw else run.preprocess.normalise(images, dtype)
-        found = [wing.run_exported(path, pixels[:count], format=format) for count in (1, len(pixels))]
+        found = [wing.run_exported(path, pixels[:count], format=kind.name) for count in (1, len(pixels))]
     check = {
         "difference": max(difference(logits, expected) for logits in found),
         "tolerance": TOLERANCE[dtype],
         "images": source,
-        "note": "" if dtype == trained_in else f"; the run is {trained_in}, a {kind.title} {dtype}",
+        "note": "" if dtype == trained_in else f"; the run is {trained_in}, {kind.name} {dtype}",
     }
     return {**metadata, **facts, "check": check}
 
@@ -209,12 +222,12 @@ def check_images(run: Run) -> tuple[np.ndarray, str]:
         return generator(0, "export").integers(0, 256, shape, np.uint8), f"{IMAGES} generated images, for {error}"
 
 
-def describe(run: Run, format: str, *, dtype: str, raw: bool) -> dict[str, Any]:
+def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
     """Return what a file carries: what the network is, what it takes and what it gives."""
-    size, packages = run.preprocess.crop, ("ft-parity", *backends.FRAMEWORKS[run.backend], *FORMATS[format].packages)
-    layout = "NHWC" if raw else FORMATS[format].layout
+    size, packages = run.preprocess.crop, ("ft-parity", *backends.FRAMEWORKS[run.backend], *kind.packages)
+    layout = "NHWC" if raw else kind.layout
     return {
-        "format": format,
+        "format": kind.name,
         "architecture": run.result["architecture"],
         "classes": list(run.classes),
         "preprocess": run.preprocess.to_dict(),

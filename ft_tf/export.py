@@ -24,6 +24,9 @@ class Exported(tf.Module):
 
     def __init__(self, model: keras.Model, preprocess: Preprocess, *, raw: bool) -> None:
         super().__init__()
+        model = (
+            model.main if isinstance(model, layers.WithAuxiliary) else model
+        )  # without heads that only training runs
         self.variables_ = [variable.value for variable in model.variables]
         dtype, size = tf.as_dtype(model.inputs[0].dtype), preprocess.crop
         mean, std = (tf.constant(values, dtype) for values in (preprocess.mean, preprocess.std))

@@ -1,5 +1,6 @@
 """Deployable files that PyTorch writes: ONNX and torch.export's archive, and how to run each without this package."""
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from ft.data import Preprocess
 
 OPSET = 18  # the one that PyTorch's exporter is written in; another would be a conversion of it
 METADATA = "metadata.json"
+AUXILIARY = ("aux1", "aux2", "AuxLogits")  # torchvision's heads that only training runs
 
 
 class Exported(nn.Module):
@@ -22,7 +24,7 @@ class Exported(nn.Module):
 
     def __init__(self, model: nn.Module, preprocess: Preprocess, *, raw: bool) -> None:
         super().__init__()
-        self.model, self.preprocess, self.raw = model, preprocess, raw
+        self.model, self.preprocess, self.raw = without_auxiliary(model), preprocess, raw
         self.dtype = next(model.parameters()).dtype
 
     def forward(self, images: Tensor) -> Tensor:
@@ -39,6 +41,13 @@ class Exported(nn.Module):
         if self.raw:
             return torch.zeros((2, size, size, 3), dtype=torch.uint8)
         return torch.zeros((2, 3, size, size), dtype=self.dtype)
+
+
+def without_auxiliary(model: nn.Module) -> nn.Module:
+    """Return a network that shares the modules of this one, but for auxiliary heads."""
+    lean = copy.copy(model)
+    lean._modules = {name: None if name in AUXILIARY else module for name, module in model._modules.items()}
+    return lean
 
 
 def export_model(
@@ -83,7 +92,8 @@ def write_onnx(program: ExportedProgram, path: Path, metadata: Mapping[str, Any]
 
 def write_archive(program: ExportedProgram, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Write torch.export's archive."""
-    torch.export.save(program, path, extra_files={METADATA: files.json_text(metadata)})
+    with open(path, "wb") as file:  # by its name, PyTorch would write that into the archive
+        torch.export.save(program, file, extra_files={METADATA: files.json_text(metadata)})
     return {}
 
 
