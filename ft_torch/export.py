@@ -24,7 +24,7 @@ class Exported(nn.Module):
 
     def __init__(self, model: nn.Module, preprocess: Preprocess, *, raw: bool) -> None:
         super().__init__()
-        self.model, self.preprocess, self.raw = without_auxiliary(model), preprocess, raw
+        self.model, self.preprocess, self.raw = deployable(model), preprocess, raw
         self.dtype = next(model.parameters()).dtype
 
     def forward(self, images: Tensor) -> Tensor:
@@ -43,11 +43,13 @@ class Exported(nn.Module):
         return torch.zeros((2, 3, size, size), dtype=self.dtype)
 
 
-def without_auxiliary(model: nn.Module) -> nn.Module:
-    """Return a network that shares the modules of this one, but for auxiliary heads."""
-    lean = copy.copy(model)
-    lean._modules = {name: None if name in AUXILIARY else module for name, module in model._modules.items()}
-    return lean
+def deployable(model: nn.Module) -> nn.Module:
+    """Return a copy in inference mode, without auxiliary heads, its weights in the layout of their shapes."""
+    model = copy.deepcopy(model).eval().to(memory_format=torch.contiguous_format)
+    for name in AUXILIARY:
+        if hasattr(model, name):
+            setattr(model, name, None)
+    return model
 
 
 def export_model(
@@ -56,10 +58,10 @@ def export_model(
     """Write a network in inference mode as a file of `format` and return what else there is to know of the file.
 
     It takes `images` (N, 3, crop, crop), normalised, or if `raw` uint8 (N, crop, crop, 3), normalised by `preprocess`
-    in the graph, and gives `logits` (N, classes), for any N. The network stays in inference mode.
+    in the graph, and gives `logits` (N, classes), for any N. The network stays as it is.
     metadata: plain values to be carried by the file: ONNX has a property for each, an archive has metadata.json.
     """
-    return WRITERS[format](trace(Exported(model.eval(), preprocess, raw=raw)), path, metadata)
+    return WRITERS[format](trace(Exported(model, preprocess, raw=raw)), path, metadata)
 
 
 def trace(exported: Exported) -> ExportedProgram:

@@ -119,7 +119,7 @@ def test_every_field_of_the_recipe_has_a_flag(here):
         assert f"{cli.flag_of(name)}" in flags
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "compare", "models"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "compare", "export", "models"])
 def test_help(command, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ft", command, "--help"])
     with pytest.raises(SystemExit) as caught:

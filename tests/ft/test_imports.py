@@ -51,6 +51,7 @@ def test_the_probe_can_fail():
         as_ft("evaluate", "--help"),
         as_ft("predict", "--help"),
         as_ft("compare", "--help"),
+        as_ft("export", "--help"),
         as_ft("models", "--help"),
         as_ft("models"),
         as_ft("models", "--json"),
