@@ -24,7 +24,7 @@ from ft.export import FORMATS, PIXELS
 from ft.recipe import to_dict
 from ft.weights import cast, write_safetensors
 from ft.zoo import find_card
-from parity_tests.pairs import CLASSES, Case, one_learner, starting_tensors
+from parity_tests.pairs import CLASSES, Case, build_network, starting_tensors
 
 QUICK = "squeezenet1_1"  # dropout, and pooling windows that lie partly outside of the image
 SLOW = (
@@ -61,9 +61,9 @@ def write_run(folder, name, precision, data):
     preprocess = card.preprocess.at(max(64, card.min_size))
     case = Case(name, "base", {"weights": "none", "data": str(data), "image_size": preprocess.crop})
     recipe = case.recipe(precision=precision)
-    own = one_learner("torch", recipe).get_weights()
+    shapes = ft_torch.weight_shapes(build_network("torch", recipe))
     folder.mkdir()
-    tensors = cast(starting_tensors(case, own, seed=0), precision)
+    tensors = cast(starting_tensors(case, shapes, seed=0), precision)
     write_safetensors(folder / runfolder.MODEL, tensors, {})
     result = {
         "format": runfolder.FORMAT,
