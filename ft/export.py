@@ -288,6 +288,10 @@ def publishing(target: Path) -> Iterator[Path]:
             yield temporary
             settle(beside(temporary / target.name), beside(target))
             settle(temporary / target.name, target)
+        except RuntimeError as error:  # PyTorch's zip writer hides the disk's error in its own
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
             if is_new:

@@ -53,8 +53,11 @@ def export_model(
 
 
 def save(exported: Exported, path: Path) -> None:
-    """Write a SavedModel."""
-    tf.saved_model.save(exported, str(path), signatures={SIGNATURE: exported.serve})
+    """Write a SavedModel. What the disk refuses is an OSError here too; TensorFlow has classes of its own for that."""
+    try:
+        tf.saved_model.save(exported, str(path), signatures={SIGNATURE: exported.serve})
+    except (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError, tf.errors.UnknownError) as error:
+        raise OSError(error.message) from error
 
 
 def write_saved_model(exported: Exported, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
