@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ft.backend import Learner, Wing
-from ft.data import Batches, Dataset, Preprocess, open_dataset
+from ft.data import Batches, Dataset, Policy, Preprocess, open_dataset
 from ft.freeze import Freeze, frozen_stages, plan_freeze
 from ft.recipe import Recipe
 from ft.weights import cast, initial_weights, match_weights, require_finite
@@ -37,6 +37,7 @@ class Job:
             augment=recipe.augment if training else "none",
             dtype=recipe.precision,
             workers=recipe.workers,
+            max_pixels=recipe.max_pixels,
         )
 
 
@@ -50,11 +51,19 @@ def prepare_job(
     card = find_card(recipe.model)
     frozen_stages(card, recipe.freeze)
     preprocess = preprocess_of(card, recipe.weights)
-    dataset = open_dataset(recipe.data, val_fraction=recipe.val_fraction, seed=recipe.seed, classes=classes)
+    short_side = preprocess.at(recipe.image_size or preprocess.crop).resize
+    dataset = open_dataset(
+        recipe.data,
+        val_fraction=recipe.val_fraction,
+        seed=recipe.seed,
+        classes=classes,
+        policy=Policy.of(recipe, short_side=short_side, quiet=quiet),
+    )
     size = recipe.image_size or dataset.image_size or preprocess.crop
     card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=size)
     source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
-    require_finite(source or {}, f"weights {recipe.weights}")
+    if not recipe.allow_nonfinite:
+        require_finite(source or {}, f"weights {recipe.weights}")
     return Job(recipe, card, dataset, preprocess.at(size), source)
 
 

@@ -11,7 +11,7 @@ from ft import backend as backends
 from ft import recipe as recipes
 from ft import runfolder
 from ft.backend import Learner
-from ft.data import Batches, Preprocess, Sample, open_dataset, open_images
+from ft.data import Batches, Policy, Preprocess, Sample, open_dataset, open_images
 from ft.errors import RecipeError
 from ft.job import new_learner
 from ft.metrics import softmax
@@ -85,12 +85,17 @@ class Run:
 
     def evaluate(self, data: str | None = None) -> dict[str, float | None]:
         """Return `top1`, `top5` and `loss` on a folder or CSV, or on the run's own validation images."""
-        recipe = self.result["recipe"]
+        recipe = recipes.from_dict(self.result["recipe"])
+        policy = Policy.of(recipe, short_side=self.preprocess.resize)
         split = (
-            open_images(data, classes=self.classes)
+            open_images(data, classes=self.classes, policy=policy)
             if data
             else open_dataset(
-                recipe["data"], val_fraction=recipe["val_fraction"], seed=recipe["seed"], classes=self.classes
+                recipe.data,
+                val_fraction=recipe.val_fraction,
+                seed=recipe.seed,
+                classes=self.classes,
+                policy=policy,
             )
         )
         return evaluate(self.learner, self.batches(split.val)).metrics
@@ -99,7 +104,12 @@ class Run:
         """Return samples as this network's input."""
         recipe = recipes.from_dict(self.result["recipe"])
         return Batches(
-            samples, self.preprocess, batch_size=recipe.batch_size, dtype=recipe.precision, workers=recipe.workers
+            samples,
+            self.preprocess,
+            batch_size=recipe.batch_size,
+            dtype=recipe.precision,
+            workers=recipe.workers,
+            max_pixels=recipe.max_pixels,
         )
 
 

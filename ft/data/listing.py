@@ -25,19 +25,25 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """All that a source holds. `folders` are the class folders outside val, the empty ones too."""
+    """All that a source holds. `folders` are the class folders outside val, the empty ones too.
+
+    ignored: reason -> names of what was left out and told in a note; hidden: how many hidden files and folders, and
+    leftovers of file managers, were passed over in silence.
+    """
 
     name: str
     entries: list[Entry]
     folders: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     image_size: int | None = None
+    ignored: dict[str, set[str]] = field(default_factory=dict)
+    hidden: int = 0
 
 
-def is_own_file(path: Path, root: Path) -> bool:
-    """Say whether a path is a regular file inside the root, links resolved."""
+def is_own_file(path: Path, root: Path, *, outside: bool = False) -> bool:
+    """Say whether a path is a regular file inside the root, links resolved; `outside`: or anywhere else."""
     try:
-        return path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(root.resolve()))
+        return path.is_file() and (outside or path.resolve().is_relative_to(root.resolve()))
     except (OSError, RuntimeError):  # a link to itself
         return False
 
