@@ -165,7 +165,7 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze) -
         f"{job.preprocess.crop} px",
         f"run folder: {folder}",
     ]
-    return [*lines, *data.notes]
+    return [*lines, *job.notes]
 
 
 def final_weights(job: Job, folder: Path, learner: Learner, position: Position) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def usable(listing: Listing, policy: Policy, where: str) -> tuple[Listing, dict[
     if len(bad) > policy.max_bad_fraction * len(listing.entries):
         raise DataError(
             f"{where}: {len(bad)} of {len(listing.entries)} images cannot be used ({shown}), more than the "
-            f"{policy.max_bad_fraction:.3g} of max_bad_fraction; list them with ft data check and mend them, or raise it"
+            f"{policy.max_bad_fraction:.3g} of max_bad_fraction; mend what ft data check lists, or raise it"
         )
     kept = [entry for entry in listing.entries if entry.name not in bad]
     folders = listing.folders | {entry.label for entry in listing.entries if entry.split != "val"}
