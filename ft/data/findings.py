@@ -124,8 +124,10 @@ def find_copies(looks: Sequence[Look], splits: dict[str, str], policy: Policy) -
 
 def find_class_troubles(listing: Listing, classes: Sequence[ClassCount], policy: Policy) -> Iterator[Finding]:
     """Yield classes that are empty, are never validated, or much larger than others."""
-    empty = [(c.label, "") for c in classes if not c.train + c.val]
-    empty += [(name, "") for name in sorted(listing.ignored.get(EMPTY, ())) if "/" in name]
+    folders = sorted(listing.ignored.get(EMPTY, ()))
+    told = {name.rpartition("/")[2] for name in folders}
+    spoilt = [c.label for c in classes if not c.train + c.val and c.label not in told]
+    empty = [(name, "") for name in folders] + [(label, "none of its images can be used") for label in spoilt]
     level = "error" if policy.fail_on_empty_class else "warning"
     unseen = [(c.label, f"{c.train} train images") for c in classes if c.train and not c.val]
     counts = {c.label: c.train for c in classes if c.train}
