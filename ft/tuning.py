@@ -80,8 +80,9 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
             f"raise --epochs to train it further, or use it with ft evaluate {folder}"
         )
     require_same_network(recipe, recipes.from_dict(saved.state["recipe"]), folder)
+    allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
     job = prepare_job(recipe, classes=tuple(saved.state["classes"]), with_weights=False, quiet=quiet)
-    if not recipe.allow_data_change:
+    if not allowed:
         require_same_data(job.dataset, saved.state["data"], folder)
     return execute(job, folder, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
 
