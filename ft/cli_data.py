@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ft.cli import USER_ERROR, Parser, flag_of
+from ft.errors import RecipeError
 from ft.recipe import FIELDS, checked
 
 SWITCHES = ("fail_on_leak", "fail_on_empty_class", "allow_outside_root")
@@ -15,8 +16,9 @@ RESIZED = 256  # pixels of the short side that 224 pixels are cropped from, as m
 
 def data(arguments: Sequence[str]) -> int:
     """Run `ft data check DIR`. Exit code 0: clean, or warnings only; 2: errors, which training would stop at."""
-    parser = data_parser()
-    flags = parser.parse(arguments)
+    flags = data_parser().parse(arguments)
+    if flags.html and not Path(flags.html).absolute().parent.is_dir():  # not after half an hour of decoding
+        raise RecipeError(f"html: there is no folder to write {flags.html} into; make it, or choose another file")
     from ft.data.check import check_data
     from ft.data.policy import Policy
     from ft.report.images import render_html, render_text, to_dict
