@@ -3,6 +3,7 @@
 import json
 import locale
 import os
+import signal
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -31,10 +32,24 @@ def train_names(data):
     return [sample.name for sample in data.train]
 
 
+@pytest.fixture
+def impatient():
+    """Fail after twenty seconds: whoever opens a pipe waits for ever."""
+
+    def hang(*_):
+        pytest.fail("it hangs")
+
+    before = signal.signal(signal.SIGALRM, hang)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 # ---- files and names
 
 
-def test_row_20_what_is_no_file_of_the_data_is_never_opened(folder, checked, tmp_path, monkeypatch):
+def test_row_20_what_is_no_file_of_the_data_is_never_opened(folder, checked, tmp_path, impatient):
     (tmp_path / "outside.jpg").write_bytes(encode(make_pixels(70)))
     (folder / "cat/self.jpg").symlink_to("self.jpg")
     (folder / "cat/outside.jpg").symlink_to(tmp_path / "outside.jpg")
