@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ft.data.decode import printable
-from ft.data.listing import SPLITS, VAL_NAMES, Entry, Listing, is_own_file, name_bytes, note
+from ft.data.listing import SPLITS, VAL_NAMES, Entry, Inside, Listing, name_bytes, note
 from ft.errors import DataError
 
 EXTENSIONS = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -30,10 +30,10 @@ HIDDEN = "hidden, or left behind by file managers"
 
 @dataclass
 class Walk:
-    """A walk through the folder `root`: what was skipped, reason -> names, and whether links may lead out of it."""
+    """A walk through the folder `root`: which links to files are taken, and what was skipped, reason -> names."""
 
     root: Path
-    outside: bool
+    inside: Inside
     skipped: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def skip(self, reason: str, path: Path) -> None:
@@ -43,7 +43,7 @@ class Walk:
 
 def list_folder(root: Path, *, outside: bool = False) -> Listing:
     """List a folder of class folders, or one of train/ and val/ with class folders each."""
-    walk = Walk(root, outside)
+    walk = Walk(root, Inside(root, outside=outside))
     entries, classes = [], set()
     splits = find_splits(walk)
     for folder in splits:
@@ -111,7 +111,7 @@ def look_into(folder: Path, walk: Walk) -> tuple[list[Path], list[Path]]:
             walk.skip(HIDDEN, path)
         elif entry.is_dir(follow_symlinks=False) and not named_as_image:
             folders.append(path)
-        elif not (entry.is_file(follow_symlinks=False) or is_own_file(path, walk.root, outside=walk.outside)):
+        elif not (entry.is_file(follow_symlinks=False) or walk.inside.holds(path)):
             walk.skip(NO_FILE, path)
         elif named_as_image:
             images.append(path)

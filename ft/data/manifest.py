@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ft.data.decode import printable
-from ft.data.listing import SPLITS, Entry, Listing, is_own_file
+from ft.data.listing import SPLITS, Entry, Inside, Listing
 from ft.errors import DataError
 
 
@@ -17,10 +17,10 @@ def list_manifest(path: Path, *, outside: bool = False, missing: bool = False) -
     """
     entries: list[Entry] = []
     seen: dict[str, int] = {}
-    root = path.parent
+    root, inside = path.parent, Inside(path.parent, outside=outside)
     for line, row in read_rows(path):
         where = f"{printable(path)} line {line}"
-        name = check_path(row["path"], root, where, outside=outside, missing=missing)
+        name = check_path(row["path"], root, where, inside, missing=missing)
         if name in seen:
             raise DataError(f"{where}: '{printable(name)}' is in line {seen[name]} already; keep one of the two")
         seen[name] = line
@@ -62,18 +62,20 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         ) from None
 
 
-def check_path(text: str, root: Path, where: str, *, outside: bool, missing: bool) -> str:
+def check_path(text: str, root: Path, where: str, inside: Inside, *, missing: bool) -> str:
     """Return a manifest's path in its shortest form, if it names a file below the manifest's folder."""
     path = PurePosixPath(text)
     if "://" in text:
         raise DataError(f"{where}: '{printable(text)}' is a URL; download it and list the file")
-    if not outside and (path.is_absolute() or ".." in path.parts or text[1:3] == ":\\"):
+    if not inside.outside and (path.is_absolute() or ".." in path.parts or text[1:3] == ":\\"):
         raise DataError(
             f"{where}: '{printable(text)}' leaves the CSV's folder; use paths relative to it, without .., "
             "or pass --allow-outside-root"
         )
+    if inside.holds(root / path):
+        return path.as_posix()
     there = os.path.lexists(root / path)
-    if not is_own_file(root / path, root, outside=outside) and (there or not missing):
+    if there or not missing:
         found = "is not a file inside the CSV's folder" if there else "does not exist"
         raise DataError(f"{where}: '{printable(text)}' {found}; correct the path or remove the row")
     return path.as_posix()
