@@ -245,6 +245,13 @@ def parity(command: str, arguments: Sequence[str]) -> int:
     return getattr(cli_parity, command)(arguments)
 
 
+def data(arguments: Sequence[str]) -> int:
+    """Check a data set."""
+    from ft import cli_data
+
+    return cli_data.data(arguments)
+
+
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "train": (
         lambda arguments: train(train_parser("ft train", choose_backend=True).parse(arguments), None),
@@ -256,6 +263,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
         partial(parity, "compare"),
         "find where two implementations part, and why; or put two runs side by side",
     ),
+    "data": (data, "check a folder or CSV of images before training on it"),
     "convert": (convert, "turn a checkpoint into another format, or another framework's"),
     "export": (export, "turn a run into ONNX, a torch.export archive, SavedModel or LiteRT"),
     "trace": (partial(parity, "trace"), "write what every layer and gradient of a few steps is"),

@@ -1,16 +1,18 @@
 """A recipe looked up and checked: all that can be wrong is found here, before a framework is loaded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ft.backend import Learner, Wing
-from ft.data import Batches, Dataset, Preprocess, open_dataset
+from ft.data import Batches, Dataset, Policy, Preprocess, open_dataset
+from ft.errors import RecipeError, listed
 from ft.freeze import Freeze, frozen_stages, plan_freeze
 from ft.recipe import Recipe
 from ft.weights import cast, initial_weights, match_weights, require_finite
 from ft.weights.pretrained import preprocess_of, pretrained_weights
+from ft.weights.tensors import is_floating
 from ft.zoo import Card, find_card
 from ft.zoo.card import under
 
@@ -25,6 +27,17 @@ class Job:
     preprocess: Preprocess
     source: Mapping[str, np.ndarray] | None
 
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know before the training starts, one line each."""
+        images, batch, precision = len(self.dataset.train), self.recipe.batch_size, self.recipe.precision
+        types = {t.dtype.name for t in (self.source or {}).values() if is_floating(t.dtype)} - {precision}
+        lines = (
+            [f"fewer training images than batch_size: every epoch is one step of {images}"] if images < batch else []
+        )
+        lines += [f"weights of type {listed(sorted(types))} are cast to {precision}"] if types else []
+        return lines + list(self.dataset.notes)
+
     def batches(self, split: str) -> Batches:
         """Return the batches of "train", shuffled and augmented, or of "val", in order and as they are."""
         recipe, training = self.recipe, split == "train"
@@ -37,6 +50,7 @@ class Job:
             augment=recipe.augment if training else "none",
             dtype=recipe.precision,
             workers=recipe.workers,
+            max_pixels=recipe.max_pixels,
         )
 
 
@@ -50,11 +64,19 @@ def prepare_job(
     card = find_card(recipe.model)
     frozen_stages(card, recipe.freeze)
     preprocess = preprocess_of(card, recipe.weights)
-    dataset = open_dataset(recipe.data, val_fraction=recipe.val_fraction, seed=recipe.seed, classes=classes)
+    short_side = preprocess.at(recipe.image_size or preprocess.crop).resize
+    dataset = open_dataset(
+        recipe.data,
+        val_fraction=recipe.val_fraction,
+        seed=recipe.seed,
+        classes=classes,
+        policy=Policy.of(recipe, short_side=short_side, quiet=quiet),
+    )
     size = recipe.image_size or dataset.image_size or preprocess.crop
     card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=size)
     source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
-    require_finite(source or {}, f"weights {recipe.weights}")
+    if not recipe.allow_nonfinite:
+        require_finite(source or {}, f"weights {recipe.weights}")
     return Job(recipe, card, dataset, preprocess.at(size), source)
 
 
@@ -62,9 +84,25 @@ def build_learner(job: Job, wing: Wing, *, device: str) -> tuple[Learner, Freeze
     """Build the network in one wing, with the recipe's starting weights where the job has them."""
     classes, size = len(job.dataset.classes), job.preprocess.crop
     learner, plan = new_learner(job.recipe, wing, classes=classes, image_size=size, device=device)
+    require_company(job, plan, wing.weight_shapes(learner.model))
     learner.on_features = keeps_features(job.recipe, plan, job.card)
     learner.set_weights(starting_weights(job, wing.weight_shapes(learner.model)))
     return learner, plan
+
+
+def require_company(job: Job, plan: Freeze, names: Iterable[str]) -> None:
+    """Raise RecipeError where BatchNorm would have to learn from batches of a single image.
+
+    The variance of one value is none: PyTorch stops there with a trace, Keras goes on with 0. Where a layer still sees
+    several pixels both go on, towards statistics of single images, which is no less a mistake.
+    """
+    norms = (name.removesuffix(".running_var") for name in names if name.endswith(".running_var"))
+    learning = next((module for module in norms if not plan.runs_in_inference(module)), None)
+    if learning and min(job.recipe.batch_size, len(job.dataset.train)) == 1:
+        raise RecipeError(
+            f"batch_size: batches of a single image, from which BatchNorm ({learning}) cannot learn; "
+            "raise --batch-size or add images, or freeze it with --freeze base --bn frozen"
+        )
 
 
 def new_learner(recipe: Recipe, wing: Wing, *, classes: int, image_size: int, device: str) -> tuple[Learner, Freeze]:

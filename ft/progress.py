@@ -185,3 +185,29 @@ def download_bar(
     with bar(out, TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()) as shown:
         task = shown.add_task(filename, total=None)
         yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+@contextmanager
+def counting(
+    title: str, total: int, *, quiet: bool = False, stream: TextIO | None = None
+) -> Iterator[Callable[[], None]]:
+    """Show how many of `total` images are done and give the callback that counts one more."""
+    out = SafeStream(None if quiet else stream or sys.stderr)
+    if not out.isatty():
+        out.write(f"{title} {total} images\n")
+        out.flush()
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(compact=True)
+    with bar(out, TextColumn("{task.description}"), *columns, TextColumn("left")) as shown:
+        task, began, done = shown.add_task(title, total=total, rate=""), time.monotonic(), 0
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            rate = done / max(time.monotonic() - began, 1e-9)
+            shown.update(task, completed=done, rate=f"{rate:.0f} images/s")
+
+        yield count

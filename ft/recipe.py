@@ -61,6 +61,22 @@ class Recipe:
         "none", "crop-flip: RandomResizedCrop and horizontal flip; none: resize and crop", group="data"
     )
     workers: int = option(2, "threads that read and resize images", group="data", at_least=0)
+    on_bad_image: Literal["error", "skip"] = option(
+        "error", "an image that cannot be used: stop there, or try all first and leave it out", group="data"
+    )
+    max_bad_fraction: float = option(
+        0.01, "share of the images that may be left out before it is an error", group="data", at_least=0, below=1
+    )
+    max_pixels: int = option(
+        89_478_485, "width times height above which an image is not decoded", group="data", at_least=1
+    )
+    fail_on_leak: bool = option(False, "val images that are train images are an error, not a warning", group="data")
+    fail_on_empty_class: bool = option(False, "class folders without images are an error, too", group="data")
+    allow_outside_root: bool = option(
+        False, "CSV paths and links to files may lead out of the data's folder", group="data"
+    )
+    allow_data_change: bool = option(False, "resume although the images are not those of the checkpoint", group="data")
+    allow_nonfinite: bool = option(False, "start from weights that hold NaN or infinity", group="data")
 
     freeze: tuple[str, ...] = option(("base",), "base (all but the head), none, or stages: stem,layer1", group="freeze")
     bn: Literal["frozen", "update"] = option(

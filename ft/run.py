@@ -11,7 +11,7 @@ from ft import backend as backends
 from ft import recipe as recipes
 from ft import runfolder
 from ft.backend import Learner
-from ft.data import Batches, Preprocess, Sample, open_dataset, open_images
+from ft.data import Batches, Policy, Preprocess, Sample, open_dataset, open_images
 from ft.errors import RecipeError
 from ft.job import new_learner
 from ft.metrics import softmax
@@ -44,6 +44,11 @@ class Run:
         return tuple(self.result["classes"])
 
     @property
+    def recipe(self) -> Recipe:
+        """What was trained, and how."""
+        return recipes.from_dict(self.result["recipe"])
+
+    @property
     def metrics(self) -> dict[str, float | None]:
         """`top1`, `top5` and `loss` on the validation images, as they were when the run ended."""
         return self.result["metrics"]
@@ -57,10 +62,9 @@ class Run:
     def learner(self) -> Learner:
         """The network in its wing."""
         if self._learner is None:
-            recipe = recipes.from_dict(self.result["recipe"])
             tensors = read_weights(self.folder / runfolder.MODEL)
             self._learner = load_learner(
-                recipe, tensors, len(self.classes), image_size=self.preprocess.crop, backend=self.backend
+                self.recipe, tensors, len(self.classes), image_size=self.preprocess.crop, backend=self.backend
             )
         return self._learner
 
@@ -85,21 +89,37 @@ class Run:
 
     def evaluate(self, data: str | None = None) -> dict[str, float | None]:
         """Return `top1`, `top5` and `loss` on a folder or CSV, or on the run's own validation images."""
-        samples = open_images(data, classes=self.classes).val if data else self.validation_samples()
+        samples = (
+            open_images(data, classes=self.classes, policy=self.policy).val if data else self.validation_samples()
+        )
         return evaluate(self.learner, self.batches(samples)).metrics
 
     def validation_samples(self) -> tuple[Sample, ...]:
         """Return the run's own validation images. Raises DataError where they are no longer there."""
-        recipe = self.result["recipe"]
+        recipe = self.recipe
         return open_dataset(
-            recipe["data"], val_fraction=recipe["val_fraction"], seed=recipe["seed"], classes=self.classes
+            recipe.data,
+            val_fraction=recipe.val_fraction,
+            seed=recipe.seed,
+            classes=self.classes,
+            policy=self.policy,
         ).val
+
+    @property
+    def policy(self) -> Policy:
+        """What the run's recipe says of images that cannot be read."""
+        return Policy.of(self.recipe, short_side=self.preprocess.resize)
 
     def batches(self, samples: Sequence[Sample]) -> Batches:
         """Return samples as this network's input."""
-        recipe = recipes.from_dict(self.result["recipe"])
+        recipe = self.recipe
         return Batches(
-            samples, self.preprocess, batch_size=recipe.batch_size, dtype=recipe.precision, workers=recipe.workers
+            samples,
+            self.preprocess,
+            batch_size=recipe.batch_size,
+            dtype=recipe.precision,
+            workers=recipe.workers,
+            max_pixels=recipe.max_pixels,
         )
 
 

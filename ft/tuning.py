@@ -80,8 +80,10 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
             f"raise --epochs to train it further, or use it with ft evaluate {folder}"
         )
     require_same_network(recipe, recipes.from_dict(saved.state["recipe"]), folder)
+    allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
     job = prepare_job(recipe, classes=tuple(saved.state["classes"]), with_weights=False, quiet=quiet)
-    require_same_data(job.dataset, saved.state["data"], folder)
+    if not allowed:
+        require_same_data(job.dataset, saved.state["data"], folder)
     return execute(job, folder, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
 
 
@@ -98,10 +100,12 @@ def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
 def require_same_data(dataset: Dataset, before: dict[str, Any], folder: Path) -> None:
     """Raise RunError where the images are not those that the run began with."""
     now = data_facts(dataset)
-    if now != before:
+    if now["sha256"] != before["sha256"]:
+        same = all(now[split] == before[split] for split in ("train", "val"))
         raise RunError(
             f"{dataset.name} changed since {folder} began: {before['train']} + {before['val']} images then, "
-            f"{now['train']} + {now['val']} now; restore it, or start a new run"
+            f"{now['train']} + {now['val']} now{', with other names or classes' if same else ''}; restore it, start a "
+            "new run, or pass --allow-data-change"
         )
 
 
@@ -162,7 +166,7 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze) -
         f"{job.preprocess.crop} px",
         f"run folder: {folder}",
     ]
-    return [*lines, *data.notes]
+    return [*lines, *job.notes]
 
 
 def final_weights(job: Job, folder: Path, learner: Learner, position: Position) -> dict[str, Any]:
@@ -215,4 +219,5 @@ def data_facts(dataset: Dataset) -> dict[str, Any]:
     digest = hashlib.sha256()
     for sample in (*dataset.train, *dataset.val):
         digest.update(f"{sample.name}\0{sample.label}\0".encode("utf-8", "surrogateescape"))
-    return {"train": len(dataset.train), "val": len(dataset.val), "sha256": digest.hexdigest()}
+    skipped = {"skipped": list(dataset.skipped)} if dataset.skipped else {}
+    return {"train": len(dataset.train), "val": len(dataset.val), "sha256": digest.hexdigest(), **skipped}

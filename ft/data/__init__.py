@@ -5,12 +5,14 @@ from ft.data.batches import Batch, Batches
 from ft.data.decode import decode, printable
 from ft.data.digits import read_digits
 from ft.data.index import Dataset, Sample, open_dataset, open_images
+from ft.data.policy import Policy
 from ft.data.preprocess import Preprocess
 
 __all__ = [
     "Batch",
     "Batches",
     "Dataset",
+    "Policy",
     "Preprocess",
     "Sample",
     "apply_crop",

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from ft.data.augment import crop_and_flip
-from ft.data.decode import decode, printable
+from ft.data.decode import MAX_PIXELS, decode, printable
 from ft.data.index import Sample
 from ft.data.preprocess import Preprocess
 from ft.errors import DataError
@@ -52,12 +52,14 @@ class Batches:
         augment: Literal["none", "crop-flip"] = "none",
         dtype: str = "float32",
         workers: int = 2,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         if batch_size < 1:
             raise DataError(f"batch_size: got {batch_size}; a batch needs at least 1 image")
         self.samples, self.preprocess = tuple(samples), preprocess
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.augment, self.dtype, self.workers = augment, dtype, workers
+        self.max_pixels = max_pixels
         self.labels = np.array([s.label for s in self.samples], np.int64)
         self.names = tuple(s.name for s in self.samples)
 
@@ -76,6 +78,7 @@ class Batches:
             seed=self.seed,
             dtype=self.dtype,
             workers=self.workers,
+            max_pixels=self.max_pixels,
         )
 
     def plan(self, epoch: int) -> list[np.ndarray]:
@@ -117,7 +120,7 @@ class Batches:
     def image(self, epoch: int, index: int) -> np.ndarray:
         """Return one sample as the network sees it in an epoch: float (crop, crop, 3)."""
         sample = self.samples[index]
-        pixels = decode(sample.source)
+        pixels = decode(sample.source, max_pixels=self.max_pixels)
         if self.augment == "crop-flip":
             rng = generator(self.seed, "augment", epoch, index)
             pixels = crop_and_flip(pixels, self.preprocess.crop, self.preprocess.interpolation, rng)

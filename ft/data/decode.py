@@ -15,8 +15,10 @@ The rules, so that nothing is silently lost:
 
 import io
 import re
+import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
@@ -42,6 +44,8 @@ READERS: dict[bytes, type[ImageFile.ImageFile]] = {
     rb"P[1-6]\s": PpmImageFile,
 }
 HEAD_BYTES = 64
+MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MB of RGB
+Result = TypeVar("Result")
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -54,27 +58,64 @@ UPRIGHT = {
 }
 
 
-def decode(source: Path | bytes | np.ndarray, *, max_pixels: int = 89_478_485) -> np.ndarray:
+class BadImage(DataError):
+    """One image that cannot be used. kind: one of KINDS; reason: what is wrong and what to do, without the name."""
+
+    def __init__(self, kind: str, reason: str, name: str = "") -> None:
+        super().__init__(f"{name}: {reason}" if name else reason)
+        self.kind, self.reason = kind, reason
+
+
+KINDS = {
+    "unreadable": "cannot be opened",
+    "empty": "empty files",
+    "wrong type": "no image, or of a format that is not read",
+    "truncated": "cut off",
+    "damaged": "damaged",
+    "huge": "more pixels than max_pixels",
+    "no range": "float or 32-bit pixels",
+    "narrow": "too narrow to be resized",
+}
+
+
+def decode(source: Path | bytes | np.ndarray, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Return an image as uint8 (H, W, 3), read-only where it comes from a file. Safe to call from many threads.
 
     source: a file, its bytes, or uint8 pixels (H, W) or (H, W, 3); max_pixels: width times height, checked before any
-    pixel is allocated. Whatever is wrong with the image raises DataError.
+    pixel is allocated. Whatever is wrong with the image raises DataError, for a file BadImage.
     """
     if isinstance(source, np.ndarray):
         return check_pixels(source)
+    return read_image(source, lambda image: np.asarray(to_rgb(upright(image))), max_pixels=max_pixels)
+
+
+def read_image(
+    source: Path | bytes, use: Callable[[ImageFile.ImageFile], Result], *, max_pixels: int = MAX_PIXELS
+) -> Result:
+    """Return what `use` makes of the loaded image; BadImage where the image cannot be loaded or used."""
     name = "image in memory" if isinstance(source, bytes) else printable(source)
     try:
-        file = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+        file = io.BytesIO(source) if isinstance(source, bytes) else open_file(source)
     except OSError as error:
-        raise DataError(f"{name}: cannot be read ({error.strerror}); mend it or remove it") from None
+        reason = f"cannot be read ({error.strerror}); mend it or remove it"
+        raise BadImage("unreadable", reason, name) from None
     with file:
         try:
-            return np.asarray(to_rgb(upright(load(file, max_pixels))))
-        except DataError as error:
-            raise DataError(f"{name}: {error}") from None
+            return use(load(file, max_pixels))
+        except BadImage as error:
+            raise BadImage(error.kind, error.reason, name) from None
         except Exception as error:  # what decoders raise on damaged files is not enumerable
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise DataError(f"{name}: cannot be decoded ({reason}); replace it or remove it") from None
+            kind = "truncated" if "truncated" in reason.lower() else "damaged"
+            raise BadImage(kind, f"cannot be decoded ({reason}); replace it or remove it", name) from None
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read; what could block for ever or never end is not opened."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(0, "a pipe, socket or device, which is never opened")
+    return path.open("rb")
 
 
 def check_pixels(pixels: np.ndarray) -> np.ndarray:
@@ -89,12 +130,13 @@ def load(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     head = file.read(HEAD_BYTES)
     reader = next((kind for magic, kind in READERS.items() if re.match(magic, head, re.DOTALL)), None)
     if reader is None:
-        raise DataError(describe_stranger(head))
+        raise BadImage("wrong type" if head else "empty", describe_stranger(head))
     file.seek(0)
     image = reader(file)
     if image.width * image.height > max_pixels:
-        raise DataError(
-            f"{image.width}x{image.height} pixels, more than the {max_pixels} allowed; shrink it or raise max_pixels"
+        raise BadImage(
+            "huge",
+            f"{image.width}x{image.height} pixels, more than the {max_pixels} allowed; shrink it or raise max_pixels",
         )
     image.load()
     return image
@@ -127,7 +169,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # PPM scales to 16 bits
         image = Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise DataError("float or 32-bit pixels, whose range is not known; convert it to 8 or 16 bits")
+        raise BadImage("no range", "float or 32-bit pixels, whose range is not known; convert it to 8 or 16 bits")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

@@ -4,16 +4,17 @@
     folder/CLASS/...                                no splits
 
 Images count at any depth below their class folder. Hidden files are skipped silently, everything else that is left out
-is counted in a note. Links to folders are never followed, links to files only where they stay inside the data: what a
-data set is should be seen in its own folder.
+is counted in a note. Links to folders are never followed, links to files only where they stay inside the data, unless
+`outside` allows them to leave it: what a data set is should be seen in its own folder.
 """
 
 import os
 from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ft.data.decode import printable
-from ft.data.listing import SPLITS, VAL_NAMES, Entry, Listing, is_own_file, name_bytes, note
+from ft.data.listing import SPLITS, VAL_NAMES, Entry, Inside, Listing, name_bytes, note
 from ft.errors import DataError
 
 EXTENSIONS = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -24,64 +25,79 @@ NO_FILE = "not opened: links out of the data or to folders, pipes, devices, or f
 BESIDE = "ignored, images beside the class folders"
 NO_SPLIT = "ignored, folders beside the splits in use"
 EMPTY = "class folders without images"
+HIDDEN = "hidden, or left behind by file managers"
 
-Skipped = defaultdict[str, set[str]]  # reason -> names
+
+@dataclass
+class Walk:
+    """A walk through the folder `root`: which links to files are taken, and what was skipped, reason -> names."""
+
+    root: Path
+    inside: Inside
+    skipped: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def skip(self, reason: str, path: Path) -> None:
+        """Note what is left out."""
+        self.skipped[reason].add(path.relative_to(self.root).as_posix())
 
 
-def list_folder(root: Path) -> Listing:
+def list_folder(root: Path, *, outside: bool = False) -> Listing:
     """List a folder of class folders, or one of train/ and val/ with class folders each."""
-    skipped: Skipped = defaultdict(set)
+    walk = Walk(root, Inside(root, outside=outside))
     entries, classes = [], set()
-    splits = find_splits(root, skipped)
+    splits = find_splits(walk)
     for folder in splits:
         split = SPLITS[folder.name] if folder != root else ""
-        for class_folder in find_class_folders(folder, root, skipped):
-            images = find_images(class_folder, root, skipped)
+        for class_folder in find_class_folders(folder, walk):
+            images = find_images(class_folder, walk)
             entries += [Entry(split, class_folder.name, path.relative_to(root).as_posix(), path) for path in images]
             if split != "val":
                 classes.add(class_folder.name)
             if not images:
-                skipped[EMPTY].add(class_folder.relative_to(root).as_posix())
+                walk.skip(EMPTY, class_folder)
     notes = [f"{folder.name}/ serves as val" for folder in splits if folder != root and folder.name in VAL_NAMES[1:]]
-    notes += [line for reason, names in skipped.items() for line in note(reason, names)]
-    return Listing(root.resolve().name, entries, classes, notes)
+    hidden = len(walk.skipped.pop(HIDDEN, ()))
+    notes += [line for reason, names in walk.skipped.items() for line in note(reason, names)]
+    return Listing(root.resolve().name, entries, classes, notes, ignored=dict(walk.skipped), hidden=hidden)
 
 
-def find_splits(root: Path, skipped: Skipped) -> list[Path]:
+def find_splits(walk: Walk) -> list[Path]:
     """Return the folders of train and val, those that there are, or the root itself where classes lie in it."""
-    folders, images = look_into(root, root, skipped)
-    skipped[BESIDE].update(path.name for path in images)
+    folders, images = look_into(walk.root, walk)
+    for path in images:
+        walk.skip(BESIDE, path)
     names = {folder.name for folder in folders}
     if "train" not in names and not (names and names <= set(VAL_NAMES)):
-        return [root]
+        return [walk.root]
     chosen = ["train"] * ("train" in names) + [n for n in VAL_NAMES if n in names][:1]
-    skipped[NO_SPLIT].update(names.difference(chosen))
-    return [root / name for name in chosen]
+    walk.skipped[NO_SPLIT].update(names.difference(chosen))
+    return [walk.root / name for name in chosen]
 
 
-def find_class_folders(folder: Path, root: Path, skipped: Skipped) -> list[Path]:
+def find_class_folders(folder: Path, walk: Walk) -> list[Path]:
     """Return the class folders in a split, of which there must be one at least."""
-    folders, images = look_into(folder, root, skipped)
-    skipped[BESIDE].update(path.relative_to(root).as_posix() for path in images)
+    folders, images = look_into(folder, walk)
+    for path in images:
+        walk.skip(BESIDE, path)
     if not folders:
         found = [f"{len(images)} images but no class folders" if images else "empty, or no class folders"]
-        found += note(NO_FILE, skipped[NO_FILE])
+        found += note(NO_FILE, walk.skipped[NO_FILE])
         raise DataError(f"{printable(folder)}: {', '.join(found)}; expected one folder of images for each class")
     return folders
 
 
-def find_images(folder: Path, root: Path, skipped: Skipped) -> list[Path]:
+def find_images(folder: Path, walk: Walk) -> list[Path]:
     """Return the images below a folder at any depth, in no order that matters."""
     found, waiting = [], [folder]
     while waiting:  # not recursive: folders may nest deeper than Python calls
-        folders, images = look_into(waiting.pop(), root, skipped)
+        folders, images = look_into(waiting.pop(), walk)
         waiting += folders
         found += images
     return found
 
 
-def look_into(folder: Path, root: Path, skipped: Skipped) -> tuple[list[Path], list[Path]]:
-    """Return the folders and the images that lie directly in a folder; what is neither goes to `skipped`."""
+def look_into(folder: Path, walk: Walk) -> tuple[list[Path], list[Path]]:
+    """Return the folders and the images that lie directly in a folder; what is neither is skipped."""
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: name_bytes(entry.name))
@@ -90,15 +106,15 @@ def look_into(folder: Path, root: Path, skipped: Skipped) -> tuple[list[Path], l
     folders, images = [], []
     for entry in entries:
         path = folder / entry.name
-        if entry.name.startswith(".") or entry.name in JUNK:
-            continue
         named_as_image = path.suffix.lower() in EXTENSIONS
-        if entry.is_dir(follow_symlinks=False) and not named_as_image:
+        if entry.name.startswith(".") or entry.name in JUNK:
+            walk.skip(HIDDEN, path)
+        elif entry.is_dir(follow_symlinks=False) and not named_as_image:
             folders.append(path)
-        elif not is_own_file(path, root):
-            skipped[NO_FILE].add(path.relative_to(root).as_posix())
+        elif not (entry.is_file(follow_symlinks=False) or walk.inside.holds(path)):
+            walk.skip(NO_FILE, path)
         elif named_as_image:
             images.append(path)
         else:
-            skipped[NO_IMAGE].add(path.relative_to(root).as_posix())
+            walk.skip(NO_IMAGE, path)
     return folders, images

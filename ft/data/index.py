@@ -6,9 +6,8 @@ source has no splits, a share of each class is held out, see `hold_out`. Classes
 their names.
 """
 
-import hashlib
 import os
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,11 +16,16 @@ import numpy as np
 
 from ft.data.decode import printable
 from ft.data.digits import IMAGE_SIZE, TRAIN_COUNT, read_digits
-from ft.data.folder import list_folder
+from ft.data.folder import EMPTY, list_folder
+from ft.data.leaks import find_leaks
 from ft.data.listing import Entry, Listing, name_bytes, note
 from ft.data.manifest import list_manifest
+from ft.data.policy import DEFAULT, Policy
+from ft.data.scan import usable
 from ft.errors import DataError, listed, unknown
 from ft.noise import generator
+
+LEAK = "val images with the bytes of a train image, so val accuracy flatters"
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What to train on and what to validate on; `notes` are one-line warnings for the user."""
+    """What to train on and what to validate on; `notes` are one-line warnings for the user.
+
+    skipped: names of the images that cannot be used, where the policy leaves them out.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -43,16 +50,39 @@ class Dataset:
     val: tuple[Sample, ...]
     image_size: int | None = None
     notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 def open_dataset(
-    spec: str, *, val_fraction: float = 0.2, seed: int = 0, classes: tuple[str, ...] | None = None
+    spec: str,
+    *,
+    val_fraction: float = 0.2,
+    seed: int = 0,
+    classes: tuple[str, ...] | None = None,
+    policy: Policy = DEFAULT,
 ) -> Dataset:
     """Return the data set that `spec` names, with a validation split in any case.
 
-    classes: those of a trained model, in its order; without them the classes of the training images. Raises DataError.
+    classes: those of a trained model, in its order; without them the classes of the training images. What is skipped
+    is skipped first, so that splits and order are those of a source that never held it. Raises DataError.
     """
-    listing = list_source(spec)
+    listing, bad = usable(list_source(spec, policy), policy, printable(spec))
+    return split_listing(
+        listing, spec, val_fraction=val_fraction, seed=seed, classes=classes, policy=policy, skipped=tuple(bad)
+    )
+
+
+def split_listing(
+    listing: Listing,
+    spec: str,
+    *,
+    val_fraction: float,
+    seed: int,
+    classes: tuple[str, ...] | None,
+    policy: Policy,
+    skipped: tuple[str, ...] = (),
+) -> Dataset:
+    """Number the classes of a listing and split it, see `open_dataset`."""
     names = choose_classes(listing, classes, printable(spec))
     notes = list(listing.notes)
     entries = listing.entries
@@ -75,30 +105,53 @@ def open_dataset(
         )
     if not val:
         raise DataError(f"{printable(spec)}: no class has two images, so none is left for val; add images")
-    notes += note("val images with the bytes of a train image, so val accuracy flatters", find_leaks(train, val))
-    return Dataset(listing.name, names, train, val, listing.image_size, tuple(notes))
+    notes += note("classes without val images", unseen(names, train, val))
+    notes += note(LEAK, require_none(find_leaks(train, val), policy.fail_on_leak, spec, LEAK, "--no-fail-on-leak"))
+    require_none(listing.ignored.get(EMPTY, ()), policy.fail_on_empty_class, spec, EMPTY, "--no-fail-on-empty-class")
+    return Dataset(listing.name, names, train, val, listing.image_size, tuple(notes), skipped)
 
 
-def open_images(spec: str, classes: tuple[str, ...] | None = None) -> Dataset:
+def unseen(classes: Sequence[str], train: Sequence[Sample], val: Sequence[Sample]) -> list[str]:
+    """Return the classes that learn and are never validated, but for those of a single image."""
+    counts = Counter(sample.label for sample in train)
+    seen = {sample.label for sample in val}
+    return [name for i, name in enumerate(classes) if counts[i] > 1 and i not in seen]
+
+
+def require_none(names: Iterable[str], forbidden: bool, spec: str, what: str, flag: str) -> list[str]:
+    """Return the names, or raise DataError where the policy forbids that there are any."""
+    names = list(names)
+    if forbidden and names:
+        raise DataError(f"{printable(spec)}: {note(what, names)[0]}; mend the data, or pass {flag}")
+    return names
+
+
+def open_images(spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT) -> Dataset:
     """Return the images to evaluate as `val`, and an empty `train`: the val split, or all images where there is none.
 
     classes: those of the trained model; without them the data's own, where one is enough. Raises DataError.
     """
-    listing = list_source(spec)
+    listing, bad = usable(list_source(spec, policy), policy, printable(spec))
     names = choose_classes(listing, classes, printable(spec))
     chosen = [e for e in listing.entries if e.split == "val"] or listing.entries
-    return Dataset(listing.name, names, (), label_samples(chosen, names), listing.image_size, tuple(listing.notes))
+    val = label_samples(chosen, names)
+    return Dataset(listing.name, names, (), val, listing.image_size, tuple(listing.notes), tuple(bad))
 
 
-def list_source(spec: str) -> Listing:
-    """Return what the built-in set, the folder or the CSV called `spec` holds: at least one image, or DataError."""
+def list_source(spec: str, policy: Policy = DEFAULT, *, missing: bool = False) -> Listing:
+    """Return what the built-in set, the folder or the CSV called `spec` holds: at least one image, or DataError.
+
+    missing: files that a CSV names and that do not exist are listed too, to be reported; always so where bad images
+    are skipped.
+    """
     if spec == "digits":
         return list_digits()
     path = Path(os.path.expanduser(spec))  # pathlib raises on unknown users and names that are too long
     if os.path.isdir(path):
-        listing = list_folder(path)
+        listing = list_folder(path, outside=policy.allow_outside_root)
     elif path.suffix.lower() == ".csv" and os.path.isfile(path):
-        listing = list_manifest(path)
+        missing = missing or policy.on_bad_image == "skip"
+        listing = list_manifest(path, outside=policy.allow_outside_root, missing=missing)
     else:
         found = "is not a folder or a .csv file" if os.path.exists(path) else "does not exist"
         raise DataError(f"data '{printable(spec)}' {found}; pass digits, a folder of class folders, or a CSV")
@@ -171,29 +224,3 @@ def label_samples(entries: Iterable[Entry], classes: Sequence[str]) -> tuple[Sam
 def byte_sorted(names: Iterable[str]) -> list[str]:
     """Return names sorted by their bytes, which no locale changes."""
     return sorted(names, key=name_bytes)
-
-
-def find_leaks(train: Sequence[Sample], val: Sequence[Sample]) -> list[str]:
-    """Return the names of val files whose bytes are those of a train file. Only files of equal size are read."""
-    sizes: defaultdict[int, list[Path]] = defaultdict(list)
-    for sample in train:
-        if isinstance(sample.source, Path):
-            sizes[sample.source.stat().st_size].append(sample.source)
-    hashes: dict[int, set[bytes]] = {}
-    leaks = []
-    for sample in val:
-        if isinstance(sample.source, Path) and (size := sample.source.stat().st_size) in sizes:
-            if size not in hashes:
-                hashes[size] = {hash_file(path) for path in sizes[size]}
-            if hash_file(sample.source) in hashes[size]:
-                leaks.append(sample.name)
-    return leaks
-
-
-def hash_file(path: Path) -> bytes:
-    """Return the SHA-256 of a file's bytes."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        raise DataError(f"{printable(path)}: cannot be read ({error.strerror}); mend it or remove it") from None

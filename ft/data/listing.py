@@ -25,21 +25,42 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """All that a source holds. `folders` are the class folders outside val, the empty ones too."""
+    """All that a source holds. `folders` are the class folders outside val, the empty ones too.
+
+    ignored: reason -> names of what was left out and told in a note; hidden: how many hidden files and folders, and
+    leftovers of file managers, were passed over in silence.
+    """
 
     name: str
     entries: list[Entry]
     folders: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     image_size: int | None = None
+    ignored: dict[str, set[str]] = field(default_factory=dict)
+    hidden: int = 0
 
 
-def is_own_file(path: Path, root: Path) -> bool:
-    """Say whether a path is a regular file inside the root, links resolved."""
-    try:
-        return path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(root.resolve()))
-    except (OSError, RuntimeError):  # a link to itself
-        return False
+class Inside:
+    """Tells which files belong to the data below `root`, links resolved; `outside`: wherever they lead."""
+
+    def __init__(self, root: Path, *, outside: bool = False) -> None:
+        self.root, self.outside = root.resolve(), outside
+        self.folders: dict[Path, bool] = {}  # resolved once: a manifest may have a million rows
+
+    def holds(self, path: Path) -> bool:
+        """Say whether a path is a regular file of the data."""
+        try:
+            return path.is_file() and (self.outside or self.leads_inside(path))
+        except (OSError, RuntimeError):  # a link to itself
+            return False
+
+    def leads_inside(self, path: Path) -> bool:
+        """Say whether an existing path lies below the root."""
+        if path.is_symlink():
+            return path.resolve().is_relative_to(self.root)
+        if path.parent not in self.folders:
+            self.folders[path.parent] = path.parent.resolve().is_relative_to(self.root)
+        return self.folders[path.parent]
 
 
 def note(reason: str, names: Iterable[str]) -> list[str]:

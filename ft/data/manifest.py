@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ft.data.decode import printable
-from ft.data.listing import SPLITS, Entry, Listing, is_own_file
+from ft.data.listing import SPLITS, Entry, Inside, Listing
 from ft.errors import DataError
 
 
-def list_manifest(path: Path) -> Listing:
-    """List a CSV with the columns path, label and perhaps split. Every complaint says its line."""
+def list_manifest(path: Path, *, outside: bool = False, missing: bool = False) -> Listing:
+    """List a CSV with the columns path, label and perhaps split. Every complaint says its line.
+
+    outside: paths may leave the CSV's folder; missing: files that do not exist are listed all the same.
+    """
     entries: list[Entry] = []
     seen: dict[str, int] = {}
-    root = path.parent
+    root, inside = path.parent, Inside(path.parent, outside=outside)
     for line, row in read_rows(path):
         where = f"{printable(path)} line {line}"
-        name = check_path(row["path"], root, where)
+        name = check_path(row["path"], root, where, inside, missing=missing)
         if name in seen:
             raise DataError(f"{where}: '{printable(name)}' is in line {seen[name]} already; keep one of the two")
         seen[name] = line
@@ -32,6 +35,7 @@ def list_manifest(path: Path) -> Listing:
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the line number and the columns of each row of a CSV in UTF-8, with or without BOM, without blank lines."""
+    line = 1  # a row may take several; an error of the reader is told with the last one that it understood
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -42,27 +46,36 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     "expected path,label or path,label,split with commas between"
                 )
             for row in reader:
+                line = reader.line_num
                 if row and len(row) != len(header):
                     raise DataError(
-                        f"{printable(path)} line {reader.line_num}: {len(row)} columns, the header has "
+                        f"{printable(path)} line {line}: {len(row)} columns, the header has "
                         f"{len(header)}; quote fields that hold commas"
                     )
                 if row:
-                    yield reader.line_num, dict(zip(header, row, strict=True))
+                    yield line, dict(zip(header, row, strict=True))
     except OSError as error:
         raise DataError(f"{printable(path)}: cannot be read ({error.strerror}); mend its permissions") from None
     except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{printable(path)}: not CSV in UTF-8 ({error}); save it as CSV UTF-8 with commas") from None
+        raise DataError(
+            f"{printable(path)} after line {line}: not CSV in UTF-8 ({error}); save it as CSV UTF-8 with commas"
+        ) from None
 
 
-def check_path(text: str, root: Path, where: str) -> str:
+def check_path(text: str, root: Path, where: str, inside: Inside, *, missing: bool) -> str:
     """Return a manifest's path in its shortest form, if it names a file below the manifest's folder."""
     path = PurePosixPath(text)
     if "://" in text:
         raise DataError(f"{where}: '{printable(text)}' is a URL; download it and list the file")
-    if path.is_absolute() or ".." in path.parts or text[1:3] == ":\\":
-        raise DataError(f"{where}: '{printable(text)}' leaves the CSV's folder; use paths relative to it, without ..")
-    if not is_own_file(root / path, root):
-        found = "is not a file inside the CSV's folder" if os.path.lexists(root / path) else "does not exist"
+    if not inside.outside and (path.is_absolute() or ".." in path.parts or text[1:3] == ":\\"):
+        raise DataError(
+            f"{where}: '{printable(text)}' leaves the CSV's folder; use paths relative to it, without .., "
+            "or pass --allow-outside-root"
+        )
+    if inside.holds(root / path):
+        return path.as_posix()
+    there = os.path.lexists(root / path)
+    if there or not missing:
+        found = "is not a file inside the CSV's folder" if there else "does not exist"
         raise DataError(f"{where}: '{printable(text)}' {found}; correct the path or remove the row")
     return path.as_posix()

@@ -45,11 +45,7 @@ class Preprocess:
 
     def resize_and_crop(self, image: np.ndarray) -> np.ndarray:
         """Return uint8 (crop, crop, 3) of uint8 (H, W, 3). Source: torchvision's Resize(int) and CenterCrop on PIL."""
-        height, width = image.shape[:2]
-        long = int(self.resize * max(height, width) / min(height, width))
-        if self.resize * long > MAX_RESIZED_PIXELS:
-            raise DataError(f"{width}x{height} pixels, too narrow to be resized to {self.resize}; crop it or remove it")
-        height, width = (long, self.resize) if width <= height else (self.resize, long)
+        height, width = resized_size(*image.shape[:2], self.resize)
         resized = resize(image, height, width, self.interpolation)
         top, left = round((height - self.crop) / 2), round((width - self.crop) / 2)
         return np.ascontiguousarray(resized[top : top + self.crop, left : left + self.crop])
@@ -76,6 +72,14 @@ class Preprocess:
             return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
         except TypeError:
             raise DataError(f"preprocess: got {values}; expected integers, a word, two lists of three") from None
+
+
+def resized_size(height: int, width: int, short: int) -> tuple[int, int]:
+    """Return height and width once the short side is `short`; DataError where the long one would not fit in memory."""
+    long = int(short * max(height, width) / min(height, width))
+    if short * long > MAX_RESIZED_PIXELS:
+        raise DataError(f"{width}x{height} pixels, too narrow to be resized to {short}; crop it or remove it")
+    return (long, short) if width <= height else (short, long)
 
 
 def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> np.ndarray:

@@ -1,9 +1,10 @@
 """Keras's weights files without Keras: `.weights.h5`, `.keras`, the older `.h5`; nothing in them runs or is followed.
 
-A `.keras` file is a zip archive: its config.json, which describes code, is not even read; its model.weights.h5 is. In
-an HDF5 file every link must lead to a place of its own in this file, every array must lie there plainly, and all of
-them together may claim no more bytes than the file has. All of that is looked at before the first array is read, and
-by a process of its own: one flipped byte in a layer's name can make the HDF5 library run for ever.
+A `.keras` file is a zip archive. Its config.json, which describes code, is read for one thing only: a Lambda layer is
+refused, for its code would not come along with the weights. In an HDF5 file every link must lead to a place of its own
+in this file, every array must lie there plainly, and all of them together may claim no more bytes than the file has.
+All of that is looked at before the first array is read, and by a process of its own: one flipped byte in a layer's
+name can make the HDF5 library run for ever.
 """
 
 import io
@@ -28,7 +29,8 @@ from ft.weights.keras_names import ORDERS
 from ft.weights.tensors import BFLOAT16, require_plain_name
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-MEMBER, SHARDS = "model.weights.h5", "model.weights.json"
+MEMBER, SHARDS, CONFIG = "model.weights.h5", "model.weights.json", "config.json"
+CODE = ("Lambda", "__lambda__")  # classes of a config whose content is Python's bytecode
 MAX_DEPTH = 32  # of groups in groups; Keras nests one to three for each model in a model
 INSPECTION_SECONDS = 60  # it takes one or two
 VARIABLE = re.compile(r"(?P<layer>layers/(?:.+/)?(?P<group>[^/]+)/vars)/(?P<index>[0-9]{1,6})")
@@ -92,6 +94,8 @@ def inspect(path: str | Path) -> Plan:
     """Return where each variable of a file lies and its type, after checking everything in the file but the numbers."""
     with opened(path) as (root, file_size):
         found, plan = survey(root, file_size), {}
+        for config in texts(found[""], "model_config", file_size):
+            refuse_lambdas(config)
         for layer, variable, where in variables(found, file_size):
             name = f"{require_plain_name(layer)}/{require_plain_name(variable)}"
             if name in plan:
@@ -137,8 +141,23 @@ def require_plain_archive(archive: zipfile.ZipFile, file_size: int) -> None:
         raise WeightsError("compressed entries, which Keras does not write; save the file again with model.save")
     if sum(entry.file_size for entry in entries) > file_size:
         raise WeightsError("archive entries that claim more bytes than the file has; fetch or save it again")
+    if CONFIG in names:
+        refuse_lambdas(archive.read(CONFIG))
     if MEMBER not in names:
         raise WeightsError(f"its weights are split into shards; {HINT}")
+
+
+def refuse_lambdas(config: str | bytes) -> None:
+    """Raise WeightsError where the description of a model holds code; nothing of it is run to find out."""
+    waiting = [json.loads(config)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if value.get("class_name") in CODE:
+                raise WeightsError(f"refused, its config holds a Lambda layer, which is code; {HINT}")
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
 
 
 def import_h5py() -> Any:

@@ -303,12 +303,16 @@ def test_keras_files_are_read_without_keras(folder, squeeze, hide):
     assert_same("b.pth", squeeze)
 
 
-def test_a_config_is_neither_read_nor_run_and_no_entry_leads_out(folder, squeeze):
+def test_a_config_is_not_run_and_no_entry_leads_out(folder, squeeze):
     write_keras("model.weights.h5", squeeze)
-    config = {"class_name": "Lambda", "config": {"function": ["__lambda__", "os.system('touch canary')"]}}
-    with zipfile.ZipFile("a.keras", "w") as archive:
-        archive.writestr("config.json", json.dumps(config))
-        archive.write("model.weights.h5")
+    code = {"module": "os", "class_name": "system", "config": {"command": "touch canary"}}
+    lambda_layer = {"class_name": "Lambda", "config": {"function": ["__lambda__", "os.system('touch canary')"]}}
+    for name, config in (("a.keras", code), ("lambda.keras", lambda_layer)):
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.writestr("config.json", json.dumps(config))
+            archive.write("model.weights.h5")
+    assert command("lambda.keras", "b.pth") == 2
+    os.remove("lambda.keras")
     assert convert("a.keras", "b.pth").source.kind == "Keras file"
     assert_same("b.pth", squeeze)
     with zipfile.ZipFile("a.keras", "a") as archive:

@@ -57,7 +57,10 @@ def test_other_names_for_val(other, write_tree):
     assert data.notes == (f"{other}/ serves as val",)
     data = open_dataset(str(write_tree("val/cat/4.jpg", "labels/x.txt")))
     assert names(data.val) == ["val/cat/4.jpg"]
-    assert data.notes == (f"ignored, folders beside the splits in use: 2 (labels, {other})",)
+    assert data.notes == (
+        f"ignored, folders beside the splits in use: 2 (labels, {other})",
+        "classes without val images: 1 (dog)",
+    )
 
 
 def test_train_alone_is_split(write_tree):

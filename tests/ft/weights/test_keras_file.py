@@ -1,6 +1,7 @@
 """Keras's files read without Keras. parity_tests/test_convert.py reads what Keras itself writes."""
 
 import io
+import json
 import signal
 import subprocess
 import sys
@@ -49,10 +50,10 @@ def write_old(file, start=""):
     return file
 
 
-def archive(path, content=None, *, compression=zipfile.ZIP_STORED, **entries):
-    """Write a .keras file."""
+def archive(path, content=None, *, compression=zipfile.ZIP_STORED, config=(), **entries):
+    """Write a .keras file; config: what it says of its layers."""
     with zipfile.ZipFile(path, "w", compression) as file:
-        file.writestr("config.json", '{"class_name": "Lambda", "config": {"function": "os.system"}}')
+        file.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {"layers": config}}))
         file.writestr(MEMBER, write(io.BytesIO()).getvalue() if content is None else content)
         for name, text in entries.items():
             file.writestr(name, text)
@@ -330,6 +331,37 @@ def test_an_archive_entry_that_leads_out_is_refused(tmp_path, name):
     with pytest.raises(WeightsError, match="leads out of the archive"):
         inspect(archive(tmp_path / "x.keras", **{name: "x"}))
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["x.keras"]
+
+
+CODE = [{"class_name": "Dense"}, {"class_name": "Lambda", "config": {"function": {"class_name": "__lambda__"}}}]
+
+
+def test_a_lambda_in_an_archive_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="refused, its config holds a Lambda layer, which is code; save it again"):
+        read_keras(archive(tmp_path / "x.keras", config=CODE))
+    nested = [{"class_name": "Functional", "config": {"layers": [{"config": {"activation": CODE[1]["config"]}}]}}]
+    with pytest.raises(WeightsError, match="Lambda"):
+        read_keras(archive(tmp_path / "x.keras", config=nested))
+
+
+def test_a_lambda_in_an_old_file_of_a_whole_model_is_refused(path):
+    write_old(path, "model_weights")
+    with h5py.File(path, "a") as root:
+        root.attrs["model_config"] = json.dumps({"config": {"layers": [{"class_name": "Dense"}]}})
+    assert_same(read_keras(path), OLD_ARRAYS)
+    with h5py.File(path, "a") as root:
+        root.attrs["model_config"] = json.dumps({"config": {"layers": CODE}})
+    with pytest.raises(WeightsError, match="Lambda"):
+        read_keras(path)
+
+
+@pytest.mark.parametrize("config", [b"", b"{", b"[" * 100_000, b"\xff"])
+def test_a_config_that_is_no_json_is_damage(tmp_path, config):
+    with zipfile.ZipFile(tmp_path / "x.keras", "w") as file:
+        file.writestr("config.json", config)
+        file.writestr(MEMBER, write(io.BytesIO()).getvalue())
+    with pytest.raises(WeightsError, match="damaged"):
+        read_keras(tmp_path / "x.keras")
 
 
 def test_an_archive_that_would_grow_is_refused(tmp_path):

@@ -1,0 +1,76 @@
+"""The command `ft data check`."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ft.cli import USER_ERROR, Parser, flag_of
+from ft.errors import RecipeError
+from ft.recipe import FIELDS, checked
+
+SWITCHES = ("fail_on_leak", "fail_on_empty_class", "allow_outside_root")
+NUMBERS = ("image_size", "max_pixels", "workers", "val_fraction", "seed")
+RESIZED = 256  # pixels of the short side that 224 pixels are cropped from, as most networks want
+
+
+def data(arguments: Sequence[str]) -> int:
+    """Run `ft data check DIR`. Exit code 0: clean, or warnings only; 2: errors, which training would stop at."""
+    flags = data_parser().parse(arguments)
+    if flags.html and not Path(flags.html).absolute().parent.is_dir():  # not after half an hour of decoding
+        raise RecipeError(f"html: there is no folder to write {flags.html} into; make it, or choose another file")
+    from ft.data.check import check_data
+    from ft.data.policy import Policy
+    from ft.report.images import render_html, render_text, to_dict
+
+    given = {name: getattr(flags, name) for name in NUMBERS}
+    values = {n: FIELDS[n].default if v is None else checked(n, int_or_float(n), v) for n, v in given.items()}
+    short_side = round(values["image_size"] * RESIZED / 224) if values["image_size"] else RESIZED
+    policy = Policy(
+        max_pixels=values["max_pixels"],
+        workers=values["workers"],
+        short_side=short_side,
+        quiet=flags.quiet,
+        **{name: getattr(flags, name) for name in SWITCHES},
+    )
+    check = check_data(flags.data, val_fraction=values["val_fraction"], seed=values["seed"], policy=policy)
+    if flags.html:
+        from ft.files import write_text
+
+        page = render_html(check, max_pixels=policy.max_pixels, workers=policy.workers, quiet=policy.quiet)
+        write_text(Path(flags.html), page)
+    if flags.json:
+        print(json.dumps(to_dict(check), indent=2))
+    else:
+        text = render_text(check, color=sys.stdout.isatty())
+        encoding = sys.stdout.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), end="")
+        if flags.html:
+            print(f"page: {flags.html}")
+    return USER_ERROR if check.status == "errors" else 0
+
+
+def int_or_float(name: str) -> type:
+    """Return the type of a numeric field."""
+    return float if name == "val_fraction" else int
+
+
+def data_parser() -> Parser:
+    """Return the parser of `ft data`."""
+    parser = Parser(
+        prog="ft data",
+        description="Decode every image of a data set and say what is wrong with it: files that cannot be used, leaks, "
+        "copies, skewed classes. Exit code 0: clean, or warnings only; 2: errors, which training would stop at.",
+    )
+    parser.add_argument("action", choices=["check"], help="check: decode everything and report")
+    parser.add_argument("data", metavar="DIR", help="folder of class folders, or a CSV path,label[,split]")
+    parser.add_argument("--html", metavar="FILE", help="write a page with thumbnails, one self-contained file")
+    parser.add_argument("--json", action="store_true", help="print JSON, every file listed")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    for name in NUMBERS:
+        default = FIELDS[name].default
+        text = FIELDS[name].metadata["help"] + (f" [{default}]" if default is not None else "")
+        parser.add_argument(flag_of(name), metavar=name.upper(), help=text)
+    for name in SWITCHES:
+        parser.add_argument(flag_of(name), action="store_true", help=FIELDS[name].metadata["help"])
+    return parser

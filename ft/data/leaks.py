@@ -1,0 +1,46 @@
+"""Val images that are train images: found by their bytes."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from ft.data.decode import printable
+from ft.errors import DataError
+
+
+class Located(Protocol):
+    """An image with its name and where its pixels are."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def source(self) -> Any: ...
+
+
+def find_leaks(train: Sequence[Located], val: Sequence[Located]) -> list[str]:
+    """Return the names of val files whose bytes are those of a train file. Only files of equal size are read."""
+    sizes: defaultdict[int, list[Path]] = defaultdict(list)
+    for sample in train:
+        if isinstance(sample.source, Path):
+            sizes[sample.source.stat().st_size].append(sample.source)
+    hashes: dict[int, set[bytes]] = {}
+    leaks = []
+    for sample in val:
+        if isinstance(sample.source, Path) and (size := sample.source.stat().st_size) in sizes:
+            if size not in hashes:
+                hashes[size] = {hash_file(path) for path in sizes[size]}
+            if hash_file(sample.source) in hashes[size]:
+                leaks.append(sample.name)
+    return leaks
+
+
+def hash_file(path: Path) -> bytes:
+    """Return the SHA-256 of a file's bytes."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise DataError(f"{printable(path)}: cannot be read ({error.strerror}); mend it or remove it") from None

@@ -1,0 +1,94 @@
+"""One image looked at: whether it can be used, how large it is, and what is special about it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, ImageFile
+
+from ft.data.decode import UPRIGHT, BadImage, decode, printable, read_image, upright
+from ft.data.leaks import hash_file
+from ft.data.listing import Entry
+from ft.data.policy import Policy
+from ft.data.scan import require_width
+from ft.errors import DataError
+
+FRAMES, TURNED, TRANSPARENT, PROFILE = "several frames", "turned by EXIF", "transparent", "with a colour profile"
+GREY, GREY_16, INK = "grey", "16-bit grey", "CMYK"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one image is: pixels wide and high as seen, bytes on disk, hash of the bytes, and what is special about it.
+
+    fault: what is wrong with it, in which case there are no pixels; digest is None where even the bytes cannot be had.
+    """
+
+    entry: Entry
+    width: int = 0
+    height: int = 0
+    size: int = 0
+    digest: bytes | None = None
+    traits: tuple[str, ...] = ()
+    fault: BadImage | None = None
+
+    @property
+    def name(self) -> str:
+        """The image's path in the data."""
+        return self.entry.name
+
+
+def look_at(entry: Entry, policy: Policy) -> Look:
+    """Decode one image and return what it is."""
+    try:
+        if isinstance(entry.source, np.ndarray):
+            height, width = decode(entry.source).shape[:2]
+            digest = hashlib.sha256(entry.source.tobytes()).digest()
+            return Look(entry, width, height, entry.source.nbytes, digest)
+        size, digest = weigh(entry.source)
+        width, height, traits = read_image(entry.source, describe, max_pixels=policy.max_pixels)
+    except BadImage as fault:
+        return Look(entry, fault=fault)
+    try:
+        require_width(height, width, policy.short_side)
+    except BadImage as fault:
+        return Look(entry, width, height, size, digest, traits, fault)
+    return Look(entry, width, height, size, digest, traits)
+
+
+def weigh(path: Path) -> tuple[int, bytes]:
+    """Return a file's size and the hash of its bytes."""
+    try:
+        if not path.is_file():
+            raise BadImage("unreadable", f"cannot be read ({'not a file' if path.exists() else 'no such file'})")
+        return path.stat().st_size, hash_file(path)
+    except (OSError, DataError) as error:
+        if isinstance(error, BadImage):
+            raise
+        raise BadImage("unreadable", str(error).removeprefix(f"{printable(path)}: ")) from None
+
+
+def describe(image: ImageFile.ImageFile) -> tuple[int, int, tuple[str, ...]]:
+    """Return the width and height of a loaded image as it is seen, and what is special about it."""
+    traits = {
+        FRAMES: bool(getattr(image, "is_animated", False)) or "mp" in image.info,
+        TRANSPARENT: image.has_transparency_data,
+        PROFILE: bool(image.info.get("icc_profile")),
+        GREY: image.mode in ("1", "L", "LA"),
+        GREY_16: image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"),
+        INK: image.mode == "CMYK",
+        TURNED: is_turned(image),
+    }
+    if image.mode in ("I", "F") and not traits[GREY_16]:
+        raise BadImage("no range", "float or 32-bit pixels, whose range is not known; convert it to 8 or 16 bits")
+    width, height = upright(image).size
+    return width, height, tuple(trait for trait, there in traits.items() if there)
+
+
+def is_turned(image: ImageFile.ImageFile) -> bool:
+    """Tell whether EXIF says that the image is to be turned or mirrored."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in UPRIGHT
+    except Exception:  # as in `upright`: EXIF that cannot be read is ignored
+        return False
