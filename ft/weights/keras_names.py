@@ -20,9 +20,13 @@ LEAVES = {
     "beta": "bias",
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
+    "depthwise_kernel": "depthwise.weight",
+    "pointwise_kernel": "pointwise.weight",
 }
 _ATTENTION = ("qkv.weight", "qkv.bias", "proj.weight", "proj.bias")
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 ORDERS = {  # class, as a group of a file is named after it -> its variables in order
+    "separable_conv2d": ("depthwise_kernel", "pointwise_kernel", "bias"),
     "multihead_attention": ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"),
     "window_attention_v1": (*_ATTENTION, "relative_position_bias_table", "relative_position_index"),
     "window_attention_v2": (
