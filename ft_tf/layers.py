@@ -417,8 +417,8 @@ class WithAuxiliary(keras.Model):
 class Normalization(keras.layers.Normalization):
     """Keras's Normalization, then a scaling: (N, H, W, C) -> (x - mean) / sqrt(variance) * scale.
 
-    Keras's layer takes mean and variance for constants of the graph, which assigned weights do not reach; this one reads
-    its variables.
+    Keras's layer takes mean and variance for constants of the graph, which assigned weights do not reach; this one
+    reads its variables.
     """
 
     def __init__(self, *, scale: tuple[float, ...], **base: Any) -> None:

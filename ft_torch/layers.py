@@ -62,7 +62,7 @@ class MaxPool2dSame(nn.Module):
 class SeparableConv2d(nn.Module):
     """Filter each channel, then mix them by a 1x1 convolution, without biases: Keras's SeparableConv2D with "same".
 
-    It is one layer in Keras, so the two convolutions are not called as modules: a trace records what they give together.
+    It is one layer in Keras, so the two convolutions are not called as modules: a trace records what both give.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:

@@ -102,8 +102,8 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> np
     return np.asarray(Image.fromarray(image).resize((width, height), RESAMPLING[interpolation]))
 
 
-# of values x (1, 256), mean and std (3, 1): each operation rounded to the dtype of x, in the order of the mode's source,
-# for a product with 1 / std has another last bit
+# of values x (1, 256), mean and std (3, 1): each operation is rounded to the dtype of x, in the order of the mode's
+# source, for a product with 1 / std has another last bit
 TABLES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
     "torch": lambda x, mean, std: (x / x.dtype.type(255) - mean) / std,
     "caffe": lambda x, mean, std: (x - mean) / std,

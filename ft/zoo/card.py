@@ -41,8 +41,9 @@ class Card:
     `dropout` and `stochastic_depth` are the rates that the network was published with, None where it has no such layer.
     `sized` networks are built for one image size (position embeddings, fixed windows). Images are at least `min_size`
     pixels a side and a multiple of `size_step`. `renames` turns the tensor names of the published file into canonical
-    ones; `constants` gives the buffers that are computed and never trained, such as position indices. `pixels` is the
-    preprocessing of a network without published weights.
+    ones; with `by_place`, layers of a Keras file whose names the network lacks are taken in their order, as Keras does,
+    for files outlive the names in its sources. `constants` gives the buffers that are computed and never trained, such
+    as position indices. `pixels` is the preprocessing of a network without published weights.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Card:
     size_step: int = 1
     constants: Callable[[], dict[str, np.ndarray]] = field(default=dict, repr=False)
     renames: Callable[[str], str] = field(default=lambda name: name, repr=False)
+    by_place: bool = False
     pixels: Preprocess | None = None
 
     @property

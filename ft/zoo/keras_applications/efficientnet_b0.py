@@ -1,4 +1,4 @@
-"""Keras's EfficientNet-B0: takes pixels of 0 to 255 and normalises them itself; strided convolutions pad as "same" does.
+"""Keras's EfficientNet-B0: takes pixels of 0 to 255 and normalises them itself; strided convolutions pad as "same".
 
 The network is the one that Keras builds for its ImageNet weights: behind `normalization` stands one more scaling, by
 1 / sqrt(std), because that layer divides by the root of what the weights keep as std. Without weights Keras leaves the
@@ -89,6 +89,7 @@ CARD = Card(
     dropout=DROPOUT,
     stochastic_depth=DROP_CONNECT,
     sized=True,
+    by_place=True,
     min_size=32,
     constants=constants,
 )

@@ -46,5 +46,6 @@ CARD = Card(
         top1=71.3,
     ),
     sized=True,
+    by_place=True,
     min_size=32,
 )

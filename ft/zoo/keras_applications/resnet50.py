@@ -51,5 +51,6 @@ CARD = Card(
         licence="MIT",
     ),
     sized=True,
+    by_place=True,
     min_size=32,
 )

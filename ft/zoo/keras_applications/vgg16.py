@@ -29,5 +29,6 @@ CARD = Card(
         licence="CC-BY-4.0",
     ),
     sized=True,
+    by_place=True,
     min_size=32,
 )

@@ -1,7 +1,8 @@
 """Xception: separable convolutions with residuals around them.
 
 The convolutions and additions around the blocks have no names in Keras's source; here they are `block2_residual`,
-`block2_residual_bn` and `block2_add`, after the block that they lead around. Source: keras/src/applications/xception.py.
+`block2_residual_bn` and `block2_add`, after the block that they lead around.
+Source: keras/src/applications/xception.py.
 """
 
 from dataclasses import dataclass
@@ -64,5 +65,6 @@ CARD = Card(
         licence="MIT",
     ),
     sized=True,
+    by_place=True,
     min_size=71,
 )

@@ -1,4 +1,4 @@
-"""What Keras's networks are made of beside the layers that differ: layers with names for every operation, no nesting."""
+"""What Keras's networks are made of beside the layers that differ: a named layer for every operation, side by side."""
 
 from collections.abc import Callable, Mapping
 

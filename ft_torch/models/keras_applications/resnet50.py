@@ -44,16 +44,17 @@ class ResNet50(Flat):
 def bottleneck(block: spec.Block) -> dict[str, nn.Module]:
     """Return the layers of a block: reduce (1x1, strided), filter (3x3), expand (1x1); perhaps one in the shortcut."""
     narrow, wide = block.channels, 4 * block.channels
-    shortcut = {"0_conv": nn.Conv2d(block.channels_in, wide, 1, block.stride), "0_bn": norm(wide)}
+    around = nn.Conv2d(block.channels_in, wide, 1, block.stride)
     return {
-        **(shortcut if block.shortcut else {}),
         "1_conv": nn.Conv2d(block.channels_in, narrow, 1, block.stride),
         "1_bn": norm(narrow),
         "1_relu": nn.ReLU(),
         "2_conv": nn.Conv2d(narrow, narrow, 3, padding=1),
         "2_bn": norm(narrow),
         "2_relu": nn.ReLU(),
+        **({"0_conv": around} if block.shortcut else {}),  # here in Keras's order, by which old files go
         "3_conv": nn.Conv2d(narrow, wide, 1),
+        **({"0_bn": norm(wide)} if block.shortcut else {}),
         "3_bn": norm(wide),
         "add": Add(),
         "out": nn.ReLU(),
