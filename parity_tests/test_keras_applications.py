@@ -23,7 +23,7 @@ from ft.weights.pretrained import pretrained_weights
 from ft.weights.source import canonical_tensors
 from ft.zoo import find_card
 from ft_tf.layers import type_policy
-from parity_tests.figures import case_of, compare_step, images_of
+from parity_tests.networks import Outcome, case_of, compare_outcomes, images_of, run_step
 from parity_tests.pairs import FORWARD, learners, starting_tensors
 
 STOCK = {
@@ -42,8 +42,7 @@ OLD_HEADS = {"keras/resnet50": "probs", "keras/mobilenet_v2": "Logits"}
 def drawn(name):
     """Return tensors for a network at its published size, no two of one kind alike, in float32."""
     shapes = ft_torch.weight_shapes(meta(name))
-    empty = {tensor: np.broadcast_to(np.float32(0), shape) for tensor, shape in shapes.items()}
-    return cast(starting_tensors(case_of(find_card(name)), empty, seed=3), "float32")
+    return cast(starting_tensors(case_of(find_card(name)), shapes, seed=3), "float32")
 
 
 def meta(name):
@@ -145,8 +144,9 @@ def test_batchnorm_in_frozen_stages(bn, eager):
     card = find_card(QUICK)
     pair, (images, labels) = learners(case_of(card, "stem,stage1,stage2,stage3"), bn=bn), images_of(card)
     start = pair["torch"].get_weights()
-    found = compare_step(pair, start, images, labels)
-    assert not any(comparison.faults for comparison in found.values()), found
+    outcomes = [Outcome(dict(run_step(x, start, images, labels, bn, lambda _, t: t))) for x in pair.values()]
+    faults = {part: comparison.faults for part, comparison in compare_outcomes(*outcomes).items()}
+    assert not any(faults.values()), faults
     moved = {name for name, tensor in pair["tf"].get_weights().items() if (tensor != start[name]).any()}
     frozen = {name for name in start if card.stage_of(name) in ("stem", "stage1", "stage2", "stage3")}
     statistics = {name for name in frozen if "running" in name}
