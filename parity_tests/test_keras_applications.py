@@ -153,6 +153,7 @@ def test_batchnorm_in_frozen_stages(bn, eager):
     assert moved & frozen == (statistics if bn == "update" else set())
 
 
+@pytest.mark.slow
 def test_the_networks_of_both_wings_have_their_tensors_in_keras_order():
     """By which old files go: `flat_order` of either wing's shapes."""
     for name in STOCK:
