@@ -25,7 +25,7 @@ from ft.weights import cast, match_weights, require_finite, write_safetensors
 from ft.weights.keras_names import to_keras_names
 from ft.weights.match import COUNTER_STARTS, Match
 from ft.weights.recognise import recognise
-from ft.weights.source import Source, read_source
+from ft.weights.source import Source, count_outputs, read_source
 from ft.weights.tensors import is_floating
 from ft.zoo import Card, find_card
 
@@ -196,13 +196,9 @@ def unclear(names: Sequence[str]) -> str:
 
 def count_classes(found: Source, card: Card, wanted: int | None) -> int:
     """Return the number of classes that the source's last layer gives. RecipeError where another one is asked for."""
-    named = found.tensors if found.keras_named else found.canonical(card, {})
-    axis = -1 if found.keras_named else 0
-    places = [f"{card.last}{end}" for end in ("/0", "/kernel", ".weight")]
-    last = next((named[place] for place in places if place in named), None)
-    if last is None or not last.size or not last.ndim:
+    classes = count_outputs(found.tensors if found.keras_named else found.canonical(card, {}), card)
+    if classes is None:
         return wanted or 1000  # matching will say what is missing
-    classes = last.shape[axis]
     if wanted not in (None, classes):
         raise RecipeError(
             f"--num-classes {wanted}: {found.path} has {classes} classes (its layer {card.last}); leave the flag out, "

@@ -7,6 +7,7 @@ from ft.run import load_learner
 from ft.train import evaluate
 from ft.weights import cast, require_finite
 from ft.weights.pretrained import preprocess_of, pretrained_weights
+from ft.weights.source import count_outputs
 from ft.zoo import find_card, imagenet_classes, imagenet_ids
 
 
@@ -23,10 +24,10 @@ def evaluate_network(
     source = pretrained_weights(card, weights)
     if source is None:
         raise RecipeError("weights: none leaves nothing to evaluate; say imagenet, or pass a file")
-    if f"{card.last}.weight" not in source:
+    outputs = count_outputs(source, card)
+    if outputs is None:
         raise RecipeError(f"weights {weights}: no tensor {card.last}.weight; is it a file of {model}?")
     require_finite(source, f"weights {weights}")
-    outputs = len(source[f"{card.last}.weight"])
     place = match_classes(dataset.classes, outputs)
     recipe = Recipe(model=model, weights=weights, workers=workers)
     preprocess = preprocess_of(card, weights)

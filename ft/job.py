@@ -12,6 +12,7 @@ from ft.freeze import Freeze, frozen_stages, plan_freeze
 from ft.recipe import Recipe
 from ft.weights import cast, initial_weights, match_weights, require_finite
 from ft.weights.pretrained import preprocess_of, pretrained_weights
+from ft.weights.source import canonical_tensors
 from ft.weights.tensors import is_floating
 from ft.zoo import Card, find_card
 from ft.zoo.card import under
@@ -122,7 +123,8 @@ def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
         drawn = {name: shape for name, shape in shapes.items() if name not in constants}
         return cast({**constants, **initial_weights(drawn, seed=recipe.seed)}, recipe.precision)
     fresh = {name: shape for name, shape in shapes.items() if recipe.head == "new" and under(name, card.outputs)}
-    match = match_weights(job.source, shapes, replaced=fresh, origin=recipe.weights)
+    source = canonical_tensors(job.source, card, shapes)
+    match = match_weights(source, shapes, replaced=fresh, origin=recipe.weights)
     return cast({**match.tensors, **initial_weights(fresh, seed=recipe.seed)}, recipe.precision)
 
 

@@ -41,7 +41,7 @@ class Recipe:
 
     name: str | None = option(None, "name of the run folder (default: MODEL-DATA)", group="run")
     model: str = option("efficientnet_lite0", "network, see `ft models`", group="model")
-    weights: str = option("imagenet", "imagenet, none, or a file (.safetensors, .pth)", group="model")
+    weights: str = option("imagenet", "imagenet, none, or a file (.safetensors, .pth, .h5, .keras)", group="model")
     head: Literal["new", "keep"] = option("new", "new: a fresh last layer; keep: the one in the weights", group="model")
     dropout: float | None = option(
         None, "dropout before the last layer (default: the network's own)", group="model", at_least=0, below=1

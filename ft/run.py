@@ -19,6 +19,8 @@ from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
 from ft.train import evaluate
 from ft.weights import read_weights
+from ft.weights.source import canonical_tensors
+from ft.zoo import find_card
 
 
 @dataclass(frozen=True)
@@ -131,5 +133,5 @@ def load_learner(
     with quiet_stderr():
         device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
     learner, _ = new_learner(recipe, wing, classes=classes, image_size=image_size, device=device)
-    learner.set_weights(tensors)
+    learner.set_weights(canonical_tensors(tensors, find_card(recipe.model), wing.weight_shapes(learner.model)))
     return learner

@@ -440,6 +440,26 @@ class WithAuxiliary(keras.Model):
         return self.main.compute_output_spec(inputs, training=training, mask=mask)
 
 
+@register
+class Normalization(keras.layers.Normalization):
+    """Keras's Normalization, then a scaling: (N, H, W, C) -> (x - mean) / sqrt(variance) * scale.
+
+    Keras's layer takes mean and variance for constants of the graph, which assigned weights do not reach; this one
+    reads its variables.
+    """
+
+    def __init__(self, *, scale: tuple[float, ...], **base: Any) -> None:
+        super().__init__(**base)
+        self.scale = tuple(scale)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        deviation = tf.maximum(tf.sqrt(self.adapt_variance), keras.config.epsilon())
+        return (x - self.adapt_mean) / deviation * tf.constant(self.scale, x.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": list(self.scale)}
+
+
 class Noise(keras.layers.Layer):
     """What Dropout and StochasticDepth share: a rate, a key, and the clock that a training step sets.
 

@@ -21,7 +21,7 @@ from ft.weights.layouts import canonical_shape, from_canonical, to_canonical
 from ft_tf.losses import cross_entropy
 from ft_tf.optim import SGD
 from ft_tf.trace import recording
-from ft_tf.weights import LEAVES, layout_of
+from ft_tf.weights import LEAVES, layout_for, layout_of
 
 LEAF = {**LEAVES, "embeddings": "weight", "depthwise_kernel": "weight"}
 SLOTS = {  # PyTorch's names of what Keras's optimizers keep
@@ -243,14 +243,6 @@ def own_variables(
                 variable.layout = getattr(variable, "layout", None) or layout_for(layer, variable)
                 yield (*names, variable.name), variable
                 seen.add(id(variable))
-
-
-def layout_for(layer: Any, variable: keras.Variable) -> str:
-    """Return the layout of a weight of one of Keras's own layers (ft/weights/layouts.py)."""
-    separable, kind = variable.name in ("depthwise_kernel", "pointwise_kernel"), kind_of(layer)
-    if len(variable.shape) == 4 and (separable or (kind == "conv" and variable.name == "kernel")):
-        return "depthwise" if isinstance(layer, keras.layers.DepthwiseConv2D) or variable.name[0] == "d" else "conv"
-    return "linear" if kind == "linear" and variable.name == "kernel" else "same"
 
 
 def canonical(array: np.ndarray, variable: keras.Variable) -> np.ndarray:

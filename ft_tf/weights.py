@@ -1,21 +1,20 @@
 """Keras model <-> canonical tensors: torchvision's names, layouts and shapes, as NumPy arrays."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
+from ft.description import kind_of
+from ft.weights.keras_names import LEAVES
 from ft.weights.layouts import canonical_shape, from_canonical, to_canonical
 from ft.weights.match import match_weights
 
-LEAVES = {
-    "kernel": "weight",
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-}
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "relative_position_index", "relative_coords_table")
+BUFFERS = (
+    *("running_mean", "running_var", "num_batches_tracked", "relative_position_index", "relative_coords_table"),
+    *("mean", "variance", "count"),  # of Keras's Normalization
+)
 
 
 def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
@@ -55,3 +54,11 @@ def named_variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable, s
 def layout_of(variable: keras.Variable) -> str:
     """Return the layout that a variable's layer gave it (ft/weights/layouts.py)."""
     return getattr(variable, "layout", "same")
+
+
+def layout_for(layer: Any, variable: keras.Variable) -> str:
+    """Return the layout of a weight of one of Keras's own layers (ft/weights/layouts.py)."""
+    separable, kind = variable.name in ("depthwise_kernel", "pointwise_kernel"), kind_of(layer)
+    if len(variable.shape) == 4 and (separable or (kind == "conv" and variable.name == "kernel")):
+        return "depthwise" if isinstance(layer, keras.layers.DepthwiseConv2D) or variable.name[0] == "d" else "conv"
+    return "linear" if kind == "linear" and variable.name == "kernel" else "same"

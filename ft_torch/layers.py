@@ -20,14 +20,111 @@ class Conv2dSame(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        pads = []
-        for side, kernel, stride in zip(input.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
-            total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
-            pads += [total // 2, total - total // 2]
+        pads = same_padding(input, self.kernel_size, self.stride)
         if pads[0] == pads[1] and pads[2] == pads[3]:  # the convolution's own padding needs no copy of the input
             padding = (pads[2], pads[0])
             return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
         return F.conv2d(F.pad(input, pads), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def same_padding(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> list[int]:
+    """Return TensorFlow's "same" padding of images (N, C, H, W) as F.pad takes it: left, right, top, bottom."""
+    pads = []
+    for side, size, step in zip(x.shape[:1:-1], kernel[::-1], stride[::-1], strict=True):
+        total = max((-(-side // step) - 1) * step + size - side, 0)
+        pads += [total // 2, total - total // 2]
+    return pads
+
+
+class ZeroPad2dSame(nn.Module):
+    """What Keras's ZeroPadding2D(correct_pad(...)) puts before a strided convolution: the padding of "same"."""
+
+    def __init__(self, kernel_size: int, stride: int) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = (kernel_size, kernel_size), (stride, stride)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pad(input, same_padding(input, self.kernel_size, self.stride))
+
+
+class MaxPool2dSame(nn.Module):
+    """Max pooling with TensorFlow's "same" padding, by minus infinity."""
+
+    def __init__(self, kernel_size: int, stride: int) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = (kernel_size, kernel_size), (stride, stride)
+
+    def forward(self, input: Tensor) -> Tensor:
+        pads = same_padding(input, self.kernel_size, self.stride)
+        return F.max_pool2d(F.pad(input, pads, value=-torch.inf), self.kernel_size, self.stride)
+
+
+class SeparableConv2d(nn.Module):
+    """Filter each channel, then mix them by a 1x1 convolution, without biases: Keras's SeparableConv2D with "same".
+
+    It is one layer in Keras, so the two convolutions are not called as modules: a trace records what both give.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(
+            in_channels, in_channels, kernel_size, padding=kernel_size // 2, groups=in_channels, bias=False
+        )
+        self.pointwise = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.pointwise.forward(self.depthwise.forward(input))
+
+
+class KerasBatchNorm2d(nn.Module):
+    """BatchNorm with Keras's statistics: (N, C, H, W) -> the same shape.
+
+    The running variance moves towards the batch's biased variance, where nn.BatchNorm2d takes n / (n - 1) of it, and
+    there is no counter of batches. `momentum` is Keras's, the share of the old value.
+    """
+
+    def __init__(self, channels: int, *, eps: float = 1e-3, momentum: float = 0.99) -> None:
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        # a momentum of 1 puts the batch's own statistics there, the variance unbiased
+        mean, variance = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
+        output = F.batch_norm(input, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
+        count = input.numel() // input.shape[1]
+        for running, batch in ((self.running_mean, mean), (self.running_var, variance * ((count - 1) / count))):
+            running.copy_(running * self.momentum + batch * (1 - self.momentum))
+        return output
+
+
+class Normalization(nn.Module):
+    """Keras's Normalization over channels, then a scaling: (N, C, H, W) -> (x - mean) / sqrt(variance) * scale."""
+
+    def __init__(self, scale: tuple[float, ...]) -> None:
+        super().__init__()
+        self.scale = scale
+        self.register_buffer("mean", torch.zeros(len(scale)))
+        self.register_buffer("variance", torch.ones(len(scale)))
+        self.register_buffer("count", torch.tensor(0))
+
+    def forward(self, input: Tensor) -> Tensor:
+        mean, deviation, scale = (
+            v.reshape(-1, 1, 1) for v in (self.mean, self.variance.sqrt(), input.new_tensor(self.scale))
+        )
+        return (input - mean) / deviation * scale
+
+
+class FlattenHWC(nn.Module):
+    """Flatten in Keras's order: (N, C, H, W) -> (N, H * W * C), so that a Keras kernel is this weight transposed."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.permute(0, 2, 3, 1).flatten(1)
 
 
 class Noise:

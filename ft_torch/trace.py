@@ -16,12 +16,18 @@ from ft.calls import Calls, plain_settings
 KINDS = {
     "Conv2d": "conv",
     "Conv2dSame": "conv",
+    "ActivatedConv2d": "conv",
     "BatchNorm2d": "batchnorm",
+    "KerasBatchNorm2d": "batchnorm",
     "LayerNorm": "layernorm",
     "LayerNorm2d": "layernorm",
     "MaxPool2d": "maxpool",
+    "MaxPool2dSame": "maxpool",
     "AvgPool2d": "avgpool",
     "AdaptiveAvgPool2d": "avgpool",
+    "GlobalAvgPool2d": "avgpool",
+    "ActivatedLinear": "linear",
+    "Multiply": "mul",
     "StochasticDepth": "dropout",
 }
 # functions that stand in a network's code without a module of their own

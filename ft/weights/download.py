@@ -4,7 +4,8 @@
                                NAME.part    what came so far; a later call asks for the rest
                                NAME.lock    held while one process downloads; the others wait and find the file
 
-The hash is known beforehand, so neither ETag nor If-Range is needed to tell whether the parts belong together.
+The hash is known beforehand, where one is published, so neither ETag nor If-Range is needed to tell whether the parts
+belong together.
 """
 
 import contextlib
@@ -17,9 +18,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ft.errors import WeightsError
 from ft.weights.read import describe
@@ -30,25 +32,56 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where the server says so
 
 
-def fetch(url: str, *, sha256: str, filename: str, cache: Path | None = None, progress: Progress | None = None) -> Path:
+@dataclass(frozen=True)
+class Digest:
+    """What a file is checked by: an algorithm of hashlib, and the first digits, or all, of its hexadecimal digest."""
+
+    algorithm: Literal["sha256", "md5"]
+    digits: str
+
+    @property
+    def is_long_enough(self) -> bool:
+        """Whether these are so many hexadecimal digits that no other file has them by chance."""
+        return bool(re.fullmatch("[0-9a-f]{32}" if self.algorithm == "md5" else "[0-9a-f]{8,64}", self.digits))
+
+    def is_of(self, path: Path) -> bool:
+        """Tell whether a file has this digest."""
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, self.algorithm).hexdigest().startswith(self.digits)
+
+
+def fetch(
+    url: str,
+    *,
+    filename: str,
+    sha256: str | None = None,
+    md5: str | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
     """Return the path of the file in the cache, downloading it where it is not there yet.
 
-    sha256: all 64 hexadecimal digits or at least the first 8; cache: default `cache_folder()`. Raises WeightsError that
-    names file, URL and reason. A cut download is kept to be resumed; one that is not the file is removed.
+    sha256: all 64 hexadecimal digits or at least the first 8; md5: all 32, for what is published with no better hash;
+    neither for what is published with none, which is taken as it comes and never resumed. cache: default
+    `cache_folder()`. Raises WeightsError that names file, URL and reason. A cut download is kept to be resumed; one
+    that is not the file is removed.
     """
-    if not re.fullmatch("[0-9a-f]{8,64}", sha256) or not filename or Path(filename).name != filename:
-        raise ValueError(f"sha256={sha256!r}, filename={filename!r}: need 8 to 64 hexadecimal digits and a plain name")
+    digest = Digest("sha256", sha256) if sha256 is not None else Digest("md5", md5) if md5 is not None else None
+    if not (digest is None or digest.is_long_enough) or not filename or Path(filename).name != filename:
+        raise ValueError(f"{digest}, {filename=}: need 8 to 64 hexadecimal digits (32 of md5) and a plain name")
     target = (cache or cache_folder()) / "weights" / filename
     try:
-        if has_hash(target, sha256):
+        if is_whole(target, digest):
             return target
         require_safe(url)
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target.with_name(f"{filename}.lock")):
-            if not has_hash(target, sha256):  # another process may have brought it while this one waited
+            if not is_whole(target, digest):  # another process may have brought it while this one waited
                 part = target.with_name(f"{filename}.part")
+                if digest is None:  # nothing would tell whether the rest belongs to what is there
+                    part.unlink(missing_ok=True)
                 download(url, part, progress)
-                require_hash(part, sha256)
+                require_hash(part, digest)
                 os.replace(part, target)
     except (OSError, ValueError, HTTPException, WeightsError) as error:  # ValueError: a URL that cannot be parsed
         reason = "".join(c for c in explain(error) if c.isprintable())  # some of it is the server's words
@@ -118,22 +151,21 @@ def require_safe(url: str) -> None:
         raise WeightsError(f"{parts.scheme or 'a URL without a scheme'} is not downloaded; expected https")
 
 
-def has_hash(path: Path, sha256: str) -> bool:
-    """Say whether a file is there and has the hash."""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest().startswith(sha256)
+def is_whole(path: Path, digest: Digest | None) -> bool:
+    """Say whether a file is there and has the digest, if one is known."""
+    return path.is_file() and (digest is None or digest.is_of(path))
 
 
-def require_hash(part: Path, sha256: str) -> None:
+def require_hash(part: Path, digest: Digest | None) -> None:
     """Remove a download that is not the file that was meant, and raise WeightsError."""
-    if not has_hash(part, sha256):
+    if digest is not None and not digest.is_of(part):
         with open(part, "rb") as file:
             what = describe(file.read(512))
         size = part.stat().st_size
         part.unlink()
-        raise WeightsError(f"what came has another sha256 ({size} bytes, looks like {what}) and was removed")
+        raise WeightsError(
+            f"what came has another {digest.algorithm} ({size} bytes, looks like {what}) and was removed"
+        )
 
 
 def explain(error: Exception) -> str:

@@ -232,7 +232,7 @@ def variables(found: dict[str, Any], file_size: int) -> Iterator[tuple[str, str,
 
 def new_variables(found: dict[str, Any], file_size: int) -> Iterator[tuple[str, str, str]]:
     """Yield the variables of a file of Keras 3's: groups bear class names, a layer's own is an attribute of "vars"."""
-    for where in found:
+    for where in sorted(found, key=natural):
         if match := VARIABLE.fullmatch(where):
             (layer,) = texts(found[match["layer"]], "name", file_size) or [None]
             if layer is None:
@@ -241,6 +241,12 @@ def new_variables(found: dict[str, Any], file_size: int) -> Iterator[tuple[str, 
                 raise WeightsError(f"refused, a layer is called {ascii(layer)[:80]}; expected a name without '/'")
             index, order = int(match["index"]), ORDERS.get(re.sub("_[0-9]+$", "", match["group"]), ())
             yield layer, order[index] if index < len(order) else str(index), where
+
+
+def natural(path: str) -> list[tuple[int, str]]:
+    """Return a key that sorts conv2d before conv2d_2 before conv2d_10: Keras numbers groups in the order of layers."""
+    parts = enumerate(re.split("([0-9]+)", path))  # every other one is a number: the longer, the larger
+    return [(len(part.lstrip("0")), part.lstrip("0")) if place % 2 else (0, part) for place, part in parts]
 
 
 def old_variables(found: dict[str, Any], base: str, file_size: int) -> Iterator[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ from ft.weights.tensors import is_floating
 
 PREFIXES = ("module.", "model.")  # DataParallel's, and that of a model held as an attribute of a training class
 NEW_HEAD = "new head"
-INTEGERS = ("num_batches_tracked", "relative_position_index")
+INTEGERS = ("num_batches_tracked", "relative_position_index", "count")
 COUNTER_STARTS = "counter starts at 0"
 
 

@@ -9,21 +9,24 @@ from ft.data.preprocess import Preprocess
 from ft.errors import WeightsError
 from ft.progress import download_bar
 from ft.weights.download import fetch, package_file
-from ft.weights.read import read_weights
+from ft.weights.source import read_source
 from ft.zoo import Card, Pretrained
 
 
 def pretrained_weights(card: Card, weights: str, *, quiet: bool = False) -> Mapping[str, np.ndarray] | None:
-    """Return the tensors that `weights` names, by canonical name, or None for "none".
+    """Return the tensors that `weights` names, or None for "none".
 
-    weights: "none", "imagenet", the name of one of the card's entries, or a file.
+    weights: "none", "imagenet", the name of one of the card's entries, or a file. Tensors of a PyTorch or safetensors
+    file are returned by canonical name, those of a file of Keras's as they are: `canonical_tensors`
+    (ft/weights/source.py) names them when the network's shapes are known.
     """
     if weights == "none":
         return None
     path = Path(weights) if names_a_file(weights) else published_file(card, card.weights(weights), quiet=quiet)
     if not path.is_file():
-        raise WeightsError(f"weights {path}: no such file; pass a .safetensors or .pth file, imagenet, or none")
-    return {card.renames(name): tensor for name, tensor in read_weights(path).items()}
+        raise WeightsError(f"weights {path}: no such file; pass a .safetensors, .pth or .h5 file, imagenet, or none")
+    source = read_source(path)
+    return source.tensors if source.keras_named else {card.renames(n): tensor for n, tensor in source.tensors.items()}
 
 
 def preprocess_of(card: Card, weights: str) -> Preprocess:
@@ -33,7 +36,11 @@ def preprocess_of(card: Card, weights: str) -> Preprocess:
 
 def names_a_file(weights: str) -> bool:
     """Tell whether `weights` is a path rather than the name of published weights."""
-    return Path(weights).exists() or "/" in weights or Path(weights).suffix in (".pth", ".pt", ".safetensors", ".h5")
+    return (
+        Path(weights).exists()
+        or "/" in weights
+        or Path(weights).suffix in (".pth", ".pt", ".safetensors", ".h5", ".keras")
+    )
 
 
 def published_file(card: Card, entry: Pretrained, *, quiet: bool = False) -> Path:
@@ -48,4 +55,4 @@ def published_file(card: Card, entry: Pretrained, *, quiet: bool = False) -> Pat
         return found
     assert entry.url is not None
     with download_bar(entry.filename, quiet=quiet) as progress:
-        return fetch(entry.url, sha256=entry.sha256, filename=entry.filename, progress=progress)
+        return fetch(entry.url, sha256=entry.sha256, md5=entry.md5, filename=entry.filename, progress=progress)

@@ -42,12 +42,35 @@ class Source:
         shapes: the canonical names and shapes of the card's network.
         """
         if self.keras_named:
-            return to_torch_names(self.tensors, shapes)
+            return dict(canonical_tensors(self.tensors, card, shapes))
         renamed: dict[str, np.ndarray] = {}
         for name, tensor in self.tensors.items():
             today = card.renames(name)
             renamed[name if today in renamed else today] = tensor
         return renamed
+
+
+def canonical_tensors(
+    tensors: Mapping[str, np.ndarray], card: Card, shapes: Mapping[str, tuple[int, ...]]
+) -> Mapping[str, np.ndarray]:
+    """Return tensors in Keras's names and layouts in the canonical ones; others as they are.
+
+    shapes: the canonical names and shapes of the card's network.
+    """
+    return to_torch_names(tensors, shapes, by_place=card.by_place) if is_keras_named(tensors) else tensors
+
+
+def count_outputs(tensors: Mapping[str, np.ndarray], card: Card) -> int | None:
+    """Return how many logits the last layer gives, None where the tensors do not tell.
+
+    In a file that goes by place that layer may bear another name: it is the last one with a matrix.
+    """
+    found = [tensors[f"{card.last}{end}"] for end in ("/0", "/kernel", ".weight") if f"{card.last}{end}" in tensors]
+    if not found and card.by_place and is_keras_named(tensors):
+        found = [tensor for tensor in tensors.values() if tensor.ndim == 2][-1:]
+    if not found or not found[0].size or not found[0].ndim:
+        return None
+    return found[0].shape[-1 if is_keras_named(tensors) else 0]
 
 
 def read_source(path: Path) -> Source:

@@ -9,6 +9,7 @@ from ft.zoo import (
     efficientnet_lite,
     googlenet,
     inception,
+    keras_applications,
     maxvit,
     mnasnet,
     mobilenetv2,
@@ -45,6 +46,7 @@ FAMILIES = (
     swin_transformer,
     maxvit,
     efficientnet,
+    keras_applications,
 )
 CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 

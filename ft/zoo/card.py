@@ -13,12 +13,14 @@ from ft.errors import RecipeError, WeightsError, listed, unknown
 class Pretrained:
     """One published set of weights: where it comes from, how to check it, and what pixels it wants.
 
-    sha256 is the whole digest or a prefix; `package` names the registry package that ships the file, if one does.
+    sha256 is the whole digest or a prefix; where its publisher gives none there may be an md5, or nothing to check the
+    file by. `package` names the registry package that ships the file, if one does.
     """
 
     name: str
     filename: str
-    sha256: str
+    sha256: str | None = None
+    md5: str | None = None
     url: str | None = None
     package: str | None = None
     preprocess: Preprocess
@@ -33,14 +35,15 @@ class Card:
     stages: stage name -> prefixes of the module paths that belong to it; every parameter is in exactly one stage, and
     the last stage is "head", a single module, or a dropout and that module. `last` is the path of the layer that gives
     the logits; `auxiliary` holds the last layers of auxiliary classifiers, in the order in which the network returns
-    their logits, and the weight of each in the training loss. `family` names the file in ft/zoo and in each wing's
-    models/. `parameters` counts those of the default weights' size.
+    their logits, and the weight of each in the training loss. `family` names the file or folder in ft/zoo and in each
+    wing's models/. `parameters` counts those of the default weights' size.
 
     `dropout` and `stochastic_depth` are the rates that the network was published with, None where it has no such layer.
     `sized` networks are built for one image size (position embeddings, fixed windows). Images are at least `min_size`
     pixels a side and a multiple of `size_step`. `renames` turns the tensor names of the published file into canonical
-    ones; `constants` gives the buffers that are computed and never trained, such as position indices. `pixels` is the
-    preprocessing of a network without published weights.
+    ones; with `by_place`, layers of a Keras file whose names the network lacks are taken in their order, as Keras does,
+    for files outlive the names in its sources. `constants` gives the buffers that are computed and never trained, such
+    as position indices. `pixels` is the preprocessing of a network without published weights.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Card:
     size_step: int = 1
     constants: Callable[[], dict[str, np.ndarray]] = field(default=dict, repr=False)
     renames: Callable[[str], str] = field(default=lambda name: name, repr=False)
+    by_place: bool = False
     pixels: Preprocess | None = None
 
     @property
@@ -117,5 +121,5 @@ class Card:
 
 
 def under(name: str, prefixes: tuple[str, ...]) -> bool:
-    """Tell whether a dotted name is one of `prefixes` or lies below one."""
-    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
+    """Tell whether a dotted name is one of `prefixes` or lies below one; below "block1_" lies all that begins so."""
+    return any(name == p or name.startswith(p if p.endswith("_") else f"{p}.") for p in prefixes)

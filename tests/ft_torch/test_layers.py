@@ -7,7 +7,16 @@ from torch import nn
 from torchvision.ops import StochasticDepth as TorchvisionStochasticDepth
 
 from ft.noise import keep_mask
-from ft_torch.layers import Conv2dSame, Dropout, StochasticDepth, noise, seed_noise
+from ft_torch.layers import (
+    Conv2dSame,
+    Dropout,
+    KerasBatchNorm2d,
+    MaxPool2dSame,
+    StochasticDepth,
+    ZeroPad2dSame,
+    noise,
+    seed_noise,
+)
 
 SEED, P = 7, 0.3
 SHAPES = [(5, 11), (4, 3, 2, 5)]  # (N, F) and (N, C, H, W)
@@ -169,3 +178,23 @@ def test_batch_norm_keeps_the_unbiased_variance():
     var = (0.75 + 0.25 * unbiased)[column]
     np.testing.assert_allclose(y, (x - 0.25 * mean[column]) / np.sqrt(var + 1e-3), rtol=1e-12, atol=1e-13)
     assert layer.num_batches_tracked.item() == 1
+
+
+def test_keras_batchnorm_keeps_the_biased_variance():
+    """By the formula; parity_tests asks Keras's own layer."""
+    layer = KerasBatchNorm2d(3, eps=1e-3, momentum=0.9).double()
+    x = torch.randn(2, 3, 2, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
+    output = layer(x)
+    torch.testing.assert_close(layer.running_mean, 0.1 * mean)
+    torch.testing.assert_close(layer.running_var, 0.9 + 0.1 * variance)
+    wanted = (x - mean.reshape(1, 3, 1, 1)) / (variance.reshape(1, 3, 1, 1) + 1e-3).sqrt()
+    torch.testing.assert_close(output, wanted)
+    assert set(layer.state_dict()) == {"weight", "bias", "running_mean", "running_var"}
+
+
+def test_same_padding_of_a_strided_pool_is_longer_at_the_end():
+    x = torch.arange(16.0).reshape(1, 1, 4, 4) - 20
+    assert MaxPool2dSame(3, 2)(x).flatten().tolist() == [-10, -9, -6, -5]
+    assert ZeroPad2dSame(3, 2)(x).shape == (1, 1, 5, 5)
+    assert ZeroPad2dSame(3, 2)(x)[0, 0, 0, 0] == -20

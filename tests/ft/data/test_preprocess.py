@@ -89,3 +89,27 @@ def test_an_image_that_would_explode_is_refused():
     assert preprocess(32, 28).resize_and_crop(thread).shape == (28, 28, 3)
     with pytest.raises(DataError, match="5000x1 pixels, too narrow to be resized to 256"):
         preprocess(256, 224).resize_and_crop(thread)
+
+
+@pytest.mark.parametrize(
+    ("mode", "red", "green", "blue"),
+    [
+        ("caffe", 30 - 103.939, 20 - 116.779, 10 - 123.68),  # blue comes first: tests/ft_tf compares with Keras
+        ("tf", 10 / 127.5 - 1, 20 / 127.5 - 1, 30 / 127.5 - 1),
+        ("raw", 10, 20, 30),
+    ],
+)
+def test_modes_of_keras(mode, red, green, blue):
+    mean = (103.939, 116.779, 123.68)
+    ours = Preprocess(32, 28, "bilinear", mean, (1.0, 1.0, 1.0), mode)
+    pixel = np.array([10, 20, 30], np.uint8)
+    np.testing.assert_allclose(ours.normalise(pixel, "float64"), [red, green, blue], rtol=1e-15)
+    assert ours.at(14).mode == mode
+    assert Preprocess.from_dict(json.loads(json.dumps(ours.to_dict()))) == ours
+
+
+def test_a_run_from_before_there_were_modes():
+    old = {key: value for key, value in preprocess().to_dict().items() if key != "mode"}
+    assert Preprocess.from_dict(old) == preprocess()
+    with pytest.raises(DataError, match="unknown mode 'caffee'; did you mean 'caffe'"):
+        Preprocess.from_dict({**old, "mode": "caffee"})

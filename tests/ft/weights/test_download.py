@@ -17,6 +17,7 @@ from ft.weights import download, fetch, package_file
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB: several chunks
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+MD5 = hashlib.md5(CONTENT).hexdigest()
 Answer = Callable[["Handler"], None]
 
 
@@ -246,11 +247,38 @@ def test_cache_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"sha256": ""}, {"sha256": "abc"}, {"sha256": SHA256.upper()}, {"filename": "../x"}, {"filename": ""}]
+    "options",
+    [
+        {"sha256": ""},
+        {"sha256": "abc"},
+        {"sha256": SHA256.upper()},
+        {"sha256": None, "md5": MD5[:8]},
+        {"filename": "../x"},
+        {"filename": ""},
+    ],
 )
 def test_careless_callers_are_stopped(tmp_path: Path, options: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="need 8 to 64"):
         fetch("https://nowhere.invalid/", **{"sha256": SHA256, "filename": "x", "cache": tmp_path, **options})
+
+
+def test_a_file_published_with_an_md5_is_checked_by_it(server: Server, tmp_path: Path) -> None:
+    found = get(server, tmp_path, sha256=None, md5=MD5)
+    assert found.read_bytes() == CONTENT
+    assert get(server, tmp_path, sha256=None, md5=MD5) == found
+    assert len(server.asked) == 1
+    found.unlink()
+    with pytest.raises(WeightsError, match=r"another md5 \(1024000 bytes"):
+        get(server, tmp_path, sha256=None, md5="0" * 32)
+
+
+def test_a_file_published_without_a_hash_is_never_resumed(server: Server, tmp_path: Path) -> None:
+    server.answer = cut
+    with pytest.raises(WeightsError, match="the connection ended after 600000"):
+        get(server, tmp_path, sha256=None)
+    server.answer = resuming
+    assert get(server, tmp_path, sha256=None).read_bytes() == CONTENT
+    assert server.asked == [None, None]
 
 
 def test_lock_is_held_while_downloading(server: Server, tmp_path: Path) -> None:

@@ -97,3 +97,39 @@ def test_the_way_back_takes_names_and_layouts_from_the_model():
     found = to_keras_names(tensors(), SimpleNamespace(layers=layers))
     assert {name: array.shape for name, array in found.items()} == {"stem/kernel": (2, 4, 3, 6), "stem/bias": (6,)}
     assert to_torch_names(found, SHAPES)["stem.weight"].tobytes() == tensors()["stem.weight"].tobytes()
+
+
+def test_layers_of_other_names_go_by_place():
+    """As in keras.applications' files: layers and variables have names that the sources have left behind."""
+    shapes = {
+        "conv.weight": (4, 3, 2, 2),
+        "around.weight": (4, 3, 1, 1),
+        "sep.depthwise.weight": (4, 1, 3, 3),
+        "sep.pointwise.weight": (5, 4, 1, 1),
+        "bn.weight": (5,),
+        "bn.bias": (5,),
+        "bn.running_mean": (5,),
+        "bn.running_var": (5,),
+        "predictions.weight": (6, 5),
+        "predictions.bias": (6,),
+    }
+    rng = np.random.default_rng(0)
+    t = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    held = {
+        "conv2d_7/kernel": t["conv.weight"].transpose(2, 3, 1, 0),
+        "around/conv_W": t["around.weight"].transpose(2, 3, 1, 0),  # by its name, though another would have come
+        "sep_1/depthwise_kernel": t["sep.depthwise.weight"].transpose(2, 3, 0, 1),
+        "sep_1/pointwise_kernel": t["sep.pointwise.weight"].transpose(2, 3, 1, 0),
+        "bn/beta": t["bn.bias"],  # known by names, in whatever order
+        "bn/gamma": t["bn.weight"],
+        "bn/moving_variance": t["bn.running_var"],
+        "bn/moving_mean": t["bn.running_mean"],
+        "probs/probs_W": t["predictions.weight"].T,
+        "probs/probs_b": t["predictions.bias"],
+        "more/kernel": np.zeros((2, 2)),
+    }
+    found = to_torch_names(held, shapes, by_place=True)
+    assert found.keys() == {*shapes, "more.weight"}
+    assert all(np.array_equal(found[name], tensor) for name, tensor in t.items())
+    by_name = to_torch_names(held, shapes)
+    assert {"conv2d_7.weight", "sep_1.depthwise.weight", "probs.probs_W"} <= by_name.keys()
