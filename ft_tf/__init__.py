@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ft_tf.losses import cross_entropy
     from ft_tf.models import build_model
     from ft_tf.optim import SGD
-    from ft_tf.runtime import prepare
+    from ft_tf.runtime import is_out_of_memory, prepare
     from ft_tf.stranger import Stranger
     from ft_tf.trace import recording
     from ft_tf.weights import get_weights, parameters, set_weights, weight_shapes
@@ -30,6 +30,7 @@ __all__ = [
     "build_model",
     "cross_entropy",
     "get_weights",
+    "is_out_of_memory",
     "parameters",
     "prepare",
     "recording",
@@ -50,6 +51,7 @@ __getattr__ = lazy_names(
         "build_model": "models",
         "cross_entropy": "losses",
         "get_weights": "weights",
+        "is_out_of_memory": "runtime",
         "parameters": "weights",
         "prepare": "runtime",
         "recording": "trace",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ft_torch.losses import cross_entropy
     from ft_torch.models import build_model
     from ft_torch.optim import SGD
-    from ft_torch.runtime import prepare
+    from ft_torch.runtime import is_out_of_memory, prepare
     from ft_torch.stranger import Stranger
     from ft_torch.trace import recording
     from ft_torch.weights import get_weights, parameters, set_weights, weight_shapes
@@ -25,6 +25,7 @@ __all__ = [
     "build_model",
     "cross_entropy",
     "get_weights",
+    "is_out_of_memory",
     "parameters",
     "prepare",
     "recording",
@@ -45,6 +46,7 @@ __getattr__ = lazy_names(
         "build_model": "models",
         "cross_entropy": "losses",
         "get_weights": "weights",
+        "is_out_of_memory": "runtime",
         "parameters": "weights",
         "prepare": "runtime",
         "recording": "trace",
