@@ -37,6 +37,7 @@ class Job:
             augment=recipe.augment if training else "none",
             dtype=recipe.precision,
             workers=recipe.workers,
+            read_timeout=recipe.read_timeout,
         )
 
 

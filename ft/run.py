@@ -99,7 +99,12 @@ class Run:
         """Return samples as this network's input."""
         recipe = recipes.from_dict(self.result["recipe"])
         return Batches(
-            samples, self.preprocess, batch_size=recipe.batch_size, dtype=recipe.precision, workers=recipe.workers
+            samples,
+            self.preprocess,
+            batch_size=recipe.batch_size,
+            dtype=recipe.precision,
+            workers=recipe.workers,
+            read_timeout=recipe.read_timeout,
         )
 
 

@@ -191,7 +191,7 @@ class Training:
         files.write_json(bad, {**row, **{name: float(value) for name, value in probes.items()}, "images": images})
         raise RunError(
             f"step {row['step']}: loss {probes['loss']}, |gradient| {probes['grad_norm']}; {kept}; try a lower --lr; "
-            f"images, all of them in {bad}: {listed(images, 5)}"
+            f"images (all of them in {bad}): {listed(images, 5)}"
         )
 
     def end_epoch(self, *, images_per_second: float) -> dict[str, Any]:
