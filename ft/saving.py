@@ -48,13 +48,17 @@ class Saver:
     def write(
         self, step: int, model: Tensors, optimizer: Tensors, state: dict[str, Any], best: bool, keep: frozenset[int]
     ) -> None:
-        """Write a checkpoint, name it, and delete those that are neither the last, nor the best, nor to be kept."""
+        """Write a checkpoint, and only then let go of the one before."""
         self.log.sync()
         checkpoint.save(self.folder, step=step, model=model, optimizer=optimizer, state=state)
+        self.name(step, best=best, keep=keep)
+
+    def name(self, step: int, *, best: bool, keep: Collection[int]) -> None:
+        """Call a checkpoint the last, and perhaps the best; delete those that are neither, nor among those to keep."""
         for name in ("last", "best") if best else ("last",):
             checkpoint.point(self.folder, name, step)
         named = [checkpoint.pointed(self.folder, name) for name in ("last", "best")]
-        checkpoint.prune(self.folder, keep | {int(path.name.removeprefix("step-")) for path in named if path})
+        checkpoint.prune(self.folder, {*keep} | {int(path.name.removeprefix("step-")) for path in named if path})
 
     def wait(self) -> None:
         """Wait until the disk has everything; RunError where it refused."""

@@ -122,6 +122,8 @@ class Training:
     def run(self) -> None:
         """Train until the last epoch, or until `patience` epochs brought nothing better."""
         with self.saver:
+            if self.position.step:  # a crash may have come between the checkpoint and its name
+                self.saver.name(self.position.step, best=self.stands_at_best(), keep=())
             while self.position.epoch < self.recipe.epochs and not self.out_of_patience():
                 self.run_epoch()
 
@@ -139,10 +141,14 @@ class Training:
                 self.leave()
         self.fetch()
         seconds = time.perf_counter() - started
-        row = self.end_epoch(images_per_second=(position.images - before) / seconds)
-        self.save(best=position.best_epoch == row["epoch"])
+        self.end_epoch(images_per_second=(position.images - before) / seconds)
+        self.save()
         if self.stop.number is not None and position.epoch < self.recipe.epochs:
             self.leave()
+
+    def stands_at_best(self) -> bool:
+        """Tell whether the position is the end of the best epoch so far."""
+        return self.position.batch == 0 and self.position.best_epoch == self.position.epoch
 
     def run_step(self, batch: Batch) -> None:
         """Do one update and queue its probes."""
@@ -194,8 +200,8 @@ class Training:
             f"images (all of them in {bad}): {listed(images, 5)}"
         )
 
-    def end_epoch(self, *, images_per_second: float) -> dict[str, Any]:
-        """Evaluate, log the epoch, move the position to the next one and return the logged row."""
+    def end_epoch(self, *, images_per_second: float) -> None:
+        """Evaluate, log the epoch and move the position to the next one."""
         position = self.position
         metrics = evaluate(self.learner, self.val).metrics
         position.epoch += 1
@@ -215,16 +221,15 @@ class Training:
         self.log.write(row)
         self.progress.end_epoch(row)
         self.clock = time.perf_counter()
-        return row
 
-    def save(self, *, best: bool = False) -> None:
+    def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""
         self.saver.save(
             step=self.position.step,
             model=self.weights(),
             optimizer=self.learner.get_slots(),
             state={**self.facts, "position": asdict(self.position)},
-            best=best,
+            best=self.stands_at_best(),
             keep=(),
         )
 

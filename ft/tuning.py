@@ -199,7 +199,8 @@ def final_weights(job: Job, folder: Path, learner: Learner, position: Position) 
 def write_result(job: Job, folder: Path, learner: Learner, val: Source, facts: dict[str, Any]) -> None:
     """Evaluate once more and write predictions, curves, weights and, last of all, model.json."""
     result, classes = evaluate(learner, val), job.dataset.classes
-    (folder / runfolder.RESULT).unlink(missing_ok=True)  # of a run that went on; from here on it describes other files
+    with files.explained(folder / runfolder.RESULT):  # a run that went on is about to change what it describes
+        (folder / runfolder.RESULT).unlink(missing_ok=True)
     names = [sample.name for sample in job.dataset.val]
     runfolder.write_predictions(folder, names, result.labels, result.predicted, result.probability, classes)
     rows = runfolder.read_log(folder)
