@@ -109,24 +109,29 @@ def in_child(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def write_images(folder: Path) -> None:
+    """Write two classes of eight images."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for shade, label in enumerate(("cat", "dog")):
+        (folder / label).mkdir(parents=True)
+        for i in range(8):
+            pixels = (rng.integers(0, 100, (8, 8, 3)) + 140 * shade).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{i}.png")
+
+
 class Runs:
     """Whole fine-tunings, struck at one change and resumed."""
 
     def __init__(self, root: Path) -> None:
-        from PIL import Image
-
         from ft import backend, tuning
         from tests.ft.conftest import WING
 
         backend.load = lambda name: WING  # type: ignore[assignment]
         tuning.plot_curves = lambda *_, **__: None  # takes longer than all the rest
         self.data = root / "data"
-        rng = np.random.default_rng(0)
-        for shade, label in enumerate(("cat", "dog")):
-            (self.data / label).mkdir(parents=True)
-            for i in range(8):
-                pixels = (rng.integers(0, 100, (8, 8, 3)) + 140 * shade).astype(np.uint8)
-                Image.fromarray(pixels).save(self.data / label / f"{i}.png")
+        write_images(self.data)
         self.expected: tuple[bytes, ...] = ()
 
     def train(self, folder: Path, **how: Any) -> None:
