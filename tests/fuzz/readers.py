@@ -31,8 +31,9 @@ def weights(path: Path) -> Outcome:
 
 def keras(path: Path) -> Outcome:
     """Read a Keras file as `read_keras` does: what the HDF5 library does to a process may only befall the first one."""
-    from ft.weights.keras_file import inspect, opened, read_array
+    from ft.weights.keras_file import import_h5py, inspect, opened, read_array
 
+    import_h5py()  # once, not in every child
     inspected = path.with_suffix(".inspected")
     inspected.unlink(missing_ok=True)
     child = os.fork()
