@@ -25,6 +25,8 @@ parity: .venv/installed
 
 nightly: lint
 	$(BIN)/pytest -s --durations=30
+	for reader in pth keras safetensors yaml csv image; do $(BIN)/python -m tests.fuzz $$reader --minutes 30 || exit 1; done
+	for wing in torch tf; do $(BIN)/python -m tests.soak --backend $$wing --minutes 30 || exit 1; done
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/startup.py

@@ -1,7 +1,7 @@
 """What a wing is, and how to get one by name."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
@@ -55,8 +55,8 @@ class Learner(Protocol):
         """Return float64 (steps, 4): loss, |gradient|, |weights|, |update|."""
         ...
 
-    def get_weights(self) -> dict[str, np.ndarray]:
-        """Return every parameter and buffer."""
+    def get_weights(self, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:
+        """Return a copy of every parameter and buffer but those to leave out."""
         ...
 
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
@@ -134,6 +134,7 @@ class Wing(Protocol):
     ) -> dict[str, Any]: ...
 
     def run_exported(self, path: Path, images: np.ndarray, *, format: str) -> np.ndarray: ...
+    def is_out_of_memory(self, error: BaseException) -> bool: ...
 
 
 def load(name: str) -> Wing:

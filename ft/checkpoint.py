@@ -22,6 +22,7 @@ from ft.errors import RunError
 
 FORMAT = 1
 MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+HEADERS = 1 << 18  # bytes of names and of state.json, generously
 STEP_NAME = re.compile(r"step-(\d{6,})")
 
 Tensors = dict[str, np.ndarray]
@@ -57,12 +58,24 @@ def save(folder: Path, *, step: int, model: Tensors, optimizer: Tensors, state: 
             return target
         files.remove_folder(target)
     contents = {MODEL: model, OPTIMIZER: optimizer}
-    needed = sum(tensor.nbytes for tensors in contents.values() for tensor in tensors.values())
-    with files.publishing(target, needed=needed) as temporary:
+    with files.publishing(target, needed=size_of(model, optimizer)) as temporary:
         digests = {name: write_tensors(temporary / name, tensors) for name, tensors in contents.items()}
         whole = {**state, "format": FORMAT, "step": step, "sha256": digests}
         (temporary / STATE).write_text(files.json_text(whole), encoding="ascii")
     return target
+
+
+def size_of(model: Tensors, optimizer: Tensors) -> int:
+    """Return about how many bytes a checkpoint of these tensors takes."""
+    return HEADERS + sum(tensor.nbytes for tensors in (model, optimizer) for tensor in tensors.values())
+
+
+def require_room(folder: Path, model: Tensors, optimizer: Tensors) -> None:
+    """Raise RunError unless a run's checkpoints (best, last, the next one) and its result fit on the disk."""
+    held = sum(file.stat().st_size for path in steps(folder).values() for file in path.iterdir())
+    needed = max(3 * size_of(model, optimizer) + size_of(model, {}) - held, 0)
+    with files.explained(folder, needed=needed):
+        files.require_room(folder / STATE, needed)
 
 
 def load(path: Path) -> Checkpoint:
@@ -157,8 +170,7 @@ def write_tensors(path: Path, tensors: Tensors) -> str:
     """Write a .safetensors file and return its sha256."""
     from ft.weights.safetensors_file import write_safetensors
 
-    write_safetensors(path, tensors, {})
-    return sha256_of(path)
+    return write_safetensors(path, tensors, {})
 
 
 def read_tensors(path: Path, sha256: str | None) -> Tensors:

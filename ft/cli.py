@@ -324,6 +324,6 @@ def report_bug() -> int:
 
     with tempfile.NamedTemporaryFile("w", prefix="ft-error-", suffix=".txt", delete=False, encoding="utf-8") as file:
         traceback.print_exc(file=file)
-    last = traceback.format_exc().strip().splitlines()[-1]
-    print(f"internal error: {last}; this is a bug, please report it with {file.name}", file=sys.stderr)
+    what = " ".join("".join(traceback.format_exception_only(sys.exception())).split())
+    print(f"internal error: {what}; this is a bug, please report it with {file.name}", file=sys.stderr)
     return INTERNAL_ERROR

@@ -35,16 +35,26 @@ MENDS = {
 
 def write_bytes(path: Path | str, data: bytes) -> None:
     """Replace the file `path` by `data`, durably and at once. Raises RunError where the disk refuses."""
-    path = Path(path)
-    temporary = temporary_name(path)
-    with explained(path, needed=len(data)):
+    with replacing(Path(path), needed=len(data)) as temporary:
+        write_new(temporary, data)
+
+
+@contextmanager
+def replacing(target: Path, *, needed: int | None = None) -> Iterator[Path]:
+    """Give a name beside the file `target` to write, and let it replace `target`, durably, unless the block fails.
+
+    Raises RunError where the disk refuses, inside the block as well; needed: bytes, where known.
+    """
+    temporary = temporary_name(target)
+    with explained(target, needed=needed):
         try:
-            write_new(temporary, data)
-            os.replace(temporary, path)
+            yield temporary
+            sync(temporary)
+            os.replace(temporary, target)
         except BaseException:  # Ctrl-C as well
             temporary.unlink(missing_ok=True)
             raise
-        sync(path.parent)
+        sync(target.parent)
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -77,11 +87,13 @@ def plain(value: Any) -> Any:
 def publishing(target: Path, *, needed: int | None = None) -> Iterator[Path]:
     """Give an empty temporary folder beside `target` to fill, and publish it as `target` unless the block fails.
 
-    Raises RunError where the disk refuses, inside the block as well; needed: bytes, for the message.
+    Raises RunError where the disk refuses, inside the block as well; needed: bytes, looked for before any is written.
     """
     temporary = temporary_name(target)
     with explained(target, needed=needed):
-        temporary.mkdir(parents=True)
+        make_folder(target.parent)
+        require_room(target, needed or 0)
+        temporary.mkdir()
         try:
             yield temporary
             publish_folder(temporary, target, needed=needed)
@@ -104,6 +116,25 @@ def publish_folder(temporary: Path, target: Path, *, needed: int | None = None) 
             sync(Path(folder))
         os.rename(temporary, target)
         sync(target.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, durably: a new folder's own name lives in its parent, which is synced."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(exist_ok=True)
+        sync(place.parent)
+
+
+def require_room(path: Path, needed: int) -> None:
+    """Raise OSError, the one of a full disk, unless `needed` bytes are free where `path` is to be."""
+    if shutil.disk_usage(existing(path)).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def existing(path: Path) -> Path:
+    """Return the nearest folder around `path` that exists."""
+    return next(place for place in path.absolute().parents if place.is_dir())
 
 
 def remove_folder(folder: Path) -> None:
@@ -160,8 +191,7 @@ def room(path: Path, error: OSError, needed: int | None) -> str:
     """Return " (N bytes needed, M free)" for an error that is about space, else nothing."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return ""
-    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
-    free = f"{shutil.disk_usage(there).free} free"
+    free = f"{shutil.disk_usage(existing(path)).free} free"
     return f" ({free})" if needed is None else f" ({needed} bytes needed, {free})"
 
 
@@ -171,11 +201,9 @@ def temporary_name(target: Path) -> Path:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Create `path` with the permissions that the umask allows, write `data`, and wait for the disk."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+    """Create `path`, which must not exist, with the permissions that the umask allows, and write `data`."""
+    with open(path, "xb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def sync(path: Path) -> None:

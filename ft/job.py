@@ -52,6 +52,7 @@ class Job:
             dtype=recipe.precision,
             workers=recipe.workers,
             max_pixels=recipe.max_pixels,
+            read_timeout=recipe.read_timeout,
         )
 
 

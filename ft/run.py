@@ -91,9 +91,7 @@ class Run:
 
     def evaluate(self, data: str | None = None) -> dict[str, float | None]:
         """Return `top1`, `top5` and `loss` on a folder or CSV, or on the run's own validation images."""
-        samples = (
-            open_images(data, classes=self.classes, policy=self.policy).val if data else self.validation_samples()
-        )
+        samples = open_images(data, classes=self.classes, policy=self.policy).val if data else self.validation_samples()
         return evaluate(self.learner, self.batches(samples)).metrics
 
     def validation_samples(self) -> tuple[Sample, ...]:
@@ -122,6 +120,7 @@ class Run:
             dtype=recipe.precision,
             workers=recipe.workers,
             max_pixels=recipe.max_pixels,
+            read_timeout=recipe.read_timeout,
         )
 
 

@@ -22,6 +22,7 @@ from ft import files
 from ft.errors import RunError
 
 LOG, PREDICTIONS, MODEL, RESULT = "log.jsonl", "predictions.csv", "model.safetensors", "model.json"
+BAD_STEP = "bad_step.json"  # the step, and the images, that a training broke down on
 FORMAT = 1  # of model.json
 SIGNS_OF_A_RUN = ("recipe.yaml", LOG, "checkpoints")
 
@@ -39,10 +40,13 @@ def create(out: Path | None, *, title: str, backend: str, root: Path = Path("run
 
 def numbered(root: Path, stem: str) -> Path:
     """Make the first folder `stem-NNN` that does not exist; mkdir decides between two processes that try at once."""
+    with files.explained(root):
+        files.make_folder(root)
     for number in count(1):
         folder = root / f"{stem}-{number:03d}"
         with files.explained(folder), contextlib.suppress(FileExistsError):  # the number is taken
-            folder.mkdir(parents=True)
+            folder.mkdir()
+            files.sync(root)
             return folder
     raise AssertionError("count never ends")
 
@@ -50,7 +54,7 @@ def numbered(root: Path, stem: str) -> Path:
 def claimed(out: Path) -> Path:
     """Make `out`, or take it over where it is an empty folder; a lock file alone is nothing to lose."""
     with files.explained(out):
-        out.mkdir(parents=True, exist_ok=True)
+        files.make_folder(out)
         used = [name for name in os.listdir(out) if name != files.LOCK]
     if used:
         raise RunError(
@@ -65,19 +69,24 @@ def file_name(title: str) -> str:
 
 
 class Log:
-    """log.jsonl, open for appending. A context manager; each line is flushed, so a killed run loses none."""
+    """log.jsonl, open for appending. A context manager; nothing is buffered, so a killed run loses no line."""
 
     def __init__(self, folder: Path) -> None:
         self.path = Path(folder) / LOG
         with files.explained(self.path):
-            self._file = open(self.path, "ab")  # noqa: SIM115 - closed by __exit__
+            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - closed by __exit__
 
     def write(self, row: dict[str, Any]) -> None:
         """Append one line. Raises RunError where the disk refuses."""
-        line = json.dumps(files.plain(row), allow_nan=False) + "\n"
+        line = json.dumps(files.plain(row), allow_nan=False).encode() + b"\n"
         with files.explained(self.path, needed=len(line)):
-            self._file.write(line.encode())
-            self._file.flush()
+            while line:
+                line = line[self._file.write(line) :]  # a disk that is nearly full takes a part
+
+    def sync(self) -> None:
+        """Wait until the lines are on the disk: a checkpoint must not outlive the log of its steps."""
+        with files.explained(self.path):
+            os.fsync(self._file.fileno())
 
     def trim(self, step: int) -> None:
         """Drop the lines beyond `step`, and whatever a crash tore: a resumed run writes them again."""
@@ -85,7 +94,7 @@ class Log:
         rows = (parsed(line) for line in self.path.read_bytes().split(b"\n"))
         kept = [row for row in rows if row is not None and row.get("step", 0) <= step]
         files.write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
-        self._file = open(self.path, "ab")  # noqa: SIM115
+        self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
 
     def close(self) -> None:
         """Close the file."""

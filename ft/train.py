@@ -10,14 +10,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ft import checkpoint
+from ft import checkpoint, files
 from ft.backend import Learner
 from ft.data import Batch, Batches
 from ft.errors import RunError, listed
 from ft.job import Job
 from ft.metrics import Metrics, softmax
 from ft.progress import Progress
-from ft.runfolder import Log
+from ft.runfolder import BAD_STEP, Log
+from ft.saving import Saver
 from ft.schedule import rate_of
 from ft.signals import Interrupted, StopRequest
 
@@ -114,13 +115,17 @@ class Training:
         self.train, self.val, self.names = train, val, [sample.name for sample in job.dataset.train]
         self.folder, self.log, self.progress, self.stop = folder, log, progress, stop
         self.position, self.facts = position, facts
+        self.saver, self.constant = Saver(folder, log), {}
         self.pending: deque[tuple[dict[str, Any], Batch, Any]] = deque()
         self.clock = time.perf_counter()
 
     def run(self) -> None:
         """Train until the last epoch, or until `patience` epochs brought nothing better."""
-        while self.position.epoch < self.recipe.epochs and not self.out_of_patience():
-            self.run_epoch()
+        with self.saver:
+            if self.position.step:  # a crash may have come between the checkpoint and its name
+                self.saver.name(self.position.step, best=self.stands_at_best(), keep=())
+            while self.position.epoch < self.recipe.epochs and not self.out_of_patience():
+                self.run_epoch()
 
     def out_of_patience(self) -> bool:
         """Tell whether early stopping ends the training here."""
@@ -136,10 +141,14 @@ class Training:
                 self.leave()
         self.fetch()
         seconds = time.perf_counter() - started
-        row = self.end_epoch(images_per_second=(position.images - before) / seconds)
-        self.save(best=position.best_epoch == row["epoch"])
+        self.end_epoch(images_per_second=(position.images - before) / seconds)
+        self.save()
         if self.stop.number is not None and position.epoch < self.recipe.epochs:
             self.leave()
+
+    def stands_at_best(self) -> bool:
+        """Tell whether the position is the end of the best epoch so far."""
+        return self.position.batch == 0 and self.position.best_epoch == self.position.epoch
 
     def run_step(self, batch: Batch) -> None:
         """Do one update and queue its probes."""
@@ -171,25 +180,28 @@ class Training:
                     "images_per_second": round(rate, 1),
                 }
             )
-            self.require_finite(row, batch, loss, gradient)
+            self.require_finite(row, batch, loss=loss, grad_norm=gradient, weight_norm=weights, update_norm=update)
             self.position.loss_sum += float(loss) * len(batch.labels)
             self.position.images += len(batch.labels)
         self.pending.clear()
         return float(values[-1, 0])
 
-    def require_finite(self, row: dict[str, Any], batch: Batch, loss: float, gradient: float) -> None:
-        """Raise RunError, naming the images of the step, where loss or gradient are not numbers."""
-        if np.isfinite(loss) and np.isfinite(gradient):
+    def require_finite(self, row: dict[str, Any], batch: Batch, **probes: float) -> None:
+        """Raise RunError where a probe is not a number, after writing the step and its images to a file."""
+        if all(np.isfinite(value) for value in probes.values()):
             return
-        last = checkpoint.pointed(self.folder, "last")
+        self.saver.wait()
+        last, bad = checkpoint.pointed(self.folder, "last"), self.folder / BAD_STEP
         kept = f"the last good state is {last}" if last else "no checkpoint was saved yet"
+        images = [self.names[i] for i in batch.indices]
+        files.write_json(bad, {**row, **{name: float(value) for name, value in probes.items()}, "images": images})
         raise RunError(
-            f"step {row['step']}: loss {loss}, |gradient| {gradient}; {kept}; try a lower --lr; images: "
-            f"{listed((self.names[i] for i in batch.indices), 5)}"
+            f"step {row['step']}: loss {probes['loss']}, |gradient| {probes['grad_norm']}; {kept}; try a lower --lr; "
+            f"images (all of them in {bad}): {listed(images, 5)}"
         )
 
-    def end_epoch(self, *, images_per_second: float) -> dict[str, Any]:
-        """Evaluate, log the epoch, move the position to the next one and return the logged row."""
+    def end_epoch(self, *, images_per_second: float) -> None:
+        """Evaluate, log the epoch and move the position to the next one."""
         position = self.position
         metrics = evaluate(self.learner, self.val).metrics
         position.epoch += 1
@@ -209,27 +221,33 @@ class Training:
         self.log.write(row)
         self.progress.end_epoch(row)
         self.clock = time.perf_counter()
-        return row
 
-    def save(self, *, best: bool = False) -> None:
-        """Write a checkpoint, name it, and delete those that are neither the last nor the best."""
-        step = self.position.step
-        checkpoint.save(
-            self.folder,
-            step=step,
-            model=self.learner.get_weights(),
+    def save(self) -> None:
+        """Copy the state for a checkpoint, which is written while the training goes on."""
+        self.saver.save(
+            step=self.position.step,
+            model=self.weights(),
             optimizer=self.learner.get_slots(),
             state={**self.facts, "position": asdict(self.position)},
+            best=self.stands_at_best(),
+            keep=(),
         )
-        for name in ("last", "best") if best else ("last",):
-            checkpoint.point(self.folder, name, step)
-        named = [checkpoint.pointed(self.folder, name) for name in ("last", "best")]
-        checkpoint.prune(self.folder, {int(path.name.removeprefix("step-")) for path in named if path})
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return a copy of every weight. Those of a base that does not even run are copied only once."""
+        if not self.learner.on_features:
+            return self.learner.get_weights()
+        if not self.constant:
+            tensors = self.learner.get_weights()
+            self.constant = {name: x for name, x in tensors.items() if self.job.card.stage_of(name) != "head"}
+            return tensors
+        return {**self.constant, **self.learner.get_weights(leave_out=self.constant)}
 
     def leave(self) -> None:
         """Save after the step at hand and end the run as the signal asked."""
         self.fetch()
         self.save()
+        self.saver.wait()
         assert self.stop.number is not None
         where = f"stopped after step {self.position.step}; go on with --resume {self.folder}"
         raise Interrupted(self.stop.number, where)

@@ -2,6 +2,8 @@
 
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 from ft import backend as backends
 from ft import checkpoint, files, runfolder
 from ft import recipe as recipes
-from ft.backend import Learner
+from ft.backend import Learner, Wing
 from ft.data import Dataset
 from ft.errors import RecipeError, RunError
 from ft.freeze import Freeze
@@ -125,13 +127,18 @@ def execute(
         wing = backends.load(backend)
         with quiet_stderr():
             device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-        learner, plan = build_learner(job, wing, device=device)
+        with memory_explained(job, wing):
+            learner, plan = build_learner(job, wing, device=device)
         if saved is not None:
             learner.set_weights(saved.model)
             learner.set_slots(saved.optimizer)
+        checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
         recipes.save(recipe, folder / RECIPE)
         train, val = job.batches("train"), job.batches("val")
-        with Progress(recipe.epochs, len(train), done=position.step, quiet=quiet) as progress:
+        with (
+            Progress(recipe.epochs, len(train), done=position.step, quiet=quiet) as progress,
+            memory_explained(job, wing),
+        ):
             for line in headlines(job, backend, device, folder, plan):
                 progress.note(line)
             sources = [FeatureBatches(b, learner) if learner.on_features else b for b in (train, val)]
@@ -154,6 +161,21 @@ def execute(
         write_result(job, folder, learner, sources[1], {**facts, **result, "seconds": round(position.seconds, 2)})
     learner.on_features = False  # from here on it takes images
     return Run(folder, learner=learner, backend=backend)
+
+
+@contextmanager
+def memory_explained(job: Job, wing: Wing) -> Iterator[None]:
+    """Turn an exhausted memory, the machine's or the device's, into a RunError that says what takes less."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, MemoryError) and not wing.is_out_of_memory(error):
+            raise
+        raise RunError(
+            f"out of memory with batches of {job.recipe.batch_size} images of {job.preprocess.crop} px; try "
+            f"--batch-size {max(job.recipe.batch_size // 2, 1)}, a smaller --image-size, or --freeze base; a run that "
+            "has a checkpoint goes on with --resume RUN"
+        ) from error
 
 
 def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze) -> list[str]:
@@ -181,13 +203,17 @@ def final_weights(job: Job, folder: Path, learner: Learner, position: Position) 
 def write_result(job: Job, folder: Path, learner: Learner, val: Source, facts: dict[str, Any]) -> None:
     """Evaluate once more and write predictions, curves, weights and, last of all, model.json."""
     result, classes = evaluate(learner, val), job.dataset.classes
+    with files.explained(folder / runfolder.RESULT):  # a run that went on is about to change what it describes
+        (folder / runfolder.RESULT).unlink(missing_ok=True)
     names = [sample.name for sample in job.dataset.val]
     runfolder.write_predictions(folder, names, result.labels, result.predicted, result.probability, classes)
     rows = runfolder.read_log(folder)
     epochs = [row for row in rows if row.get("epoch_end")]
     plot_curves(rows, epochs, folder / "curves.png", title=f"{job.recipe.title}, {facts['backend']}")
     card = job.card
-    write_safetensors(folder / runfolder.MODEL, learner.get_weights(), {"architecture": card.name})
+    weights = learner.get_weights()
+    with files.replacing(folder / runfolder.MODEL, needed=checkpoint.size_of(weights, {})) as path:
+        sha256 = write_safetensors(path, weights, {"architecture": card.name})
     files.write_json(
         folder / runfolder.RESULT,
         {
@@ -196,7 +222,7 @@ def write_result(job: Job, folder: Path, learner: Learner, val: Source, facts: d
             "head": card.last,
             **facts,
             "metrics": result.metrics,
-            "sha256": {runfolder.MODEL: checkpoint.sha256_of(folder / runfolder.MODEL)},
+            "sha256": {runfolder.MODEL: sha256},
         },
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ft_tf.losses import cross_entropy
     from ft_tf.models import build_model
     from ft_tf.optim import SGD
-    from ft_tf.runtime import prepare
+    from ft_tf.runtime import is_out_of_memory, prepare
     from ft_tf.stranger import Stranger
     from ft_tf.trace import recording
     from ft_tf.weights import get_weights, parameters, set_weights, weight_shapes
@@ -32,6 +32,7 @@ __all__ = [
     "cross_entropy",
     "export_model",
     "get_weights",
+    "is_out_of_memory",
     "parameters",
     "prepare",
     "recording",
@@ -54,6 +55,7 @@ __getattr__ = lazy_names(
         "cross_entropy": "losses",
         "export_model": "export",
         "get_weights": "weights",
+        "is_out_of_memory": "runtime",
         "parameters": "weights",
         "prepare": "runtime",
         "recording": "trace",

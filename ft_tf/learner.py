@@ -1,6 +1,6 @@
 """A model, an optimizer and one native training step: the file to open first when learning how TensorFlow does it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -132,9 +132,9 @@ class Learner:
         """Return the probes of several steps as float64 (steps, 4): loss, |gradient|, |weights|, |update|."""
         return tf.cast(tf.stack(list(probes)), tf.float64).numpy()
 
-    def get_weights(self) -> dict[str, np.ndarray]:
-        """Return every parameter and buffer by canonical name."""
-        return get_weights(self.model)
+    def get_weights(self, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:
+        """Return a copy of every parameter and buffer, but those to leave out, by canonical name."""
+        return get_weights(self.model, leave_out=leave_out)
 
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Assign every parameter and buffer."""

@@ -18,3 +18,8 @@ def prepare(*, device: str, deterministic: bool) -> str:
         tf.config.experimental.enable_op_determinism()
     tf.zeros(())  # creates the device context now, while its messages are held back
     return chosen
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether TensorFlow says that the device, or the machine, has no memory left."""
+    return isinstance(error, tf.errors.ResourceExhaustedError)

@@ -1,6 +1,6 @@
 """Keras model <-> canonical tensors: torchvision's names, layouts and shapes, as NumPy arrays."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -17,9 +17,13 @@ BUFFERS = (
 )
 
 
-def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """Return a copy of every parameter and buffer by canonical name."""
-    return {name: to_canonical(np.array(variable.numpy()), layout) for name, variable, layout in named_variables(model)}
+def get_weights(model: keras.Model, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:
+    """Return a copy of every parameter and buffer, but those to leave out, by canonical name."""
+    return {
+        name: to_canonical(np.array(variable.numpy()), layout)
+        for name, variable, layout in named_variables(model)
+        if name not in leave_out
+    }
 
 
 def set_weights(model: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ft_torch.losses import cross_entropy
     from ft_torch.models import build_model
     from ft_torch.optim import SGD
-    from ft_torch.runtime import prepare
+    from ft_torch.runtime import is_out_of_memory, prepare
     from ft_torch.stranger import Stranger
     from ft_torch.trace import recording
     from ft_torch.weights import get_weights, parameters, set_weights, weight_shapes
@@ -27,6 +27,7 @@ __all__ = [
     "cross_entropy",
     "export_model",
     "get_weights",
+    "is_out_of_memory",
     "parameters",
     "prepare",
     "recording",
@@ -49,6 +50,7 @@ __getattr__ = lazy_names(
         "cross_entropy": "losses",
         "export_model": "export",
         "get_weights": "weights",
+        "is_out_of_memory": "runtime",
         "parameters": "weights",
         "prepare": "runtime",
         "recording": "trace",

@@ -1,6 +1,6 @@
 """A model, an optimizer and one native training step: the file to open first when learning how PyTorch does it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -122,9 +122,9 @@ class Learner:
         """Return the probes of several steps as float64 (steps, 4): loss, |gradient|, |weights|, |update|."""
         return torch.stack(list(probes)).double().cpu().numpy()
 
-    def get_weights(self) -> dict[str, np.ndarray]:
-        """Return every parameter and buffer by canonical name."""
-        return get_weights(self.model)
+    def get_weights(self, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:
+        """Return a copy of every parameter and buffer, but those to leave out, by canonical name."""
+        return get_weights(self.model, leave_out=leave_out)
 
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Assign every parameter and buffer."""

@@ -20,3 +20,9 @@ def prepare(*, device: str, deterministic: bool) -> str:
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
     return chosen
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether PyTorch says that the device, or the machine, has no memory left."""
+    on_host = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)  # no class of its own
+    return on_host or isinstance(error, torch.OutOfMemoryError)

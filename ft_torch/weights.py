@@ -1,6 +1,6 @@
 """PyTorch model <-> canonical tensors: torchvision's names, layouts and shapes, as NumPy arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 import torch
@@ -9,10 +9,14 @@ from torch import nn
 from ft.weights.match import match_weights
 
 
-def get_weights(model: nn.Module) -> dict[str, np.ndarray]:
-    """Return a copy of every parameter and buffer by canonical name."""
+def get_weights(model: nn.Module, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:
+    """Return a copy of every parameter and buffer, but those to leave out, by canonical name."""
     # np.array with order "C": channels-last weights keep their strides otherwise
-    return {name: np.array(tensor.detach().cpu().numpy(), order="C") for name, tensor in model.state_dict().items()}
+    return {
+        name: np.array(tensor.detach().cpu().numpy(), order="C")
+        for name, tensor in model.state_dict().items()
+        if name not in leave_out
+    }
 
 
 @torch.no_grad()

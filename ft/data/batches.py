@@ -6,7 +6,7 @@ resizes, so they scale, and there is no second process to fork, pickle for or lo
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from ft.data.augment import crop_and_flip
 from ft.data.decode import MAX_PIXELS, decode, printable
 from ft.data.index import Sample
 from ft.data.preprocess import Preprocess
+from ft.data.readers import Readers
 from ft.errors import DataError
 from ft.noise import generator
 
@@ -53,6 +54,7 @@ class Batches:
         dtype: str = "float32",
         workers: int = 2,
         max_pixels: int = MAX_PIXELS,
+        read_timeout: float = 300.0,
     ) -> None:
         if batch_size < 1:
             raise DataError(f"batch_size: got {batch_size}; a batch needs at least 1 image")
@@ -60,6 +62,7 @@ class Batches:
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.augment, self.dtype, self.workers = augment, dtype, workers
         self.max_pixels = max_pixels
+        self.read_timeout = read_timeout
         self.labels = np.array([s.label for s in self.samples], np.int64)
         self.names = tuple(s.name for s in self.samples)
 
@@ -79,6 +82,7 @@ class Batches:
             dtype=self.dtype,
             workers=self.workers,
             max_pixels=self.max_pixels,
+            read_timeout=self.read_timeout,
         )
 
     def plan(self, epoch: int) -> list[np.ndarray]:
@@ -90,28 +94,50 @@ class Batches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from number `start` on. Closing the iterator early leaves no thread behind.
 
-        A file that cannot be read raises its DataError when the batch that it belongs to is due.
+        A file that cannot be read, or takes longer than `read_timeout` seconds while the batch waits for it, raises its
+        DataError when the batch that it belongs to is due. Without workers nobody can wait for less than the disk does.
         """
         plan = islice(enumerate(self.plan(epoch)), start, None)
         if not self.workers:
             for number, indices in plan:
                 yield self.batch(number, indices, [self.image(epoch, i) for i in indices])
             return
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="ft-data")
+        readers = Readers(self.workers)
         ahead: deque[tuple[int, np.ndarray, list[Future[np.ndarray]]]] = deque()
         try:
             for number, indices in plan:
-                ahead.append((number, indices, [pool.submit(self.image, epoch, i) for i in indices]))
+                ahead.append((number, indices, [readers.submit(self.image, epoch, i) for i in indices]))
                 if len(ahead) > LOOK_AHEAD:
-                    yield self.gather(*ahead.popleft())
+                    yield self.gather(readers, *ahead.popleft())
             while ahead:
-                yield self.gather(*ahead.popleft())
+                yield self.gather(readers, *ahead.popleft())
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            readers.close()
 
-    def gather(self, number: int, indices: np.ndarray, images: list[Future[np.ndarray]]) -> Batch:
+    def gather(self, readers: Readers, number: int, indices: np.ndarray, images: list[Future[np.ndarray]]) -> Batch:
         """Return the batch of images that are in the making, or raise the first one's error."""
-        return self.batch(number, indices, [image.result() for image in images])
+        pairs = zip(indices, images, strict=True)
+        return self.batch(number, indices, [self.finished(readers, i, image) for i, image in pairs])
+
+    def finished(self, readers: Readers, index: int, image: Future[np.ndarray]) -> np.ndarray:
+        """Return an image that is in the making; DataError where the file does not come."""
+        try:
+            return readers.result(image, timeout=self.read_timeout)
+        except TimeoutError:
+            raise DataError(
+                f"{self.path_of(index)}: no answer from the disk within {self.read_timeout:g} s; mend the file system, "
+                "or raise --read-timeout"
+            ) from None
+        except DataError:
+            raise
+        except Exception as error:
+            error.add_note(f"while reading {self.path_of(index)}")
+            raise
+
+    def path_of(self, index: int) -> str:
+        """Return where a sample comes from, for a message."""
+        sample = self.samples[index]
+        return printable(sample.source if isinstance(sample.source, Path) else sample.name)
 
     def batch(self, number: int, indices: np.ndarray, images: list[np.ndarray]) -> Batch:
         """Return the batch of finished images (H, W, 3)."""
@@ -128,6 +154,5 @@ class Batches:
             try:
                 pixels = self.preprocess.resize_and_crop(pixels)
             except DataError as error:
-                name = sample.source if isinstance(sample.source, Path) else sample.name
-                raise DataError(f"{printable(name)}: {error}") from None
+                raise DataError(f"{self.path_of(index)}: {error}") from None
         return self.preprocess.normalise(pixels, self.dtype)

@@ -139,7 +139,7 @@ def require_plain_archive(archive: zipfile.ZipFile, file_size: int) -> None:
         raise WeightsError("an archive entry stands twice; expected each once, save the file again")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise WeightsError("compressed entries, which Keras does not write; save the file again with model.save")
-    if sum(entry.file_size for entry in entries) > file_size:
+    if sum(max(entry.file_size, entry.compress_size) for entry in entries) > file_size:
         raise WeightsError("archive entries that claim more bytes than the file has; fetch or save it again")
     if CONFIG in names:
         refuse_lambdas(archive.read(CONFIG))

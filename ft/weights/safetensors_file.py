@@ -5,6 +5,7 @@ which its NumPy side lacks, is read as `ml_dtypes.bfloat16`. Writing is ours: th
 Layout: 8 bytes of header length, a JSON header padded with spaces to 8 bytes, the data without gaps.
 """
 
+import hashlib
 import json
 import struct
 from collections import Counter
@@ -80,8 +81,10 @@ def refuse_duplicates(content: bytes) -> None:
     json.loads(content[8 : 8 + length], object_pairs_hook=pairs)
 
 
-def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
-    """Write tensors and text metadata. The bytes depend on the contents only, never on the order of the dicts.
+def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
+    """Write tensors and text metadata and return the file's sha256, computed from what was given, not read back.
+
+    The bytes depend on the contents only, never on the order of the dicts.
 
     Names are sorted in the header; the data stands widest type first, then by name, so that each tensor is aligned.
     Neither atomic nor synced: the caller writes to a temporary name. OSError (a full disk) is the caller's to explain.
@@ -96,10 +99,12 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray], metad
         header[name] = {"dtype": CODES[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
         start = end
     text = encode_header(header, metadata)
+    digest = hashlib.sha256()
     with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for name in order:
-            file.write(arrays[name].tobytes())
+        for part in (struct.pack("<Q", len(text)) + text, *(arrays[name].reshape(-1).view(np.uint8) for name in order)):
+            file.write(part)
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def encode_header(entries: dict[str, object], metadata: Mapping[str, str]) -> bytes:

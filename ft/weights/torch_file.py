@@ -70,7 +70,7 @@ def require_plain_archive(archive: zipfile.ZipFile, file_size: int) -> None:
         raise WeightsError("an archive entry stands twice; expected each once, save the file again")
     if any(e.compress_type != zipfile.ZIP_STORED for e in entries):
         raise WeightsError(f"compressed entries, which torch does not write; {HINT}")
-    if sum(e.file_size for e in entries) > file_size:
+    if sum(max(e.file_size, e.compress_size) for e in entries) > file_size:
         raise WeightsError("archive entries that claim more bytes than the file has; fetch or save it again")
 
 

@@ -53,8 +53,8 @@ class FakeLearner:
     def fetch(self, probes):
         return np.stack(list(probes))
 
-    def get_weights(self):
-        return {name: tensor.copy() for name, tensor in self.model.tensors.items()}
+    def get_weights(self, *, leave_out=()):
+        return {name: tensor.copy() for name, tensor in self.model.tensors.items() if name not in leave_out}
 
     def set_weights(self, tensors):
         self.model.tensors = {name: np.array(tensors[name]) for name in self.model.shapes}
@@ -71,17 +71,20 @@ def build_model(name, *, num_classes=1000, dtype="float32", options=None):
     return SimpleNamespace(shapes=shapes)
 
 
+WING = SimpleNamespace(
+    Learner=FakeLearner,
+    build_model=build_model,
+    parameters=lambda model: model.shapes,
+    weight_shapes=lambda model: model.shapes,
+    prepare=lambda *, device, deterministic: "cpu",
+    is_out_of_memory=lambda error: False,
+)
+
+
 @pytest.fixture
 def fake_wing(monkeypatch):
     """Put a wing of NumPy in the place of both; returns its Learner. Its names are a resnet's."""
-    wing = SimpleNamespace(
-        Learner=FakeLearner,
-        build_model=build_model,
-        parameters=lambda model: model.shapes,
-        weight_shapes=lambda model: model.shapes,
-        prepare=lambda *, device, deterministic: "cpu",
-    )
-    monkeypatch.setattr(backend, "load", lambda name: wing)
+    monkeypatch.setattr(backend, "load", lambda name: WING)
     monkeypatch.setattr(FakeLearner, "before_step", staticmethod(lambda step: None))
     return FakeLearner
 

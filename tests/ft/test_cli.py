@@ -346,7 +346,7 @@ def test_a_loss_that_is_no_number_ends_the_run(train, write_images, fake_wing, m
     code, _, lines = train("--data", write_images(), "--out", "out")
     assert (code, len(lines)) == (2, 1)
     assert "step 1: loss nan" in lines[0]
-    assert "try a lower --lr; images: " in lines[0]
+    assert "try a lower --lr; images (all of them in out/bad_step.json): " in lines[0]
 
 
 def test_a_reader_that_goes_away_is_no_error(here):

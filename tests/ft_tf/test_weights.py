@@ -40,6 +40,13 @@ def test_every_value_lands(model):
         assert found[name].flags.c_contiguous
 
 
+def test_what_is_left_out_is_not_got(model):
+    whole = ft_tf.get_weights(model)
+    left = {name for name in whole if name.startswith("layer1") or name.endswith("running_mean")}
+    found = ft_tf.get_weights(model, leave_out=left)
+    assert same(found, {name: tensor for name, tensor in whole.items() if name not in left})
+
+
 def test_what_is_got_is_a_copy(model):
     before = ft_tf.get_weights(model)
     for tensor in ft_tf.get_weights(model).values():

@@ -1,13 +1,13 @@
 """The order and the pixels of every batch are a function of (seed, epoch, index), whoever computes them."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import ft.data.batches
 from ft.data import Batches, Preprocess, Sample
+from ft.data.readers import Readers
 from ft.errors import DataError
 from ft.noise import generator
 
@@ -156,18 +156,19 @@ def test_only_two_batches_are_made_ahead(samples, read):
 def test_closing_early_drops_what_is_not_begun_and_leaves_no_thread(samples, read, monkeypatch):
     closing = threading.Event()
 
-    class Pool(ThreadPoolExecutor):
-        def shutdown(self, wait=True, *, cancel_futures=False):
-            super().shutdown(wait=False, cancel_futures=cancel_futures)
+    class Closing(Readers):
+        def close(self):
+            while not self.tasks.empty():
+                self.tasks.get()
             closing.set()
-            super().shutdown(wait=wait)
+            super().close()
 
     def decode(source, **_):
         assert len(read) < 4 or closing.wait(60)
         return grey(source)
 
     grey = ft.data.batches.decode
-    monkeypatch.setattr(ft.data.batches, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(ft.data.batches, "Readers", Closing)
     monkeypatch.setattr(ft.data.batches, "decode", decode)
     epoch = batches(samples * 10, workers=1).epoch(0)
     next(epoch)

@@ -371,11 +371,13 @@ def test_an_archive_that_would_grow_is_refused(tmp_path):
         inspect(bomb)
 
 
-def test_an_archive_that_lies_about_its_size_is_refused(tmp_path):
+@pytest.mark.parametrize("sizes", [(20, 24), (20,), (24,)], ids=["both", "stored", "unpacked"])
+def test_an_archive_that_lies_about_its_size_is_refused(tmp_path, sizes):
     path = archive(tmp_path / "x.keras")
     content = bytearray(path.read_bytes())
     place = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)  # the second entry of the list at the end
-    content[place + 20 : place + 28] = (1 << 30).to_bytes(4, "little") * 2
+    for size in sizes:
+        content[place + size : place + size + 4] = (1 << 30).to_bytes(4, "little")
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"claim more bytes|damaged"):
         inspect(path)

@@ -1,0 +1,90 @@
+"""Stopped at any step, by any recipe: the same wing goes on to the same bits, the other one to rounding in float64."""
+
+import os
+import signal
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import ft
+from ft import checkpoint, train
+from ft.compare import ZERO, require_equal
+from ft.runfolder import read_log
+from ft.signals import Interrupted
+from parity_tests.pairs import STEP
+from tests.ft.resume_variants import WING_VARIANTS
+
+EPOCHS, STEPS = 2, 3
+RECIPE = {"model": "resnet18", "weights": "none", "image_size": 32, "precision": "float64", "batch_size": 8}
+RECIPE |= {"epochs": EPOCHS, "seed": 5, "lr": 0.001, "quiet": True}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder of 24 + 8 digits, and the runs that were never stopped."""
+    from PIL import Image
+
+    from ft.data import read_digits
+
+    root = tmp_path_factory.mktemp("resume")
+    for i, (pixels, label) in enumerate(zip(*read_digits(), strict=True)):
+        if i < 32:
+            folder = root / "data" / ("train" if i < 24 else "val") / str(label)
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{i:04d}.png")
+    return root, {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["torch", "tf"])
+@settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    variant=st.sampled_from(sorted(WING_VARIANTS)),
+    stop=st.integers(1, EPOCHS * STEPS - 1),
+    evaluating=st.booleans(),
+    workers=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    second=st.sampled_from(["torch", "tf"]),
+)
+def test_a_run_stopped_anywhere_ends_alike(first, variant, stop, evaluating, workers, second, place):
+    root, wholes = place
+    fields = {**RECIPE, **WING_VARIANTS[variant], "data": str(root / "data")}
+    if (first, variant) not in wholes:
+        wholes[first, variant] = ft.finetune(**fields, backend=first, out=root / f"{first} {variant}").folder
+    whole, out = wholes[first, variant], root / str(len(os.listdir(root)))
+    with pytest.MonkeyPatch.context() as patch:
+        strike(stop, evaluating and stop <= STEPS, patch)
+        with pytest.raises(Interrupted):
+            ft.finetune(**fields, backend=first, out=out, workers=workers[0])
+    run = ft.finetune(resume=out, backend=second, workers=workers[1], quiet=True)
+
+    bar = 0 if first == second else STEP
+    a, b = (checkpoint.load(checkpoint.pointed(folder, "last")) for folder in (whole, run.folder))
+    found = require_equal(a.model, b.model, bar=bar, what="weights and statistics")
+    require_equal(a.optimizer, b.optimizer, bar=bar, zero=ZERO, what="slots")
+    print(f"{variant}: {first} to step {stop}, then {second}: {found.largest:.1e}")
+    assert [row["step"] for row in read_log(whole)] == [row["step"] for row in read_log(run.folder)]
+
+
+def strike(stop, evaluating, patch):
+    """Send a SIGINT when so many steps are done, or in the evaluation after the first epoch."""
+    run_step, evaluate = train.Training.run_step, train.evaluate
+
+    def struck_step(self, batch):
+        run_step(self, batch)
+        if self.position.step == stop and not evaluating:
+            signal.raise_signal(signal.SIGINT)
+
+    def struck_evaluation(learner, source):
+        if evaluating:
+            signal.raise_signal(signal.SIGINT)
+        return evaluate(learner, source)
+
+    patch.setattr(train.Training, "run_step", struck_step)
+    patch.setattr(train, "evaluate", struck_evaluation)

@@ -1,0 +1,89 @@
+"""`python -m tests.ft.robustness.hub FLAGS`: the training command with a wing of NumPy, in a process of its own.
+
+FT_FAULT="WHAT N" makes update number N (from 0) end in a fault: nan, memory, sigint, sigterm, twice (SIGINT two times);
+"evaluate N" sends SIGINT in evaluation N, "hang NAME" makes the third reading of a file of that name hang.
+"""
+
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+
+from ft import backend, cli, tuning
+from ft.data import batches
+from tests.ft.conftest import WING, FakeLearner
+
+SIGNALS = {"sigint": [signal.SIGINT], "sigterm": [signal.SIGTERM], "twice": [signal.SIGINT, signal.SIGINT]}
+
+
+def main() -> int:
+    """Plant the fault and train."""
+    backend.load = lambda name: WING  # type: ignore[assignment]
+    tuning.plot_curves = lambda *_, **__: None  # takes longer than all the rest
+    what, _, where = os.environ.get("FT_FAULT", " ").partition(" ")
+    if what == "hang":
+        plant_hang(where)
+    elif what == "evaluate":
+        plant_signal_in_evaluation(int(where))
+    elif what:
+        plant_fault(what, int(where))
+    return cli.train_command(sys.argv[1:], backend="torch", prog="hub")
+
+
+def plant_fault(what: str, at: int) -> None:
+    """Let something happen in the middle of an update."""
+
+    def before_step(step: int) -> None:
+        if step == at:
+            for number in SIGNALS.get(what, ()):
+                os.kill(os.getpid(), number)
+            if what == "memory":
+                np.empty(1 << 62, np.uint8)
+
+    FakeLearner.before_step = staticmethod(before_step)
+    fetch = FakeLearner.fetch
+
+    def poisoned(self: FakeLearner, probes: Any) -> np.ndarray:
+        values = fetch(self, probes)
+        poisoned.done += len(values)  # type: ignore[attr-defined]
+        if what == "nan" and poisoned.done > at:  # type: ignore[attr-defined]
+            values[at - poisoned.done, 0] = np.nan  # type: ignore[attr-defined]
+        return values
+
+    poisoned.done = 0  # type: ignore[attr-defined]
+    FakeLearner.fetch = poisoned  # type: ignore[method-assign]
+
+
+def plant_hang(name: str) -> None:
+    """Let the third reading of a file never end, as a network file system does."""
+    decode, times = batches.decode, []
+
+    def hanging(source: Any, **options: Any) -> np.ndarray:
+        if getattr(source, "name", None) == name:
+            times.append(name)
+            if len(times) == 3:
+                threading.Event().wait()
+        return decode(source, **options)
+
+    batches.decode = hanging
+
+
+def plant_signal_in_evaluation(at: int) -> None:
+    """Send a SIGINT while a batch is evaluated."""
+    logits, calls = FakeLearner.logits, []
+
+    def struck(self: FakeLearner, inputs: np.ndarray) -> np.ndarray:
+        if sys._getframe(1).f_code.co_name == "evaluate":
+            calls.append(1)
+            if len(calls) == at:
+                os.kill(os.getpid(), signal.SIGINT)
+        return logits(self, inputs)
+
+    FakeLearner.logits = struck  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

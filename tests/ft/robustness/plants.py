@@ -1,0 +1,78 @@
+"""Mistakes of a program that saves: each must be found by the harness that looks for it, or the harness is none."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ft import checkpoint, files, saving
+
+
+def sync_only(wanted: Callable[[Path], bool]) -> Callable[[], None]:
+    """Return what makes `files.sync` leave out the paths that are not `wanted`."""
+
+    def plant() -> None:
+        sync = files.sync
+        files.sync = lambda path: sync(path) if wanted(path) else None
+
+    return plant
+
+
+def rename_first() -> None:
+    """Rename a folder into place, and sync it afterwards."""
+
+    def publish(temporary: Path, target: Path, *, needed: int | None = None) -> None:
+        os.rename(temporary, target)
+        for path in (*target.iterdir(), target, target.parent):
+            files.sync(path)
+
+    files.publish_folder = publish
+
+
+def write_in_place() -> None:
+    """Write a checkpoint into its own folder."""
+
+    @contextmanager
+    def publishing(target: Path, *, needed: int | None = None) -> Iterator[Path]:
+        with files.explained(target):
+            target.mkdir(parents=True)
+            yield target
+
+    files.publishing = publishing
+
+
+def prune_first() -> None:
+    """Make room for a checkpoint before it is written."""
+    save = checkpoint.save
+
+    def pruned(folder: Path, **contents: Any) -> Path:
+        for path in checkpoint.steps(folder).values():
+            files.remove_folder(path)
+        return save(folder, **contents)
+
+    checkpoint.save = pruned
+
+
+def forget_names() -> None:
+    """Resume without looking whether the last checkpoint has its name already."""
+    write, name = saving.Saver.write, saving.Saver.name
+
+    def named_on_save(self: saving.Saver, *arguments: Any) -> None:
+        self.named = True  # type: ignore[attr-defined]
+        write(self, *arguments)
+
+    saving.Saver.write = named_on_save
+    saving.Saver.name = lambda self, *a, **k: name(self, *a, **k) if hasattr(self, "named") else None
+
+
+PLANTS: dict[str, Callable[[], None]] = {
+    "files are not synced": sync_only(lambda path: path.is_dir()),
+    "folders are not synced": sync_only(lambda path: not path.is_dir()),
+    "the folder of the checkpoints is not synced": sync_only(lambda path: path.name != "checkpoints"),
+    "new folders are not synced": sync_only(lambda path: path.name != "run"),
+    "renamed before it is synced": rename_first,
+    "written in place": write_in_place,
+    "pruned before it is saved": prune_first,
+    "names are not mended": forget_names,
+}
