@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ft.backend import Learner, Wing
-from ft.data import Batches, Dataset, Preprocess, open_dataset
+from ft.data import Batches, Dataset, Distortion, Mix, Preprocess, open_dataset
 from ft.freeze import Freeze, frozen_stages, plan_freeze
-from ft.recipe import Recipe
+from ft.penalty import require_anchor
+from ft.recipe import Recipe, randaugment_of
 from ft.weights import cast, initial_weights, match_weights, require_finite
 from ft.weights.pretrained import preprocess_of, pretrained_weights
 from ft.zoo import Card, find_card
@@ -35,9 +36,23 @@ class Job:
             seed=recipe.seed,
             shuffle=training,
             augment=recipe.augment if training else "none",
+            distortion=distortion_of(recipe) if training else None,
+            mix=mix_of(recipe, len(self.dataset.classes)) if training else None,
             dtype=recipe.precision,
             workers=recipe.workers,
         )
+
+
+def distortion_of(recipe: Recipe) -> Distortion | None:
+    """Return what a recipe does to single images beyond crop and flip."""
+    operations, magnitude = randaugment_of(recipe.randaugment)
+    found = Distortion(operations, magnitude, recipe.jitter, recipe.erase)
+    return found if operations or recipe.jitter or recipe.erase else None
+
+
+def mix_of(recipe: Recipe, classes: int) -> Mix | None:
+    """Return how a recipe mixes batches."""
+    return Mix(recipe.mixup, recipe.cutmix, classes, recipe.seed) if recipe.mixup or recipe.cutmix else None
 
 
 def prepare_job(
@@ -49,6 +64,7 @@ def prepare_job(
     """
     card = find_card(recipe.model)
     frozen_stages(card, recipe.freeze)
+    require_anchor(recipe, card)
     preprocess = preprocess_of(card, recipe.weights)
     dataset = open_dataset(recipe.data, val_fraction=recipe.val_fraction, seed=recipe.seed, classes=classes)
     size = recipe.image_size or dataset.image_size or preprocess.crop
@@ -91,4 +107,4 @@ def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
 def keeps_features(recipe: Recipe, plan: Freeze, card: Card) -> bool:
     """Tell whether the base's output for an image is the same in every epoch, so that it is computed only once."""
     base_stands_still = plan.inference and set(plan.stages) == set(card.stages) - {"head"}
-    return recipe.cache_features and recipe.augment == "none" and base_stands_still
+    return recipe.cache_features and recipe.stands_still and base_stands_still

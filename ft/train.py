@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +12,8 @@ import numpy as np
 
 from ft import checkpoint
 from ft.backend import Learner
+from ft.calibration import reliability_of
+from ft.confusion import confusion_of, macro_f1
 from ft.data import Batch, Batches
 from ft.errors import RunError, listed
 from ft.job import Job
@@ -61,13 +63,14 @@ class Position:
     best_top1: float = -1.0
     best_epoch: int = 0
     seconds: float = 0.0
+    ranked: list[list[float]] = field(default_factory=list)  # top1, epoch, step of the epochs to average, best first
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The result of a network on a split: metrics, and the logits (N, classes) that they come from."""
 
-    metrics: dict[str, Any]  # top1, loss, and top5 (None up to five classes)
+    metrics: dict[str, Any]  # top1, loss, top5 (None up to five classes), macro_f1, ece
     logits: np.ndarray
     labels: np.ndarray
 
@@ -90,7 +93,10 @@ def evaluate(learner: Learner, source: Source) -> Evaluation:
         labels.append(batch.labels)
         metrics.update(logits[-1], batch.labels)
     values = {"top1": metrics.top1, "top5": metrics.top5, "loss": metrics.loss}
-    return Evaluation(values, np.concatenate(logits), np.concatenate(labels))
+    result = Evaluation(values, np.concatenate(logits), np.concatenate(labels))
+    values["macro_f1"] = macro_f1(confusion_of(result.labels, result.predicted, result.logits.shape[1]))
+    values["ece"] = reliability_of(result.probability, result.predicted == result.labels).ece
+    return result
 
 
 class Training:
@@ -191,7 +197,7 @@ class Training:
     def end_epoch(self, *, images_per_second: float) -> dict[str, Any]:
         """Evaluate, log the epoch, move the position to the next one and return the logged row."""
         position = self.position
-        metrics = evaluate(self.learner, self.val).metrics
+        metrics, averaged = evaluate(self.learner, self.val).metrics, self.evaluate_average()
         position.epoch += 1
         row = {
             "epoch_end": True,
@@ -201,18 +207,30 @@ class Training:
             "val_loss": metrics["loss"],
             "top1": metrics["top1"],
             "top5": metrics["top5"],
+            **averaged,
             "images_per_second": round(images_per_second, 1),
         }
         if metrics["top1"] > position.best_top1:
             position.best_top1, position.best_epoch = metrics["top1"], position.epoch
+        if self.recipe.result == "average":
+            ranked = [*position.ranked, [metrics["top1"], position.epoch, position.step]]
+            position.ranked = sorted(ranked, key=lambda row: (-row[0], row[1]))[: self.recipe.average_best]
         position.batch, position.loss_sum, position.images = 0, 0.0, 0
         self.log.write(row)
         self.progress.end_epoch(row)
         self.clock = time.perf_counter()
         return row
 
+    def evaluate_average(self) -> dict[str, float]:
+        """Return how the moving average of the weights does, where one is kept."""
+        if not self.recipe.ema:
+            return {}
+        with self.learner.averaged():
+            metrics = evaluate(self.learner, self.val).metrics
+        return {"ema_loss": metrics["loss"], "ema_top1": metrics["top1"]}
+
     def save(self, *, best: bool = False) -> None:
-        """Write a checkpoint, name it, and delete those that are neither the last nor the best."""
+        """Write a checkpoint, name it, and delete those that are neither the last, nor the best, nor to be averaged."""
         step = self.position.step
         checkpoint.save(
             self.folder,
@@ -224,7 +242,8 @@ class Training:
         for name in ("last", "best") if best else ("last",):
             checkpoint.point(self.folder, name, step)
         named = [checkpoint.pointed(self.folder, name) for name in ("last", "best")]
-        checkpoint.prune(self.folder, {int(path.name.removeprefix("step-")) for path in named if path})
+        averaged = {int(row[2]) for row in self.position.ranked}
+        checkpoint.prune(self.folder, averaged | {int(path.name.removeprefix("step-")) for path in named if path})
 
     def leave(self) -> None:
         """Save after the step at hand and end the run as the signal asked."""

@@ -9,6 +9,7 @@ from typing import Any
 from ft import backend as backends
 from ft import checkpoint, files, runfolder
 from ft import recipe as recipes
+from ft.averaging import mean_of
 from ft.backend import Learner
 from ft.data import Dataset
 from ft.errors import RecipeError, RunError
@@ -87,7 +88,7 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
-    for field in ("model", "precision", "momentum", "freeze", "batch_size", "data", "seed"):
+    for field in ("model", "precision", "momentum", "freeze", "batch_size", "data", "seed", "ema", "l2sp", "penalise"):
         if getattr(recipe, field) != getattr(before, field):
             raise RunError(
                 f"{folder} was trained with {field} {getattr(before, field)}, now asked for "
@@ -167,11 +168,20 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze) -
 
 def final_weights(job: Job, folder: Path, learner: Learner, position: Position) -> dict[str, Any]:
     """Put the weights that the recipe asks for into the learner and say which epoch they are of."""
-    best = checkpoint.pointed(folder, "best") if job.recipe.result == "best" else None
-    if best is None:
-        return {"epoch": position.epoch}
-    learner.set_weights(checkpoint.load(best).model)
-    return {"epoch": position.best_epoch}
+    result, best = job.recipe.result, checkpoint.pointed(folder, "best")
+    if result == "best" and best:
+        learner.set_weights(checkpoint.load(best).model)
+        return {"epoch": position.best_epoch}
+    if result == "ema":
+        with learner.averaged():
+            tensors = learner.get_weights()
+        learner.set_weights(tensors)
+    if result == "average" and position.ranked:
+        rows = sorted(position.ranked, key=lambda row: row[1])
+        paths = [checkpoint.step_folder(folder, int(step)) for _, _, step in rows]
+        learner.set_weights(mean_of(checkpoint.load(path).model for path in paths))
+        return {"epoch": position.epoch, "averaged_epochs": [int(epoch) for _, epoch, _ in rows]}
+    return {"epoch": position.epoch}
 
 
 def write_result(job: Job, folder: Path, learner: Learner, val: Source, facts: dict[str, Any]) -> None:

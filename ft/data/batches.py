@@ -16,7 +16,9 @@ import numpy as np
 
 from ft.data.augment import crop_and_flip
 from ft.data.decode import decode, printable
+from ft.data.distort import Distortion
 from ft.data.index import Sample
+from ft.data.mix import Mix
 from ft.data.preprocess import Preprocess
 from ft.errors import DataError
 from ft.noise import generator
@@ -26,7 +28,10 @@ LOOK_AHEAD = 2  # batches in the making while the caller works on one
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One step: images float (N, H, W, 3), labels and positions in the split int64 (N,), number in the epoch from 0."""
+    """One step: images float (N, H, W, 3), labels and positions in the split int64 (N,), number in the epoch from 0.
+
+    The labels of a mixed batch are target probabilities, (N, K) of the images' type.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -50,6 +55,8 @@ class Batches:
         seed: int = 0,
         shuffle: bool = False,
         augment: Literal["none", "crop-flip"] = "none",
+        distortion: Distortion | None = None,
+        mix: Mix | None = None,
         dtype: str = "float32",
         workers: int = 2,
     ) -> None:
@@ -57,7 +64,8 @@ class Batches:
             raise DataError(f"batch_size: got {batch_size}; a batch needs at least 1 image")
         self.samples, self.preprocess = tuple(samples), preprocess
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
-        self.augment, self.dtype, self.workers = augment, dtype, workers
+        self.augment, self.distortion, self.mix = augment, distortion, mix
+        self.dtype, self.workers = dtype, workers
         self.labels = np.array([s.label for s in self.samples], np.int64)
         self.names = tuple(s.name for s in self.samples)
 
@@ -92,7 +100,7 @@ class Batches:
         plan = islice(enumerate(self.plan(epoch)), start, None)
         if not self.workers:
             for number, indices in plan:
-                yield self.batch(number, indices, [self.image(epoch, i) for i in indices])
+                yield self.batch(epoch, number, indices, [self.image(epoch, i) for i in indices])
             return
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="ft-data")
         ahead: deque[tuple[int, np.ndarray, list[Future[np.ndarray]]]] = deque()
@@ -100,19 +108,22 @@ class Batches:
             for number, indices in plan:
                 ahead.append((number, indices, [pool.submit(self.image, epoch, i) for i in indices]))
                 if len(ahead) > LOOK_AHEAD:
-                    yield self.gather(*ahead.popleft())
+                    yield self.gather(epoch, *ahead.popleft())
             while ahead:
-                yield self.gather(*ahead.popleft())
+                yield self.gather(epoch, *ahead.popleft())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def gather(self, number: int, indices: np.ndarray, images: list[Future[np.ndarray]]) -> Batch:
+    def gather(self, epoch: int, number: int, indices: np.ndarray, images: list[Future[np.ndarray]]) -> Batch:
         """Return the batch of images that are in the making, or raise the first one's error."""
-        return self.batch(number, indices, [image.result() for image in images])
+        return self.batch(epoch, number, indices, [image.result() for image in images])
 
-    def batch(self, number: int, indices: np.ndarray, images: list[np.ndarray]) -> Batch:
-        """Return the batch of finished images (H, W, 3)."""
-        return Batch(np.stack(images), self.labels[indices], indices, number)
+    def batch(self, epoch: int, number: int, indices: np.ndarray, images: list[np.ndarray]) -> Batch:
+        """Return the batch of finished images (H, W, 3), mixed where that is asked for."""
+        stacked, labels = np.stack(images), self.labels[indices]
+        if self.mix:
+            stacked, labels = self.mix.apply(stacked, labels, epoch=epoch, number=number)
+        return Batch(stacked, labels, indices, number)
 
     def image(self, epoch: int, index: int) -> np.ndarray:
         """Return one sample as the network sees it in an epoch: float (crop, crop, 3)."""
@@ -127,4 +138,8 @@ class Batches:
             except DataError as error:
                 name = sample.source if isinstance(sample.source, Path) else sample.name
                 raise DataError(f"{printable(name)}: {error}") from None
-        return self.preprocess.normalise(pixels, self.dtype)
+        if self.distortion is None:
+            return self.preprocess.normalise(pixels, self.dtype)
+        rng = generator(self.seed, "distort", epoch, index)
+        seen = self.preprocess.normalise(self.distortion.pixels(pixels, rng), self.dtype)
+        return self.distortion.normalised(seen, rng)
