@@ -26,15 +26,18 @@ class Job:
     preprocess: Preprocess
     source: Mapping[str, np.ndarray] | None
 
-    def batches(self, split: str) -> Batches:
-        """Return the batches of "train", shuffled and augmented, or of "val", in order and as they are."""
-        recipe, training = self.recipe, split == "train"
+    def batches(self, split: str, *, plain: bool = False) -> Batches:
+        """Return the batches of "train", shuffled and augmented, or of "val", in order and as they are.
+
+        plain: the images of "train" are shuffled, but not augmented.
+        """
+        recipe, training = self.recipe, split == "train" and not plain
         return Batches(
             getattr(self.dataset, split),
             self.preprocess,
             batch_size=recipe.batch_size,
             seed=recipe.seed,
-            shuffle=training,
+            shuffle=split == "train",
             augment=recipe.augment if training else "none",
             distortion=distortion_of(recipe) if training else None,
             mix=mix_of(recipe, len(self.dataset.classes)) if training else None,

@@ -1,14 +1,17 @@
 """The curves of a run as a picture: loss on the left, accuracy on the right, both over epochs."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ft import files
+from ft.data.decode import printable
 
 TRAIN, VAL, INK, FAINT = "#1f5fa8", "#d9730d", "#333333", "#d8d8d8"
+NAMED = 40  # classes up to which the confusion matrix has names
 Row = dict[str, Any]
 
 
@@ -31,6 +34,31 @@ def plot_curves(log: list[Row], epochs: list[Row], path: Path, *, title: str = "
         finish(axes, max((row["epoch"] for row in epochs), default=1))
     if title:
         figure.suptitle(title, color=INK, fontsize=13, parse_math=False)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", metadata={"Software": None})
+    files.write_bytes(path, png.getvalue())
+
+
+def plot_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) -> None:
+    """Draw the confusion matrix, each row in shares of its class, into the PNG `path`. Up to 40 classes are named."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    named = len(classes) <= NAMED
+    side = 2.6 + 0.27 * len(classes) if named else 7.5
+    figure = Figure(figsize=(side + 0.9, side), dpi=110, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest" if named else "antialiased")
+    if named:
+        words = [name if len(name) <= 20 else f"{name[:19]}…" for name in map(printable, classes)]
+        places = range(len(classes))
+        axes.set_xticks(places, words, rotation=60, ha="right", rotation_mode="anchor", fontsize=8, parse_math=False)
+        axes.set_yticks(places, words, fontsize=8, parse_math=False)
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("is")
+    figure.colorbar(image, ax=axes, label="share of the class's images", shrink=0.8)
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     files.write_bytes(path, png.getvalue())

@@ -11,12 +11,13 @@ from ft import backend as backends
 from ft import recipe as recipes
 from ft import runfolder
 from ft.backend import Learner
-from ft.data import Batches, Preprocess, Sample, open_dataset, open_images
-from ft.errors import RecipeError
+from ft.data import Batches, Dataset, Preprocess, Sample, open_dataset, open_images
+from ft.errors import DataError, RecipeError
 from ft.job import new_learner
 from ft.metrics import softmax
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
+from ft.report import write_training_report
 from ft.train import evaluate
 from ft.weights import read_weights
 
@@ -85,15 +86,26 @@ class Run:
 
     def evaluate(self, data: str | None = None) -> dict[str, float | None]:
         """Return `top1`, `top5` and `loss` on a folder or CSV, or on the run's own validation images."""
-        recipe = self.result["recipe"]
-        split = (
-            open_images(data, classes=self.classes)
-            if data
-            else open_dataset(
-                recipe["data"], val_fraction=recipe["val_fraction"], seed=recipe["seed"], classes=self.classes
-            )
-        )
+        split = open_images(data, classes=self.classes) if data else self.validation_images()
         return evaluate(self.learner, self.batches(split.val)).metrics
+
+    def write_report(self) -> Path:
+        """Write report.html and confusion.png again and return the page's path. Needs no framework.
+
+        Where the images are no longer to be had, the page has no thumbnails.
+        """
+        try:
+            samples = self.validation_images().val
+        except DataError:
+            samples = None
+        return write_training_report(self.folder, self.result, samples)
+
+    def validation_images(self) -> Dataset:
+        """Return the data that the run was trained on, as it is now."""
+        recipe = self.result["recipe"]
+        return open_dataset(
+            recipe["data"], val_fraction=recipe["val_fraction"], seed=recipe["seed"], classes=self.classes
+        )
 
     def batches(self, samples: Sequence[Sample]) -> Batches:
         """Return samples as this network's input."""

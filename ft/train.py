@@ -51,6 +51,21 @@ class FeatureBatches:
             yield Batch(self.features[indices], self.batches.labels[indices], indices, number)
 
 
+@dataclass(frozen=True)
+class First:
+    """The first batches of a source."""
+
+    source: Source
+    count: int
+
+    def __len__(self) -> int:
+        return min(self.count, len(self.source))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch `start` on."""
+        return islice(self.source.epoch(epoch, start), max(self.count - start, 0))
+
+
 @dataclass
 class Position:
     """Where a training stands. A checkpoint holds it, and the next batch follows from it."""

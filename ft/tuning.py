@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from ft.plots import plot_curves
 from ft.progress import Progress
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
+from ft.report import write_training_report
 from ft.run import Run
 from ft.runfolder import Log
 from ft.signals import stop_requests
-from ft.train import FeatureBatches, Position, Source, Training, evaluate
+from ft.train import FeatureBatches, First, Position, Source, Training, evaluate
 from ft.weights import write_safetensors
 
 RECIPE = "recipe.yaml"
@@ -148,7 +150,8 @@ def execute(
                 ).run()
         result = final_weights(job, folder, learner, position)
         position.seconds += time.perf_counter() - started
-        write_result(job, folder, learner, sources[1], {**facts, **result, "seconds": round(position.seconds, 2)})
+        facts |= {**result, "seconds": round(position.seconds, 2)}
+        write_result(job, folder, learner, sources, facts)
     learner.on_features = False  # from here on it takes images
     return Run(folder, learner=learner, backend=backend)
 
@@ -184,9 +187,9 @@ def final_weights(job: Job, folder: Path, learner: Learner, position: Position) 
     return {"epoch": position.epoch}
 
 
-def write_result(job: Job, folder: Path, learner: Learner, val: Source, facts: dict[str, Any]) -> None:
-    """Evaluate once more and write predictions, curves, weights and, last of all, model.json."""
-    result, classes = evaluate(learner, val), job.dataset.classes
+def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Source], facts: dict[str, Any]) -> None:
+    """Evaluate once more and write predictions, curves, weights, the report and, last of all, model.json."""
+    result, classes = evaluate(learner, sources[1]), job.dataset.classes
     names = [sample.name for sample in job.dataset.val]
     runfolder.write_predictions(folder, names, result.labels, result.predicted, result.probability, classes)
     rows = runfolder.read_log(folder)
@@ -194,17 +197,27 @@ def write_result(job: Job, folder: Path, learner: Learner, val: Source, facts: d
     plot_curves(rows, epochs, folder / "curves.png", title=f"{job.recipe.title}, {facts['backend']}")
     card = job.card
     write_safetensors(folder / runfolder.MODEL, learner.get_weights(), {"architecture": card.name})
-    files.write_json(
-        folder / runfolder.RESULT,
-        {
-            "format": runfolder.FORMAT,
-            "architecture": card.name,
-            "head": card.last,
-            **facts,
-            "metrics": result.metrics,
-            "sha256": {runfolder.MODEL: checkpoint.sha256_of(folder / runfolder.MODEL)},
-        },
-    )
+    whole = {
+        "format": runfolder.FORMAT,
+        "architecture": card.name,
+        "head": card.last,
+        **facts,
+        "metrics": result.metrics,
+        "train_metrics": training_metrics(job, learner, sources[0]),
+        "sha256": {runfolder.MODEL: checkpoint.sha256_of(folder / runfolder.MODEL)},
+    }
+    write_training_report(folder, whole, job.dataset.val)
+    files.write_json(folder / runfolder.RESULT, whole)
+
+
+def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any]:
+    """Return the metrics of about as many training images as there are validation images, seen as those are.
+
+    They are the first batches of epoch 0, which are a random sample, without augmentation.
+    """
+    plain = train if learner.on_features else job.batches("train", plain=True)
+    result = evaluate(learner, First(plain, -(-len(job.dataset.val) // job.recipe.batch_size)))
+    return {**result.metrics, "images": len(result.labels)}
 
 
 def run_facts(job: Job, backend: str) -> dict[str, Any]:
