@@ -40,28 +40,53 @@ def plot_curves(log: list[Row], epochs: list[Row], path: Path, *, title: str = "
 
 
 def plot_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) -> None:
-    """Draw the confusion matrix, each row in shares of its class, into the PNG `path`. Up to 40 classes are named."""
+    """Draw the confusion matrix into the PNG `path`: up to 40 classes as named cells, else every confusion as a dot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    named = len(classes) <= NAMED
-    side = 2.6 + 0.27 * len(classes) if named else 7.5
-    figure = Figure(figsize=(side + 0.9, side), dpi=110, layout="constrained", facecolor="white")
+    side = 2.6 + 0.27 * len(classes) if len(classes) <= NAMED else 7.5
+    figure = Figure(figsize=(side, side), dpi=110, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest" if named else "antialiased")
-    if named:
-        words = [name if len(name) <= 20 else f"{name[:19]}…" for name in map(printable, classes)]
-        places = range(len(classes))
-        axes.set_xticks(places, words, rotation=60, ha="right", rotation_mode="anchor", fontsize=8, parse_math=False)
-        axes.set_yticks(places, words, fontsize=8, parse_math=False)
+    if len(classes) <= NAMED:
+        draw_cells(axes, confusion, [shortened(printable(name)) for name in classes])
+    else:
+        draw_dots(axes, confusion)
     axes.set_xlabel("taken for")
     axes.set_ylabel("is")
-    figure.colorbar(image, ax=axes, label="share of the class's images", shrink=0.8)
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     files.write_bytes(path, png.getvalue())
+
+
+def draw_cells(axes: Any, confusion: np.ndarray, names: Sequence[str]) -> None:
+    """Draw each row in shares of its class, with the names of the classes."""
+    shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    places = range(len(names))
+    axes.set_xticks(places, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8, parse_math=False)
+    axes.set_yticks(places, names, fontsize=8, parse_math=False)
+    for i, j in zip(*np.nonzero(confusion), strict=True):
+        colour = "white" if shares[i, j] > 0.5 else INK
+        axes.text(j, i, confusion[i, j], ha="center", va="center", fontsize=7, color=colour)
+
+
+def draw_dots(axes: Any, confusion: np.ndarray) -> None:
+    """Draw right answers as a line of blue dots, confusions as orange ones, larger and darker the more images."""
+    rows, columns = np.nonzero(confusion)
+    counts, right = confusion[rows, columns], rows == columns
+    axes.scatter(columns[right], rows[right], s=2, color=TRAIN, linewidths=0)
+    wrong = counts[~right] / max(counts[~right].max(initial=1), 1)
+    axes.scatter(columns[~right], rows[~right], s=1 + 24 * wrong**2, color=VAL, alpha=0.2 + 0.8 * wrong, linewidths=0)
+    axes.set_xlim(-1, len(confusion))
+    axes.set_ylim(len(confusion), -1)
+    axes.set_aspect("equal")
+    axes.set_title("classes by number; a dot above or below the line is a confusion", fontsize=9, color=INK)
+
+
+def shortened(name: str) -> str:
+    """Return a name of at most 22 characters: long ones often differ at their end."""
+    return name if len(name) <= 22 else f"{name[:12]}…{name[-9:]}"
 
 
 def draw_loss(axes: Any, log: list[Row], epochs: list[Row]) -> None:

@@ -41,8 +41,8 @@ def better_than_guessing(confusion: np.ndarray) -> Iterator[Advice]:
     if right <= most:
         yield Advice(
             "bad",
-            f"It is right on {right / total:.1%} of the images, no better than always saying the most frequent class "
-            f"({most / total:.1%}).",
+            f"It is right on {percent(right / total)} of the images, no better than always saying the most frequent "
+            f"class ({percent(most / total)}).",
             "a higher --lr, more --epochs, and a look at the labels",
         )
 
@@ -56,8 +56,8 @@ def gap(result: Mapping[str, Any]) -> Iterator[Advice]:
     a, b = train["top1"], val["top1"]
     error = math.sqrt(a * (1 - a) / train["images"] + b * (1 - b) / count)
     words = (
-        f"The final network is right on {a:.1%} of {train['images']} training images and on {b:.1%} of {count} "
-        "validation images"
+        f"The final network is right on {percent(a)} of {train['images']} training images and on {percent(b)} of "
+        f"{count} validation images"
     )
     loss = f" (loss {train['loss']:.3g} against {val['loss']:.3g})"
     if a - b > max(2 * error, SMALL_GAP):
@@ -112,7 +112,7 @@ def still_learning(result: Mapping[str, Any], val_losses: Sequence[float]) -> It
         epochs = "epoch" if back == 1 else f"{back} epochs"
         yield Advice(
             "warn",
-            f"The validation loss still fell by {share:.1%} in the last {epochs}: it could learn more.",
+            f"The validation loss still fell by {percent(share)} in the last {epochs}: it could learn more.",
             f"--resume with --epochs {2 * recipe['epochs']}, or a higher --lr",
         )
     elif train and train["top1"] < 0.9:
@@ -122,7 +122,12 @@ def still_learning(result: Mapping[str, Any], val_losses: Sequence[float]) -> It
         )
         yield Advice(
             "warn",
-            f"It has stopped improving at {train['top1']:.1%} of its own training images: it has too little room, or "
-            "the labels are noisy.",
+            f"It has stopped improving at {percent(train['top1'])} of its own training images: it has too little room, "
+            "or the labels are noisy.",
             ", ".join(room),
         )
+
+
+def percent(share: float) -> str:
+    """Return 0.9111 as "91.1 %"."""
+    return f"{100 * share:.1f} %"

@@ -15,13 +15,14 @@ import numpy as np
 from ft import files
 from ft.calibration import Reliability, reliability_of
 from ft.confusion import ClassScores, class_scores, confusion_of, top_confusions
-from ft.data import Sample
+from ft.data import Sample, printable
+from ft.errors import RunError
 from ft.plots import plot_confusion
-from ft.report.advice import advise
+from ft.report.advice import advise, percent
 from ft.report.template import template
 from ft.report.thumbnails import data_uri, thumbnail
 from ft.report.training_chart import accuracy_chart, confusion_cells, losses_chart, reliability_bars
-from ft.runfolder import Prediction, read_log, read_predictions
+from ft.runfolder import PREDICTIONS, Prediction, read_log, read_predictions
 
 REPORT, CONFUSION = "report.html", "confusion.png"
 CELLS = 25  # up to so many classes the matrix is drawn cell by cell, above it is a picture
@@ -52,6 +53,8 @@ class TrainingReport:
     def confusion(self) -> np.ndarray:
         """How many images of class i were taken for class j, (K, K)."""
         place = {name: i for i, name in enumerate(self.classes)}
+        for name in {name for p in self.predictions for name in (p.label, p.predicted)} - place.keys():
+            raise RunError(f"{self.folder / PREDICTIONS}: class '{printable(name)}' is not among the run's classes")
         labels, predicted = ([place[getattr(p, key)] for p in self.predictions] for key in ("label", "predicted"))
         return confusion_of(np.array(labels, np.int64), np.array(predicted, np.int64), len(self.classes))
 
@@ -133,7 +136,7 @@ def calibration_words(found: Reliability) -> str:
     right, said = ((x[filled] * count).sum() / total for x in (found.accuracy, found.confidence))
     # the mean |deviation| of a normal variable of this variance: what a perfect network would show with so few images
     chance = float((np.sqrt(2 / np.pi * confidence * (1 - confidence) / count) * count).sum() / total)
-    start = f"On average it gives its answer {said:.1%}, and {right:.1%} of the answers are right."
+    start = f"On average it gives its answer {percent(said)}, and {percent(right)} of the answers are right."
     measured = f"The expected calibration error is {found.ece:.3f}; with {total} images about {chance:.3f} is chance."
     if found.ece <= 1.5 * chance or abs(said - right) < 0.01:
         return f"{start} {measured} Its probabilities can be taken at their word."
