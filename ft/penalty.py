@@ -30,7 +30,7 @@ class Terms:
 def plan_penalty(recipe: Recipe, card: Card, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Terms]:
     """Return the terms of every parameter that has any. shapes: of the parameters that train, by canonical name.
 
-    With penalise "weights" the parameters with a single axis are left alone: biases, and the gains of norms.
+    With penalty_exempt "norms-and-biases" the parameters of one dimension are left alone.
     """
     terms = {}
     for name, shape in shapes.items():
@@ -40,7 +40,7 @@ def plan_penalty(recipe: Recipe, card: Card, shapes: Mapping[str, tuple[int, ...
             l1=recipe.l1,
             l2sp=0.0 if fresh else recipe.l2sp,
         )
-        if found != Terms() and (recipe.penalise == "all" or len(shape) > 1):
+        if found != Terms() and (recipe.penalty_exempt == "none" or len(shape) > 1):
             terms[name] = found
     return terms
 

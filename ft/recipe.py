@@ -100,8 +100,10 @@ class Recipe:
     l2sp_head: float = option(
         0.0, "with l2sp, adds l2sp_head / 2 * |w|^2 for what starts fresh", group="regularisation", at_least=0
     )
-    penalise: Literal["all", "weights"] = option(
-        "all", "what l2, l1 and l2sp act on: all that trains, or no biases and norms", group="regularisation"
+    penalty_exempt: Literal["none", "norms-and-biases"] = option(
+        "none",
+        "what l2, l1 and l2sp leave alone: norms-and-biases are tensors of one dimension",
+        group="regularisation",
     )
     ema: float | None = option(
         None,

@@ -90,7 +90,18 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
-    for field in ("model", "precision", "momentum", "freeze", "batch_size", "data", "seed", "ema", "l2sp", "penalise"):
+    for field in (
+        "model",
+        "precision",
+        "momentum",
+        "freeze",
+        "batch_size",
+        "data",
+        "seed",
+        "ema",
+        "l2sp",
+        "penalty_exempt",
+    ):
         if getattr(recipe, field) != getattr(before, field):
             raise RunError(
                 f"{folder} was trained with {field} {getattr(before, field)}, now asked for "

@@ -20,7 +20,7 @@ class Penalty:
     def __init__(self, parameters: Mapping[str, keras.Variable], terms: Mapping[str, Terms]) -> None:
         self.parameters, self.terms = dict(parameters), dict(terms)
         anchored = {name: self.parameters[name] for name, t in self.terms.items() if t.l2sp}
-        self.anchors = {name: tf.Variable(tf.zeros(w.shape, w.dtype), trainable=False) for name, w in anchored.items()}
+        self.anchors = {name: tf.Variable(w.value, trainable=False) for name, w in anchored.items()}
 
     def add(self, loss: tf.Tensor, gradients: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Return loss and gradients with the terms added."""

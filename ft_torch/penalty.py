@@ -17,7 +17,7 @@ class Penalty:
 
     def __init__(self, parameters: Mapping[str, Tensor], terms: Mapping[str, Terms]) -> None:
         self.parameters, self.terms = dict(parameters), dict(terms)
-        self.anchors = {name: torch.zeros_like(self.parameters[name]) for name, t in self.terms.items() if t.l2sp}
+        self.anchors = {name: self.parameters[name].detach().clone() for name, t in self.terms.items() if t.l2sp}
 
     @torch.no_grad()
     def add(self, loss: Tensor, gradients: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -94,7 +94,9 @@ def test_a_resumed_run_keeps_its_ranking(fake_wing, write_images, tmp_path, accu
     assert run.result["averaged_epochs"] == [2, 4]
 
 
-@pytest.mark.parametrize("fields", [{"ema": 0.9}, {"l2sp": 0.1, "freeze": "none"}, {"penalise": "weights"}])
+@pytest.mark.parametrize(
+    "fields", [{"ema": 0.9}, {"l2sp": 0.1, "freeze": "none"}, {"penalty_exempt": "norms-and-biases"}]
+)
 def test_a_resumed_run_keeps_what_its_checkpoint_holds(fields, fake_wing, write_images, tmp_path):
     finetune(write_images, tmp_path)
     saved = tmp_path / "run/recipe.yaml"

@@ -26,7 +26,7 @@ def test_the_elastic_net_acts_on_all_that_trains():
 
 
 def test_biases_and_norms_are_left_alone_on_request():
-    assert list(plan(l2=0.1, penalise="weights")) == [CONV, HEAD]
+    assert list(plan(l2=0.1, penalty_exempt="norms-and-biases")) == [CONV, HEAD]
 
 
 def test_l2sp_has_a_factor_of_its_own_for_the_new_head():
