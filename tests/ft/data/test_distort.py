@@ -54,16 +54,18 @@ def test_randaugment_draws_operations_and_signs_evenly(pixels):
 
 
 def test_jitter_is_torchvisions_adjustments(picture):
-    rng = generator(0, "distort", 0, 5)
-    ours = jittered(picture, 0.4, rng)
-    rng = generator(0, "distort", 0, 5)
-    factors, order = rng.uniform(0.6, 1.4, 3), rng.permutation(3)
     adjust = functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation
-    expected = picture
-    for i in order:
-        expected = adjust[i](expected, float(factors[i]))
-    assert np.array_equal(ours, expected)
-    assert not np.array_equal(ours, picture)
+    orders = set()
+    for sample in range(8):
+        ours = jittered(picture, 0.4, generator(0, "distort", 0, sample))
+        rng = generator(0, "distort", 0, sample)
+        factors, order = rng.uniform(0.6, 1.4, 3), rng.permutation(3)
+        expected = picture
+        for i in order:
+            expected = adjust[i](expected, float(factors[i]))
+        assert np.array_equal(ours, expected)
+        orders.add(tuple(order))
+    assert len(orders) > 3
 
 
 def test_a_factor_is_never_negative(pixels):

@@ -70,6 +70,16 @@ def test_lambda_is_beta_distributed(alpha):
     assert stats.kstest(lams, stats.beta(alpha, alpha).cdf).pvalue > 1e-4
 
 
+def test_lambda_depends_on_seed_epoch_and_batch_alone():
+    images, labels = drawn()
+
+    def targets(seed, epoch, number):
+        return Mix(1.0, 0.0, CLASSES, seed).apply(images, labels, epoch=epoch, number=number)[1].tobytes()
+
+    assert len({targets(0, 0, 0), targets(1, 0, 0), targets(0, 1, 0), targets(0, 0, 1)}) == 4
+    assert targets(0, 0, 0) == targets(0, 0, 0)
+
+
 def test_both_take_turns_by_chance():
     images, labels = drawn()
     kinds = []
