@@ -1,7 +1,7 @@
 """The curves of a run as a picture: loss on the left, accuracy on the right, both over epochs."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ from ft.data.decode import printable
 
 TRAIN, VAL, INK, FAINT = "#1f5fa8", "#d9730d", "#333333", "#d8d8d8"
 NAMED = 40  # classes up to which the confusion matrix has names
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 
-def plot_curves(log: list[Row], epochs: list[Row], path: Path, *, title: str = "") -> None:
+def plot_curves(log: Sequence[Row], epochs: Sequence[Row], path: Path, *, title: str = "") -> None:
     """Draw the losses of each update and the losses and accuracies of each epoch into the PNG `path`.
 
     log: rows with step and loss; epochs: rows with epoch and step, and of loss, val_loss, top1, train_top1 what is
@@ -89,7 +89,7 @@ def shortened(name: str) -> str:
     return name if len(name) <= 22 else f"{name[:12]}…{name[-9:]}"
 
 
-def draw_loss(axes: Any, log: list[Row], epochs: list[Row]) -> None:
+def draw_loss(axes: Any, log: Sequence[Row], epochs: Sequence[Row]) -> None:
     """Draw the train loss of every update faintly, and both losses of every epoch at its end."""
     per_epoch = steps_per_epoch(log, epochs)
     axes.plot(
@@ -106,7 +106,7 @@ def draw_loss(axes: Any, log: list[Row], epochs: list[Row]) -> None:
     axes.set_ylabel("cross-entropy (nats)")
 
 
-def draw_accuracy(axes: Any, epochs: list[Row]) -> None:
+def draw_accuracy(axes: Any, epochs: Sequence[Row]) -> None:
     """Draw the top-1 accuracies of every epoch in percent; five points of air keep noise from filling the panel."""
     draw_epochs(axes, epochs, "train_top1", color=TRAIN, label="train", scale=100)
     draw_epochs(axes, epochs, "top1", color=VAL, label="validation", scale=100)
@@ -117,7 +117,7 @@ def draw_accuracy(axes: Any, epochs: list[Row]) -> None:
     axes.set_ylabel("top-1 accuracy (%)")
 
 
-def draw_epochs(axes: Any, epochs: list[Row], key: str, *, color: str, label: str, scale: float = 1) -> None:
+def draw_epochs(axes: Any, epochs: Sequence[Row], key: str, *, color: str, label: str, scale: float = 1) -> None:
     """Draw one value of every epoch, with markers while they are few; nothing where no epoch has a finite one."""
     values = scale * column(epochs, key)
     if np.isfinite(values).any():
@@ -150,12 +150,12 @@ def finish(axes: Any, last_epoch: int) -> None:
         axes.text(0.5, 0.5, "no finite values", transform=axes.transAxes, ha="center", color=INK)
 
 
-def column(rows: list[Row], key: str) -> np.ndarray:
+def column(rows: Sequence[Row], key: str) -> np.ndarray:
     """Return one value of every row, float64; what is missing or null is NaN."""
     return np.array([row.get(key) for row in rows], np.float64)
 
 
-def steps_per_epoch(log: list[Row], epochs: list[Row]) -> float:
+def steps_per_epoch(log: Sequence[Row], epochs: Sequence[Row]) -> float:
     """Return how many updates make an epoch; before the first epoch ends, those that were done count as one."""
     if epochs:
         return epochs[-1]["step"] / epochs[-1]["epoch"]

@@ -50,7 +50,7 @@ class Distortion:
         """Return float (H, W, 3), `erase` of the time with a box of zeros: the mean colour."""
         if not self.erase or rng.random() >= self.erase:
             return image
-        top, left, height, width = draw_erased(*image.shape[:2], rng)
+        top, left, height, width = draw_erased(image.shape[0], image.shape[1], rng)
         image[top : top + height, left : left + width] = 0
         return image
 
@@ -118,7 +118,7 @@ OPERATIONS: dict[str, tuple[Operation, bool]] = {
     "Contrast": (lambda image, by: contrast(image, 1 + by), True),
     "Sharpness": (lambda image, by: sharpness(image, 1 + by), True),
     "Posterize": (lambda image, bits: ImageOps.posterize(image, int(bits)), False),
-    "Solarize": (lambda image, limit: ImageOps.solarize(image, limit), False),
+    "Solarize": (lambda image, limit: ImageOps.solarize(image, math.ceil(limit)), False),
     "AutoContrast": (lambda image, _: ImageOps.autocontrast(image), False),
     "Equalize": (lambda image, _: ImageOps.equalize(image), False),
 }

@@ -37,7 +37,9 @@ class Mix:
         alpha = self.cutmix if cut else self.mixup
         lam = float(rng.beta(alpha, alpha))
         targets = np.eye(self.classes, dtype=images.dtype)[labels]
-        return cutmix(images, targets, draw_box(*images.shape[1:3], lam, rng)) if cut else mixup(images, targets, lam)
+        if not cut:
+            return mixup(images, targets, lam)
+        return cutmix(images, targets, draw_box(images.shape[1], images.shape[2], lam, rng))
 
 
 def mixup(images: np.ndarray, targets: np.ndarray, lam: float) -> Mixed:

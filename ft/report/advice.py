@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ft.plots import column
+
 SMALL_GAP, RISE, FALL = 0.01, 1.05, 0.98  # accuracy; validation loss against its lowest, and against some epochs ago
 
 
@@ -26,8 +28,8 @@ class Advice:
 
 def advise(result: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]], confusion: np.ndarray) -> list[Advice]:
     """Return what the numbers say, the most important first; never empty."""
-    val_losses = [row.get("val_loss") for row in epochs]
-    if not epochs or any(loss is None or not math.isfinite(loss) for loss in val_losses):
+    val_losses = column(epochs, "val_loss").tolist()
+    if not epochs or not np.isfinite(val_losses).all():
         return [Advice("bad", "The losses are not all finite numbers.", "a lower --lr, or --warmup-epochs 1")]
     found = [*better_than_guessing(confusion), *gap(result), *turning_point(result["recipe"], val_losses)]
     if not any(each.kind == "bad" for each in found):
@@ -116,16 +118,21 @@ def still_learning(result: Mapping[str, Any], val_losses: Sequence[float]) -> It
             f"--resume with --epochs {2 * recipe['epochs']}, or a higher --lr",
         )
     elif train and train["top1"] < 0.9:
-        room = ["a larger --image-size or --model"]
-        room = (
-            ["--freeze none with a lower --lr, or fewer frozen stages", *room] if recipe["freeze"] != ["none"] else room
-        )
         yield Advice(
             "warn",
-            f"It has stopped improving at {percent(train['top1'])} of its own training images: it has too little room, "
-            "or the labels are noisy.",
-            ", ".join(room),
+            f"It has stopped improving at {percent(train['top1'])} of its own training images: it has too little room "
+            "or time, or the labels are noisy.",
+            ", ".join(against_underfitting(recipe)),
         )
+
+
+def against_underfitting(recipe: Mapping[str, Any]) -> Iterator[str]:
+    """Name what holds the recipe back."""
+    if recipe["freeze"] != ["none"]:
+        yield "--freeze none with a lower --lr, or fewer frozen stages"
+    if any(recipe[key] for key in ("randaugment", "erase", "mixup", "cutmix", "l2", "l1", "l2sp")):
+        yield "less augmentation and regularisation"
+    yield from ("more --epochs", "another --lr", "a larger --image-size or --model")
 
 
 def percent(share: float) -> str:

@@ -1,20 +1,18 @@
 """The geometry of a run's pictures: curves over epochs, the confusion matrix, the reliability diagram."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ft.calibration import BINS, Reliability
-from ft.plots import column, steps_per_epoch
+from ft.plots import Row, column, steps_per_epoch
 from ft.report.chart import Chart, Dot, Tick, linear_ticks, points
 
 WIDTH, HEIGHT = 520, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 10, 34
 STEPS_SHOWN = 300  # of the losses of single steps: a page of every step of a long run would be large
-Row = Mapping[str, Any]
 Line = tuple[str, str, Sequence[tuple[float, float]]]  # class on the page, what it is, its (epoch, value)
 
 
@@ -22,9 +20,9 @@ def losses_chart(rows: Sequence[Row], epochs: Sequence[Row]) -> Chart | None:
     """Return the losses of steps and epochs over epochs; None where none is finite."""
     steps = [row for row in rows if not row.get("epoch_end") and row.get("step")]
     thinned = steps[:: max(1, math.ceil(len(steps) / STEPS_SHOWN))]
-    per_epoch = steps_per_epoch(list(steps), list(epochs))
+    per_epoch = steps_per_epoch(steps, epochs)
     at = [row["step"] / per_epoch for row in thinned]
-    each = [(x, y) for x, y in zip(at, column(list(thinned), "loss"), strict=True) if math.isfinite(y)]
+    each = [(x, y) for x, y in zip(at, column(thinned, "loss"), strict=True) if math.isfinite(y)]
     lines: list[Line] = [
         ("steps", "", each),
         ("train", "training loss", over_epochs(epochs, "loss")),
@@ -46,7 +44,7 @@ def accuracy_chart(epochs: Sequence[Row]) -> Chart | None:
 
 def over_epochs(epochs: Sequence[Row], key: str) -> list[tuple[float, float]]:
     """Return (epoch, value) where the value is finite."""
-    values = column(list(epochs), key)
+    values = column(epochs, key)
     return [(row["epoch"], float(y)) for row, y in zip(epochs, values, strict=True) if math.isfinite(y)]
 
 

@@ -81,6 +81,8 @@ def test_a_training_that_ended_too_early():
 def test_too_little_room():
     assert "--freeze none" in said(train=0.7, val=0.7)[2]
     assert "--freeze" not in said(train=0.7, val=0.7, freeze="none")[2]
+    assert "less augmentation" not in said(train=0.7, val=0.7)[2]
+    assert "less augmentation" in said(train=0.7, val=0.7, mixup=0.2)[2]
 
 
 def test_no_better_than_guessing():
