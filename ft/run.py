@@ -46,7 +46,7 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, float | None]:
-        """`top1`, `top5` and `loss` on the validation images, as they were when the run ended."""
+        """`top1`, `top5`, `loss`, `macro_f1` and `ece` on the validation images, as they were when the run ended."""
         return self.result["metrics"]
 
     @property
@@ -85,7 +85,7 @@ class Run:
         return guesses
 
     def evaluate(self, data: str | None = None) -> dict[str, float | None]:
-        """Return `top1`, `top5` and `loss` on a folder or CSV, or on the run's own validation images."""
+        """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images."""
         split = open_images(data, classes=self.classes) if data else self.validation_images()
         return evaluate(self.learner, self.batches(split.val)).metrics
 
