@@ -60,15 +60,19 @@ class Learner(Protocol):
         ...
 
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
-        """Assign every parameter and buffer."""
+        """Assign every parameter and buffer; what is measured from the start (L2-SP, averages) starts here."""
         ...
 
     def get_slots(self) -> dict[str, np.ndarray]:
-        """Return the optimizer's state."""
+        """Return the optimizer's state, and what else the next step depends on."""
         ...
 
     def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:
-        """Assign the optimizer's state."""
+        """Assign the optimizer's state, and what else `get_slots` returned."""
+        ...
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Return a context in which the network has its averaged weights, where it keeps an average."""
         ...
 
 

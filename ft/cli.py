@@ -177,6 +177,17 @@ def predict(arguments: Sequence[str]) -> int:
     return 0
 
 
+def report(arguments: Sequence[str]) -> int:
+    """Write a run's report again."""
+    parser = Parser(prog="ft report", description="Write report.html of a finished run again.")
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    flags = parser.parse(arguments)
+    from ft.run import Run
+
+    print(Run(flags.run).write_report())
+    return 0
+
+
 def models(arguments: Sequence[str]) -> int:
     """List the networks."""
     parser = Parser(prog="ft models", description="The networks, their size and their published weights.")
@@ -259,6 +270,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     ),
     "evaluate": (evaluate, "test a run, or a network as it came"),
     "predict": (predict, "say what is on images"),
+    "report": (report, "write a run's report.html again: curves, classes, calibration, mistakes"),
     "compare": (
         partial(parity, "compare"),
         "find where two implementations part, and why; or put two runs side by side",

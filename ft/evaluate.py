@@ -14,7 +14,7 @@ from ft.zoo import find_card, imagenet_classes, imagenet_ids
 def evaluate_network(
     *, model: str, weights: str = "imagenet", data: str, backend: str, image_size: int | None = None, workers: int = 2
 ) -> dict[str, float | None]:
-    """Return `top1`, `top5` and `loss` of a network with its own head on a folder of class folders or a CSV.
+    """Return `top1`, `top5`, `loss`, `macro_f1` and `ece` of a network with its own head on folders or a CSV.
 
     A folder is the class whose WordNet id or label it bears. Where no folder matches and there are as many folders as
     outputs, they are taken in sorted order; anything else raises DataError.

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ft.backend import Learner, Wing
-from ft.data import Batches, Dataset, Policy, Preprocess, open_dataset
+from ft.data import Batches, Dataset, Distortion, Mix, Policy, Preprocess, open_dataset
 from ft.errors import RecipeError, listed
 from ft.freeze import Freeze, frozen_stages, plan_freeze
-from ft.recipe import Recipe
+from ft.penalty import require_anchor
+from ft.recipe import Recipe, randaugment_of
 from ft.weights import cast, initial_weights, match_weights, require_finite
 from ft.weights.pretrained import preprocess_of, pretrained_weights
 from ft.weights.source import canonical_tensors
@@ -39,21 +40,38 @@ class Job:
         lines += [f"weights of type {listed(sorted(types))} are cast to {precision}"] if types else []
         return lines + list(self.dataset.notes)
 
-    def batches(self, split: str) -> Batches:
-        """Return the batches of "train", shuffled and augmented, or of "val", in order and as they are."""
-        recipe, training = self.recipe, split == "train"
+    def batches(self, split: str, *, plain: bool = False) -> Batches:
+        """Return the batches of "train", shuffled and augmented, or of "val", in order and as they are.
+
+        plain: the images of "train" are shuffled, but not augmented.
+        """
+        recipe, training = self.recipe, split == "train" and not plain
         return Batches(
             getattr(self.dataset, split),
             self.preprocess,
             batch_size=recipe.batch_size,
             seed=recipe.seed,
-            shuffle=training,
+            shuffle=split == "train",
             augment=recipe.augment if training else "none",
+            distortion=distortion_of(recipe) if training else None,
+            mix=mix_of(recipe, len(self.dataset.classes)) if training else None,
             dtype=recipe.precision,
             workers=recipe.workers,
             max_pixels=recipe.max_pixels,
             read_timeout=recipe.read_timeout,
         )
+
+
+def distortion_of(recipe: Recipe) -> Distortion | None:
+    """Return what a recipe does to single images beyond crop and flip."""
+    operations, magnitude = randaugment_of(recipe.randaugment)
+    found = Distortion(operations, magnitude, recipe.jitter, recipe.erase)
+    return found if operations or recipe.jitter or recipe.erase else None
+
+
+def mix_of(recipe: Recipe, classes: int) -> Mix | None:
+    """Return how a recipe mixes batches."""
+    return Mix(recipe.mixup, recipe.cutmix, classes, recipe.seed) if recipe.mixup or recipe.cutmix else None
 
 
 def prepare_job(
@@ -65,6 +83,7 @@ def prepare_job(
     """
     card = find_card(recipe.model)
     frozen_stages(card, recipe.freeze)
+    require_anchor(recipe, card)
     preprocess = preprocess_of(card, recipe.weights)
     short_side = preprocess.at(recipe.image_size or preprocess.crop).resize
     dataset = open_dataset(
@@ -132,4 +151,4 @@ def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
 def keeps_features(recipe: Recipe, plan: Freeze, card: Card) -> bool:
     """Tell whether the base's output for an image is the same in every epoch, so that it is computed only once."""
     base_stands_still = plan.inference and set(plan.stages) == set(card.stages) - {"head"}
-    return recipe.cache_features and recipe.augment == "none" and base_stands_still
+    return recipe.cache_features and recipe.stands_still and base_stands_still

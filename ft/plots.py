@@ -1,18 +1,21 @@
 """The curves of a run as a picture: loss on the left, accuracy on the right, both over epochs."""
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ft import files
+from ft.data.decode import printable
 
 TRAIN, VAL, INK, FAINT = "#1f5fa8", "#d9730d", "#333333", "#d8d8d8"
-Row = dict[str, Any]
+NAMED = 40  # classes up to which the confusion matrix has names
+Row = Mapping[str, Any]
 
 
-def plot_curves(log: list[Row], epochs: list[Row], path: Path, *, title: str = "") -> None:
+def plot_curves(log: Sequence[Row], epochs: Sequence[Row], path: Path, *, title: str = "") -> None:
     """Draw the losses of each update and the losses and accuracies of each epoch into the PNG `path`.
 
     log: rows with step and loss; epochs: rows with epoch and step, and of loss, val_loss, top1, train_top1 what is
@@ -36,7 +39,57 @@ def plot_curves(log: list[Row], epochs: list[Row], path: Path, *, title: str = "
     files.write_bytes(path, png.getvalue())
 
 
-def draw_loss(axes: Any, log: list[Row], epochs: list[Row]) -> None:
+def plot_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) -> None:
+    """Draw the confusion matrix into the PNG `path`: up to 40 classes as named cells, else every confusion as a dot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    side = 2.6 + 0.27 * len(classes) if len(classes) <= NAMED else 7.5
+    figure = Figure(figsize=(side, side), dpi=110, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    if len(classes) <= NAMED:
+        draw_cells(axes, confusion, [shortened(printable(name)) for name in classes])
+    else:
+        draw_dots(axes, confusion)
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("is")
+    png = io.BytesIO()
+    figure.savefig(png, format="png", metadata={"Software": None})
+    files.write_bytes(path, png.getvalue())
+
+
+def draw_cells(axes: Any, confusion: np.ndarray, names: Sequence[str]) -> None:
+    """Draw each row in shares of its class, with the names of the classes."""
+    shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    places = range(len(names))
+    axes.set_xticks(places, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8, parse_math=False)
+    axes.set_yticks(places, names, fontsize=8, parse_math=False)
+    for i, j in zip(*np.nonzero(confusion), strict=True):
+        colour = "white" if shares[i, j] > 0.5 else INK
+        axes.text(j, i, confusion[i, j], ha="center", va="center", fontsize=7, color=colour)
+
+
+def draw_dots(axes: Any, confusion: np.ndarray) -> None:
+    """Draw right answers as a line of blue dots, confusions as orange ones, larger and darker the more images."""
+    rows, columns = np.nonzero(confusion)
+    counts, right = confusion[rows, columns], rows == columns
+    axes.scatter(columns[right], rows[right], s=2, color=TRAIN, linewidths=0)
+    wrong = counts[~right] / max(counts[~right].max(initial=1), 1)
+    axes.scatter(columns[~right], rows[~right], s=1 + 24 * wrong**2, color=VAL, alpha=0.2 + 0.8 * wrong, linewidths=0)
+    axes.set_xlim(-1, len(confusion))
+    axes.set_ylim(len(confusion), -1)
+    axes.set_aspect("equal")
+    axes.set_title("classes by number; a dot above or below the line is a confusion", fontsize=9, color=INK)
+
+
+def shortened(name: str) -> str:
+    """Return a name of at most 22 characters: long ones often differ at their end."""
+    return name if len(name) <= 22 else f"{name[:12]}…{name[-9:]}"
+
+
+def draw_loss(axes: Any, log: Sequence[Row], epochs: Sequence[Row]) -> None:
     """Draw the train loss of every update faintly, and both losses of every epoch at its end."""
     per_epoch = steps_per_epoch(log, epochs)
     axes.plot(
@@ -53,7 +106,7 @@ def draw_loss(axes: Any, log: list[Row], epochs: list[Row]) -> None:
     axes.set_ylabel("cross-entropy (nats)")
 
 
-def draw_accuracy(axes: Any, epochs: list[Row]) -> None:
+def draw_accuracy(axes: Any, epochs: Sequence[Row]) -> None:
     """Draw the top-1 accuracies of every epoch in percent; five points of air keep noise from filling the panel."""
     draw_epochs(axes, epochs, "train_top1", color=TRAIN, label="train", scale=100)
     draw_epochs(axes, epochs, "top1", color=VAL, label="validation", scale=100)
@@ -64,7 +117,7 @@ def draw_accuracy(axes: Any, epochs: list[Row]) -> None:
     axes.set_ylabel("top-1 accuracy (%)")
 
 
-def draw_epochs(axes: Any, epochs: list[Row], key: str, *, color: str, label: str, scale: float = 1) -> None:
+def draw_epochs(axes: Any, epochs: Sequence[Row], key: str, *, color: str, label: str, scale: float = 1) -> None:
     """Draw one value of every epoch, with markers while they are few; nothing where no epoch has a finite one."""
     values = scale * column(epochs, key)
     if np.isfinite(values).any():
@@ -97,12 +150,12 @@ def finish(axes: Any, last_epoch: int) -> None:
         axes.text(0.5, 0.5, "no finite values", transform=axes.transAxes, ha="center", color=INK)
 
 
-def column(rows: list[Row], key: str) -> np.ndarray:
+def column(rows: Sequence[Row], key: str) -> np.ndarray:
     """Return one value of every row, float64; what is missing or null is NaN."""
     return np.array([row.get(key) for row in rows], np.float64)
 
 
-def steps_per_epoch(log: list[Row], epochs: list[Row]) -> float:
+def steps_per_epoch(log: Sequence[Row], epochs: Sequence[Row]) -> float:
     """Return how many updates make an epoch; before the first epoch ends, those that were done count as one."""
     if epochs:
         return epochs[-1]["step"] / epochs[-1]["epoch"]

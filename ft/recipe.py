@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import math
 import operator
+import re
 import types
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -27,11 +28,12 @@ def option(
     *,
     group: str,
     at_least: float | None = None,
+    at_most: float | None = None,
     above: float | None = None,
     below: float | None = None,
 ) -> Any:
     """Declare a field with its help text, the heading it stands under, and its bounds."""
-    bounds = {"at_least": at_least, "above": above, "below": below}
+    bounds = {"at_least": at_least, "at_most": at_most, "above": above, "below": below}
     return field(default=default, metadata={"help": text, "group": group, **bounds})
 
 
@@ -60,6 +62,15 @@ class Recipe:
     augment: Literal["none", "crop-flip"] = option(
         "none", "crop-flip: RandomResizedCrop and horizontal flip; none: resize and crop", group="data"
     )
+    randaugment: str | None = option(
+        None, "RandAugment: operations an image and their magnitude of 0 to 30, such as 2x9", group="data"
+    )
+    jitter: float = option(
+        0.0, "change brightness, contrast and saturation by up to this share", group="data", at_least=0
+    )
+    erase: float = option(0.0, "share of the images that lose a random box", group="data", at_least=0, at_most=1)
+    mixup: float = option(0.0, "blend images in pairs: alpha of the Beta distribution", group="data", at_least=0)
+    cutmix: float = option(0.0, "paste a box of another image: alpha, as for mixup", group="data", at_least=0)
     workers: int = option(2, "threads that read and resize images", group="data", at_least=0)
     on_bad_image: Literal["error", "skip"] = option(
         "error", "an image that cannot be used: stop there, or try all first and leave it out", group="data"
@@ -95,12 +106,42 @@ class Recipe:
     step_factor: float = option(0.1, "schedule step: factor of a drop", group="training", above=0)
     warmup_epochs: float = option(0.0, "epochs of linear warm-up from zero", group="training", at_least=0)
     label_smoothing: float = option(0.0, "label smoothing of the cross-entropy", group="training", at_least=0, below=1)
+    l2: float = option(0.0, "adds l2 / 2 * |w|^2 to the loss", group="regularisation", at_least=0)
+    l1: float = option(0.0, "adds l1 * sum |w| to the loss; with l2: elastic net", group="regularisation", at_least=0)
+    l2sp: float = option(
+        0.0,
+        "adds l2sp / 2 * |w - pretrained|^2 to the loss, where w has a pretrained value",
+        group="regularisation",
+        at_least=0,
+    )
+    l2sp_head: float = option(
+        0.0, "with l2sp, adds l2sp_head / 2 * |w|^2 for what starts fresh", group="regularisation", at_least=0
+    )
+    penalty_exempt: Literal["none", "norms-and-biases"] = option(
+        "none",
+        "what l2, l1 and l2sp leave alone: norms-and-biases are tensors of one dimension",
+        group="regularisation",
+    )
+    ema: float | None = option(
+        None,
+        "keep a moving average of the weights with this decay, such as 0.999",
+        group="regularisation",
+        above=0,
+        below=1,
+    )
+    ema_warmup: bool = option(True, "ema: smaller decay in the first steps", group="regularisation")
+    average_best: int = option(
+        5, "result average: of so many epochs, those of the best val accuracy", group="regularisation", at_least=1
+    )
     patience: int | None = option(
         None, "stop after so many epochs without a better val accuracy", group="training", at_least=1
     )
 
-    result: Literal["last", "best"] = option(
-        "last", "weights that the run ends with: of the last epoch, or of the best val accuracy", group="run"
+    result: Literal["last", "best", "ema", "average"] = option(
+        "last",
+        "weights that the run ends with: of the last epoch, of the best val accuracy, the moving average, or the mean "
+        "of the best epochs",
+        group="run",
     )
     seed: int = option(0, "seed of everything random", group="run", at_least=0)
     precision: Literal["float32", "float64"] = option("float32", "type of weights and arithmetic", group="run")
@@ -120,6 +161,23 @@ class Recipe:
                 f"warmup_epochs: got {self.warmup_epochs:g} of {self.epochs} epochs; "
                 "the warm-up must end before the training does"
             )
+        self.check_regularisation()
+
+    def check_regularisation(self) -> None:
+        """Raise RecipeError for what regularisation cannot do."""
+        randaugment_of(self.randaugment)
+        if self.result == "ema" and self.ema is None:
+            raise RecipeError("result: ema needs the moving average; set ema to 0.999 or so, or take last or best")
+        if self.l2sp and self.weights == "none":
+            raise RecipeError("l2sp: weights none leaves no pretrained values to stay near; take l2, or pass weights")
+        if self.l2sp_head and not self.l2sp:
+            raise RecipeError("l2sp_head: goes with l2sp, which is 0; set l2sp, or take l2")
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether every epoch shows the same pixels with the same targets."""
+        changing = (self.randaugment, self.jitter, self.erase, self.mixup, self.cutmix)
+        return self.augment == "none" and not any(changing)
 
     def replace(self, **changes: Any) -> "Recipe":
         """Return a checked copy with some fields changed."""
@@ -148,6 +206,16 @@ SYNONYMS = {
 FIELDS = {f.name: f for f in dataclasses.fields(Recipe)}
 
 
+def randaugment_of(text: str | None) -> tuple[int, int]:
+    """Return number of operations and magnitude of "2x9"; (0, 0) for None."""
+    if text is None:
+        return 0, 0
+    found = re.fullmatch(r"([1-9]\d?)x(\d\d?)", text)
+    if not found or int(found[2]) > 30:
+        raise RecipeError(f"randaugment: got {text!r}; expected operations x magnitude up to 30, such as 2x9")
+    return int(found[1]), int(found[2])
+
+
 def checked(name: str, kind: Any, value: Any) -> Any:
     """Return `value` as the type of field `name`, within its bounds, or raise RecipeError."""
     if get_origin(kind) in (Union, types.UnionType):
@@ -162,7 +230,8 @@ def checked(name: str, kind: Any, value: Any) -> Any:
         return stage_list(name, value)
     number = parsed(name, kind, value)
     bounds = FIELDS[name].metadata
-    for rule, fails in (("at_least", operator.lt), ("above", operator.le), ("below", operator.ge)):
+    rules = (("at_least", operator.lt), ("at_most", operator.gt), ("above", operator.le), ("below", operator.ge))
+    for rule, fails in rules:
         if bounds[rule] is not None and fails(number, bounds[rule]):
             raise RecipeError(f"{name}: got {value}; it must be {rule.replace('_', ' ')} {bounds[rule]:g}")
     return number

@@ -12,11 +12,12 @@ from ft import recipe as recipes
 from ft import runfolder
 from ft.backend import Learner
 from ft.data import Batches, Policy, Preprocess, Sample, open_dataset, open_images
-from ft.errors import RecipeError
+from ft.errors import DataError, RecipeError
 from ft.job import new_learner
 from ft.metrics import softmax
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
+from ft.report import write_training_report
 from ft.train import evaluate
 from ft.weights import read_weights
 from ft.weights.source import canonical_tensors
@@ -52,7 +53,7 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, float | None]:
-        """`top1`, `top5` and `loss` on the validation images, as they were when the run ended."""
+        """`top1`, `top5`, `loss`, `macro_f1` and `ece` on the validation images, as they were when the run ended."""
         return self.result["metrics"]
 
     @property
@@ -90,7 +91,7 @@ class Run:
         return guesses
 
     def evaluate(self, data: str | None = None) -> dict[str, float | None]:
-        """Return `top1`, `top5` and `loss` on a folder or CSV, or on the run's own validation images."""
+        """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images."""
         samples = open_images(data, classes=self.classes, policy=self.policy).val if data else self.validation_samples()
         return evaluate(self.learner, self.batches(samples)).metrics
 
@@ -109,6 +110,17 @@ class Run:
     def policy(self) -> Policy:
         """What the run's recipe says of images that cannot be read."""
         return Policy.of(self.recipe, short_side=self.preprocess.resize)
+
+    def write_report(self) -> Path:
+        """Write report.html and confusion.png again and return the page's path. Needs no framework.
+
+        Where the images are no longer to be had, the page has no thumbnails.
+        """
+        try:
+            samples = self.validation_samples()
+        except DataError:
+            samples = None
+        return write_training_report(self.folder, self.result, samples)
 
     def batches(self, samples: Sequence[Sample]) -> Batches:
         """Return samples as this network's input."""

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +12,8 @@ import numpy as np
 
 from ft import checkpoint, files
 from ft.backend import Learner
+from ft.calibration import reliability_of
+from ft.confusion import confusion_of, macro_f1
 from ft.data import Batch, Batches
 from ft.errors import RunError, listed
 from ft.job import Job
@@ -50,6 +52,21 @@ class FeatureBatches:
             yield Batch(self.features[indices], self.batches.labels[indices], indices, number)
 
 
+@dataclass(frozen=True)
+class First:
+    """The first batches of a source."""
+
+    source: Source
+    count: int
+
+    def __len__(self) -> int:
+        return min(self.count, len(self.source))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch `start` on."""
+        return islice(self.source.epoch(epoch, start), max(self.count - start, 0))
+
+
 @dataclass
 class Position:
     """Where a training stands. A checkpoint holds it, and the next batch follows from it."""
@@ -62,13 +79,14 @@ class Position:
     best_top1: float = -1.0
     best_epoch: int = 0
     seconds: float = 0.0
+    ranked: list[list[float]] = field(default_factory=list)  # top1, epoch, step of the epochs to average, best first
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The result of a network on a split: metrics, and the logits (N, classes) that they come from."""
 
-    metrics: dict[str, Any]  # top1, loss, and top5 (None up to five classes)
+    metrics: dict[str, Any]  # top1, loss, top5 (None up to five classes), macro_f1, ece
     logits: np.ndarray
     labels: np.ndarray
 
@@ -91,7 +109,10 @@ def evaluate(learner: Learner, source: Source) -> Evaluation:
         labels.append(batch.labels)
         metrics.update(logits[-1], batch.labels)
     values = {"top1": metrics.top1, "top5": metrics.top5, "loss": metrics.loss}
-    return Evaluation(values, np.concatenate(logits), np.concatenate(labels))
+    result = Evaluation(values, np.concatenate(logits), np.concatenate(labels))
+    values["macro_f1"] = macro_f1(confusion_of(result.labels, result.predicted, result.logits.shape[1]))
+    values["ece"] = reliability_of(result.probability, result.predicted == result.labels).ece
+    return result
 
 
 class Training:
@@ -123,7 +144,7 @@ class Training:
         """Train until the last epoch, or until `patience` epochs brought nothing better."""
         with self.saver:
             if self.position.step:  # a crash may have come between the checkpoint and its name
-                self.saver.name(self.position.step, best=self.stands_at_best(), keep=())
+                self.saver.name(self.position.step, best=self.stands_at_best(), keep=self.to_average())
             while self.position.epoch < self.recipe.epochs and not self.out_of_patience():
                 self.run_epoch()
 
@@ -203,7 +224,7 @@ class Training:
     def end_epoch(self, *, images_per_second: float) -> None:
         """Evaluate, log the epoch and move the position to the next one."""
         position = self.position
-        metrics = evaluate(self.learner, self.val).metrics
+        metrics, averaged = evaluate(self.learner, self.val).metrics, self.evaluate_average()
         position.epoch += 1
         row = {
             "epoch_end": True,
@@ -213,14 +234,26 @@ class Training:
             "val_loss": metrics["loss"],
             "top1": metrics["top1"],
             "top5": metrics["top5"],
+            **averaged,
             "images_per_second": round(images_per_second, 1),
         }
         if metrics["top1"] > position.best_top1:
             position.best_top1, position.best_epoch = metrics["top1"], position.epoch
+        if self.recipe.result == "average":
+            ranked = [*position.ranked, [metrics["top1"], position.epoch, position.step]]
+            position.ranked = sorted(ranked, key=lambda row: (-row[0], row[1]))[: self.recipe.average_best]
         position.batch, position.loss_sum, position.images = 0, 0.0, 0
         self.log.write(row)
         self.progress.end_epoch(row)
         self.clock = time.perf_counter()
+
+    def evaluate_average(self) -> dict[str, float]:
+        """Return how the moving average of the weights does, where one is kept."""
+        if not self.recipe.ema:
+            return {}
+        with self.learner.averaged():
+            metrics = evaluate(self.learner, self.val).metrics
+        return {"ema_loss": metrics["loss"], "ema_top1": metrics["top1"]}
 
     def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""
@@ -230,8 +263,12 @@ class Training:
             optimizer=self.learner.get_slots(),
             state={**self.facts, "position": asdict(self.position)},
             best=self.stands_at_best(),
-            keep=(),
+            keep=self.to_average(),
         )
+
+    def to_average(self) -> set[int]:
+        """Return the steps whose checkpoints stay until their weights are averaged."""
+        return {int(step) for _, _, step in self.position.ranked}
 
     def weights(self) -> dict[str, np.ndarray]:
         """Return a copy of every weight. Those of a base that does not even run are copied only once."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from ft import backend as backends
 from ft import checkpoint, files, runfolder
 from ft import recipe as recipes
+from ft.averaging import mean_of
 from ft.backend import Learner, Wing
 from ft.data import Dataset
 from ft.errors import RecipeError, RunError
@@ -20,10 +21,11 @@ from ft.plots import plot_curves
 from ft.progress import Progress
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
+from ft.report import write_training_report
 from ft.run import Run
 from ft.runfolder import Log
 from ft.signals import stop_requests
-from ft.train import FeatureBatches, Position, Source, Training, evaluate
+from ft.train import FeatureBatches, First, Position, Source, Training, evaluate
 from ft.weights import write_safetensors
 
 RECIPE = "recipe.yaml"
@@ -91,7 +93,18 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
-    for field in ("model", "precision", "momentum", "freeze", "batch_size", "data", "seed"):
+    for field in (
+        "model",
+        "precision",
+        "momentum",
+        "freeze",
+        "batch_size",
+        "data",
+        "seed",
+        "ema",
+        "l2sp",
+        "penalty_exempt",
+    ):
         if getattr(recipe, field) != getattr(before, field):
             raise RunError(
                 f"{folder} was trained with {field} {getattr(before, field)}, now asked for "
@@ -158,7 +171,8 @@ def execute(
                 ).run()
         result = final_weights(job, folder, learner, position)
         position.seconds += time.perf_counter() - started
-        write_result(job, folder, learner, sources[1], {**facts, **result, "seconds": round(position.seconds, 2)})
+        facts |= {**result, "seconds": round(position.seconds, 2)}
+        write_result(job, folder, learner, sources, facts)
     learner.on_features = False  # from here on it takes images
     return Run(folder, learner=learner, backend=backend)
 
@@ -193,16 +207,25 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze) -
 
 def final_weights(job: Job, folder: Path, learner: Learner, position: Position) -> dict[str, Any]:
     """Put the weights that the recipe asks for into the learner and say which epoch they are of."""
-    best = checkpoint.pointed(folder, "best") if job.recipe.result == "best" else None
-    if best is None:
-        return {"epoch": position.epoch}
-    learner.set_weights(checkpoint.load(best).model)
-    return {"epoch": position.best_epoch}
+    result, best = job.recipe.result, checkpoint.pointed(folder, "best")
+    if result == "best" and best:
+        learner.set_weights(checkpoint.load(best).model)
+        return {"epoch": position.best_epoch}
+    if result == "ema":
+        with learner.averaged():
+            tensors = learner.get_weights()
+        learner.set_weights(tensors)
+    if result == "average" and position.ranked:
+        rows = sorted(position.ranked, key=lambda row: row[1])
+        paths = [checkpoint.step_folder(folder, int(step)) for _, _, step in rows]
+        learner.set_weights(mean_of(checkpoint.load(path).model for path in paths))
+        return {"epoch": position.epoch, "averaged_epochs": [int(epoch) for _, epoch, _ in rows]}
+    return {"epoch": position.epoch}
 
 
-def write_result(job: Job, folder: Path, learner: Learner, val: Source, facts: dict[str, Any]) -> None:
-    """Evaluate once more and write predictions, curves, weights and, last of all, model.json."""
-    result, classes = evaluate(learner, val), job.dataset.classes
+def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Source], facts: dict[str, Any]) -> None:
+    """Evaluate once more and write predictions, curves, weights, the report and, last of all, model.json."""
+    result, classes = evaluate(learner, sources[1]), job.dataset.classes
     with files.explained(folder / runfolder.RESULT):  # a run that went on is about to change what it describes
         (folder / runfolder.RESULT).unlink(missing_ok=True)
     names = [sample.name for sample in job.dataset.val]
@@ -214,17 +237,27 @@ def write_result(job: Job, folder: Path, learner: Learner, val: Source, facts: d
     weights = learner.get_weights()
     with files.replacing(folder / runfolder.MODEL, needed=checkpoint.size_of(weights, {})) as path:
         sha256 = write_safetensors(path, weights, {"architecture": card.name})
-    files.write_json(
-        folder / runfolder.RESULT,
-        {
-            "format": runfolder.FORMAT,
-            "architecture": card.name,
-            "head": card.last,
-            **facts,
-            "metrics": result.metrics,
-            "sha256": {runfolder.MODEL: sha256},
-        },
-    )
+    whole = {
+        "format": runfolder.FORMAT,
+        "architecture": card.name,
+        "head": card.last,
+        **facts,
+        "metrics": result.metrics,
+        "train_metrics": training_metrics(job, learner, sources[0]),
+        "sha256": {runfolder.MODEL: sha256},
+    }
+    write_training_report(folder, whole, job.dataset.val)
+    files.write_json(folder / runfolder.RESULT, whole)
+
+
+def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any]:
+    """Return the metrics of about as many training images as there are validation images, seen as those are.
+
+    They are the first batches of epoch 0, which are a random sample, without augmentation.
+    """
+    plain = train if learner.on_features else job.batches("train", plain=True)
+    result = evaluate(learner, First(plain, -(-len(job.dataset.val) // job.recipe.batch_size)))
+    return {**result.metrics, "images": len(result.labels)}
 
 
 def run_facts(job: Job, backend: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from ft.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from ft_tf.average import Average
     from ft_tf.export import export_model, run_exported
     from ft_tf.freeze import apply_freeze, set_training_mode
     from ft_tf.frozen import split
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ft_tf.losses import cross_entropy
     from ft_tf.models import build_model
     from ft_tf.optim import SGD
+    from ft_tf.penalty import Penalty
     from ft_tf.runtime import is_out_of_memory, prepare
     from ft_tf.stranger import Stranger
     from ft_tf.trace import recording
@@ -25,7 +27,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 __all__ = [
     "SGD",
+    "Average",
     "Learner",
+    "Penalty",
     "Stranger",
     "apply_freeze",
     "build_model",
@@ -48,6 +52,8 @@ __getattr__ = lazy_names(
     __name__,
     {
         "SGD": "optim",
+        "Average": "average",
+        "Penalty": "penalty",
         "Learner": "learner",
         "Stranger": "stranger",
         "apply_freeze": "freeze",

@@ -1,21 +1,26 @@
 """A model, an optimizer and one native training step: the file to open first when learning how TensorFlow does it."""
 
 from collections.abc import Container, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from ft.averaging import is_averaged
 from ft.freeze import Freeze
+from ft.penalty import plan_penalty
 from ft.recipe import Recipe
 from ft.weights.layouts import from_canonical, to_canonical
 from ft.zoo import Card
 from ft_tf import layers
+from ft_tf.average import Average
 from ft_tf.freeze import apply_freeze, set_training_mode
 from ft_tf.frozen import split
 from ft_tf.losses import cross_entropy
 from ft_tf.optim import SGD
-from ft_tf.weights import get_weights, layout_of, parameters, set_weights
+from ft_tf.penalty import Penalty
+from ft_tf.weights import get_weights, layout_of, named_variables, parameters, set_weights
 
 
 class Learner:
@@ -44,6 +49,10 @@ class Learner:
         self.optimizer = SGD(
             trained, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
         )
+        self.penalty = Penalty(
+            trained, plan_penalty(recipe, card, {name: tuple(w.shape) for name, w in trained.items()})
+        )
+        self.average = self.make_average(trained, recipe) if recipe.ema else None
         self.base, self.head = split(model, card)
         # an auxiliary head counts only where it is taught; with weights of 0 alone it is not even computed
         taught = {card.stage_of(name) for name in plan.trainable}
@@ -58,10 +67,21 @@ class Learner:
         }
         self.run_base = tf.function(lambda images: self.base(images, training=False), reduce_retracing=True)
 
+    def make_average(self, trained: Mapping[str, keras.Variable], recipe: Recipe) -> Average:
+        """Return the moving average of what trains and of the BatchNorm statistics that move."""
+        assert recipe.ema is not None
+        statistics = {
+            name: buffer
+            for name, buffer, _ in named_variables(self.model)
+            if is_averaged(name) and not self.plan.runs_in_inference(name)
+        }
+        return Average({**trained, **statistics}, decay=recipe.ema, warmup=recipe.ema_warmup)
+
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> tf.Tensor:
         """Do training step number `step` and return its probes on the device, to be fetched later.
 
-        inputs: images (N, H, W, 3) or features; labels: (N,); first: position of sample 0 in the global batch.
+        inputs: images (N, H, W, 3) or features; labels: int (N,), or target probabilities (N, K); first: position of
+        sample 0 in the global batch.
         Probes: loss, norms of the gradient, of the trained weights and of their update.
         """
         clock, rate = tf.constant([step, first], tf.int64), tf.constant(lr, tf.float64)
@@ -71,6 +91,8 @@ class Learner:
         """The step as it is traced into a graph."""
         loss, _, gradients = self.loss_and_gradients(inputs, labels, clock)
         update = self.optimizer.update(gradients, lr)
+        if self.average:
+            self.average.update(clock[0])
         weights = [w.value for w in self.optimizer.parameters.values()]
         norms = [tf.linalg.global_norm(tensors) for tensors in (list(gradients.values()), weights, update)]
         return tf.stack([loss, *norms])
@@ -103,7 +125,8 @@ class Learner:
             with layers.noise(clock):
                 outputs = self.forward(inputs, training=True)
             loss = self.loss(outputs, labels)
-        return loss, outputs[0], tape.gradient(loss, trained)
+        loss, gradients = self.penalty.add(loss, tape.gradient(loss, trained))
+        return loss, outputs[0], gradients
 
     def loss(self, outputs: Sequence[tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
         """Return the loss of the logits, plus those of auxiliary logits times their weights."""
@@ -137,13 +160,24 @@ class Learner:
         return get_weights(self.model, leave_out=leave_out)
 
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
-        """Assign every parameter and buffer."""
+        """Assign every parameter and buffer; what is measured from the start (L2-SP, averages) starts here."""
         set_weights(self.model, tensors)
+        self.penalty.anchor()
+        if self.average:
+            self.average.restart()
 
     def get_slots(self) -> dict[str, np.ndarray]:
-        """Return the optimizer's state by canonical name."""
-        return self.optimizer.get_slots()
+        """Return the optimizer's state by canonical name, and what else the next step depends on."""
+        average = self.average.get_slots() if self.average else {}
+        return {**self.optimizer.get_slots(), **self.penalty.get_slots(), **average}
 
     def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:
-        """Assign the optimizer's state."""
+        """Assign the optimizer's state, and what else `get_slots` returned."""
         self.optimizer.set_slots(slots)
+        self.penalty.set_slots(slots)
+        if self.average:
+            self.average.set_slots(slots)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Return a context in which the network has its averaged weights, where it keeps an average."""
+        return self.average.in_place() if self.average else nullcontext()

@@ -4,7 +4,13 @@ import tensorflow as tf
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, *, label_smoothing: float = 0.0) -> tf.Tensor:
-    """Return the mean cross-entropy of logits (N, K) and labels (N,), as torch.nn.functional.cross_entropy has it."""
+    """Return the mean cross-entropy of logits (N, K), as torch.nn.functional.cross_entropy has it.
+
+    labels: class indices (N,), or target probabilities (N, K).
+    """
     log_p = tf.nn.log_softmax(logits)
-    chosen = tf.gather(log_p, labels, batch_dims=1)
+    if labels.dtype.is_integer:
+        chosen = tf.gather(log_p, labels, batch_dims=1)
+    else:
+        chosen = tf.reduce_sum(labels * log_p, axis=1)
     return -tf.reduce_mean((1 - label_smoothing) * chosen + label_smoothing * tf.reduce_mean(log_p, axis=1))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ft.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from ft_torch.average import Average
     from ft_torch.export import export_model, run_exported
     from ft_torch.freeze import apply_freeze, set_training_mode
     from ft_torch.frozen import split
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ft_torch.losses import cross_entropy
     from ft_torch.models import build_model
     from ft_torch.optim import SGD
+    from ft_torch.penalty import Penalty
     from ft_torch.runtime import is_out_of_memory, prepare
     from ft_torch.stranger import Stranger
     from ft_torch.trace import recording
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SGD",
+    "Average",
     "Learner",
+    "Penalty",
     "Stranger",
     "apply_freeze",
     "build_model",
@@ -43,6 +47,8 @@ __getattr__ = lazy_names(
     __name__,
     {
         "SGD": "optim",
+        "Average": "average",
+        "Penalty": "penalty",
         "Learner": "learner",
         "Stranger": "stranger",
         "apply_freeze": "freeze",

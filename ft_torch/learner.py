@@ -1,20 +1,25 @@
 """A model, an optimizer and one native training step: the file to open first when learning how PyTorch does it."""
 
 from collections.abc import Container, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from ft.averaging import is_averaged
 from ft.freeze import Freeze
+from ft.penalty import plan_penalty
 from ft.recipe import Recipe
 from ft.zoo import Card
 from ft_torch import layers
+from ft_torch.average import Average
 from ft_torch.freeze import apply_freeze, set_training_mode
 from ft_torch.frozen import split
 from ft_torch.losses import cross_entropy
 from ft_torch.optim import SGD
+from ft_torch.penalty import Penalty
 from ft_torch.weights import get_weights, parameters, set_weights
 
 
@@ -44,19 +49,36 @@ class Learner:
         self.optimizer = SGD(
             trained, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
         )
+        self.penalty = Penalty(
+            trained, plan_penalty(recipe, card, {name: tuple(w.shape) for name, w in trained.items()})
+        )
+        self.average = self.make_average(trained, recipe) if recipe.ema else None
         self.base, self.head = split(model, card)
         # an auxiliary head counts only where it is taught; with weights of 0 alone it is not even computed
         taught = {card.stage_of(name) for name in plan.trainable}
         self.auxiliary = [w if card.stage_of(path) in taught else 0.0 for path, w in card.auxiliary.items()]
 
+    def make_average(self, trained: Mapping[str, Tensor], recipe: Recipe) -> Average:
+        """Return the moving average of what trains and of the BatchNorm statistics that move."""
+        assert recipe.ema is not None
+        statistics = {
+            name: buffer
+            for name, buffer in self.model.named_buffers()
+            if is_averaged(name) and not self.plan.runs_in_inference(name)
+        }
+        return Average({**trained, **statistics}, decay=recipe.ema, warmup=recipe.ema_warmup)
+
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Tensor:
         """Do training step number `step` and return its probes on the device, to be fetched later.
 
-        inputs: images (N, H, W, 3) or features; labels: (N,); first: position of sample 0 in the global batch.
+        inputs: images (N, H, W, 3) or features; labels: int (N,), or target probabilities (N, K); first: position of
+        sample 0 in the global batch.
         Probes: loss, norms of the gradient, of the trained weights and of their update.
         """
         loss, _, gradients = self.loss_and_gradients(inputs, labels, step, first)
         update = self.optimizer.update(gradients, float(lr))
+        if self.average:
+            self.average.update(step)
         weights = [w.detach() for w in self.optimizer.parameters.values()]
         norms = [get_total_norm(tensors) for tensors in (list(gradients.values()), weights, update)]
         return torch.stack([loss.detach(), *norms])
@@ -90,7 +112,8 @@ class Learner:
         loss = self.loss(outputs, torch.from_numpy(labels).to(self.device))
         trained = self.optimizer.parameters
         gradients = torch.autograd.grad(loss, list(trained.values()))
-        return loss, outputs[0], dict(zip(trained, gradients, strict=True))
+        loss, named = self.penalty.add(loss, dict(zip(trained, gradients, strict=True)))
+        return loss, outputs[0], named
 
     def loss(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Return the loss of the logits, plus those of auxiliary logits times their weights."""
@@ -127,16 +150,27 @@ class Learner:
         return get_weights(self.model, leave_out=leave_out)
 
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
-        """Assign every parameter and buffer."""
+        """Assign every parameter and buffer; what is measured from the start (L2-SP, averages) starts here."""
         set_weights(self.model, tensors)
+        self.penalty.anchor()
+        if self.average:
+            self.average.restart()
 
     def get_slots(self) -> dict[str, np.ndarray]:
-        """Return the optimizer's state by canonical name."""
-        return self.optimizer.get_slots()
+        """Return the optimizer's state by canonical name, and what else the next step depends on."""
+        average = self.average.get_slots() if self.average else {}
+        return {**self.optimizer.get_slots(), **self.penalty.get_slots(), **average}
 
     def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:
-        """Assign the optimizer's state."""
+        """Assign the optimizer's state, and what else `get_slots` returned."""
         self.optimizer.set_slots(slots)
+        self.penalty.set_slots(slots)
+        if self.average:
+            self.average.set_slots(slots)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Return a context in which the network has its averaged weights, where it keeps an average."""
+        return self.average.in_place() if self.average else nullcontext()
 
 
 def as_nchw(images: Tensor) -> Tensor:

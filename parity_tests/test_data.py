@@ -12,8 +12,9 @@ from ft.job import build_learner, prepare_job
 from ft.recipe import Recipe
 
 wing = backend.load(sys.argv[1])
-for augment, precision in (("crop-flip", "float32"), ("none", "float64")):
-    recipe = Recipe(augment=augment, precision=precision, workers=int(sys.argv[2]), image_size=32, seed=3)
+every = {"augment": "crop-flip", "randaugment": "1x9", "jitter": 0.3, "erase": 0.5, "mixup": 0.3, "cutmix": 1.0}
+for fields, precision in ((every, "float32"), ({}, "float64")):
+    recipe = Recipe(**fields, precision=precision, workers=int(sys.argv[2]), image_size=32, seed=3)
     job = prepare_job(recipe)
     learner, _ = build_learner(job, wing, device="cpu")
     batches = job.batches("train")

@@ -15,6 +15,8 @@ SGD = ("update", "get_slots", "set_slots")
 METHODS = {
     "Learner": [name for name in vars(Learner) if inspect.isfunction(getattr(Learner, name)) and name[0] != "_"],
     "SGD": SGD,
+    "Penalty": ("add", "anchor", "get_slots", "set_slots"),
+    "Average": ("update", "restart", "in_place", "get_slots", "set_slots"),
 }
 
 

@@ -16,7 +16,9 @@ import numpy as np
 
 from ft.data.augment import crop_and_flip
 from ft.data.decode import MAX_PIXELS, decode, printable
+from ft.data.distort import Distortion
 from ft.data.index import Sample
+from ft.data.mix import Mix
 from ft.data.preprocess import Preprocess
 from ft.data.readers import Readers
 from ft.errors import DataError
@@ -27,7 +29,10 @@ LOOK_AHEAD = 2  # batches in the making while the caller works on one
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One step: images float (N, H, W, 3), labels and positions in the split int64 (N,), number in the epoch from 0."""
+    """One step: images float (N, H, W, 3), labels and positions in the split int64 (N,), number in the epoch from 0.
+
+    The labels of a mixed batch are target probabilities, (N, K) of the images' type.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -51,6 +56,8 @@ class Batches:
         seed: int = 0,
         shuffle: bool = False,
         augment: Literal["none", "crop-flip"] = "none",
+        distortion: Distortion | None = None,
+        mix: Mix | None = None,
         dtype: str = "float32",
         workers: int = 2,
         max_pixels: int = MAX_PIXELS,
@@ -60,7 +67,8 @@ class Batches:
             raise DataError(f"batch_size: got {batch_size}; a batch needs at least 1 image")
         self.samples, self.preprocess = tuple(samples), preprocess
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
-        self.augment, self.dtype, self.workers = augment, dtype, workers
+        self.augment, self.distortion, self.mix = augment, distortion, mix
+        self.dtype, self.workers = dtype, workers
         self.max_pixels = max_pixels
         self.read_timeout = read_timeout
         self.labels = np.array([s.label for s in self.samples], np.int64)
@@ -100,7 +108,7 @@ class Batches:
         plan = islice(enumerate(self.plan(epoch)), start, None)
         if not self.workers:
             for number, indices in plan:
-                yield self.batch(number, indices, [self.image(epoch, i) for i in indices])
+                yield self.batch(epoch, number, indices, [self.image(epoch, i) for i in indices])
             return
         readers = Readers(self.workers)
         ahead: deque[tuple[int, np.ndarray, list[Future[np.ndarray]]]] = deque()
@@ -108,16 +116,18 @@ class Batches:
             for number, indices in plan:
                 ahead.append((number, indices, [readers.submit(self.image, epoch, i) for i in indices]))
                 if len(ahead) > LOOK_AHEAD:
-                    yield self.gather(readers, *ahead.popleft())
+                    yield self.gather(readers, epoch, *ahead.popleft())
             while ahead:
-                yield self.gather(readers, *ahead.popleft())
+                yield self.gather(readers, epoch, *ahead.popleft())
         finally:
             readers.close()
 
-    def gather(self, readers: Readers, number: int, indices: np.ndarray, images: list[Future[np.ndarray]]) -> Batch:
+    def gather(
+        self, readers: Readers, epoch: int, number: int, indices: np.ndarray, images: list[Future[np.ndarray]]
+    ) -> Batch:
         """Return the batch of images that are in the making, or raise the first one's error."""
         pairs = zip(indices, images, strict=True)
-        return self.batch(number, indices, [self.finished(readers, i, image) for i, image in pairs])
+        return self.batch(epoch, number, indices, [self.finished(readers, i, image) for i, image in pairs])
 
     def finished(self, readers: Readers, index: int, image: Future[np.ndarray]) -> np.ndarray:
         """Return an image that is in the making; DataError where the file does not come."""
@@ -139,9 +149,12 @@ class Batches:
         sample = self.samples[index]
         return printable(sample.source if isinstance(sample.source, Path) else sample.name)
 
-    def batch(self, number: int, indices: np.ndarray, images: list[np.ndarray]) -> Batch:
-        """Return the batch of finished images (H, W, 3)."""
-        return Batch(np.stack(images), self.labels[indices], indices, number)
+    def batch(self, epoch: int, number: int, indices: np.ndarray, images: list[np.ndarray]) -> Batch:
+        """Return the batch of finished images (H, W, 3), mixed where that is asked for."""
+        stacked, labels = np.stack(images), self.labels[indices]
+        if self.mix:
+            stacked, labels = self.mix.apply(stacked, labels, epoch=epoch, number=number)
+        return Batch(stacked, labels, indices, number)
 
     def image(self, epoch: int, index: int) -> np.ndarray:
         """Return one sample as the network sees it in an epoch: float (crop, crop, 3)."""
@@ -155,4 +168,8 @@ class Batches:
                 pixels = self.preprocess.resize_and_crop(pixels)
             except DataError as error:
                 raise DataError(f"{self.path_of(index)}: {error}") from None
-        return self.preprocess.normalise(pixels, self.dtype)
+        if self.distortion is None:
+            return self.preprocess.normalise(pixels, self.dtype)
+        rng = generator(self.seed, "distort", epoch, index)
+        seen = self.preprocess.normalise(self.distortion.pixels(pixels, rng), self.dtype)
+        return self.distortion.normalised(seen, rng)

@@ -5,6 +5,7 @@ from ft.report.junit import render_junit
 from ft.report.page import render_html
 from ft.report.report import Cause, Part, Report, Side, make_report
 from ft.report.text import render_text
+from ft.report.training import write_training_report
 
 __all__ = [
     "Cause",
@@ -16,4 +17,5 @@ __all__ = [
     "render_junit",
     "render_text",
     "to_dict",
+    "write_training_report",
 ]

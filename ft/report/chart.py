@@ -64,6 +64,7 @@ class Chart:
     floors: tuple[Floor, ...] = ()
     marks: tuple[Mark, ...] = ()
     frame: tuple[float, float, float, float] = field(default=(LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM))
+    size: tuple[float, float] = (WIDTH, HEIGHT)
 
 
 def error_charts(report: Report) -> list[Chart]:

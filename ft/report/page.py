@@ -2,18 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ft.report.chart import HEIGHT, WIDTH, error_charts, loss_chart
-from ft.report.clean import clean
+from ft.report.chart import error_charts, loss_chart
 from ft.report.data import WORST
-from ft.report.report import OPEN, ROUNDING, Part, Report, figure, names_of, noise_words, size_words, totals
+from ft.report.report import OPEN, ROUNDING, Part, Report, names_of, noise_words, totals
+from ft.report.template import template
 from ft.report.text import cautions, headline
 from ft.trace import BEFORE, EACH_STEP
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 STEPS_SHOWN = 8
 
@@ -21,7 +17,7 @@ STEPS_SHOWN = 8
 def render_html(report: Report) -> str:
     """Return the page. Every name is escaped, and what cannot be seen is replaced."""
     differ, arrays = totals(report.verdict)
-    return template().render(
+    return template("page.html.j2").render(
         report=report,
         names=names_of(report.sides),
         headline=headline(report),
@@ -39,26 +35,7 @@ def render_html(report: Report) -> str:
         facts=list(fact_rows(report)),
         loss_worst=next((part.worst for part in report.phases() if part.phase == "loss"), None),
         cautions=list(cautions(report)),
-        width=WIDTH,
-        height=HEIGHT,
     )
-
-
-@cache
-def template() -> "Template":
-    """Return the page's template. What it prints is escaped, unless it is markup already."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("ft.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: clean(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(figure=figure, size=size_words)
-    return environment.get_template("page.html.j2")
 
 
 @dataclass(frozen=True)

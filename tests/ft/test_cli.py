@@ -94,6 +94,8 @@ def test_a_training_leaves_a_run_and_prints_its_result(train, write_images, here
         "log.jsonl",
         "predictions.csv",
         "curves.png",
+        "confusion.png",
+        "report.html",
         "model.safetensors",
         "model.json",
         "checkpoints",

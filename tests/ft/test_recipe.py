@@ -77,6 +77,14 @@ def test_a_key_like_nothing_lists_the_known_ones():
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
+        ("randaugment", "9", "randaugment: got '9'; expected operations x magnitude up to 30, such as 2x9"),
+        ("randaugment", "2x31", "such as 2x9"),
+        ("randaugment", "0x9", "such as 2x9"),
+        ("erase", 1.5, "erase: got 1.5; it must be at most 1"),
+        ("mixup", -0.1, "mixup: got -0.1; it must be at least 0"),
+        ("ema", 1, "ema: got 1; it must be below 1"),
+        ("result", "ema", "result: ema needs the moving average"),
+        ("l2sp_head", 0.1, "l2sp_head: goes with l2sp, which is 0"),
         ("lr", 0, "lr: got 0; it must be above 0"),
         ("lr", -1e-3, "above 0"),
         ("lr", math.nan, "expected a finite number"),
@@ -156,6 +164,27 @@ def test_values_arrive_in_their_own_type(field, text, value):
     found = getattr(recipes.from_dict({field: text}), field)
     assert found == value
     assert type(found) is type(value)
+
+
+def test_l2sp_needs_pretrained_weights():
+    refuse(["l2sp: weights none leaves no pretrained values"], l2sp=0.1, weights="none")
+
+
+@pytest.mark.parametrize(
+    ("fields", "stands"),
+    [
+        ({}, True),
+        ({"augment": "crop-flip"}, False),
+        ({"randaugment": "1x1"}, False),
+        ({"jitter": 0.1}, False),
+        ({"erase": 0.1}, False),
+        ({"mixup": 0.1}, False),
+        ({"cutmix": 0.1}, False),
+        ({"ema": 0.9, "l2": 0.1}, True),
+    ],
+)
+def test_epochs_are_alike_only_without_augmentation(fields, stands):
+    assert Recipe(**fields).stands_still is stands
 
 
 def test_the_title_names_model_and_data(tmp_path):

@@ -48,6 +48,21 @@ def test_cross_entropy_is_keras(scale, smoothing):
     np.testing.assert_allclose(ours(logits, labels, smoothing)[0], expected, rtol=1e-13)
 
 
+@pytest.mark.parametrize(("scale", "smoothing"), CASES)
+def test_target_probabilities_are_keras(scale, smoothing):
+    logits, _ = draw(scale)
+    targets = np.random.default_rng(1).dirichlet(np.ones(5), 6)
+    theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing, dtype="float64")
+    np.testing.assert_allclose(ours(logits, targets, smoothing)[0], float(theirs(targets, logits)), rtol=1e-13)
+
+
+@pytest.mark.parametrize(("scale", "smoothing"), CASES)
+def test_one_hot_targets_are_the_labels(scale, smoothing):
+    logits, labels = draw(scale)
+    for a, b in zip(ours(logits, np.eye(5)[labels], smoothing), ours(logits, labels, smoothing), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
 def test_no_smoothing_is_the_default():
     logits, labels = map(tf.constant, draw(1.0))
     assert cross_entropy(logits, labels) == cross_entropy(logits, labels, label_smoothing=0.0)

@@ -1,0 +1,50 @@
+"""Whether a network is right as often as it says: the reliability diagram and the expected calibration error.
+
+    ECE = sum over bins of (images in the bin / images) * |accuracy of the bin - mean probability of the bin|
+
+over 15 bins of equal width of the predicted class's probability, each without its lower and with its upper end.
+Source: Guo et al., "On calibration of modern neural networks", ICML 2017.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """One number a bin, (BINS,) each; accuracy and confidence are NaN in an empty one."""
+
+    count: np.ndarray
+    accuracy: np.ndarray
+    confidence: np.ndarray
+
+    @property
+    def ece(self) -> float:
+        """The expected calibration error, NaN without an image or with a probability that is NaN."""
+        filled = self.count > 0
+        gaps = np.abs(self.accuracy - self.confidence)[filled]
+        total = self.count.sum()
+        return float((gaps * self.count[filled]).sum() / total) if total else float("nan")
+
+    @property
+    def overconfidence(self) -> float:
+        """Mean probability minus accuracy: above 0 the network promises more than it keeps."""
+        filled = self.count > 0
+        gaps = (self.confidence - self.accuracy)[filled]
+        return float((gaps * self.count[filled]).sum() / max(self.count.sum(), 1))
+
+
+def reliability_of(probability: np.ndarray, right: np.ndarray) -> Reliability:
+    """Return the bins of images. probability: of the predicted class, (N,); right: whether it was right, bool (N,)."""
+    probability = np.asarray(probability, np.float64)
+    place = np.clip(np.ceil(np.nan_to_num(probability) * BINS).astype(int) - 1, 0, BINS - 1)
+    count = np.bincount(place, minlength=BINS)
+    with np.errstate(invalid="ignore"):
+        accuracy, confidence = (
+            np.bincount(place, weights=values, minlength=BINS) / np.where(count, count, np.nan)
+            for values in (np.asarray(right, np.float64), probability)
+        )
+    return Reliability(count, accuracy, confidence)

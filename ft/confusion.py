@@ -1,0 +1,50 @@
+"""Which classes are taken for which, and what that means for each class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def confusion_of(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Return counts int64 (K, K): row i, column j is how many images of class i were taken for class j."""
+    pairs = np.asarray(labels, np.int64) * classes + np.asarray(predicted, np.int64)
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One number a class, (K,) each. A share of nothing counts as 0, as scikit-learn has it by default.
+
+    precision: of the images taken for the class, the share that are of it; recall: of its images, the share that was
+    found; f1: their harmonic mean; support: its images.
+    """
+
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray
+
+
+def class_scores(confusion: np.ndarray) -> ClassScores:
+    """Return the scores of every class of a confusion matrix."""
+    hits, support, taken = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    return ClassScores(share(hits, taken), share(hits, support), share(2 * hits, support + taken), support)
+
+
+def macro_f1(confusion: np.ndarray) -> float:
+    """Return the mean F1 of the classes that occur, as labels or as predictions; NaN where none does."""
+    occurs = confusion.sum(0) + confusion.sum(1) > 0
+    return float(class_scores(confusion).f1[occurs].mean()) if occurs.any() else float("nan")
+
+
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return part / whole, 0 where both are 0."""
+    return part / np.maximum(whole, 1)
+
+
+def top_confusions(confusion: np.ndarray, count: int) -> list[tuple[int, int, int]]:
+    """Return (class, taken for, images) of the largest entries off the diagonal, the largest first."""
+    wrong = confusion - np.diag(np.diag(confusion))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:count]
+    rows, columns = np.unravel_index(order, wrong.shape)
+    return [(int(i), int(j), int(wrong[i, j])) for i, j in zip(rows, columns, strict=True) if wrong[i, j]]

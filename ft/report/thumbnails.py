@@ -1,0 +1,32 @@
+"""Images small enough to be part of a page."""
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ft.data.decode import decode
+from ft.errors import DataError
+
+SIDE = 128  # pixels, the longer one
+EXACT = 64  # up to here nothing is lost: small images are drawn large
+
+
+def thumbnail(source: Path | np.ndarray) -> str | None:
+    """Return an image as a data URI of a few kilobytes; None where it cannot be read any more."""
+    try:
+        image = Image.fromarray(decode(source))
+    except DataError:
+        return None
+    image.thumbnail((SIDE, SIDE))
+    kind = "png" if max(image.size) <= EXACT else "jpeg"
+    buffer = io.BytesIO()
+    image.save(buffer, kind.upper())
+    return data_uri(buffer.getvalue(), kind)
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Return the bytes of a "png" or "jpeg" as a URI that holds them."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
