@@ -10,6 +10,7 @@ from ft.lazy import lazy_names
 
 if TYPE_CHECKING:
     from ft.evaluate import evaluate_network
+    from ft.lr_find import Sweep, find_lr
     from ft.recipe import Recipe
     from ft.run import Guess, Run
     from ft.side_by_side import compare_runs
@@ -24,12 +25,14 @@ __all__ = [
     "RecipeError",
     "Run",
     "RunError",
+    "Sweep",
     "UserError",
     "WeightsError",
     "cards",
     "compare_runs",
     "evaluate_network",
     "find_card",
+    "find_lr",
     "finetune",
 ]
 
@@ -40,10 +43,12 @@ __getattr__ = lazy_names(
         "Guess": "run",
         "Recipe": "recipe",
         "Run": "run",
+        "Sweep": "lr_find",
         "cards": "zoo",
         "compare_runs": "side_by_side",
         "evaluate_network": "evaluate",
         "find_card": "zoo",
+        "find_lr": "lr_find",
         "finetune": "tuning",
     },
 )

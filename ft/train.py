@@ -2,8 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,11 +14,12 @@ from ft import checkpoint
 from ft.backend import Learner
 from ft.data import Batch, Batches
 from ft.errors import RunError, listed
+from ft.freeze import Freeze, plan_at
 from ft.job import Job
 from ft.metrics import Metrics, softmax
 from ft.progress import Progress
 from ft.runfolder import Log
-from ft.schedule import rate_of
+from ft.schedule import Plateau, rate_of
 from ft.signals import Interrupted, StopRequest
 
 FETCH_EVERY = 10  # steps whose probes stay on the device before they are read: reading one waits for its step
@@ -61,6 +62,12 @@ class Position:
     best_top1: float = -1.0
     best_epoch: int = 0
     seconds: float = 0.0
+    plateau: Plateau = field(default_factory=Plateau)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Position":
+        """Return the position that a checkpoint holds; one of before there were plateaus has none."""
+        return cls(**{**values, "plateau": Plateau(**values.get("plateau", {}))})
 
 
 @dataclass(frozen=True)
@@ -109,11 +116,13 @@ class Training:
         stop: StopRequest,
         position: Position,
         facts: dict[str, Any],
+        plan: Freeze,
+        parameters: Collection[str],
     ) -> None:
         self.job, self.recipe, self.learner = job, job.recipe, learner
         self.train, self.val, self.names = train, val, [sample.name for sample in job.dataset.train]
         self.folder, self.log, self.progress, self.stop = folder, log, progress, stop
-        self.position, self.facts = position, facts
+        self.position, self.facts, self.plan, self.parameters = position, facts, plan, parameters
         self.pending: deque[tuple[dict[str, Any], Batch, Any]] = deque()
         self.clock = time.perf_counter()
 
@@ -144,7 +153,8 @@ class Training:
     def run_step(self, batch: Batch) -> None:
         """Do one update and queue its probes."""
         position = self.position
-        lr = rate_of(self.recipe, position.step, steps_per_epoch=len(self.train))
+        reduction = position.plateau.reduction
+        lr = rate_of(self.recipe, position.step, steps_per_epoch=len(self.train), reduction=reduction)
         probes = self.learner.step(batch.images, batch.labels, step=position.step, lr=lr)
         position.step, position.batch = position.step + 1, position.batch + 1
         row = {"step": position.step, "epoch": position.epoch + 1, "lr": float(lr)}
@@ -206,10 +216,23 @@ class Training:
         if metrics["top1"] > position.best_top1:
             position.best_top1, position.best_epoch = metrics["top1"], position.epoch
         position.batch, position.loss_sum, position.images = 0, 0.0, 0
+        self.look_ahead(metrics["loss"])
         self.log.write(row)
         self.progress.end_epoch(row)
         self.clock = time.perf_counter()
         return row
+
+    def look_ahead(self, val_loss: float) -> None:
+        """Set what the next epoch trains, and at which rate."""
+        recipe, position = self.recipe, self.position
+        if recipe.schedule == "plateau":
+            position.plateau.see(val_loss, base=recipe.lr, factor=recipe.step_factor, patience=recipe.plateau_patience)
+        if recipe.unfreeze:
+            plan = plan_at(recipe, self.job.card, self.parameters, epoch=position.epoch)
+            if plan != self.plan:
+                self.plan = plan
+                self.learner.set_plan(plan)
+                self.progress.note(plan.summary())
 
     def save(self, *, best: bool = False) -> None:
         """Write a checkpoint, name it, and delete those that are neither the last nor the best."""

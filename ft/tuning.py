@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from ft.train import FeatureBatches, Position, Source, Training, evaluate
 from ft.weights import write_safetensors
 
 RECIPE = "recipe.yaml"
+KEPT = (  # what a run that goes on cannot change: tensors, slots and the order of the data depend on it
+    *("model", "precision", "optimizer", "momentum", "dampening", "centered", "freeze", "unfreeze"),
+    *("batch_size", "accumulate", "sampling", "data", "seed"),
+)
 
 
 def finetune(
@@ -73,7 +78,7 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
             f"{folder} holds no checkpoint to go on from; start again with "
             f"--config {folder / RECIPE} --out ANOTHER_FOLDER"
         )
-    position = Position(**saved.state["position"])
+    position = Position.from_dict(saved.state["position"])
     if position.epoch >= recipe.epochs and (folder / runfolder.RESULT).exists():
         raise RunError(
             f"{folder} is finished, {position.epoch} of {recipe.epochs} epochs; "
@@ -87,7 +92,7 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
-    for field in ("model", "precision", "momentum", "freeze", "batch_size", "data", "seed"):
+    for field in KEPT:
         if getattr(recipe, field) != getattr(before, field):
             raise RunError(
                 f"{folder} was trained with {field} {getattr(before, field)}, now asked for "
@@ -121,14 +126,16 @@ def execute(
         wing = backends.load(backend)
         with quiet_stderr():
             device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-        learner, plan = build_learner(job, wing, device=device)
+        learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
+        parameters = list(wing.parameters(learner.model))
         if saved is not None:
             learner.set_weights(saved.model)
             learner.set_slots(saved.optimizer)
         recipes.save(recipe, folder / RECIPE)
         train, val = job.batches("train"), job.batches("val")
         with Progress(recipe.epochs, len(train), done=position.step, quiet=quiet) as progress:
-            for line in headlines(job, backend, device, folder, plan):
+            tensors = wing.weight_shapes(learner.model)
+            for line in headlines(job, backend, device, folder, plan, tensors):
                 progress.note(line)
             sources = [FeatureBatches(b, learner) if learner.on_features else b for b in (train, val)]
             facts = run_facts(job, backend)
@@ -144,6 +151,8 @@ def execute(
                     stop=stop,
                     position=position,
                     facts=facts,
+                    plan=plan,
+                    parameters=parameters,
                 ).run()
         result = final_weights(job, folder, learner, position)
         position.seconds += time.perf_counter() - started
@@ -152,17 +161,27 @@ def execute(
     return Run(folder, learner=learner, backend=backend)
 
 
-def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze) -> list[str]:
-    """Return what a person wants to read before the first epoch."""
+def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, tensors: Collection[str]) -> list[str]:
+    """Return what a person wants to read before the first epoch. tensors: the names of the network's."""
     data, recipe = job.dataset, job.recipe
-    frozen = f"frozen: {', '.join(plan.stages)}" if plan.stages else "nothing frozen"
     lines = [
-        f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {recipe.weights} weights, {frozen}",
+        f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {recipe.weights} weights, {plan.summary()}",
         f"{data.name}: {len(data.train)} training and {len(data.val)} validation images, {len(data.classes)} classes, "
         f"{job.preprocess.crop} px",
         f"run folder: {folder}",
     ]
-    return [*lines, *data.notes]
+    return [*lines, *accumulation_notes(recipe, plan, tensors), *data.notes]
+
+
+def accumulation_notes(recipe: Recipe, plan: Freeze, tensors: Collection[str]) -> list[str]:
+    """Return what is to be said of gradient accumulation: where it is not the same as one large batch."""
+    if recipe.accumulate == 1:
+        return []
+    size, whole = recipe.batch_size, recipe.batch_size * recipe.accumulate
+    lines = [f"an update takes the gradients of {recipe.accumulate} batches of {size}: {whole} images"]
+    if any(name.endswith("running_var") and not plan.runs_in_inference(name) for name in tensors):
+        lines.append(f"BatchNorm sees {size} images at a time, so this is not the same as --batch-size {whole}")
+    return lines
 
 
 def final_weights(job: Job, folder: Path, learner: Learner, position: Position) -> dict[str, Any]:

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from ft_tf.frozen import split
     from ft_tf.layers import seed_noise
     from ft_tf.learner import Learner
-    from ft_tf.losses import cross_entropy
+    from ft_tf.losses import binary_cross_entropy, cross_entropy, focal_loss
     from ft_tf.models import build_model
-    from ft_tf.optim import SGD
+    from ft_tf.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_tf.runtime import prepare
     from ft_tf.stranger import Stranger
     from ft_tf.trace import recording
@@ -23,13 +23,22 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 __all__ = [
+    "LARS",
     "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
     "Learner",
+    "RMSprop",
     "Stranger",
     "apply_freeze",
+    "binary_cross_entropy",
     "build_model",
+    "clip_gradients",
     "cross_entropy",
+    "focal_loss",
     "get_weights",
+    "make_optimizer",
     "parameters",
     "prepare",
     "recording",
@@ -43,12 +52,21 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "LARS": "optim",
         "SGD": "optim",
+        "Adagrad": "optim",
+        "Adam": "optim",
+        "AdamW": "optim",
+        "RMSprop": "optim",
+        "clip_gradients": "optim",
+        "make_optimizer": "optim",
         "Learner": "learner",
         "Stranger": "stranger",
         "apply_freeze": "freeze",
         "build_model": "models",
+        "binary_cross_entropy": "losses",
         "cross_entropy": "losses",
+        "focal_loss": "losses",
         "get_weights": "weights",
         "parameters": "weights",
         "prepare": "runtime",

@@ -116,7 +116,7 @@ def test_a_key_like_nothing_lists_the_known_ones():
         ("data", None, "expected text"),
         ("precision", "float16", "unknown value 'float16'; did you mean 'float"),
         ("bn", "freeze", "did you mean 'frozen'"),
-        ("schedule", "linear", "known: constant, step, cosine"),
+        ("schedule", "poly", "known: constant, cosine, exponential, linear, one-cycle, plateau, step"),
         ("head", ["new"], "known: new, keep"),
         ("freeze", 3, "expected names separated by commas"),
         ("freeze", "stem,,fc", "expected names"),
