@@ -15,6 +15,7 @@ from ft.data import Dataset
 from ft.errors import RecipeError, RunError
 from ft.freeze import Freeze
 from ft.job import Job, build_learner, prepare_job
+from ft.optimizers import settings_of
 from ft.plots import plot_curves
 from ft.progress import Progress
 from ft.quiet import quiet_stderr
@@ -26,10 +27,9 @@ from ft.train import FeatureBatches, Position, Source, Training, evaluate
 from ft.weights import write_safetensors
 
 RECIPE = "recipe.yaml"
-KEPT = (  # what a run that goes on cannot change: tensors, slots and the order of the data depend on it
-    *("model", "precision", "optimizer", "momentum", "dampening", "centered", "freeze", "unfreeze"),
-    *("batch_size", "accumulate", "sampling", "data", "seed"),
-)
+# what a run that goes on cannot change: tensors, slots and the order of the data depend on it
+KEPT = ("model", "precision", "optimizer", "freeze", "unfreeze", "batch_size", "accumulate", "sampling", "data", "seed")
+SLOTS = ("momentum", "dampening", "centered")  # numbers of an optimizer on which its slots depend
 
 
 def finetune(
@@ -92,11 +92,12 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
-    for field in KEPT:
-        if getattr(recipe, field) != getattr(before, field):
+    then, now = ({**{field: getattr(r, field) for field in KEPT}, **settings_of(r)} for r in (before, recipe))
+    for field in (*KEPT, *SLOTS):
+        if now.get(field) != then.get(field):
             raise RunError(
-                f"{folder} was trained with {field} {getattr(before, field)}, now asked for "
-                f"{getattr(recipe, field)}; a resumed run keeps it, start a new one to change it"
+                f"{folder} was trained with {field} {then.get(field)}, now asked for {now.get(field)}; "
+                "a resumed run keeps it, start a new one to change it"
             )
 
 
