@@ -71,7 +71,7 @@ def test_it_ends_where_the_loss_breaks():
     assert 0.01 < found.suggestion < 1
     assert learner.w == 1.0
     learner.w = float("nan")
-    with pytest.raises(ft.RunError, match="not finite at a rate of 0.001 already"):
+    with pytest.raises(ft.RunError, match=r"not finite at a rate of 0\.001 already"):
         sweep(learner, OneBatch(), lowest=1e-3, highest=1e3, steps=61)
 
 
