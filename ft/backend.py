@@ -26,6 +26,7 @@ class Learner(Protocol):
 
     model: Any
     on_features: bool
+    plan: Freeze
 
     def set_plan(self, plan: Freeze) -> None:
         """Train by another plan from here on; what trained before keeps its slots."""

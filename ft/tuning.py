@@ -171,6 +171,8 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
         f"{job.preprocess.crop} px",
         f"run folder: {folder}",
     ]
+    if recipe.unfreeze:
+        lines.append(f"unfreezing at epochs (from 0): {', '.join(recipe.unfreeze)}; no features are kept")
     return [*lines, *accumulation_notes(recipe, plan, tensors), *data.notes]
 
 

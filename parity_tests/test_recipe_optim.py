@@ -1,5 +1,7 @@
 """What a recipe says of optimizers, rates, losses and accumulation does the same in both wings, in float64."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -71,7 +73,8 @@ def test_trajectory(name):
         for step in range(50):
             learner.step(*small_batch(step % 4), step=step, lr=np.float64(LR * (1 + step % 3)))
     print(f"{name}: {require_alike(pair, bar=TRAJECTORY):.1e}")
-    assert pair["tf"].run_step.experimental_get_tracing_count() == 1
+    of_tf: Any = pair["tf"]
+    assert of_tf.run_step.experimental_get_tracing_count() == 1
 
 
 @pytest.mark.parametrize(("fields", "weights", "labels"), LOSSES, ids=str)
