@@ -42,7 +42,8 @@ class Learner:
         class_weights: Sequence[float] | None = None,
     ) -> None:
         self.model = model
-        self.card, self.recipe, self.class_weights = card, recipe, class_weights
+        self.card, self.recipe = card, recipe
+        self.label_smoothing, self.class_weights = recipe.label_smoothing, class_weights
         self.device, self.dtype, self.on_features = device, recipe.precision, on_features
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
@@ -160,7 +161,7 @@ class Learner:
     def criterion(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Return the recipe's loss."""
         recipe, weights = self.recipe, self.class_weights
-        smoothing, gamma = recipe.label_smoothing, recipe.focal_gamma
+        smoothing, gamma = self.label_smoothing, recipe.focal_gamma
         if recipe.loss == "focal":
             return focal_loss(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
         if recipe.loss != "cross-entropy":
