@@ -1,12 +1,15 @@
 """What the training loop decides from epoch to epoch: plans, rates and batches, with a wing of NumPy."""
 
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
 
 import ft
-from ft import checkpoint
+from ft import backend, checkpoint
+from ft.job import build_learner, prepare_job
+from ft.tracing import trace_batches
 from ft.train import Position
 
 NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4, "workers": 0}
@@ -68,3 +71,15 @@ def test_a_resumed_run_keeps_its_optimizer(tune):
         with pytest.raises(ft.RunError) as caught:
             ft.finetune(resume=run.folder, epochs=3, **change)
         assert words in str(caught.value)
+
+
+def test_a_trace_thaws_as_the_training_does(fake_wing, write_images):
+    recipe = ft.Recipe(**NET, data=str(write_images()), unfreeze="1:stem", schedule="exponential", epochs=3)
+    job = prepare_job(recipe)
+    learner, plan = build_learner(job, backend.load("torch"), device="cpu")
+    names, trained, rates = ["conv1.weight", "fc.weight", "fc.bias"], [], []
+    for batch in islice(trace_batches(job, learner, plan, names), 7):
+        trained.append(len(learner.get_slots()))
+        rates.append(batch.lr)
+    assert trained == [2, 2, 2, 3, 3, 3, 3]
+    assert rates == pytest.approx(0.001 * 0.95 ** np.array([0, 0, 0, 1, 1, 1, 2]))
