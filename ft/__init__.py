@@ -11,6 +11,7 @@ from ft.lazy import lazy_names
 if TYPE_CHECKING:
     from ft.evaluate import evaluate_network
     from ft.export import export_run
+    from ft.lr_find import Sweep, find_lr
     from ft.recipe import Recipe
     from ft.run import Guess, Run
     from ft.side_by_side import compare_runs
@@ -25,6 +26,7 @@ __all__ = [
     "RecipeError",
     "Run",
     "RunError",
+    "Sweep",
     "UserError",
     "WeightsError",
     "cards",
@@ -32,6 +34,7 @@ __all__ = [
     "evaluate_network",
     "export_run",
     "find_card",
+    "find_lr",
     "finetune",
 ]
 
@@ -42,11 +45,13 @@ __getattr__ = lazy_names(
         "Guess": "run",
         "Recipe": "recipe",
         "Run": "run",
+        "Sweep": "lr_find",
         "cards": "zoo",
         "compare_runs": "side_by_side",
         "evaluate_network": "evaluate",
         "export_run": "export",
         "find_card": "zoo",
+        "find_lr": "lr_find",
         "finetune": "tuning",
     },
 )

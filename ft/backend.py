@@ -28,6 +28,11 @@ class Learner(Protocol):
 
     model: Any
     on_features: bool
+    plan: Freeze
+
+    def set_plan(self, plan: Freeze) -> None:
+        """Train by another plan from here on; what trained before keeps its slots."""
+        ...
 
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Any:
         """Do one training step; return probes on the device for `fetch`."""
@@ -80,7 +85,15 @@ class MakeLearner(Protocol):
     """The constructor of a wing's Learner."""
 
     def __call__(
-        self, model: Any, *, card: Card, plan: Freeze, recipe: Recipe, device: str = "cpu", on_features: bool = False
+        self,
+        model: Any,
+        *,
+        card: Card,
+        plan: Freeze,
+        recipe: Recipe,
+        device: str = "cpu",
+        on_features: bool = False,
+        class_weights: Sequence[float] | None = None,
     ) -> Learner: ...
 
 

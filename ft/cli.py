@@ -60,14 +60,15 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
         title = field.metadata["group"]
         group = groups.setdefault(title, None) or parser.add_argument_group(title)
         groups[title] = group
-        default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        default = (",".join(field.default) or None) if isinstance(field.default, tuple) else field.default
         text = field.metadata["help"] + ("" if default is None else f" [{str(default).lower()}]")
         if TYPES[name] is bool:
             group.add_argument(flag_of(name), action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
             kind = TYPES[name]
             word = "|".join(get_args(kind)) if get_origin(kind) is Literal else name.upper()
-            group.add_argument(flag_of(name), metavar=word, default=None, help=text.replace("%", "%%"))
+            flags = (flag_of(name), *field.metadata["flags"])
+            group.add_argument(*flags, dest=name, metavar=word, default=None, help=text.replace("%", "%%"))
 
 
 def train_parser(prog: str, *, choose_backend: bool) -> Parser:
@@ -188,6 +189,39 @@ def report(arguments: Sequence[str]) -> int:
     return 0
 
 
+def lr_find(arguments: Sequence[str]) -> int:
+    """Sweep the learning rate, write curve and numbers, and print a suggestion."""
+    parser = Parser(
+        prog="ft lr-find",
+        description="Train a little under a rising learning rate and suggest one: where the smoothed loss falls most "
+        "steeply. Takes the recipe's flags; leaves nothing but lr-find.png and lr-find.json.",
+    )
+    parser.add_argument("--config", metavar="FILE", help="recipe file (YAML); flags win over it")
+    parser.add_argument("--out", metavar="DIR", default="lr-find", help="folder for curve and numbers [lr-find]")
+    parser.add_argument("--lr-min", type=float, default=1e-6, metavar="RATE", help="first rate [1e-6]")
+    parser.add_argument("--lr-max", type=float, default=1.0, metavar="RATE", help="last rate [1]")
+    parser.add_argument("--lr-steps", type=int, default=100, metavar="N", help="updates [100]")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_backend(parser)
+    add_recipe_flags(parser)
+    flags = parser.parse(arguments)
+    fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name) is not None}
+    if flags.config:
+        fields = {"name": Path(flags.config).stem, **load(flags.config), **fields}
+    from ft.lr_find import find_lr
+
+    sweep = {"lr_min": flags.lr_min, "lr_max": flags.lr_max, "lr_steps": flags.lr_steps}
+    found = find_lr(backend=flags.backend, out=flags.out, **sweep, **fields)
+    if flags.json:
+        print(json.dumps({"suggestion": found.suggestion, "diverged": found.diverged, "steps": len(found.rates)}))
+    elif found.suggestion is None:
+        print(f"no suggestion: the loss never falls up to lr {found.rates[-1]:.3g}\n{flags.out}")
+    else:
+        end = f"; it diverges at {found.rates[-1]:.3g}" if found.diverged else ""
+        print(f"lr {found.suggestion:.3g} (the loss falls most steeply there{end})\n{flags.out}")
+    return 0
+
+
 def models(arguments: Sequence[str]) -> int:
     """List the networks."""
     parser = Parser(prog="ft models", description="The networks, their size and their published weights.")
@@ -280,6 +314,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "export": (export, "turn a run into ONNX, a torch.export archive, SavedModel or LiteRT"),
     "trace": (partial(parity, "trace"), "write what every layer and gradient of a few steps is"),
     "differences": (partial(parity, "differences"), "where PyTorch and Keras differ, taught one by one"),
+    "lr-find": (lr_find, "suggest a learning rate"),
     "models": (models, "list the networks"),
 }
 

@@ -1,10 +1,15 @@
-"""Which parameters train and which stages run in inference mode: a rule becomes names."""
+"""Which parameters train, how fast, and which stages run in inference mode: rules become names, epoch by epoch."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from ft.errors import RecipeError, listed, unknown
 from ft.zoo.card import Card, under
+
+if TYPE_CHECKING:
+    from ft.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -14,13 +19,18 @@ class Freeze:
     trainable: names of the parameters that train, in the network's order; stages: the frozen stages; prefixes: their
     module paths; inference: whether frozen stages run in inference mode (BatchNorm, dropout, stochastic depth) inside a
     training step, or as training stages whose parameters merely stand still (what PyTorch does when only requires_grad
-    is cleared).
+    is cleared); rates: factors of the learning rate by parameter, 1 for one that is not named.
     """
 
     trainable: tuple[str, ...]
     stages: tuple[str, ...]
     prefixes: tuple[str, ...]
     inference: bool
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def summary(self) -> str:
+        """Return "frozen: stem, layer1", or that nothing is."""
+        return f"frozen: {', '.join(self.stages)}" if self.stages else "nothing frozen"
 
     def is_frozen(self, module: str) -> bool:
         """Tell whether the module at this path is in a frozen stage."""
@@ -31,9 +41,92 @@ class Freeze:
         return self.inference and self.is_frozen(module)
 
 
-def plan_freeze(card: Card, parameters: Collection[str], *, freeze: Sequence[str], bn: str) -> Freeze:
-    """Apply `freeze` ("base", "none" or stage names) and `bn` ("frozen" or "update") to a network's parameters."""
-    stages = frozen_stages(card, freeze)
+@dataclass(frozen=True)
+class Thaw:
+    """One entry of `unfreeze`: from `epoch` on (0 is the first) these stages train, at `factor` times the rate."""
+
+    epoch: int
+    stages: tuple[str, ...]
+    factor: float | None
+
+
+def plan_at(recipe: "Recipe", card: Card, parameters: Collection[str], *, epoch: int = 0) -> Freeze:
+    """Return what trains, and how fast, in an epoch of a recipe's training, counted from 0. Raises RecipeError."""
+    due = [thaw for thaw in thaws(card, recipe.unfreeze) if thaw.epoch <= epoch]
+    thawed = {stage for thaw in due for stage in thaw.stages}
+    plan = plan_freeze(card, parameters, freeze=recipe.freeze, bn=recipe.bn, thawed=thawed)
+    factors = stage_factors(card, stage_lr=recipe.stage_lr, layer_decay=recipe.layer_decay)
+    slowed = {stage: thaw.factor for thaw in due for stage in thaw.stages if thaw.factor is not None}
+    by_stage = {stage: factor * slowed.get(stage, 1.0) for stage, factor in factors.items()}
+    rates = {name: by_stage[card.stage_of(name)] for name in plan.trainable}
+    return replace(plan, rates={name: rate for name, rate in rates.items() if rate != 1.0})
+
+
+def check_plan(recipe: "Recipe", card: Card) -> None:
+    """Raise RecipeError for rules about stages that the network does not have, or that contradict each other."""
+    frozen = set(frozen_stages(card, recipe.freeze))
+    stage_factors(card, stage_lr=recipe.stage_lr, layer_decay=recipe.layer_decay)
+    for thaw in thaws(card, recipe.unfreeze):
+        if thaw.epoch >= recipe.epochs:
+            raise RecipeError(f"unfreeze: epoch {thaw.epoch} never comes, the training has {recipe.epochs}, from 0 on")
+        if not frozen & set(thaw.stages) and thaw.factor is None and thaw.epoch:
+            raise RecipeError(
+                f"unfreeze: {listed(thaw.stages)} trains already before epoch {thaw.epoch}; freeze it, "
+                f"or give it another rate, such as {thaw.epoch}:{thaw.stages[0]}@0.1"
+            )
+        frozen -= set(thaw.stages)
+
+
+def thaws(card: Card, entries: Sequence[str]) -> list[Thaw]:
+    """Return the entries of `unfreeze`, EPOCH:STAGE or EPOCH:STAGE@FACTOR, in order of their epochs."""
+    return sorted((parse_thaw(card, entry) for entry in entries), key=lambda thaw: thaw.epoch)
+
+
+def parse_thaw(card: Card, entry: str) -> Thaw:
+    """Return one entry of `unfreeze`; the stage "all" stands for every stage."""
+    epoch, colon, rest = entry.partition(":")
+    stage, at, factor = rest.partition("@")
+    if not colon or not (epoch.isascii() and epoch.isdigit()):
+        raise RecipeError(f"unfreeze: got '{entry}'; expected EPOCH:STAGE, such as 3:layer4, or 3:layer4@0.1")
+    if stage != "all" and stage not in card.stages:
+        raise RecipeError(f"unfreeze: {unknown('stage', stage, card.stages)} (or say all)")
+    stages = tuple(card.stages) if stage == "all" else (stage,)
+    return Thaw(int(epoch), stages, positive("unfreeze", entry, factor) if at else None)
+
+
+def stage_factors(card: Card, *, stage_lr: Sequence[str], layer_decay: float | None) -> dict[str, float]:
+    """Return the factor of the learning rate of each stage: layer_decay ** (stages to the head) times its stage_lr."""
+    given = {}
+    for entry in stage_lr:
+        stage, _, factor = entry.partition(":")
+        if stage not in card.stages:
+            raise RecipeError(f"stage_lr: {unknown('stage', stage, card.stages)}; expected STAGE:FACTOR")
+        if stage in given:
+            raise RecipeError(f"stage_lr: '{stage}' is there twice; keep one of the two")
+        given[stage] = positive("stage_lr", entry, factor)
+    decay, last = 1.0 if layer_decay is None else layer_decay, len(card.stages) - 1
+    return {stage: decay ** (last - i) * given.get(stage, 1.0) for i, stage in enumerate(card.stages)}
+
+
+def positive(field: str, entry: str, text: str) -> float:
+    """Return the factor that an entry of a list ends with."""
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not 0 < factor < math.inf:
+        raise RecipeError(f"{field}: got '{entry}'; expected a factor above 0 at its end, such as 0.1")
+    return factor
+
+
+def plan_freeze(
+    card: Card, parameters: Collection[str], *, freeze: Sequence[str], bn: str, thawed: Collection[str] = ()
+) -> Freeze:
+    """Apply `freeze` ("base", "none" or stage names) and `bn` ("frozen" or "update") to a network's parameters.
+
+    thawed: stages that train whatever `freeze` says.
+    """
+    stages = tuple(stage for stage in frozen_stages(card, freeze) if stage not in thawed)
     stage = {name: card.stage_of(name) for name in parameters}
     trainable = tuple(name for name in parameters if stage[name] not in stages)
     prefixes = tuple(prefix for name in stages for prefix in card.stages[name])

@@ -8,7 +8,7 @@ import numpy as np
 from ft.backend import Learner, Wing
 from ft.data import Batches, Dataset, Distortion, Mix, Policy, Preprocess, open_dataset
 from ft.errors import RecipeError, listed
-from ft.freeze import Freeze, frozen_stages, plan_freeze
+from ft.freeze import Freeze, check_plan, plan_at
 from ft.penalty import require_anchor
 from ft.recipe import Recipe, randaugment_of
 from ft.weights import cast, initial_weights, match_weights, require_finite
@@ -49,9 +49,10 @@ class Job:
         return Batches(
             getattr(self.dataset, split),
             self.preprocess,
-            batch_size=recipe.batch_size,
+            batch_size=recipe.batch_size * (recipe.accumulate if training else 1),
             seed=recipe.seed,
             shuffle=split == "train",
+            balanced=training and recipe.sampling == "balanced",
             augment=recipe.augment if training else "none",
             distortion=distortion_of(recipe) if training else None,
             mix=mix_of(recipe, len(self.dataset.classes)) if training else None,
@@ -82,7 +83,7 @@ def prepare_job(
     classes: those of a run that goes on; with_weights: False where the tensors will come from a checkpoint.
     """
     card = find_card(recipe.model)
-    frozen_stages(card, recipe.freeze)
+    check_plan(recipe, card)
     require_anchor(recipe, card)
     preprocess = preprocess_of(card, recipe.weights)
     short_side = preprocess.at(recipe.image_size or preprocess.crop).resize
@@ -93,6 +94,7 @@ def prepare_job(
         classes=classes,
         policy=Policy.of(recipe, short_side=short_side, quiet=quiet),
     )
+    weigh_classes(recipe, dataset)
     size = recipe.image_size or dataset.image_size or preprocess.crop
     card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=size)
     source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
@@ -101,10 +103,21 @@ def prepare_job(
     return Job(recipe, card, dataset, preprocess.at(size), source)
 
 
-def build_learner(job: Job, wing: Wing, *, device: str) -> tuple[Learner, Freeze]:
-    """Build the network in one wing, with the recipe's starting weights where the job has them."""
+def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple[Learner, Freeze]:
+    """Build the network in one wing, with the recipe's starting weights where the job has them.
+
+    epoch: the one to train next, which decides what is frozen.
+    """
     classes, size = len(job.dataset.classes), job.preprocess.crop
-    learner, plan = new_learner(job.recipe, wing, classes=classes, image_size=size, device=device)
+    learner, plan = new_learner(
+        job.recipe,
+        wing,
+        classes=classes,
+        image_size=size,
+        device=device,
+        epoch=epoch,
+        class_weights=weigh_classes(job.recipe, job.dataset),
+    )
     require_company(job, plan, wing.weight_shapes(learner.model))
     learner.on_features = keeps_features(job.recipe, plan, job.card)
     learner.set_weights(starting_weights(job, wing.weight_shapes(learner.model)))
@@ -126,13 +139,46 @@ def require_company(job: Job, plan: Freeze, names: Iterable[str]) -> None:
         )
 
 
-def new_learner(recipe: Recipe, wing: Wing, *, classes: int, image_size: int, device: str) -> tuple[Learner, Freeze]:
+def new_learner(
+    recipe: Recipe,
+    wing: Wing,
+    *,
+    classes: int,
+    image_size: int,
+    device: str,
+    epoch: int = 0,
+    class_weights: tuple[float, ...] | None = None,
+) -> tuple[Learner, Freeze]:
     """Build a recipe's network and its learner in one wing; the weights are for the caller to set."""
     card = find_card(recipe.model)
     options = card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=image_size)
     model = wing.build_model(card.name, num_classes=classes, dtype=recipe.precision, options=options)
-    plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
-    return wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device), plan
+    plan = plan_at(recipe, card, list(wing.parameters(model)), epoch=epoch)
+    learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device, class_weights=class_weights)
+    return learner, plan
+
+
+def weigh_classes(recipe: Recipe, dataset: Dataset) -> tuple[float, ...] | None:
+    """Return what each class counts in the loss, None for no weights; RecipeError where the numbers do not fit.
+
+    balanced: images / (classes * images of the class), over the training images, as scikit-learn has it.
+    """
+    if recipe.class_weights == "none":
+        return None
+    count = len(dataset.classes)
+    if recipe.class_weights != "balanced":
+        if len(recipe.class_weights) != count:
+            raise RecipeError(
+                f"class_weights: got {len(recipe.class_weights)} numbers, {dataset.name} has {count} classes"
+            )
+        return recipe.class_weights
+    images = np.bincount([sample.label for sample in dataset.train], minlength=count)
+    if not images.all():
+        raise RecipeError(
+            f"class_weights: class '{dataset.classes[int(images.argmin())]}' has no training image, so balanced "
+            "has no weight for it; add images, or give the weights as numbers"
+        )
+    return tuple((images.sum() / (count * images)).tolist())
 
 
 def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
@@ -149,6 +195,9 @@ def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
 
 
 def keeps_features(recipe: Recipe, plan: Freeze, card: Card) -> bool:
-    """Tell whether the base's output for an image is the same in every epoch, so that it is computed only once."""
+    """Tell whether the base's output for an image is the same in every epoch, so that it is computed only once.
+
+    With `unfreeze` it is not kept at all, not even for the epochs before the base moves.
+    """
     base_stands_still = plan.inference and set(plan.stages) == set(card.stages) - {"head"}
-    return recipe.cache_features and recipe.stands_still and base_stands_still
+    return recipe.cache_features and recipe.stands_still and base_stands_still and not recipe.unfreeze

@@ -18,6 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from ft.errors import RecipeError, listed, unknown
+from ft.optimizers import check_optimizer
 
 MAX_RECIPE_BYTES = 100_000
 
@@ -31,10 +32,11 @@ def option(
     at_most: float | None = None,
     above: float | None = None,
     below: float | None = None,
+    flags: tuple[str, ...] = (),
 ) -> Any:
-    """Declare a field with its help text, the heading it stands under, and its bounds."""
+    """Declare a field with its help text, the heading it stands under, its bounds, and further flags that set it."""
     bounds = {"at_least": at_least, "at_most": at_most, "above": above, "below": below}
-    return field(default=default, metadata={"help": text, "group": group, **bounds})
+    return field(default=default, metadata={"help": text, "group": group, "flags": flags, **bounds})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +100,95 @@ class Recipe:
     epochs: int = option(20, "passes over the training images", group="training", at_least=1)
     batch_size: int = option(32, "images a step", group="training", at_least=1)
     lr: float = option(0.001, "learning rate", group="training", above=0)
-    momentum: float = option(0.9, "momentum of SGD", group="training", at_least=0, below=1)
-    nesterov: bool = option(False, "Nesterov's form of momentum", group="training")
-    weight_decay: float = option(0.0, "L2 term added to every gradient", group="training", at_least=0)
-    schedule: Literal["constant", "step", "cosine"] = option("constant", "learning rate over time", group="training")
-    step_epochs: int = option(10, "schedule step: epochs between two drops", group="training", at_least=1)
-    step_factor: float = option(0.1, "schedule step: factor of a drop", group="training", above=0)
-    warmup_epochs: float = option(0.0, "epochs of linear warm-up from zero", group="training", at_least=0)
-    label_smoothing: float = option(0.0, "label smoothing of the cross-entropy", group="training", at_least=0, below=1)
+    label_smoothing: float = option(0.0, "label smoothing of the loss", group="training", at_least=0, below=1)
+    patience: int | None = option(
+        None, "stop after so many epochs without a better val accuracy", group="training", at_least=1
+    )
+
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "lars"] = option(
+        "sgd", "update rule, see docs/recipe.md", group="optimizer"
+    )
+    momentum: float | None = option(
+        None, "momentum (default: sgd and lars 0.9, rmsprop 0)", group="optimizer", at_least=0, below=1
+    )
+    nesterov: bool = option(False, "sgd: Nesterov's form of momentum", group="optimizer")
+    dampening: float | None = option(
+        None, "sgd: share of the gradient kept out of the momentum (default: 0)", group="optimizer", at_least=0, below=1
+    )
+    weight_decay: float | None = option(
+        None, "L2 term in every gradient, adamw: beside it (default: 0, adamw 0.01)", group="optimizer", at_least=0
+    )
+    decay_exempt: Literal["none", "norms-and-biases"] = option(
+        "none", "what weight decay leaves alone: norms-and-biases are tensors of one dimension", group="optimizer"
+    )
+    betas: tuple[float, float] | None = option(
+        None, "adam, adamw: decay of the two averages (default: 0.9,0.999)", group="optimizer", at_least=0, below=1
+    )
+    eps: float | None = option(
+        None, "added to the denominator (default: 1e-8, adagrad 1e-10)", group="optimizer", at_least=0
+    )
+    alpha: float | None = option(
+        None, "rmsprop: decay of the average of squares (default: 0.99)", group="optimizer", at_least=0, below=1
+    )
+    centered: bool = option(False, "rmsprop: divide by the deviation from the mean gradient", group="optimizer")
+    lr_decay: float | None = option(
+        None, "adagrad: lr / (1 + updates * lr_decay) (default: 0)", group="optimizer", at_least=0
+    )
+    initial_accumulator: float | None = option(
+        None, "adagrad: what the sum of squares starts from (default: 0)", group="optimizer", at_least=0
+    )
+    trust: float | None = option(None, "lars: trust coefficient (default: 0.001)", group="optimizer", above=0)
+    accumulate: int = option(
+        1, "batches whose gradients make one update; an update counts as one step", group="optimizer", at_least=1
+    )
+    clip_norm: float | None = option(None, "largest norm of all gradients together", group="optimizer", above=0)
+    clip_value: float | None = option(None, "largest magnitude of a gradient's element", group="optimizer", above=0)
+
+    schedule: Literal["constant", "step", "exponential", "cosine", "one-cycle", "linear", "plateau"] = option(
+        "constant", "learning rate over time", group="learning rate"
+    )
+    step_epochs: int = option(10, "schedule step: epochs between two drops", group="learning rate", at_least=1)
+    step_factor: float = option(0.1, "schedules step and plateau: factor of a drop", group="learning rate", above=0)
+    epoch_factor: float = option(0.95, "schedule exponential: factor of an epoch", group="learning rate", above=0)
+    end_factor: float = option(0.0, "schedule linear: share of lr at the end", group="learning rate", at_least=0)
+    rise: float = option(
+        0.3,
+        "schedule one-cycle: share of the training in which the rate rises",
+        group="learning rate",
+        above=0,
+        below=1,
+    )
+    plateau_patience: int = option(
+        10, "schedule plateau: epochs without a better val loss before a drop", group="learning rate", at_least=0
+    )
+    warmup_epochs: float = option(0.0, "epochs of linear warm-up from zero", group="learning rate", at_least=0)
+    stage_lr: tuple[str, ...] = option(
+        (), "factors of lr by stage: stem:0.1,layer1:0.3 (other stages: 1)", group="learning rate"
+    )
+    layer_decay: float | None = option(
+        None, "factor of lr from stage to stage, from the head down: 0.75", group="learning rate", above=0, at_most=1
+    )
+    unfreeze: tuple[str, ...] = option(
+        (),
+        "frozen stages that train from an epoch (0 the first) on: 3:layer4,6:layer3, with a factor of lr: 5:all@0.1",
+        group="learning rate",
+        flags=("--schedule-unfreeze",),
+    )
+
+    loss: Literal["cross-entropy", "focal", "bce", "bce-focal"] = option(
+        "cross-entropy", "training loss; bce: each class is a yes or no of its own", group="loss"
+    )
+    focal_gamma: float = option(2.0, "focal, bce-focal: how much less easy images count", group="loss", at_least=1)
+    class_weights: tuple[float, ...] | Literal["none", "balanced"] = option(
+        "none",
+        "weight of each class in the loss, in class order; balanced: images / (classes * images of the class)",
+        group="loss",
+        above=0,
+    )
+    sampling: Literal["shuffle", "balanced"] = option(
+        "shuffle", "shuffle: each image once an epoch; balanced: classes drawn alike, with replacement", group="loss"
+    )
+
     l2: float = option(0.0, "adds l2 / 2 * |w|^2 to the loss", group="regularisation", at_least=0)
     l1: float = option(0.0, "adds l1 * sum |w| to the loss; with l2: elastic net", group="regularisation", at_least=0)
     l2sp: float = option(
@@ -133,9 +216,6 @@ class Recipe:
     average_best: int = option(
         5, "result average: of so many epochs, those of the best val accuracy", group="regularisation", at_least=1
     )
-    patience: int | None = option(
-        None, "stop after so many epochs without a better val accuracy", group="training", at_least=1
-    )
 
     result: Literal["last", "best", "ema", "average"] = option(
         "last",
@@ -154,8 +234,12 @@ class Recipe:
             object.__setattr__(self, name, checked(name, kind, getattr(self, name)))
         if len(self.freeze) > 1 and {"base", "none"} & set(self.freeze):
             raise RecipeError(f"freeze: got {listed(self.freeze)}; 'base' and 'none' stand alone, stages go in a list")
-        if self.nesterov and self.momentum == 0:
-            raise RecipeError("nesterov: needs a momentum above 0; set momentum to 0.9 or leave nesterov out")
+        check_optimizer(self)
+        self.check_losses()
+        if self.schedule == "plateau" and self.step_factor >= 1:
+            raise RecipeError(f"step_factor: got {self.step_factor:g}; schedule plateau needs a factor below 1")
+        if self.schedule == "one-cycle" and self.warmup_epochs:
+            raise RecipeError("warmup_epochs: schedule one-cycle rises by itself; leave warmup_epochs out, or set rise")
         if self.warmup_epochs >= self.epochs:
             raise RecipeError(
                 f"warmup_epochs: got {self.warmup_epochs:g} of {self.epochs} epochs; "
@@ -178,6 +262,11 @@ class Recipe:
         """Whether every epoch shows the same pixels with the same targets."""
         changing = (self.randaugment, self.jitter, self.erase, self.mixup, self.cutmix)
         return self.augment == "none" and not any(changing)
+
+    def check_losses(self) -> None:
+        """Raise RecipeError for choices of the loss that contradict each other."""
+        if self.sampling == "balanced" and self.class_weights == "balanced":
+            raise RecipeError("sampling and class_weights: both balanced counts rare classes twice; choose one of them")
 
     def replace(self, **changes: Any) -> "Recipe":
         """Return a checked copy with some fields changed."""
@@ -202,8 +291,13 @@ SYNONYMS = {
     "dtype": "precision",
     "pretrained": "weights",
     "scheduler": "schedule",
+    "schedule_unfreeze": "unfreeze",
+    "gradient_accumulation": "accumulate",
+    "llrd": "layer_decay",
+    "grad_clip": "clip_norm",
 }
 FIELDS = {f.name: f for f in dataclasses.fields(Recipe)}
+BOUNDS = {"at_least": operator.lt, "above": operator.le, "below": operator.ge, "at_most": operator.gt}
 
 
 def randaugment_of(text: str | None) -> tuple[int, int]:
@@ -219,19 +313,23 @@ def randaugment_of(text: str | None) -> tuple[int, int]:
 def checked(name: str, kind: Any, value: Any) -> Any:
     """Return `value` as the type of field `name`, within its bounds, or raise RecipeError."""
     if get_origin(kind) in (Union, types.UnionType):
-        if value is None:
-            return None
-        kind = next(k for k in get_args(kind) if k is not type(None))
+        words = [word for k in get_args(kind) if get_origin(k) is Literal for word in get_args(k)]
+        if (value is None and type(None) in get_args(kind)) or (isinstance(value, str) and value in words):
+            return value
+        kind = next(k for k in get_args(kind) if k is not type(None) and get_origin(k) is not Literal)
     if get_origin(kind) is Literal:
         if value in get_args(kind):
             return value
         raise RecipeError(f"{name}: {unknown('value', str(value), get_args(kind))} (known: {listed(get_args(kind))})")
     if get_origin(kind) is tuple:
-        return stage_list(name, value)
-    number = parsed(name, kind, value)
+        return stage_list(name, value) if get_args(kind)[0] is str else number_list(name, kind, value)
+    return bounded(name, parsed(name, kind, value), value)
+
+
+def bounded(name: str, number: Any, value: Any) -> Any:
+    """Return a number, found in `value`, that is within the bounds of field `name`; RecipeError for any other."""
     bounds = FIELDS[name].metadata
-    rules = (("at_least", operator.lt), ("at_most", operator.gt), ("above", operator.le), ("below", operator.ge))
-    for rule, fails in rules:
+    for rule, fails in BOUNDS.items():
         if bounds[rule] is not None and fails(number, bounds[rule]):
             raise RecipeError(f"{name}: got {value}; it must be {rule.replace('_', ' ')} {bounds[rule]:g}")
     return number
@@ -270,11 +368,22 @@ def int_of(value: int | float | str) -> int:
 
 
 def stage_list(name: str, value: Any) -> tuple[str, ...]:
-    """Return "stem,layer1" or a list of names as a tuple of names."""
+    """Return "stem,layer1" or a list of names as a tuple of names; a mapping gives KEY:VALUE for each of its lines."""
+    if isinstance(value, dict):
+        value = [f"{key}:{number}" for key, number in value.items()]
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or not all(isinstance(p, str) and p.strip() for p in parts):
         raise RecipeError(f"{name}: got {value!r}; expected names separated by commas, or a list of names")
     return tuple(p.strip() for p in parts)
+
+
+def number_list(name: str, kind: Any, value: Any) -> tuple[float, ...]:
+    """Return "0.9,0.999" or a list of numbers as a tuple of floats, as many as its kind has."""
+    parts = value.split(",") if isinstance(value, str) else value
+    wanted = None if Ellipsis in get_args(kind) else len(get_args(kind))
+    if not isinstance(parts, (list, tuple)) or not parts or (wanted and len(parts) != wanted):
+        raise RecipeError(f"{name}: got {value!r}; expected {wanted or 'some'} numbers separated by commas, or a list")
+    return tuple(bounded(name, parsed(name, float, part), part) for part in parts)
 
 
 def unknown_key(key: Any) -> str:

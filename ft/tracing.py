@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import count, islice
@@ -12,7 +12,9 @@ from pathlib import Path
 from ft import backend as backends
 from ft import files
 from ft import recipe as recipes
+from ft.backend import Learner
 from ft.errors import RecipeError, RunError
+from ft.freeze import Freeze, plan_at
 from ft.job import Job, build_learner, prepare_job
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
@@ -40,7 +42,8 @@ def trace_recipe(recipe: Recipe, folder: Path, *, backend: str, steps: int) -> T
     wing = backends.load(backend)
     with quiet_stderr():
         device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-        learner, _ = build_learner(job, wing, device=device)
+        learner, plan = build_learner(job, wing, device=device)
+        names = list(wing.parameters(learner.model))
         learner.on_features = False  # every layer is to be seen in every step
         facts = {
             "backend": backend,
@@ -52,16 +55,30 @@ def trace_recipe(recipe: Recipe, folder: Path, *, backend: str, steps: int) -> T
                 package: version(package) for package in ("ft-parity", "numpy", *backends.FRAMEWORKS[backend])
             },
         }
-        write_trace(folder, learner, wing, islice(trace_batches(job), max(steps, 1)), facts, update=steps > 0)
+        write_trace(
+            folder,
+            learner,
+            wing,
+            islice(trace_batches(job, learner, plan, names), max(steps, 1)),
+            facts,
+            update=steps > 0,
+        )
     return Trace(folder)
 
 
-def trace_batches(job: Job) -> Iterator[TraceBatch]:
-    """Yield what the steps of a training are fed, epoch after epoch."""
-    batches = job.batches("train")
-    each = (batch for epoch in count() for batch in batches.epoch(epoch))
-    for step, batch in enumerate(each):
-        yield TraceBatch(batch.images, batch.labels, rate_of(job.recipe, step, steps_per_epoch=len(batches)))
+def trace_batches(job: Job, learner: Learner, plan: Freeze, names: Collection[str]) -> Iterator[TraceBatch]:
+    """Yield what the steps of a training are fed, epoch after epoch, and thaw the learner's stages on the way.
+
+    A schedule that looks at the val loss is not followed: its rate stays.
+    """
+    batches, step = job.batches("train"), count()
+    for epoch in count():
+        due = plan_at(job.recipe, job.card, names, epoch=epoch)
+        if due != plan:
+            learner.set_plan(plan := due)
+        for batch in batches.epoch(epoch):
+            rate = rate_of(job.recipe, next(step), steps_per_epoch=len(batches))
+            yield TraceBatch(batch.images, batch.labels, rate)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,12 +16,13 @@ from ft.calibration import reliability_of
 from ft.confusion import confusion_of, macro_f1
 from ft.data import Batch, Batches
 from ft.errors import RunError, listed
+from ft.freeze import Freeze, plan_at
 from ft.job import Job
 from ft.metrics import Metrics, softmax
 from ft.progress import Progress
 from ft.runfolder import BAD_STEP, Log
 from ft.saving import Saver
-from ft.schedule import rate_of
+from ft.schedule import Plateau, rate_of
 from ft.signals import Interrupted, StopRequest
 
 FETCH_EVERY = 10  # steps whose probes stay on the device before they are read: reading one waits for its step
@@ -80,6 +81,12 @@ class Position:
     best_epoch: int = 0
     seconds: float = 0.0
     ranked: list[list[float]] = field(default_factory=list)  # top1, epoch, step of the epochs to average, best first
+    plateau: Plateau = field(default_factory=Plateau)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Position":
+        """Return the position that a checkpoint holds; one of before there were plateaus has none."""
+        return cls(**{**values, "plateau": Plateau(**values.get("plateau", {}))})
 
 
 @dataclass(frozen=True)
@@ -131,11 +138,13 @@ class Training:
         stop: StopRequest,
         position: Position,
         facts: dict[str, Any],
+        plan: Freeze,
+        parameters: Collection[str],
     ) -> None:
         self.job, self.recipe, self.learner = job, job.recipe, learner
         self.train, self.val, self.names = train, val, [sample.name for sample in job.dataset.train]
         self.folder, self.log, self.progress, self.stop = folder, log, progress, stop
-        self.position, self.facts = position, facts
+        self.position, self.facts, self.plan, self.parameters = position, facts, plan, parameters
         self.saver, self.constant = Saver(folder, log), {}
         self.pending: deque[tuple[dict[str, Any], Batch, Any]] = deque()
         self.clock = time.perf_counter()
@@ -174,7 +183,8 @@ class Training:
     def run_step(self, batch: Batch) -> None:
         """Do one update and queue its probes."""
         position = self.position
-        lr = rate_of(self.recipe, position.step, steps_per_epoch=len(self.train))
+        reduction = position.plateau.reduction
+        lr = rate_of(self.recipe, position.step, steps_per_epoch=len(self.train), reduction=reduction)
         probes = self.learner.step(batch.images, batch.labels, step=position.step, lr=lr)
         position.step, position.batch = position.step + 1, position.batch + 1
         row = {"step": position.step, "epoch": position.epoch + 1, "lr": float(lr)}
@@ -243,6 +253,7 @@ class Training:
             ranked = [*position.ranked, [metrics["top1"], position.epoch, position.step]]
             position.ranked = sorted(ranked, key=lambda row: (-row[0], row[1]))[: self.recipe.average_best]
         position.batch, position.loss_sum, position.images = 0, 0.0, 0
+        self.look_ahead(metrics["loss"])
         self.log.write(row)
         self.progress.end_epoch(row)
         self.clock = time.perf_counter()
@@ -254,6 +265,18 @@ class Training:
         with self.learner.averaged():
             metrics = evaluate(self.learner, self.val).metrics
         return {"ema_loss": metrics["loss"], "ema_top1": metrics["top1"]}
+
+    def look_ahead(self, val_loss: float) -> None:
+        """Set what the next epoch trains, and at which rate."""
+        recipe, position = self.recipe, self.position
+        if recipe.schedule == "plateau":
+            position.plateau.see(val_loss, base=recipe.lr, factor=recipe.step_factor, patience=recipe.plateau_patience)
+        if recipe.unfreeze:
+            plan = plan_at(recipe, self.job.card, self.parameters, epoch=position.epoch)
+            if plan != self.plan:
+                self.plan = plan
+                self.learner.set_plan(plan)
+                self.progress.note(plan.summary())
 
     def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""

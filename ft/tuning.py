@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from ft.data import Dataset
 from ft.errors import RecipeError, RunError
 from ft.freeze import Freeze
 from ft.job import Job, build_learner, prepare_job
+from ft.optimizers import settings_of
 from ft.plots import plot_curves
 from ft.progress import Progress
 from ft.quiet import quiet_stderr
@@ -29,9 +30,15 @@ from ft.train import FeatureBatches, First, Position, Source, Training, evaluate
 from ft.weights import write_safetensors
 
 RECIPE = "recipe.yaml"
+# what a run that goes on cannot change: tensors, slots and the order of the data depend on it
+KEPT = ("model", "precision", "optimizer", "freeze", "unfreeze", "batch_size", "accumulate", "sampling", "data", "seed")
+SLOTS = ("momentum", "dampening", "centered")  # numbers of an optimizer on which its slots depend
 
 
-def finetune(
+KEPT = (
+    *("model", "precision", "optimizer", "freeze", "unfreeze", "batch_size", "accumulate", "sampling", "data", "seed"),
+    *("ema", "l2sp", "penalty_exempt"),
+)
     recipe: Recipe | None = None,
     *,
     backend: str = "torch",
@@ -77,7 +84,7 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
             f"{folder} holds no checkpoint to go on from; start again with "
             f"--config {folder / RECIPE} --out ANOTHER_FOLDER"
         )
-    position = Position(**saved.state["position"])
+    position = Position.from_dict(saved.state["position"])
     if position.epoch >= recipe.epochs and (folder / runfolder.RESULT).exists():
         raise RunError(
             f"{folder} is finished, {position.epoch} of {recipe.epochs} epochs; "
@@ -93,22 +100,12 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
-    for field in (
-        "model",
-        "precision",
-        "momentum",
-        "freeze",
-        "batch_size",
-        "data",
-        "seed",
-        "ema",
-        "l2sp",
-        "penalty_exempt",
-    ):
-        if getattr(recipe, field) != getattr(before, field):
+    then, now = ({**{field: getattr(r, field) for field in KEPT}, **settings_of(r)} for r in (before, recipe))
+    for field in (*KEPT, *SLOTS):
+        if now.get(field) != then.get(field):
             raise RunError(
-                f"{folder} was trained with {field} {getattr(before, field)}, now asked for "
-                f"{getattr(recipe, field)}; a resumed run keeps it, start a new one to change it"
+                f"{folder} was trained with {field} {then.get(field)}, now asked for {now.get(field)}; "
+                "a resumed run keeps it, start a new one to change it"
             )
 
 
@@ -141,7 +138,8 @@ def execute(
         with quiet_stderr():
             device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
         with memory_explained(job, wing):
-            learner, plan = build_learner(job, wing, device=device)
+            learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
+        parameters = list(wing.parameters(learner.model))
         if saved is not None:
             learner.set_weights(saved.model)
             learner.set_slots(saved.optimizer)
@@ -152,7 +150,8 @@ def execute(
             Progress(recipe.epochs, len(train), done=position.step, quiet=quiet) as progress,
             memory_explained(job, wing),
         ):
-            for line in headlines(job, backend, device, folder, plan):
+            tensors = wing.weight_shapes(learner.model)
+            for line in headlines(job, backend, device, folder, plan, tensors):
                 progress.note(line)
             sources = [FeatureBatches(b, learner) if learner.on_features else b for b in (train, val)]
             facts = run_facts(job, backend)
@@ -168,6 +167,8 @@ def execute(
                     stop=stop,
                     position=position,
                     facts=facts,
+                    plan=plan,
+                    parameters=parameters,
                 ).run()
         result = final_weights(job, folder, learner, position)
         position.seconds += time.perf_counter() - started
@@ -192,17 +193,29 @@ def memory_explained(job: Job, wing: Wing) -> Iterator[None]:
         ) from error
 
 
-def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze) -> list[str]:
-    """Return what a person wants to read before the first epoch."""
+def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, tensors: Collection[str]) -> list[str]:
+    """Return what a person wants to read before the first epoch. tensors: the names of the network's."""
     data, recipe = job.dataset, job.recipe
-    frozen = f"frozen: {', '.join(plan.stages)}" if plan.stages else "nothing frozen"
     lines = [
-        f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {recipe.weights} weights, {frozen}",
+        f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {recipe.weights} weights, {plan.summary()}",
         f"{data.name}: {len(data.train)} training and {len(data.val)} validation images, {len(data.classes)} classes, "
         f"{job.preprocess.crop} px",
         f"run folder: {folder}",
     ]
-    return [*lines, *job.notes]
+    if recipe.unfreeze:
+        lines.append(f"unfreezing at epochs (from 0): {', '.join(recipe.unfreeze)}; no features are kept")
+    return [*lines, *accumulation_notes(recipe, plan, tensors), *job.notes]
+
+
+def accumulation_notes(recipe: Recipe, plan: Freeze, tensors: Collection[str]) -> list[str]:
+    """Return what is to be said of gradient accumulation: where it is not the same as one large batch."""
+    if recipe.accumulate == 1:
+        return []
+    size, whole = recipe.batch_size, recipe.batch_size * recipe.accumulate
+    lines = [f"an update takes the gradients of {recipe.accumulate} batches of {size}: {whole} images"]
+    if any(name.endswith("running_var") and not plan.runs_in_inference(name) for name in tensors):
+        lines.append(f"BatchNorm sees {size} images at a time, so this is not the same as --batch-size {whole}")
+    return lines
 
 
 def final_weights(job: Job, folder: Path, learner: Learner, position: Position) -> dict[str, Any]:

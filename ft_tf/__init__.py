@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from ft_tf.frozen import split
     from ft_tf.layers import seed_noise
     from ft_tf.learner import Learner
-    from ft_tf.losses import cross_entropy
+    from ft_tf.losses import binary_cross_entropy, cross_entropy, focal_loss
     from ft_tf.models import build_model
-    from ft_tf.optim import SGD
+    from ft_tf.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_tf.penalty import Penalty
     from ft_tf.runtime import is_out_of_memory, prepare
     from ft_tf.stranger import Stranger
@@ -26,17 +26,26 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 __all__ = [
+    "LARS",
     "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
     "Average",
     "Learner",
     "Penalty",
+    "RMSprop",
     "Stranger",
     "apply_freeze",
+    "binary_cross_entropy",
     "build_model",
+    "clip_gradients",
     "cross_entropy",
     "export_model",
+    "focal_loss",
     "get_weights",
     "is_out_of_memory",
+    "make_optimizer",
     "parameters",
     "prepare",
     "recording",
@@ -51,15 +60,24 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "LARS": "optim",
         "SGD": "optim",
         "Average": "average",
         "Penalty": "penalty",
+        "Adagrad": "optim",
+        "Adam": "optim",
+        "AdamW": "optim",
+        "RMSprop": "optim",
+        "clip_gradients": "optim",
+        "make_optimizer": "optim",
         "Learner": "learner",
         "Stranger": "stranger",
         "apply_freeze": "freeze",
         "build_model": "models",
+        "binary_cross_entropy": "losses",
         "cross_entropy": "losses",
         "export_model": "export",
+        "focal_loss": "losses",
         "get_weights": "weights",
         "is_out_of_memory": "runtime",
         "parameters": "weights",

@@ -1,12 +1,13 @@
 """A model, an optimizer and one native training step: the file to open first when learning how TensorFlow does it."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from ft.accumulation import Part, parts_of
 from ft.averaging import is_averaged
 from ft.freeze import Freeze
 from ft.penalty import plan_penalty
@@ -17,17 +18,22 @@ from ft_tf import layers
 from ft_tf.average import Average
 from ft_tf.freeze import apply_freeze, set_training_mode
 from ft_tf.frozen import split
-from ft_tf.losses import cross_entropy
-from ft_tf.optim import SGD
+from ft_tf.losses import binary_cross_entropy, cross_entropy, focal_loss
+from ft_tf.optim import Optimizer, clip_gradients, make_optimizer
 from ft_tf.penalty import Penalty
 from ft_tf.weights import get_weights, layout_of, named_variables, parameters, set_weights
+
+Result = tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]  # loss, logits, gradients
 
 
 class Learner:
     """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
 
-    With `on_features` the steps take what the frozen base made of the images, and only the head runs.
+    With `on_features` the steps take what the frozen base made of the images, and only the head runs. class_weights:
+    what each class counts in the loss, in class order.
     """
+
+    optimizer: Optimizer
 
     def __init__(
         self,
@@ -38,28 +44,15 @@ class Learner:
         recipe: Recipe,
         device: str = "cpu",
         on_features: bool = False,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
         self.model = model
-        self.plan, self.device, self.dtype = plan, device, recipe.precision
-        self.label_smoothing, self.on_features = recipe.label_smoothing, on_features
-        apply_freeze(model, plan)
-        set_training_mode(model, plan)
+        self.card, self.recipe = card, recipe
+        self.label_smoothing, self.class_weights = recipe.label_smoothing, class_weights
+        self.device, self.dtype, self.on_features = device, recipe.precision, on_features
         layers.seed_noise(model, recipe.seed)
-        trained = {name: w for name, w in parameters(model).items() if name in plan.trainable}
-        self.optimizer = SGD(
-            trained, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
-        )
-        self.penalty = Penalty(
-            trained, plan_penalty(recipe, card, {name: tuple(w.shape) for name, w in trained.items()})
-        )
-        self.average = self.make_average(trained, recipe) if recipe.ema else None
         self.base, self.head = split(model, card)
-        # an auxiliary head counts only where it is taught; with weights of 0 alone it is not even computed
-        taught = {card.stage_of(name) for name in plan.trainable}
-        self.auxiliary = [w if card.stage_of(path) in taught else 0.0 for path, w in card.auxiliary.items()]
-        model.frozen = not any(self.auxiliary)  # the network's own flag, not its layers': no auxiliary logits
-        # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
-        self.run_step = tf.function(self.native_step, reduce_retracing=True)
+        self.set_plan(plan)
         # a function each for images and for features: with both ranks tf.function would make a graph for any rank
         self.run_forward = {
             on_features: tf.function(lambda inputs: self.forward(inputs, training=False)[0], reduce_retracing=True)
@@ -67,15 +60,36 @@ class Learner:
         }
         self.run_base = tf.function(lambda images: self.base(images, training=False), reduce_retracing=True)
 
-    def make_average(self, trained: Mapping[str, keras.Variable], recipe: Recipe) -> Average:
+    def set_plan(self, plan: Freeze) -> None:
+        """Train by this plan from here on. What trained before keeps its slots, what is new starts with fresh ones."""
+        kept = self.get_slots() if hasattr(self, "optimizer") else {}
+        self.plan = plan
+        apply_freeze(self.model, plan)
+        set_training_mode(self.model, plan)
+        trained = {name: w for name, w in parameters(self.model).items() if name in plan.trainable}
+        shapes = {name: tuple(w.shape) for name, w in trained.items()}
+        self.optimizer = make_optimizer(trained, recipe=self.recipe, rates=plan.rates)
+        self.penalty = Penalty(trained, plan_penalty(self.recipe, self.card, shapes))
+        self.average = self.make_average(trained) if self.recipe.ema else None
+        self.set_slots({**self.get_slots(), **kept})
+        # an auxiliary head counts only where it is taught; with weights of 0 alone it is not even computed
+        taught = {self.card.stage_of(name) for name in plan.trainable}
+        self.auxiliary = [w if self.card.stage_of(path) in taught else 0.0 for path, w in self.card.auxiliary.items()]
+        self.model.frozen = not any(self.auxiliary)  # the network's own flag, not its layers': no auxiliary logits
+        # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
+        self.run_step = tf.function(self.native_step, reduce_retracing=True)
+        self.run_part = tf.function(self.loss_and_gradients, reduce_retracing=True)
+        self.run_update = tf.function(self.native_update, reduce_retracing=True)
+
+    def make_average(self, trained: Mapping[str, keras.Variable]) -> Average:
         """Return the moving average of what trains and of the BatchNorm statistics that move."""
-        assert recipe.ema is not None
+        assert self.recipe.ema is not None
         statistics = {
             name: buffer
             for name, buffer, _ in named_variables(self.model)
             if is_averaged(name) and not self.plan.runs_in_inference(name)
         }
-        return Average({**trained, **statistics}, decay=recipe.ema, warmup=recipe.ema_warmup)
+        return Average({**trained, **statistics}, decay=self.recipe.ema, warmup=self.recipe.ema_warmup)
 
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> tf.Tensor:
         """Do training step number `step` and return its probes on the device, to be fetched later.
@@ -85,12 +99,22 @@ class Learner:
         Probes: loss, norms of the gradient, of the trained weights and of their update.
         """
         clock, rate = tf.constant([step, first], tf.int64), tf.constant(lr, tf.float64)
-        return self.run_step(self.load(inputs), tf.constant(labels), clock, rate)
+        if self.recipe.accumulate == 1:
+            return self.run_step(self.load(inputs), tf.constant(labels), clock, rate)
+        loss, _, gradients = self.in_parts(self.run_part, inputs, labels, step, first)
+        return self.run_update(loss, gradients, clock, rate)
 
     def native_step(self, inputs: tf.Tensor, labels: tf.Tensor, clock: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
         """The step as it is traced into a graph."""
         loss, _, gradients = self.loss_and_gradients(inputs, labels, clock)
-        update = self.optimizer.update(gradients, lr)
+        return self.native_update(loss, gradients, clock, lr)
+
+    def native_update(
+        self, loss: tf.Tensor, gradients: Mapping[str, tf.Tensor], clock: tf.Tensor, lr: tf.Tensor
+    ) -> tf.Tensor:
+        """The end of a step as it is traced into a graph: penalty, update, average and probes."""
+        loss, gradients = self.penalty.add(loss, gradients)
+        update = self.apply(gradients, lr)
         if self.average:
             self.average.update(clock[0])
         weights = [w.value for w in self.optimizer.parameters.values()]
@@ -101,8 +125,9 @@ class Learner:
         self, inputs: np.ndarray, labels: np.ndarray, *, step: int, first: int = 0
     ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
         """Return loss, logits and every gradient of a step without its update; BatchNorm statistics do move."""
-        clock = tf.constant([step, first], tf.int64)  # once and eagerly: tracing would cost more than it saves
-        loss, logits, gradients = self.loss_and_gradients(self.load(inputs), tf.constant(labels), clock)
+        # once and eagerly: tracing would cost more than it saves
+        loss, logits, gradients = self.in_parts(self.loss_and_gradients, inputs, labels, step, first)
+        loss, gradients = self.penalty.add(loss, gradients)
         arrays = {
             name: to_canonical(g.numpy(), layout_of(self.optimizer.parameters[name])) for name, g in gradients.items()
         }
@@ -112,27 +137,61 @@ class Learner:
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
         layouts = {name: layout_of(w) for name, w in self.optimizer.parameters.items()}
         tensors = {name: tf.constant(from_canonical(g, layouts[name])) for name, g in gradients.items()}
-        update = self.optimizer.update(tensors, tf.constant(lr, tf.float64))
+        update = self.apply(tensors, tf.constant(lr, tf.float64))
         return {name: to_canonical(x.numpy(), layouts[name]) for name, x in zip(layouts, update, strict=True)}
 
+    def apply(self, gradients: Mapping[str, tf.Tensor], lr: tf.Tensor) -> list[tf.Tensor]:
+        """Clip, update, and return what was subtracted from each weight."""
+        clipped = clip_gradients(gradients, norm=self.recipe.clip_norm, value=self.recipe.clip_value)
+        return self.optimizer.update(clipped, lr)
+
+    def in_parts(
+        self, run: Callable[..., Result], inputs: np.ndarray, labels: np.ndarray, step: int, first: int
+    ) -> Result:
+        """Run forward and backward part by part; return loss, logits and gradients of the whole batch."""
+
+        def run_one(part: Part) -> Result:
+            clock = tf.constant([step, first + part.rows.start], tf.int64)
+            share = tf.constant(part.share, tf.float64)
+            return run(self.load(inputs[part.rows]), tf.constant(labels[part.rows]), clock, share)
+
+        part, *others = parts_of(labels, self.recipe, self.class_weights)
+        loss, logits, gradients = run_one(part)
+        for part in others:
+            more = run_one(part)
+            loss, logits = loss + more[0], tf.concat([logits, more[1]], axis=0)
+            gradients = {name: g + more[2][name] for name, g in gradients.items()}
+        return loss, logits, gradients
+
     def loss_and_gradients(
-        self, inputs: tf.Tensor, labels: tf.Tensor, clock: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """Run forward and backward in training mode."""
+        self, inputs: tf.Tensor, labels: tf.Tensor, clock: tf.Tensor, share: tf.Tensor | None = None
+    ) -> Result:
+        """Run forward and backward in training mode; share: what the loss counts, as one part of a batch."""
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
             with layers.noise(clock):
                 outputs = self.forward(inputs, training=True)
             loss = self.loss(outputs, labels)
-        loss, gradients = self.penalty.add(loss, tape.gradient(loss, trained))
-        return loss, outputs[0], gradients
+            loss = loss if share is None else loss * tf.cast(share, loss.dtype)
+        return loss, outputs[0], tape.gradient(loss, trained)
 
     def loss(self, outputs: Sequence[tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
         """Return the loss of the logits, plus those of auxiliary logits times their weights."""
-        losses = [cross_entropy(logits, labels, label_smoothing=self.label_smoothing) for logits in outputs]
+        losses = [self.criterion(logits, labels) for logits in outputs]
         weighted = zip(self.auxiliary, losses[1:], strict=False)
         return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
+
+    def criterion(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Return the recipe's loss."""
+        recipe, weights = self.recipe, self.class_weights
+        smoothing, gamma = self.label_smoothing, recipe.focal_gamma
+        if recipe.loss == "focal":
+            return focal_loss(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
+        if recipe.loss != "cross-entropy":
+            gamma = gamma if recipe.loss == "bce-focal" else 0.0
+            return binary_cross_entropy(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
+        return cross_entropy(logits, labels, label_smoothing=smoothing, class_weights=weights)
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """Return the logits (N, classes) of images (N, H, W, 3) or features, in inference mode."""

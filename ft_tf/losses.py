@@ -1,16 +1,85 @@
-"""The training losses, means over the batch."""
+"""The training losses, means over the batch, of logits (N, K).
+
+Labels are class numbers (N,), or a share or truth value of each class (N, K), as after mixup.
+"""
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 
-def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, *, label_smoothing: float = 0.0) -> tf.Tensor:
-    """Return the mean cross-entropy of logits (N, K), as torch.nn.functional.cross_entropy has it.
+def cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, *, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None
+) -> tf.Tensor:
+    """Return the mean cross-entropy, as torch.nn.functional.cross_entropy has it.
 
-    labels: class indices (N,), or target probabilities (N, K).
+    With class weights the mean divides by the sum of the labels' weights, and by N where labels are shares.
     """
     log_p = tf.nn.log_softmax(logits)
-    if labels.dtype.is_integer:
+    if is_hard(labels) and class_weights is None:
         chosen = tf.gather(log_p, labels, batch_dims=1)
-    else:
-        chosen = tf.reduce_sum(labels * log_p, axis=1)
-    return -tf.reduce_mean((1 - label_smoothing) * chosen + label_smoothing * tf.reduce_mean(log_p, axis=1))
+        return -tf.reduce_mean((1 - label_smoothing) * chosen + label_smoothing * tf.reduce_mean(log_p, axis=1))
+    target, total = weighted(labels, logits, label_smoothing, class_weights)
+    return -tf.reduce_sum(target * log_p) / total
+
+
+def focal_loss(
+    logits: tf.Tensor,
+    labels: tf.Tensor,
+    *,
+    gamma: float,
+    label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | None = None,
+) -> tf.Tensor:
+    """Return the focal loss: cross-entropy whose term of class k counts (1 - p_k)^gamma; gamma 0 is cross-entropy.
+
+    Source: Lin et al., "Focal loss for dense object detection", 2017, for softmax.
+    """
+    log_p = tf.nn.log_softmax(logits)
+    target, total = weighted(labels, logits, label_smoothing, class_weights)
+    return -tf.reduce_sum(target * (1 - tf.exp(log_p)) ** gamma * log_p) / total
+
+
+def binary_cross_entropy(
+    logits: tf.Tensor,
+    labels: tf.Tensor,
+    *,
+    gamma: float = 0.0,
+    label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | None = None,
+) -> tf.Tensor:
+    """Return the cross-entropy of a yes or no for each class, the mean over all N * K of them, gamma above 0: focal.
+
+    binary_cross_entropy_with_logits of torch.nn.functional, torchvision.ops.sigmoid_focal_loss without its alpha.
+    label_smoothing moves each truth value towards a half.
+    """
+    truth = shares(labels, logits) * (1 - label_smoothing) + label_smoothing / 2
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits)
+    if gamma:
+        p = tf.sigmoid(logits)
+        losses = losses * (p * (1 - truth) + (1 - p) * truth) ** gamma
+    weights = tf.constant(1.0 if class_weights is None else class_weights, logits.dtype)
+    return tf.reduce_mean(losses * weights)
+
+
+def weighted(
+    labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float, class_weights: Sequence[float] | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the smoothed shares (N, K) times the class weights, and what the mean divides by."""
+    share, count = shares(labels, logits), logits.shape[1]
+    weights = tf.constant([1.0] * count if class_weights is None else class_weights, logits.dtype)
+    target = weights * ((1 - label_smoothing) * share + label_smoothing / count)
+    return target, tf.reduce_sum(weights * share) if is_hard(labels) else tf.cast(tf.shape(logits)[0], logits.dtype)
+
+
+def shares(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Return labels as shares (N, K)."""
+    classes = logits.shape[1]
+    return tf.one_hot(labels, classes, dtype=logits.dtype) if is_hard(labels) else tf.cast(labels, logits.dtype)
+
+
+def is_hard(labels: tf.Tensor) -> bool:
+    """Tell class numbers (N,) from shares (N, K); a graph for both would be neither, so ValueError there."""
+    if labels.shape.rank not in (1, 2):
+        raise ValueError(f"labels of shape {labels.shape}; expected (N,) or (N, classes)")
+    return labels.shape.rank == 1

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from ft_torch.frozen import split
     from ft_torch.layers import seed_noise
     from ft_torch.learner import Learner
-    from ft_torch.losses import cross_entropy
+    from ft_torch.losses import binary_cross_entropy, cross_entropy, focal_loss
     from ft_torch.models import build_model
-    from ft_torch.optim import SGD
+    from ft_torch.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_torch.penalty import Penalty
     from ft_torch.runtime import is_out_of_memory, prepare
     from ft_torch.stranger import Stranger
@@ -21,17 +21,26 @@ if TYPE_CHECKING:
     from ft_torch.weights import get_weights, parameters, set_weights, weight_shapes
 
 __all__ = [
+    "LARS",
     "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
     "Average",
     "Learner",
     "Penalty",
+    "RMSprop",
     "Stranger",
     "apply_freeze",
+    "binary_cross_entropy",
     "build_model",
+    "clip_gradients",
     "cross_entropy",
     "export_model",
+    "focal_loss",
     "get_weights",
     "is_out_of_memory",
+    "make_optimizer",
     "parameters",
     "prepare",
     "recording",
@@ -46,15 +55,24 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "LARS": "optim",
         "SGD": "optim",
         "Average": "average",
         "Penalty": "penalty",
+        "Adagrad": "optim",
+        "Adam": "optim",
+        "AdamW": "optim",
+        "RMSprop": "optim",
+        "clip_gradients": "optim",
+        "make_optimizer": "optim",
         "Learner": "learner",
         "Stranger": "stranger",
         "apply_freeze": "freeze",
         "build_model": "models",
+        "binary_cross_entropy": "losses",
         "cross_entropy": "losses",
         "export_model": "export",
+        "focal_loss": "losses",
         "get_weights": "weights",
         "is_out_of_memory": "runtime",
         "parameters": "weights",

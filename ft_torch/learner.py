@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from ft.accumulation import Part, parts_of
 from ft.averaging import is_averaged
 from ft.freeze import Freeze
 from ft.penalty import plan_penalty
@@ -17,8 +18,8 @@ from ft_torch import layers
 from ft_torch.average import Average
 from ft_torch.freeze import apply_freeze, set_training_mode
 from ft_torch.frozen import split
-from ft_torch.losses import cross_entropy
-from ft_torch.optim import SGD
+from ft_torch.losses import binary_cross_entropy, cross_entropy, focal_loss
+from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
 from ft_torch.penalty import Penalty
 from ft_torch.weights import get_weights, parameters, set_weights
 
@@ -26,8 +27,11 @@ from ft_torch.weights import get_weights, parameters, set_weights
 class Learner:
     """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
 
-    With `on_features` the steps take what the frozen base made of the images, and only the head runs.
+    With `on_features` the steps take what the frozen base made of the images, and only the head runs. class_weights:
+    what each class counts in the loss, in class order.
     """
+
+    optimizer: Optimizer
 
     def __init__(
         self,
@@ -38,35 +42,41 @@ class Learner:
         recipe: Recipe,
         device: str = "cpu",
         on_features: bool = False,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
         # channels-last is the layout that the CPU's and the GPU's convolutions are fastest in
         self.model = model.to(device).to(memory_format=torch.channels_last)
-        self.plan, self.device, self.dtype = plan, device, getattr(torch, recipe.precision)
-        self.label_smoothing, self.on_features = recipe.label_smoothing, on_features
-        apply_freeze(model, plan)
+        self.card, self.recipe = card, recipe
+        self.label_smoothing, self.class_weights = recipe.label_smoothing, class_weights
+        self.device, self.dtype, self.on_features = device, getattr(torch, recipe.precision), on_features
         layers.seed_noise(model, recipe.seed)
-        trained = {name: w for name, w in parameters(model).items() if name in plan.trainable}
-        self.optimizer = SGD(
-            trained, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
-        )
-        self.penalty = Penalty(
-            trained, plan_penalty(recipe, card, {name: tuple(w.shape) for name, w in trained.items()})
-        )
-        self.average = self.make_average(trained, recipe) if recipe.ema else None
         self.base, self.head = split(model, card)
-        # an auxiliary head counts only where it is taught; with weights of 0 alone it is not even computed
-        taught = {card.stage_of(name) for name in plan.trainable}
-        self.auxiliary = [w if card.stage_of(path) in taught else 0.0 for path, w in card.auxiliary.items()]
+        self.set_plan(plan)
 
-    def make_average(self, trained: Mapping[str, Tensor], recipe: Recipe) -> Average:
+    def set_plan(self, plan: Freeze) -> None:
+        """Train by this plan from here on. What trained before keeps its slots, what is new starts with fresh ones."""
+        kept = self.get_slots() if hasattr(self, "optimizer") else {}
+        self.plan = plan
+        apply_freeze(self.model, plan)
+        trained = {name: w for name, w in parameters(self.model).items() if name in plan.trainable}
+        shapes = {name: tuple(w.shape) for name, w in trained.items()}
+        self.optimizer = make_optimizer(trained, recipe=self.recipe, rates=plan.rates)
+        self.penalty = Penalty(trained, plan_penalty(self.recipe, self.card, shapes))
+        self.average = self.make_average(trained) if self.recipe.ema else None
+        self.set_slots({**self.get_slots(), **kept})
+        # an auxiliary head counts only where it is taught; with weights of 0 alone it is not even computed
+        taught = {self.card.stage_of(name) for name in plan.trainable}
+        self.auxiliary = [w if self.card.stage_of(path) in taught else 0.0 for path, w in self.card.auxiliary.items()]
+
+    def make_average(self, trained: Mapping[str, Tensor]) -> Average:
         """Return the moving average of what trains and of the BatchNorm statistics that move."""
-        assert recipe.ema is not None
+        assert self.recipe.ema is not None
         statistics = {
             name: buffer
             for name, buffer in self.model.named_buffers()
             if is_averaged(name) and not self.plan.runs_in_inference(name)
         }
-        return Average({**trained, **statistics}, decay=recipe.ema, warmup=recipe.ema_warmup)
+        return Average({**trained, **statistics}, decay=self.recipe.ema, warmup=self.recipe.ema_warmup)
 
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Tensor:
         """Do training step number `step` and return its probes on the device, to be fetched later.
@@ -76,7 +86,7 @@ class Learner:
         Probes: loss, norms of the gradient, of the trained weights and of their update.
         """
         loss, _, gradients = self.loss_and_gradients(inputs, labels, step, first)
-        update = self.optimizer.update(gradients, float(lr))
+        update = self.apply(gradients, lr)
         if self.average:
             self.average.update(step)
         weights = [w.detach() for w in self.optimizer.parameters.values()]
@@ -94,32 +104,61 @@ class Learner:
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
         tensors = {name: torch.from_numpy(g).to(self.device) for name, g in gradients.items()}
-        update = self.optimizer.update(tensors, float(lr))
+        update = self.apply(tensors, lr)
         return {
             name: np.array(x.cpu().numpy(), order="C")
             for name, x in zip(self.optimizer.parameters, update, strict=True)
         }
 
+    def apply(self, gradients: Mapping[str, Tensor], lr: np.float64) -> list[Tensor]:
+        """Clip, update, and return what was subtracted from each weight."""
+        clipped = clip_gradients(gradients, norm=self.recipe.clip_norm, value=self.recipe.clip_value)
+        return self.optimizer.update(clipped, float(lr))
+
     def loss_and_gradients(
         self, inputs: np.ndarray, labels: np.ndarray, step: int, first: int
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Run forward and backward in training mode."""
+        """Run forward and backward in training mode, part by part; return loss, logits and gradients of the whole."""
         set_training_mode(self.model, self.plan)
         if self.auxiliary and not any(self.auxiliary):
             self.model.training = False  # the network's own flag, not its layers': no auxiliary logits
-        with layers.noise(self.model, torch.tensor([step, first], device=self.device)):
-            outputs = self.forward(self.load(inputs))
-        loss = self.loss(outputs, torch.from_numpy(labels).to(self.device))
+        part, *others = parts_of(labels, self.recipe, self.class_weights)
+        loss, logits, gradients = self.part_gradients(inputs, labels, step, first, part)
+        for part in others:
+            more = self.part_gradients(inputs, labels, step, first, part)
+            loss, logits = loss + more[0], torch.cat([logits, more[1]])
+            gradients = {name: g + more[2][name] for name, g in gradients.items()}
+        loss, gradients = self.penalty.add(loss, gradients)
+        return loss, logits, gradients
+
+    def part_gradients(
+        self, inputs: np.ndarray, labels: np.ndarray, step: int, first: int, part: Part
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return what one part adds to loss and gradients, and its logits."""
+        with layers.noise(self.model, torch.tensor([step, first + part.rows.start], device=self.device)):
+            outputs = self.forward(self.load(inputs[part.rows]))
+        loss = self.loss(outputs, torch.from_numpy(labels[part.rows]).to(self.device))
+        loss = loss if part.share == 1 else loss * part.share
         trained = self.optimizer.parameters
         gradients = torch.autograd.grad(loss, list(trained.values()))
-        loss, named = self.penalty.add(loss, dict(zip(trained, gradients, strict=True)))
-        return loss, outputs[0], named
+        return loss.detach(), outputs[0].detach(), dict(zip(trained, gradients, strict=True))
 
     def loss(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Return the loss of the logits, plus those of auxiliary logits times their weights."""
-        losses = [cross_entropy(logits, labels, label_smoothing=self.label_smoothing) for logits in outputs]
+        losses = [self.criterion(logits, labels) for logits in outputs]
         weighted = zip(self.auxiliary, losses[1:], strict=False)
         return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the recipe's loss."""
+        recipe, weights = self.recipe, self.class_weights
+        smoothing, gamma = self.label_smoothing, recipe.focal_gamma
+        if recipe.loss == "focal":
+            return focal_loss(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
+        if recipe.loss != "cross-entropy":
+            gamma = gamma if recipe.loss == "bce-focal" else 0.0
+            return binary_cross_entropy(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
+        return cross_entropy(logits, labels, label_smoothing=smoothing, class_weights=weights)
 
     @torch.no_grad()
     def logits(self, inputs: np.ndarray) -> np.ndarray:

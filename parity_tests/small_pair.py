@@ -10,7 +10,7 @@ from torch import nn
 
 from ft import backend
 from ft.backend import Learner
-from ft.freeze import plan_freeze
+from ft.freeze import plan_at
 from ft.noise import generator
 from ft.recipe import Recipe
 from ft.weights import initial_weights
@@ -80,18 +80,20 @@ def small_tf(dropout: float) -> keras.Model:
         return keras.Model(images, x, name="small")
 
 
-def small_learners(*, seed: int = 0, dropout: float = 0.3, **fields: Any) -> dict[str, Learner]:
+def small_learners(
+    *, seed: int = 0, dropout: float = 0.3, class_weights: tuple[float, ...] | None = None, **fields: Any
+) -> dict[str, Learner]:
     """Return the small network's learner in each wing, "torch" and "tf", starting from the same tensors.
 
-    fields: those of the recipe, such as momentum or label_smoothing.
+    class_weights: those of the learner; fields: those of the recipe, such as momentum or label_smoothing.
     """
     models = {"torch": small_torch(dropout), "tf": small_tf(dropout)}
     recipe = Recipe(**{"model": "small", "freeze": "none", "weights": "none", "precision": "float64", **fields})
     pair = {}
     for name, model in models.items():
         wing = backend.load(name)
-        plan = plan_freeze(CARD, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
-        pair[name] = wing.Learner(model, card=CARD, plan=plan, recipe=recipe)
+        plan = plan_at(recipe, CARD, list(wing.parameters(model)))
+        pair[name] = wing.Learner(model, card=CARD, plan=plan, recipe=recipe, class_weights=class_weights)
     shapes, rng = backend.load("torch").weight_shapes(models["torch"]), generator(seed, "randomise")
     start = {name: randomised(name, x, rng) for name, x in initial_weights(shapes, seed=seed).items()}
     for learner in pair.values():

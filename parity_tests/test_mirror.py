@@ -11,10 +11,10 @@ import ft_torch
 from ft.backend import Learner
 
 ROOT = Path(__file__).parent.parent
-SGD = ("update", "get_slots", "set_slots")
+OPTIMIZER = ("update", "get_slots", "set_slots")
 METHODS = {
     "Learner": [name for name in vars(Learner) if inspect.isfunction(getattr(Learner, name)) and name[0] != "_"],
-    "SGD": SGD,
+    **dict.fromkeys(("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "LARS"), OPTIMIZER),
     "Penalty": ("add", "anchor", "get_slots", "set_slots"),
     "Average": ("update", "restart", "in_place", "get_slots", "set_slots"),
 }

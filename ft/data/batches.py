@@ -45,6 +45,7 @@ class Batches:
 
     The last batch may be short. When shuffling, a last batch of a single image is left out, because BatchNorm cannot
     train on it, unless it is the only batch; with another order each epoch, no image is left out for long.
+    balanced: an epoch draws as many images with replacement, each class with the same chance.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Batches:
         batch_size: int,
         seed: int = 0,
         shuffle: bool = False,
+        balanced: bool = False,
         augment: Literal["none", "crop-flip"] = "none",
         distortion: Distortion | None = None,
         mix: Mix | None = None,
@@ -66,7 +68,7 @@ class Batches:
         if batch_size < 1:
             raise DataError(f"batch_size: got {batch_size}; a batch needs at least 1 image")
         self.samples, self.preprocess = tuple(samples), preprocess
-        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
+        self.batch_size, self.seed, self.shuffle, self.balanced = batch_size, seed, shuffle, balanced
         self.augment, self.distortion, self.mix = augment, distortion, mix
         self.dtype, self.workers = dtype, workers
         self.max_pixels = max_pixels
@@ -96,8 +98,16 @@ class Batches:
     def plan(self, epoch: int) -> list[np.ndarray]:
         """Return the positions in the split, int64, of every batch of an epoch."""
         count, size = len(self.samples), self.batch_size
-        order = generator(self.seed, "order", epoch).permutation(count) if self.shuffle else np.arange(count)
+        if self.balanced:
+            order = self.draw(epoch)
+        else:
+            order = generator(self.seed, "order", epoch).permutation(count) if self.shuffle else np.arange(count)
         return [order[i * size : (i + 1) * size].astype(np.int64) for i in range(len(self))]
+
+    def draw(self, epoch: int) -> np.ndarray:
+        """Return as many positions as there are images, drawn with replacement, every class that has any alike."""
+        count, chance = len(self.labels), 1 / np.bincount(self.labels)[self.labels]
+        return generator(self.seed, "balance", epoch).choice(count, count, p=chance / chance.sum())
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from number `start` on. Closing the iterator early leaves no thread behind.

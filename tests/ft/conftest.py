@@ -11,6 +11,7 @@ from PIL import Image
 
 from ft import backend
 from ft.metrics import softmax
+from ft.optimizers import settings_of
 
 # PyTorch is an oracle in some of these files; where it is not installed (the core job of CI) they are left out
 ORACLE = re.compile(r"^\s*(import|from) torch|ft_torch", re.MULTILINE)
@@ -26,9 +27,12 @@ class FakeLearner:
 
     before_step = staticmethod(lambda step: None)  # tests put a fault or a signal in
 
-    def __init__(self, model, *, card, plan, recipe, device="cpu", on_features=False):
+    def __init__(self, model, *, card, plan, recipe, device="cpu", on_features=False, class_weights=None):
         self.model, self.recipe, self.on_features = model, recipe, on_features
         self.slots = {name: np.zeros(model.shapes[name]) for name in plan.trainable}
+
+    def set_plan(self, plan):
+        self.slots = {name: self.slots.get(name, np.zeros(self.model.shapes[name])) for name in plan.trainable}
 
     def step(self, inputs, labels, *, step, lr, first=0):
         FakeLearner.before_step(step)
@@ -37,7 +41,8 @@ class FakeLearner:
         loss = -np.log(p[np.arange(len(x)), labels]).mean()
         error = (p - np.eye(p.shape[1])[labels]) / len(x)
         for name, gradient in (("fc.weight", error.T @ x), ("fc.bias", error.sum(0))):
-            self.slots[name] = self.recipe.momentum * self.slots[name] + gradient
+            momentum = settings_of(self.recipe)["momentum"]
+            self.slots[name] = momentum * self.slots[name] + gradient
             tensors[name] = (tensors[name] - lr * self.slots[name]).astype(tensors[name].dtype)
         return np.array([loss, 1.0, 1.0, 1.0])
 

@@ -7,8 +7,8 @@ import pytest
 
 from ft import backend
 from ft.errors import DataError, RecipeError, WeightsError
-from ft.freeze import plan_freeze
-from ft.job import build_learner, keeps_features, prepare_job, starting_weights
+from ft.freeze import plan_at
+from ft.job import build_learner, keeps_features, prepare_job, starting_weights, weigh_classes
 from ft.recipe import Recipe
 from ft.weights import write_safetensors
 from ft.zoo import find_card
@@ -98,12 +98,13 @@ def test_weights_none_draws_everything(recipe):
         ({"cache_features": False}, False),
         ({"freeze": "stem,layer1,layer2,layer3,layer4"}, True),
         ({"freeze": "head"}, False),
+        ({"unfreeze": "3:layer4"}, False),
     ],
 )
 def test_features_are_kept_only_where_they_cannot_change(changes, kept):
     recipe, card = Recipe(model="resnet18", **changes), find_card("resnet18")
     names = [f"{prefix}.weight" for prefixes in card.stages.values() for prefix in prefixes]
-    plan = plan_freeze(card, names, freeze=recipe.freeze, bn=recipe.bn)
+    plan = plan_at(recipe, card, names)
     assert keeps_features(recipe, plan, card) is kept
 
 
@@ -120,6 +121,8 @@ def test_the_learner_starts_from_the_files_tensors(recipe, saved, fake_wing):
     [
         ({"model": "resnet19"}, RecipeError, "unknown model 'resnet19'"),
         ({"freeze": "layer9"}, RecipeError, "unknown stage 'layer9'"),
+        ({"unfreeze": "1:layer9"}, RecipeError, "unfreeze: unknown stage 'layer9'"),
+        ({"class_weights": [1, 2, 3]}, RecipeError, "class_weights: got 3 numbers, pets has 2 classes"),
         ({"dropout": 0.5}, RecipeError, "dropout: resnet18 has no such layer"),
         ({"stochastic_depth": 0.5}, RecipeError, "stochastic_depth: resnet18 has no such layer"),
         ({"data": "nowhere"}, DataError, "data 'nowhere' does not exist"),
@@ -144,3 +147,30 @@ def test_a_resumed_run_needs_no_weights_file(recipe, tmp_path):
     gone = recipe.replace(weights=str(tmp_path / "gone.pth"))
     assert prepare_job(gone, with_weights=False).source is None
     assert not Path(gone.weights).exists()
+
+
+def test_balanced_class_weights_are_scikit_learns(recipe, write_images):
+    from sklearn.utils.class_weight import compute_class_weight
+
+    write_images("skewed", classes=("ant",), count=20)
+    write_images("skewed", classes=("bee",), count=5)
+    job = prepare_job(recipe.replace(data=str(Path(recipe.data).parent / "skewed"), class_weights="balanced"))
+    labels = [sample.label for sample in job.dataset.train]
+    expected = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
+    found = weigh_classes(job.recipe, job.dataset)
+    assert found is not None
+    np.testing.assert_allclose(found, expected, rtol=1e-15)
+    assert weigh_classes(job.recipe.replace(class_weights="3,1"), job.dataset) == (3.0, 1.0)
+    assert weigh_classes(recipe, job.dataset) is None
+
+
+def test_a_class_without_training_images_has_no_balanced_weight(recipe):
+    with pytest.raises(RecipeError, match="class 'emu' has no training image"):
+        prepare_job(recipe.replace(class_weights="balanced"), classes=("cat", "dog", "emu"))
+
+
+def test_accumulated_batches_are_the_large_ones(recipe):
+    parts, whole = recipe.replace(batch_size=2, accumulate=3), recipe.replace(batch_size=6)
+    for a, b in zip(*(prepare_job(r).batches("train").plan(3) for r in (parts, whole)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert prepare_job(parts).batches("val").batch_size == 2

@@ -124,12 +124,22 @@ def test_a_key_like_nothing_lists_the_known_ones():
         ("data", None, "expected text"),
         ("precision", "float16", "unknown value 'float16'; did you mean 'float"),
         ("bn", "freeze", "did you mean 'frozen'"),
-        ("schedule", "linear", "known: constant, step, cosine"),
+        ("schedule", "poly", "known: constant, cosine, exponential, linear, one-cycle, plateau, step"),
         ("head", ["new"], "known: new, keep"),
         ("freeze", 3, "expected names separated by commas"),
         ("freeze", "stem,,fc", "expected names"),
         ("freeze", ["stem", 2], "expected names"),
         ("freeze", "base,stem", "'base' and 'none' stand alone"),
+        ("betas", "0.9", "betas: got '0.9'; expected 2 numbers"),
+        ("betas", [0.9, 1], "betas: got 1; it must be below 1"),
+        ("betas", 0.9, "expected 2 numbers"),
+        ("class_weights", "balance", "expected a finite number"),
+        ("class_weights", "1,0", "above 0"),
+        ("class_weights", [], "expected some numbers"),
+        ("class_weights", None, "expected some numbers"),
+        ("layer_decay", 1.5, "layer_decay: got 1.5; it must be at most 1"),
+        ("accumulate", 0, "at least 1"),
+        ("focal_gamma", 0.5, "at least 1"),
     ],
 )
 def test_values_that_cannot_be(field, value, words):
@@ -139,6 +149,16 @@ def test_values_that_cannot_be(field, value, words):
 def test_fields_that_contradict_each_other():
     refuse(["nesterov: needs a momentum above 0"], nesterov=True, momentum=0)
     refuse(["warmup_epochs: got 3 of 3 epochs"], warmup_epochs=3, epochs=3)
+    refuse(["nesterov: optimizer adam has none", "take optimizer sgd"], optimizer="adam", nesterov=True)
+    refuse(["momentum: optimizer adamw has none", "sgd, rmsprop", "lars"], optimizer="adamw", momentum=0.9)
+    refuse(["betas: optimizer sgd has none", "take optimizer adam, adamw"], betas=[0.9, 0.99])
+    refuse(["centered: optimizer adagrad has none"], optimizer="adagrad", centered=True)
+    refuse(["nesterov: has no dampening, got 0.1"], nesterov=True, dampening=0.1)
+    refuse(["dampening: dampens what enters the momentum buffer"], momentum=0, dampening=0.1)
+    refuse(["clip_norm and clip_value contradict"], clip_norm=1, clip_value=1)
+    refuse(["step_factor: got 2", "plateau needs a factor below 1"], schedule="plateau", step_factor=2)
+    refuse(["warmup_epochs: schedule one-cycle rises by itself"], schedule="one-cycle", warmup_epochs=1)
+    refuse(["both balanced counts rare classes twice"], sampling="balanced", class_weights="balanced")
 
 
 @pytest.mark.parametrize(
@@ -154,6 +174,11 @@ def test_fields_that_contradict_each_other():
         ("seed", 0, 0),
         ("momentum", 0, 0.0),
         ("freeze", "stem, layer1", ("stem", "layer1")),
+        ("class_weights", "balanced", "balanced"),
+        ("class_weights", "1, 2e0", (1.0, 2.0)),
+        ("class_weights", [1, "2"], (1.0, 2.0)),
+        ("stage_lr", "stem:0.1,layer1:0.3", ("stem:0.1", "layer1:0.3")),
+        ("stage_lr", {"stem": 0.1}, ("stem:0.1",)),
         ("freeze", ["stem"], ("stem",)),
         ("dropout", None, None),
         ("image_size", "64", 64),

@@ -6,7 +6,8 @@ import torch
 from torch.optim import lr_scheduler
 
 from ft.errors import RecipeError
-from ft.schedule import learning_rate
+from ft.recipe import Recipe
+from ft.schedule import Plateau, learning_rate, rate_of
 
 RULE = {"base": 0.3, "steps_per_epoch": 7, "epochs": 9, "step_epochs": 2, "step_factor": 0.3, "warmup_epochs": 0.0}
 STEPS = 63
@@ -16,15 +17,15 @@ def ours(schedule, **changes):
     return np.array([learning_rate(step, schedule=schedule, **{**RULE, **changes}) for step in range(STEPS)])
 
 
-def theirs(make, *, every=1):
-    """Return the rates of a torch scheduler that is stepped after every `every` updates."""
+def theirs(make, *, every=1, last=True):
+    """Return the rates of a torch scheduler that is stepped after every `every` updates; last: after the last one."""
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.3)
     scheduler = make(optimizer)
     rates = []
     for step in range(STEPS):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        if (step + 1) % every == 0:
+        if (step + 1) % every == 0 and (last or step + 1 < STEPS):
             scheduler.step()
     return np.array(rates)
 
@@ -91,3 +92,50 @@ def test_a_rate_is_float64_and_a_step_is_in_the_training():
 
 def test_a_warm_up_as_long_as_the_training():
     assert ours("cosine", epochs=9, warmup_epochs=8.99)[-1] == pytest.approx(0.3 * 63 / 64)
+
+
+def test_exponential_is_torchs():
+    expected = theirs(lambda o: lr_scheduler.ExponentialLR(o, gamma=0.8), every=7)
+    np.testing.assert_allclose(ours("exponential", epoch_factor=0.8), expected, rtol=1e-13, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter:UserWarning")
+@pytest.mark.parametrize("end", [0.0, 0.2])
+def test_linear_is_torchs_linear_lr(end):
+    def make(left):
+        return lambda o: lr_scheduler.LinearLR(o, start_factor=1.0, end_factor=end, total_iters=left)
+
+    np.testing.assert_allclose(ours("linear", end_factor=end), theirs(make(STEPS)), rtol=1e-11)
+    warmed_up = theirs(warmed(make(STEPS - 7), 7))
+    np.testing.assert_allclose(ours("linear", end_factor=end, warmup_epochs=1.0), warmed_up, rtol=1e-11)
+
+
+@pytest.mark.parametrize("rise", [0.3, 0.5, 0.01])
+def test_one_cycle_is_torchs(rise):
+    """At a rise of 0.01 the top lies before the first update."""
+    expected = theirs(
+        lambda o: lr_scheduler.OneCycleLR(o, 0.3, STEPS, pct_start=rise, cycle_momentum=False), last=False
+    )
+    np.testing.assert_allclose(ours("one-cycle", rise=rise), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_plateau_is_torchs(patience):
+    losses = np.random.default_rng(0).normal(size=80).cumsum() * 0.01 + 1
+    losses[40:] = losses[40]
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.3)
+    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.3, patience=patience)
+    plateau, rates = Plateau(), []
+    for loss in losses:
+        scheduler.step(float(loss))
+        plateau.see(float(loss), base=0.3, factor=0.3, patience=patience)
+        rates.append((0.3 * plateau.reduction, optimizer.param_groups[0]["lr"]))
+    own, expected = np.array(rates).T
+    assert len(set(expected)) > 5
+    np.testing.assert_allclose(own, expected, rtol=1e-13)
+
+
+def test_a_reduction_lowers_the_whole_schedule():
+    recipe = Recipe(lr=0.5, schedule="plateau", warmup_epochs=1, epochs=3)
+    assert rate_of(recipe, 0, steps_per_epoch=3, reduction=0.1) == pytest.approx(0.1 * 0.5 / 4)
+    assert rate_of(recipe, 3, steps_per_epoch=3) == 0.5

@@ -110,7 +110,7 @@ def steps(folder):
 
 
 def test_ctrl_c_before_the_training_leaves_nothing(train, tmp_path, monkeypatch):
-    def interrupt(job, wing, *, device):
+    def interrupt(job, wing, *, device, epoch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ft.tuning.build_learner", interrupt)

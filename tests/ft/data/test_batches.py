@@ -181,3 +181,15 @@ def test_closing_early_drops_what_is_not_begun_and_leaves_no_thread(samples, rea
 def test_an_epoch_is_lazy(samples):
     batches(samples, workers=4).epoch(0)
     assert our_threads() == []
+
+
+def test_balanced_draws_give_rare_classes_as_many_images():
+    labels = np.repeat([0, 1, 3], [400, 80, 20])
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    many = batches([Sample(str(i), label, pixels) for i, label in enumerate(labels.tolist())], balanced=True)
+    drawn = [np.concatenate(many.plan(epoch)) for epoch in range(40)]
+    share = np.bincount(labels[np.concatenate(drawn)]) / sum(map(len, drawn))
+    np.testing.assert_allclose(share, [1 / 3, 1 / 3, 0, 1 / 3], atol=0.02)
+    np.testing.assert_array_equal(drawn[3], np.concatenate(many.plan(3)))  # a function of seed and epoch
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert len(drawn[0]) == 500

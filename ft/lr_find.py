@@ -1,0 +1,146 @@
+"""The learning-rate finder: a short training under a rising rate shows from where on it learns, and where it breaks.
+
+The rate of update i of N is lr_min * (lr_max / lr_min) ** (i / (N - 1)). Its loss is that before the update; the curve
+is the moving average of decay 0.9, bias-corrected as in Adam. The sweep ends early where a loss is not finite or the
+curve is above four times its lowest point. The suggestion is the rate at which the curve falls most steeply over the
+logarithm of the rate, before its lowest point. Afterwards weights, statistics and slots are what they were, byte by
+byte. Source: Smith, "Cyclical learning rates for training neural networks", 2017.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft import backend as backends
+from ft import files, runfolder
+from ft.backend import Learner
+from ft.data import Batch
+from ft.errors import RecipeError, RunError
+from ft.job import build_learner, prepare_job
+from ft.plots import FAINT, INK, TRAIN, VAL
+from ft.quiet import quiet_stderr
+from ft.recipe import Recipe
+from ft.train import FeatureBatches, Source
+
+DECAY, DIVERGED = 0.9, 4.0
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The rates that were tried, their losses and the smoothed curve; suggestion: None where the loss never falls."""
+
+    rates: list[float]
+    losses: list[float]
+    smoothed: list[float]
+    suggestion: float | None
+    diverged: bool
+
+
+def find_lr(
+    recipe: Recipe | None = None,
+    *,
+    backend: str = "torch",
+    lr_min: float = 1e-6,
+    lr_max: float = 1.0,
+    lr_steps: int = 100,
+    out: str | Path | None = None,
+    **fields: Any,
+) -> Sweep:
+    """Sweep the learning rate over a recipe's first updates; write lr-find.json and lr-find.png to `out`, if given.
+
+    Raises UserError for a mistake, RunError where not even two updates have a finite loss.
+    """
+    if not 0 < lr_min < lr_max < np.inf or lr_steps < 3:
+        raise RecipeError(
+            f"lr-find: got rates from {lr_min:g} to {lr_max:g} in {lr_steps} steps; expected 0 < lr-min < lr-max and "
+            "at least 3 steps"
+        )
+    backends.require(backend)
+    recipe = (recipe or Recipe()).replace(**fields)
+    job = prepare_job(recipe, quiet=True)
+    folder = runfolder.claimed(Path(out)) if out else None
+    wing = backends.load(backend)
+    with quiet_stderr():
+        device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+    learner, _ = build_learner(job, wing, device=device)
+    batches = job.batches("train")
+    source = FeatureBatches(batches, learner) if learner.on_features else batches
+    found = sweep(learner, source, lowest=lr_min, highest=lr_max, steps=lr_steps)
+    if folder:
+        files.write_json(folder / "lr-find.json", asdict(found))
+        plot_sweep(found, folder / "lr-find.png", title=f"{recipe.title}, {backend}")
+    return found
+
+
+def sweep(learner: Learner, source: Source, *, lowest: float, highest: float, steps: int) -> Sweep:
+    """Train under a rising rate, then put weights, statistics and optimizer back as they were."""
+    weights, slots = learner.get_weights(), learner.get_slots()
+    rates, losses, smoothed, average = [], [], [], 0.0
+    try:
+        for step, batch in zip(range(steps), endless(source), strict=False):
+            rate = np.float64(lowest * (highest / lowest) ** (step / (steps - 1)))
+            probes = learner.step(batch.images, batch.labels, step=step, lr=rate)
+            loss = float(learner.fetch([probes])[0, 0])
+            if not np.isfinite(loss):
+                break
+            average = DECAY * average + (1 - DECAY) * loss
+            rates.append(float(rate))
+            losses.append(loss)
+            smoothed.append(average / (1 - DECAY ** (step + 1)))
+            if smoothed[-1] > DIVERGED * min(smoothed):
+                break
+    finally:
+        learner.set_weights(weights)
+        learner.set_slots(slots)
+    if len(rates) < 2:
+        raise RunError(f"lr-find: the loss is not finite at a rate of {lowest:g} already; try a lower --lr-min")
+    diverged = len(rates) < steps or smoothed[-1] > DIVERGED * min(smoothed)
+    return Sweep(rates, losses, smoothed, steepest(rates, smoothed), diverged)
+
+
+def endless(source: Source) -> Iterator[Batch]:
+    """Yield the batches of one epoch after the other."""
+    for epoch in count():
+        yield from source.epoch(epoch)
+
+
+def steepest(rates: list[float], smoothed: list[float]) -> float | None:
+    """Return the rate at which the curve falls most steeply before its lowest point, None where it never falls."""
+    lowest = int(np.argmin(smoothed))
+    if lowest < 1:
+        return None
+    slopes = np.gradient(smoothed, np.log(rates))[: lowest + 1]
+    return rates[int(slopes.argmin())]
+
+
+def plot_sweep(found: Sweep, path: Path, *, title: str) -> None:
+    """Draw losses, curve and suggestion over the rate into the PNG `path`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), dpi=120, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(found.rates, found.losses, color=TRAIN, alpha=0.28, linewidth=0.9, label="each step")
+    axes.plot(found.rates, found.smoothed, color=TRAIN, linewidth=1.8, label="smoothed")
+    if found.suggestion is not None:
+        axes.axvline(found.suggestion, color=VAL, linewidth=1.4, label=f"steepest: lr {found.suggestion:.2g}")
+    axes.set_xscale("log")
+    spread = [min(found.smoothed), max(found.smoothed[0], min(found.smoothed) * 2)]
+    margin = 0.1 * (spread[1] - spread[0])
+    axes.set_ylim(spread[0] - margin, spread[1] + margin)
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("train loss")
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False)
+    figure.suptitle(title, color=INK, fontsize=13, parse_math=False)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", metadata={"Software": None})
+    files.write_bytes(path, png.getvalue())

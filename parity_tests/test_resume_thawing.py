@@ -1,0 +1,83 @@
+"""A run that thaws its stages, with Adam's slots, accumulation and a plateau, stopped in the middle, in either wing."""
+
+import signal
+
+import numpy as np
+import pytest
+
+import ft
+from ft import checkpoint, train
+from ft.compare import ZERO, require_equal
+from ft.signals import Interrupted
+from parity_tests.pairs import STEP
+
+RECIPE = {
+    "model": "efficientnet_lite0",
+    "image_size": 32,
+    "precision": "float64",
+    "optimizer": "adamw",
+    "eps": 1e-3,
+    "decay_exempt": "norms-and-biases",
+    "unfreeze": "1:stage7@0.1",
+    "schedule": "plateau",
+    "plateau_patience": 0,
+    "class_weights": "balanced",
+    "sampling": "shuffle",
+    "batch_size": 16,
+    "accumulate": 2,
+    "epochs": 2,
+    "workers": 0,
+}
+STOP_AT = 3  # in the epoch in which a stage has thawed
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder of a few digits: two updates an epoch, the last one of two uneven parts."""
+    from PIL import Image
+
+    from ft.data import read_digits
+
+    root = tmp_path_factory.mktemp("digits")
+    for i, (pixels, label) in enumerate(zip(*read_digits(), strict=True)):
+        if i < 65:
+            folder = root / ("train" if i < 51 else "val") / str(label)
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{i:04d}.png")
+    return str(root)
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """The run that was never interrupted."""
+    return ft.finetune(**RECIPE, data=data, backend="torch", out=tmp_path_factory.mktemp("whole"), quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("torch", "tf"), pytest.param("tf", "torch", marks=pytest.mark.slow), ("torch", "torch")],
+)
+def test_a_thawing_run_goes_on_in_the_other_wing(first, second, data, whole, tmp_path, monkeypatch, eager):
+    original = train.Training.run_step
+
+    def run_step(self, batch):
+        original(self, batch)
+        if self.position.step == STOP_AT:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(train.Training, "run_step", run_step)
+    with pytest.raises(Interrupted, match=f"step {STOP_AT}"):
+        ft.finetune(**RECIPE, data=data, backend=first, out=tmp_path, quiet=True)
+    monkeypatch.undo()
+    run = ft.finetune(resume=tmp_path, backend=second, quiet=True)
+
+    bar = 0 if first == second else STEP
+    states = [checkpoint.load(checkpoint.pointed(r.folder, "last")) for r in (whole, run)]
+    found = require_equal(*(state.model for state in states), bar=bar, what="weights and statistics")
+    print(f"{first}, then {second}: weights {found.largest:.1e}")
+    require_equal(*(state.optimizer for state in states), bar=bar, zero=ZERO, what="slots")
+    counts = {int(slot) for name, slot in states[1].optimizer.items() if name.endswith(".step")}
+    assert counts == {2, 4}, "updates of the stage that thawed, and of the head"
+    plateaus = [state.state["position"]["plateau"] for state in states]
+    np.testing.assert_allclose(*(p["best"] for p in plateaus), rtol=1e-10)
+    assert plateaus[0]["waited"] == plateaus[1]["waited"]

@@ -1,0 +1,85 @@
+"""What the training loop decides from epoch to epoch: plans, rates and batches, with a wing of NumPy."""
+
+import json
+from itertools import islice
+
+import numpy as np
+import pytest
+
+import ft
+from ft import backend, checkpoint
+from ft.job import build_learner, prepare_job
+from ft.tracing import trace_batches
+from ft.train import Position
+
+NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4, "workers": 0}
+
+
+@pytest.fixture
+def tune(fake_wing, write_images, tmp_path):
+    """Fine-tune on 12 images of two classes; return the run and the rows of its log."""
+    data = str(write_images())
+
+    def tune(**fields):
+        run = ft.finetune(**{**NET, "data": data, "out": tmp_path / "run", **fields})
+        rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+        return run, [row for row in rows if "lr" in row]
+
+    return tune
+
+
+def test_the_plan_changes_at_the_end_of_an_epoch(tune, fake_wing, monkeypatch, capsys):
+    plans = []
+    monkeypatch.setattr(fake_wing, "set_plan", lambda self, plan: plans.append((plan.stages, dict(plan.rates))))
+    tune(epochs=4, unfreeze="1:layer4,3:all@0.1")
+    assert [stages for stages, _ in plans] == [("stem", "layer1", "layer2", "layer3"), ()]
+    assert plans[1][1] == {"conv1.weight": 0.1, "fc.weight": 0.1, "fc.bias": 0.1}
+    assert capsys.readouterr().err.count("frozen: stem, layer1, layer2, layer3\n") == 1
+
+
+def test_a_checkpoint_has_the_slots_of_the_epoch_that_comes(tune):
+    run, _ = tune(epochs=2, unfreeze="1:stem")
+    saved = checkpoint.load(checkpoint.pointed(run.folder, "last"))
+    assert set(saved.optimizer) == {f"{n}.momentum_buffer" for n in ("conv1.weight", "fc.weight", "fc.bias")}
+
+
+def test_a_plateau_lowers_the_rate_and_is_saved(tune):
+    """At a tiny rate no epoch is better by a ten-thousandth, so each one after the first lowers the rate."""
+    run, rows = tune(epochs=4, lr=1e-6, schedule="plateau", plateau_patience=0, step_factor=0.5)
+    assert [row["lr"] for row in rows] == pytest.approx(np.repeat([1e-6, 1e-6, 5e-7, 2.5e-7], 3))
+    position = checkpoint.load(checkpoint.pointed(run.folder, "last")).state["position"]
+    assert Position.from_dict(position).plateau.reduction == 0.125
+    old = {key: value for key, value in position.items() if key != "plateau"}
+    assert Position.from_dict(old).plateau.reduction == 1.0
+
+
+def test_an_update_of_several_batches_is_a_step(tune, capsys):
+    _, rows = tune(epochs=2, batch_size=2, accumulate=3)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]  # 12 images, 6 an update
+    assert "an update takes the gradients of 3 batches of 2: 6 images" in capsys.readouterr().err
+
+
+def test_a_resumed_run_keeps_its_optimizer(tune):
+    run, _ = tune(epochs=1)
+    ft.finetune(resume=run.folder, epochs=2, momentum=0.9)  # the default, spelt out
+    for change, words in (
+        ({"momentum": 0.5}, "trained with momentum 0.9, now asked for 0.5"),
+        ({"optimizer": "adam", "momentum": None}, "trained with optimizer sgd, now asked for adam"),
+        ({"accumulate": 2}, "trained with accumulate 1, now asked for 2"),
+        ({"unfreeze": "1:layer4"}, "trained with unfreeze ()"),
+    ):
+        with pytest.raises(ft.RunError) as caught:
+            ft.finetune(resume=run.folder, epochs=3, **change)
+        assert words in str(caught.value)
+
+
+def test_a_trace_thaws_as_the_training_does(fake_wing, write_images):
+    recipe = ft.Recipe(**NET, data=str(write_images()), unfreeze="1:stem", schedule="exponential", epochs=3)
+    job = prepare_job(recipe)
+    learner, plan = build_learner(job, backend.load("torch"), device="cpu")
+    names, trained, rates = ["conv1.weight", "fc.weight", "fc.bias"], [], []
+    for batch in islice(trace_batches(job, learner, plan, names), 7):
+        trained.append(len(learner.get_slots()))
+        rates.append(batch.lr)
+    assert trained == [2, 2, 2, 3, 3, 3, 3]
+    assert rates == pytest.approx(0.001 * 0.95 ** np.array([0, 0, 0, 1, 1, 1, 2]))
