@@ -31,14 +31,14 @@ from ft.weights import write_safetensors
 
 RECIPE = "recipe.yaml"
 # what a run that goes on cannot change: tensors, slots and the order of the data depend on it
-KEPT = ("model", "precision", "optimizer", "freeze", "unfreeze", "batch_size", "accumulate", "sampling", "data", "seed")
-SLOTS = ("momentum", "dampening", "centered")  # numbers of an optimizer on which its slots depend
-
-
 KEPT = (
     *("model", "precision", "optimizer", "freeze", "unfreeze", "batch_size", "accumulate", "sampling", "data", "seed"),
     *("ema", "l2sp", "penalty_exempt"),
 )
+SLOTS = ("momentum", "dampening", "centered")  # numbers of an optimizer on which its slots depend
+
+
+def finetune(
     recipe: Recipe | None = None,
     *,
     backend: str = "torch",
