@@ -109,7 +109,7 @@ def run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run(["logits"], {"images": np.ascontiguousarray(images)})[0]
+    return np.asarray(session.run(["logits"], {"images": np.ascontiguousarray(images)})[0])
 
 
 @torch.no_grad()
