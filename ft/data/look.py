@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, ImageFile
 
-from ft.data.decode import UPRIGHT, BadImage, decode, printable, read_image, upright
+from ft.data.decode import UPRIGHT, BadImage, decode, printable, read_image, to_rgb, upright
 from ft.data.leaks import hash_file
 from ft.data.listing import Entry
 from ft.data.policy import Policy
@@ -60,13 +60,12 @@ def look_at(entry: Entry, policy: Policy) -> Look:
 def weigh(path: Path) -> tuple[int, bytes]:
     """Return a file's size and the hash of its bytes."""
     try:
-        if not path.is_file():
-            raise BadImage("unreadable", f"cannot be read ({'not a file' if path.exists() else 'no such file'})")
-        return path.stat().st_size, hash_file(path)
+        if path.is_file():
+            return path.stat().st_size, hash_file(path)
+        reason = f"cannot be read ({'not a file' if path.exists() else 'no such file'})"
     except (OSError, DataError) as error:
-        if isinstance(error, BadImage):
-            raise
-        raise BadImage("unreadable", str(error).removeprefix(f"{printable(path)}: ")) from None
+        reason = str(error).removeprefix(f"{printable(path)}: ")
+    raise BadImage("unreadable", reason)
 
 
 def describe(image: ImageFile.ImageFile) -> tuple[int, int, tuple[str, ...]]:
@@ -80,9 +79,7 @@ def describe(image: ImageFile.ImageFile) -> tuple[int, int, tuple[str, ...]]:
         INK: image.mode == "CMYK",
         TURNED: is_turned(image),
     }
-    if image.mode in ("I", "F") and not traits[GREY_16]:
-        raise BadImage("no range", "float or 32-bit pixels, whose range is not known; convert it to 8 or 16 bits")
-    width, height = upright(image).size
+    width, height = to_rgb(upright(image)).size  # all that `decode` does, so that a look finds all that it would
     return width, height, tuple(trait for trait, there in traits.items() if there)
 
 

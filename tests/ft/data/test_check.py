@@ -10,7 +10,9 @@ from PIL import Image
 from ft import cli
 from ft.data import Policy
 from ft.data.check import check_data
-from ft.data.scan import in_threads
+from ft.data.listing import Entry
+from ft.data.look import look_at
+from ft.data.scan import fault_of, in_threads
 from ft.errors import DataError
 from ft.progress import counting
 from ft.report.images import render_html, render_text, to_dict
@@ -114,6 +116,21 @@ def test_a_terminal_sees_a_bar_and_a_pipe_a_line():
                 count()
         assert ("3/3" in stream.text) is terminal
         assert (stream.text == "checking 3 images\n") is not terminal
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")
+def test_a_look_finds_what_training_would_stop_at(tmp_path, pixels, encode):
+    rng, found = np.random.default_rng(3), set()
+    entry, policy = Entry("", "cat", "x", tmp_path / "x"), Policy(max_pixels=100_000, short_side=64)
+    for kind in ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM"] * 30:
+        broken = bytearray(encode(pixels(20, 30), kind))
+        for place in rng.integers(len(broken), size=2):
+            broken[place] ^= 1 << rng.integers(8)
+        entry.source.write_bytes(broken)
+        fault, look = fault_of(entry, 100_000, 64), look_at(entry, policy)
+        assert (fault and fault.reason) == (look.fault and look.fault.reason)
+        found.add(fault and fault.kind)
+    assert found >= {None, "damaged", "truncated", "wrong type", "huge"}
 
 
 # ---- reports
