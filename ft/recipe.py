@@ -61,7 +61,9 @@ class Recipe:
         "none", "crop-flip: RandomResizedCrop and horizontal flip; none: resize and crop", group="data"
     )
     workers: int = option(2, "threads that read and resize images", group="data", at_least=0)
-    read_timeout: float = option(300.0, "seconds that the training waits for one image", group="data", above=0)
+    read_timeout: float = option(
+        300.0, "seconds to wait for one image (needs workers)", group="data", above=0, below=1e6
+    )
 
     freeze: tuple[str, ...] = option(("base",), "base (all but the head), none, or stages: stem,layer1", group="freeze")
     bn: Literal["frozen", "update"] = option(
