@@ -90,7 +90,9 @@ class Recipe:
     )
     allow_data_change: bool = option(False, "resume although the images are not those of the checkpoint", group="data")
     allow_nonfinite: bool = option(False, "start from weights that hold NaN or infinity", group="data")
-    read_timeout: float = option(300.0, "seconds that the training waits for one image", group="data", above=0)
+    read_timeout: float = option(
+        300.0, "seconds to wait for one image (needs workers)", group="data", above=0, below=1e6
+    )
 
     freeze: tuple[str, ...] = option(("base",), "base (all but the head), none, or stages: stem,layer1", group="freeze")
     bn: Literal["frozen", "update"] = option(
