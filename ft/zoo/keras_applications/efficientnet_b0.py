@@ -17,7 +17,9 @@ from ft.zoo.keras_applications.published import NUMBERS, published
 NORM_EPS, NORM_MOMENTUM = 1e-3, 0.99
 STEM, TOP = 32, 1280
 MEAN, STD = NUMBERS["torch"]
-SCALE = tuple(1 / math.sqrt(std) for std in STD)
+# Keras's Rescaling rounds its numbers to float32, whatever the type of the network
+RESCALING = float(np.float32(1 / 255))
+SCALE = tuple(float(np.float32(1 / math.sqrt(std))) for std in STD)
 DROPOUT, DROP_CONNECT = 0.2, 0.2
 
 

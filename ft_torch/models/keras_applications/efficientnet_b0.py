@@ -34,7 +34,7 @@ class EfficientNetB0(Flat):
 
     def __init__(self, num_classes: int, dropout: float, stochastic_depth: float) -> None:
         super().__init__()
-        self.rescaling = Rescaling(1 / 255)
+        self.rescaling = Rescaling(spec.RESCALING)
         self.normalization = Normalization(spec.SCALE)
         self.stem_conv_pad = ZeroPad2dSame(3, 2)
         self.stem_conv = nn.Conv2d(3, spec.STEM, 3, 2, bias=False)
