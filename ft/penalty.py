@@ -52,9 +52,8 @@ def starts_fresh(recipe: Recipe, card: Card, name: str) -> bool:
 
 def require_anchor(recipe: Recipe, card: Card) -> None:
     """Raise RecipeError where L2-SP finds nothing that trains and has a pretrained value."""
-    frozen = frozen_stages(card, recipe.freeze)
-    paths = [path for stage, paths in card.stages.items() if stage not in frozen for path in paths]
-    if recipe.l2sp and all(starts_fresh(recipe, card, path) for path in paths):
+    trained = set(card.stages) - set(frozen_stages(card, recipe.freeze))
+    if recipe.l2sp and recipe.head == "new" and trained == {"head"}:
         raise RecipeError(
             f"l2sp: only the new head trains, and it has no pretrained values to stay near; freeze less of {card.name} "
             "(--freeze none), or take l2"

@@ -6,7 +6,7 @@ from ft.errors import RecipeError
 from ft.job import prepare_job
 from ft.penalty import Terms, plan_penalty, require_anchor
 from ft.recipe import Recipe
-from ft.zoo import find_card
+from ft.zoo import cards, find_card
 
 SHAPES = {"layer4.0.conv1.weight": (8, 4, 3, 3), "layer4.0.bn1.weight": (8,), "fc.weight": (5, 8), "fc.bias": (5,)}
 CONV, NORM, HEAD, BIAS = SHAPES
@@ -40,10 +40,14 @@ def test_a_kept_head_has_pretrained_values_too():
     assert plan(l2sp=0.3, head="keep") == dict.fromkeys(SHAPES, Terms(l2sp=0.3))
 
 
-def test_l2sp_needs_something_pretrained_that_trains():
+@pytest.mark.parametrize("name", [card.name for card in cards()])
+def test_l2sp_needs_something_pretrained_that_trains(name):
+    with pytest.raises(RecipeError, match=rf"l2sp: only the new head trains, .* freeze less of {name}"):
+        require_anchor(Recipe(model=name, l2sp=0.1), find_card(name))
+
+
+def test_l2sp_has_something_pretrained_in_these():
     card = find_card("resnet18")
-    with pytest.raises(RecipeError, match=r"l2sp: only the new head trains, .* freeze less of resnet18"):
-        require_anchor(Recipe(model="resnet18", l2sp=0.1), card)
     require_anchor(Recipe(model="resnet18", l2sp=0.1, head="keep"), card)
     require_anchor(Recipe(model="resnet18", l2sp=0.1, freeze="stem"), card)
     require_anchor(Recipe(model="resnet18"), card)
