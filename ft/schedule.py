@@ -18,7 +18,7 @@ BETTER, SMALLEST = 1 - 1e-4, 1e-8  # plateau: a loss counts as better below this
 
 def rate_of(recipe: "Recipe", step: int, *, steps_per_epoch: int, reduction: float = 1.0) -> np.float64:
     """Return the learning rate of update number `step` of a recipe's training; reduction: see `Plateau`."""
-    return reduction * learning_rate(
+    rate = learning_rate(
         step,
         base=recipe.lr,
         schedule=recipe.schedule,
@@ -31,6 +31,7 @@ def rate_of(recipe: "Recipe", step: int, *, steps_per_epoch: int, reduction: flo
         end_factor=recipe.end_factor,
         rise=recipe.rise,
     )
+    return np.float64(reduction * rate)
 
 
 def learning_rate(

@@ -66,7 +66,7 @@ def weighted(
     labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float, class_weights: Sequence[float] | None
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the smoothed shares (N, K) times the class weights, and what the mean divides by."""
-    share, count = shares(labels, logits), logits.shape[1]
+    share, count = shares(labels, logits), int(logits.shape[1] or 0)
     weights = tf.constant([1.0] * count if class_weights is None else class_weights, logits.dtype)
     target = weights * ((1 - label_smoothing) * share + label_smoothing / count)
     return target, tf.reduce_sum(weights * share) if is_hard(labels) else tf.cast(tf.shape(logits)[0], logits.dtype)

@@ -156,7 +156,8 @@ class Adam(Optimizer):
         t = tf.cast(state["step"], tf.float64) + 1.0
         mean = state["exp_avg"].assign(beta1 * state["exp_avg"] + g * (1 - beta1))
         square = state["exp_avg_sq"].assign(beta2 * state["exp_avg_sq"] + g * g * (1 - beta2))
-        size, root = lr / (1 - beta1**t), tf.sqrt(1 - beta2**t)
+        corrections = 1 - tf.pow(tf.constant(self.betas, tf.float64), t)
+        size, root = lr / corrections[0], tf.sqrt(corrections[1])
         return mean / (tf.sqrt(square) / tf.cast(root, g.dtype) + self.eps) * tf.cast(size, g.dtype)
 
 

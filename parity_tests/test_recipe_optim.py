@@ -87,8 +87,7 @@ def test_losses(fields, weights, labels, eager):
     require_equal(*gradients, bar=STEP, what="gradients")
 
 
-@pytest.mark.parametrize("count", [8, 7])
-@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize(("count", "weights"), [(8, None), (7, WEIGHTS)])
 def test_parts_are_the_large_batch(count, weights, eager):
     """All but BatchNorm trains, with dropout; the last part may be short."""
     images, labels = small_batch(count=count)

@@ -55,7 +55,11 @@ def whole(data, tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("torch", "tf"), pytest.param("tf", "torch", marks=pytest.mark.slow), ("torch", "torch")],
+    [
+        ("torch", "tf"),
+        pytest.param("tf", "torch", marks=pytest.mark.slow),
+        pytest.param("torch", "torch", marks=pytest.mark.slow),
+    ],
 )
 def test_a_thawing_run_goes_on_in_the_other_wing(first, second, data, whole, tmp_path, monkeypatch, eager):
     original = train.Training.run_step
