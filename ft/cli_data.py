@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ft.cli import USER_ERROR, Parser, flag_of
 from ft.errors import RecipeError
@@ -24,7 +25,9 @@ def data(arguments: Sequence[str]) -> int:
     from ft.report.images import render_html, render_text, to_dict
 
     given = {name: getattr(flags, name) for name in NUMBERS}
-    values = {n: FIELDS[n].default if v is None else checked(n, int_or_float(n), v) for n, v in given.items()}
+    values: dict[str, Any] = {
+        n: FIELDS[n].default if v is None else checked(n, int_or_float(n), v) for n, v in given.items()
+    }
     short_side = round(values["image_size"] * RESIZED / 224) if values["image_size"] else RESIZED
     policy = Policy(
         max_pixels=values["max_pixels"],

@@ -71,7 +71,7 @@ class Saver:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            with suppress(RunError if kind else ()):  # what ended the training is the news
+            with suppress(*(RunError,) * (kind is not None)):  # what ended the training is the news
                 self.wait()
         finally:
             self.pool.shutdown()

@@ -83,6 +83,9 @@ class KerasBatchNorm2d(nn.Module):
     there is no counter of batches. `momentum` is Keras's, the share of the old value.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, channels: int, *, eps: float = 1e-3, momentum: float = 0.99) -> None:
         super().__init__()
         self.eps, self.momentum = eps, momentum
@@ -105,6 +108,9 @@ class KerasBatchNorm2d(nn.Module):
 
 class Normalization(nn.Module):
     """Keras's Normalization over channels, then a scaling: (N, C, H, W) -> (x - mean) / sqrt(variance) * scale."""
+
+    mean: Tensor
+    variance: Tensor
 
     def __init__(self, scale: tuple[float, ...]) -> None:
         super().__init__()

@@ -57,7 +57,7 @@ class Preprocess:
 
     def resize_and_crop(self, image: np.ndarray) -> np.ndarray:
         """Return uint8 (crop, crop, 3) of uint8 (H, W, 3). Source: torchvision's Resize(int) and CenterCrop on PIL."""
-        height, width = resized_size(*image.shape[:2], self.resize)
+        height, width = resized_size(image.shape[0], image.shape[1], self.resize)
         resized = resize(image, height, width, self.interpolation)
         top, left = round((height - self.crop) / 2), round((width - self.crop) / 2)
         return np.ascontiguousarray(resized[top : top + self.crop, left : left + self.crop])
