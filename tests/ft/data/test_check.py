@@ -33,13 +33,14 @@ def levels(check):
     return {finding.kind: finding.level for finding in check.findings}
 
 
-def test_a_clean_folder_has_nothing_to_say(photos):
-    check = check_data(str(photos), policy=Policy(short_side=256))
+def test_a_clean_folder_has_nothing_to_say(photos, monkeypatch):
+    monkeypatch.chdir(photos.parent)  # a long path would break the line
+    check = check_data("data", policy=Policy(short_side=256))
     assert (check.status, check.findings, len(check.usable)) == ("clean", (), 12)
     assert [(c.label, c.train, c.val) for c in check.classes] == [("cat", 4, 2), ("dog", 4, 2)]
     assert {(look.width, look.height) for look in check.looks} == {(50, 40)}
     assert all(look.size == look.entry.source.stat().st_size for look in check.looks)
-    assert render_text(check).startswith(f"CLEAN: {photos}: all 12 images can be used\n")
+    assert render_text(check).startswith("CLEAN: data: all 12 images can be used\n")
 
 
 def test_copies_are_told_once_each_by_the_worst_of_what_they_are(photos):
