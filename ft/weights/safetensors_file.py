@@ -101,7 +101,10 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray], metad
     text = encode_header(header, metadata)
     digest = hashlib.sha256()
     with open(path, "wb") as file:
-        for part in (struct.pack("<Q", len(text)) + text, *(arrays[name].reshape(-1).view(np.uint8) for name in order)):
+        for part in (
+            struct.pack("<Q", len(text)) + text,
+            *(arrays[name].reshape(-1).view(np.uint8).data for name in order),
+        ):
             file.write(part)
             digest.update(part)
     return digest.hexdigest()
