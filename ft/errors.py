@@ -29,7 +29,12 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = get_close_matches(word, known, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {listed(known)}"
-    return f"unknown {kind} '{word}'; {hint}"
+    return f"unknown {kind} '{printable(word)}'; {hint}"
+
+
+def printable(text: str) -> str:
+    """Return what came from a file for one line of a terminal: control characters become escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def listed(names: Iterable[str], limit: int = 10) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from ft.errors import RecipeError, listed, unknown
+from ft.errors import RecipeError, listed, printable, unknown
 from ft.optimizers import check_optimizer
 
 MAX_RECIPE_BYTES = 100_000
@@ -392,7 +392,7 @@ def unknown_key(key: Any) -> str:
     """Return the message for a key that no field has; other libraries' words for our fields lead to ours."""
     near = get_close_matches(str(key), SYNONYMS, n=1, cutoff=0.75)
     if near and str(key) not in FIELDS:
-        return f"unknown key '{key}'; did you mean '{SYNONYMS[near[0]]}'?"
+        return f"unknown key '{printable(str(key))}'; did you mean '{SYNONYMS[near[0]]}'?"
     return unknown("key", str(key), FIELDS)
 
 

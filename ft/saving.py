@@ -6,7 +6,6 @@ counts once the thread is through with it, and there is never more than one on i
 
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +70,9 @@ class Saver:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            with suppress(*(RunError,) * (kind is not None)):  # what ended the training is the news
-                self.wait()
+            self.wait()
+        except RunError:
+            if kind is None:  # else what ended the training is the news
+                raise
         finally:
             self.pool.shutdown()

@@ -11,6 +11,7 @@ from ft import errors
         ("resnet81", ["resnet18", "vgg"], "unknown model 'resnet81'; did you mean 'resnet18'?"),
         ("zzz", ["b", "a"], "unknown model 'zzz'; known: a, b"),
         ("zzz", [], "unknown model 'zzz'; known: "),
+        ("a\t\x1b[2J", ["a"], "unknown model 'a\\t\\x1b[2J'; known: a"),
     ],
 )
 def test_unknown_names_the_nearest_or_all(word, known, message):
