@@ -13,7 +13,7 @@ from ft.backend import Learner
 from ft.data import Dataset
 from ft.errors import RecipeError, RunError
 from ft.freeze import Freeze
-from ft.job import Job, build_learner, prepare_job
+from ft.job import Job, build_learner, prepare_job, surgery_notes
 from ft.plots import plot_curves
 from ft.progress import Progress
 from ft.quiet import quiet_stderr
@@ -87,7 +87,8 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
-    for field in ("model", "precision", "momentum", "freeze", "batch_size", "data", "seed"):
+    network = ("model", "head", "cut", "pool", "change", "in_channels")
+    for field in (*network, "precision", "momentum", "freeze", "batch_size", "data", "seed"):
         if getattr(recipe, field) != getattr(before, field):
             raise RunError(
                 f"{folder} was trained with {field} {getattr(before, field)}, now asked for "
@@ -128,7 +129,8 @@ def execute(
         recipes.save(recipe, folder / RECIPE)
         train, val = job.batches("train"), job.batches("val")
         with Progress(recipe.epochs, len(train), done=position.step, quiet=quiet) as progress:
-            for line in headlines(job, backend, device, folder, plan):
+            notes = surgery_notes(job, wing.weight_shapes(learner.model)) if saved is None else []
+            for line in [*headlines(job, backend, device, folder, plan), *notes]:
                 progress.note(line)
             sources = [FeatureBatches(b, learner) if learner.on_features else b for b in (train, val)]
             facts = run_facts(job, backend)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ft_tf.optim import SGD
     from ft_tf.runtime import prepare
     from ft_tf.stranger import Stranger
+    from ft_tf.surgery import alter, stage_shapes
     from ft_tf.trace import recording
     from ft_tf.weights import get_weights, parameters, set_weights, weight_shapes
 
@@ -26,6 +27,7 @@ __all__ = [
     "SGD",
     "Learner",
     "Stranger",
+    "alter",
     "apply_freeze",
     "build_model",
     "cross_entropy",
@@ -37,6 +39,7 @@ __all__ = [
     "set_training_mode",
     "set_weights",
     "split",
+    "stage_shapes",
     "weight_shapes",
 ]
 
@@ -46,6 +49,7 @@ __getattr__ = lazy_names(
         "SGD": "optim",
         "Learner": "learner",
         "Stranger": "stranger",
+        "alter": "surgery",
         "apply_freeze": "freeze",
         "build_model": "models",
         "cross_entropy": "losses",
@@ -57,6 +61,7 @@ __getattr__ = lazy_names(
         "set_training_mode": "freeze",
         "set_weights": "weights",
         "split": "frozen",
+        "stage_shapes": "surgery",
         "weight_shapes": "weights",
     },
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ft_torch.optim import SGD
     from ft_torch.runtime import prepare
     from ft_torch.stranger import Stranger
+    from ft_torch.surgery import alter, stage_shapes
     from ft_torch.trace import recording
     from ft_torch.weights import get_weights, parameters, set_weights, weight_shapes
 
@@ -21,6 +22,7 @@ __all__ = [
     "SGD",
     "Learner",
     "Stranger",
+    "alter",
     "apply_freeze",
     "build_model",
     "cross_entropy",
@@ -32,6 +34,7 @@ __all__ = [
     "set_training_mode",
     "set_weights",
     "split",
+    "stage_shapes",
     "weight_shapes",
 ]
 
@@ -41,6 +44,7 @@ __getattr__ = lazy_names(
         "SGD": "optim",
         "Learner": "learner",
         "Stranger": "stranger",
+        "alter": "surgery",
         "apply_freeze": "freeze",
         "build_model": "models",
         "cross_entropy": "losses",
@@ -52,6 +56,7 @@ __getattr__ = lazy_names(
         "set_training_mode": "freeze",
         "set_weights": "weights",
         "split": "frozen",
+        "stage_shapes": "surgery",
         "weight_shapes": "weights",
     },
 )

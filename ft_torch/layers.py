@@ -21,8 +21,9 @@ class Conv2dSame(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         pads = []
-        for side, kernel, stride in zip(input.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
-            total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+        windows = [(size - 1) * gap + 1 for size, gap in zip(self.kernel_size, self.dilation, strict=True)]
+        for side, window, stride in zip(input.shape[:1:-1], windows[::-1], self.stride[::-1], strict=True):
+            total = max((-(-side // stride) - 1) * stride + window - side, 0)
             pads += [total // 2, total - total // 2]
         if pads[0] == pads[1] and pads[2] == pads[3]:  # the convolution's own padding needs no copy of the input
             padding = (pads[2], pads[0])

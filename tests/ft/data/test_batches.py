@@ -140,7 +140,9 @@ def test_a_degenerate_image_is_named(tmp_path, encode):
 def read(monkeypatch):
     """Count the images that are decoded, all of them grey."""
     read = []
-    monkeypatch.setattr(ft.data.batches, "decode", lambda source: read.append(1) or np.zeros((20, 20, 3), np.uint8))
+    monkeypatch.setattr(
+        ft.data.batches, "decode", lambda source, channels: read.append(1) or np.zeros((20, 20, 3), np.uint8)
+    )
     return read
 
 
@@ -161,7 +163,7 @@ def test_closing_early_drops_what_is_not_begun_and_leaves_no_thread(samples, rea
             closing.set()
             super().shutdown(wait=wait)
 
-    def decode(source):
+    def decode(source, **channels):
         assert len(read) < 4 or closing.wait(60)
         return grey(source)
 
