@@ -76,8 +76,8 @@ class Surgery:
     def head_misfit(self, path: str) -> RecipeError:
         """Return the message for an own head whose layer at `path` does not take the features that remain."""
         return RecipeError(
-            f"{self.asked}: {path}, the first layer of {self.original.name}'s own head, does not fit what remains; give "
-            "the network another head, such as --head linear or --head 512-relu"
+            f"{self.asked}: {path}, the first layer of {self.original.name}'s own head, does not fit what remains; "
+            "give it another head, such as --head linear or --head 512-relu"
         )
 
     def changed_convolutions(self, shapes: Shapes) -> dict[str, Change]:

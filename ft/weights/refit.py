@@ -1,18 +1,19 @@
 """Pretrained tensors made to fit a network after surgery, or of another image size, by these rules and no other.
 
-| tensor                                    | rule                                                                         |
-|-------------------------------------------|------------------------------------------------------------------------------|
-| of a stage or head that went              | left out                                                                     |
-| of a layer that came                      | starts anew (ft/weights/initial.py)                                          |
-| of a convolution of another kernel        | starts anew; stride and dilation change no shape, so its weights stay        |
-| first convolution W (O, 3, h, w), N inputs| average: each input sum(W over its 3) / N; repeat: input n takes W[n % 3] * 3 / N |
-| `pos_embedding` (1, 1 + n * n, C)         | class token kept, the grid resized: bicubic, corners aligned                 |
-| `relative_position_bias_table`            | (2 w - 1)^2 rows as a square, resized: bicubic, corners not aligned          |
-| tables of relative positions              | those of the network's own window                                            |
+| tensor                          | rule                                                                  |
+|---------------------------------|-----------------------------------------------------------------------|
+| of a stage or head that went    | left out                                                              |
+| of a layer that came            | starts anew (ft/weights/initial.py)                                   |
+| of a convolution's other kernel | starts anew; stride and dilation change no shape, so there it stays   |
+| first convolution, N channels   | `average`: each takes sum_c W[:, c] / N                               |
+| (W has 3 of them)               | `repeat`: channel n takes W[:, n % 3] * 3 / N                         |
+| `pos_embedding`                 | the class token's stays, the grid is resized: bicubic, corners aligned |
+| `relative_position_bias_table`  | its square of offsets is resized: bicubic, corners not aligned        |
+| tables of relative positions    | those of the network's own window                                     |
 
-Both rules for the first convolution give what it gave for three equal channels if the new channels are all equal to
-them: the scale of the activations stays. Sources: torchvision.models.vision_transformer.interpolate_embeddings;
-timm's adapt_input_conv ("repeat") and resize_rel_pos_bias_table.
+Both rules for the first convolution keep the scale of its output: where all channels are equal, `average` gives what
+the three gave together. Sources: torchvision.models.vision_transformer.interpolate_embeddings; timm's
+adapt_input_conv (`repeat`; it sums for one channel, which is `average` here) and resize_rel_pos_bias_table.
 """
 
 import math
