@@ -14,20 +14,26 @@ NORMS = {"batchnorm": nn.BatchNorm1d, "layernorm": nn.LayerNorm}
 
 
 class GlobalPool(nn.Module):
-    """Pooling over the whole map: (N, C, H, W) -> (N, C, 1, 1), or (N, 2 * C, 1, 1) for "avg+max".
+    """Pooling over the whole map: (N, C, H, W) -> (N, C, 1, 1), or (N, 2 * C, 1, 1) for "avg+max"; without the ones if
+    `flat`.
 
     avg, max: of each channel, where several places share the maximum they share its gradient; avg+max: the averages,
     then the maxima; gem: mean(max(x, eps) ** p) ** (1 / p) with a learned p.
     Source of gem: Radenovic et al., "Fine-tuning CNN image retrieval with no human annotation", TPAMI 2019.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, flat: bool = False) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.flat = kind, flat
         if kind == "gem":
             self.p = nn.Parameter(torch.full((1,), GEM_POWER))
 
     def forward(self, x: Tensor) -> Tensor:
+        y = self.pooled(x)
+        return y.flatten(1) if self.flat else y
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """Return the pooled map with its ones."""
         if self.kind == "gem":
             return x.clamp(min=GEM_EPS).pow(self.p).mean((2, 3), keepdim=True).pow(1 / self.p)
         parts = [x.mean((2, 3), keepdim=True)] if "avg" in self.kind else []

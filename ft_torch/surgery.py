@@ -105,14 +105,14 @@ def with_pool(model: nn.Module, surgery: Surgery) -> nn.Module:
 
     Where torchvision's code pools without a module, the network becomes the sequence of its children, names unchanged.
     """
-    pool, place = GlobalPool(str(surgery.pool)), str(surgery.card.pool)
+    kind, place = str(surgery.pool), str(surgery.card.pool)
     if place in dict(model.named_modules()):
-        model.set_submodule(place, pool)
+        model.set_submodule(place, GlobalPool(kind))
         return model
     children = dict(model.named_children())
     head = children.pop(surgery.card.head)
     activation = {"relu": nn.ReLU()} if "relu" in surgery.card.tail else {}
-    parts = {**children, **activation, place: pool, "flatten": nn.Flatten(), surgery.card.head: head}
+    parts = {**children, **activation, place: GlobalPool(kind, flat=True), surgery.card.head: head}
     sequence = nn.Sequential()
     for name, module in parts.items():
         sequence.add_module(name, module)

@@ -64,7 +64,7 @@ def decode(source: Path | bytes | np.ndarray, *, channels: int = 3, max_pixels: 
     DataError.
     """
     if isinstance(source, np.ndarray):
-        return to_channels(check_pixels(source), channels)
+        return to_channels(check_pixels(source, channels), channels)
     name = "image in memory" if isinstance(source, bytes) else printable(source)
     try:
         file = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
@@ -81,18 +81,24 @@ def decode(source: Path | bytes | np.ndarray, *, channels: int = 3, max_pixels: 
             raise DataError(f"{name}: cannot be decoded ({reason}); replace it or remove it") from None
 
 
-def check_pixels(pixels: np.ndarray) -> np.ndarray:
-    """Return uint8 pixels (H, W) or (H, W, 3) as (H, W, 3)."""
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)) or not pixels.size:
-        raise DataError(f"image in memory: got {pixels.dtype} {pixels.shape}; expected uint8 (H, W) or (H, W, 3)")
+def check_pixels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Return uint8 pixels (H, W) or (H, W, 3) as (H, W, 3), and (H, W, channels) as they are."""
+    shapes = dict.fromkeys(((), (3,), (channels,)))
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in shapes or not pixels.size:
+        other = "" if channels == 3 else f" or (H, W, {channels})"
+        raise DataError(
+            f"image in memory: got {pixels.dtype} {pixels.shape}; expected uint8 (H, W) or (H, W, 3){other}"
+        )
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
 def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     """Return RGB pixels (H, W, 3) as grey (H, W, 1), as they are, or with alpha, opaque everywhere: (H, W, 4)."""
+    if pixels.shape[2] == channels:
+        return pixels
     if channels == 1:
         return np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None]
-    return pixels if channels == 3 else np.asarray(Image.fromarray(pixels).convert("RGBA"))
+    return np.asarray(Image.fromarray(pixels).convert("RGBA"))
 
 
 def load(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:

@@ -141,7 +141,7 @@ def read(monkeypatch):
     """Count the images that are decoded, all of them grey."""
     read = []
     monkeypatch.setattr(
-        ft.data.batches, "decode", lambda source, channels: read.append(1) or np.zeros((20, 20, 3), np.uint8)
+        ft.data.batches, "decode", lambda source, channels=3: read.append(1) or np.zeros((20, 20, 3), np.uint8)
     )
     return read
 
