@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from ft_tf.models import build_model
     from ft_tf.optim import SGD
     from ft_tf.runtime import prepare
+    from ft_tf.shapes import stage_shapes
     from ft_tf.stranger import Stranger
-    from ft_tf.surgery import alter, stage_shapes
+    from ft_tf.surgery import alter
     from ft_tf.trace import recording
     from ft_tf.weights import get_weights, parameters, set_weights, weight_shapes
 
@@ -61,7 +62,7 @@ __getattr__ = lazy_names(
         "set_training_mode": "freeze",
         "set_weights": "weights",
         "split": "frozen",
-        "stage_shapes": "surgery",
+        "stage_shapes": "shapes",
         "weight_shapes": "weights",
     },
 )

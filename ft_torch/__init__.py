@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from ft_torch.models import build_model
     from ft_torch.optim import SGD
     from ft_torch.runtime import prepare
+    from ft_torch.shapes import stage_shapes
     from ft_torch.stranger import Stranger
-    from ft_torch.surgery import alter, stage_shapes
+    from ft_torch.surgery import alter
     from ft_torch.trace import recording
     from ft_torch.weights import get_weights, parameters, set_weights, weight_shapes
 
@@ -56,7 +57,7 @@ __getattr__ = lazy_names(
         "set_training_mode": "freeze",
         "set_weights": "weights",
         "split": "frozen",
-        "stage_shapes": "surgery",
+        "stage_shapes": "shapes",
         "weight_shapes": "weights",
     },
 )

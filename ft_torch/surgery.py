@@ -1,18 +1,14 @@
 """Surgery on a PyTorch model: modules are replaced where they stand, so the network's own code still runs it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import chain
-
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torchvision.ops import Permute
 
 from ft.changes import Change, padding_of
 from ft.surgery import Misfit, Surgery, first_convolution
 from ft.zoo.card import Card, under
 from ft_torch.head import GlobalPool, build_head
+from ft_torch.shapes import stage_shapes
 from ft_torch.weights import weight_shapes
 
 
@@ -22,7 +18,7 @@ def alter(model: nn.Module, surgery: Surgery, *, image_size: int) -> nn.Module:
     image_size: pixels a side, for the shapes. RecipeError where they do not fit each other.
     """
     like = next(model.parameters())
-    classes = width_of(model.get_submodule(surgery.original.last), "out")
+    classes = outputs_of(model.get_submodule(surgery.original.last))
     with torch.device(like.device):
         change_convolutions(model, surgery)
         if surgery.start is not None:
@@ -48,7 +44,7 @@ def change_convolutions(model: nn.Module, surgery: Surgery) -> None:
         assert isinstance(conv, nn.Conv2d)
         channels = surgery.in_channels if path == first else conv.in_channels
         if path in changes or channels != conv.in_channels:
-            model.set_submodule(path, changed(conv, changes.get(path, Change(path)), channels))
+            model.set_submodule(path, changed(conv, changes.get(path, Change(path)), channels).to(conv.weight.dtype))
 
 
 def changed(conv: nn.Conv2d, change: Change, channels: int) -> nn.Conv2d:
@@ -138,9 +134,12 @@ def replace_head(model: nn.Module, surgery: Surgery, classes: int, image_size: i
     model.set_submodule(place, new)
 
 
-def width_of(layer: nn.Module, side: str) -> int:
-    """Return how many values the last layer gives ("out")."""
-    return getattr(layer, f"{side}_features" if isinstance(layer, nn.Linear) else f"{side}_channels")
+def outputs_of(layer: nn.Module) -> int:
+    """Return how many values a linear layer or a convolution gives."""
+    if isinstance(layer, nn.Linear):
+        return layer.out_features
+    assert isinstance(layer, nn.Conv2d)
+    return layer.out_channels
 
 
 class Reached(Exception):
@@ -165,74 +164,3 @@ def input_shape(model: nn.Module, path: str, surgery: Surgery, *, image_size: in
     finally:
         handle.remove()
     raise AssertionError(f"{path} never runs")
-
-
-def stage_shapes(
-    model: nn.Module, card: Card, *, image_size: int, channels: int
-) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Return what each stage takes and what it gives, for one image, in canonical order: (C, H, W), (T, C) or (F,).
-
-    Nothing is computed. RecipeError where the shapes of two layers do not fit each other.
-    """
-    found: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
-    with watching(model, card, found) as running:
-        try:
-            run_without_numbers(model, image_size=image_size, channels=channels)
-        except (RuntimeError, ValueError) as error:
-            raise Misfit(running[-1] if running else card.name, error) from None
-    return found
-
-
-@contextmanager
-def watching(model: nn.Module, card: Card, found: dict) -> Iterator[list[str]]:
-    """Note in `found` the shapes at the ends of each stage; yield the paths of the modules that are running."""
-    running: list[str] = []
-    turned = card.channels_last  # between the image, which the first stage turns, and the pooling
-    stages = {name: stage for name, _ in model.named_modules() if (stage := stage_at(card, name))}
-
-    def before(path: str, arguments: tuple) -> None:
-        running.append(path)
-        if (stage := stages.get(path)) and stage not in found:
-            found[stage] = (shape_of(arguments[0], last=turned and bool(found) and stage != "head"), ())
-
-    def after(path: str, output: Tensor) -> None:
-        running.pop()
-        if (stage := stages.get(path)) and isinstance(output, Tensor):
-            found[stage] = (found[stage][0], shape_of(output, last=turned and stage != "head"))
-
-    handles = []
-    for path, module in list(model.named_modules())[1:]:
-        handles.append(module.register_forward_pre_hook(lambda module, x, path=path: before(path, x)))
-        handles.append(module.register_forward_hook(lambda module, x, y, path=path: after(path, y)))
-    try:
-        yield running
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def stage_at(card: Card, path: str) -> str | None:
-    """Return the stage of a module, or None between stages."""
-    return next((stage for stage, prefixes in card.stages.items() if under(path, prefixes)), None)
-
-
-def shape_of(x: Tensor, *, last: bool) -> tuple[int, ...]:
-    """Return the canonical shape of one sample, its channels being last or first; a pooled map's without its ones."""
-    shape = tuple(x.shape[1:])
-    if last and len(shape) == 3:
-        shape = (shape[2], *shape[:2])
-    return shape[:1] if shape[1:] == (1, 1) else shape
-
-
-def run_without_numbers(model: nn.Module, *, image_size: int, channels: int) -> None:
-    """Run one image through the network on the meta device, in inference mode: shapes and types, no values."""
-    tensors = {name: x.to("meta") for name, x in chain(model.named_parameters(), model.named_buffers())}
-    images = torch.empty(1, channels, image_size, image_size, dtype=next(model.parameters()).dtype, device="meta")
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad():
-            functional_call(model, tensors, (images,))
-    finally:
-        for module, training in modes.items():
-            module.training = training
