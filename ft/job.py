@@ -119,11 +119,13 @@ def fresh_names(job: Job, shapes: Mapping[str, tuple[int, ...]], fitted: Refit) 
 
 def surgery_notes(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
     """Return what surgery made of the pretrained weights and every layer that starts anew, for the user to read."""
+    if job.source is None:  # everything starts anew
+        return [f"surgery: {job.surgery.asked}"] if job.surgery else []
     fitted = refit_source(job, shapes)
-    if job.source is None or (job.surgery is None and not fitted.notes):
-        return []
+    if job.surgery is None:
+        return list(fitted.notes)
     layers = dict.fromkeys(name.rpartition(".")[0] for name in fresh_names(job, shapes, fitted))
-    return [*fitted.notes, f"starts anew: {', '.join(layers)}"]
+    return [f"surgery: {job.surgery.asked}", *fitted.notes, f"starts anew: {', '.join(layers)}"]
 
 
 def keeps_features(recipe: Recipe, plan: Freeze, card: Card) -> bool:

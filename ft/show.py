@@ -9,6 +9,7 @@ from typing import Any
 from ft import backend as backends
 from ft.backend import Wing
 from ft.cli import Parser, add_backend, add_recipe_flags
+from ft.errors import RecipeError
 from ft.job import new_network
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
@@ -43,6 +44,8 @@ class Table:
 
 def show_network(recipe: Recipe, *, backend: str, classes: int = 1000) -> tuple[Table, Table | None]:
     """Return a recipe's network before and after its surgery (None without any), both wings alike."""
+    if classes < 1:
+        raise RecipeError(f"classes: got {classes}; a network has at least 1")
     card = find_card(recipe.model)
     size = recipe.image_size or card.preprocess.crop
     card.options(image_size=size)

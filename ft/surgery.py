@@ -124,8 +124,20 @@ def plan_surgery(card: Card, recipe: Recipe) -> Surgery | None:
         auxiliary={} if start or pool else card.auxiliary,
         dropout=card.dropout if layers is None else None,
     )
-    asked = f"cut {recipe.cut}" if recipe.cut else f"pool {pool}" if pool else f"change {listed(recipe.change)}"
-    return Surgery(card, altered, start, pool, layers, changes, recipe.in_channels, asked)
+    return Surgery(card, altered, start, pool, layers, changes, recipe.in_channels, in_words(recipe))
+
+
+def in_words(recipe: Recipe) -> str:
+    """Return what a recipe does to its network, for messages."""
+    layers, channels = parse_head(recipe.head) is not None, recipe.in_channels
+    asked = {
+        f"cut {recipe.cut}": recipe.cut,
+        f"pool {recipe.pool}": recipe.pool,
+        f"head {recipe.head}": layers,
+        f"change {listed(recipe.change)}": recipe.change,
+        f"in_channels {channels}": channels != CHANNELS,
+    }
+    return ", ".join(words for words, wanted in asked.items() if wanted)
 
 
 def require_possible(card: Card, recipe: Recipe) -> None:
