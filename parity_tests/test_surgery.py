@@ -24,15 +24,15 @@ CASES = [
     Case("efficientnet_lite0", "base", {"in_channels": 4, "pool": "gem"}),
 ]
 FAMILIES = [
-    ("resnet18", {"cut": "layer4.1", "head": "linear"}),
-    ("densenet121", {"cut": "features.denseblock3.denselayer5", "pool": "gem"}),
     ("mobilenet_v3_small", {"cut": "top", "head": "16-gelu", "in_channels": 1}),
-    ("swin_t", {"cut": "stage3", "pool": "gem", "in_channels": 4}),
     ("squeezenet1_1", {"cut": "fire9"}),
-    ("googlenet", {"cut": "inception4c"}),
-    ("vit_b_32", {"cut": "layer2", "head": "layernorm"}),
 ]
 SLOW_FAMILIES = [
+    ("resnet18", {"cut": "layer4.1", "head": "linear"}),
+    ("densenet121", {"cut": "features.denseblock3.denselayer5", "pool": "gem"}),
+    ("swin_t", {"cut": "stage3", "pool": "gem", "in_channels": 4}),
+    ("googlenet", {"cut": "inception4c"}),
+    ("vit_b_32", {"cut": "layer2", "head": "layernorm"}),
     ("googlenet", {"head": "8-silu", "in_channels": 1}),
     ("inception_v3", {"cut": "mixed7", "pool": "max"}),
     ("convnext_tiny", {"cut": "stage3", "head": "layernorm-8-gelu", "pool": "avg+max"}),
