@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torchvision.models import GoogLeNet, Inception3
 from torchvision.ops import Permute
 
 from ft.changes import Change, padding_of
@@ -53,17 +54,23 @@ def changed(conv: nn.Conv2d, change: Change, channels: int) -> nn.Conv2d:
     padding = conv.padding
     if not isinstance(padding, str):
         sides = zip(conv.kernel_size, conv.dilation, padding, strict=True)
-        padding = tuple(padding_of(numbers, kernel=k, dilation=d, padding=p) for k, d, p in sides)
+        height, width = (padding_of(numbers, kernel=k, dilation=d, padding=p) for k, d, p in sides)
+        padding = (height, width)
     return type(conv)(
         channels,
         conv.out_channels,
-        change.kernel or conv.kernel_size,
-        change.stride or conv.stride,
+        both_ways(change.kernel, conv.kernel_size),
+        both_ways(change.stride, conv.stride),
         padding,
-        change.dilation or conv.dilation,
+        both_ways(change.dilation, conv.dilation),
         conv.groups,
         bias=conv.bias is not None,
     )
+
+
+def both_ways(size: int | None, own: tuple[int, ...]) -> tuple[int, int]:
+    """Return a size for height and width, or the layer's own where none is asked for."""
+    return (size, size) if size else (own[0], own[1])
 
 
 def delete_from(model: nn.Module, surgery: Surgery) -> None:
@@ -91,6 +98,7 @@ def delete_from(model: nn.Module, surgery: Surgery) -> None:
 
 def drop_auxiliary(model: nn.Module, card: Card) -> None:
     """Take the auxiliary heads out of torchvision's GoogLeNet or Inception, as their constructors can."""
+    assert isinstance(model, (GoogLeNet, Inception3))
     for path in card.auxiliary:
         setattr(model, path.partition(".")[0], None)
     model.aux_logits = False
