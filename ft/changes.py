@@ -51,6 +51,13 @@ def parse_change(text: str) -> Change:
     return Change(name.strip(), **values)
 
 
+def require_consistent(changes: Sequence[Change]) -> None:
+    """Raise RecipeError where one name is given two values."""
+    found: dict[str, Change] = {}
+    for change in changes:
+        found[change.name] = joined(found.get(change.name, Change(change.name)), change)
+
+
 def resolve_changes(changes: Sequence[Change], convolutions: Sequence[str]) -> dict[str, Change]:
     """Return what becomes of each convolution, by its path; `*` in a name stands for anything.
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from ft.changes import group_changes, parse_change, resolve_changes
+from ft.changes import group_changes, parse_change, require_consistent
 from ft.errors import RecipeError, listed, unknown
 from ft.head import parse_head
 
@@ -115,7 +115,7 @@ class Recipe:
             object.__setattr__(self, name, checked(name, kind, getattr(self, name)))
         object.__setattr__(self, "change", group_changes(self.change))
         layers, changes = parse_head(self.head), [parse_change(text) for text in self.change]
-        resolve_changes(changes, [change.name for change in changes])  # a name given twice
+        require_consistent(changes)
         if layers is not None and self.dropout is not None:
             raise RecipeError(f"dropout: contradicts head {self.head}; say it there, as in {self.head}-dropout0.5")
         if len(self.freeze) > 1 and {"base", "none"} & set(self.freeze):

@@ -43,6 +43,12 @@ def test_what_matches_nothing_or_contradicts_itself(text, words):
         resolve_changes([parse_change(part) for part in group_changes([text])], PATHS)
 
 
+def test_a_recipe_knows_names_by_their_text_alone():
+    assert Recipe(change="layer4.[12].conv2:dilation=2,layer4.?.conv1:stride=1").change[1] == "layer4.?.conv1:stride=1"
+    with pytest.raises(RecipeError, match="stride=1 and stride=2"):
+        Recipe(change="conv1:stride=1,conv1:stride=2")
+
+
 @pytest.mark.parametrize("text", ["conv1", "conv1:", ":stride=1", "conv1:strid=1", "conv1:stride=x", "conv1:stride=0"])
 def test_text_that_is_no_change(text):
     with pytest.raises(RecipeError, match="change: "):
