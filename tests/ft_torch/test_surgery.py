@@ -83,8 +83,9 @@ def test_the_power_of_gem_is_learned():
     assert torch.autograd.gradcheck(lambda p: torch.func.functional_call(pool, {"p": p}, (x,)), pool.p)
 
 
-@pytest.mark.parametrize("kind", ["avg", "max", "gem"])
-@pytest.mark.parametrize("name", ["mobilenet_v2", "densenet121"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("mobilenet_v2", "avg"), ("mobilenet_v2", "gem"), ("densenet121", "avg"), ("densenet121", "max")]
+)
 def test_networks_that_pool_in_their_code(name, kind):
     """They become a sequence; with avg it gives what torchvision's own code gives."""
     model, card = altered(name, pool=kind)
@@ -196,7 +197,6 @@ def test_what_does_not_fit_is_refused(model, fields, words):
     [
         ("resnet18", {"cut": "layer4", "pool": "gem", "head": "8-relu-dropout0.2"}),
         ("convnext_tiny", {"cut": "stage2", "pool": "gem", "head": "linear"}),
-        ("convnext_tiny", {"pool": "gem"}),
         ("googlenet", {"pool": "avg+max", "cut": "inception4"}),
     ],
 )
