@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ft.evaluate import evaluate_network
     from ft.recipe import Recipe
     from ft.run import Guess, Run
+    from ft.show import show_network
     from ft.side_by_side import compare_runs
     from ft.tuning import finetune
     from ft.zoo import Card, cards, find_card
@@ -31,6 +32,7 @@ __all__ = [
     "evaluate_network",
     "find_card",
     "finetune",
+    "show_network",
 ]
 
 __getattr__ = lazy_names(
@@ -45,5 +47,6 @@ __getattr__ = lazy_names(
         "evaluate_network": "evaluate",
         "find_card": "zoo",
         "finetune": "tuning",
+        "show_network": "show",
     },
 )

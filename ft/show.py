@@ -85,7 +85,7 @@ def changes_of(before: Table, after: Table) -> list[str]:
 
 def lines_of(table: Table, *, convolutions: bool) -> list[str]:
     """Return a table as text."""
-    width = max(len(row.stage) for row in table.rows)
+    width = max(len("stage"), *(len(row.stage) for row in table.rows))
     shapes = [" x ".join(map(str, row.shape)) or "-" for row in table.rows]
     lines = [f"{'stage':<{width}}  {'gives':<16} {'parameters':>13}"]
     for row, shape in zip(table.rows, shapes, strict=True):
