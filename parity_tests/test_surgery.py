@@ -18,9 +18,11 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 CASES = [
     Case("resnet18", "none", {"cut": "layer3", "pool": "gem", "head": "16-batchnorm-relu-dropout0.3"}),
-    Case("resnet18", "stem,layer1", {"in_channels": 1, "change": "layer3.0.conv1:kernel=5,layer4.1.conv*:dilation=2"}),
     Case("efficientnet_lite0", "none", {"cut": "stage5.2", "pool": "avg+max", "head": "12-silu-layernorm-gelu-8-tanh"}),
     Case("efficientnet_lite0", "none", {"cut": "stage4", "pool": "max", "change": "features.3.1.block.1.0:dilation=2"}),
+]
+SLOW_CASES = [
+    Case("resnet18", "stem,layer1", {"in_channels": 1, "change": "layer3.0.conv1:kernel=5,layer4.1.conv*:dilation=2"}),
     Case("efficientnet_lite0", "base", {"in_channels": 4, "pool": "gem"}),
 ]
 FAMILIES = [
@@ -63,7 +65,9 @@ def batch_for(case):
     return rng.normal(size=(8, 64, 64, channels)), rng.integers(0, CLASSES, 8)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(
+    "case", [*CASES, *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW_CASES)], ids=str
+)
 def test_numbers(case):
     """Inference, training forward, every gradient, and two steps from a common state."""
     pair = {name: one_learner(name, case.recipe(image_size=64)) for name in ("torch", "tf")}
