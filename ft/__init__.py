@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ft.lr_find import Sweep, find_lr
     from ft.recipe import Recipe
     from ft.run import Guess, Run
+    from ft.show import show_network
     from ft.side_by_side import compare_runs
     from ft.tuning import finetune
     from ft.zoo import Card, cards, find_card
@@ -36,6 +37,7 @@ __all__ = [
     "find_card",
     "find_lr",
     "finetune",
+    "show_network",
 ]
 
 __getattr__ = lazy_names(
@@ -53,5 +55,6 @@ __getattr__ = lazy_names(
         "find_card": "zoo",
         "find_lr": "lr_find",
         "finetune": "tuning",
+        "show_network": "show",
     },
 )

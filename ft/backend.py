@@ -17,6 +17,7 @@ from ft.errors import RecipeError, unknown
 from ft.freeze import Freeze
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
+from ft.surgery import Surgery
 from ft.zoo import Card
 
 Backend = Literal["torch", "tf"]
@@ -143,6 +144,12 @@ class Wing(Protocol):
     def parameters(self, model: Any) -> Mapping[str, Any]: ...
 
     def recording(self, model: Any) -> AbstractContextManager[Calls]: ...
+
+    def alter(self, model: Any, surgery: Surgery, *, image_size: int) -> Any: ...
+
+    def stage_shapes(
+        self, model: Any, card: Card, *, image_size: int, channels: int
+    ) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]: ...
 
     def weight_shapes(self, model: Any) -> dict[str, tuple[int, ...]]: ...
 

@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -53,10 +53,10 @@ def flag_of(field: str) -> str:
     return "--" + field.replace("_", "-")
 
 
-def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every field of the recipe, under the field's heading."""
+def add_recipe_flags(parser: argparse.ArgumentParser, names: Collection[str] = FIELDS) -> None:
+    """Add a flag for every field of the recipe, or for those of these names, under the field's heading."""
     groups: dict[str, Any] = {}
-    for name, field in FIELDS.items():
+    for name, field in ((name, field) for name, field in FIELDS.items() if name in names):
         title = field.metadata["group"]
         group = groups.setdefault(title, None) or parser.add_argument_group(title)
         groups[title] = group
@@ -223,8 +223,13 @@ def lr_find(arguments: Sequence[str]) -> int:
 
 
 def models(arguments: Sequence[str]) -> int:
-    """List the networks."""
-    parser = Parser(prog="ft models", description="The networks, their size and their published weights.")
+    """List the networks, or show one."""
+    if arguments and arguments[0] == "show":
+        from ft.show import show_command
+
+        return show_command(arguments[1:])
+    text = "The networks, their size and their published weights. `ft models show NAME` shows one by stage."
+    parser = Parser(prog="ft models", description=text)
     parser.add_argument("--family", metavar="NAME", help="only this family, such as resnet")
     parser.add_argument("--max-params", type=float, metavar="MILLIONS", help="only networks of at most this size")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -315,7 +320,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "trace": (partial(parity, "trace"), "write what every layer and gradient of a few steps is"),
     "differences": (partial(parity, "differences"), "where PyTorch and Keras differ, taught one by one"),
     "lr-find": (lr_find, "suggest a learning rate"),
-    "models": (models, "list the networks"),
+    "models": (models, "list the networks; ft models show NAME: one by stage"),
 }
 
 

@@ -18,9 +18,13 @@ import numpy as np
 
 from ft import backend as backends
 from ft import files
+from ft import recipe as recipes
 from ft.cli import Parser
 from ft.errors import RecipeError, RunError, WeightsError, listed
+from ft.job import new_network
 from ft.quiet import quiet_stderr
+from ft.recipe import Recipe
+from ft.surgery import plan_surgery
 from ft.weights import cast, match_weights, require_finite, write_safetensors
 from ft.weights.keras_names import to_keras_names
 from ft.weights.match import COUNTER_STARTS, Match
@@ -66,12 +70,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Network:
-    """The network that tensors are of. image_size: where it is built for one; given: the user or a run named it."""
+    """The network that tensors are of. image_size: where it is built for one; given: the user or a run named it.
+
+    recipe: of a run that did surgery on the network; the card is the one after it.
+    """
 
     card: Card
     classes: int
     image_size: int | None
     given: bool
+    recipe: Recipe | None = None
 
     def __str__(self) -> str:
         pixels = f", {self.image_size} px" if self.image_size else ""
@@ -178,11 +186,17 @@ def identify(found: Source, *, model: str | None, num_classes: int | None, image
             raise WeightsError(f"{found.path}: {unclear(names)}")
         name = names[0]
     card = find_card(name)
+    recipe = recipes.from_dict(found.recipe) if found.recipe else None
+    surgery = plan_surgery(card, recipe) if recipe else None
+    card = surgery.card if surgery else card
     if image_size is not None and not card.sized:
         raise RecipeError(f"--image-size: {card.name} takes images of any size; leave it out")
     sizes = [image_size, found.image_size, *(fit.image_size for fit in fits if fit.card is card), card.preprocess.crop]
-    size = next(size for size in sizes if size) if card.sized else None
-    return Network(card, count_classes(found, card, num_classes), size, given=bool(model or found.model))
+    size = next(size for size in sizes if size) if card.sized or surgery else None
+    altered = recipe if surgery else None
+    return Network(
+        card, count_classes(found, card, num_classes), size, given=bool(model or found.model), recipe=altered
+    )
 
 
 def unclear(names: Sequence[str]) -> str:
@@ -226,8 +240,11 @@ def build(name: str, network: Network, *, dtype: str) -> tuple[Any, Any]:
     wing: Any = backends.load(name)
     with quiet_stderr():
         wing.prepare(device="cpu", deterministic=False)
-    options = network.card.options(image_size=network.image_size)
     with sys.modules["torch"].device("meta") if name == "torch" else nullcontext():
+        if network.recipe is not None and network.image_size is not None:
+            recipe = network.recipe.replace(precision=dtype)
+            return wing, new_network(recipe, wing, classes=network.classes, image_size=network.image_size)[0]
+        options = network.card.options(image_size=network.image_size)
         return wing, wing.build_model(network.card.name, num_classes=network.classes, dtype=dtype, options=options)
 
 

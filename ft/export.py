@@ -215,17 +215,22 @@ def check_images(run: Run) -> tuple[np.ndarray, str]:
     try:
         samples = run.validation_samples()
         chosen = samples[:: -(-len(samples) // IMAGES)]  # from one end to the other, for they are sorted by class
-        pixels = np.stack([run.preprocess.resize_and_crop(decode(sample.source)) for sample in chosen])
+        pixels = np.stack(
+            [
+                run.preprocess.resize_and_crop(decode(sample.source, channels=run.preprocess.channels))
+                for sample in chosen
+            ]
+        )
         return pixels, f"{len(chosen)} of its validation images"
     except UserError as error:
-        shape = (IMAGES, run.preprocess.crop, run.preprocess.crop, 3)
+        shape = (IMAGES, run.preprocess.crop, run.preprocess.crop, run.preprocess.channels)
         return generator(0, "export").integers(0, 256, shape, np.uint8), f"{IMAGES} generated images, for {error}"
 
 
 def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
     """Return what a file carries: what the network is, what it takes and what it gives."""
     size, packages = run.preprocess.crop, ("ft-parity", *backends.FRAMEWORKS[run.backend], *kind.packages)
-    layout = "NHWC" if raw else kind.layout
+    layout, channels = "NHWC" if raw else kind.layout, run.preprocess.channels
     return {
         "format": kind.name,
         "architecture": run.result["architecture"],
@@ -236,7 +241,7 @@ def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]
             "pixels": "raw" if raw else "normalised",
             "dtype": "uint8" if raw else dtype,
             "layout": layout,
-            "shape": ["batch", size, size, 3] if layout == "NHWC" else ["batch", 3, size, size],
+            "shape": ["batch", size, size, channels] if layout == "NHWC" else ["batch", channels, size, size],
         },
         "output": {"name": "logits", "dtype": dtype, "shape": ["batch", len(run.classes)]},
         "weights_sha256": run.result["sha256"][runfolder.MODEL],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from ft.errors import RecipeError, listed
 from ft.freeze import Freeze, check_plan, plan_at
 from ft.penalty import require_anchor
 from ft.recipe import Recipe, randaugment_of
+from ft.surgery import Surgery, plan_surgery
 from ft.weights import cast, initial_weights, match_weights, require_finite
 from ft.weights.pretrained import preprocess_of, pretrained_weights
+from ft.weights.refit import Refit, refit
 from ft.weights.source import canonical_tensors
 from ft.weights.tensors import is_floating
 from ft.zoo import Card, find_card
@@ -28,6 +31,7 @@ class Job:
     dataset: Dataset
     preprocess: Preprocess
     source: Mapping[str, np.ndarray] | None
+    surgery: Surgery | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -83,9 +87,11 @@ def prepare_job(
     classes: those of a run that goes on; with_weights: False where the tensors will come from a checkpoint.
     """
     card = find_card(recipe.model)
-    check_plan(recipe, card)
-    require_anchor(recipe, card)
-    preprocess = preprocess_of(card, recipe.weights)
+    surgery = plan_surgery(card, recipe)
+    altered = surgery.card if surgery else card
+    check_plan(recipe, altered)
+    require_anchor(recipe, altered)
+    preprocess = preprocess_of(card, recipe.weights).for_channels(recipe.in_channels)
     short_side = preprocess.at(recipe.image_size or preprocess.crop).resize
     dataset = open_dataset(
         recipe.data,
@@ -100,7 +106,7 @@ def prepare_job(
     source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
     if not recipe.allow_nonfinite:
         require_finite(source or {}, f"weights {recipe.weights}")
-    return Job(recipe, card, dataset, preprocess.at(size), source)
+    return Job(recipe, altered, dataset, preprocess.at(size), source, surgery)
 
 
 def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple[Learner, Freeze]:
@@ -150,12 +156,24 @@ def new_learner(
     class_weights: tuple[float, ...] | None = None,
 ) -> tuple[Learner, Freeze]:
     """Build a recipe's network and its learner in one wing; the weights are for the caller to set."""
-    card = find_card(recipe.model)
-    options = card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=image_size)
-    model = wing.build_model(card.name, num_classes=classes, dtype=recipe.precision, options=options)
+    model, card = new_network(recipe, wing, classes=classes, image_size=image_size)
     plan = plan_at(recipe, card, list(wing.parameters(model)), epoch=epoch)
     learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device, class_weights=class_weights)
     return learner, plan
+
+
+def new_network(recipe: Recipe, wing: Wing, *, classes: int, image_size: int) -> tuple[Any, Card]:
+    """Build a recipe's network in one wing, after its surgery, and return it with its card."""
+    card = find_card(recipe.model)
+    options = card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=image_size)
+    model = wing.build_model(card.name, num_classes=classes, dtype=recipe.precision, options=options)
+    surgery = plan_surgery(card, recipe)
+    if surgery is None:
+        return model, card
+    surgery.require_fits(wing.weight_shapes(model))
+    model = wing.alter(model, surgery, image_size=image_size)
+    surgery.require_useful(wing.weight_shapes(model))
+    return model, surgery.card
 
 
 def weigh_classes(recipe: Recipe, dataset: Dataset) -> tuple[float, ...] | None:
@@ -185,13 +203,36 @@ def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
     """Return the tensors that training starts from: the pretrained ones, and a head drawn from the seed."""
     recipe, card = job.recipe, job.card
     if job.source is None:
-        constants = card.constants()
+        constants = {name: table for name, table in card.constants().items() if name in shapes}
         drawn = {name: shape for name, shape in shapes.items() if name not in constants}
         return cast({**constants, **initial_weights(drawn, seed=recipe.seed)}, recipe.precision)
-    fresh = {name: shape for name, shape in shapes.items() if recipe.head == "new" and under(name, card.outputs)}
-    source = canonical_tensors(job.source, card, shapes)
-    match = match_weights(source, shapes, replaced=fresh, origin=recipe.weights)
+    fitted = refit_source(job, shapes)
+    fresh = {name: shapes[name] for name in fresh_names(job, shapes, fitted)}
+    match = match_weights(fitted.tensors, shapes, replaced=fresh, origin=recipe.weights)
     return cast({**match.tensors, **initial_weights(fresh, seed=recipe.seed)}, recipe.precision)
+
+
+def refit_source(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> Refit:
+    """Return the pretrained tensors, fitted to the network after its surgery."""
+    source = canonical_tensors(job.source or {}, job.card, shapes)
+    return refit(source, shapes, card=job.card, surgery=job.surgery, in_weights=job.recipe.in_weights)
+
+
+def fresh_names(job: Job, shapes: Mapping[str, tuple[int, ...]], fitted: Refit) -> list[str]:
+    """Return the names of the tensors that start anew, in the network's order."""
+    new_head = job.recipe.head != "keep"
+    return [name for name in shapes if name in fitted.fresh or (new_head and under(name, job.card.outputs))]
+
+
+def surgery_notes(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Return what surgery made of the pretrained weights and every layer that starts anew, for the user to read."""
+    if job.source is None:  # everything starts anew
+        return [f"surgery: {job.surgery.asked}"] if job.surgery else []
+    fitted = refit_source(job, shapes)
+    if job.surgery is None:
+        return list(fitted.notes)
+    layers = dict.fromkeys(name.rpartition(".")[0] for name in fresh_names(job, shapes, fitted))
+    return [f"surgery: {job.surgery.asked}", *fitted.notes, f"starts anew: {', '.join(layers)}"]
 
 
 def keeps_features(recipe: Recipe, plan: Freeze, card: Card) -> bool:

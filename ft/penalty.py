@@ -47,13 +47,15 @@ def plan_penalty(recipe: Recipe, card: Card, shapes: Mapping[str, tuple[int, ...
 
 def starts_fresh(recipe: Recipe, card: Card, name: str) -> bool:
     """Tell whether a parameter, or all of a module, is drawn from the seed though the rest is pretrained."""
-    return recipe.head == "new" and under(name, card.outputs)
+    if recipe.head in ("new", "keep"):
+        return recipe.head == "new" and under(name, card.outputs)
+    return card.stage_of(name) == "head"  # layers of its own
 
 
 def require_anchor(recipe: Recipe, card: Card) -> None:
     """Raise RecipeError where L2-SP finds nothing that trains and has a pretrained value."""
     trained = set(card.stages) - set(frozen_stages(card, recipe.freeze))
-    if recipe.l2sp and recipe.head == "new" and trained == {"head"}:
+    if recipe.l2sp and recipe.head != "keep" and trained == {"head"}:
         raise RecipeError(
             f"l2sp: only the new head trains, and it has no pretrained values to stay near; freeze less of {card.name} "
             "(--freeze none), or take l2"

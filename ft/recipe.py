@@ -17,7 +17,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from ft.changes import group_changes, parse_change, require_consistent
 from ft.errors import RecipeError, listed, printable, unknown
+from ft.head import parse_head
 from ft.optimizers import check_optimizer
 
 MAX_RECIPE_BYTES = 100_000
@@ -46,7 +48,24 @@ class Recipe:
     name: str | None = option(None, "name of the run folder (default: MODEL-DATA)", group="run")
     model: str = option("efficientnet_lite0", "network, see `ft models`", group="model")
     weights: str = option("imagenet", "imagenet, none, or a file (.safetensors, .pth, .h5, .keras)", group="model")
-    head: Literal["new", "keep"] = option("new", "new: a fresh last layer; keep: the one in the weights", group="model")
+    head: str = option(
+        "new",
+        "new: a fresh last layer; keep: the one in the weights; or layers: linear, 512-relu-dropout0.3",
+        group="model",
+    )
+    cut: str | None = option(None, "stage or block that goes, with all behind it up to the head", group="model")
+    pool: Literal["avg", "max", "avg+max", "gem"] | None = option(
+        None,
+        "pooling before the head: avg, max, avg+max (both, side by side), gem (default: the network's)",
+        group="model",
+    )
+    change: tuple[str, ...] = option(
+        (), "convolutions that change: layer4.0.conv2:stride=1,dilation=2 (also kernel=)", group="model"
+    )
+    in_channels: int = option(3, "channels of the images: 1 (grey), 3, 4 (with alpha)", group="model", at_least=1)
+    in_weights: Literal["average", "repeat"] = option(
+        "average", "first convolution for other channels: mean of its three, or the three in turn", group="model"
+    )
     dropout: float | None = option(
         None, "dropout before the last layer (default: the network's own)", group="model", at_least=0, below=1
     )
@@ -234,6 +253,11 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, kind in TYPES.items():
             object.__setattr__(self, name, checked(name, kind, getattr(self, name)))
+        object.__setattr__(self, "change", group_changes(self.change))
+        layers, changes = parse_head(self.head), [parse_change(text) for text in self.change]
+        require_consistent(changes)
+        if layers is not None and self.dropout is not None:
+            raise RecipeError(f"dropout: contradicts head {self.head}; say it there, as in {self.head}-dropout0.5")
         if len(self.freeze) > 1 and {"base", "none"} & set(self.freeze):
             raise RecipeError(f"freeze: got {listed(self.freeze)}; 'base' and 'none' stand alone, stages go in a list")
         check_optimizer(self)

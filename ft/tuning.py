@@ -16,7 +16,7 @@ from ft.backend import Learner, Wing
 from ft.data import Dataset
 from ft.errors import RecipeError, RunError
 from ft.freeze import Freeze
-from ft.job import Job, build_learner, prepare_job
+from ft.job import Job, build_learner, prepare_job, surgery_notes
 from ft.optimizers import settings_of
 from ft.plots import plot_curves
 from ft.progress import Progress
@@ -33,7 +33,7 @@ RECIPE = "recipe.yaml"
 # what a run that goes on cannot change: tensors, slots and the order of the data depend on it
 KEPT = (
     *("model", "precision", "optimizer", "freeze", "unfreeze", "batch_size", "accumulate", "sampling", "data", "seed"),
-    *("ema", "l2sp", "penalty_exempt"),
+    *("ema", "l2sp", "penalty_exempt", "head", "cut", "pool", "change", "in_channels"),
 )
 SLOTS = ("momentum", "dampening", "centered")  # numbers of an optimizer on which its slots depend
 
@@ -151,7 +151,8 @@ def execute(
             memory_explained(job, wing),
         ):
             tensors = wing.weight_shapes(learner.model)
-            for line in headlines(job, backend, device, folder, plan, tensors):
+            notes = surgery_notes(job, tensors) if saved is None else []
+            for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
                 progress.note(line)
             sources = [FeatureBatches(b, learner) if learner.on_features else b for b in (train, val)]
             facts = run_facts(job, backend)

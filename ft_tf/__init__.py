@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from ft_tf.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_tf.penalty import Penalty
     from ft_tf.runtime import is_out_of_memory, prepare
+    from ft_tf.shapes import stage_shapes
     from ft_tf.stranger import Stranger
+    from ft_tf.surgery import alter
     from ft_tf.trace import recording
     from ft_tf.weights import get_weights, parameters, set_weights, weight_shapes
 
@@ -36,6 +38,7 @@ __all__ = [
     "Penalty",
     "RMSprop",
     "Stranger",
+    "alter",
     "apply_freeze",
     "binary_cross_entropy",
     "build_model",
@@ -54,6 +57,7 @@ __all__ = [
     "set_training_mode",
     "set_weights",
     "split",
+    "stage_shapes",
     "weight_shapes",
 ]
 
@@ -72,6 +76,7 @@ __getattr__ = lazy_names(
         "make_optimizer": "optim",
         "Learner": "learner",
         "Stranger": "stranger",
+        "alter": "surgery",
         "apply_freeze": "freeze",
         "build_model": "models",
         "binary_cross_entropy": "losses",
@@ -88,6 +93,7 @@ __getattr__ = lazy_names(
         "set_training_mode": "freeze",
         "set_weights": "weights",
         "split": "frozen",
+        "stage_shapes": "shapes",
         "weight_shapes": "weights",
     },
 )

@@ -20,7 +20,7 @@ METADATA = "metadata.json"
 
 
 class Exported(tf.Module):
-    """Images to logits, from normalised pixels (N, H, W, 3), or from raw ones, uint8 (N, H, W, 3)."""
+    """Images to logits, from normalised pixels (N, H, W, C), or from raw ones, uint8 (N, H, W, C)."""
 
     def __init__(self, model: keras.Model, preprocess: Preprocess, *, raw: bool) -> None:
         super().__init__()
@@ -33,10 +33,11 @@ class Exported(tf.Module):
 
         def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
             if raw:  # by the operations of Preprocess.normalise
-                images = (tf.cast(images, dtype) / 255 - mean) / std
+                ordered = tf.cast(tf.gather(images, preprocess.order, axis=-1), dtype)
+                images = preprocess.scaled(ordered, mean, std)
             return {"logits": model(images, training=False)}
 
-        spec = tf.TensorSpec((None, size, size, 3), tf.uint8 if raw else dtype, name="images")
+        spec = tf.TensorSpec((None, size, size, preprocess.channels), tf.uint8 if raw else dtype, name="images")
         self.serve = tf.function(serve, input_signature=[spec])
 
 

@@ -39,11 +39,12 @@ class Conv2d(keras.layers.Layer):
         padding: int | tuple[int, int] | str = 0,
         groups: int = 1,
         bias: bool = True,
+        dilation: int = 1,
         **base: Any,
     ) -> None:
         super().__init__(**base)
         self.filters, self.kernel_size, self.stride = filters, pair(kernel_size), stride
-        self.padding, self.groups, self.use_bias = padding, groups, bias
+        self.padding, self.groups, self.use_bias, self.dilation = padding, groups, bias, dilation
 
     def build(self, input_shape: tuple) -> None:
         channels = input_shape[-1]
@@ -58,7 +59,8 @@ class Conv2d(keras.layers.Layer):
         plain = tf.nn.conv2d if self.groups == 1 else grouped_conv2d
         convolve = tf.compat.v1.nn.depthwise_conv2d_native if self.depthwise else plain
         strides = [1, self.stride, self.stride, 1]
-        y = convolve(x, tf.convert_to_tensor(self.kernel), strides, explicit_padding(self.padding))
+        kernel = dilated(tf.convert_to_tensor(self.kernel), self.dilation)
+        y = convolve(x, kernel, strides, explicit_padding(self.padding))
         return y if self.bias is None else y + self.bias
 
     def get_config(self) -> dict[str, Any]:
@@ -70,12 +72,26 @@ class Conv2d(keras.layers.Layer):
             "padding": self.padding,
             "groups": self.groups,
             "bias": self.use_bias,
+            "dilation": self.dilation,
         }
+
+
+def dilated(kernel: tf.Tensor, dilation: int) -> tf.Tensor:
+    """Return a kernel (H, W, ...) with dilation - 1 zeros between its rows and columns.
+
+    TensorFlow's CPU kernels have no gradients of dilated convolutions; one with such a kernel is the same.
+    """
+    if dilation == 1:
+        return kernel
+    height, width, *channels = kernel.shape.as_list()
+    between = [[0, 0], [0, dilation - 1], [0, 0], [0, dilation - 1], [0, 0], [0, 0]]
+    spread = tf.reshape(tf.pad(kernel[:, None, :, None], between), [height * dilation, width * dilation, *channels])
+    return spread[: (height - 1) * dilation + 1, : (width - 1) * dilation + 1]
 
 
 @register
 class BatchNorm2d(keras.layers.Layer):
-    """BatchNorm with PyTorch's statistics: (N, H, W, C) -> the same shape.
+    """BatchNorm with PyTorch's statistics: (N, H, W, C), or (N, C) in a head -> the same shape.
 
     Keras keeps the biased variance of a batch, PyTorch the unbiased one; momentum means the share of the new value here
     (0.1) and of the old one there (0.99); eps is 1e-5 here and 1e-3 there. `frozen` makes the layer run in inference
@@ -99,7 +115,7 @@ class BatchNorm2d(keras.layers.Layer):
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or self.frozen:
             return self.normalise(x, self.moving_mean, self.moving_variance)
-        mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
+        mean, variance = tf.nn.moments(x, axes=list(range(len(x.shape) - 1)))
         count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)
         self.update(self.moving_mean, mean)
         self.update(self.moving_variance, variance * (count / (count - 1)))
@@ -186,6 +202,20 @@ class MaxPool2d(keras.layers.Layer):
         padded = tf.pad(x, tf.pad(tf.stack([before, after], 1), [[1, 1], [0, 0]]), constant_values=x.dtype.min)
         padded.set_shape([None, None, None, x.shape[-1]])  # which a computed padding does not tell
         return tf.nn.max_pool2d(padded, self.kernel_size, self.stride, "VALID")
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        images, *sides, channels = input_shape
+        return (images, *(self.windows(side) for side in sides), channels)
+
+    def windows(self, side: int | None) -> int | None:
+        """Return how many windows there are along an axis."""
+        if side is None:
+            return None
+        room = side + 2 * self.padding - self.kernel_size
+        if not self.ceil_mode:
+            return room // self.stride + 1
+        count = -(-room // self.stride) + 1
+        return count - ((count - 1) * self.stride >= side + self.padding)
 
     def get_config(self) -> dict[str, Any]:
         return {

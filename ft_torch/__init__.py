@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ft_torch.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_torch.penalty import Penalty
     from ft_torch.runtime import is_out_of_memory, prepare
+    from ft_torch.shapes import stage_shapes
     from ft_torch.stranger import Stranger
+    from ft_torch.surgery import alter
     from ft_torch.trace import recording
     from ft_torch.weights import get_weights, parameters, set_weights, weight_shapes
 
@@ -31,6 +33,7 @@ __all__ = [
     "Penalty",
     "RMSprop",
     "Stranger",
+    "alter",
     "apply_freeze",
     "binary_cross_entropy",
     "build_model",
@@ -49,6 +52,7 @@ __all__ = [
     "set_training_mode",
     "set_weights",
     "split",
+    "stage_shapes",
     "weight_shapes",
 ]
 
@@ -67,6 +71,7 @@ __getattr__ = lazy_names(
         "make_optimizer": "optim",
         "Learner": "learner",
         "Stranger": "stranger",
+        "alter": "surgery",
         "apply_freeze": "freeze",
         "build_model": "models",
         "binary_cross_entropy": "losses",
@@ -83,6 +88,7 @@ __getattr__ = lazy_names(
         "set_training_mode": "freeze",
         "set_weights": "weights",
         "split": "frozen",
+        "stage_shapes": "shapes",
         "weight_shapes": "weights",
     },
 )

@@ -20,7 +20,7 @@ AUXILIARY = ("aux1", "aux2", "AuxLogits")  # torchvision's heads that only train
 
 
 class Exported(nn.Module):
-    """Images to logits, from normalised pixels (N, 3, H, W), or from raw ones, uint8 (N, H, W, 3)."""
+    """Images to logits, from normalised pixels (N, C, H, W), or from raw ones, uint8 (N, H, W, C)."""
 
     def __init__(self, model: nn.Module, preprocess: Preprocess, *, raw: bool) -> None:
         super().__init__()
@@ -33,14 +33,15 @@ class Exported(nn.Module):
     def normalised(self, images: Tensor) -> Tensor:
         """Return raw pixels as the network takes them, by the operations of `Preprocess.normalise`."""
         mean, std = (torch.tensor(values, dtype=self.dtype) for values in (self.preprocess.mean, self.preprocess.std))
-        return ((images.to(self.dtype) / 255 - mean) / std).permute(0, 3, 1, 2)
+        ordered = images[..., list(self.preprocess.order)].to(self.dtype)
+        return self.preprocess.scaled(ordered, mean, std).permute(0, 3, 1, 2)
 
     def example(self) -> Tensor:
         """Return input to trace with; two images, for a batch of one would be taken for the only size."""
-        size = self.preprocess.crop
+        size, channels = self.preprocess.crop, self.preprocess.channels
         if self.raw:
-            return torch.zeros((2, size, size, 3), dtype=torch.uint8)
-        return torch.zeros((2, 3, size, size), dtype=self.dtype)
+            return torch.zeros((2, size, size, channels), dtype=torch.uint8)
+        return torch.zeros((2, channels, size, size), dtype=self.dtype)
 
 
 def deployable(model: nn.Module) -> nn.Module:

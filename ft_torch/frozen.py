@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.convnext import LayerNorm2d
 
 from ft.zoo import Card
 
@@ -14,6 +15,8 @@ def split(model: nn.Module, card: Card) -> tuple[Call, nn.Module]:
     """Return the network as two callables: images (N, C, H, W) -> what the head takes, and the head -> logits."""
     # flattened in between as Inception does after its dropout, and at the end where the last layer is a convolution
     parts = [part for path in card.stages["head"] for part in (model.get_submodule(path), nn.Flatten())]
+    if len(parts) > 2 and takes_maps(parts[2]):
+        del parts[1]
     head = nn.Sequential(*parts)
 
     @torch.no_grad()
@@ -27,3 +30,8 @@ def split(model: nn.Module, card: Card) -> tuple[Call, nn.Module]:
         return taken[0]
 
     return base, head
+
+
+def takes_maps(head: nn.Module) -> bool:
+    """Tell whether a head begins with a normalisation of maps (N, C, 1, 1), as ConvNeXt's does."""
+    return isinstance(head, nn.Sequential) and isinstance(head[0], LayerNorm2d)

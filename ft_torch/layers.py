@@ -20,7 +20,8 @@ class Conv2dSame(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        pads = same_padding(input, self.kernel_size, self.stride)
+        windows = tuple((size - 1) * gap + 1 for size, gap in zip(self.kernel_size, self.dilation, strict=True))
+        pads = same_padding(input, windows, self.stride)
         if pads[0] == pads[1] and pads[2] == pads[3]:  # the convolution's own padding needs no copy of the input
             padding = (pads[2], pads[0])
             return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)

@@ -87,8 +87,8 @@ class Recorder(TorchFunctionMode):
         frame = self.stack.pop()
         if isinstance(output, tuple):  # nn.MultiheadAttention gives its weights as well
             output = output[0]
-        if frame.busy or not isinstance(output, Tensor):
-            return
+        if frame.busy or not isinstance(output, Tensor) or isinstance(module, nn.Identity):
+            return  # an identity stands where surgery took a layer out
         self.calls.forget(frame.before)
         kind = KINDS.get(type(module).__name__, type(module).__name__.lower())
         self.record(frame.path or "model", output, kind, frame.given, plain_settings(module))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ft import backend
 from ft.backend import Learner
-from ft.freeze import plan_at
+from ft.job import new_learner
 from ft.noise import generator
 from ft.recipe import Recipe
 from ft.weights import cast, initial_weights, match_weights
@@ -54,9 +54,8 @@ def learners(
 
 def one_learner(name: str, recipe: Recipe) -> Learner:
     """Return a recipe's learner in one wing, its weights not set yet."""
-    wing, card, model = backend.load(name), find_card(recipe.model), build_network(name, recipe)
-    plan = plan_at(recipe, card, list(wing.parameters(model)))
-    return wing.Learner(model, card=card, plan=plan, recipe=recipe)
+    size = recipe.image_size or find_card(recipe.model).preprocess.crop
+    return new_learner(recipe, backend.load(name), classes=CLASSES, image_size=size, device="cpu")[0]
 
 
 def build_network(name: str, recipe: Recipe) -> Any:

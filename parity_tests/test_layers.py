@@ -15,6 +15,7 @@ from ft_tf import layers
 from ft_tf.weights import get_weights, layout_of, parameters, set_weights
 from parity_tests.pairs import FORWARD
 
+NAMED = {"name": "layer", "dtype": "float64"}
 CHANNELS = 6
 IMAGES = [(3, 7, 10, CHANNELS), (2, 12, 9, CHANNELS), (1, 5, 8, CHANNELS)]  # (N, H, W, C)
 VECTORS = {2: [(4, CHANNELS)], 3: [(3, 5, CHANNELS)], 4: [(2, 7, 3, CHANNELS)]}  # (..., C) by rank
@@ -103,6 +104,14 @@ def test_flatten_after_adaptive_pooling():
 def test_rectangular_convolution(kernel, padding, groups):
     theirs = nn.Conv2d(CHANNELS, 4, kernel, padding=padding, groups=groups)
     ours = layers.Conv2d(4, kernel, padding=padding, groups=groups, name="layer", dtype="float64")
+    require_same(model_of(ours, rank=4), nhwc(theirs), IMAGES, theirs)
+
+
+@pytest.mark.parametrize("groups", [1, 2, CHANNELS])
+@pytest.mark.parametrize(("stride", "dilation"), [(1, 2), (2, 3)])
+def test_dilated_convolution(stride, dilation, groups):
+    theirs = nn.Conv2d(CHANNELS, CHANNELS, 3, stride, dilation, dilation, groups)
+    ours = layers.Conv2d(CHANNELS, 3, stride=stride, padding=dilation, groups=groups, dilation=dilation, **NAMED)
     require_same(model_of(ours, rank=4), nhwc(theirs), IMAGES, theirs)
 
 

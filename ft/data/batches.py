@@ -169,7 +169,7 @@ class Batches:
     def image(self, epoch: int, index: int) -> np.ndarray:
         """Return one sample as the network sees it in an epoch: float (crop, crop, 3)."""
         sample = self.samples[index]
-        pixels = decode(sample.source, max_pixels=self.max_pixels)
+        pixels = decode(sample.source, channels=self.preprocess.channels, max_pixels=self.max_pixels)
         if self.augment == "crop-flip":
             rng = generator(self.seed, "augment", epoch, index)
             pixels = crop_and_flip(pixels, self.preprocess.crop, self.preprocess.interpolation, rng)

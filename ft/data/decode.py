@@ -3,6 +3,8 @@
 The rules, so that nothing is silently lost:
 
     L, 1             the grey value three times
+    one channel      where a network takes grey images: Pillow's luma (ITU-R 601) of the RGB below
+    four channels    where it takes alpha: RGB as it is under its alpha, nothing composited, opaque where there is none
     16-bit grey      rounded to value / 257, so that 65535 is white (16-bit colour: Pillow keeps the high byte)
     alpha            LA, RGBA, transparent palettes and colours: composited on white
     CMYK, YCCK       Pillow's conversion, without colour management
@@ -78,15 +80,21 @@ KINDS = {
 }
 
 
-def decode(source: Path | bytes | np.ndarray, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Return an image as uint8 (H, W, 3), read-only where it comes from a file. Safe to call from many threads.
+def decode(source: Path | bytes | np.ndarray, *, channels: int = 3, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Return an image as uint8 (H, W, C), read-only where it comes from a file. Safe to call from many threads.
 
-    source: a file, its bytes, or uint8 pixels (H, W) or (H, W, 3); max_pixels: width times height, checked before any
-    pixel is allocated. Whatever is wrong with the image raises DataError, for a file BadImage.
+    source: a file, its bytes, or uint8 pixels (H, W) or (H, W, 3); channels: 1 (grey), 3 (RGB) or 4 (with alpha);
+    max_pixels: width times height, checked before any pixel is allocated. Whatever is wrong with the image raises
+    DataError, for a file BadImage.
     """
     if isinstance(source, np.ndarray):
-        return check_pixels(source)
-    return read_image(source, lambda image: np.asarray(to_rgb(upright(image))), max_pixels=max_pixels)
+        return to_channels(check_pixels(source, channels), channels)
+    return read_image(source, lambda image: pixels_of(upright(image), channels), max_pixels=max_pixels)
+
+
+def pixels_of(image: Image.Image, channels: int) -> np.ndarray:
+    """Return the pixels of a Pillow image, uint8 (H, W, channels)."""
+    return np.asarray(with_alpha(image)) if channels == 4 else to_channels(np.asarray(to_rgb(image)), channels)
 
 
 def read_image(
@@ -118,11 +126,24 @@ def open_file(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def check_pixels(pixels: np.ndarray) -> np.ndarray:
-    """Return uint8 pixels (H, W) or (H, W, 3) as (H, W, 3)."""
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)) or not pixels.size:
-        raise DataError(f"image in memory: got {pixels.dtype} {pixels.shape}; expected uint8 (H, W) or (H, W, 3)")
+def check_pixels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Return uint8 pixels (H, W) or (H, W, 3) as (H, W, 3), and (H, W, channels) as they are."""
+    shapes = dict.fromkeys(((), (3,), (channels,)))
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in shapes or not pixels.size:
+        other = "" if channels == 3 else f" or (H, W, {channels})"
+        raise DataError(
+            f"image in memory: got {pixels.dtype} {pixels.shape}; expected uint8 (H, W) or (H, W, 3){other}"
+        )
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+
+
+def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Return RGB pixels (H, W, 3) as grey (H, W, 1), as they are, or with alpha, opaque everywhere: (H, W, 4)."""
+    if pixels.shape[2] == channels:
+        return pixels
+    if channels == 1:
+        return np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None]
+    return np.asarray(Image.fromarray(pixels).convert("RGBA"))
 
 
 def load(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
@@ -166,14 +187,25 @@ def upright(image: Image.Image) -> Image.Image:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return any Pillow image as mode RGB, by the rules at the top of this file."""
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # PPM scales to 16 bits
-        image = Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise BadImage("no range", "float or 32-bit pixels, whose range is not known; convert it to 8 or 16 bits")
+    image = to_8_bits(image)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     return image.convert("RGB")
+
+
+def with_alpha(image: Image.Image) -> Image.Image:
+    """Return any Pillow image as mode RGBA, its colours as they are under their alpha; opaque where it has none."""
+    return to_8_bits(image).convert("RGBA")
+
+
+def to_8_bits(image: Image.Image) -> Image.Image:
+    """Return an image of any mode with 8 bits a channel, or refuse it."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # PPM scales to 16 bits
+        image = Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise BadImage("no range", "float or 32-bit pixels, whose range is not known; convert it to 8 or 16 bits")
+    return image
 
 
 def printable(path: Path | str) -> str:

@@ -11,6 +11,7 @@
 | position embeddings and bias tables   | normal, std 0.02                  | vision_transformer.py, swin    |
 | `class_token`; `layer_scale`          | 0; 1e-6                           | vision_transformer.py, convnext |
 | `logit_scale`                         | log(10)                           | swin_transformer.py (v2)       |
+| `p` of gem pooling                    | 3                                 | Radenovic et al., TPAMI 2019   |
 
 Each tensor has a generator of its own, keyed by its name: adding a layer changes no other layer's start.
 """
@@ -23,6 +24,7 @@ import numpy as np
 
 from ft.errors import WeightsError, listed
 from ft.noise import generator
+from ft.zoo.card import GEM_POWER
 
 CONSTANTS = {
     "running_mean": 0.0,
@@ -31,8 +33,9 @@ CONSTANTS = {
     "class_token": 0.0,
     "layer_scale": 1e-6,
     "logit_scale": math.log(10),
+    "p": GEM_POWER,
 }
-VECTORS = ("running_mean", "running_var", "in_proj_bias")
+VECTORS = ("running_mean", "running_var", "in_proj_bias", "p")
 EMBEDDINGS = ("pos_embedding", "relative_position_bias_table")
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from ft.zoo import Card
 class Source:
     """What a file or folder holds: tensors in its own names, types and layouts.
 
-    prefix: what was cut off from every name; model and image_size: what a run says of itself.
+    prefix: what was cut off from every name; model, image_size and recipe: what a run says of itself.
     """
 
     path: Path
@@ -30,6 +31,7 @@ class Source:
     prefix: str = ""
     model: str | None = None
     image_size: int | None = None
+    recipe: dict[str, Any] | None = None
 
     @property
     def keras_named(self) -> bool:
@@ -119,4 +121,4 @@ def read_run(folder: Path) -> Source:
     tensors = read_weights(weights)
     if checkpoint.sha256_of(weights) != sha256:
         raise WeightsError(f"weights {weights}: changed since the run wrote it (sha256); restore it")
-    return Source(folder, "run folder", tensors, model=model, image_size=size)
+    return Source(folder, "run folder", tensors, model=model, image_size=size, recipe=result.get("recipe"))

@@ -12,6 +12,8 @@ CARDS = [
     Card(
         name="alexnet",
         family="alexnet",
+        tail=("avgpool", "flatten"),
+        pool=None,
         parameters=published_parameters("alexnet"),
         stages=STAGES,
         last="classifier.6",

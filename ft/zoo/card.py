@@ -8,6 +8,8 @@ import numpy as np
 from ft.data.preprocess import Preprocess
 from ft.errors import RecipeError, WeightsError, listed, unknown
 
+GEM_POWER, GEM_EPS = 3.0, 1e-6  # what generalised-mean pooling starts from, and its smallest value
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
@@ -44,6 +46,9 @@ class Card:
     ones; with `by_place`, layers of a Keras file whose names the network lacks are taken in their order, as Keras does,
     for files outlive the names in its sources. `constants` gives the buffers that are computed and never trained, such
     as position indices. `pixels` is the preprocessing of a network without published weights.
+
+    `tail` names the layers without parameters between the last stage and the head, `pool` the one of them that averages
+    each channel over the whole map, None where there is none. `channels_last`: torchvision hands maps on as N, H, W, C.
     """
 
     name: str
@@ -62,6 +67,9 @@ class Card:
     renames: Callable[[str], str] = field(default=lambda name: name, repr=False)
     by_place: bool = False
     pixels: Preprocess | None = None
+    tail: tuple[str, ...] = ("avgpool",)
+    pool: str | None = "avgpool"
+    channels_last: bool = False
 
     @property
     def preprocess(self) -> Preprocess:

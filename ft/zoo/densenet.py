@@ -44,6 +44,7 @@ def card(name: str) -> Card:
     return Card(
         name=name,
         family="densenet",
+        tail=("relu", "avgpool"),
         parameters=published_parameters(name),
         stages=STAGES,
         last="classifier",

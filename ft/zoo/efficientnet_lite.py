@@ -125,6 +125,8 @@ def card(name: str) -> Card:
     return Card(
         name=name,
         family="efficientnet_lite",
+        tail=("mean",),
+        pool="mean",
         parameters=variant.parameters,
         stages={
             "stem": ("features.0",),

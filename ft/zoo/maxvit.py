@@ -39,6 +39,8 @@ CARDS = [
     Card(
         name="maxvit_t",
         family="maxvit",
+        tail=(),
+        pool=None,
         parameters=published_parameters("maxvit_t"),
         stages={
             "stem": ("stem",),

@@ -49,6 +49,8 @@ def card(name: str) -> Card:
     return Card(
         name=name,
         family="mnasnet",
+        tail=("mean",),
+        pool="mean",
         parameters=published_parameters(name),
         stages={
             "stem": tuple(f"layers.{place}" for place in (0, 1, 3, 4, 6, 7)),

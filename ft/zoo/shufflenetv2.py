@@ -40,6 +40,8 @@ def card(name: str) -> Card:
     return Card(
         name=name,
         family="shufflenetv2",
+        tail=("mean",),
+        pool="mean",
         parameters=published_parameters(name),
         stages=STAGES,
         last="fc",

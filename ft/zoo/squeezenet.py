@@ -38,6 +38,8 @@ def card(name: str) -> Card:
     return Card(
         name=name,
         family="squeezenet",
+        tail=(),
+        pool=None,
         parameters=published_parameters(name),
         stages={"stem": ("features.0",), **fires, "head": ("classifier",)},
         last="classifier.1",

@@ -72,6 +72,7 @@ def card(name: str) -> Card:
     return Card(
         name=name,
         family="swin_transformer",
+        channels_last=True,
         parameters=published_parameters(name),
         stages={
             "stem": ("features.0",),

@@ -49,6 +49,8 @@ def card(name: str) -> Card:
     return Card(
         name=name,
         family="vgg",
+        tail=("avgpool", "flatten"),
+        pool=None,
         parameters=published_parameters(name),
         stages={**stages, "head": ("classifier",)},
         last="classifier.6",

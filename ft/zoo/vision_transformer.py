@@ -54,6 +54,8 @@ def card(name: str) -> Card:
     return Card(
         name=name,
         family="vision_transformer",
+        tail=("first_token",),
+        pool=None,
         parameters=published_parameters(name),
         stages=stages(shape),
         last="heads.head",

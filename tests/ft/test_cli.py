@@ -207,6 +207,14 @@ def test_flags_that_cannot_be(refused, write_images, here, arguments, words):
         (["predict", "nowhere", "x.png", "--top", "many"], "invalid int value: 'many'"),
         (["compare", "a", "b"], "a is not the folder of a run"),
         (["models", "--jsn"], "unknown flag '--jsn'; did you mean '--json'?"),
+        (["models", "show", "resnet19"], "unknown model 'resnet19'"),
+        (["models", "show", "resnet18", "--cut", "stem"], "cut: stem removes everything"),
+        (["models", "show", "vit_b_16", "--pool", "gem"], "no global pooling before its head"),
+        (["models", "show", "resnet18", "--classes", "0"], "classes: got 0"),
+        (["train", "--model", "resnet18", "--cut", "layer4", "--freeze", "layer4"], "unknown stage 'layer4'"),
+        (["train", "--head", "512-relu", "--dropout", "0.1"], "contradicts head 512-relu"),
+        (["train", "--in-channels", "2"], "in_channels: got 2; image files have 1 (grey), 3 (RGB) or 4"),
+        (["train", "--change", "conv1"], "expected CONVOLUTION:stride=1,dilation=2"),
     ],
 )
 def test_other_commands_refuse_in_one_line(here, monkeypatch, capsys, arguments, words):

@@ -125,7 +125,7 @@ def test_a_key_like_nothing_lists_the_known_ones():
         ("precision", "float16", "unknown value 'float16'; did you mean 'float"),
         ("bn", "freeze", "did you mean 'frozen'"),
         ("schedule", "poly", "known: constant, cosine, exponential, linear, one-cycle, plateau, step"),
-        ("head", ["new"], "known: new, keep"),
+        ("head", ["new"], "expected text"),
         ("freeze", 3, "expected names separated by commas"),
         ("freeze", "stem,,fc", "expected names"),
         ("freeze", ["stem", 2], "expected names"),

@@ -274,3 +274,29 @@ def test_threads_decode_what_one_thread_decodes(pixels, encode):
     files = [encode(pixels(40 + i, 50, seed=i), ENCODINGS[i % 9][0], **ENCODINGS[i % 9][1]) for i in range(45)]
     with ThreadPoolExecutor(4) as pool:
         assert all(np.array_equal(a, decode(b)) for a, b in zip(pool.map(decode, files), files, strict=True))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "I;16"])
+def test_one_channel_is_pillows_luma(mode, tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (5, 7, 4), dtype=np.uint8)
+    if mode == "I;16":
+        image = Image.fromarray(pixels[:, :, 0].astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(pixels).convert(mode)
+    image.save(tmp_path / "a.png")
+    grey, colours = (decode(tmp_path / "a.png", channels=channels) for channels in (1, 3))
+    assert grey.shape == (5, 7, 1)
+    np.testing.assert_array_equal(grey[:, :, 0], np.asarray(Image.fromarray(colours).convert("L")))
+    if mode in ("L", "I;16"):
+        np.testing.assert_array_equal(grey, colours[:, :, :1])
+
+
+def test_four_channels_keep_colours_under_their_alpha(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 4), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(decode(tmp_path / "a.png", channels=4), pixels)
+    np.testing.assert_array_equal(decode(pixels, channels=4), pixels)
+    opaque = decode(pixels[:, :, :3].copy(), channels=4)
+    np.testing.assert_array_equal(opaque[:, :, :3], pixels[:, :, :3])
+    assert (opaque[:, :, 3] == 255).all()

@@ -113,3 +113,25 @@ def test_a_run_from_before_there_were_modes():
     assert Preprocess.from_dict(old) == preprocess()
     with pytest.raises(DataError, match="unknown mode 'caffee'; did you mean 'caffe'"):
         Preprocess.from_dict({**old, "mode": "caffee"})
+
+
+def test_other_channels_take_the_averages():
+    own = Preprocess(resize=8, crop=8, interpolation="bilinear", mean=(0.4, 0.5, 0.6), std=(0.1, 0.2, 0.3))
+    grey, alpha = own.for_channels(1), own.for_channels(4)
+    np.testing.assert_allclose([*grey.mean, *grey.std], [0.5, 0.2])
+    np.testing.assert_allclose(alpha.mean, [0.4, 0.5, 0.6, 0.5])
+    assert own.for_channels(3) is own
+    assert Preprocess.from_dict(alpha.to_dict()) == alpha
+    with pytest.raises(DataError, match="in_channels: got 2"):
+        own.for_channels(2)
+
+
+def test_every_channel_is_resized_and_scaled_on_its_own():
+    own = Preprocess(resize=8, crop=6, interpolation="bicubic", mean=(0.4, 0.5, 0.6), std=(0.1, 0.2, 0.3))
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 12, 4), dtype=np.uint8)
+    four = own.for_channels(4).resize_and_crop(pixels)
+    np.testing.assert_array_equal(four[:, :, :3], own.resize_and_crop(pixels[:, :, :3]))
+    one = own.for_channels(1)
+    np.testing.assert_array_equal(four[:, :, 3:], one.resize_and_crop(pixels[:, :, 3:]))
+    expected = (four[:, :, 3] / 255 - own.for_channels(4).mean[3]) / own.for_channels(4).std[3]
+    np.testing.assert_allclose(own.for_channels(4).normalise(four, "float64")[:, :, 3], expected, rtol=1e-14)

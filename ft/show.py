@@ -1,0 +1,128 @@
+"""`ft models show NAME`: a network by stage, with shapes and parameters, before and after surgery."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ft import backend as backends
+from ft.backend import Wing
+from ft.cli import Parser, add_backend, add_recipe_flags
+from ft.errors import RecipeError
+from ft.job import new_network
+from ft.quiet import quiet_stderr
+from ft.recipe import Recipe
+from ft.surgery import plan_surgery
+from ft.zoo import find_card
+
+SHOWN = ("head", "cut", "pool", "change", "in_channels", "image_size")  # the fields that change a network's shape
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stage: what it hands on for one image, (C, H, W), (T, C) or (F,), () where it runs in training only."""
+
+    stage: str
+    shape: tuple[int, ...]
+    parameters: int
+    convolutions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A network by stage, and the shape of every tensor."""
+
+    rows: tuple[Row, ...]
+    tensors: dict[str, tuple[int, ...]]
+
+    @property
+    def parameters(self) -> int:
+        """The number of all parameters."""
+        return sum(row.parameters for row in self.rows)
+
+
+def show_network(recipe: Recipe, *, backend: str, classes: int = 1000) -> tuple[Table, Table | None]:
+    """Return a recipe's network before and after its surgery (None without any), both wings alike."""
+    if classes < 1:
+        raise RecipeError(f"classes: got {classes}; a network has at least 1")
+    card = find_card(recipe.model)
+    size = recipe.image_size or card.preprocess.crop
+    card.options(image_size=size)
+    surgery = plan_surgery(card, recipe)
+    wing = backends.load(backend)
+    with quiet_stderr():
+        wing.prepare(device="cpu", deterministic=False)
+        plain = Recipe(model=recipe.model)
+        before = table_of(plain, wing, classes=classes, image_size=size)
+        return before, table_of(recipe, wing, classes=classes, image_size=size) if surgery else None
+
+
+def table_of(recipe: Recipe, wing: Wing, *, classes: int, image_size: int) -> Table:
+    """Return one network as a table."""
+    model, card = new_network(recipe, wing, classes=classes, image_size=image_size)
+    found = wing.stage_shapes(model, card, image_size=image_size, channels=recipe.in_channels)
+    shapes = wing.weight_shapes(model)
+    running = [stage for stage in card.stages if stage in found]
+    rows = []
+    for stage in card.stages:
+        names = [name for name in wing.parameters(model) if card.stage_of(name) == stage]
+        # a stage gives what the next one takes, with a pooling between them if there is one
+        after = next(iter(running[running.index(stage) + 1 :]), "head") if stage in found else "head"
+        shape = found[after][0] if after != "head" else found[stage][1] if stage in found else ()
+        convolutions = tuple(name.removesuffix(".weight") for name in names if len(shapes[name]) == 4)
+        rows.append(Row(stage, shape, sum(math.prod(shapes[name]) for name in names), convolutions))
+    return Table(tuple(rows), shapes)
+
+
+def changes_of(before: Table, after: Table) -> list[str]:
+    """Return what surgery did to the tensors, in words: which are new or of another shape, and how many went."""
+    new = [f"{name} {shape}" for name, shape in after.tensors.items() if before.tensors.get(name) != shape]
+    gone = [name for name in before.tensors if name not in after.tensors]
+    lines = [f"new or of another shape: {', '.join(new)}"] if new else []
+    return [*lines, f"gone: {len(gone)} tensors"] if gone else lines
+
+
+def lines_of(table: Table, *, convolutions: bool) -> list[str]:
+    """Return a table as text."""
+    width = max(len("stage"), *(len(row.stage) for row in table.rows))
+    shapes = [" x ".join(map(str, row.shape)) or "-" for row in table.rows]
+    lines = [f"{'stage':<{width}}  {'gives':<16} {'parameters':>13}"]
+    for row, shape in zip(table.rows, shapes, strict=True):
+        lines.append(f"{row.stage:<{width}}  {shape:<16} {row.parameters:>13,}")
+        if convolutions and row.convolutions:
+            lines.append(f"{'':<{width}}  {', '.join(row.convolutions)}")
+    return [*lines, f"{'total':<{width}}  {'':<16} {table.parameters:>13,}"]
+
+
+def show_command(arguments: Sequence[str]) -> int:
+    """Run `ft models show`."""
+    parser = Parser(
+        prog="ft models show", description="A network by stage: what each hands on for one image, and its parameters."
+    )
+    parser.add_argument("model", metavar="NAME", help="network, see `ft models`")
+    parser.add_argument("--classes", type=int, default=1000, help="outputs [1000]")
+    parser.add_argument("--convolutions", action="store_true", help="list the convolutions, which --change can name")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_backend(parser)
+    add_recipe_flags(parser, SHOWN)
+    flags = parser.parse(arguments)
+    fields = {name: getattr(flags, name) for name in SHOWN if getattr(flags, name) is not None}
+    recipe = Recipe(model=flags.model, **fields)
+    before, after = show_network(recipe, backend=flags.backend, classes=flags.classes)
+    if flags.json:
+        print(json.dumps(as_json(before, after), indent=2))
+        return 0
+    size = recipe.image_size or find_card(recipe.model).preprocess.crop
+    print(f"{recipe.model}, {flags.classes} classes, images 3 x {size} x {size}")
+    print("\n".join(lines_of(before, convolutions=flags.convolutions)))
+    if after is not None:
+        print(f"\nafter {' '.join(arguments[1:])}, images {recipe.in_channels} x {size} x {size}")
+        print("\n".join([*lines_of(after, convolutions=flags.convolutions), *changes_of(before, after)]))
+    return 0
+
+
+def as_json(before: Table, after: Table | None) -> dict[str, Any]:
+    """Return both tables as plain values."""
+    tables = {"before": before, "after": after}
+    return {name: [asdict(row) for row in table.rows] for name, table in tables.items() if table is not None}

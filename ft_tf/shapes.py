@@ -1,0 +1,53 @@
+"""The shapes at the ends of each stage of a Keras model, found by making its graph anew for one image size."""
+
+from typing import Any
+
+import keras
+from keras import KerasTensor
+
+from ft.surgery import Misfit
+from ft.zoo.card import Card, under
+from ft_tf.layers import WithAuxiliary, type_policy
+
+
+def stage_shapes(
+    model: keras.Model, card: Card, *, image_size: int, channels: int
+) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Return what each stage takes and what it gives, for one image, in canonical order: (C, H, W), (T, C) or (F,).
+
+    Nothing is computed. RecipeError where the shapes of two layers do not fit each other.
+    """
+    found: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+
+    def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+        try:
+            output = layer(*args, **kwargs)
+        except (ValueError, TypeError) as error:
+            raise Misfit(layer.name, error) from None
+        stage = next((stage for stage, prefixes in card.stages.items() if under(layer.name, prefixes)), None)
+        if stage and isinstance(args[0], KerasTensor):
+            takes = found[stage][0] if stage in found else shape_of(args[0])
+            found[stage] = (takes, shape_of(output))
+        elif stage and stage in found and isinstance(output, KerasTensor):
+            found[stage] = (found[stage][0], shape_of(output))
+        return output
+
+    main = model.main if isinstance(model, WithAuxiliary) else model
+    images = images_like(model, channels, image_size=image_size)
+    with type_policy(images.dtype):
+        given = images if isinstance(main.input, KerasTensor) else [images]
+        keras.models.clone_model(main, input_tensors=given, call_function=call)
+    return found
+
+
+def shape_of(x: KerasTensor) -> tuple[int, ...]:
+    """Return the canonical shape of one sample."""
+    shape = tuple(x.shape[1:])
+    return (shape[2], *shape[:2]) if len(shape) == 3 else shape
+
+
+def images_like(model: keras.Model, channels: int, *, image_size: int | None = None) -> KerasTensor:
+    """Return an input like the model's, for images of other channels or of a size."""
+    images = model.inputs[0]
+    height, width = (image_size, image_size) if image_size else images.shape[1:3]
+    return keras.Input((height, width, channels), dtype=images.dtype, name="images")
