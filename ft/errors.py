@@ -32,9 +32,9 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> str:
     return f"unknown {kind} '{printable(word)}'; {hint}"
 
 
-def printable(text: str) -> str:
-    """Return what came from a file for one line of a terminal: control characters become escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def printable(text: object) -> str:
+    """Return a path, a class name or a key for one line of text: control characters and undecodable bytes escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def listed(names: Iterable[str], limit: int = 10) -> str:

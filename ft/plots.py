@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ft import files
-from ft.data.decode import printable
+from ft.errors import printable
 
 TRAIN, VAL, INK, FAINT = "#1f5fa8", "#d9730d", "#333333", "#d8d8d8"
 NAMED = 40  # classes up to which the confusion matrix has names

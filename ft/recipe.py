@@ -342,7 +342,8 @@ def checked(name: str, kind: Any, value: Any) -> Any:
         words = [word for k in get_args(kind) if get_origin(k) is Literal for word in get_args(k)]
         if (value is None and type(None) in get_args(kind)) or (isinstance(value, str) and value in words):
             return value
-        kind = next(k for k in get_args(kind) if k is not type(None) and get_origin(k) is not Literal)
+        kinds = [k for k in get_args(kind) if k is not type(None)]
+        kind = next((k for k in kinds if get_origin(k) is not Literal), kinds[0])
     if get_origin(kind) is Literal:
         if value in get_args(kind):
             return value

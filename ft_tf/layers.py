@@ -302,6 +302,8 @@ class AdaptiveAvgPool2d(keras.layers.Layer):
 class Flatten(keras.layers.Layer):
     """Flatten in canonical order: (N, H, W, C) -> (N, C * H * W). Keras flattens in H, W, C order."""
 
+    traced_as = ""
+
     def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reshape(tf.transpose(x, [0, 3, 1, 2]), self.compute_output_shape((-1, *x.shape[1:])))
 

@@ -59,7 +59,8 @@ class Recorder:
         """Run a layer, and record it if it has run none of its own."""
         outer = self.stack[-1]
         outer.busy = True
-        path = outer.path if layer is self.model else f"{outer.path}.{layer.name}" if outer.path else layer.name
+        whole = layer is self.model or layer is getattr(self.model, "main", None)  # without its auxiliary heads
+        path = outer.path if whole else f"{outer.path}.{layer.name}" if outer.path else layer.name
         self.stack.append(Frame(path, len(self.calls.calls), self.given(list(tensors_in(args)))))
         try:
             output = self.original(layer, *args, **kwargs)
@@ -67,9 +68,20 @@ class Recorder:
             frame = self.stack.pop()
         if not frame.busy and isinstance(output, tf.Tensor):
             self.calls.forget(frame.before)
-            kind = KINDS.get(type(layer).__name__, type(layer).__name__.lower())
-            self.record(self.module(frame.path) or "model", output, kind, frame.given, plain_settings(layer))
+            self.note(layer, self.module(frame.path) or "model", output, frame.given)
         return output
+
+    def note(self, layer: keras.layers.Layer, path: str, output: tf.Tensor, given: Given) -> None:
+        """Record a layer as what it is in PyTorch's code: itself, a function such as "add", or no node at all."""
+        word = "" if is_no_node(layer) else getattr(layer, "traced_as", None)
+        if word == "":
+            self.sources.setdefault(id(output), given[0][0] if given[0] else "")
+            self.kept.append(output)
+            return
+        if word:
+            path = ".".join([*path.split(".")[:-1], word])
+        kind = word or KINDS.get(type(layer).__name__, type(layer).__name__.lower())
+        self.record(path, output, kind, given, plain_settings(layer))
 
     def module(self, path: str) -> str:
         """Return the module path that a layer's name stands for: `relu.1` is the second call of the module `relu`."""
@@ -107,6 +119,11 @@ def recording(model: keras.Model) -> Iterator[Calls]:
             yield recorder.calls
     finally:
         tf.config.run_functions_eagerly(before)
+
+
+def is_no_node(layer: keras.layers.Layer) -> bool:
+    """Tell whether a layer only moves numbers, or is a dropout that drops none: PyTorch's code may lack it."""
+    return isinstance(layer, keras.layers.Reshape) or 0 in (getattr(layer, "p", None), getattr(layer, "rate", None))
 
 
 def tensors_in(arguments: Any) -> Iterator[tf.Tensor]:

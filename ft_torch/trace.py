@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+from torchvision.ops.misc import Permute
 
 from ft.calls import Calls, plain_settings
 
@@ -71,7 +72,7 @@ class Recorder(TorchFunctionMode):
         given = self.given(tensors)
         output = func(*args, **(kwargs or {}))
         # a tensor times a number is no node of the network
-        if name and isinstance(output, Tensor) and (len(tensors) > 1 or name not in ("add", "mul")):
+        if name and isinstance(output, Tensor) and (len(tensors) > 1 or name not in ("add", "mul", "cat")):
             path = self.stack[-1].path
             self.record(f"{path}.{name}" if path else name, output, name, given, {})
         return output
@@ -87,8 +88,12 @@ class Recorder(TorchFunctionMode):
         frame = self.stack.pop()
         if isinstance(output, tuple):  # nn.MultiheadAttention gives its weights as well
             output = output[0]
-        if frame.busy or not isinstance(output, Tensor) or isinstance(module, nn.Identity):
-            return  # an identity stands where surgery took a layer out
+        if frame.busy or not isinstance(output, Tensor):
+            return
+        if is_no_node(module):
+            self.sources.setdefault(id(output), frame.given[0][0] if frame.given[0] else "")
+            self.kept.append(output)
+            return
         self.calls.forget(frame.before)
         kind = KINDS.get(type(module).__name__, type(module).__name__.lower())
         self.record(frame.path or "model", output, kind, frame.given, plain_settings(module))
@@ -122,6 +127,11 @@ def recording(model: nn.Module) -> Iterator[Calls]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def is_no_node(module: nn.Module) -> bool:
+    """Tell whether a module only moves numbers, stands where surgery took one out, or is a dropout that drops none."""
+    return isinstance(module, (nn.Identity, nn.Flatten, Permute)) or getattr(module, "p", None) == 0
 
 
 def tensors_in(arguments: Any) -> Iterator[Tensor]:

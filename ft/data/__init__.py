@@ -2,13 +2,14 @@
 
 from ft.data.augment import apply_crop, crop_and_flip, draw_crop
 from ft.data.batches import Batch, Batches
-from ft.data.decode import decode, printable
+from ft.data.decode import decode
 from ft.data.digits import read_digits
 from ft.data.distort import Distortion
 from ft.data.index import Dataset, Sample, open_dataset, open_images
 from ft.data.mix import Mix
 from ft.data.policy import Policy
 from ft.data.preprocess import Preprocess
+from ft.errors import printable
 
 __all__ = [
     "Batch",

@@ -15,13 +15,13 @@ from typing import Literal
 import numpy as np
 
 from ft.data.augment import crop_and_flip
-from ft.data.decode import MAX_PIXELS, decode, printable
+from ft.data.decode import MAX_PIXELS, decode
 from ft.data.distort import Distortion
 from ft.data.index import Sample
 from ft.data.mix import Mix
 from ft.data.preprocess import Preprocess
 from ft.data.readers import Readers
-from ft.errors import DataError
+from ft.errors import DataError, printable
 from ft.noise import generator
 
 LOOK_AHEAD = 2  # batches in the making while the caller works on one

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ft.data.decode import printable
 from ft.data.findings import ClassCount, Finding, all_findings
 from ft.data.index import Dataset, byte_sorted, list_source, split_listing
 from ft.data.listing import Listing, name_bytes
 from ft.data.look import Look, look_at
 from ft.data.policy import Policy
 from ft.data.scan import scan
-from ft.errors import DataError
+from ft.errors import DataError, printable
 
 
 @dataclass(frozen=True)

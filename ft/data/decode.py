@@ -32,7 +32,7 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from ft.errors import DataError
+from ft.errors import DataError, printable
 
 # The first bytes decide, never the file's extension. Image.open(formats=...) would do the same, but it warns about
 # large images before they can be refused, through process-wide state that no thread can silence, and caps max_pixels.
@@ -206,8 +206,3 @@ def to_8_bits(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise BadImage("no range", "float or 32-bit pixels, whose range is not known; convert it to 8 or 16 bits")
     return image
-
-
-def printable(path: Path | str) -> str:
-    """Return a file or class name for one line of text: control characters and undecodable bytes become escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))

@@ -13,9 +13,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ft.data.decode import printable
 from ft.data.listing import SPLITS, VAL_NAMES, Entry, Inside, Listing, name_bytes, note
-from ft.errors import DataError
+from ft.errors import DataError, printable
 
 EXTENSIONS = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 JUNK = {"Thumbs.db", "@eaDir", "__MACOSX"}  # what file managers leave behind; hidden files are skipped as well

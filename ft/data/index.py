@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ft.data.decode import printable
 from ft.data.digits import IMAGE_SIZE, TRAIN_COUNT, read_digits
 from ft.data.folder import EMPTY, list_folder
 from ft.data.leaks import find_leaks
@@ -22,7 +21,7 @@ from ft.data.listing import Entry, Listing, name_bytes, note
 from ft.data.manifest import list_manifest
 from ft.data.policy import DEFAULT, Policy
 from ft.data.scan import usable
-from ft.errors import DataError, listed, unknown
+from ft.errors import DataError, listed, printable, unknown
 from ft.noise import generator
 
 LEAK = "val images with the bytes of a train image, so val accuracy flatters"

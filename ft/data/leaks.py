@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from ft.data.decode import printable
-from ft.errors import DataError
+from ft.errors import DataError, printable
 
 
 class Located(Protocol):

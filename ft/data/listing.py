@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ft.data.decode import printable
-from ft.errors import listed
+from ft.errors import listed, printable
 
 VAL_NAMES = ("val", "valid", "validation", "test")
 SPLITS = {"train": "train"} | dict.fromkeys(VAL_NAMES, "val")

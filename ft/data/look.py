@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, ImageFile
 
-from ft.data.decode import UPRIGHT, BadImage, decode, printable, read_image, to_rgb, upright
+from ft.data.decode import UPRIGHT, BadImage, decode, read_image, to_rgb, upright
 from ft.data.leaks import hash_file
 from ft.data.listing import Entry
 from ft.data.policy import Policy
 from ft.data.scan import require_width
-from ft.errors import DataError
+from ft.errors import DataError, printable
 
 FRAMES, TURNED, TRANSPARENT, PROFILE = "several frames", "turned by EXIF", "transparent", "with a colour profile"
 GREY, GREY_16, INK = "grey", "16-bit grey", "CMYK"

@@ -5,9 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ft.data.decode import printable
 from ft.data.listing import SPLITS, Entry, Inside, Listing
-from ft.errors import DataError
+from ft.errors import DataError, printable
 
 
 def list_manifest(path: Path, *, outside: bool = False, missing: bool = False) -> Listing:

@@ -10,11 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
-from ft.data.decode import BadImage, decode, printable
+from ft.data.decode import BadImage, decode
 from ft.data.listing import Entry, Listing
 from ft.data.policy import Policy
 from ft.data.preprocess import resized_size
-from ft.errors import DataError, listed
+from ft.errors import DataError, listed, printable
 from ft.progress import counting
 
 Item = TypeVar("Item")

@@ -12,10 +12,11 @@ import numpy as np
 from PIL import Image
 
 from ft.data.check import Check
-from ft.data.decode import BadImage, decode, printable
+from ft.data.decode import BadImage, decode
 from ft.data.findings import Finding
 from ft.data.look import Look
 from ft.data.scan import scan
+from ft.errors import printable
 from ft.report.clean import clean
 from ft.report.console import new_console, say, say_pairs, say_table, written
 

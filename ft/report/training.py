@@ -15,8 +15,8 @@ import numpy as np
 from ft import files
 from ft.calibration import Reliability, reliability_of
 from ft.confusion import ClassScores, class_scores, confusion_of, top_confusions
-from ft.data import Sample, printable
-from ft.errors import RunError
+from ft.data import Sample
+from ft.errors import RunError, printable
 from ft.plots import plot_confusion
 from ft.report.advice import advise, percent
 from ft.report.template import template

@@ -32,6 +32,8 @@ def convnext_large(*, num_classes: int = 1000, stochastic_depth: float = 0.5, dt
 class LayerScale(keras.layers.Layer):
     """A learned factor for each channel, kept in torchvision's shape (C, 1, 1): (N, H, W, C) -> the same shape."""
 
+    traced_as = "mul"
+
     def build(self, input_shape: tuple) -> None:
         start = keras.initializers.Constant(1e-6)
         self.layer_scale = self.add_weight(name="layer_scale", shape=(input_shape[-1], 1, 1), initializer=start)

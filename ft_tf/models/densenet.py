@@ -38,7 +38,11 @@ def densenet(name: str, num_classes: int, dtype: str) -> keras.Model:
         for block, depth in enumerate(shape.depths, start=1):
             x = transition(x, f"features.transition{block - 1}") if block > 1 else x
             for layer in range(1, depth + 1):
-                x = dense_layer(x, f"features.denseblock{block}.denselayer{layer}", shape.growth)
+                whole = f"features.denseblock{block}"
+                y = dense_layer(x, f"{whole}.denselayer{layer}", shape.growth)
+                # in torchvision the next layer concatenates, or at the end the block
+                taker = f"{whole}.denselayer{layer + 1}" if layer < depth else whole
+                x = keras.layers.Concatenate(name=f"{taker}.cat")([x, y])
         x = norm_relu(x, "features.norm5", "relu")
         x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
         return keras.Model(images, Linear(num_classes, name="classifier")(x), name=name)
@@ -50,12 +54,11 @@ def norm_relu(x: KerasTensor, norm: str, relu: str) -> KerasTensor:
 
 
 def dense_layer(x: KerasTensor, path: str, growth: int) -> KerasTensor:
-    """Append `growth` channels to x, made of all that it has by a 1x1 and a 3x3 convolution."""
+    """Return `growth` channels, made of all of x by a 1x1 and a 3x3 convolution."""
     y = norm_relu(x, f"{path}.norm1", f"{path}.relu1")
     y = Conv2d(4 * growth, 1, bias=False, name=f"{path}.conv1")(y)
     y = norm_relu(y, f"{path}.norm2", f"{path}.relu2")
-    y = Conv2d(growth, 3, padding=1, bias=False, name=f"{path}.conv2")(y)
-    return keras.layers.Concatenate(name=f"{path}.cat")([x, y])
+    return Conv2d(growth, 3, padding=1, bias=False, name=f"{path}.conv2")(y)
 
 
 def transition(x: KerasTensor, path: str) -> KerasTensor:

@@ -47,14 +47,19 @@ def shufflenet_v2(name: str, num_classes: int, dtype: str) -> keras.Model:
 def basic_unit(x: KerasTensor, path: str, half: int) -> KerasTensor:
     """Pass one half of the channels by, convolve the other: as many channels out as in, `half` twice."""
     kept, y = Split(name=f"{path}.split")(x)
-    return Interleave(name=f"{path}.shuffle")([kept, convolved(y, f"{path}.branch2", half, stride=1)])
+    return shuffled([kept, convolved(y, f"{path}.branch2", half, stride=1)], path)
 
 
 def downsampling_unit(x: KerasTensor, path: str, half: int) -> KerasTensor:
     """Convolve all channels in two branches that halve the image and give `half` channels each."""
     y = conv_norm(x, f"{path}.branch1", 0, x.shape[-1], 3, stride=2, groups=x.shape[-1])
     y = conv_norm_relu(y, f"{path}.branch1", 2, half, 1)
-    return Interleave(name=f"{path}.shuffle")([y, convolved(x, f"{path}.branch2", half, stride=2)])
+    return shuffled([y, convolved(x, f"{path}.branch2", half, stride=2)], path)
+
+
+def shuffled(pair: list[KerasTensor], path: str) -> KerasTensor:
+    """Concatenate two tensors and shuffle their channels in two groups."""
+    return ChannelShuffle(name=f"{path}.shuffle")(keras.layers.Concatenate(name=f"{path}.cat")(pair))
 
 
 def convolved(x: KerasTensor, path: str, channels: int, *, stride: int) -> KerasTensor:
@@ -93,15 +98,14 @@ class Split(keras.layers.Layer):
 
 
 @register
-class Interleave(keras.layers.Layer):
-    """Concatenate two tensors and shuffle the channels in two groups: a0, b0, a1, b1 ...
+class ChannelShuffle(keras.layers.Layer):
+    """Shuffle the channels in two groups: a0, a1, b0, b1 -> a0, b0, a1, b1: (N, H, W, C) -> the same shape."""
 
-    Twice (N, H, W, C) -> (N, H, W, 2 * C).
-    """
+    traced_as = ""  # torchvision reshapes: no node of the network
 
-    def call(self, pair: list[tf.Tensor]) -> tf.Tensor:
-        images, height, width, channels = sizes(pair[0])
-        return tf.reshape(tf.stack(pair, axis=-1), [images, height, width, 2 * channels])
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        images, height, width, channels = sizes(x)
+        return tf.reshape(tf.stack(tf.split(x, 2, axis=-1), axis=-1), [images, height, width, channels])
 
-    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
-        return (*input_shape[0][:-1], 2 * input_shape[0][-1])
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return tuple(input_shape)

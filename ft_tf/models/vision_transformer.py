@@ -39,6 +39,8 @@ def vit_h_14(*, num_classes: int = 1000, image_size: int = 518, dtype: str = "fl
 class ClassToken(keras.layers.Layer):
     """Puts a learned token before the others: (N, tokens, C) -> (N, 1 + tokens, C)."""
 
+    traced_as = "cat"
+
     def build(self, input_shape: tuple) -> None:
         self.class_token = self.add_weight(name="class_token", shape=(1, 1, input_shape[-1]), initializer="zeros")
 
@@ -49,6 +51,8 @@ class ClassToken(keras.layers.Layer):
 @register
 class PositionEmbedding(keras.layers.Layer):
     """Adds a learned vector for each place in the sequence: (N, tokens, C) -> the same shape."""
+
+    traced_as = "add"
 
     def build(self, input_shape: tuple) -> None:
         start = keras.initializers.RandomNormal(stddev=0.02)
@@ -85,6 +89,8 @@ class MultiheadAttention(keras.layers.Layer):
 @register
 class FirstToken(keras.layers.Layer):
     """The token that the head reads: (N, tokens, C) -> (N, C)."""
+
+    traced_as = ""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         return x[:, 0]

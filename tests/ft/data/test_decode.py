@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from ft.data.decode import decode, printable
-from ft.errors import DataError
+from ft.data.decode import decode
+from ft.errors import DataError, printable
 
 ENCODINGS = [
     ("JPEG", {}),
