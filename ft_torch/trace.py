@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+from torchvision.models.maxvit import RelativePositionalMultiHeadAttention
 from torchvision.ops.misc import Permute
 
 from ft.calls import Calls, plain_settings
@@ -48,11 +49,15 @@ Given = tuple[list[str], list[np.ndarray | None]]  # of each input: the call tha
 
 @dataclass
 class Frame:
-    """A module that is running: how many calls were recorded before it, and whether it has run one of its children."""
+    """A module that is running: how many calls were recorded before it, and whether it has run one of its children.
+
+    opaque: the functions between its children are its own business, as those inside of a single layer are.
+    """
 
     path: str
     before: int
     given: Given
+    opaque: bool = False
     busy: bool = False
 
 
@@ -72,7 +77,8 @@ class Recorder(TorchFunctionMode):
         given = self.given(tensors)
         output = func(*args, **(kwargs or {}))
         # a tensor times a number is no node of the network
-        if name and isinstance(output, Tensor) and (len(tensors) > 1 or name not in ("add", "mul", "cat")):
+        wanted = name and not self.stack[-1].opaque
+        if wanted and isinstance(output, Tensor) and (len(tensors) > 1 or name not in ("add", "mul", "cat")):
             path = self.stack[-1].path
             self.record(f"{path}.{name}" if path else name, output, name, given, {})
         return output
@@ -81,7 +87,8 @@ class Recorder(TorchFunctionMode):
         """Note that a module starts to run."""
         self.stack[-1].busy = True
         given = self.given(list(tensors_in(arguments)))
-        self.stack.append(Frame(self.paths[module], len(self.calls.calls), given))
+        opaque = isinstance(module, RelativePositionalMultiHeadAttention)
+        self.stack.append(Frame(self.paths[module], len(self.calls.calls), given, opaque))
 
     def leave(self, module: nn.Module, arguments: tuple, output: Any) -> None:
         """Record a module that has run none of its children."""
@@ -131,7 +138,7 @@ def recording(model: nn.Module) -> Iterator[Calls]:
 
 def is_no_node(module: nn.Module) -> bool:
     """Tell whether a module only moves numbers, stands where surgery took one out, or is a dropout that drops none."""
-    return isinstance(module, (nn.Identity, nn.Flatten, Permute)) or getattr(module, "p", None) == 0
+    return isinstance(module, (nn.Identity, nn.Flatten, nn.Unflatten, Permute)) or getattr(module, "p", None) == 0
 
 
 def tensors_in(arguments: Any) -> Iterator[Tensor]:

@@ -57,7 +57,7 @@ def block_b(x: KerasTensor, path: str) -> KerasTensor:
     double = conv_norm_relu(x, f"{path}.branch3x3dbl_1", 64, 1)
     double = conv_norm_relu(double, f"{path}.branch3x3dbl_2", 96, 3, padding=1)
     double = conv_norm_relu(double, f"{path}.branch3x3dbl_3", 96, 3, stride=2)
-    return join(path, three, double, MaxPool2d(3, stride=2, name=f"{path}.branch_pool")(x))
+    return join(path, three, double, MaxPool2d(3, stride=2, name=f"{path}.maxpool")(x))
 
 
 def block_c(x: KerasTensor, path: str, channels: int) -> KerasTensor:
@@ -82,7 +82,7 @@ def block_d(x: KerasTensor, path: str) -> KerasTensor:
     seven = row(seven, f"{path}.branch7x7x3_2", 192, 7)
     seven = column(seven, f"{path}.branch7x7x3_3", 192, 7)
     seven = conv_norm_relu(seven, f"{path}.branch7x7x3_4", 192, 3, stride=2)
-    return join(path, three, seven, MaxPool2d(3, stride=2, name=f"{path}.branch_pool")(x))
+    return join(path, three, seven, MaxPool2d(3, stride=2, name=f"{path}.maxpool")(x))
 
 
 def block_e(x: KerasTensor, path: str) -> KerasTensor:
@@ -93,7 +93,8 @@ def block_e(x: KerasTensor, path: str) -> KerasTensor:
     double = conv_norm_relu(x, f"{path}.branch3x3dbl_1", 448, 1)
     double = conv_norm_relu(double, f"{path}.branch3x3dbl_2", 384, 3, padding=1)
     doubles = row(double, f"{path}.branch3x3dbl_3a", 384, 3), column(double, f"{path}.branch3x3dbl_3b", 384, 3)
-    return join(path, one, *threes, *doubles, averages(x, path, 192))
+    sides = join(path, *threes), join(path, *doubles, call=1)
+    return join(path, one, *sides, averages(x, path, 192), call=2)
 
 
 def auxiliary(x: KerasTensor, path: str, num_classes: int) -> KerasTensor:
@@ -121,6 +122,6 @@ def averages(x: KerasTensor, path: str, channels: int) -> KerasTensor:
     return conv_norm_relu(x, f"{path}.branch_pool", channels, 1)
 
 
-def join(path: str, *branches: KerasTensor) -> KerasTensor:
-    """Put the channels of all branches side by side."""
-    return keras.layers.Concatenate(name=f"{path}.cat")(list(branches))
+def join(path: str, *branches: KerasTensor, call: int = 0) -> KerasTensor:
+    """Put the channels of all branches side by side; call: how often the module at `path` has done so before."""
+    return keras.layers.Concatenate(name=f"{path}.cat.{call}" if call else f"{path}.cat")(list(branches))

@@ -147,6 +147,8 @@ class RelativeAttention(keras.layers.Layer):
     Scores are scaled by the root of all channels, not of a head's.
     """
 
+    traced_as = ""  # between the linear layers, as in torchvision
+
     def __init__(self, heads: int, **base: Any) -> None:
         super().__init__(**base)
         self.heads = heads
