@@ -302,14 +302,19 @@ class AdaptiveAvgPool2d(keras.layers.Layer):
 class Flatten(keras.layers.Layer):
     """Flatten in canonical order: (N, H, W, C) -> (N, C * H * W). Keras flattens in H, W, C order."""
 
-    traced_as = ""
-
     def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reshape(tf.transpose(x, [0, 3, 1, 2]), self.compute_output_shape((-1, *x.shape[1:])))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         height, width, channels = input_shape[1:]
         return (input_shape[0], height * width * channels)
+
+
+@register
+class InlineFlatten(Flatten):
+    """The same where torchvision's code calls a function for it, which is no node of a trace."""
+
+    traced_as = ""
 
 
 @register

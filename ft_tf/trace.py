@@ -73,10 +73,12 @@ class Recorder:
 
     def note(self, layer: keras.layers.Layer, path: str, output: tf.Tensor, given: Given) -> None:
         """Record a layer as what it is in PyTorch's code: itself, a function such as "add", or no node at all."""
-        word = "" if is_no_node(layer) else getattr(layer, "traced_as", None)
-        if word == "":
+        if is_no_node(layer):
             self.sources.setdefault(id(output), given[0][0] if given[0] else "")
             self.kept.append(output)
+            return
+        word = getattr(layer, "traced_as", None)
+        if word == "":
             return
         if word:
             path = ".".join([*path.split(".")[:-1], word])
@@ -122,8 +124,8 @@ def recording(model: keras.Model) -> Iterator[Calls]:
 
 
 def is_no_node(layer: keras.layers.Layer) -> bool:
-    """Tell whether a layer only moves numbers, or is a dropout that drops none: PyTorch's code may lack it."""
-    return isinstance(layer, keras.layers.Reshape) or 0 in (getattr(layer, "p", None), getattr(layer, "rate", None))
+    """Tell whether a layer passes on what it gets: a dropout that drops none, which PyTorch's code may lack."""
+    return 0 in (getattr(layer, "p", None), getattr(layer, "rate", None))
 
 
 def tensors_in(arguments: Any) -> Iterator[tf.Tensor]:

@@ -77,7 +77,7 @@ class Recorder(TorchFunctionMode):
         given = self.given(tensors)
         output = func(*args, **(kwargs or {}))
         # a tensor times a number is no node of the network
-        wanted = name and not self.stack[-1].opaque
+        wanted = name and len(self.stack) > 1 and not self.stack[-1].opaque  # a loss is outside of all modules
         if wanted and isinstance(output, Tensor) and (len(tensors) > 1 or name not in ("add", "mul", "cat")):
             path = self.stack[-1].path
             self.record(f"{path}.{name}" if path else name, output, name, given, {})
@@ -95,8 +95,8 @@ class Recorder(TorchFunctionMode):
         frame = self.stack.pop()
         if isinstance(output, tuple):  # nn.MultiheadAttention gives its weights as well
             output = output[0]
-        if frame.busy or not isinstance(output, Tensor):
-            return
+        if frame.busy or not isinstance(output, Tensor) or isinstance(module, Permute):
+            return  # Keras's layers have their channels last anyway
         if is_no_node(module):
             self.sources.setdefault(id(output), frame.given[0][0] if frame.given[0] else "")
             self.kept.append(output)
@@ -137,8 +137,8 @@ def recording(model: nn.Module) -> Iterator[Calls]:
 
 
 def is_no_node(module: nn.Module) -> bool:
-    """Tell whether a module only moves numbers, stands where surgery took one out, or is a dropout that drops none."""
-    return isinstance(module, (nn.Identity, nn.Flatten, nn.Unflatten, Permute)) or getattr(module, "p", None) == 0
+    """Tell whether a module passes on what it gets: where surgery took one out, or a dropout that drops none."""
+    return isinstance(module, nn.Identity) or getattr(module, "p", None) == 0
 
 
 def tensors_in(arguments: Any) -> Iterator[Tensor]:

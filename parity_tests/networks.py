@@ -5,7 +5,9 @@ What a wing makes of a large network waits on the disk for the other wing, so th
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -136,34 +138,29 @@ def run_wing(
     images, labels = images_of(card, dtype)
     learner = one_learner(name, case_of(card).recipe(precision=dtype))
     learner.set_weights(start)
-    outcome.parts["inference"] = {"logits": learner.logits(images)}
+    watch = partial(wing.recording, learner.model) if record else partial(nullcontext, Calls())
+    with watch() as outcome.inference:
+        outcome.parts["inference"] = {"logits": learner.logits(images)}
     for mode in modes:
         learner = refrozen(name, learner, card, MODES[mode], dtype)
-        outcome.parts |= {f"{mode} {part}": t for part, t in run_step(learner, start, images, labels, mode, keep)}
-    if record:
         learner.set_weights(start)
-        with wing.recording(learner.model) as outcome.inference:
-            learner.logits(images[:2])
-        with wing.recording(learner.model) as outcome.training:
-            learner.gradients(images[:2], labels[:2], step=0)
+        with watch() as outcome.training:
+            found = learner.gradients(images, labels, step=7)
+        outcome.parts |= {f"{mode} {part}": t for part, t in finish_step(learner, found, mode, keep)}
     return outcome
 
 
-def run_step(
+def finish_step(
     learner: Learner,
-    start: Tensors,
-    images: np.ndarray,
-    labels: np.ndarray,
+    found: tuple[float, np.ndarray, dict[str, np.ndarray]],
     mode: str,
     keep: Callable[[str, Tensors], Tensors],
 ) -> Iterator[tuple[str, Tensors]]:
-    """Yield the parts of a training step: logits and loss, gradients, then weights and slots after it."""
-    learner.set_weights(start)
-    loss, logits, gradients = learner.gradients(images, labels, step=7)
+    """Yield the parts of a training step: logits, loss and gradients as found, then weights and slots after it."""
+    loss, logits, gradients = found
     yield "forward", {"logits": logits, "loss": np.array(loss)}
     yield "gradients", keep(f"{mode} gradients", gradients)
     learner.update(gradients, lr=np.float64(0.001))
-    del gradients
     yield "step", keep(f"{mode} step", learner.get_weights())
     yield "momentum", keep(f"{mode} momentum", learner.get_slots())
 

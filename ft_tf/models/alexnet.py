@@ -3,7 +3,7 @@
 import keras
 from keras import KerasTensor
 
-from ft_tf.layers import AdaptiveAvgPool2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, type_policy
+from ft_tf.layers import AdaptiveAvgPool2d, Conv2d, Dropout, InlineFlatten, Linear, MaxPool2d, type_policy
 
 
 def alexnet(*, num_classes: int = 1000, dropout: float = 0.5, dtype: str = "float32") -> keras.Model:
@@ -19,7 +19,7 @@ def alexnet(*, num_classes: int = 1000, dropout: float = 0.5, dtype: str = "floa
         x = conv_relu(x, 10, 256, 3, padding=1)
         x = MaxPool2d(3, stride=2, name="features.12")(x)
         x = AdaptiveAvgPool2d(6, name="avgpool")(x)
-        x = Flatten(name="flatten")(x)
+        x = InlineFlatten(name="flatten")(x)
         for place in (0, 3):
             x = Dropout(dropout, name=f"classifier.{place}")(x)
             x = Linear(4096, name=f"classifier.{place + 1}")(x)

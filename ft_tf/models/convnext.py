@@ -58,6 +58,7 @@ def convnext(name: str, num_classes: int, stochastic_depth: float, dtype: str) -
                 x = block(x, f"features.{2 * stage + 1}.{index}", next(rates))
         x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
         x = LayerNorm(eps=NORM_EPS, name="classifier.0")(x)
+        x = keras.layers.Identity(name="classifier.1")(x)  # where torchvision flattens
         return keras.Model(images, Linear(num_classes, name="classifier.2")(x), name=name)
 
 

@@ -9,7 +9,7 @@ from ft_tf.layers import (
     BatchNorm2d,
     Conv2d,
     Dropout,
-    Flatten,
+    InlineFlatten,
     Linear,
     MaxPool2d,
     WithAuxiliary,
@@ -82,7 +82,7 @@ def auxiliary(x: KerasTensor, path: str, num_classes: int) -> KerasTensor:
     """Classify what the network has made of the images half way: pooling to 4x4, 1x1 convolution, two linear layers."""
     x = AdaptiveAvgPool2d(4, name=f"{path}.avgpool")(x)
     x = conv_norm_relu(x, f"{path}.conv", 128, 1)
-    x = Flatten(name=f"{path}.flatten")(x)
+    x = InlineFlatten(name=f"{path}.flatten")(x)
     x = Linear(1024, name=f"{path}.fc1")(x)
     x = keras.layers.ReLU(name=f"{path}.relu")(x)
     x = Dropout(0.7, name=f"{path}.dropout")(x)

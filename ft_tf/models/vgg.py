@@ -4,7 +4,7 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo.vgg import Block, blocks, normalised
-from ft_tf.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, type_policy
+from ft_tf.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, InlineFlatten, Linear, MaxPool2d, type_policy
 
 
 def vgg11(*, num_classes: int = 1000, dropout: float = 0.5, dtype: str = "float32") -> keras.Model:
@@ -55,7 +55,7 @@ def vgg(name: str, num_classes: int, dropout: float, dtype: str) -> keras.Model:
         for block in blocks(name):
             x = conv_block(x, block, norm=normalised(name))
         x = AdaptiveAvgPool2d(7, name="avgpool")(x)
-        x = Flatten(name="flatten")(x)
+        x = InlineFlatten(name="flatten")(x)
         for place in (0, 3):
             x = Linear(4096, name=f"classifier.{place}")(x)
             x = keras.layers.ReLU(name=f"classifier.{place + 1}")(x)

@@ -36,6 +36,13 @@ def vit_h_14(*, num_classes: int = 1000, image_size: int = 518, dtype: str = "fl
 
 
 @register
+class Tokens(keras.layers.Reshape):
+    """Patches in a row: (N, H, W, C) -> (N, H * W, C)."""
+
+    traced_as = ""
+
+
+@register
 class ClassToken(keras.layers.Layer):
     """Puts a learned token before the others: (N, tokens, C) -> (N, 1 + tokens, C)."""
 
@@ -102,7 +109,7 @@ def vision_transformer(name: str, num_classes: int, image_size: int, dtype: str)
     with type_policy(dtype):
         images = keras.Input((image_size, image_size, 3), dtype=dtype, name="images")
         x = Conv2d(shape.width, shape.patch, stride=shape.patch, name="conv_proj")(images)
-        x = keras.layers.Reshape((-1, shape.width), name="tokens")(x)
+        x = Tokens((-1, shape.width), name="tokens")(x)
         x = ClassToken(name="class_token")(x)
         x = PositionEmbedding(name="encoder.pos_embedding")(x)
         for index in range(shape.layers):

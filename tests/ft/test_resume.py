@@ -83,8 +83,9 @@ def test_a_run_that_is_stopped_anywhere_comes_to_the_same_end(variant, stops, wo
         wholes[variant] = result(ft.finetune(**fields, out=root / variant))
     out = root / f"{len(os.listdir(root))}"
     with pytest.MonkeyPatch.context() as patch:
-        strike_at(stops, fake_wing, patch)
+        struck = strike_at(stops, fake_wing, patch)
         for number in workers:
+            struck.clear()
             go_on = {"resume": out, "quiet": True} if out.exists() else {**fields, "out": out}
             try:
                 run = ft.finetune(**go_on, workers=number)
@@ -96,11 +97,16 @@ def test_a_run_that_is_stopped_anywhere_comes_to_the_same_end(variant, stops, wo
 
 
 def strike_at(stops, learner, patch):
-    """Send a SIGINT ahead of these updates and batches of evaluations, counted together from 1."""
+    """Send a SIGINT ahead of these updates and batches of evaluations, counted together from 1.
+
+    Return the list of signals sent: until it is cleared there is no second one, which would end the process.
+    """
     left, count, step, evaluated = set(stops), iter(range(1, 1000)), learner.step, Metrics.update
+    sent = []
 
     def strike():
-        if next(count) in left:
+        if next(count) in left and not sent:
+            sent.append(signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
 
     def struck_step(self, *arguments, **options):
@@ -113,6 +119,7 @@ def strike_at(stops, learner, patch):
 
     patch.setattr(learner, "step", struck_step)
     patch.setattr(Metrics, "update", struck_update)
+    return sent
 
 
 def result(run):
