@@ -83,7 +83,7 @@ def dilated(kernel: tf.Tensor, dilation: int) -> tf.Tensor:
     """
     if dilation == 1:
         return kernel
-    height, width, *channels = kernel.shape.as_list()
+    height, width, *channels = (int(size) for size in kernel.shape)
     between = [[0, 0], [0, dilation - 1], [0, 0], [0, dilation - 1], [0, 0], [0, 0]]
     spread = tf.reshape(tf.pad(kernel[:, None, :, None], between), [height * dilation, width * dilation, *channels])
     return spread[: (height - 1) * dilation + 1, : (width - 1) * dilation + 1]

@@ -72,13 +72,13 @@ class Recorder(TorchFunctionMode):
         self.kept: list[Tensor] = []  # an id says which tensor only while that tensor lives
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = FUNCTIONS.get(func)
+        seen = len(self.stack) > 1 and not self.stack[-1].opaque  # a loss is outside of all modules
+        name = FUNCTIONS.get(func) if seen else None
         tensors = list(tensors_in(args)) if name else []
         given = self.given(tensors)
         output = func(*args, **(kwargs or {}))
         # a tensor times a number is no node of the network
-        wanted = name and len(self.stack) > 1 and not self.stack[-1].opaque  # a loss is outside of all modules
-        if wanted and isinstance(output, Tensor) and (len(tensors) > 1 or name not in ("add", "mul", "cat")):
+        if name and isinstance(output, Tensor) and (len(tensors) > 1 or name not in ("add", "mul", "cat")):
             path = self.stack[-1].path
             self.record(f"{path}.{name}" if path else name, output, name, given, {})
         return output
