@@ -21,7 +21,7 @@ HEAVY = {"vgg", "inception", "maxvit"}  # large, or of large images
 
 def cases() -> list:
     """Return the card of every network, all but the quick ones marked slow, those that want the memory alone large."""
-    quick = {card.name for card in smallest_of_each_family() if card.family not in HEAVY} - COVERED
+    quick = {card.name for card in smallest_of_each_family() if not marks_of(card)} - COVERED
     return [
         pytest.param(card, id=card.name, marks=[] if card.name in quick else [pytest.mark.slow, *marks_of(card)])
         for card in cards()
