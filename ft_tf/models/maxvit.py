@@ -45,6 +45,7 @@ def maxvit_t(
                 x = partition_attention(x, f"{path}.window_attention", "window", rate)
                 x = partition_attention(x, f"{path}.grid_attention", "grid", rate)
         x = keras.layers.GlobalAveragePooling2D(name="classifier.0")(x)
+        x = keras.layers.Identity(name="classifier.1")(x)  # where torchvision flattens
         x = LayerNorm(name="classifier.2")(x)
         x = Linear(spec.CHANNELS[-1], name="classifier.3")(x)
         x = keras.layers.Activation("tanh", name="classifier.4")(x)

@@ -81,6 +81,7 @@ def swin(name: str, num_classes: int, stochastic_depth: float, dtype: str) -> ke
                 x = block(x, path, attention, next(rates), shape.version)
         x = LayerNorm(name="norm")(x)
         x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
+        x = keras.layers.Identity(name="flatten")(x)
         return keras.Model(images, Linear(num_classes, name="head")(x), name=name)
 
 
