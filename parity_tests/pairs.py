@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ft import backend
 from ft.backend import Learner
+from ft.data import read_digits
 from ft.job import new_learner
 from ft.noise import generator
 from ft.recipe import Recipe
@@ -95,3 +98,13 @@ def batch(seed: int, *, dtype: str = "float64", size: int = 64, count: int = 8) 
     """Return images (count, size, size, 3) and labels: at 64 px and 8 images every BatchNorm sees 32 values."""
     rng = generator(seed, "batch")
     return rng.normal(size=(count, size, size, 3)).astype(dtype), rng.integers(0, CLASSES, count)
+
+
+def digits_folder(root: Path, *, train: int, val: int) -> str:
+    """Write the first so many handwritten digits as a data set of class folders, and return where."""
+    pixels, labels = read_digits()
+    for i in range(train + val):
+        folder = root / ("train" if i < train else "val") / str(labels[i])
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[i]).save(folder / f"{i:04d}.png")
+    return str(root)

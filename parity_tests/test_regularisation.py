@@ -8,7 +8,7 @@ from ft import checkpoint
 from ft.compare import ZERO, compare, require_equal
 from ft.data import Mix
 from ft.signals import Interrupted
-from parity_tests.pairs import CLASSES, STEP, TRAJECTORY, batch
+from parity_tests.pairs import CLASSES, STEP, TRAJECTORY, batch, digits_folder
 from parity_tests.small_pair import small_learners
 from parity_tests.test_resume import interrupt_after
 
@@ -152,17 +152,7 @@ RECIPE = {
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A folder of a few digits: four batches an epoch, the last one short."""
-    from PIL import Image
-
-    from ft.data import read_digits
-
-    root = tmp_path_factory.mktemp("digits")
-    for i, (pixels, label) in enumerate(zip(*read_digits(), strict=True)):
-        if i < 66:
-            folder = root / ("train" if i < 50 else "val") / str(label)
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(folder / f"{i:04d}.png")
-    return str(root)
+    return digits_folder(tmp_path_factory.mktemp("digits"), train=50, val=16)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import ft
 from ft import checkpoint, train
 from ft.compare import ZERO, require_equal
 from ft.signals import Interrupted
-from parity_tests.pairs import STEP
+from parity_tests.pairs import STEP, digits_folder
 
 # its last stages train: BatchNorm statistics, momentum, noise, augmentation and schedule all have to carry over
 RECIPE = {
@@ -31,17 +31,7 @@ STOP_AT = 5
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A folder of a few digits: seven batches an epoch, the last one short."""
-    from PIL import Image
-
-    from ft.data import read_digits
-
-    root = tmp_path_factory.mktemp("digits")
-    for i, (pixels, label) in enumerate(zip(*read_digits(), strict=True)):
-        if i < 120:
-            folder = root / ("train" if i < 100 else "val") / str(label)
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(folder / f"{i:04d}.png")
-    return str(root)
+    return digits_folder(tmp_path_factory.mktemp("digits"), train=100, val=20)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import ft
 from ft import checkpoint, train
 from ft.compare import ZERO, require_equal
 from ft.signals import Interrupted
-from parity_tests.pairs import STEP
+from parity_tests.pairs import STEP, digits_folder
 
 RECIPE = {
     "model": "efficientnet_lite0",
@@ -34,17 +34,7 @@ STOP_AT = 3  # in the epoch in which a stage has thawed
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A folder of a few digits: two updates an epoch, the last one of two uneven parts."""
-    from PIL import Image
-
-    from ft.data import read_digits
-
-    root = tmp_path_factory.mktemp("digits")
-    for i, (pixels, label) in enumerate(zip(*read_digits(), strict=True)):
-        if i < 65:
-            folder = root / ("train" if i < 51 else "val") / str(label)
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(folder / f"{i:04d}.png")
-    return str(root)
+    return digits_folder(tmp_path_factory.mktemp("digits"), train=51, val=14)
 
 
 @pytest.fixture(scope="module")
