@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import ft
@@ -75,6 +75,7 @@ def place(tmp_path_factory):
     stops=st.lists(st.integers(1, EPOCHS * (STEPS + EVALUATIONS) - 1), min_size=1, max_size=3, unique=True),
     workers=st.lists(st.integers(0, 3), min_size=4, max_size=4),
 )
+@example(variant="patience", stops=[13], workers=[0] * 4)  # no step is left, and only the result not yet written
 def test_a_run_that_is_stopped_anywhere_comes_to_the_same_end(variant, stops, workers, place, fake_wing, monkeypatch):
     monkeypatch.setattr("ft.tuning.plot_curves", lambda *_, **__: None)
     root, wholes = place
@@ -90,7 +91,7 @@ def test_a_run_that_is_stopped_anywhere_comes_to_the_same_end(variant, stops, wo
             try:
                 run = ft.finetune(**go_on, workers=number)
                 break
-            except Interrupted:
+            except (Interrupted, KeyboardInterrupt):  # the latter where only the result was left to write
                 stopped = checkpoint.load(checkpoint.pointed(out, "last"))
                 assert stopped.step == stopped.state["position"]["step"] == read_log(out)[-1]["step"]
     assert result(run) == wholes[variant]
