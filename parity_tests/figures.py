@@ -89,19 +89,23 @@ def main(names: list[str]) -> None:
     """Measure what is named, or everything from the smallest network on, and write the tables."""
     import tensorflow as tf
 
-    store = DOCS / "zoo.json"
-    figures = json.loads(store.read_text()) if store.exists() else {"networks": {}, "trajectories": {}}
     trajectories = {str(case): (case, 32 if case in QUICK else 64) for case in [*QUICK, *LONG]}
     for name in names or [*(card.name for card in sorted(cards(), key=lambda card: card.parameters)), *trajectories]:
+        tf.config.run_functions_eagerly(name not in trajectories)
         if name in trajectories:
-            tf.config.run_functions_eagerly(False)
-            figures["trajectories"][name] = measure_steps(*trajectories[name])
+            keep("trajectories", name, measure_steps(*trajectories[name]))
         else:
-            tf.config.run_functions_eagerly(True)
-            figures["networks"][name] = measure(find_card(name))
+            keep("networks", name, measure(find_card(name)))
         print(name, flush=True)
-        store.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
-        (DOCS / "zoo.md").write_text(render(figures))
+
+
+def keep(part: str, name: str, row: dict[str, Any]) -> None:
+    """Add what was measured to docs/zoo.json, which another process may have added to, and write docs/zoo.md."""
+    store = DOCS / "zoo.json"
+    figures = json.loads(store.read_text()) if store.exists() else {"networks": {}, "trajectories": {}}
+    figures[part][name] = row
+    store.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+    (DOCS / "zoo.md").write_text(render(figures))
 
 
 if __name__ == "__main__":
