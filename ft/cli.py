@@ -55,6 +55,10 @@ def flag_of(field: str) -> str:
 
 def add_recipe_flags(parser: argparse.ArgumentParser, names: Collection[str] = FIELDS) -> None:
     """Add a flag for every field of the recipe, or for those of these names, under the field's heading."""
+    # a usage of a hundred flags would push what they mean off the screen
+    places = [action for action in parser._actions if not action.option_strings]
+    words = [f"[{place.metavar}]" if place.nargs == "?" else str(place.metavar) for place in places]
+    parser.usage = " ".join(["%(prog)s", *words, "[FLAG [VALUE]] ..."])
     groups: dict[str, Any] = {}
     for name, field in ((name, field) for name, field in FIELDS.items() if name in names):
         title = field.metadata["group"]
