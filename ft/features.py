@@ -1,6 +1,6 @@
 """The features of a frozen base, computed once and kept: in memory, or in a file that the next run finds again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -134,7 +134,7 @@ def sources_of(features: Features, *splits: str) -> list[FeatureBatches] | list[
     return found if learner.on_features else [job.batches(split) for split in splits]
 
 
-def parts_of(batches: Batches, learner: Learner, views: int) -> Iterator[np.ndarray]:
+def parts_of(batches: Batches, learner: Learner, views: int) -> Generator[np.ndarray, None, None]:
     """Yield the features (n, ...) of every image in order, batch by batch; view k is the augmentation of epoch k."""
     ordered = batches.in_order(augmented=views > 0)
     for epoch in range(max(views, 1)):
