@@ -30,6 +30,8 @@ nightly: lint
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/startup.py
+	for wing in torch tf; do $(BIN)/python benchmarks/facade.py --backend $$wing || exit 1; done
+	$(BIN)/ft bench
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis

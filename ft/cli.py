@@ -306,6 +306,20 @@ def data(arguments: Sequence[str]) -> int:
     return cli_data.data(arguments)
 
 
+def cache(arguments: Sequence[str]) -> int:
+    """List or remove files of features."""
+    from ft import cli_cache
+
+    return cli_cache.cache(arguments)
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Time this project beside the loops that people write by hand."""
+    from ft import cli_bench
+
+    return cli_bench.bench(arguments)
+
+
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "train": (
         lambda arguments: train(train_parser("ft train", choose_backend=True).parse(arguments), None),
@@ -324,6 +338,8 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "trace": (partial(parity, "trace"), "write what every layer and gradient of a few steps is"),
     "differences": (partial(parity, "differences"), "where PyTorch and Keras differ, taught one by one"),
     "lr-find": (lr_find, "suggest a learning rate"),
+    "bench": (bench, "time this project beside the loops that people write by hand"),
+    "cache": (cache, "list the features that are kept on disk; ft cache clear removes them"),
     "models": (models, "list the networks; ft models show NAME: one by stage"),
 }
 

@@ -40,13 +40,14 @@ def write_bytes(path: Path | str, data: bytes) -> None:
 
 
 @contextmanager
-def replacing(target: Path, *, needed: int | None = None) -> Iterator[Path]:
+def replacing(target: Path, *, needed: int | None = None, flag: str = "--out") -> Iterator[Path]:
     """Give a name beside the file `target` to write, and let it replace `target`, durably, unless the block fails.
 
-    Raises RunError where the disk refuses, inside the block as well; needed: bytes, where known.
+    Raises RunError where the disk refuses, inside the block as well; needed: bytes, where known; flag: what the user
+    chose the place by.
     """
     temporary = temporary_name(target)
-    with explained(target, needed=needed):
+    with explained(target, needed=needed, flag=flag):
         try:
             yield temporary
             sync(temporary)
@@ -175,15 +176,17 @@ def lock(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def explained(path: Path, *, needed: int | None = None) -> Iterator[None]:
+def explained(path: Path, *, needed: int | None = None, flag: str = "--out") -> Iterator[None]:
     """Turn an OSError of writing `path` (`needed` bytes, where known) into a RunError that says what to do.
+
+    flag: what the user chose the place by.
 
     The OSError stays its `__cause__`, for callers that go on after a full disk but not after anything else.
     """
     try:
         yield
     except OSError as error:
-        mend = MENDS.get(error.errno or 0, "check the disk or choose another --out")
+        mend = MENDS.get(error.errno or 0, "check the disk or choose another --out").replace("--out", flag)
         raise RunError(f"cannot write {path}: {error.strerror or error}{room(path, error, needed)}; {mend}") from error
 
 

@@ -240,5 +240,20 @@ def keeps_features(recipe: Recipe, plan: Freeze, card: Card) -> bool:
 
     With `unfreeze` it is not kept at all, not even for the epochs before the base moves.
     """
-    base_stands_still = plan.inference and set(plan.stages) == set(card.stages) - {"head"}
-    return recipe.cache_features and recipe.stands_still and base_stands_still and not recipe.unfreeze
+    return recipe.cache != "off" and why_not_kept(recipe, plan, card) is None
+
+
+def why_not_kept(recipe: Recipe, plan: Freeze, card: Card) -> str | None:
+    """Return why the base's output for an image cannot be kept, None where it can; for the user to read.
+
+    A base that updates its BatchNorm statistics runs in training mode, with its dropout: each step changes its output.
+    """
+    if recipe.unfreeze:
+        return "unfreeze lets the base train"
+    if set(plan.stages) != set(card.stages) - {"head"}:
+        return "not all of the base is frozen"
+    if not plan.inference:
+        return "with bn update the base runs in training mode"
+    if not (recipe.stands_still or recipe.cache_views):
+        return "augmentation changes the images from epoch to epoch (see --cache-views)"
+    return None

@@ -21,11 +21,12 @@ from ft import files, runfolder
 from ft.backend import Learner
 from ft.data import Batch
 from ft.errors import RecipeError, RunError
+from ft.features import Features, sources_of
 from ft.job import build_learner, prepare_job
 from ft.plots import FAINT, INK, TRAIN, VAL
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
-from ft.train import FeatureBatches, Source
+from ft.train import Source
 
 DECAY, DIVERGED = 0.9, 4.0
 
@@ -68,8 +69,7 @@ def find_lr(
     with quiet_stderr():
         device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
     learner, _ = build_learner(job, wing, device=device)
-    batches = job.batches("train")
-    source = FeatureBatches(batches, learner) if learner.on_features else batches
+    (source,) = sources_of(Features(job, learner, backend, device, note=lambda line: None), "train")
     found = sweep(learner, source, lowest=lr_min, highest=lr_max, steps=lr_steps)
     if folder:
         files.write_json(folder / "lr-find.json", asdict(found))

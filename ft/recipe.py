@@ -248,7 +248,31 @@ class Recipe:
     precision: Literal["float32", "float64"] = option("float32", "type of weights and arithmetic", group="run")
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute", group="run")
     deterministic: bool = option(True, "bit-identical weights for the same seed", group="run")
-    cache_features: bool = option(True, "keep a frozen base's features while pixels do not change", group="run")
+
+    cache: Literal["auto", "memory", "disk", "off"] = option(
+        "auto",
+        "where a frozen base's features are kept while pixels do not change: auto is memory up to cache_limit, disk "
+        "above; off computes them in every epoch",
+        group="feature cache",
+    )
+    cache_limit: float = option(
+        2.0,
+        "auto: GB of features (of all images together) up to which memory keeps them",
+        group="feature cache",
+        above=0,
+    )
+    cache_disk_limit: float = option(
+        20.0, "GB of all files of features together; the least recently used give way", group="feature cache", above=0
+    )
+    cache_dir: str | None = option(
+        None, "folder of the files of features (default: FT_CACHE, or ~/.cache/ft-parity)", group="feature cache"
+    )
+    cache_views: int = option(
+        0,
+        "with augmentation: keep so many views of each image and take them in turn, an approximation (0: none)",
+        group="feature cache",
+        at_least=0,
+    )
 
     def __post_init__(self) -> None:
         for name, kind in TYPES.items():
@@ -272,6 +296,18 @@ class Recipe:
                 "the warm-up must end before the training does"
             )
         self.check_regularisation()
+        self.check_cache()
+
+    def check_cache(self) -> None:
+        """Raise RecipeError for views of images that cannot be kept, or of which there is but one."""
+        if not self.cache_views:
+            return
+        if self.cache == "off":
+            raise RecipeError("cache_views: cache off keeps no features; leave one of the two out")
+        if self.mixup or self.cutmix:
+            raise RecipeError("cache_views: mixup and cutmix mix images anew in every batch; leave one of the two out")
+        if self.stands_still:
+            raise RecipeError("cache_views: every epoch shows the same pixels; set augment, or leave cache_views out")
 
     def check_regularisation(self) -> None:
         """Raise RecipeError for what regularisation cannot do."""
@@ -345,6 +381,8 @@ def checked(name: str, kind: Any, value: Any) -> Any:
         kinds = [k for k in get_args(kind) if k is not type(None)]
         kind = next((k for k in kinds if get_origin(k) is not Literal), kinds[0])
     if get_origin(kind) is Literal:
+        if value is False and "off" in get_args(kind):  # YAML 1.1 reads the word as a no
+            return "off"
         if value in get_args(kind):
             return value
         raise RecipeError(f"{name}: {unknown('value', str(value), get_args(kind))} (known: {listed(get_args(kind))})")
@@ -428,10 +466,19 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
 
 def from_dict(values: dict[str, Any]) -> Recipe:
     """Build a recipe from plain values. Unknown keys raise RecipeError with the nearest known one."""
+    values = renewed(values)
     for key in values:
         if key not in FIELDS:
             raise RecipeError(unknown_key(key))
     return Recipe(**values)
+
+
+def renewed(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of a recipe, those of a run from before there was `cache` included: it had a yes or no."""
+    if not isinstance(values.get("cache_features"), bool):
+        return values
+    kept = {key: value for key, value in values.items() if key != "cache_features"}
+    return {**kept, "cache": "auto" if values["cache_features"] else "off"}
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -451,6 +498,7 @@ def load(path: str | Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         found = "nothing" if values is None else f"a {type(values).__name__}"
         raise RecipeError(f"recipe {path}: expected lines like 'lr: 0.001', found {found}")
+    values = renewed(values)
     for key in values:
         if key not in FIELDS:
             raise RecipeError(f"recipe {path}: {unknown_key(key)}")

@@ -14,7 +14,7 @@ from ft import checkpoint, files
 from ft.backend import Learner
 from ft.calibration import reliability_of
 from ft.confusion import confusion_of, macro_f1
-from ft.data import Batch, Batches
+from ft.data import Batch
 from ft.errors import RunError, listed
 from ft.freeze import Freeze, plan_at
 from ft.job import Job
@@ -34,23 +34,6 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]: ...
-
-
-class FeatureBatches:
-    """The same batches with the base's features, computed in one pass, in place of the pixels."""
-
-    def __init__(self, batches: Batches, learner: Learner) -> None:
-        self.batches = batches
-        in_order = batches.in_order()
-        self.features = np.concatenate([learner.features(batch.images) for batch in in_order.epoch(0)])
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from batch `start` on."""
-        for number, indices in islice(enumerate(self.batches.plan(epoch)), start, None):
-            yield Batch(self.features[indices], self.batches.labels[indices], indices, number)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from ft.averaging import mean_of
 from ft.backend import Learner, Wing
 from ft.data import Dataset
 from ft.errors import RecipeError, RunError
+from ft.features import Features, sources_of
 from ft.freeze import Freeze
-from ft.job import Job, build_learner, prepare_job, surgery_notes
+from ft.job import Job, build_learner, prepare_job, surgery_notes, why_not_kept
 from ft.optimizers import settings_of
 from ft.plots import plot_curves
 from ft.progress import Progress
@@ -26,7 +27,7 @@ from ft.report import write_training_report
 from ft.run import Run
 from ft.runfolder import Log
 from ft.signals import stop_requests
-from ft.train import FeatureBatches, First, Position, Source, Training, evaluate
+from ft.train import First, Position, Source, Training, evaluate
 from ft.weights import write_safetensors
 
 RECIPE = "recipe.yaml"
@@ -145,16 +146,15 @@ def execute(
             learner.set_slots(saved.optimizer)
         checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
         recipes.save(recipe, folder / RECIPE)
-        train, val = job.batches("train"), job.batches("val")
         with (
-            Progress(recipe.epochs, len(train), done=position.step, quiet=quiet) as progress,
+            Progress(recipe.epochs, len(job.batches("train")), done=position.step, quiet=quiet) as progress,
             memory_explained(job, wing),
         ):
             tensors = wing.weight_shapes(learner.model)
             notes = surgery_notes(job, tensors) if saved is None else []
             for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
                 progress.note(line)
-            sources = [FeatureBatches(b, learner) if learner.on_features else b for b in (train, val)]
+            sources = sources_of(Features(job, learner, backend, device, progress.note), "train", "val")
             facts = run_facts(job, backend)
             with Log(folder) as log, stop_requests() as stop:
                 log.trim(position.step)
@@ -205,6 +205,9 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
     ]
     if recipe.unfreeze:
         lines.append(f"unfreezing at epochs (from 0): {', '.join(recipe.unfreeze)}; no features are kept")
+    elif recipe.cache in ("memory", "disk") or recipe.cache_views:  # somebody counts on it
+        reason = why_not_kept(recipe, plan, job.card)
+        lines += [f"no features are kept: {reason}"] if reason else []
     return [*lines, *accumulation_notes(recipe, plan, tensors), *job.notes]
 
 
@@ -269,6 +272,8 @@ def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any
 
     They are the first batches of epoch 0, which are a random sample, without augmentation.
     """
+    if job.recipe.cache_views:
+        learner.on_features = False  # the features that are kept are of augmented images
     plain = train if learner.on_features else job.batches("train", plain=True)
     result = evaluate(learner, First(plain, -(-len(job.dataset.val) // job.recipe.batch_size)))
     return {**result.metrics, "images": len(result.labels)}

@@ -180,7 +180,7 @@ def require_same_evaluation(learner, val, theirs, accuracy):
 # Keras turns its learning rate and its momentum into float32: numbers that float32 holds exactly survive that
 EXACT = {"torch": {}, "tf": {"lr": 2**-10, "momentum": 0.875}}
 # a frozen base by its features, as a run keeps them, and by whole images in training mode
-WAYS = {"frozen_head": ({"cache_features": True}, {"cache_features": False}), "full": ({},)}
+WAYS = {"frozen_head": ({"cache": "memory"}, {"cache": "off"}), "full": ({},)}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ WAYS = {"frozen_head": ({"cache_features": True}, {"cache_features": False}), "f
 def test_facade_equals_script(name, choice, photos, weights):
     facades = [build_facade(name, choice, photos, weights, EXACT[name] | way) for way in WAYS[choice]]
     jobs, learners = zip(*facades, strict=True)
-    assert [learner.on_features for learner in learners] == [way.get("cache_features", False) for way in WAYS[choice]]
+    assert [learner.on_features for learner in learners] == [way.get("cache") == "memory" for way in WAYS[choice]]
     script, model, optimizer, args = build_script(name, jobs[0], learners[0])
     batches = (batch for epoch in count() for batch in jobs[0].batches("train").epoch(epoch))
     for step, batch in enumerate(islice(batches, STEPS)):

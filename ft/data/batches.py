@@ -82,13 +82,15 @@ class Batches:
         lone = self.shuffle and rest == 1 and full > 0
         return full + (rest > 0) - lone
 
-    def in_order(self) -> "Batches":
-        """Return the same images once each, unshuffled and not augmented."""
+    def in_order(self, *, augmented: bool = False) -> "Batches":
+        """Return the same images once each and unshuffled, as they are or as each epoch augments them."""
         return Batches(
             self.samples,
             self.preprocess,
             batch_size=self.batch_size,
             seed=self.seed,
+            augment=self.augment if augmented else "none",
+            distortion=self.distortion if augmented else None,
             dtype=self.dtype,
             workers=self.workers,
             max_pixels=self.max_pixels,

@@ -107,11 +107,11 @@ def test_a_training_leaves_a_run_and_prints_its_result(train, write_images, here
 
 def test_flags_win_over_the_file_and_the_file_names_the_run(train, write_images, here):
     (here / "pets-a.yaml").write_text("lr: 0.5\nseed: 7\nfreeze: [stem, layer1]\n")
-    code, printed, _ = train("--data", write_images(), "--config", "pets-a.yaml", "--lr", "0.25", "--no-cache-features")
+    code, printed, _ = train("--data", write_images(), "--config", "pets-a.yaml", "--lr", "0.25", "--cache", "off")
     assert code == 0
     assert printed.endswith("runs/pets-a-torch-001\n")
     recipe = json.loads((here / "runs/pets-a-torch-001/model.json").read_text())["recipe"]
-    chosen = {"lr": 0.25, "seed": 7, "freeze": ["stem", "layer1"], "cache_features": False, "deterministic": True}
+    chosen = {"lr": 0.25, "seed": 7, "freeze": ["stem", "layer1"], "cache": "off", "deterministic": True}
     assert {name: recipe[name] for name in chosen} == chosen
 
 

@@ -55,6 +55,9 @@ def test_the_probe_can_fail():
         as_ft("models", "--help"),
         as_ft("models"),
         as_ft("models", "--json"),
+        as_ft("bench", "--help"),
+        as_ft("cache", "--help"),
+        as_ft("cache", "--cache-dir", "nowhere"),
     ],
 )
 def test_the_hub_loads_no_framework_and_no_wing(code):

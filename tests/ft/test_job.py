@@ -95,7 +95,7 @@ def test_weights_none_draws_everything(recipe):
         ({"freeze": "stem,layer1"}, False),
         ({"bn": "update"}, False),
         ({"augment": "crop-flip"}, False),
-        ({"cache_features": False}, False),
+        ({"cache": "off"}, False),
         ({"freeze": "stem,layer1,layer2,layer3,layer4"}, True),
         ({"freeze": "head"}, False),
         ({"unfreeze": "3:layer4"}, False),

@@ -310,3 +310,34 @@ def test_a_recipe_that_is_not_there(tmp_path):
 def test_a_file_without_end_is_not_read_to_its_end():
     with pytest.raises(RecipeError, match="more than 100000 bytes"):
         recipes.load("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"cache": "off", "augment": "crop-flip"}, "cache off keeps no features"),
+        ({"augment": "crop-flip", "mixup": 0.2}, "mix images anew in every batch"),
+        ({"augment": "crop-flip", "cutmix": 1.0}, "mix images anew in every batch"),
+        ({}, "every epoch shows the same pixels"),
+        ({"cache_views": -1}, "at least 0"),
+        ({"cache_limit": 0}, "above 0"),
+        ({"cache": "ram"}, "known: auto, disk, memory, off"),
+    ],
+)
+def test_views_that_cannot_be_kept_are_refused(fields, words):
+    with pytest.raises(RecipeError, match=words):
+        Recipe(**{"cache_views": 2, **fields})
+
+
+def test_off_is_a_word_in_a_recipe_file_too(read):
+    assert recipes.from_dict(read("cache: off")).cache == "off"
+    with pytest.raises(RecipeError, match="unknown value 'True'"):
+        recipes.from_dict(read("cache: on"))
+
+
+def test_a_recipe_of_before_there_was_cache_says_the_same(read):
+    assert recipes.from_dict(read("cache_features: false")).cache == "off"
+    assert recipes.from_dict({"cache_features": True}).cache == "auto"
+    assert Recipe().replace(cache_features=False).cache == "off"
+    with pytest.raises(RecipeError, match="unknown key 'cache_features'"):
+        recipes.from_dict({"cache_features": "no"})

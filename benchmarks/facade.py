@@ -1,0 +1,169 @@
+"""What the facade adds to a step: a hand-written native loop and this project's, interleaved in one process.
+
+Both train the whole network on the same batches in memory: forward, loss, backward, SGD with momentum. The hand-written
+one is what a person would write; the facade is `Training.run_step`, with its schedule, its probes (the norms that the
+log holds), its log and its progress. Reported is the ratio of the medians and of the minima of a step's seconds.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ft import backend
+from ft.data import Batch, Dataset, Sample
+from ft.job import Job, build_learner
+from ft.progress import Progress
+from ft.recipe import Recipe
+from ft.runfolder import Log
+from ft.signals import stop_requests
+from ft.train import Position, Training
+from ft.zoo import find_card
+
+CLASSES = 10
+FLAGS = argparse.ArgumentParser(description=__doc__)
+FLAGS.add_argument("--backend", choices=["torch", "tf"], default="torch")
+FLAGS.add_argument("--model", default="resnet50")
+FLAGS.add_argument("--batch", type=int, default=32)
+FLAGS.add_argument("--size", type=int, default=224)
+FLAGS.add_argument("--blocks", type=int, default=10, help="blocks of steps, one of each in turn")
+FLAGS.add_argument("--steps", type=int, default=10, help="steps a block; the facade reads its probes every 10")
+FLAGS.add_argument("--json", action="store_true")
+LR, MOMENTUM = 1e-3, 0.9
+
+
+class Constant:
+    """The same batch again and again."""
+
+    def __init__(self, args):
+        rng = np.random.default_rng(0)
+        images = rng.normal(size=(args.batch, args.size, args.size, 3)).astype("float32")
+        self.batch = Batch(images, np.arange(args.batch) % CLASSES, np.arange(args.batch), 0)
+
+    def __len__(self):
+        return 1000
+
+    def epoch(self, epoch, start=0):
+        yield self.batch
+
+
+def torch_loop(model, batch):
+    """Return a function that does one step of a hand-written PyTorch loop."""
+    import torch
+
+    model = model.to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
+    criterion = torch.nn.CrossEntropyLoss()
+
+    def step():
+        x = torch.from_numpy(batch.images).permute(0, 3, 1, 2)
+        y = torch.from_numpy(batch.labels)
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step, lambda loss: loss.item()
+
+
+def tf_loop(model, batch):
+    """Return a function that does one step of a hand-written TensorFlow loop."""
+    import keras
+    import tensorflow as tf
+
+    optimizer = keras.optimizers.SGD(LR, momentum=MOMENTUM)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    @tf.function
+    def native_step(x, y):
+        with tf.GradientTape() as tape:
+            loss = criterion(y, model(x, training=True))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    return lambda: native_step(tf.constant(batch.images), tf.constant(batch.labels)), float
+
+
+def training_of(args, wing, folder, log, stop):
+    """Return the Training of a recipe that trains the whole network as the hand-written loops do."""
+    source = Constant(args)
+    samples = tuple(Sample(str(i), int(label), source.batch.images[i]) for i, label in enumerate(source.batch.labels))
+    card = find_card(args.model)
+    recipe = Recipe(
+        model=args.model, weights="none", freeze="none", lr=LR, momentum=MOMENTUM, batch_size=args.batch, dropout=None
+    )
+    dataset = Dataset("constant", tuple(str(i) for i in range(CLASSES)), samples, samples)
+    job = Job(recipe, card, dataset, card.preprocess.at(args.size), None)
+    device = wing.prepare(device="auto", deterministic=True)
+    learner, plan = build_learner(job, wing, device=device)
+    return Training(
+        job,
+        learner,
+        source,
+        source,
+        folder=folder,
+        log=log,
+        progress=Progress(1, len(source), quiet=True),
+        stop=stop,
+        position=Position(),
+        facts={},
+        plan=plan,
+        parameters=list(wing.parameters(learner.model)),
+    )
+
+
+def seconds_of(step, finish, count):
+    """Return the mean seconds of `count` steps; the last one's result is waited for."""
+    started = time.perf_counter()
+    for _ in range(count):
+        result = step()
+    finish(result)
+    return (time.perf_counter() - started) / count
+
+
+def measure(args):
+    """Return the seconds of the steps of each loop, block by block, one of each in turn."""
+    wing = backend.load(args.backend)
+    with tempfile.TemporaryDirectory() as name, Log(Path(name)) as log, stop_requests() as stop:
+        training = training_of(args, wing, Path(name), log, stop)
+        native = wing.build_model(args.model, num_classes=CLASSES, dtype="float32")
+        loop = {"torch": torch_loop, "tf": tf_loop}[args.backend]
+        batch = training.train.batch
+        loops = {
+            "native": loop(native, batch),
+            "facade": (lambda: training.run_step(batch), lambda _: training.fetch()),
+        }
+        found = {name: [] for name in loops}
+        for step, finish in loops.values():  # the first steps trace graphs and choose kernels
+            seconds_of(step, finish, 3)
+        for block in range(args.blocks):
+            for name in sorted(loops, reverse=block % 2 == 0):
+                found[name].append(seconds_of(*loops[name], args.steps))
+    return found
+
+
+def main(args):
+    """Measure and print the ratios."""
+    found = measure(args)
+    ratios = {
+        "median": statistics.median(found["facade"]) / statistics.median(found["native"]),
+        "minimum": min(found["facade"]) / min(found["native"]),
+    }
+    if args.json:
+        print(json.dumps({**vars(args), "seconds": found, "ratio": ratios}))
+        return
+    print(
+        f"{args.model} ({args.backend}), batch {args.batch}, {args.size} px, {args.blocks} blocks of {args.steps} steps"
+    )
+    for name, seconds in found.items():
+        print(f"{name:<7} median {statistics.median(seconds) * 1e3:9.2f} ms   minimum {min(seconds) * 1e3:9.2f} ms")
+    print(f"ratio   median {ratios['median']:9.4f}      minimum {ratios['minimum']:9.4f}")
+
+
+if __name__ == "__main__":
+    main(FLAGS.parse_args())

@@ -1,0 +1,38 @@
+"""The ratios of a benchmark as a picture."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ft import files
+from ft.plots import FAINT, INK, TRAIN, VAL
+
+
+def plot_rows(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str) -> None:
+    """Draw the seconds of each run, cold and warm, with its ratio, into the PNG `path`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 1.2 + 0.42 * len(rows)), dpi=120, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes, places = figure.subplots(), range(len(rows))
+    axes.barh(places, [row["seconds"] for row in rows], height=0.62, color=FAINT, label="cold")
+    warm = [(i, row["warm_seconds"]) for i, row in enumerate(rows) if row["warm_seconds"]]
+    if warm:
+        axes.barh(*zip(*warm, strict=True), height=0.3, color=TRAIN, label="warm: caches full")
+    for i, row in enumerate(rows):
+        ratio = "" if row["ratio"] is None else f"  {row['ratio']:.2f}x"
+        axes.text(row["seconds"], i, f"{ratio}{' scaled' if row['scaled'] else ''}", va="center", color=VAL, fontsize=9)
+    axes.set_yticks(places, [row["run"] for row in rows])
+    axes.invert_yaxis()
+    axes.margins(x=0.18)
+    axes.set_xlabel("seconds from start to trained network")
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower right")
+    figure.suptitle(title, color=INK, fontsize=12, parse_math=False)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", metadata={"Software": None})
+    files.write_bytes(path, png.getvalue())

@@ -1,0 +1,48 @@
+"""The machine's peak, as far as a matrix product reaches it, and the operations of a network's forward pass."""
+
+import argparse
+import json
+import time
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision import models
+
+FLAGS = argparse.ArgumentParser(description=__doc__)
+FLAGS.add_argument("--model", default="resnet50")
+FLAGS.add_argument("--size", type=int, default=224)
+FLAGS.add_argument("--side", type=int, default=4096, help="rows and columns of the matrices")
+FLAGS.add_argument("--seconds", type=float, default=3.0, help="how long each type is measured")
+
+
+def peak(dtype, side, seconds, device):
+    """Return the best of the FLOP/s of products of two square matrices."""
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    best, began = float("inf"), time.perf_counter()
+    while time.perf_counter() - began < seconds or best == float("inf"):
+        started = time.perf_counter()
+        a @ b
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - started)
+    return 2 * side**3 / best
+
+
+def forward_flops(name, size):
+    """Return the floating-point operations of the forward pass of one image."""
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        model = models.get_model(name).eval()
+        model(torch.empty(1, 3, size, size))
+    return counter.get_total_flops()
+
+
+def main(args):
+    """Print one line of JSON."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    found = {name: peak(dtype, args.side, args.seconds, device) for name, dtype in types.items()}
+    print(json.dumps({**found, "forward_flops": forward_flops(args.model, args.size)}))
+
+
+if __name__ == "__main__":
+    main(FLAGS.parse_args())

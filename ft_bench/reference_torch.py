@@ -1,0 +1,99 @@
+"""torchvision's reference training settings: the whole network, SGD 0.1 with momentum and decay, crops and flips.
+
+Written from the description of its classification recipe: batch 32, learning rate 0.1, momentum 0.9, weight decay 1e-4,
+a step schedule of 30 epochs, RandomResizedCrop and horizontal flip, DataLoader, NCHW, float32.
+"""
+
+import argparse
+import json
+import time
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torchvision import datasets, models, transforms
+
+NORMALISE = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+FLAGS = argparse.ArgumentParser(description=__doc__)
+FLAGS.add_argument("data", help="folder with train/CLASS/* and val/CLASS/*")
+FLAGS.add_argument("--model", default="resnet50")
+FLAGS.add_argument("--weights", required=True, help=".safetensors with torchvision's names and 1000 classes")
+FLAGS.add_argument("--epochs", type=int, default=3)
+FLAGS.add_argument("--batch-size", type=int, default=32)
+FLAGS.add_argument("--size", type=int, default=224)
+FLAGS.add_argument("--workers", type=int, default=4)
+FLAGS.add_argument("--lr", type=float, default=0.1)
+FLAGS.add_argument("--seed", type=int, default=0)
+FLAGS.add_argument("--max-steps", type=int, help="stop the training after so many steps and validate nothing")
+
+
+def load_data(args):
+    """Return the DataLoaders of both splits and the classes."""
+    flipped = [transforms.RandomResizedCrop(args.size), transforms.RandomHorizontalFlip()]
+    centred = [transforms.Resize(round(args.size * 256 / 224)), transforms.CenterCrop(args.size)]
+    loaders = []
+    for split, steps in (("train", flipped), ("val", centred)):
+        scaled = [transforms.PILToTensor(), transforms.ConvertImageDtype(torch.float), NORMALISE]
+        data = datasets.ImageFolder(f"{args.data}/{split}", transforms.Compose([*steps, *scaled]))
+        loaders.append(
+            torch.utils.data.DataLoader(
+                data,
+                args.batch_size,
+                shuffle=split == "train",
+                num_workers=args.workers,
+                pin_memory=torch.cuda.is_available(),
+            )
+        )
+    return *loaders, data.classes
+
+
+def evaluate(model, loader, device):
+    """Return the share of images whose class is found."""
+    model.eval()
+    with torch.inference_mode():
+        right = [(model(x.to(device)).argmax(1) == y.to(device)).float() for x, y in loader]
+    return float(torch.cat(right).mean())
+
+
+def train_epoch(model, loader, criterion, optimizer, device, limit):
+    """Train one epoch, or `limit` steps of it; return the steps, the images and the seconds."""
+    model.train()
+    started, images, seen = time.perf_counter(), 0, 0.0
+    for step, (x, y) in enumerate(loader, 1):
+        x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+        loss = criterion(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        seen += loss.item()  # it logs each step
+        images += len(y)
+        if step == limit:
+            break
+    return step, images, time.perf_counter() - started
+
+
+def main(args):
+    """Train, validate after each epoch, and print one line of JSON."""
+    torch.manual_seed(args.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    train, val, classes = load_data(args)
+    model = models.get_model(args.model)
+    model.load_state_dict(load_file(args.weights))
+    model.fc = nn.Linear(model.fc.in_features, len(classes))
+    model.to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=30, gamma=0.1)
+    epochs, top1, left = [], None, args.max_steps
+    for _ in range(args.epochs):
+        steps, images, seconds = train_epoch(model, train, nn.CrossEntropyLoss(), optimizer, device, left)
+        schedule.step()
+        epochs.append({"steps": steps, "images": images, "seconds": seconds})
+        left = left and left - steps
+        if left == 0:
+            break
+        top1 = evaluate(model, val, device)
+    print(json.dumps({"epochs": epochs, "steps": args.epochs * len(train), "top1": None if left == 0 else top1}))
+
+
+if __name__ == "__main__":
+    main(FLAGS.parse_args())

@@ -1,0 +1,87 @@
+"""The ratios of a benchmark, its share of the peak, its accuracy check, and what is scaled."""
+
+import json
+
+import pytest
+
+from ft.bench.process import Finished
+from ft.bench.runs import Plan, Timing, plans, timing_of
+from ft.bench.table import accuracy_checks, rows_of, table_text
+
+PEAK = {"float32": 1e12, "bfloat16": 4e12, "forward_flops": 8e9}
+
+
+def timing(name, seconds, *, rate=10.0, top1=0.8, warm=None, scaled=None):
+    return Timing(plans()[name], seconds, rate, top1, int(2e9), 3, warm, scaled)
+
+
+TIMINGS = [
+    timing("textbook-torch", 100.0),
+    timing("reference-torch", 300.0, scaled="4 of 30 steps, no validation", top1=None),
+    timing("ft-torch", 40.0, warm=20.0, rate=5000.0),
+    timing("ft-torch-uncached", 80.0, rate=25.0, top1=0.7),
+    timing("ft-torch-whole", 150.0, rate=5.0),
+]
+
+
+def test_ratios_are_against_the_run_that_trains_the_same():
+    rows = {row["run"]: row for row in rows_of(TIMINGS, PEAK)}
+    assert {name: row["ratio"] for name, row in rows.items()} == {
+        "textbook-torch": 1.0,
+        "reference-torch": 1.0,
+        "ft-torch": 2.5,
+        "ft-torch-uncached": 1.25,
+        "ft-torch-whole": 2.0,
+    }
+    assert [row["warm_ratio"] for row in rows.values()] == [None, None, 5.0, None, None]
+    assert rows["ft-torch-whole"]["against"] == "reference-torch"
+
+
+def test_the_share_of_the_peak_counts_what_runs():
+    rows = {row["run"]: row["share_of_peak"] for row in rows_of(TIMINGS, PEAK)}
+    assert rows["ft-torch-uncached"] == pytest.approx(25 * 8e9 / 1e12)
+    assert rows["ft-torch-whole"] == pytest.approx(5 * 3 * 8e9 / 1e12)
+    assert rows["ft-torch"] is None  # images that never meet the network say nothing of it
+    assert {row["share_of_peak"] for row in rows_of(TIMINGS, {})} == {None}
+    half = Timing(Plan("x", "torch", None, "bfloat16"), 1.0, 100.0, None, 0, 1)
+    assert rows_of([half], PEAK)[0]["share_of_peak"] == pytest.approx(100 * 8e9 / 4e12)
+
+
+def test_without_the_peer_there_is_no_ratio():
+    (row,) = rows_of(TIMINGS[2:3], PEAK)
+    assert (row["ratio"], row["warm_ratio"], row["against"]) == (None, None, None)
+    assert "ratio:" not in table_text([row])
+
+
+def test_the_accuracy_of_the_textbook_must_be_reached():
+    checks = {check["run"]: check["passed"] for check in accuracy_checks(TIMINGS, val_images=100)}
+    assert checks == {"ft-torch": True, "ft-torch-uncached": False}  # 0.8 - 0.7 is above 2 * 0.04
+    assert accuracy_checks(TIMINGS, val_images=36)[1]["passed"]  # and below 2 * 0.067
+    assert accuracy_checks(TIMINGS[1:], val_images=100) == []
+    perfect = [timing("textbook-torch", 1.0, top1=1.0), timing("ft-tf", 1.0, top1=0.98)]
+    assert accuracy_checks(perfect, val_images=100)[0]["passed"]
+    assert not accuracy_checks(perfect, val_images=10000)[0]["passed"]
+
+
+def test_the_table_says_what_was_scaled():
+    text = table_text(rows_of(TIMINGS, PEAK))
+    lines = text.splitlines()
+    assert len({len(line) for line in lines[:6]}) == 1
+    assert "300.0*" in lines[2]
+    assert "* scaled: reference-torch did 4 of 30 steps, no validation" in lines
+    assert lines[-1] == "ratio: whole processes, cold (warm) against textbook-torch and reference-torch cold"
+    assert lines[3].split() == ["ft-torch", "40.0", "20.0", "2.50", "5.00", "5000.0", "-", "0.800", "2000"]
+
+
+def report(*epochs, steps, top1=None):
+    rows = [{"steps": s, "images": i, "seconds": t} for s, i, t in epochs]
+    return Finished(20.0, 1000, json.dumps({"epochs": rows, "steps": steps, "top1": top1}))
+
+
+def test_a_part_of_a_peers_steps_is_scaled_by_its_last_epoch():
+    plan = plans()["textbook-torch"]
+    whole = timing_of(plan, report((10, 300, 5.0), (10, 300, 4.0), steps=20, top1=0.5), epochs=2)
+    assert (whole.seconds, whole.rate, whole.top1, whole.scaled) == (20.0, 75.0, 0.5, None)
+    part = timing_of(plan, report((10, 300, 5.0), (2, 64, 1.0), steps=20), epochs=2)
+    assert part.seconds == pytest.approx(20.0 + 8 * 0.5)
+    assert part.scaled == "12 of 20 steps, no validation"
