@@ -51,6 +51,8 @@ def test_a_nan_ranks_last():
     truth = np.array([True, False, False])
     assert own.average_precision(truth, np.array([np.nan, 1.0, 0.0])) == 1 / 3
     assert own.average_precision(~truth, np.array([np.nan, 1.0, 0.0])) == 1
+    for scores in ([np.nan, np.nan, 0.0], [0.0, np.nan, np.nan]):  # and two of them come in together
+        assert own.average_precision(np.array([False, True, False]), np.array(scores)) == 1 / 3
 
 
 @pytest.mark.parametrize("case", CASES)
