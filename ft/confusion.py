@@ -27,7 +27,11 @@ class ClassScores:
 
 def class_scores(confusion: np.ndarray) -> ClassScores:
     """Return the scores of every class of a confusion matrix."""
-    hits, support, taken = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    return scores_of(np.diag(confusion), confusion.sum(1), confusion.sum(0))
+
+
+def scores_of(hits: np.ndarray, support: np.ndarray, taken: np.ndarray) -> ClassScores:
+    """Return the scores of classes, from counts (K,): images found, images of the class, images taken for it."""
     return ClassScores(share(hits, taken), share(hits, support), share(2 * hits, support + taken), support)
 
 

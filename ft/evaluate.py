@@ -34,7 +34,7 @@ def evaluate_network(
     preprocess = preprocess.at(image_size) if image_size else preprocess
     tensors = cast(source, recipe.precision)
     learner = load_learner(recipe, tensors, outputs, image_size=preprocess.crop, backend=backend)
-    samples = [Sample(sample.name, place[sample.label], sample.source) for sample in dataset.val]
+    samples = [Sample(sample.name, place[sample.labels[0]], sample.source) for sample in dataset.val]
     batches = Batches(samples, preprocess, batch_size=recipe.batch_size, workers=workers)
     return evaluate(learner, batches).metrics
 

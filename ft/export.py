@@ -234,6 +234,7 @@ def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]
     return {
         "format": kind.name,
         "architecture": run.result["architecture"],
+        "task": run.task.name,
         "classes": list(run.classes),
         "preprocess": run.preprocess.to_dict(),
         "input": {

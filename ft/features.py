@@ -31,7 +31,7 @@ class FeatureBatches:
         """Yield the batches of an epoch from batch `start` on."""
         view = self.features[epoch % len(self.features)]
         for number, indices in islice(enumerate(self.batches.plan(epoch)), start, None):
-            yield Batch(view[indices], self.batches.labels[indices], indices, number)
+            yield Batch(view[indices], self.batches.labels_at(indices), indices, number)
 
 
 @dataclass(frozen=True)

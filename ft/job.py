@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from ft.backend import Learner, Wing
-from ft.data import Batches, Dataset, Distortion, Mix, Policy, Preprocess, open_dataset
+from ft.data import Batches, Dataset, Distortion, Labels, Mix, Policy, Preprocess, open_dataset
 from ft.errors import RecipeError, listed
 from ft.freeze import Freeze, check_plan, plan_at
 from ft.penalty import require_anchor
 from ft.recipe import Recipe, randaugment_of
 from ft.surgery import Surgery, plan_surgery
+from ft.task import MULTI, SINGLE, Task
 from ft.weights import cast, initial_weights, match_weights, require_finite
 from ft.weights.pretrained import preprocess_of, pretrained_weights
 from ft.weights.refit import Refit, refit
@@ -32,6 +33,11 @@ class Job:
     preprocess: Preprocess
     source: Mapping[str, np.ndarray] | None
     surgery: Surgery | None = None
+
+    @property
+    def task(self) -> Task:
+        """What the labels are."""
+        return MULTI if self.dataset.multilabel else SINGLE
 
     @property
     def notes(self) -> list[str]:
@@ -60,6 +66,7 @@ class Job:
             augment=recipe.augment if training else "none",
             distortion=distortion_of(recipe) if training else None,
             mix=mix_of(recipe, len(self.dataset.classes)) if training else None,
+            columns=self.task.columns(len(self.dataset.classes)),
             dtype=recipe.precision,
             workers=recipe.workers,
             max_pixels=recipe.max_pixels,
@@ -79,13 +86,30 @@ def mix_of(recipe: Recipe, classes: int) -> Mix | None:
     return Mix(recipe.mixup, recipe.cutmix, classes, recipe.seed) if recipe.mixup or recipe.cutmix else None
 
 
+def labels_of(recipe: Recipe, task: Task | None) -> Labels:
+    """Return what the labels of a training's data may be; RecipeError where its loss is none for a run's task."""
+    if recipe.loss.startswith("bce"):
+        return task.labels if task else "either"
+    if task is MULTI:
+        raise RecipeError(
+            f"loss: {recipe.loss} takes one label an image, the run was trained on any number; pass --loss bce"
+        )
+    return "one"
+
+
 def prepare_job(
-    recipe: Recipe, *, classes: tuple[str, ...] | None = None, with_weights: bool = True, quiet: bool = False
+    recipe: Recipe,
+    *,
+    classes: tuple[str, ...] | None = None,
+    task: Task | None = None,
+    with_weights: bool = True,
+    quiet: bool = False,
 ) -> Job:
     """Look up everything that a recipe names. Raises UserError for whatever is wrong.
 
-    classes: those of a run that goes on; with_weights: False where the tensors will come from a checkpoint.
+    classes, task: those of a run that goes on; with_weights: False where the tensors will come from a checkpoint.
     """
+    labels = labels_of(recipe, task)
     card = find_card(recipe.model)
     surgery = plan_surgery(card, recipe)
     altered = surgery.card if surgery else card
@@ -99,6 +123,7 @@ def prepare_job(
         seed=recipe.seed,
         classes=classes,
         policy=Policy.of(recipe, short_side=short_side, quiet=quiet),
+        labels=labels,
     )
     weigh_classes(recipe, dataset)
     size = recipe.image_size or dataset.image_size or preprocess.crop
@@ -179,7 +204,8 @@ def new_network(recipe: Recipe, wing: Wing, *, classes: int, image_size: int) ->
 def weigh_classes(recipe: Recipe, dataset: Dataset) -> tuple[float, ...] | None:
     """Return what each class counts in the loss, None for no weights; RecipeError where the numbers do not fit.
 
-    balanced: images / (classes * images of the class), over the training images, as scikit-learn has it.
+    balanced: images / (classes * images of the class), over the training images, as scikit-learn has it; where an image
+    may have several labels, it counts once for each.
     """
     if recipe.class_weights == "none":
         return None
@@ -190,7 +216,7 @@ def weigh_classes(recipe: Recipe, dataset: Dataset) -> tuple[float, ...] | None:
                 f"class_weights: got {len(recipe.class_weights)} numbers, {dataset.name} has {count} classes"
             )
         return recipe.class_weights
-    images = np.bincount([sample.label for sample in dataset.train], minlength=count)
+    images = np.bincount([label for sample in dataset.train for label in sample.labels], minlength=count)
     if not images.all():
         raise RecipeError(
             f"class_weights: class '{dataset.classes[int(images.argmin())]}' has no training image, so balanced "

@@ -9,17 +9,18 @@ import numpy as np
 
 from ft import files
 from ft.errors import printable
+from ft.task import SINGLE, Task
 
 TRAIN, VAL, INK, FAINT = "#1f5fa8", "#d9730d", "#333333", "#d8d8d8"
 NAMED = 40  # classes up to which the confusion matrix has names
 Row = Mapping[str, Any]
 
 
-def plot_curves(log: Sequence[Row], epochs: Sequence[Row], path: Path, *, title: str = "") -> None:
-    """Draw the losses of each update and the losses and accuracies of each epoch into the PNG `path`.
+def plot_curves(log: Sequence[Row], epochs: Sequence[Row], path: Path, *, title: str = "", task: Task = SINGLE) -> None:
+    """Draw the losses of each update and the losses and scores of each epoch into the PNG `path`.
 
-    log: rows with step and loss; epochs: rows with epoch and step, and of loss, val_loss, top1, train_top1 what is
-    known. Values that are missing, null, NaN or infinite leave a gap.
+    log: rows with step and loss; epochs: rows with epoch and step, and of loss, val_loss, the task's score (top1) and
+    train_top1 what is known. Values that are missing, null, NaN or infinite leave a gap.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # the object API: pyplot would keep global state and pick a display
@@ -28,8 +29,8 @@ def plot_curves(log: Sequence[Row], epochs: Sequence[Row], path: Path, *, title:
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr]
     loss, accuracy = figure.subplots(1, 2)
-    draw_loss(loss, [row for row in log if not row.get("epoch_end")], epochs)
-    draw_accuracy(accuracy, epochs)
+    draw_loss(loss, [row for row in log if not row.get("epoch_end")], epochs, task)
+    draw_score(accuracy, epochs, task)
     for axes in (loss, accuracy):
         finish(axes, max((row["epoch"] for row in epochs), default=1))
     if title:
@@ -89,7 +90,7 @@ def shortened(name: str) -> str:
     return name if len(name) <= 22 else f"{name[:12]}…{name[-9:]}"
 
 
-def draw_loss(axes: Any, log: Sequence[Row], epochs: Sequence[Row]) -> None:
+def draw_loss(axes: Any, log: Sequence[Row], epochs: Sequence[Row], task: Task = SINGLE) -> None:
     """Draw the train loss of every update faintly, and both losses of every epoch at its end."""
     per_epoch = steps_per_epoch(log, epochs)
     axes.plot(
@@ -103,18 +104,18 @@ def draw_loss(axes: Any, log: Sequence[Row], epochs: Sequence[Row]) -> None:
     draw_epochs(axes, epochs, "loss", color=TRAIN, label="train, epoch mean")
     draw_epochs(axes, epochs, "val_loss", color=VAL, label="validation")
     axes.set_title("Loss")
-    axes.set_ylabel("cross-entropy (nats)")
+    axes.set_ylabel(f"{task.words.loss} (nats)")
 
 
-def draw_accuracy(axes: Any, epochs: Sequence[Row]) -> None:
-    """Draw the top-1 accuracies of every epoch in percent; five points of air keep noise from filling the panel."""
-    draw_epochs(axes, epochs, "train_top1", color=TRAIN, label="train", scale=100)
-    draw_epochs(axes, epochs, "top1", color=VAL, label="validation", scale=100)
+def draw_score(axes: Any, epochs: Sequence[Row], task: Task = SINGLE) -> None:
+    """Draw the score of every epoch in percent; five points of air keep noise from filling the panel."""
+    draw_epochs(axes, epochs, f"train_{task.score}", color=TRAIN, label="train", scale=100)
+    draw_epochs(axes, epochs, task.score, color=VAL, label="validation", scale=100)
     shown = np.concatenate([line.get_ydata() for line in axes.lines] or [np.array([np.nan])])
     if np.isfinite(shown).any():
         axes.set_ylim(max(-1, np.nanmin(shown) - 5), min(101, np.nanmax(shown) + 5))
-    axes.set_title("Accuracy")
-    axes.set_ylabel("top-1 accuracy (%)")
+    axes.set_title(task.words.heading)
+    axes.set_ylabel(f"{task.words.axis} (%)")
 
 
 def draw_epochs(axes: Any, epochs: Sequence[Row], key: str, *, color: str, label: str, scale: float = 1) -> None:

@@ -105,7 +105,7 @@ class Progress:
         self._bar.update(self._task, advance=1, refresh=full, rate=f"{rate:.0f} images/s", **known)
 
     def end_epoch(self, row: dict[str, Any]) -> None:
-        """Print the line of an epoch. row: epoch, and of loss, val_loss, top1, images_per_second what is known."""
+        """Print the line of an epoch. row: epoch, and what is known of the figures that `epoch_line` knows."""
         if self._bar and self._task is not None:
             self._bar.remove_task(self._task)
             self._bar.refresh()
@@ -137,6 +137,8 @@ def epoch_line(row: dict[str, Any], total_epochs: int) -> str:
         ("loss", "loss {:.4f}"),
         ("val_loss", "val loss {:.4f}"),
         ("top1", "top1 {:.3f}"),
+        ("mAP", "mAP {:.3f}"),
+        ("exact_match", "exact match {:.3f}"),
         ("images_per_second", "{:.0f} images/s"),
     ):
         if row.get(key) is not None:

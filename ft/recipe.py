@@ -73,7 +73,9 @@ class Recipe:
         None, "drop rate of the last block (default: the network's own)", group="model", at_least=0, below=1
     )
 
-    data: str = option("digits", "digits, a folder of class folders, or a CSV path,label[,split]", group="data")
+    data: str = option(
+        "digits", "digits, a folder of class folders, or a CSV path,label[,split] (cat|dog: two labels)", group="data"
+    )
     val_fraction: float = option(
         0.2, "share of each class held out where the data has no val split", group="data", above=0, below=1
     )
@@ -197,7 +199,9 @@ class Recipe:
     )
 
     loss: Literal["cross-entropy", "focal", "bce", "bce-focal"] = option(
-        "cross-entropy", "training loss; bce: each class is a yes or no of its own", group="loss"
+        "cross-entropy",
+        "training loss; bce: each class is a yes or no of its own, as where an image has several labels",
+        group="loss",
     )
     focal_gamma: float = option(2.0, "focal, bce-focal: how much less easy images count", group="loss", at_least=1)
     class_weights: tuple[float, ...] | Literal["none", "balanced"] = option(

@@ -14,10 +14,10 @@ from ft.backend import Learner
 from ft.data import Batches, Policy, Preprocess, Sample, open_dataset, open_images
 from ft.errors import DataError, RecipeError
 from ft.job import new_learner
-from ft.metrics import softmax
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
 from ft.report import write_training_report
+from ft.task import Task, task_in
 from ft.train import evaluate
 from ft.weights import read_weights
 from ft.weights.source import canonical_tensors
@@ -47,13 +47,21 @@ class Run:
         return tuple(self.result["classes"])
 
     @property
+    def task(self) -> Task:
+        """What its labels are."""
+        return task_in(self.result)
+
+    @property
     def recipe(self) -> Recipe:
         """What was trained, and how."""
         return recipes.from_dict(self.result["recipe"])
 
     @property
     def metrics(self) -> dict[str, float | None]:
-        """`top1`, `top5`, `loss`, `macro_f1` and `ece` on the validation images, as they were when the run ended."""
+        """`top1`, `top5`, `loss`, `macro_f1` and `ece` on the validation images, as they were when the run ended.
+
+        Of a multi-label run: `mAP`, `exact_match`, `loss` and `macro_f1`.
+        """
         return self.result["metrics"]
 
     @property
@@ -77,7 +85,10 @@ class Run:
         return self.learner.model
 
     def predict(self, images: Iterable[str | Path | np.ndarray], *, top: int = 5) -> list[list[Guess]]:
-        """Return the `top` most probable classes of each image (a file, or uint8 pixels (H, W, 3)), best first."""
+        """Return the `top` most probable classes of each image (a file, or uint8 pixels (H, W, 3)), best first.
+
+        Of a multi-label run all that are more probable than one half, where these are more.
+        """
         if top < 1:
             raise RecipeError(f"top: got {top}; it must be at least 1")
         samples = [
@@ -85,14 +96,17 @@ class Run:
         ]
         guesses = []
         for batch in self.batches(samples).epoch(0):
-            for p in softmax(self.learner.logits(batch.images)):
-                best = np.argsort(-p, kind="stable")[:top]
+            for p in self.task.probabilities(self.learner.logits(batch.images)):
+                best = np.argsort(-p, kind="stable")[: self.task.shown(p, top)]
                 guesses.append([Guess(self.classes[k], float(p[k])) for k in best])
         return guesses
 
     def evaluate(self, data: str | None = None) -> dict[str, float | None]:
         """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images."""
-        samples = open_images(data, classes=self.classes, policy=self.policy).val if data else self.validation_samples()
+        if data:
+            samples = open_images(data, classes=self.classes, policy=self.policy, labels=self.task.labels).val
+        else:
+            samples = self.validation_samples()
         return evaluate(self.learner, self.batches(samples)).metrics
 
     def validation_samples(self) -> tuple[Sample, ...]:
@@ -104,6 +118,7 @@ class Run:
             seed=recipe.seed,
             classes=self.classes,
             policy=self.policy,
+            labels=self.task.labels,
         ).val
 
     @property
@@ -129,6 +144,7 @@ class Run:
             samples,
             self.preprocess,
             batch_size=recipe.batch_size,
+            columns=self.task.columns(len(self.classes)),
             dtype=recipe.precision,
             workers=recipe.workers,
             max_pixels=recipe.max_pixels,

@@ -160,8 +160,8 @@ def write_predictions(
     files.write_text(Path(folder) / PREDICTIONS, text.getvalue())
 
 
-def read_predictions(folder: Path) -> list[Prediction]:
-    """Return the lines of predictions.csv."""
+def rows_of(folder: Path) -> list[list[str]]:
+    """Return the lines of predictions.csv below its header, four cells each."""
     path = Path(folder) / PREDICTIONS
     try:
         rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
@@ -171,12 +171,20 @@ def read_predictions(folder: Path) -> list[Prediction]:
         raise RunError(f"{path}: {error}; expected the file that a run wrote") from None
     if not rows or rows[0] != [field.name for field in fields(Prediction)]:
         raise RunError(f"{path}: expected the header name,label,predicted,probability")
+    if any(len(row) != len(rows[0]) for row in rows):
+        raise RunError(f"{path}: a line without four columns; expected the file that a run wrote")
+    return rows[1:]
+
+
+def read_predictions(folder: Path) -> list[Prediction]:
+    """Return the lines of predictions.csv."""
+    rows = rows_of(folder)
     try:
         return [
-            Prediction(unescape(name), unescape(label), unescape(guess), float(p)) for name, label, guess, p in rows[1:]
+            Prediction(unescape(name), unescape(label), unescape(guess), float(p)) for name, label, guess, p in rows
         ]
     except ValueError as error:
-        raise RunError(f"{path}: {error}; expected four columns, the last a number") from None
+        raise RunError(f"{Path(folder) / PREDICTIONS}: {error}; expected a number in the last column") from None
 
 
 def escape(name: str) -> str:

@@ -16,7 +16,9 @@ import numpy as np
 
 from ft import files
 from ft.errors import RunError, UserError, listed
-from ft.runfolder import Prediction, read_log, read_predictions, read_result
+from ft.label_sets import SetPrediction
+from ft.runfolder import Prediction, read_log, read_result
+from ft.task import SINGLE, Task, task_in
 
 
 @dataclass(frozen=True)
@@ -28,20 +30,21 @@ class Epoch:
     loss_b: float | None
     val_loss_a: float | None
     val_loss_b: float | None
-    top1_a: float | None
-    top1_b: float | None
+    score_a: float | None
+    score_b: float | None
 
 
 @dataclass(frozen=True)
 class SideBySide:
     """What two runs of the same epochs on the same images have in common.
 
-    names: of the two runs; largest_loss_difference: over the train and val losses of all epochs, infinite where only
-    one of two is finite; equal_predictions: share of the `compared_images` with the same predicted class;
-    largest_head_difference: over all elements of the head's tensors.
+    names: of the two runs; score: the metric of that name; largest_loss_difference: over the train and val losses of
+    all epochs, infinite where only one of two is finite; equal_predictions: share of the `compared_images` with the
+    same predicted class, or set of labels; largest_head_difference: over all elements of the head's tensors.
     """
 
     names: tuple[str, str]
+    score: str
     epochs: tuple[Epoch, ...]
     largest_loss_difference: float
     compared_images: int
@@ -57,11 +60,14 @@ def compare_runs(a: Path, b: Path) -> SideBySide:
     """Compare two finished runs. Raises RunError where their classes, epochs, val images or head tensors differ."""
     a, b = Path(a), Path(b)
     results = read_result(a), read_result(b)
+    require_equal("tasks", a, b, *([task_in(result).name] for result in results))
     require_equal("classes", a, b, *(result.get("classes", []) for result in results))
-    epochs = epoch_table(a, b)
-    compared, equal = agreement(a, b)
+    task = task_in(results[0])
+    epochs = epoch_table(a, b, task)
+    compared, equal = agreement(a, b, task)
     return SideBySide(
         names=(a.resolve().name, b.resolve().name) if a.resolve().name != b.resolve().name else (str(a), str(b)),
+        score=task.score,
         epochs=epochs,
         largest_loss_difference=max((loss_difference(row) for row in epochs), default=0.0),
         compared_images=compared,
@@ -83,11 +89,11 @@ def require_equal(what: str, a: Path, b: Path, of_a: Iterable[Any], of_b: Iterab
     )
 
 
-def epoch_table(a: Path, b: Path) -> tuple[Epoch, ...]:
+def epoch_table(a: Path, b: Path, task: Task = SINGLE) -> tuple[Epoch, ...]:
     """Return the epochs of both runs, row by row."""
     ends = [[row for row in read_log(folder) if row.get("epoch_end")] for folder in (a, b)]
     require_equal("epochs", a, b, *([row["epoch"] for row in rows] for rows in ends))
-    keys = ("loss", "val_loss", "top1")
+    keys = ("loss", "val_loss", task.score)
     return tuple(
         Epoch(x["epoch"], *(row.get(key) for key in keys for row in (x, y))) for x, y in zip(*ends, strict=True)
     )
@@ -106,14 +112,14 @@ def difference(x: float | None, y: float | None) -> float:
     return abs(x - y)
 
 
-def agreement(a: Path, b: Path) -> tuple[int, int]:
+def agreement(a: Path, b: Path, task: Task = SINGLE) -> tuple[int, int]:
     """Return how many images both runs predicted, and for how many of them they say the same."""
-    tables = [sorted(read_predictions(folder), key=by_name) for folder in (a, b)]
+    tables = [sorted(task.read_predictions(folder), key=by_name) for folder in (a, b)]
     require_equal("val images (name, label)", a, b, *([(row.name, row.label) for row in rows] for rows in tables))
     return len(tables[0]), sum(x.predicted == y.predicted for x, y in zip(*tables, strict=True))
 
 
-def by_name(prediction: Prediction) -> tuple[str, str]:
+def by_name(prediction: Prediction | SetPrediction) -> tuple[str, str | tuple[str, ...]]:
     """Return what identifies an image, so that the order of the files does not matter."""
     return prediction.name, prediction.label
 
@@ -157,14 +163,14 @@ def render(result: SideBySide) -> str:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("epoch", "loss A", "loss B", "val loss A", "val loss B", "top1 A", "top1 B"):
+    for heading in ("epoch", "loss A", "loss B", "val loss A", "val loss B", f"{result.score} A", f"{result.score} B"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in result.epochs:
         table.add_row(
             str(row.epoch),
             *(figure(x, 6) for x in (row.loss_a, row.loss_b, row.val_loss_a, row.val_loss_b)),
-            figure(row.top1_a, 4),
-            figure(row.top1_b, 4),
+            figure(row.score_a, 4),
+            figure(row.score_b, 4),
         )
     console = Console(
         width=100, file=StringIO(), color_system=None, force_terminal=False, highlight=False, markup=False

@@ -12,18 +12,16 @@ import numpy as np
 
 from ft import checkpoint, files
 from ft.backend import Learner
-from ft.calibration import reliability_of
-from ft.confusion import confusion_of, macro_f1
 from ft.data import Batch
 from ft.errors import RunError, listed
 from ft.freeze import Freeze, plan_at
 from ft.job import Job
-from ft.metrics import Metrics, softmax
 from ft.progress import Progress
 from ft.runfolder import BAD_STEP, Log
 from ft.saving import Saver
 from ft.schedule import Plateau, rate_of
 from ft.signals import Interrupted, StopRequest
+from ft.task import task_of
 
 FETCH_EVERY = 10  # steps whose probes stay on the device before they are read: reading one waits for its step
 
@@ -60,49 +58,38 @@ class Position:
     batch: int = 0  # batches done of the epoch at hand
     loss_sum: float = 0.0  # of the epoch at hand, over its images
     images: int = 0
-    best_top1: float = -1.0
+    best_score: float = -1.0
     best_epoch: int = 0
     seconds: float = 0.0
-    ranked: list[list[float]] = field(default_factory=list)  # top1, epoch, step of the epochs to average, best first
+    ranked: list[list[float]] = field(default_factory=list)  # score, epoch, step of the epochs to average, best first
     plateau: Plateau = field(default_factory=Plateau)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Position":
-        """Return the position that a checkpoint holds; one of before there were plateaus has none."""
-        return cls(**{**values, "plateau": Plateau(**values.get("plateau", {}))})
+        """Return the position that a checkpoint holds; one of before there were plateaus has none, and one of before
+        there were other scores has best_top1.
+        """
+        renamed = {"best_score" if name == "best_top1" else name: value for name, value in values.items()}
+        return cls(**{**renamed, "plateau": Plateau(**values.get("plateau", {}))})
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result of a network on a split: metrics, and the logits (N, classes) that they come from."""
+    """The result of a network on a split: metrics, and the logits (N, K) and labels, (N,) or (N, K), they come from."""
 
-    metrics: dict[str, Any]  # top1, loss, top5 (None up to five classes), macro_f1, ece
+    metrics: dict[str, Any]  # what the task measures
     logits: np.ndarray
     labels: np.ndarray
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """The class of the largest logit, the first one where several are equal."""
-        return self.logits.argmax(1)
-
-    @property
-    def probability(self) -> np.ndarray:
-        """The probability of the predicted class."""
-        return softmax(self.logits).max(1)
 
 
 def evaluate(learner: Learner, source: Source) -> Evaluation:
     """Run a split through the network in inference mode."""
-    metrics, logits, labels = Metrics(), [], []
+    logits, labels = [], []
     for batch in source.epoch(0):
         logits.append(learner.logits(batch.images))
         labels.append(batch.labels)
-        metrics.update(logits[-1], batch.labels)
-    values = {"top1": metrics.top1, "top5": metrics.top5, "loss": metrics.loss}
-    result = Evaluation(values, np.concatenate(logits), np.concatenate(labels))
-    values["macro_f1"] = macro_f1(confusion_of(result.labels, result.predicted, result.logits.shape[1]))
-    values["ece"] = reliability_of(result.probability, result.predicted == result.labels).ece
-    return result
+    metrics = task_of(labels[0]).measure(logits, labels)
+    return Evaluation(metrics, np.concatenate(logits), np.concatenate(labels))
 
 
 class Training:
@@ -225,15 +212,15 @@ class Training:
             "step": position.step,
             "loss": position.loss_sum / position.images,
             "val_loss": metrics["loss"],
-            "top1": metrics["top1"],
-            "top5": metrics["top5"],
+            **{name: metrics[name] for name in self.job.task.logged},
             **averaged,
             "images_per_second": round(images_per_second, 1),
         }
-        if metrics["top1"] > position.best_top1:
-            position.best_top1, position.best_epoch = metrics["top1"], position.epoch
+        score = metrics[self.job.task.score]
+        if score > position.best_score:
+            position.best_score, position.best_epoch = score, position.epoch
         if self.recipe.result == "average":
-            ranked = [*position.ranked, [metrics["top1"], position.epoch, position.step]]
+            ranked = [*position.ranked, [score, position.epoch, position.step]]
             position.ranked = sorted(ranked, key=lambda row: (-row[0], row[1]))[: self.recipe.average_best]
         position.batch, position.loss_sum, position.images = 0, 0.0, 0
         self.look_ahead(metrics["loss"])
@@ -247,7 +234,8 @@ class Training:
             return {}
         with self.learner.averaged():
             metrics = evaluate(self.learner, self.val).metrics
-        return {"ema_loss": metrics["loss"], "ema_top1": metrics["top1"]}
+        score = self.job.task.score
+        return {"ema_loss": metrics["loss"], f"ema_{score}": metrics[score]}
 
     def look_ahead(self, val_loss: float) -> None:
         """Set what the next epoch trains, and at which rate."""

@@ -27,6 +27,7 @@ from ft.report import write_training_report
 from ft.run import Run
 from ft.runfolder import Log
 from ft.signals import stop_requests
+from ft.task import task_in
 from ft.train import First, Position, Source, Training, evaluate
 from ft.weights import write_safetensors
 
@@ -93,7 +94,8 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
         )
     require_same_network(recipe, recipes.from_dict(saved.state["recipe"]), folder)
     allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
-    job = prepare_job(recipe, classes=tuple(saved.state["classes"]), with_weights=False, quiet=quiet)
+    classes, task = tuple(saved.state["classes"]), task_in(saved.state)
+    job = prepare_job(recipe, classes=classes, task=task, with_weights=False, quiet=quiet)
     if not allowed:
         require_same_data(job.dataset, saved.state["data"], folder)
     return execute(job, folder, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
@@ -200,6 +202,7 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
     lines = [
         f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {recipe.weights} weights, {plan.summary()}",
         f"{data.name}: {len(data.train)} training and {len(data.val)} validation images, {len(data.classes)} classes, "
+        f"{'any number an image, ' if data.multilabel else ''}"
         f"{job.preprocess.crop} px",
         f"run folder: {folder}",
     ]
@@ -242,14 +245,14 @@ def final_weights(job: Job, folder: Path, learner: Learner, position: Position) 
 
 def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Source], facts: dict[str, Any]) -> None:
     """Evaluate once more and write predictions, curves, weights, the report and, last of all, model.json."""
-    result, classes = evaluate(learner, sources[1]), job.dataset.classes
+    result, classes, task = evaluate(learner, sources[1]), job.dataset.classes, job.task
     with files.explained(folder / runfolder.RESULT):  # a run that went on is about to change what it describes
         (folder / runfolder.RESULT).unlink(missing_ok=True)
     names = [sample.name for sample in job.dataset.val]
-    runfolder.write_predictions(folder, names, result.labels, result.predicted, result.probability, classes)
+    task.write_predictions(folder, names, result.logits, result.labels, classes)
     rows = runfolder.read_log(folder)
     epochs = [row for row in rows if row.get("epoch_end")]
-    plot_curves(rows, epochs, folder / "curves.png", title=f"{job.recipe.title}, {facts['backend']}")
+    plot_curves(rows, epochs, folder / "curves.png", title=f"{job.recipe.title}, {facts['backend']}", task=task)
     card = job.card
     weights = learner.get_weights()
     with files.replacing(folder / runfolder.MODEL, needed=checkpoint.size_of(weights, {})) as path:
@@ -260,6 +263,7 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
         "head": card.last,
         **facts,
         "metrics": result.metrics,
+        **task.by_class(result.logits, result.labels),
         "train_metrics": training_metrics(job, learner, sources[0]),
         "sha256": {runfolder.MODEL: sha256},
     }
@@ -285,6 +289,7 @@ def run_facts(job: Job, backend: str) -> dict[str, Any]:
     return {
         "backend": backend,
         "recipe": recipes.to_dict(job.recipe),
+        "task": job.task.name,
         "classes": list(job.dataset.classes),
         "preprocess": job.preprocess.to_dict(),
         "data": data_facts(job.dataset),

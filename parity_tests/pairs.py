@@ -108,3 +108,19 @@ def digits_folder(root: Path, *, train: int, val: int) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels[i]).save(folder / f"{i:04d}.png")
     return str(root)
+
+
+def colours_csv(root: Path, *, count: int, size: int = 32) -> str:
+    """Write images with any number of a red, a green and a blue square as a CSV of label sets, and return its path."""
+    rng, lines = generator(0, "colours"), ["path,label"]
+    for i in range(count):
+        pixels, names = rng.integers(60, 120, (size, size, 3)).astype(np.uint8), []
+        for channel, name in enumerate(("red", "green", "blue")):
+            if rng.random() < 0.4:
+                top, left = rng.integers(0, size // 2, 2)
+                pixels[top : top + size // 2, left : left + size // 2, channel] = 250
+                names.append(name)
+        Image.fromarray(pixels).save(root / f"{i:03}.png")
+        lines.append(f"{i:03}.png,{'|'.join(names)}")
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    return str(root / "labels.csv")

@@ -31,7 +31,8 @@ LOOK_AHEAD = 2  # batches in the making while the caller works on one
 class Batch:
     """One step: images float (N, H, W, 3), labels and positions in the split int64 (N,), number in the epoch from 0.
 
-    The labels of a mixed batch are target probabilities, (N, K) of the images' type.
+    The labels of multi-label data are 0 or 1 for each class, those of a mixed batch target probabilities: (N, K) of the
+    images' type.
     """
 
     images: np.ndarray
@@ -45,7 +46,8 @@ class Batches:
 
     The last batch may be short. When shuffling, a last batch of a single image is left out, because BatchNorm cannot
     train on it, unless it is the only batch; with another order each epoch, no image is left out for long.
-    balanced: an epoch draws as many images with replacement, each class with the same chance.
+    balanced: an epoch draws as many images with replacement, each class with the same chance; where the data is
+    multi-label, images without a label are one class more. columns: K where the data is multi-label.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Batches:
         augment: Literal["none", "crop-flip"] = "none",
         distortion: Distortion | None = None,
         mix: Mix | None = None,
+        columns: int | None = None,
         dtype: str = "float32",
         workers: int = 2,
         max_pixels: int = MAX_PIXELS,
@@ -69,11 +72,13 @@ class Batches:
             raise DataError(f"batch_size: got {batch_size}; a batch needs at least 1 image")
         self.samples, self.preprocess = tuple(samples), preprocess
         self.batch_size, self.seed, self.shuffle, self.balanced = batch_size, seed, shuffle, balanced
-        self.augment, self.distortion, self.mix = augment, distortion, mix
+        self.augment: Literal["none", "crop-flip"] = augment
+        self.distortion, self.mix = distortion, mix
         self.dtype, self.workers = dtype, workers
         self.max_pixels = max_pixels
         self.read_timeout = read_timeout
-        self.labels = np.array([s.label for s in self.samples], np.int64)
+        self.columns = columns
+        self.labels = label_array(self.samples, columns)
         self.names = tuple(s.name for s in self.samples)
 
     def __len__(self) -> int:
@@ -91,6 +96,7 @@ class Batches:
             seed=self.seed,
             augment=self.augment if augmented else "none",
             distortion=self.distortion if augmented else None,
+            columns=self.columns,
             dtype=self.dtype,
             workers=self.workers,
             max_pixels=self.max_pixels,
@@ -108,7 +114,7 @@ class Batches:
 
     def draw(self, epoch: int) -> np.ndarray:
         """Return as many positions as there are images, drawn with replacement, every class that has any alike."""
-        count, chance = len(self.labels), 1 / np.bincount(self.labels)[self.labels]
+        count, chance = len(self.labels), chances(self.labels)
         return generator(self.seed, "balance", epoch).choice(count, count, p=chance / chance.sum())
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -161,9 +167,13 @@ class Batches:
         sample = self.samples[index]
         return printable(sample.source if isinstance(sample.source, Path) else sample.name)
 
+    def labels_at(self, indices: np.ndarray) -> np.ndarray:
+        """Return the labels of positions in the split: int64 (N,), or 0 and 1 of the images' type (N, K)."""
+        return self.labels[indices] if self.columns is None else self.labels[indices].astype(self.dtype)
+
     def batch(self, epoch: int, number: int, indices: np.ndarray, images: list[np.ndarray]) -> Batch:
         """Return the batch of finished images (H, W, 3), mixed where that is asked for."""
-        stacked, labels = np.stack(images), self.labels[indices]
+        stacked, labels = np.stack(images), self.labels_at(indices)
         if self.mix:
             stacked, labels = self.mix.apply(stacked, labels, epoch=epoch, number=number)
         return Batch(stacked, labels, indices, number)
@@ -185,3 +195,21 @@ class Batches:
         rng = generator(self.seed, "distort", epoch, index)
         seen = self.preprocess.normalise(self.distortion.pixels(pixels, rng), self.dtype)
         return self.distortion.normalised(seen, rng)
+
+
+def label_array(samples: Sequence[Sample], columns: int | None) -> np.ndarray:
+    """Return class numbers int64 (N,), or, for so many columns, whether an image is of a class, bool (N, columns)."""
+    if columns is None:
+        return np.array([s.label for s in samples], np.int64)
+    hot = np.zeros((len(samples), columns), np.bool_)
+    for row, sample in zip(hot, samples, strict=True):
+        row[list(sample.labels)] = True
+    return hot
+
+
+def chances(labels: np.ndarray) -> np.ndarray:
+    """Return how often each image is to be drawn for classes of the same chance, not normalised; labels: see above."""
+    if labels.ndim == 1:
+        return 1 / np.bincount(labels)[labels]
+    hot = np.column_stack([labels, ~labels.any(1)])
+    return (hot / np.maximum(hot.sum(0), 1)).sum(1)

@@ -6,12 +6,12 @@ An error is what training would stop at, a warning what it would suffer from in 
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ft.data.findings import ClassCount, Finding, all_findings
 from ft.data.index import Dataset, byte_sorted, list_source, split_listing
-from ft.data.listing import Listing, name_bytes
+from ft.data.listing import Listing, labels_in, name_bytes
 from ft.data.look import Look, look_at
 from ft.data.policy import Policy
 from ft.data.scan import scan
@@ -45,14 +45,14 @@ class Check:
 def check_data(spec: str, *, val_fraction: float = 0.2, seed: int = 0, policy: Policy) -> Check:
     """Decode every image that `spec` names and return what there is to say. DataError where there are none at all."""
     began = time.perf_counter()
-    listing = list_source(spec, policy, missing=True)
+    listing = list_source(spec, policy, missing=True, labels="either")
     entries = sorted(listing.entries, key=lambda entry: name_bytes(entry.name))
     looks = scan(entries, lambda entry: look_at(entry, policy), workers=policy.workers, quiet=policy.quiet)
-    good = Listing(
-        listing.name,
-        [look.entry for look in looks if look.fault is None],
-        listing.folders | {entry.label for entry in entries if entry.split != "val"},
-        ignored=listing.ignored,
+    good = replace(
+        listing,
+        entries=[look.entry for look in looks if look.fault is None],
+        folders=listing.folders | labels_in(entry for entry in entries if entry.split != "val"),
+        notes=[],
     )
     dataset, refusal = try_split(good, spec, val_fraction, seed)
     splits = {entry.name: entry.split or "train" for entry in good.entries}
@@ -76,7 +76,7 @@ def try_split(listing: Listing, spec: str, val_fraction: float, seed: int) -> tu
 
 def count_classes(listing: Listing, splits: dict[str, str], dataset: Dataset | None) -> tuple[ClassCount, ...]:
     """Return the number of images of each class, the empty ones too."""
-    counts = Counter((entry.label, splits[entry.name]) for entry in listing.entries)
-    found = listing.folders | {entry.label for entry in listing.entries}
+    counts = Counter((label, splits[entry.name]) for entry in listing.entries for label in entry.labels)
+    found = listing.folders | labels_in(listing.entries)
     names: Sequence[str] = dataset.classes if dataset else byte_sorted(found)
     return tuple(ClassCount(name, counts[name, "train"], counts[name, "val"]) for name in names)

@@ -75,6 +75,7 @@ def all_findings(
     found += find_copies(looks, splits, policy)
     found += find_class_troubles(listing, classes, policy)
     found += find_tiny(looks)
+    found += find_unlabelled(listing)
     for reason, (level, kind, advice) in IGNORED.items():
         if names := sorted(listing.ignored.get(reason, ())):
             found.append(Finding(level, kind, reason, advice, tuple((name, "") for name in names)))
@@ -108,8 +109,8 @@ def find_copies(looks: Sequence[Look], splits: dict[str, str], policy: Policy) -
         first, *others = sorted(group, key=lambda look: splits[look.name])  # "train" comes before "val"
         for look in others:
             across = splits[look.name] != splits[first.name]
-            other = look.entry.label != first.entry.label
-            detail = f"same bytes as {first.name}" + (f", labelled {first.entry.label}" if other else "")
+            other = look.entry.labels != first.entry.labels
+            detail = f"same bytes as {first.name}" + (f", labelled {first.entry.label or 'nothing'}" if other else "")
             (leaks if across else conflicts if other else copies).append((look.name, detail))
     level = "error" if policy.fail_on_leak else "warning"
     told: list[tuple[Level, str, str, str, list[tuple[str, str]]]] = [
@@ -150,6 +151,15 @@ def find_tiny(looks: Sequence[Look]) -> Iterator[Finding]:
         yield Finding(
             "warning", "tiny", f"tiny images, under {TINY} pixels", "check that they are no thumbnails", items
         )
+
+
+def find_unlabelled(listing: Listing) -> Iterator[Finding]:
+    """Yield the images without a label, which only a binary loss takes; a warning where no image has several labels."""
+    found = tuple((entry.name, "") for entry in listing.entries if not entry.labels)
+    meant = any(len(entry.labels) > 1 for entry in listing.entries)
+    if found:
+        advice = "they train with --loss bce or bce-focal; label them if that is not meant"
+        yield Finding("note" if meant else "warning", "no label", "images without a label", advice, found)
 
 
 def find_traits(listing: Listing, looks: Sequence[Look]) -> Iterator[Finding]:

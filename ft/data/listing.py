@@ -14,12 +14,21 @@ SPLITS = {"train": "train"} | dict.fromkeys(VAL_NAMES, "val")
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One image as the source lists it: split "train", "val", or "" where the source has none; the label as text."""
+    """One image as the source lists it: split "train", "val", or "" where the source has none; the label as text.
+
+    several: its labels where the data is multi-label, in byte order; `label` is then the same in one text.
+    """
 
     split: str
     label: str
     name: str
     source: Path | np.ndarray
+    several: tuple[str, ...] | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels of the image: one, or what a multi-label source says."""
+        return (self.label,) if self.several is None else self.several
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +36,7 @@ class Listing:
     """All that a source holds. `folders` are the class folders outside val, the empty ones too.
 
     ignored: reason -> names of what was left out and told in a note; hidden: how many hidden files and folders, and
-    leftovers of file managers, were passed over in silence.
+    leftovers of file managers, were passed over in silence; multilabel: an image may have several labels, or none.
     """
 
     name: str
@@ -37,6 +46,7 @@ class Listing:
     image_size: int | None = None
     ignored: dict[str, set[str]] = field(default_factory=dict)
     hidden: int = 0
+    multilabel: bool = False
 
 
 class Inside:
@@ -60,6 +70,11 @@ class Inside:
         if path.parent not in self.folders:
             self.folders[path.parent] = path.parent.resolve().is_relative_to(self.root)
         return self.folders[path.parent]
+
+
+def labels_in(entries: Iterable[Entry]) -> set[str]:
+    """Return the labels that occur."""
+    return {label for entry in entries for label in entry.labels}
 
 
 def note(reason: str, names: Iterable[str]) -> list[str]:

@@ -1,21 +1,33 @@
-"""A CSV manifest, path,label[,split] with paths relative to its folder -> its listing."""
+"""A CSV manifest, path,label[,split] with paths relative to its folder -> its listing.
+
+A cell `cat|dog` holds two labels, an empty one none. Where such a cell is, the manifest is multi-label: every cell is
+a set of names, without the blanks around them. Elsewhere a label is the text of its cell, blanks included.
+"""
 
 import csv
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
-from ft.data.listing import SPLITS, Entry, Inside, Listing
+from ft.data.listing import SPLITS, Entry, Inside, Listing, name_bytes
 from ft.errors import DataError, printable
 
+Labels = Literal["one", "sets", "either"]  # what a reader of the data can do with: see ft/data/index.py
+BETWEEN = "|"  # two labels in a cell
 
-def list_manifest(path: Path, *, outside: bool = False, missing: bool = False) -> Listing:
+
+def list_manifest(path: Path, *, outside: bool = False, missing: bool = False, labels: Labels = "one") -> Listing:
     """List a CSV with the columns path, label and perhaps split. Every complaint says its line.
 
-    outside: paths may leave the CSV's folder; missing: files that do not exist are listed all the same.
+    outside: paths may leave the CSV's folder; missing: files that do not exist are listed all the same; labels: "one"
+    refuses cells with several labels or none, "sets" takes every cell as a set, "either" does where there is such a
+    cell.
     """
     entries: list[Entry] = []
     seen: dict[str, int] = {}
+    multilabel = labels == "sets"
     root, inside = path.parent, Inside(path.parent, outside=outside)
     for line, row in read_rows(path):
         where = f"{printable(path)} line {line}"
@@ -23,13 +35,43 @@ def list_manifest(path: Path, *, outside: bool = False, missing: bool = False) -
         if name in seen:
             raise DataError(f"{where}: '{printable(name)}' is in line {seen[name]} already; keep one of the two")
         seen[name] = line
-        if not row["label"].strip():
-            raise DataError(f"{where}: blank label; give '{printable(name)}' a class")
+        if BETWEEN in row["label"] or not row["label"].strip():
+            if labels == "one":
+                raise DataError(not_one(row["label"], name, where))
+            multilabel = True
         split = row.get("split", "")
         if "split" in row and split not in SPLITS:
             raise DataError(f"{where}: split '{printable(split)}'; expected train or val")
         entries.append(Entry(SPLITS.get(split, ""), row["label"], name, root / name))
-    return Listing(path.stem, entries)
+    if multilabel:
+        lines = seen.values()
+        entries = [as_set(e, f"{printable(path)} line {line}") for e, line in zip(entries, lines, strict=True)]
+    return Listing(path.stem, entries, multilabel=multilabel)
+
+
+def not_one(cell: str, name: str, where: str) -> str:
+    """Return what is said of a cell with several labels, or none, where each image must have one."""
+    if cell.strip():
+        return (
+            f"{where}: several labels, '{printable(cell)}'; give '{printable(name)}' one, or train with --loss bce, "
+            "which takes any number"
+        )
+    return f"{where}: blank label; give '{printable(name)}' a class, or train with --loss bce, for which it has none"
+
+
+def as_set(entry: Entry, where: str) -> Entry:
+    """Return an entry whose text is read as a set of labels, in byte order."""
+    names = [name.strip() for name in entry.label.split(BETWEEN)] if entry.label.strip() else []
+    if "" in names:
+        raise DataError(
+            f"{where}: a blank label in '{printable(entry.label)}'; write names with one {BETWEEN} between two, "
+            "or leave the cell empty for none"
+        )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{where}: '{printable(twice)}' twice in '{printable(entry.label)}'; name each label once")
+    names = sorted(names, key=name_bytes)
+    return replace(entry, label=BETWEEN.join(names), several=tuple(names))
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -1,8 +1,8 @@
-"""Mixup and cutmix: a batch and its one-hot labels, mixed with the same batch turned by one place.
+"""Mixup and cutmix: a batch and its targets (N, K), mixed with the same batch turned by one place.
 
     mixup    x' = lam * x + (1 - lam) * roll(x)
     cutmix   x' = x outside a box, roll(x) inside; lam = 1 - area of the box / area of the image
-    both     t' = lam * onehot(y) + (1 - lam) * onehot(roll(y))
+    both     t' = lam * t + (1 - lam) * roll(t), where t is one-hot, or 0 and 1 for each class of multi-label data
 
 `roll` puts the image before in each image's place: the batch is shuffled already, so its neighbour is a random partner.
 lam is one number a batch, drawn from Beta(alpha, alpha); with both asked for, each batch takes one, at even odds. What
@@ -31,12 +31,12 @@ class Mix:
     seed: int
 
     def apply(self, images: np.ndarray, labels: np.ndarray, *, epoch: int, number: int) -> Mixed:
-        """Return batch `number` of an epoch, mixed. images: float (N, H, W, 3); labels: int (N,)."""
+        """Return batch `number` of an epoch, mixed. images: float (N, H, W, 3); labels: int (N,), or (N, K)."""
         rng = generator(self.seed, "mix", epoch, number)
         cut = self.cutmix > 0 and (self.mixup == 0 or rng.random() < 0.5)
         alpha = self.cutmix if cut else self.mixup
         lam = float(rng.beta(alpha, alpha))
-        targets = np.eye(self.classes, dtype=images.dtype)[labels]
+        targets = np.eye(self.classes, dtype=images.dtype)[labels] if labels.ndim == 1 else labels
         if not cut:
             return mixup(images, targets, lam)
         return cutmix(images, targets, draw_box(images.shape[1], images.shape[2], lam, rng))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ft.data.decode import BadImage, decode
-from ft.data.listing import Entry, Listing
+from ft.data.listing import Entry, Listing, labels_in
 from ft.data.policy import Policy
 from ft.data.preprocess import resized_size
 from ft.errors import DataError, listed, printable
@@ -36,7 +36,7 @@ def usable(listing: Listing, policy: Policy, where: str) -> tuple[Listing, dict[
             f"{policy.max_bad_fraction:.3g} of max_bad_fraction; mend what ft data check lists, or raise it"
         )
     kept = [entry for entry in listing.entries if entry.name not in bad]
-    folders = listing.folders | {entry.label for entry in listing.entries if entry.split != "val"}
+    folders = listing.folders | labels_in(entry for entry in listing.entries if entry.split != "val")
     notes = [*listing.notes, f"skipped, images that cannot be used: {len(bad)} of {len(listing.entries)} ({shown})"]
     return replace(listing, entries=kept, folders=folders, notes=notes), bad
 

@@ -28,7 +28,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
             yield found(here["images"], "the samples of the batch come in another order, labels with them")
         elif moved and np.array_equal(labels_b, labels_a):
             yield found(here["images"], "the images of the batch change places, their labels do not")
-        elif not moved and "labels" in here and np.array_equal(np.sort(labels_b), np.sort(labels_a)):
+        elif not moved and "labels" in here and np.array_equal(in_order(labels_b), in_order(labels_a)):
             yield found(here["labels"], "the labels of the batch change places, their images do not")
 
 
@@ -52,6 +52,11 @@ def batch_of(evidence: Evidence, side: int, step: int | None) -> tuple[np.ndarra
     """Return the images and labels that a side was fed."""
     arrays = evidence.traces[side].arrays(step, "batch")
     return arrays["images"], arrays["labels"]
+
+
+def in_order(labels: np.ndarray) -> np.ndarray:
+    """Return the labels of a batch, (N,) or (N, K), in an order of their own, whatever the samples'."""
+    return labels[np.lexsort(labels.reshape(len(labels), -1).T)]
 
 
 def places(wanted: np.ndarray, images: np.ndarray, *, once: bool = True) -> np.ndarray | None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ft.plots import column
+from ft.task import Task, task_in
 
 SMALL_GAP, RISE, FALL = 0.01, 1.05, 0.98  # accuracy; validation loss against its lowest, and against some epochs ago
 
@@ -26,25 +27,38 @@ class Advice:
     try_this: str = ""
 
 
-def advise(result: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]], confusion: np.ndarray) -> list[Advice]:
+@dataclass(frozen=True)
+class Answers:
+    """How many images were predicted, how many are right, and how many have the most frequent answer."""
+
+    images: int
+    right: int
+    most: int
+
+
+def advise(result: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]], answers: Answers) -> list[Advice]:
     """Return what the numbers say, the most important first; never empty."""
     val_losses = column(epochs, "val_loss").tolist()
     if not epochs or not np.isfinite(val_losses).all():
         return [Advice("bad", "The losses are not all finite numbers.", "a lower --lr, or --warmup-epochs 1")]
-    found = [*better_than_guessing(confusion), *gap(result), *turning_point(result["recipe"], val_losses)]
+    found = [
+        *better_than_guessing(answers, task_in(result)),
+        *gap(result),
+        *turning_point(result["recipe"], val_losses),
+    ]
     if not any(each.kind == "bad" for each in found):
         found += still_learning(result, val_losses)
     return sorted(found, key=lambda each: ("bad", "warn", "good").index(each.kind))
 
 
-def better_than_guessing(confusion: np.ndarray) -> Iterator[Advice]:
-    """Find a network that does no better than the most frequent class."""
-    total, most, right = confusion.sum(), confusion.sum(1).max(), np.trace(confusion)
-    if right <= most:
+def better_than_guessing(answers: Answers, task: Task) -> Iterator[Advice]:
+    """Find a network that does no better than the most frequent class, or set of labels."""
+    total, words = answers.images, task.words
+    if answers.right <= answers.most:
         yield Advice(
             "bad",
-            f"It is right on {percent(right / total)} of the images, no better than always saying the most frequent "
-            f"class ({percent(most / total)}).",
+            f"It is {words.right} {percent(answers.right / total)} of the images, no better than always saying the "
+            f"most frequent {words.guess} ({percent(answers.most / total)}).",
             "a higher --lr, more --epochs, and a look at the labels",
         )
 
@@ -55,11 +69,12 @@ def gap(result: Mapping[str, Any]) -> Iterator[Advice]:
     if not train:
         yield Advice("warn", "This run did not measure its training images with the final weights.", "")
         return
-    a, b = train["top1"], val["top1"]
+    task = task_in(result)
+    a, b = train[task.share], val[task.share]
     error = math.sqrt(a * (1 - a) / train["images"] + b * (1 - b) / count)
     words = (
-        f"The final network is right on {percent(a)} of {train['images']} training images and on {percent(b)} of "
-        f"{count} validation images"
+        f"The final network is {task.words.right} {percent(a)} of {train['images']} training images and on "
+        f"{percent(b)} of {count} validation images"
     )
     loss = f" (loss {train['loss']:.3g} against {val['loss']:.3g})"
     if a - b > max(2 * error, SMALL_GAP):
@@ -117,10 +132,10 @@ def still_learning(result: Mapping[str, Any], val_losses: Sequence[float]) -> It
             f"The validation loss still fell by {percent(share)} in the last {epochs}: it could learn more.",
             f"--resume with --epochs {2 * recipe['epochs']}, or a higher --lr",
         )
-    elif train and train["top1"] < 0.9:
+    elif train and (right := train[task_in(result).share]) < 0.9:
         yield Advice(
             "warn",
-            f"It has stopped improving at {percent(train['top1'])} of its own training images: it has too little room "
+            f"It has stopped improving at {percent(right)} of its own training images: it has too little room "
             "or time, or the labels are noisy.",
             ", ".join(against_underfitting(recipe)),
         )

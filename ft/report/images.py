@@ -63,9 +63,12 @@ def facts(check: Check) -> Iterator[tuple[str, str]]:
     usable, classes = check.usable, [c for c in check.classes if c.train + c.val]
     size = sum(look.size for look in check.looks) / 1e6
     yield "images", f"{len(usable)} usable of {len(check.looks)}, {size:.1f} MB, {len(classes)} classes"
-    train, val = sum(c.train for c in classes), sum(c.val for c in classes)
+    train, val = (sum(split == wanted for split in check.splits.values()) for wanted in ("train", "val"))
     given = any(look.entry.split == "val" for look in check.looks)
     yield "splits", f"{train} train, {val} val{'' if given or not val else ', held out as training would by default'}"
+    if check.listing.multilabel and usable:
+        count = sum(len(look.entry.labels) for look in usable)
+        yield "labels", f"multi-label, {count / len(usable):.2f} an image: train with --loss bce or bce-focal"
     if usable:
         width, height = median(look.width for look in usable), median(look.height for look in usable)
         small, large = min(usable, key=pixels_of), max(usable, key=pixels_of)
@@ -165,7 +168,7 @@ def render_html(check: Check, *, max_pixels: int, workers: int = 2, quiet: bool 
 
 def faces_of(check: Check, label: str) -> list[Look]:
     """Return the images that stand for a class: spread over its list, which often follows the time of shooting."""
-    own = [look for look in check.usable if look.entry.label == label]
+    own = [look for look in check.usable if label in look.entry.labels]
     every = max(len(own) // FACES, 1)
     return own[::every][:FACES]
 

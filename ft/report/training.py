@@ -5,124 +5,95 @@ without a framework; only the thumbnails need the images.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ft import files
-from ft.calibration import Reliability, reliability_of
-from ft.confusion import ClassScores, class_scores, confusion_of, top_confusions
+from ft.calibration import Reliability
+from ft.confusion import top_confusions
 from ft.data import Sample
-from ft.errors import RunError, printable
+from ft.label_sets import read_label_sets
 from ft.plots import plot_confusion
 from ft.report.advice import advise, percent
 from ft.report.template import template
 from ft.report.thumbnails import data_uri, thumbnail
-from ft.report.training_chart import accuracy_chart, confusion_cells, losses_chart, reliability_bars
-from ft.runfolder import PREDICTIONS, Prediction, read_log, read_predictions
+from ft.report.trained import TrainedClasses, TrainedSets
+from ft.report.training_chart import confusion_cells, losses_chart, reliability_bars, score_chart
+from ft.runfolder import read_log, read_predictions
+from ft.task import MULTI, task_in
 
 REPORT, CONFUSION = "report.html", "confusion.png"
 CELLS = 25  # up to so many classes the matrix is drawn cell by cell, above it is a picture
 MISTAKES, CONFUSIONS, CLASSES_SHOWN = 12, 10, 30
-HEADLINE = {"top1": "top-1", "top5": "top-5", "loss": "loss", "macro_f1": "macro F1", "ece": "calibration error"}
-
-
-@dataclass(frozen=True)
-class TrainingReport:
-    """What the page says of a run. result: model.json; rows: log.jsonl; predictions: predictions.csv, all of val."""
-
-    folder: Path
-    result: Mapping[str, Any]
-    rows: Sequence[Mapping[str, Any]]
-    predictions: Sequence[Prediction]
-
-    @property
-    def classes(self) -> list[str]:
-        """The class names, in the order of the network's outputs."""
-        return self.result["classes"]
-
-    @property
-    def epochs(self) -> list[Mapping[str, Any]]:
-        """The lines of the log that end an epoch."""
-        return [row for row in self.rows if row.get("epoch_end")]
-
-    @cached_property
-    def confusion(self) -> np.ndarray:
-        """How many images of class i were taken for class j, (K, K)."""
-        place = {name: i for i, name in enumerate(self.classes)}
-        for name in {name for p in self.predictions for name in (p.label, p.predicted)} - place.keys():
-            raise RunError(f"{self.folder / PREDICTIONS}: class '{printable(name)}' is not among the run's classes")
-        labels, predicted = ([place[getattr(p, key)] for p in self.predictions] for key in ("label", "predicted"))
-        return confusion_of(np.array(labels, np.int64), np.array(predicted, np.int64), len(self.classes))
-
-    @cached_property
-    def scores(self) -> ClassScores:
-        """Precision, recall and F1 of every class."""
-        return class_scores(self.confusion)
-
-    @cached_property
-    def reliability(self) -> Reliability:
-        """How often the network is right when it says so."""
-        return reliability_of(
-            np.array([p.probability for p in self.predictions]),
-            np.array([p.label == p.predicted for p in self.predictions]),
-        )
-
-    @property
-    def mistakes(self) -> list[Prediction]:
-        """The wrong predictions, the most confident one first."""
-        wrong = [p for p in self.predictions if p.label != p.predicted]
-        return sorted(wrong, key=lambda p: (-p.probability, p.name))
+Report = TrainedClasses | TrainedSets
 
 
 def write_training_report(folder: Path, result: Mapping[str, Any], samples: Sequence[Sample] | None) -> Path:
-    """Write report.html and confusion.png into a run's folder and return the page's path.
+    """Write report.html, and confusion.png where an image has one class, into a run's folder; return the page's path.
 
     samples: the validation images, for thumbnails; None where they are not to be had any more.
     """
-    report = TrainingReport(folder, result, read_log(folder), read_predictions(folder))
-    plot_confusion(report.confusion, report.classes, folder / CONFUSION)
+    rows = read_log(folder)
+    if task_in(result) is MULTI:
+        report = TrainedSets(folder, result, rows, read_label_sets(folder))
+    else:
+        report = TrainedClasses(folder, result, rows, read_predictions(folder))
+        plot_confusion(report.confusion, report.classes, folder / CONFUSION)
     page = folder / REPORT
     files.write_text(page, render_training(report, samples))
     return page
 
 
-def render_training(report: TrainingReport, samples: Sequence[Sample] | None) -> str:
+def render_training(report: Report, samples: Sequence[Sample] | None) -> str:
     """Return the page. Every name is escaped, and what cannot be seen is replaced."""
-    metrics, many = report.result["metrics"], len(report.classes) > CELLS
+    metrics, task = report.result["metrics"], report.task
+    headline = task.words.headline.items()
     sources = {sample.name: sample.source for sample in samples or ()}
     mistakes = [(p, thumbnail(sources[p.name]) if p.name in sources else None) for p in report.mistakes[:MISTAKES]]
     return template("training.html.j2").render(
         report=report,
         recipe=report.result["recipe"],
         title=report.result["recipe"]["name"] or report.folder.resolve().name,
-        tiles=[(label, metrics.get(key)) for key, label in HEADLINE.items() if metrics.get(key) is not None],
-        advice=advise(report.result, report.epochs, report.confusion),
-        charts=[c for c in (losses_chart(report.rows, report.epochs), accuracy_chart(report.epochs)) if c],
-        cells=None if many else confusion_cells(report.confusion),
-        picture=data_uri((report.folder / CONFUSION).read_bytes(), "png") if many else None,
-        confusions=[
-            (report.classes[i], report.classes[j], count, int(report.confusion[i].sum()))
-            for i, j, count in top_confusions(report.confusion, CONFUSIONS)
-        ],
+        tiles=[(label, metrics.get(key)) for key, label in headline if metrics.get(key) is not None],
+        advice=advise(report.result, report.epochs, report.answers),
+        charts=[c for c in (losses_chart(report.rows, report.epochs), score_chart(report.epochs, task)) if c],
+        val_loss=task.words.loss,
+        confused=confused_parts(report) if isinstance(report, TrainedClasses) else None,
         table=class_table(report),
+        precise="average_precision" in report.result,
         shown=CLASSES_SHOWN,
-        bars=reliability_bars(report.reliability),
-        calibration=calibration_words(report.reliability),
         mistakes=mistakes,
         wrong=len(report.mistakes),
         images_found=samples is not None,
     )
 
 
-def class_table(report: TrainingReport) -> list[tuple[str, float, float, float, int]]:
-    """Return name, precision, recall, F1 and number of images of every class, the lowest F1 first."""
-    s = report.scores
-    rows = zip(report.classes, s.precision, s.recall, s.f1, s.support, strict=True)
-    table = [(name, float(p), float(r), float(f), int(n)) for name, p, r, f, n in rows]
+def confused_parts(report: TrainedClasses) -> dict[str, Any]:
+    """Return what the page has only where an image has one class: confusions and calibration."""
+    many = len(report.classes) > CELLS
+    return {
+        "cells": None if many else confusion_cells(report.confusion),
+        "picture": data_uri((report.folder / CONFUSION).read_bytes(), "png") if many else None,
+        "pairs": [
+            (report.classes[i], report.classes[j], count, int(report.confusion[i].sum()))
+            for i, j, count in top_confusions(report.confusion, CONFUSIONS)
+        ],
+        "bars": reliability_bars(report.reliability),
+        "calibration": calibration_words(report.reliability),
+    }
+
+
+def class_table(report: Report) -> list[tuple[str, float, float, float, int, float | None]]:
+    """Return name, precision, recall, F1, number of images and, of multi-label runs, average precision of every class.
+
+    The lowest F1 comes first.
+    """
+    s, precisions = report.scores, report.result.get("average_precision", [None] * len(report.classes))
+    precisions = [None if p is None or np.isnan(p) else float(p) for p in precisions]
+    rows = zip(report.classes, s.precision, s.recall, s.f1, s.support, precisions, strict=True)
+    table = [(name, float(p), float(r), float(f), int(n), ap) for name, p, r, f, n, ap in rows]
     return sorted(table, key=lambda row: (row[3], row[0]))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ft.calibration import BINS, Reliability
 from ft.plots import Row, column, steps_per_epoch
 from ft.report.chart import Chart, Dot, Tick, linear_ticks, points
+from ft.task import SINGLE, Task
 
 WIDTH, HEIGHT = 520, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 10, 34
@@ -35,11 +36,15 @@ def losses_chart(rows: Sequence[Row], epochs: Sequence[Row]) -> Chart | None:
     return chart("Loss", clipped, epochs, lambda y: f"{y:.4g}")
 
 
-def accuracy_chart(epochs: Sequence[Row]) -> Chart | None:
-    """Return the accuracies over epochs in percent; None where none is known."""
-    keys = (("val", "top1", "validation accuracy"), ("ema", "ema_top1", "validation accuracy of the average"))
+def score_chart(epochs: Sequence[Row], task: Task = SINGLE) -> Chart | None:
+    """Return the scores over epochs in percent; None where none is known."""
+    word = task.words.score
+    keys = (
+        ("val", task.score, f"validation {word}"),
+        ("ema", f"ema_{task.score}", f"validation {word} of the average"),
+    )
     lines = [(kind, name, [(x, 100 * y) for x, y in over_epochs(epochs, key)]) for kind, key, name in keys]
-    return chart("Accuracy (top-1, %)", lines, epochs, lambda y: f"{y:.4g}")
+    return chart(task.words.page, lines, epochs, lambda y: f"{y:.4g}")
 
 
 def over_epochs(epochs: Sequence[Row], key: str) -> list[tuple[float, float]]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ft import backend
 from ft.metrics import softmax
+from ft.multilabel import binary_cross_entropy, sigmoid
 from ft.optimizers import settings_of
 
 # PyTorch is an oracle in some of these files; where it is not installed (the core job of CI) they are left out
@@ -23,7 +24,10 @@ collect_ignore = [
 
 
 class FakeLearner:
-    """Softmax regression on the mean colour: `conv1` is carried along, `fc` is trained by SGD with momentum."""
+    """Logistic regression on the mean colour: `conv1` is carried along, `fc` is trained by SGD with momentum.
+
+    Labels (N,) are classes, (N, K) a yes or no for each class.
+    """
 
     before_step = staticmethod(lambda step: None)  # tests put a fault or a signal in
 
@@ -37,9 +41,13 @@ class FakeLearner:
     def step(self, inputs, labels, *, step, lr, first=0):
         FakeLearner.before_step(step)
         tensors, x = self.model.tensors, self.colours(inputs)
-        p = softmax(self.logits(inputs))
-        loss = -np.log(p[np.arange(len(x)), labels]).mean()
-        error = (p - np.eye(p.shape[1])[labels]) / len(x)
+        if labels.ndim == 2:
+            p = sigmoid(self.logits(inputs))
+            loss, error = binary_cross_entropy(self.logits(inputs), labels), (p - labels) / p.size
+        else:
+            p = softmax(self.logits(inputs))
+            loss = -np.log(p[np.arange(len(x)), labels]).mean()
+            error = (p - np.eye(p.shape[1])[labels]) / len(x)
         for name, gradient in (("fc.weight", error.T @ x), ("fc.bias", error.sum(0))):
             momentum = settings_of(self.recipe)["momentum"]
             self.slots[name] = momentum * self.slots[name] + gradient
@@ -107,5 +115,27 @@ def write_images(tmp_path):
                 pixels = (noise + np.array([140 * (shade % 2), 70, 140 * (1 - shade % 2)])).astype(np.uint8)
                 Image.fromarray(pixels).save(tmp_path / name / label / f"{i}.png")
         return tmp_path / name
+
+    return write
+
+
+COLOURS = "red", "green", "blue"  # each a channel, each in some images
+
+
+@pytest.fixture
+def write_sets(tmp_path):
+    """Write tmp_path/sets/labels.csv and its images, 16 px, each with any number of three colours; return the CSV."""
+
+    def write(count=24):
+        rng, root = np.random.default_rng(0), tmp_path / "sets"
+        root.mkdir()
+        lines = ["path,label"]
+        for i in range(count):
+            there = [colour for k, colour in enumerate(COLOURS) if i >> k & 1]
+            shade = np.array([200 * (colour in there) for colour in COLOURS])
+            Image.fromarray((rng.integers(0, 55, (16, 16, 3)) + shade).astype(np.uint8)).save(root / f"{i:03}.png")
+            lines.append(f"{i:03}.png,{' | '.join(there)}")
+        (root / "labels.csv").write_text("\n".join(lines) + "\n")
+        return root / "labels.csv"
 
     return write

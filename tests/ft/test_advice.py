@@ -5,15 +5,15 @@ import pytest
 
 from ft import recipe as recipes
 from ft.recipe import Recipe
-from ft.report.advice import advise
+from ft.report.advice import Answers, advise
 
 FALLING = [1.0, 0.8, 0.7, 0.65, 0.63]
 FLAT = [0.7, 0.65, 0.65, 0.65, 0.65]
 RISING = [0.9, 0.5, 0.55, 0.7, 0.8]
-RIGHT = np.diag([60, 60, 60])
+RIGHT = Answers(180, 180, 60)
 
 
-def said(train=0.92, val=0.9, losses=FLAT, confusion=RIGHT, images=1000, **fields):
+def said(train=0.92, val=0.9, losses=FLAT, answers=RIGHT, images=1000, **fields):
     """Return kinds, findings and suggestions for a run with these figures."""
     result = {
         "recipe": recipes.to_dict(Recipe(**fields)),
@@ -22,7 +22,7 @@ def said(train=0.92, val=0.9, losses=FLAT, confusion=RIGHT, images=1000, **field
         "train_metrics": {"top1": train, "loss": 0.2, "images": images},
     }
     epochs = [{"epoch": i, "val_loss": loss} for i, loss in enumerate(losses, start=1)]
-    found = advise(result, epochs, confusion)
+    found = advise(result, epochs, answers)
     return [each.kind for each in found], " ".join(e.found for e in found), " ".join(e.try_this for e in found)
 
 
@@ -86,7 +86,7 @@ def test_too_little_room():
 
 
 def test_no_better_than_guessing():
-    kinds, found, _ = said(confusion=np.array([[50, 0, 0], [30, 0, 0], [20, 0, 0]]))
+    kinds, found, _ = said(answers=Answers(100, 50, 50))
     assert kinds[0] == "bad"
     assert "50.0 % of the images, no better than always saying the most frequent class (50.0 %)" in found
 

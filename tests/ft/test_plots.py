@@ -66,7 +66,7 @@ def panels(log, ends):
 
     loss, accuracy = Figure().subplots(1, 2)
     plots.draw_loss(loss, log, ends)
-    plots.draw_accuracy(accuracy, ends)
+    plots.draw_score(accuracy, ends)
     return [{line.get_label(): line.get_xydata() for line in axes.lines} for axes in (loss, accuracy)]
 
 

@@ -136,4 +136,4 @@ def result(run):
 def test_the_position_holds_all_that_the_loop_counts():
     from ft.train import Position
 
-    assert {"step", "epoch", "batch", "loss_sum", "images", "best_top1", "best_epoch"} <= asdict(Position()).keys()
+    assert {"step", "epoch", "batch", "loss_sum", "images", "best_score", "best_epoch"} <= asdict(Position()).keys()

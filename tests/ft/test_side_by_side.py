@@ -58,7 +58,7 @@ def test_a_run_equals_itself(a):
     assert result.largest_loss_difference == 0
     assert result.largest_head_difference == 0
     assert (result.compared_images, result.equal_predictions) == (4, 1.0)
-    assert [(row.epoch, row.loss_a, row.val_loss_b, row.top1_a) for row in result.epochs] == [
+    assert [(row.epoch, row.loss_a, row.val_loss_b, row.score_a) for row in result.epochs] == [
         (1, 1.0, 0.9, 0.5),
         (2, 0.5, 0.6, 0.5),
         (3, 0.25, None, 0.5),
