@@ -69,7 +69,8 @@ class Batches:
             raise DataError(f"batch_size: got {batch_size}; a batch needs at least 1 image")
         self.samples, self.preprocess = tuple(samples), preprocess
         self.batch_size, self.seed, self.shuffle, self.balanced = batch_size, seed, shuffle, balanced
-        self.augment, self.distortion, self.mix = augment, distortion, mix
+        self.augment: Literal["none", "crop-flip"] = augment
+        self.distortion, self.mix = distortion, mix
         self.dtype, self.workers = dtype, workers
         self.max_pixels = max_pixels
         self.read_timeout = read_timeout
