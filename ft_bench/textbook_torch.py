@@ -46,7 +46,7 @@ def build(args, classes):
 
 
 def train_epoch(model, loader, criterion, optimizer, device, limit):
-    """Train one epoch, or `limit` steps of it; return the steps, the images and the seconds."""
+    """Train one epoch, or `limit` steps of it; return what it took, the first step, which starts workers, apart."""
     model.train()
     started, images = time.perf_counter(), 0
     for step, (x, y) in enumerate(loader, 1):
@@ -56,11 +56,13 @@ def train_epoch(model, loader, criterion, optimizer, device, limit):
         loss.backward()
         optimizer.step()
         images += len(y)
+        if step == 1:
+            first = time.perf_counter() - started
         if step == limit:
             break
     if device == "cuda":
         torch.cuda.synchronize()
-    return step, images, time.perf_counter() - started
+    return {"steps": step, "images": images, "seconds": time.perf_counter() - started, "first": first}
 
 
 @torch.no_grad()
@@ -80,9 +82,8 @@ def main(args):
     optimizer = torch.optim.SGD(model.fc.parameters(), lr=args.lr, momentum=0.9)
     epochs, top1, left = [], None, args.max_steps
     for _ in range(args.epochs):
-        steps, images, seconds = train_epoch(model, train, nn.CrossEntropyLoss(), optimizer, device, left)
-        epochs.append({"steps": steps, "images": images, "seconds": seconds})
-        left = left and left - steps
+        epochs.append(train_epoch(model, train, nn.CrossEntropyLoss(), optimizer, device, left))
+        left = left and left - epochs[-1]["steps"]
         if left == 0:
             break
         top1 = accuracy(model, val, device)

@@ -42,7 +42,8 @@ def run(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -
             raise
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0), err.seek(0)
+        out.seek(0)
+        err.seek(0)
         lines = out.read().decode(errors="replace").splitlines()
         if process.returncode:
             said = err.read().decode(errors="replace").splitlines() or ["nothing"]

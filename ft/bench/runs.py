@@ -117,16 +117,21 @@ def time_peer(plan: Plan, settings: Settings, work: Path, environment: Mapping[s
 
 
 def timing_of(plan: Plan, done: Finished, epochs: int) -> Timing:
-    """Return what a peer's report says; where it did a part of its steps, the rest counts as its last epoch went."""
+    """Return what a peer's report says; steps that it left out count as those of its last epoch, without its first.
+
+    The first step of an epoch starts workers, and that of a run traces graphs.
+    """
     report = done.json()
-    rows, steps = report["epochs"], sum(row["steps"] for row in report["epochs"])
-    last, scaled = rows[-1], None
+    rows, last = report["epochs"], report["epochs"][-1]
+    steps = sum(row["steps"] for row in rows)
     missing = report["steps"] - steps
-    if missing:
-        scaled = f"{steps} of {report['steps']} steps, no validation"
-    seconds = done.seconds + missing * last["seconds"] / last["steps"]
-    rate = last["images"] / last["seconds"]
-    return Timing(plan, seconds, rate, report["top1"], done.memory, epochs, scaled=scaled)
+    if not missing:
+        return Timing(plan, done.seconds, last["images"] / last["seconds"], report["top1"], done.memory, epochs)
+    more = last["steps"] - 1
+    step = (last["seconds"] - last["first"]) / more if more else last["seconds"]
+    rate = last["images"] / last["steps"] / step
+    scaled = f"{steps} of {report['steps']} steps, no validation"
+    return Timing(plan, done.seconds + missing * step, rate, None, done.memory, epochs, scaled=scaled)
 
 
 def time_ours(plan: Plan, settings: Settings, work: Path, environment: Mapping[str, str], which: str) -> Timing:

@@ -74,7 +74,7 @@ def test_the_table_says_what_was_scaled():
 
 
 def report(*epochs, steps, top1=None):
-    rows = [{"steps": s, "images": i, "seconds": t} for s, i, t in epochs]
+    rows = [{"steps": s, "images": i, "seconds": t, "first": 0.5} for s, i, t in epochs]
     return Finished(20.0, 1000, json.dumps({"epochs": rows, "steps": steps, "top1": top1}))
 
 
@@ -82,6 +82,9 @@ def test_a_part_of_a_peers_steps_is_scaled_by_its_last_epoch():
     plan = plans()["textbook-torch"]
     whole = timing_of(plan, report((10, 300, 5.0), (10, 300, 4.0), steps=20, top1=0.5), epochs=2)
     assert (whole.seconds, whole.rate, whole.top1, whole.scaled) == (20.0, 75.0, 0.5, None)
-    part = timing_of(plan, report((10, 300, 5.0), (2, 64, 1.0), steps=20), epochs=2)
-    assert part.seconds == pytest.approx(20.0 + 8 * 0.5)
-    assert part.scaled == "12 of 20 steps, no validation"
+    part = timing_of(plan, report((10, 300, 5.0), (3, 96, 0.9), steps=20), epochs=2)
+    assert part.seconds == pytest.approx(20.0 + 7 * 0.2)  # the first step took 0.5 s of the 0.9
+    assert part.rate == pytest.approx(32 / 0.2)
+    lone = timing_of(plan, report((1, 32, 0.5), steps=20), epochs=2)
+    assert lone.seconds == pytest.approx(20.0 + 19 * 0.5)
+    assert part.scaled == "13 of 20 steps, no validation"
