@@ -248,6 +248,9 @@ class Recipe:
     precision: Literal["float32", "float64"] = option("float32", "type of weights and arithmetic", group="run")
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute", group="run")
     deterministic: bool = option(True, "bit-identical weights for the same seed", group="run")
+    compile: Literal["auto", "on", "off"] = option(
+        "auto", "fold and compile the frozen stages that the network begins with; auto: where that pays", group="run"
+    )
     cache_features: bool = option(True, "keep a frozen base's features while pixels do not change", group="run")
 
     def __post_init__(self) -> None:
@@ -345,6 +348,8 @@ def checked(name: str, kind: Any, value: Any) -> Any:
         kinds = [k for k in get_args(kind) if k is not type(None)]
         kind = next((k for k in kinds if get_origin(k) is not Literal), kinds[0])
     if get_origin(kind) is Literal:
+        if isinstance(value, bool) and {"on", "off"} <= set(get_args(kind)):  # what YAML 1.1 reads from these words
+            value = "on" if value else "off"
         if value in get_args(kind):
             return value
         raise RecipeError(f"{name}: {unknown('value', str(value), get_args(kind))} (known: {listed(get_args(kind))})")

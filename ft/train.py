@@ -13,6 +13,7 @@ import numpy as np
 from ft import checkpoint, files
 from ft.backend import Learner
 from ft.calibration import reliability_of
+from ft.compiling import run_ahead
 from ft.confusion import confusion_of, macro_f1
 from ft.data import Batch, Batches
 from ft.errors import RunError, listed
@@ -277,6 +278,8 @@ class Training:
                 self.plan = plan
                 self.learner.set_plan(plan)
                 self.progress.note(plan.summary())
+                backend, say = self.facts["backend"], self.progress.note
+                run_ahead(self.job, self.learner, plan, backend=backend, epoch=position.epoch, say=say)
 
     def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""
