@@ -129,7 +129,7 @@ class Run:
             samples,
             self.preprocess,
             batch_size=recipe.batch_size,
-            dtype=recipe.precision,
+            dtype=recipe.dtype,
             workers=recipe.workers,
             max_pixels=recipe.max_pixels,
             read_timeout=recipe.read_timeout,

@@ -21,6 +21,7 @@ from ft_tf.frozen import Prefix, split, split_prefix
 from ft_tf.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_tf.optim import Optimizer, clip_gradients, make_optimizer
 from ft_tf.penalty import Penalty
+from ft_tf.precision import computing
 from ft_tf.weights import get_weights, layout_of, named_variables, parameters, set_weights
 
 Result = tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]  # loss, logits, gradients
@@ -50,7 +51,7 @@ class Learner:
         self.model = model
         self.card, self.recipe = card, recipe
         self.label_smoothing, self.class_weights = recipe.label_smoothing, class_weights
-        self.device, self.dtype, self.on_features = device, recipe.precision, on_features
+        self.device, self.dtype, self.on_features = device, recipe.dtype, on_features
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
         self.set_plan(plan)
@@ -222,18 +223,23 @@ class Learner:
     def features(self, images: np.ndarray) -> np.ndarray:
         """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
         base = self.prefix if self.prefix and self.on_features else self.run_base
-        return base(self.put(images)).numpy()
+        with computing(self.model, self.card, self.recipe.precision):
+            return tf.cast(base(self.put(images)), self.dtype).numpy()
 
     def forward(self, inputs: tf.Tensor, *, training: bool) -> Sequence[tf.Tensor]:
         """Run the whole network, or what is left of it behind `load`: the logits, then auxiliary ones if any."""
         behind = self.prefix.rest if self.prefix else self.model
-        outputs = (self.head if self.on_features else behind)(inputs, training=training)
-        return outputs if isinstance(outputs, list) else [outputs]
+        with computing(self.model, self.card, self.recipe.precision):
+            outputs = (self.head if self.on_features else behind)(inputs, training=training)
+        return [tf.cast(x, self.dtype) for x in (outputs if isinstance(outputs, list) else [outputs])]
 
     def load(self, inputs: np.ndarray) -> tf.Tensor:
         """Put a batch on the device and, where frozen stages run ahead, through these."""
         on_device = self.put(inputs)
-        return self.prefix(on_device) if self.prefix and not self.on_features else on_device
+        if self.on_features or not self.prefix:
+            return on_device
+        with computing(self.model, self.card, self.recipe.precision):
+            return self.prefix(on_device)
 
     def put(self, inputs: np.ndarray) -> tf.Tensor:
         """Put a batch on the device."""

@@ -21,6 +21,7 @@ from ft_torch.frozen import Prefix, split, split_prefix
 from ft_torch.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
 from ft_torch.penalty import Penalty
+from ft_torch.precision import computing
 from ft_torch.weights import get_weights, parameters, set_weights
 
 
@@ -49,7 +50,7 @@ class Learner:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.card, self.recipe = card, recipe
         self.label_smoothing, self.class_weights = recipe.label_smoothing, class_weights
-        self.device, self.dtype, self.on_features = device, getattr(torch, recipe.precision), on_features
+        self.device, self.dtype, self.on_features = device, getattr(torch, recipe.dtype), on_features
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
         self.set_plan(plan)
@@ -185,22 +186,27 @@ class Learner:
         """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
         self.model.eval()
         base = self.prefix if self.prefix and self.on_features else self.base
-        return base(as_nchw(self.put(images))).cpu().numpy()
+        with computing(self.model, self.card, self.recipe.precision):
+            return base(as_nchw(self.put(images))).to(self.dtype).cpu().numpy()
 
     def forward(self, inputs: Tensor) -> Sequence[Tensor]:
         """Run the whole network, or what is left of it behind `load`: the logits, then auxiliary ones if any."""
-        if self.on_features:
-            outputs = self.head(inputs)
-        elif self.prefix:
-            outputs = self.prefix.rest(inputs)
-        else:
-            outputs = self.model(as_nchw(inputs))
-        return outputs if isinstance(outputs, tuple) else [outputs]
+        with computing(self.model, self.card, self.recipe.precision):
+            if self.on_features:
+                outputs = self.head(inputs)
+            elif self.prefix:
+                outputs = self.prefix.rest(inputs)
+            else:
+                outputs = self.model(as_nchw(inputs))
+        return [x.to(self.dtype) for x in (outputs if isinstance(outputs, tuple) else [outputs])]
 
     def load(self, inputs: np.ndarray) -> Tensor:
         """Put a batch on the device and, where frozen stages run ahead, through these."""
         on_device = self.put(inputs)
-        return self.prefix(as_nchw(on_device)) if self.prefix and not self.on_features else on_device
+        if self.on_features or not self.prefix:
+            return on_device
+        with computing(self.model, self.card, self.recipe.precision):
+            return self.prefix(as_nchw(on_device))
 
     def put(self, inputs: np.ndarray) -> Tensor:
         """Put a batch on the device."""
