@@ -46,7 +46,7 @@ class Prefix:
         self.model = plain
         self.plain: Call = tf.function(lambda images: plain(images, training=False), reduce_retracing=True)
         self.compiled: Call | None = None
-        self.shape: tuple[int, ...] | None = None  # of the images of the first whole batch
+        self.shape: tuple[int | None, ...] | None = None  # of the images of the first whole batch
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         if self.shape is None and len(images) == self.batch_size:

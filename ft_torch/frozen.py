@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.proxy import TraceError
 from torchvision.models.convnext import LayerNorm2d
 
 from ft.freeze import Freeze, leading_stages
@@ -92,7 +93,7 @@ def split_prefix(
         return None
     try:
         graph = trace(model, card)
-    except (fx.proxy.TraceError, TypeError, ValueError):  # code that asks for values
+    except (TraceError, TypeError, ValueError):  # code that asks for values
         return None
     frozen = frozen_nodes(model, graph, card, plan)
     crossing = [node for node in frozen if node.op != "get_attr" and not frozen.issuperset(node.users)]
