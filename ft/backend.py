@@ -35,6 +35,14 @@ class Learner(Protocol):
         """Train by another plan from here on; what trained before keeps its slots."""
         ...
 
+    def run_ahead(self, *, say: Callable[[str], None]) -> None:
+        """Run the frozen stages that the network begins with apart, compiled, until the next plan or weights."""
+        ...
+
+    def run_as_one(self) -> None:
+        """Run the network as one again, with the weights that it has by then."""
+        ...
+
     def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Any:
         """Do one training step; return probes on the device for `fetch`."""
         ...

@@ -32,7 +32,7 @@ def evaluate_network(
     recipe = Recipe(model=model, weights=weights, workers=workers)
     preprocess = preprocess_of(card, weights)
     preprocess = preprocess.at(image_size) if image_size else preprocess
-    tensors = cast(source, recipe.precision)
+    tensors = cast(source, recipe.dtype)
     learner = load_learner(recipe, tensors, outputs, image_size=preprocess.crop, backend=backend)
     samples = [Sample(sample.name, place[sample.labels[0]], sample.source) for sample in dataset.val]
     batches = Batches(samples, preprocess, batch_size=recipe.batch_size, workers=workers)

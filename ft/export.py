@@ -143,8 +143,8 @@ def opened(folder: str | Path, wing: str, *, precision: str | None = None) -> Ru
 
 
 def precision_of(run: Run) -> str:
-    """Return the type that a run was trained in."""
-    return run.result["recipe"]["precision"]
+    """Return the type of a run's weights."""
+    return run.recipe.dtype
 
 
 def find_target(run: Run, kind: Format, *, raw: bool, out: str | Path | None, force: bool) -> Path:

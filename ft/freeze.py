@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
 from ft.errors import RecipeError, listed, unknown
@@ -60,6 +61,20 @@ def plan_at(recipe: "Recipe", card: Card, parameters: Collection[str], *, epoch:
     by_stage = {stage: factor * slowed.get(stage, 1.0) for stage, factor in factors.items()}
     rates = {name: by_stage[card.stage_of(name)] for name in plan.trainable}
     return replace(plan, rates={name: rate for name, rate in rates.items() if rate != 1.0})
+
+
+def leading_stages(plan: Freeze, card: Card) -> tuple[str, ...]:
+    """Return the stages from the input on that neither train nor change: what runs in inference mode in every step.
+
+    With `bn: update` there are none, for statistics move and noise is drawn.
+    """
+    return tuple(takewhile(lambda stage: plan.inference and stage in plan.stages, card.stages))
+
+
+def epochs_alike(recipe: "Recipe", card: Card, epoch: int) -> int:
+    """Return how many epochs of a recipe, `epoch` among them, train the same stages."""
+    turns = sorted({0, recipe.epochs, *(thaw.epoch for thaw in thaws(card, recipe.unfreeze))})
+    return next((end - start for start, end in pairwise(turns) if start <= epoch < end), 0)
 
 
 def check_plan(recipe: "Recipe", card: Card) -> None:

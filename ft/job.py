@@ -42,7 +42,7 @@ class Job:
     @property
     def notes(self) -> list[str]:
         """What a person should know before the training starts, one line each."""
-        images, batch, precision = len(self.dataset.train), self.recipe.batch_size, self.recipe.precision
+        images, batch, precision = len(self.dataset.train), self.recipe.batch_size, self.recipe.dtype
         types = {t.dtype.name for t in (self.source or {}).values() if is_floating(t.dtype)} - {precision}
         lines = (
             [f"fewer training images than batch_size: every epoch is one step of {images}"] if images < batch else []
@@ -67,7 +67,7 @@ class Job:
             distortion=distortion_of(recipe) if training else None,
             mix=mix_of(recipe, len(self.dataset.classes)) if training else None,
             columns=self.task.columns(len(self.dataset.classes)),
-            dtype=recipe.precision,
+            dtype=recipe.dtype,
             workers=recipe.workers,
             max_pixels=recipe.max_pixels,
             read_timeout=recipe.read_timeout,
@@ -191,7 +191,7 @@ def new_network(recipe: Recipe, wing: Wing, *, classes: int, image_size: int) ->
     """Build a recipe's network in one wing, after its surgery, and return it with its card."""
     card = find_card(recipe.model)
     options = card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=image_size)
-    model = wing.build_model(card.name, num_classes=classes, dtype=recipe.precision, options=options)
+    model = wing.build_model(card.name, num_classes=classes, dtype=recipe.dtype, options=options)
     surgery = plan_surgery(card, recipe)
     if surgery is None:
         return model, card
@@ -231,11 +231,11 @@ def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
     if job.source is None:
         constants = {name: table for name, table in card.constants().items() if name in shapes}
         drawn = {name: shape for name, shape in shapes.items() if name not in constants}
-        return cast({**constants, **initial_weights(drawn, seed=recipe.seed)}, recipe.precision)
+        return cast({**constants, **initial_weights(drawn, seed=recipe.seed)}, recipe.dtype)
     fitted = refit_source(job, shapes)
     fresh = {name: shapes[name] for name in fresh_names(job, shapes, fitted)}
     match = match_weights(fitted.tensors, shapes, replaced=fresh, origin=recipe.weights)
-    return cast({**match.tensors, **initial_weights(fresh, seed=recipe.seed)}, recipe.precision)
+    return cast({**match.tensors, **initial_weights(fresh, seed=recipe.seed)}, recipe.dtype)
 
 
 def refit_source(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> Refit:

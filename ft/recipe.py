@@ -249,9 +249,16 @@ class Recipe:
         group="run",
     )
     seed: int = option(0, "seed of everything random", group="run", at_least=0)
-    precision: Literal["float32", "float64"] = option("float32", "type of weights and arithmetic", group="run")
-    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute", group="run")
+    precision: Literal["float32", "bfloat16", "float64"] = option(
+        "float32", "type of weights and arithmetic; bfloat16: of products, weights and norms stay float32", group="run"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = option(
+        "auto", "where to compute; mps (Apple's GPU): PyTorch only, without float64", group="run"
+    )
     deterministic: bool = option(True, "bit-identical weights for the same seed", group="run")
+    compile: Literal["auto", "on", "off"] = option(
+        "auto", "fold and compile the frozen stages that the network begins with; auto: where that pays", group="run"
+    )
 
     cache: Literal["auto", "memory", "disk", "off"] = option(
         "auto",
@@ -289,6 +296,8 @@ class Recipe:
         if len(self.freeze) > 1 and {"base", "none"} & set(self.freeze):
             raise RecipeError(f"freeze: got {listed(self.freeze)}; 'base' and 'none' stand alone, stages go in a list")
         check_optimizer(self)
+        if self.device == "mps" and self.precision == "float64":
+            raise RecipeError("precision: Apple's GPU has no float64; take float32, or --device cpu")
         self.check_losses()
         if self.schedule == "plateau" and self.step_factor >= 1:
             raise RecipeError(f"step_factor: got {self.step_factor:g}; schedule plateau needs a factor below 1")
@@ -322,6 +331,11 @@ class Recipe:
             raise RecipeError("l2sp: weights none leaves no pretrained values to stay near; take l2, or pass weights")
         if self.l2sp_head and not self.l2sp:
             raise RecipeError("l2sp_head: goes with l2sp, which is 0; set l2sp, or take l2")
+
+    @property
+    def dtype(self) -> str:
+        """The type of weights, slots, pixels and loss: bfloat16 is what products alone are computed in."""
+        return "float32" if self.precision == "bfloat16" else self.precision
 
     @property
     def stands_still(self) -> bool:
@@ -385,8 +399,8 @@ def checked(name: str, kind: Any, value: Any) -> Any:
         kinds = [k for k in get_args(kind) if k is not type(None)]
         kind = next((k for k in kinds if get_origin(k) is not Literal), kinds[0])
     if get_origin(kind) is Literal:
-        if value is False and "off" in get_args(kind):  # YAML 1.1 reads the word as a no
-            return "off"
+        if isinstance(value, bool) and "off" in get_args(kind):  # what YAML 1.1 reads from these words
+            value = "on" if value else "off"
         if value in get_args(kind):
             return value
         raise RecipeError(f"{name}: {unknown('value', str(value), get_args(kind))} (known: {listed(get_args(kind))})")

@@ -145,7 +145,7 @@ class Run:
             self.preprocess,
             batch_size=recipe.batch_size,
             columns=self.task.columns(len(self.classes)),
-            dtype=recipe.precision,
+            dtype=recipe.dtype,
             workers=recipe.workers,
             max_pixels=recipe.max_pixels,
             read_timeout=recipe.read_timeout,

@@ -34,6 +34,7 @@ def trace_recipe(recipe: Recipe, folder: Path, *, backend: str, steps: int) -> T
     Raises RecipeError for more steps than the training has, RunError where `folder` is in use.
     """
     backends.require(backend)
+    require_exact(recipe)
     job = prepare_job(recipe, quiet=True)
     per_epoch = len(job.batches("train"))
     if not 0 <= steps <= per_epoch * recipe.epochs:
@@ -64,6 +65,12 @@ def trace_recipe(recipe: Recipe, folder: Path, *, backend: str, steps: int) -> T
             update=steps > 0,
         )
     return Trace(folder)
+
+
+def require_exact(recipe: Recipe) -> None:
+    """Raise RecipeError for a type in which rounding hides what a comparison looks for."""
+    if recipe.precision == "bfloat16":
+        raise RecipeError("precision: bfloat16 rounds too coarsely to compare arrays; take float64, or float32")
 
 
 def trace_batches(job: Job, learner: Learner, plan: Freeze, names: Collection[str]) -> Iterator[TraceBatch]:
@@ -97,6 +104,7 @@ def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> Pair
     """
     for wing in WINGS:
         backends.require(wing)
+    require_exact(recipe)
     prepare_job(recipe, quiet=True, with_weights=False)  # one message for a mistake, not one a process
     torch, tf = trace_both(recipe, folder, steps=steps)
     found = None

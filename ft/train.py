@@ -12,6 +12,7 @@ import numpy as np
 
 from ft import checkpoint, files
 from ft.backend import Learner
+from ft.compiling import run_ahead
 from ft.data import Batch
 from ft.errors import RunError, listed
 from ft.freeze import Freeze, plan_at
@@ -248,6 +249,8 @@ class Training:
                 self.plan = plan
                 self.learner.set_plan(plan)
                 self.progress.note(plan.summary())
+                backend, say = self.facts["backend"], self.progress.note
+                run_ahead(self.job, self.learner, plan, backend=backend, epoch=position.epoch, say=say)
 
     def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""

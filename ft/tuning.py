@@ -13,6 +13,7 @@ from ft import checkpoint, files, runfolder
 from ft import recipe as recipes
 from ft.averaging import mean_of
 from ft.backend import Learner, Wing
+from ft.compiling import run_ahead
 from ft.data import Dataset
 from ft.errors import RecipeError, RunError
 from ft.features import Features, sources_of
@@ -156,6 +157,7 @@ def execute(
             notes = surgery_notes(job, tensors) if saved is None else []
             for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
                 progress.note(line)
+            run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
             sources = sources_of(Features(job, learner, backend, device, progress.note), "train", "val")
             facts = run_facts(job, backend)
             with Log(folder) as log, stop_requests() as stop:
@@ -178,6 +180,7 @@ def execute(
         facts |= {**result, "seconds": round(position.seconds, 2)}
         write_result(job, folder, learner, sources, facts)
     learner.on_features = False  # from here on it takes images
+    learner.run_as_one()  # and a user may change its weights
     return Run(folder, learner=learner, backend=backend)
 
 

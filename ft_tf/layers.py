@@ -57,7 +57,7 @@ class Conv2d(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         plain = tf.nn.conv2d if self.groups == 1 else grouped_conv2d
-        convolve = tf.compat.v1.nn.depthwise_conv2d_native if self.depthwise else plain
+        convolve = depthwise_conv2d if self.depthwise else plain
         strides = [1, self.stride, self.stride, 1]
         kernel = dilated(tf.convert_to_tensor(self.kernel), self.dilation)
         y = convolve(x, kernel, strides, explicit_padding(self.padding))
@@ -74,6 +74,13 @@ class Conv2d(keras.layers.Layer):
             "bias": self.use_bias,
             "dilation": self.dilation,
         }
+
+
+def depthwise_conv2d(x: tf.Tensor, kernel: tf.Tensor, strides: list[int], padding: str | list[list[int]]) -> tf.Tensor:
+    """Convolve each channel with its own filter. In bfloat16 TensorFlow's kernel would even add up in that type."""
+    exact = tf.float32 if x.dtype == tf.bfloat16 else x.dtype
+    y = tf.compat.v1.nn.depthwise_conv2d_native(tf.cast(x, exact), tf.cast(kernel, exact), strides, padding)
+    return tf.cast(y, x.dtype)
 
 
 def dilated(kernel: tf.Tensor, dilation: int) -> tf.Tensor:

@@ -17,10 +17,11 @@ from ft.zoo import Card
 from ft_tf import layers
 from ft_tf.average import Average
 from ft_tf.freeze import apply_freeze, set_training_mode
-from ft_tf.frozen import split
+from ft_tf.frozen import Prefix, split, split_prefix
 from ft_tf.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_tf.optim import Optimizer, clip_gradients, make_optimizer
 from ft_tf.penalty import Penalty
+from ft_tf.precision import computing
 from ft_tf.weights import get_weights, layout_of, named_variables, parameters, set_weights
 
 Result = tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]  # loss, logits, gradients
@@ -34,6 +35,7 @@ class Learner:
     """
 
     optimizer: Optimizer
+    prefix: Prefix | None  # the frozen stages that run ahead of the rest; None: the network runs as one
 
     def __init__(
         self,
@@ -49,21 +51,16 @@ class Learner:
         self.model = model
         self.card, self.recipe = card, recipe
         self.label_smoothing, self.class_weights = recipe.label_smoothing, class_weights
-        self.device, self.dtype, self.on_features = device, recipe.precision, on_features
+        self.device, self.dtype, self.on_features = device, recipe.dtype, on_features
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
         self.set_plan(plan)
-        # a function each for images and for features: with both ranks tf.function would make a graph for any rank
-        self.run_forward = {
-            on_features: tf.function(lambda inputs: self.forward(inputs, training=False)[0], reduce_retracing=True)
-            for on_features in (False, True)
-        }
         self.run_base = tf.function(lambda images: self.base(images, training=False), reduce_retracing=True)
 
     def set_plan(self, plan: Freeze) -> None:
         """Train by this plan from here on. What trained before keeps its slots, what is new starts with fresh ones."""
         kept = self.get_slots() if hasattr(self, "optimizer") else {}
-        self.plan = plan
+        self.plan, self.prefix = plan, None
         apply_freeze(self.model, plan)
         set_training_mode(self.model, plan)
         trained = {name: w for name, w in parameters(self.model).items() if name in plan.trainable}
@@ -76,10 +73,36 @@ class Learner:
         taught = {self.card.stage_of(name) for name in plan.trainable}
         self.auxiliary = [w if self.card.stage_of(path) in taught else 0.0 for path, w in self.card.auxiliary.items()]
         self.model.frozen = not any(self.auxiliary)  # the network's own flag, not its layers': no auxiliary logits
+        self.make_functions()
+
+    def make_functions(self) -> None:
+        """Make the functions whose graphs hold the plan and the prefix as they are now."""
         # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
         self.run_step = tf.function(self.native_step, reduce_retracing=True)
         self.run_part = tf.function(self.loss_and_gradients, reduce_retracing=True)
         self.run_update = tf.function(self.native_update, reduce_retracing=True)
+        # a function each for images and for features: with both ranks tf.function would make a graph for any rank
+        self.run_forward = {
+            on_features: tf.function(lambda inputs: self.forward(inputs, training=False)[0], reduce_retracing=True)
+            for on_features in (False, True)
+        }
+
+    def run_ahead(self, *, say: Callable[[str], None]) -> None:
+        """Compile the frozen stages that the network begins with and run them ahead of the rest from here on.
+
+        Until the next plan or the next weights, for compiled code holds the weights that it was made with. say: is told
+        at the first whole batch what became of it.
+        """
+        self.prefix = split_prefix(self.model, self.card, self.plan, batch_size=self.recipe.batch_size, say=say)
+        self.make_functions()
+        if self.prefix is None:
+            say(f"compile: {self.card.name} does not come apart behind its frozen stages; it runs uncompiled")
+
+    def run_as_one(self) -> None:
+        """Run the network as one again, with the weights that it has by then."""
+        if self.prefix:
+            self.prefix = None
+            self.make_functions()
 
     def make_average(self, trained: Mapping[str, keras.Variable]) -> Average:
         """Return the moving average of what trains and of the BatchNorm statistics that move."""
@@ -199,14 +222,26 @@ class Learner:
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
-        return self.run_base(self.load(images)).numpy()
+        base = self.prefix if self.prefix and self.on_features else self.run_base
+        with computing(self.model, self.card, self.recipe.precision):
+            return tf.cast(base(self.put(images)), self.dtype).numpy()
 
     def forward(self, inputs: tf.Tensor, *, training: bool) -> Sequence[tf.Tensor]:
-        """Run the whole network on images, or only the head on features: the logits, then auxiliary ones if any."""
-        outputs = (self.head if self.on_features else self.model)(inputs, training=training)
-        return outputs if isinstance(outputs, list) else [outputs]
+        """Run the whole network, or what is left of it behind `load`: the logits, then auxiliary ones if any."""
+        behind = self.prefix.rest if self.prefix else self.model
+        with computing(self.model, self.card, self.recipe.precision):
+            outputs = (self.head if self.on_features else behind)(inputs, training=training)
+        return [tf.cast(x, self.dtype) for x in (outputs if isinstance(outputs, list) else [outputs])]
 
     def load(self, inputs: np.ndarray) -> tf.Tensor:
+        """Put a batch on the device and, where frozen stages run ahead, through these."""
+        on_device = self.put(inputs)
+        if self.on_features or not self.prefix:
+            return on_device
+        with computing(self.model, self.card, self.recipe.precision):
+            return self.prefix(on_device)
+
+    def put(self, inputs: np.ndarray) -> tf.Tensor:
         """Put a batch on the device."""
         return tf.constant(inputs, self.dtype)
 
@@ -220,6 +255,7 @@ class Learner:
 
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Assign every parameter and buffer; what is measured from the start (L2-SP, averages) starts here."""
+        self.run_as_one()
         set_weights(self.model, tensors)
         self.penalty.anchor()
         if self.average:

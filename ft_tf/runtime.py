@@ -1,19 +1,30 @@
 """The state of the process that a run needs: where to compute, and whether to the last bit alike."""
 
+import contextlib
+
 import tensorflow as tf
 
 from ft.errors import RecipeError
 
 
 def prepare(*, device: str, deterministic: bool) -> str:
-    """Set up TensorFlow for a run and return the device, "cpu" or "cuda".
+    """Set up TensorFlow for a run and return the device, "cpu" or "cuda"; "auto" takes a CUDA device or the CPU.
 
     On a CPU the kernels of these networks are deterministic for a given number of threads; on a GPU they must be told.
+    Products of float32 are exact there: TF32, which TensorFlow takes by default, keeps 10 bits of mantissa. A GPU's
+    memory is taken as it is needed, not all at once.
     """
     gpus = tf.config.list_physical_devices("GPU")
+    if device == "mps":
+        raise RecipeError("device: mps is there in PyTorch only; use --backend torch, or --device cpu")
     if device == "cuda" and not gpus:
         raise RecipeError("device: no CUDA device is visible to TensorFlow; use --device cpu, or --device auto")
     chosen = "cuda" if device != "cpu" and gpus else "cpu"
+    if chosen == "cuda":
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        for gpu in gpus:
+            with contextlib.suppress(RuntimeError):  # in use already, with the memory that it has
+                tf.config.experimental.set_memory_growth(gpu, True)
     if chosen == "cuda" and deterministic:
         tf.config.experimental.enable_op_determinism()
     tf.zeros(())  # creates the device context now, while its messages are held back

@@ -1,12 +1,18 @@
-"""The fast path for a frozen base: its features are computed once, then only the head is trained."""
+"""The fast paths for frozen stages: a base's features computed once, leading stages compiled apart from the rest."""
 
+import time
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.fx.proxy import TraceError
 from torchvision.models.convnext import LayerNorm2d
 
+from ft.freeze import Freeze, leading_stages
+from ft.quiet import quiet_stderr
 from ft.zoo import Card
+from ft.zoo.card import under
+from ft_torch.layers import Noise
 
 Call = Callable[[Tensor], Tensor]
 
@@ -35,3 +41,134 @@ def split(model: nn.Module, card: Card) -> tuple[Call, nn.Module]:
 def takes_maps(head: nn.Module) -> bool:
     """Tell whether a head begins with a normalisation of maps (N, C, 1, 1), as ConvNeXt's does."""
     return isinstance(head, nn.Sequential) and isinstance(head[0], LayerNorm2d)
+
+
+class Prefix:
+    """The frozen stages that a network begins with: images (N, C, H, W) -> what `rest` makes logits of.
+
+    They run without gradients, compiled at the first whole batch: inductor takes their weights for constants and folds
+    BatchNorm into the convolutions before it. It compiles for that batch's shape; others run uncompiled, and so do all
+    where compiling fails, after `say` was told why.
+    """
+
+    def __init__(
+        self, stages: tuple[str, ...], plain: nn.Module, rest: Call, *, batch_size: int, say: Callable[[str], None]
+    ) -> None:
+        self.stages, self.plain, self.rest, self.batch_size, self.say = stages, plain, rest, batch_size, say
+        self.compiled: Call | None = None
+        self.shape: tuple[int, ...] | None = None  # that of the first whole batch
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        self.plain.eval()  # also the layers between the stages, whose mode says nothing but would be compiled anew
+        if self.shape is None and len(images) == self.batch_size:
+            self.shape = tuple(images.shape)
+            self.compile(images)
+        run = self.plain if self.compiled is None or tuple(images.shape) != self.shape else self.compiled
+        return run(images)
+
+    def compile(self, images: Tensor) -> None:
+        """Compile for images of this shape, and say how long it took or why it was not possible."""
+        started, compiled = time.perf_counter(), torch.compile(self.plain, dynamic=False, options={"freezing": True})
+        try:
+            with quiet_stderr():
+                compiled(images)
+        except Exception as error:  # a missing C++ compiler, or any fault in inductor: none is worth ending a run for
+            self.say(f"compile: not possible here ({first_line(error)}); the frozen stages run uncompiled")
+            return
+        self.compiled = compiled
+        self.say(f"compile: {', '.join(self.stages)} compiled in {time.perf_counter() - started:.0f} s")
+
+
+def split_prefix(
+    model: nn.Module, card: Card, plan: Freeze, *, batch_size: int, say: Callable[[str], None]
+) -> Prefix | None:
+    """Return the leading frozen stages apart from the rest, which shares the model's modules.
+
+    None where there are none, or where the network does not come apart: more than one tensor crosses over, or an
+    auxiliary head trains.
+    """
+    leading = leading_stages(plan, card)
+    if not leading or not all(plan.is_frozen(path) for path in card.auxiliary):
+        return None
+    try:
+        graph = trace(model, card)
+    except (TraceError, TypeError, ValueError):  # code that asks for values
+        return None
+    frozen = frozen_nodes(model, graph, card, plan)
+    crossing = [node for node in frozen if node.op != "get_attr" and not frozen.issuperset(node.users)]
+    if len(crossing) != 1 or crossing[0].op == "placeholder":
+        return None
+    plain, rest = cut(model, graph, crossing[0])
+    calls = [str(node.target) for node in plain.graph.nodes if node.op == "call_module"]
+    stages = tuple(stage for stage in leading if any(under(call, card.stages[stage]) for call in calls))
+    return Prefix(stages, plain, rest, batch_size=batch_size, say=say)
+
+
+class StageTracer(fx.Tracer):
+    """Sees the code between the stages, and each module of a stage as one call."""
+
+    def __init__(self, card: Card) -> None:
+        super().__init__()
+        self.card = card
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        in_stage = any(under(module_qualified_name, prefixes) for prefixes in self.card.stages.values())
+        return in_stage or not any(m.children()) or super().is_leaf_module(m, module_qualified_name)
+
+
+def trace(model: nn.Module, card: Card) -> fx.Graph:
+    """Return the graph of a network without auxiliary logits."""
+    training, model.training = model.training, False  # the network's own flag, not its layers'
+    try:
+        return StageTracer(card).trace(model)
+    finally:
+        model.training = training
+
+
+def frozen_nodes(model: nn.Module, graph: fx.Graph, card: Card, plan: Freeze) -> set[fx.Node]:
+    """Return the nodes that depend on images and on frozen stages in inference mode alone."""
+    frozen: set[fx.Node] = set()
+    for node in graph.nodes:
+        still = node.op != "output" and (node.op not in ("call_module", "get_attr") or stands_still(model, node, plan))
+        if still and frozen.issuperset(node.all_input_nodes):
+            frozen.add(node)
+    return frozen
+
+
+def stands_still(model: nn.Module, node: fx.Node, plan: Freeze) -> bool:
+    """Tell whether a module or tensor is frozen, or between stages and without weights, statistics and noise."""
+    path = str(node.target)
+    if plan.runs_in_inference(path) or node.op == "get_attr":
+        return plan.runs_in_inference(path)
+    module = model.get_submodule(path)
+    noisy = any(isinstance(part, (Noise, nn.Dropout)) and getattr(part, "p", 0) > 0 for part in module.modules())
+    return not (noisy or module.state_dict())
+
+
+def cut(model: nn.Module, graph: fx.Graph, crossing: fx.Node) -> tuple[fx.GraphModule, fx.GraphModule]:
+    """Return the graph up to a node, and from it on."""
+    first, rest = fx.Graph(), fx.Graph()
+    first.output(copy_into(first, graph, crossing, {}))
+    start = {crossing: rest.placeholder("features")}
+    rest.output(copy_into(rest, graph, graph.output_node().all_input_nodes[0], start))
+    return fx.GraphModule(model, first), fx.GraphModule(model, rest)
+
+
+def copy_into(part: fx.Graph, graph: fx.Graph, end: fx.Node, copies: dict[fx.Node, fx.Node]) -> fx.Node:
+    """Copy what a node needs, and is not among the copies yet, into another graph and return its own copy."""
+    needed, waiting = set(), [end]
+    while waiting:
+        node = waiting.pop()
+        if node not in needed and node not in copies:
+            needed.add(node)
+            waiting += node.all_input_nodes
+    for node in graph.nodes:
+        if node in needed:
+            copies[node] = part.node_copy(node, copies.__getitem__)
+    return copies[end]
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line that an error says, or its class."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

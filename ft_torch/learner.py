@@ -1,6 +1,6 @@
 """A model, an optimizer and one native training step: the file to open first when learning how PyTorch does it."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -17,10 +17,11 @@ from ft.zoo import Card
 from ft_torch import layers
 from ft_torch.average import Average
 from ft_torch.freeze import apply_freeze, set_training_mode
-from ft_torch.frozen import split
+from ft_torch.frozen import Prefix, split, split_prefix
 from ft_torch.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
 from ft_torch.penalty import Penalty
+from ft_torch.precision import computing
 from ft_torch.weights import get_weights, parameters, set_weights
 
 
@@ -32,6 +33,7 @@ class Learner:
     """
 
     optimizer: Optimizer
+    prefix: Prefix | None  # the frozen stages that run ahead of the rest; None: the network runs as one
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class Learner:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.card, self.recipe = card, recipe
         self.label_smoothing, self.class_weights = recipe.label_smoothing, class_weights
-        self.device, self.dtype, self.on_features = device, getattr(torch, recipe.precision), on_features
+        self.device, self.dtype, self.on_features = device, getattr(torch, recipe.dtype), on_features
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
         self.set_plan(plan)
@@ -56,7 +58,7 @@ class Learner:
     def set_plan(self, plan: Freeze) -> None:
         """Train by this plan from here on. What trained before keeps its slots, what is new starts with fresh ones."""
         kept = self.get_slots() if hasattr(self, "optimizer") else {}
-        self.plan = plan
+        self.plan, self.prefix = plan, None
         apply_freeze(self.model, plan)
         trained = {name: w for name, w in parameters(self.model).items() if name in plan.trainable}
         shapes = {name: tuple(w.shape) for name, w in trained.items()}
@@ -67,6 +69,20 @@ class Learner:
         # an auxiliary head counts only where it is taught; with weights of 0 alone it is not even computed
         taught = {self.card.stage_of(name) for name in plan.trainable}
         self.auxiliary = [w if self.card.stage_of(path) in taught else 0.0 for path, w in self.card.auxiliary.items()]
+
+    def run_ahead(self, *, say: Callable[[str], None]) -> None:
+        """Compile the frozen stages that the network begins with and run them ahead of the rest from here on.
+
+        Until the next plan or the next weights, for compiled code holds the weights that it was made with. say: is told
+        at the first whole batch what became of it.
+        """
+        self.prefix = split_prefix(self.model, self.card, self.plan, batch_size=self.recipe.batch_size, say=say)
+        if self.prefix is None:
+            say(f"compile: {self.card.name} does not come apart behind its frozen stages; it runs uncompiled")
+
+    def run_as_one(self) -> None:
+        """Run the network as one again, with the weights that it has by then."""
+        self.prefix = None
 
     def make_average(self, trained: Mapping[str, Tensor]) -> Average:
         """Return the moving average of what trains and of the BatchNorm statistics that move."""
@@ -169,14 +185,30 @@ class Learner:
     def features(self, images: np.ndarray) -> np.ndarray:
         """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
         self.model.eval()
-        return self.base(as_nchw(self.load(images))).cpu().numpy()
+        base = self.prefix if self.prefix and self.on_features else self.base
+        with computing(self.model, self.card, self.recipe.precision):
+            return base(as_nchw(self.put(images))).to(self.dtype).cpu().numpy()
 
     def forward(self, inputs: Tensor) -> Sequence[Tensor]:
-        """Run the whole network on images, or only the head on features: the logits, then auxiliary ones if any."""
-        outputs = self.head(inputs) if self.on_features else self.model(as_nchw(inputs))
-        return outputs if isinstance(outputs, tuple) else [outputs]
+        """Run the whole network, or what is left of it behind `load`: the logits, then auxiliary ones if any."""
+        with computing(self.model, self.card, self.recipe.precision):
+            if self.on_features:
+                outputs = self.head(inputs)
+            elif self.prefix:
+                outputs = self.prefix.rest(inputs)
+            else:
+                outputs = self.model(as_nchw(inputs))
+        return [x.to(self.dtype) for x in (outputs if isinstance(outputs, tuple) else [outputs])]
 
     def load(self, inputs: np.ndarray) -> Tensor:
+        """Put a batch on the device and, where frozen stages run ahead, through these."""
+        on_device = self.put(inputs)
+        if self.on_features or not self.prefix:
+            return on_device
+        with computing(self.model, self.card, self.recipe.precision):
+            return self.prefix(as_nchw(on_device))
+
+    def put(self, inputs: np.ndarray) -> Tensor:
         """Put a batch on the device."""
         return torch.from_numpy(inputs).to(self.device, self.dtype)
 
@@ -190,6 +222,7 @@ class Learner:
 
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Assign every parameter and buffer; what is measured from the start (L2-SP, averages) starts here."""
+        self.run_as_one()
         set_weights(self.model, tensors)
         self.penalty.anchor()
         if self.average:

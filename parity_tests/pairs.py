@@ -51,7 +51,7 @@ def learners(
     pair = {name: one_learner(name, recipe) for name in ("torch", "tf")}
     start = tensors or starting_tensors(case, backend.load("torch").weight_shapes(pair["torch"].model), seed=seed)
     for learner in pair.values():
-        learner.set_weights(cast(start, recipe.precision))
+        learner.set_weights(cast(start, recipe.dtype))
     return pair
 
 
@@ -66,7 +66,7 @@ def build_network(name: str, recipe: Recipe) -> Any:
     options = find_card(recipe.model).options(
         dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=recipe.image_size
     )
-    return backend.load(name).build_model(recipe.model, num_classes=CLASSES, dtype=recipe.precision, options=options)
+    return backend.load(name).build_model(recipe.model, num_classes=CLASSES, dtype=recipe.dtype, options=options)
 
 
 def starting_tensors(case: Case, shapes: Mapping[str, tuple[int, ...]], *, seed: int) -> dict[str, np.ndarray]:

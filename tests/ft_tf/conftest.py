@@ -18,11 +18,11 @@ def make_learner():
     def make(*, on_features=False, **fields):
         recipe = Recipe(**{"model": "resnet18", "weights": "none", "lr": 0.05, **fields})
         card = find_card(recipe.model)
-        model = ft_tf.build_model(recipe.model, num_classes=3, dtype=recipe.precision)
+        model = ft_tf.build_model(recipe.model, num_classes=3, dtype=recipe.dtype)
         plan = plan_freeze(card, list(ft_tf.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
         learner = ft_tf.Learner(model, card=card, plan=plan, recipe=recipe, on_features=on_features)
         tensors = initial_weights(ft_tf.weight_shapes(model), seed=recipe.seed)
-        learner.set_weights(cast(tensors, recipe.precision))
+        learner.set_weights(cast(tensors, recipe.dtype))
         return learner
 
     return make

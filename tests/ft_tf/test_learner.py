@@ -128,3 +128,18 @@ def test_the_step_is_traced_once(make_learner, batch):
     for step in range(3):
         learner.step(FEATURES, batch[1], step=step, lr=np.float64(0.1 / (step + 1)), first=step)
     assert learner.run_step.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("on_features", [False, True])
+def test_bfloat16_rounds_products_and_keeps_float32(make_learner, batch, on_features):
+    fine, learner = (make_learner(precision=p, on_features=on_features) for p in ("float32", "bfloat16"))
+    images = batch[0].astype(np.float32)
+    inputs = learner.features(images) if on_features else images
+    exact, logits = fine.logits(fine.features(images) if on_features else images), learner.logits(inputs)
+    assert logits.dtype == inputs.dtype == np.float32
+    assert 1e-4 < np.abs(logits - exact).max() / np.abs(exact).max() < 0.1
+    learner.step(inputs, batch[1], step=0, lr=LR)
+    kept = [*learner.get_weights().values(), *learner.get_slots().values()]
+    assert {x.dtype.name for x in kept} == {"float32", "int64"}
+    assert {layer.dtype_policy.name for layer in learner.model.layers} == {"float32"}

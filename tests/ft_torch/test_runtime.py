@@ -1,9 +1,11 @@
-"""The process of a run: what PyTorch says when memory is exhausted is told from its other errors."""
+"""The process of a run: where it computes, and PyTorch's words for an exhausted memory."""
 
 import pytest
 import torch
 
-from ft_torch import is_out_of_memory
+from ft.errors import RecipeError
+from ft.recipe import Recipe
+from ft_torch import is_out_of_memory, prepare
 
 
 def test_an_exhausted_memory_is_recognised():
@@ -13,3 +15,33 @@ def test_an_exhausted_memory_is_recognised():
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not is_out_of_memory(ValueError("memory"))
+
+
+def test_the_cpu_is_always_there():
+    assert prepare(device="cpu", deterministic=True) == "cpu"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_a_missing_cuda_device_is_told():
+    assert prepare(device="auto", deterministic=True) == "cpu"
+    with pytest.raises(RecipeError, match="no CUDA device is visible to PyTorch; use --device cpu"):
+        prepare(device="cuda", deterministic=True)
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="an Apple GPU is here")
+def test_a_missing_apple_gpu_is_told():
+    with pytest.raises(RecipeError, match="PyTorch sees no Apple GPU here; use --device cpu"):
+        prepare(device="mps", deterministic=True)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_tf32_is_off_on_a_gpu():
+    assert prepare(device="auto", deterministic=False) == "cuda"
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_an_apple_gpu_has_no_float64():
+    assert Recipe(device="mps").device == "mps"
+    with pytest.raises(RecipeError, match="Apple's GPU has no float64; take float32"):
+        Recipe(device="mps", precision="float64")

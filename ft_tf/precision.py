@@ -1,0 +1,37 @@
+"""bfloat16: the type that products are computed in, while weights, normalisation, logits and loss stay float32."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+
+from ft.zoo import Card
+from ft_tf.head import GlobalPool
+from ft_tf.layers import BatchNorm2d, LayerNorm, Normalization
+
+IN_FLOAT32 = (
+    *(BatchNorm2d, LayerNorm, Normalization, GlobalPool),
+    *(keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.InputLayer),
+)
+
+
+@contextmanager
+def computing(model: keras.Model, card: Card, precision: str) -> Iterator[None]:
+    """Return the context in which a network's layers compute in `precision`, "bfloat16" or the type of its weights.
+
+    In bfloat16 layers have Keras's policy "mixed_bfloat16", but for normalisation and the layers that give logits: two
+    rounded logits are often equal. A graph that is traced inside keeps that; the layers themselves are afterwards what
+    they were, so the network stays a float32 one.
+    """
+    layers = []
+    if precision == "bfloat16":
+        layers = [layer for layer in model.layers if not isinstance(layer, IN_FLOAT32)]
+        layers = [layer for layer in layers if layer.name not in card.outputs]
+    before = [layer.dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer.dtype_policy = "mixed_bfloat16"
+        yield
+    finally:
+        for layer, policy in zip(layers, before, strict=True):
+            layer.dtype_policy = policy

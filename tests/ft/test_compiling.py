@@ -1,0 +1,101 @@
+"""Whether the frozen stages are compiled: by what the whole training passes through them, and as the recipe says."""
+
+import pytest
+
+import ft
+import ft.recipe
+from ft import compiling
+from ft.freeze import epochs_alike, leading_stages, plan_freeze
+from ft.job import prepare_job
+from ft.recipe import Recipe
+from ft.zoo import find_card
+
+NAMES = ["conv1.weight", "fc.weight", "fc.bias"]
+
+
+@pytest.fixture
+def recipe(write_images):
+    """Return a recipe for 12 training and 4 validation images of 16 px."""
+    return Recipe(model="resnet18", weights="none", data=str(write_images()), workers=0, batch_size=4, image_size=16)
+
+
+class Asked:
+    """A learner that remembers whether it was asked to run ahead."""
+
+    def __init__(self, on_features=False):
+        self.on_features, self.asked = on_features, False
+
+    def run_ahead(self, *, say):
+        self.asked = True
+
+
+def chosen(recipe, *, on_features=False, epoch=0, **fields):
+    """Return whether a recipe's frozen stages are compiled, and what is said of it."""
+    recipe, said, learner = recipe.replace(**fields), [], Asked(on_features)
+    job = prepare_job(recipe)
+    plan = plan_freeze(job.card, NAMES, freeze=recipe.freeze, bn=recipe.bn)
+    compiling.run_ahead(job, learner, plan, backend="torch", epoch=epoch, say=said.append)
+    return learner.asked, " ".join(said)
+
+
+def test_little_work_is_not_compiled(recipe):
+    assert chosen(recipe) == (
+        False,
+        "compile: off for stem to layer4 (320 images of 16 px, worth 2 of 224 px; it pays from 5000 on)",
+    )
+
+
+def test_much_work_is(recipe, monkeypatch):
+    monkeypatch.setitem(compiling.PAYS_FROM, "torch", 1.6)
+    assert chosen(recipe)[0]
+    assert not chosen(recipe, epochs=15)[0]
+    assert not chosen(recipe, on_features=True)[0]  # once, whatever the epochs
+
+
+def test_a_moving_average_is_evaluated_too(recipe):
+    assert "400 images" in chosen(recipe, ema=0.9)[1]
+
+
+def test_the_choice_does_not_depend_on_where_a_run_stands(recipe):
+    assert chosen(recipe, epoch=19) == chosen(recipe, epoch=0)
+
+
+def test_until_they_thaw(recipe):
+    fields = {"unfreeze": "5:layer4"}
+    assert "80 images" in chosen(recipe, **fields, epoch=4)[1]
+    assert "240 images" in chosen(recipe, **fields, epoch=5)[1]
+    assert epochs_alike(recipe.replace(unfreeze="5:layer4,7:layer3"), find_card("resnet18"), 6) == 2
+
+
+@pytest.mark.parametrize(("wish", "does"), [("on", True), ("off", False)])
+def test_as_asked_for(recipe, wish, does):
+    assert chosen(recipe, compile=wish) == (does, f"compile: {wish}, as asked for (stem to layer4)")
+
+
+@pytest.mark.parametrize("fields", [{"freeze": "none"}, {"bn": "update"}, {"freeze": "layer1"}])
+def test_nothing_to_compile(recipe, fields):
+    assert chosen(recipe, **fields) == (False, "")
+    asked, said = chosen(recipe, **fields, compile="on")
+    assert not asked
+    assert said.startswith("compile: nothing to compile")
+
+
+def test_leading_stages_end_at_the_first_that_trains():
+    card = find_card("resnet18")
+    plan = plan_freeze(card, NAMES, freeze=("stem", "layer1", "layer3"), bn="frozen")
+    assert leading_stages(plan, card) == ("stem", "layer1")
+
+
+def test_yaml_reads_on_and_off_as_truth_values(tmp_path):
+    (tmp_path / "r.yaml").write_text("compile: on\n")
+    assert Recipe(**ft.recipe.load(tmp_path / "r.yaml")).compile == "on"
+    assert Recipe(compile=False).compile == "off"
+    with pytest.raises(ft.RecipeError, match="loss: unknown value 'True'"):
+        Recipe(loss=True)
+
+
+def test_a_run_says_its_choice_once_a_plan(recipe, tmp_path, fake_wing, capsys):
+    ft.finetune(recipe, out=tmp_path / "run", epochs=3, unfreeze="1:layer4", compile="on")
+    said = capsys.readouterr().err
+    assert said.count("compile: on, as asked for") == 2
+    assert said.count("stem compiled in 0 s") == 2

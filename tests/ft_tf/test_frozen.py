@@ -1,0 +1,143 @@
+"""Frozen stages apart from the rest: the same logits and gradients, compiled or not; never where they still move."""
+
+import re
+
+import numpy as np
+import pytest
+
+from ft.freeze import leading_stages, plan_freeze
+from ft.zoo import find_card
+from ft_tf import build_model, parameters
+from ft_tf.frozen import Prefix, split_prefix, stands_still
+from ft_tf.layers import Dropout
+
+STAGES = "stem,layer1,layer2"
+QUICK = ["resnet18", "squeezenet1_1"]
+SLOW = ["densenet121", "shufflenet_v2_x0_5", "mobilenet_v3_small", "googlenet", "swin_t", "keras/efficientnet_b0"]
+
+
+def ahead(learner):
+    """Let a learner run its frozen stages ahead, and return what it says."""
+    said = []
+    learner.run_ahead(say=said.append)
+    return said
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Leave the prefix as it is."""
+    monkeypatch.setattr(Prefix, "compile", lambda self, images: None)
+
+
+def lively(learner):
+    """Give BatchNorm values of its own: fresh ones are 0 and 1."""
+    rng, tensors = np.random.default_rng(3), learner.get_weights()
+    for name, tensor in tensors.items():
+        if tensor.ndim == 1:
+            tensor[:] = rng.uniform(0.5, 1.5, tensor.shape) if name.endswith(("weight", "var")) else tensor + 0.1
+    learner.set_weights(tensors)
+
+
+@pytest.mark.usefixtures("uncompiled", "eager")
+@pytest.mark.parametrize(
+    ("model", "freeze"), [("resnet18", STAGES), ("resnet18", "base"), ("efficientnet_lite0", "stem,stage1,stage3")]
+)
+def test_running_ahead_changes_no_bit(make_learner, batch, model, freeze):
+    whole, apart = (make_learner(model=model, freeze=freeze, batch_size=6) for _ in range(2))
+    for learner in (whole, apart):
+        lively(learner)
+    assert ahead(apart) == []
+    for step in range(2):
+        a, b = (learner.fetch([learner.step(*batch, step=step, lr=np.float64(0.05))]) for learner in (whole, apart))
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(whole.logits(batch[0]), apart.logits(batch[0]))
+    x, y = whole.get_weights(), apart.get_weights()
+    for name in x:
+        np.testing.assert_array_equal(x[name], y[name], err_msg=name)
+    assert apart.prefix is not None
+
+
+@pytest.mark.parametrize(
+    ("precision", "forward", "backward"),
+    [("float64", 1e-13, 1e-11), ("float32", 2e-5, 2e-3)],
+)
+def test_compiled_and_folded_it_is_the_same_network(make_learner, batch, precision, forward, backward):
+    whole, apart = (make_learner(freeze="stem", precision=precision, batch_size=6) for _ in range(2))
+    for learner in (whole, apart):
+        lively(learner)
+    said = ahead(apart)
+    a, b = whole.gradients(*batch, step=0), apart.gradients(*batch, step=0)
+    assert apart.prefix.compiled is not None, said
+    scale = max(np.abs(g).max() for g in a[2].values())
+    for name in a[2]:
+        np.testing.assert_allclose(b[2][name], a[2][name], atol=backward * scale, rtol=0, err_msg=name)
+    logits = whole.logits(batch[0])
+    np.testing.assert_allclose(apart.logits(batch[0]), logits, atol=forward * np.abs(logits).max(), rtol=0)
+    short = batch[0][:2]
+    np.testing.assert_allclose(apart.logits(short), logits[:2], atol=forward * np.abs(logits).max(), rtol=0)
+    assert re.fullmatch(r"compile: stem compiled in \d+ s", " ".join(said))
+
+
+def test_features_are_made_by_the_compiled_base(make_learner, batch, monkeypatch):
+    learner = make_learner(freeze="base", on_features=True, batch_size=6)
+    before = learner.features(batch[0])
+    ahead(learner)
+    monkeypatch.setattr(Prefix, "compile", lambda self, images: setattr(self, "compiled", lambda x: self.plain(x) + 1))
+    np.testing.assert_allclose(learner.features(batch[0]), before + 1, rtol=1e-6)
+    assert learner.logits(before).shape == (6, 3)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_compiler_that_fails_is_told_and_replaced(make_learner, batch, monkeypatch):
+    def broken(*args):
+        raise ValueError("\nThe graph is above 2 GB\n  or so")
+
+    monkeypatch.setattr("ft_tf.frozen.with_constants", broken)
+    whole, apart = (make_learner(freeze=STAGES, batch_size=6) for _ in range(2))
+    said = ahead(apart)
+    for _ in range(2):
+        np.testing.assert_array_equal(apart.logits(batch[0]), whole.logits(batch[0]))
+    assert said == [
+        "compile: not possible here (The graph is above 2 GB); the frozen stages run uncompiled",
+    ]
+
+
+@pytest.mark.parametrize("fields", [{"bn": "update"}, {"freeze": "layer1,layer2"}, {"freeze": "none"}])
+def test_what_moves_does_not_run_ahead(make_learner, fields):
+    learner = make_learner(**{"freeze": STAGES, **fields})
+    said = ahead(learner)
+    assert learner.prefix is None
+    assert "runs uncompiled" in said[0]
+
+
+def test_noise_between_the_stages_does_not_run_ahead(make_learner):
+    plan = make_learner(freeze=STAGES).plan
+    frozen, between, quiet = (Dropout(p, name=name) for p, name in ((0.1, "layer1.x"), (0.1, "x"), (0.0, "x")))
+    assert [stands_still(layer, plan) for layer in (frozen, between, quiet)] == [True, False, True]
+
+
+@pytest.mark.usefixtures("uncompiled", "eager")
+def test_other_weights_and_plans_end_it(make_learner, batch):
+    learner = make_learner(freeze=STAGES, batch_size=6)
+    for change in (lambda: learner.set_weights(learner.get_weights()), lambda: learner.set_plan(learner.plan)):
+        ahead(learner)
+        assert learner.prefix is not None
+        change()
+        assert learner.prefix is None
+
+
+@pytest.mark.parametrize("name", QUICK + [pytest.param(name, marks=pytest.mark.slow) for name in SLOW])
+def test_networks_come_apart_at_every_stage(name):
+    card = find_card(name)
+    model = build_model(card.name, num_classes=3, options=card.options(image_size=card.preprocess.crop))
+    trunk = [stage for stage in card.stages if stage != "head"]
+    for count in range(1, len(trunk) + 1):
+        plan = plan_freeze(card, list(parameters(model)), freeze=trunk[:count], bn="frozen")
+        assert leading_stages(plan, card) == tuple(trunk[:count])
+        prefix = split_prefix(model, card, plan, batch_size=1, say=print)
+        if all(card.stage_of(path) in trunk[:count] for path in card.auxiliary):
+            assert prefix is not None
+            aside = {card.stage_of(path) for path in card.auxiliary}
+            assert prefix.stages == tuple(stage for stage in trunk[:count] if stage not in aside)
+        else:
+            assert prefix is None
