@@ -122,7 +122,7 @@ def test_a_key_like_nothing_lists_the_known_ones():
         ("model", 5, "model: got 5; expected text"),
         ("model", "", "expected text"),
         ("data", None, "expected text"),
-        ("precision", "float16", "unknown value 'float16'; did you mean 'float"),
+        ("precision", "float16", "unknown value 'float16'; did you mean 'bfloat16'"),
         ("bn", "freeze", "did you mean 'frozen'"),
         ("schedule", "poly", "known: constant, cosine, exponential, linear, one-cycle, plateau, step"),
         ("head", ["new"], "expected text"),
