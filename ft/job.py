@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ft.backend import Learner, Wing
-from ft.data import Batches, Dataset, Distortion, Labels, Mix, Policy, Preprocess, open_dataset
+from ft.data import Batches, Dataset, Distortion, Mix, Policy, Preprocess, open_dataset
 from ft.errors import RecipeError, listed
 from ft.freeze import Freeze, check_plan, plan_at
+from ft.multilabel import Labels
 from ft.penalty import require_anchor
 from ft.recipe import Recipe, randaugment_of
 from ft.surgery import Surgery, plan_surgery

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ft import files
-from ft.data.manifest import BETWEEN
 from ft.errors import RunError
-from ft.multilabel import THRESHOLD
+from ft.multilabel import BETWEEN, THRESHOLD
 from ft.runfolder import PREDICTIONS, escape, rows_of, unescape
 
 

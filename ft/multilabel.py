@@ -7,10 +7,14 @@ score come in together. It is scikit-learn's `average_precision_score`: a sum, n
 over the classes that have an image.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from ft.confusion import ClassScores, scores_of
 
+Labels = Literal["one", "sets", "either"]  # what a reader of a data set can do with: see ft/data/index.py
+BETWEEN = "|"  # two labels in a cell of a CSV
 THRESHOLD = 0.5  # of a probability, above which the answer is yes
 
 

@@ -16,9 +16,9 @@ import numpy as np
 from ft import multilabel, runfolder
 from ft.calibration import reliability_of
 from ft.confusion import confusion_of, macro_f1
-from ft.data.manifest import Labels
 from ft.label_sets import SetPrediction, read_label_sets, write_label_sets
 from ft.metrics import Metrics, softmax
+from ft.multilabel import Labels
 from ft.runfolder import Prediction
 
 

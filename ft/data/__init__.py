@@ -6,7 +6,6 @@ from ft.data.decode import decode
 from ft.data.digits import read_digits
 from ft.data.distort import Distortion
 from ft.data.index import Dataset, Sample, open_dataset, open_images
-from ft.data.manifest import Labels
 from ft.data.mix import Mix
 from ft.data.policy import Policy
 from ft.data.preprocess import Preprocess
@@ -17,7 +16,6 @@ __all__ = [
     "Batches",
     "Dataset",
     "Distortion",
-    "Labels",
     "Mix",
     "Policy",
     "Preprocess",

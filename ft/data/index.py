@@ -20,10 +20,11 @@ from ft.data.digits import IMAGE_SIZE, TRAIN_COUNT, read_digits
 from ft.data.folder import EMPTY, list_folder
 from ft.data.leaks import find_leaks
 from ft.data.listing import Entry, Listing, labels_in, name_bytes, note
-from ft.data.manifest import Labels, list_manifest
+from ft.data.manifest import list_manifest
 from ft.data.policy import DEFAULT, Policy
 from ft.data.scan import usable
 from ft.errors import DataError, listed, printable, unknown
+from ft.multilabel import Labels
 from ft.noise import generator
 
 LEAK = "val images with the bytes of a train image, so val accuracy flatters"

@@ -9,13 +9,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from ft.data.listing import SPLITS, Entry, Inside, Listing, name_bytes
 from ft.errors import DataError, printable
-
-Labels = Literal["one", "sets", "either"]  # what a reader of the data can do with: see ft/data/index.py
-BETWEEN = "|"  # two labels in a cell
+from ft.multilabel import BETWEEN, Labels
 
 
 def list_manifest(path: Path, *, outside: bool = False, missing: bool = False, labels: Labels = "one") -> Listing:

@@ -331,7 +331,7 @@ def test_views_that_cannot_be_kept_are_refused(fields, words):
 
 def test_off_is_a_word_in_a_recipe_file_too(read):
     assert recipes.from_dict(read("cache: off")).cache == "off"
-    with pytest.raises(RecipeError, match="unknown value 'True'"):
+    with pytest.raises(RecipeError, match="unknown value 'on'"):
         recipes.from_dict(read("cache: on"))
 
 
