@@ -76,7 +76,7 @@ def test_trained_weights_are_those_without_the_cache(name, fields, train, say):
         assert words in said
 
 
-@pytest.mark.parametrize("name", ["torch", "tf"])
+@pytest.mark.parametrize("name", ["torch", pytest.param("tf", marks=pytest.mark.slow)])
 def test_views_are_those_of_the_first_epochs(name, train):
     fields = {"model": "resnet18", "weights": "none", "augment": "crop-flip", "jitter": 0.4}
     (plain, _, _), *others = (train(name, **fields, **split) for split in ({}, *SPLITS))
@@ -88,7 +88,7 @@ def test_views_are_those_of_the_first_epochs(name, train):
     assert np.abs(fewer - plain).max() > 100 * max(spread, FLOOR * np.abs(plain).max())
 
 
-@pytest.mark.parametrize("name", ["torch", "tf"])
+@pytest.mark.parametrize("name", ["torch", pytest.param("tf", marks=pytest.mark.slow)])
 def test_a_base_whose_noise_and_statistics_live_is_never_kept(name, train, tmp_path):
     """With bn update BatchNorm, dropout and stochastic depth of the base run in training mode."""
     fields = {"model": "efficientnet_lite0", "cache": "disk"}

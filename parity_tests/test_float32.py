@@ -110,7 +110,7 @@ def one_step(
 
 @pytest.mark.parametrize(
     "case",
-    [CASES[2], *(pytest.param(case, marks=pytest.mark.slow) for case in [CASES[0], *DEEP, *FAMILIES])],
+    [CASES[0], *(pytest.param(case, marks=pytest.mark.slow) for case in [CASES[2], *DEEP, *FAMILIES])],
     ids=str,
 )
 @pytest.mark.usefixtures("contiguous")
