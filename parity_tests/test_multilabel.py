@@ -152,7 +152,8 @@ MOVING = {"model": "resnet18", "weights": "none", "freeze": "stem,layer1,layer2,
 MOVING |= {"mixup": 0.3, "epochs": 2, "result": "best"}
 
 
-@pytest.mark.parametrize(("first", "second"), [("torch", "tf"), pytest.param("tf", "torch", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "second"), [("torch", "tf"), ("tf", "torch")])
 def test_a_run_goes_on_in_the_other_wing(first, second, data, tmp_path, monkeypatch, eager, say):
     fields = {**RECIPE, **MOVING, "data": data}
     whole = ft.finetune(**fields, backend=first, out=tmp_path / "whole")

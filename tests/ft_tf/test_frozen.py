@@ -41,7 +41,12 @@ def lively(learner):
 
 @pytest.mark.usefixtures("uncompiled", "eager")
 @pytest.mark.parametrize(
-    ("model", "freeze"), [("resnet18", STAGES), ("resnet18", "base"), ("efficientnet_lite0", "stem,stage1,stage3")]
+    ("model", "freeze"),
+    [
+        ("resnet18", STAGES),
+        ("resnet18", "base"),
+        pytest.param("efficientnet_lite0", "stem,stage1,stage3", marks=pytest.mark.slow),
+    ],
 )
 def test_running_ahead_changes_no_bit(make_learner, batch, model, freeze):
     whole, apart = (make_learner(model=model, freeze=freeze, batch_size=6) for _ in range(2))
