@@ -42,3 +42,8 @@ def listed(names: Iterable[str], limit: int = 10) -> str:
     names = list(names)
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line that a framework's error says, or its class where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

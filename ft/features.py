@@ -51,8 +51,9 @@ class Features:
         """Return the batches of features of "train" or "val", None where these are too large to be kept."""
         batches, recipe = self.job.batches(split), self.job.recipe
         views = recipe.cache_views if split == "train" else 0
-        if self.may_be_stored:
-            found = self.find(batches, views)
+        key = self.key(batches, views) if self.may_be_stored else None
+        if key is not None:
+            found = self.find(batches, views, key)
             if found is not None:
                 return FeatureBatches(batches, found)
         with closing(parts_of(batches, self.learner, views)) as computed:
@@ -63,7 +64,8 @@ class Features:
                 return None
             if place == "memory":
                 return FeatureBatches(batches, gathered(parts, first.dtype, shape))
-            return FeatureBatches(batches, self.store(batches, views, parts, first.dtype, shape))
+            key = key or self.key(batches, views)
+            return FeatureBatches(batches, self.store(batches, views, key, parts, first.dtype, shape))
 
     @property
     def may_be_stored(self) -> bool:
@@ -89,9 +91,8 @@ class Features:
         """Return what the features of a split are known by."""
         return feature_key(self.job, self.learner, batches, views=views, backend=self.backend, device=self.device)
 
-    def find(self, batches: Batches, views: int) -> np.ndarray | None:
+    def find(self, batches: Batches, views: int, key: str) -> np.ndarray | None:
         """Return the features of an earlier run; None where there is no file, or one that is not to be trusted."""
-        key = self.key(batches, views)
         path = path_of(features_folder(self.job.recipe.cache_dir), key)
         try:
             found = open_features(path, key=key, images=len(batches.samples), views=max(views, 1))
@@ -104,10 +105,16 @@ class Features:
         return found
 
     def store(
-        self, batches: Batches, views: int, parts: Iterator[np.ndarray], dtype: np.dtype, shape: tuple[int, ...]
+        self,
+        batches: Batches,
+        views: int,
+        key: str,
+        parts: Iterator[np.ndarray],
+        dtype: np.dtype,
+        shape: tuple[int, ...],
     ) -> np.ndarray:
         """Compute the features into a file and return them, mapped."""
-        recipe, key = self.job.recipe, self.key(batches, views)
+        recipe = self.job.recipe
         path = path_of(features_folder(recipe.cache_dir), key)
         size = np.dtype(dtype).itemsize * int(np.prod(shape))
         self.note(f"features of {len(batches.samples)} images, {size_text(size)}, go to {path}")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ft.changes import Change, parse_change, resolve_changes
-from ft.errors import RecipeError, listed, unknown
+from ft.errors import RecipeError, first_line, listed, unknown
 from ft.head import HeadLayer, parse_head
 from ft.recipe import Recipe
 from ft.zoo.card import Card, under
@@ -211,6 +211,6 @@ class Misfit(RecipeError):
     """A layer, at `path`, whose inputs do not fit it or each other; `error` is what the framework says."""
 
     def __init__(self, path: str, error: Exception) -> None:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        reason = first_line(error)
         super().__init__(f"{path}: the shapes no longer fit each other ({reason}); change or cut otherwise")
         self.path = path

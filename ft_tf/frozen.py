@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import KerasTensor, tree
 from keras.activations import linear
 
+from ft.errors import first_line
 from ft.freeze import Freeze, leading_stages
 from ft.zoo import Card
 from ft.zoo.card import under
@@ -169,8 +170,3 @@ def stands_still(layer: keras.layers.Layer, plan: Freeze) -> bool:
     """Tell whether a layer is frozen, or between stages and without weights, statistics and noise."""
     noisy = isinstance(layer, Noise) and layer.p > 0
     return plan.runs_in_inference(layer.name) or not (noisy or layer.variables)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line that an error says, or its class."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -8,6 +8,7 @@ from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 from torchvision.models.convnext import LayerNorm2d
 
+from ft.errors import first_line
 from ft.freeze import Freeze, leading_stages
 from ft.quiet import quiet_stderr
 from ft.zoo import Card
@@ -167,8 +168,3 @@ def copy_into(part: fx.Graph, graph: fx.Graph, end: fx.Node, copies: dict[fx.Nod
         if node in needed:
             copies[node] = part.node_copy(node, copies.__getitem__)
     return copies[end]
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line that an error says, or its class."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

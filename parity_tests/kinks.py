@@ -31,11 +31,10 @@ Kinks = tuple[float, float]
 
 
 class Sides:
-    """What the kinked functions of one run were given, call by call, and how many elements of a second run changed."""
+    """What the kinked functions of one run were given, call by call."""
 
     def __init__(self) -> None:
         self.inputs: deque[np.ndarray] = deque()
-        self.changed = 0
 
     def shift(self, x: np.ndarray, kinks: Kinks) -> np.ndarray:
         """Return what to add to a call's input: nothing in float32, which is noted; in float64 what changes sides."""
@@ -44,7 +43,6 @@ class Sides:
             return np.zeros_like(x)
         noted, (low, high) = self.inputs.popleft(), kinks
         other = ((noted > low) != (x > low)) | ((noted < high) != (x < high))
-        self.changed += int(other.sum())
         return np.where(other, noted - x, 0)
 
 

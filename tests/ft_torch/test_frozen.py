@@ -11,30 +11,15 @@ from ft.freeze import leading_stages, plan_freeze
 from ft.zoo import cards
 from ft_torch import build_model, parameters
 from ft_torch.frozen import Prefix, split_prefix
+from tests.ahead import ahead, apart_and_whole, farthest, lively
 
 STAGES = "stem,layer1,layer2"
-
-
-def ahead(learner):
-    """Let a learner run its frozen stages ahead, and return what it says."""
-    said = []
-    learner.run_ahead(say=said.append)
-    return said
 
 
 @pytest.fixture
 def uncompiled(monkeypatch):
     """Leave the prefix as it is."""
     monkeypatch.setattr(Prefix, "compile", lambda self, images: None)
-
-
-def lively(learner):
-    """Give BatchNorm values of its own: fresh ones are 0 and 1."""
-    rng, tensors = np.random.default_rng(3), learner.get_weights()
-    for name, tensor in tensors.items():
-        if tensor.ndim == 1:
-            tensor[:] = rng.uniform(0.5, 1.5, tensor.shape) if name.endswith(("weight", "var")) else tensor + 0.1
-    learner.set_weights(tensors)
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -54,20 +39,6 @@ def test_running_ahead_changes_no_bit(make_learner, batch, model, freeze):
     for name in x:
         np.testing.assert_array_equal(x[name], y[name], err_msg=name)
     assert apart.prefix is not None
-
-
-def apart_and_whole(make_learner, precision):
-    """Return a learner that is to compile its stem, the same one without, and what the first says."""
-    whole, apart = (make_learner(freeze="stem", precision=precision, batch_size=6) for _ in range(2))
-    for learner in (whole, apart):
-        lively(learner)
-    return whole, apart, ahead(apart)
-
-
-def farthest(ours, theirs):
-    """Return the largest difference of two sets of gradients, relative to the largest of all."""
-    scale = max(np.abs(g).max() for g in theirs.values())
-    return max(np.abs(ours[name] - theirs[name]).max() for name in theirs) / scale
 
 
 def test_compiled_and_folded_it_is_the_same_network(make_learner, batch):

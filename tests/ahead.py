@@ -1,0 +1,33 @@
+"""What the tests of both wings share about frozen stages that run ahead of the rest."""
+
+import numpy as np
+
+
+def ahead(learner):
+    """Let a learner run its frozen stages ahead, and return what it says."""
+    said = []
+    learner.run_ahead(say=said.append)
+    return said
+
+
+def lively(learner):
+    """Give BatchNorm values of its own: fresh ones are 0 and 1."""
+    rng, tensors = np.random.default_rng(3), learner.get_weights()
+    for name, tensor in tensors.items():
+        if tensor.ndim == 1:
+            tensor[:] = rng.uniform(0.5, 1.5, tensor.shape) if name.endswith(("weight", "var")) else tensor + 0.1
+    learner.set_weights(tensors)
+
+
+def apart_and_whole(make_learner, precision):
+    """Return a learner that is to compile its stem, the same one without, and what the first says."""
+    whole, apart = (make_learner(freeze="stem", precision=precision, batch_size=6) for _ in range(2))
+    for learner in (whole, apart):
+        lively(learner)
+    return whole, apart, ahead(apart)
+
+
+def farthest(ours, theirs):
+    """Return the largest difference of two sets of gradients, relative to the largest of all."""
+    scale = max(np.abs(g).max() for g in theirs.values())
+    return max(np.abs(ours[name] - theirs[name]).max() for name in theirs) / scale
