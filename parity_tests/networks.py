@@ -4,7 +4,7 @@ What a wing makes of a large network waits on the disk for the other wing, so th
 """
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -88,12 +88,19 @@ def shapes_of(case: Case) -> dict[str, tuple[int, ...]]:
         return backend.load("torch").weight_shapes(build_network("torch", case.recipe()))
 
 
-def compare_outcomes(torch: Outcome, tf: Outcome) -> dict[str, Comparison]:
-    """Return how the wings compare in each part: "inference", and "MODE forward|gradients|step|momentum"."""
-    return {
-        part: compare(tensors, tf.parts[part], bar=bar_of(part), zero=zero_of(part))
-        for part, tensors in torch.parts.items()
-    }
+def compare_outcomes(
+    torch: Outcome, tf: Outcome, *, leave_out: Mapping[str, Collection[str]] | None = None
+) -> dict[str, Comparison]:
+    """Return how the wings compare in each part: "inference", and "MODE forward|gradients|step|momentum".
+
+    leave_out: by part, the names of arrays not to compare.
+    """
+    found = {}
+    for part, tensors in torch.parts.items():
+        left_out = (leave_out or {}).get(part, ())
+        pair = ({n: t for n, t in own.items() if n not in left_out} for own in (tensors, tf.parts[part]))
+        found[part] = compare(*pair, bar=bar_of(part), zero=zero_of(part))
+    return found
 
 
 def bar_of(part: str) -> float:
