@@ -65,6 +65,12 @@ class Position:
     ranked: list[list[float]] = field(default_factory=list)  # score, epoch, step of the epochs to average, best first
     plateau: Plateau = field(default_factory=Plateau)
 
+    def steps_of(self, epoch_length: int) -> int:
+        """Return how many steps lead here where an epoch has so many: `step`, unless the images or the batches are not
+        those that the training began with.
+        """
+        return self.epoch * epoch_length + min(self.batch, epoch_length)
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Position":
         """Return the position that a checkpoint holds; one of before there were plateaus has none, and one of before
@@ -155,7 +161,8 @@ class Training:
         """Do one update and queue its probes."""
         position = self.position
         reduction = position.plateau.reduction
-        lr = rate_of(self.recipe, position.step, steps_per_epoch=len(self.train), reduction=reduction)
+        length = len(self.train)
+        lr = rate_of(self.recipe, position.steps_of(length), steps_per_epoch=length, reduction=reduction)
         probes = self.learner.step(batch.images, batch.labels, step=position.step, lr=lr)
         position.step, position.batch = position.step + 1, position.batch + 1
         row = {"step": position.step, "epoch": position.epoch + 1, "lr": float(lr)}

@@ -149,8 +149,9 @@ def execute(
             learner.set_slots(saved.optimizer)
         checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
         recipes.save(recipe, folder / RECIPE)
+        length = len(job.batches("train"))
         with (
-            Progress(recipe.epochs, len(job.batches("train")), done=position.step, quiet=quiet) as progress,
+            Progress(recipe.epochs, length, done=position.steps_of(length), quiet=quiet) as progress,
             memory_explained(job, wing),
         ):
             tensors = wing.weight_shapes(learner.model)

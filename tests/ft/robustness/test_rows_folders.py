@@ -16,6 +16,7 @@ from ft.data.check import check_data
 from ft.errors import DataError
 from ft.recipe import Recipe
 from ft.report.images import render_html, render_text, to_dict
+from ft.runfolder import read_log
 from tests.ft.robustness.conftest import encode, make_pixels
 
 
@@ -332,6 +333,12 @@ def test_row_35_data_that_changed_since_the_checkpoint(folder, fake_wing, no_plo
     assert train(*again, "--allow-data-change") == (0, "")
     (folder / "cat/new.png").rename(folder / "cat/newer.png")
     assert "11 + 2 now, with other names or classes" in train(*again[:-1], "3")[1]
+    for path in sorted((folder / "cat").iterdir())[:3]:
+        path.unlink()
+    more = ["--schedule", "linear", "--lr", "1", "--allow-data-change"]
+    assert train(*again[:-1], "4", *more) == (0, "")
+    rows = [row for row in read_log(tmp_path / "run") if "lr" in row]
+    assert [row["lr"] for row in rows if row["epoch"] == 4] == [0.25, 0.125], "the rate follows the shorter epochs"
 
 
 # ---- the policy
