@@ -32,7 +32,14 @@ def stock_losses(tensors, images, labels):
     return [cross_entropy(logits, torch.from_numpy(labels)).item() for logits in outputs]
 
 
-@pytest.mark.parametrize(("freeze", "weights"), [("none", (1, 0.3, 0.3)), ("aux1", (1, 0.3, 0)), ("aux2", (1, 0, 0.3))])
+@pytest.mark.parametrize(
+    ("freeze", "weights"),
+    [
+        ("aux1", (1, 0.3, 0)),
+        pytest.param("aux2", (1, 0, 0.3), marks=pytest.mark.slow),
+        pytest.param("none", (1, 0.3, 0.3), marks=pytest.mark.slow),
+    ],
+)
 def test_taught_heads_count_in_the_loss(freeze, weights):
     pair, (images, labels) = quiet_learners(freeze), batch(1)
     expected = np.dot(weights, stock_losses(pair["torch"].get_weights(), images, labels))

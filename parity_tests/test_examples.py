@@ -98,7 +98,7 @@ def test_script_runs(name, photos, weights):
     require_lines(done.stdout, 1)
 
 
-@pytest.mark.parametrize("name", ["torch", "tf"])
+@pytest.mark.parametrize("name", ["torch", pytest.param("tf", marks=pytest.mark.slow)])
 def test_script_trains_a_new_head(name, photos, weights, capsys):
     """The other recipe in this process, which saves the start of a framework; a process with TensorFlow never forks."""
     script = load_script(name)

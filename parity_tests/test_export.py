@@ -7,6 +7,7 @@ import json
 import os
 import zipfile
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import onnxruntime
@@ -31,7 +32,11 @@ SLOW = (
     *("resnet18", "efficientnet_lite0", "shufflenet_v2_x0_5", "mobilenet_v3_small", "googlenet", "densenet121"),
     *("regnet_x_400mf", "convnext_tiny", "vit_b_16", "swin_t"),
 )
-FILES = [pytest.param(name, pixels, id=f"{name}-{pixels}") for name in FORMATS for pixels in PIXELS]
+QUICK_FILES = {("onnx", "raw"), ("torch-export", "normalised"), ("savedmodel", "normalised"), ("litert", "raw")}
+FILES = [
+    pytest.param(*file, id="-".join(file), marks=[] if file in QUICK_FILES else [pytest.mark.slow])
+    for file in product(FORMATS, PIXELS)
+]
 ROUNDING = 1e-5  # of float32, below the tolerance of 1e-4 that a user is promised
 
 

@@ -57,7 +57,7 @@ def train(data, tmp_path):
     return train
 
 
-@pytest.mark.parametrize("name", ["torch", "tf"])
+@pytest.mark.parametrize("name", ["torch", pytest.param("tf", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("fields", MODELS)
 def test_trained_weights_are_those_without_the_cache(name, fields, train, say):
     (plain, on_features, _), *others = (train(name, **fields, cache="off", **split) for split in ({}, *SPLITS))

@@ -40,7 +40,9 @@ def whole(data, tmp_path_factory):
     return ft.finetune(**RECIPE, data=data, backend="torch", out=tmp_path_factory.mktemp("whole"), quiet=True)
 
 
-@pytest.mark.parametrize(("first", "second"), [("torch", "tf"), ("tf", "torch"), ("torch", "torch")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("torch", "tf"), ("tf", "torch"), pytest.param("torch", "torch", marks=pytest.mark.slow)]
+)
 def test_interrupted_run_goes_on_in_the_other_wing(first, second, data, whole, tmp_path, monkeypatch, say):
     interrupt_after(STOP_AT, monkeypatch)
     with pytest.raises(Interrupted, match=f"step {STOP_AT}"):

@@ -302,7 +302,12 @@ def test_more_weights_than_a_format_holds(run, wing):
     os.truncate("run/model.safetensors", 2 * MAX_BYTES + 2)
     with pytest.raises(RunError, match=r"run: 2\.0 GB of weights, onnx holds 2 GB; write torch-export, savedmodel"):
         export_run("run", format="onnx")
-    os.truncate("run/model.safetensors", 2 * MAX_BYTES)  # half as much in float32: it is read
+
+
+@pytest.mark.slow
+def test_float64_weights_are_half_as_much_in_a_format_of_float32(run, wing):
+    run(precision="float64")
+    os.truncate("run/model.safetensors", 2 * MAX_BYTES)
     with pytest.raises(UserError, match=r"model\.safetensors"):
         export_run("run", format="onnx")
 

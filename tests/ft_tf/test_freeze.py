@@ -37,7 +37,7 @@ def statistics(names):
         ("base", ("stem", "layer1", "layer2", "layer3", "layer4")),
         ("none", ()),
         ("stem,layer1", ("stem", "layer1")),
-        ("head", ("head",)),
+        pytest.param("head", ("head",), marks=pytest.mark.slow),
     ],
 )
 def test_what_a_step_moves(make_learner, batch, freeze, stages, bn):

@@ -28,8 +28,8 @@ def uncompiled(monkeypatch):
 @pytest.mark.parametrize(
     ("model", "freeze"),
     [
-        ("resnet18", STAGES),
         ("resnet18", "base"),
+        pytest.param("resnet18", STAGES, marks=pytest.mark.slow),
         pytest.param("efficientnet_lite0", "stem,stage1,stage3", marks=pytest.mark.slow),
     ],
 )
@@ -60,6 +60,7 @@ def test_compiled_and_folded_it_is_the_same_network(make_learner, batch):
     assert re.fullmatch(r"compile: stem compiled in \d+ s", " ".join(said))
 
 
+@pytest.mark.slow
 def test_in_float32_it_rounds_otherwise(make_learner, batch):
     """In the quietest of five batches: a ReLU that flips moves single gradients by a percent."""
     whole, apart, said = apart_and_whole(make_learner, "float32")

@@ -113,7 +113,7 @@ def test_a_run_goes_on_from_weights_and_slots(make_learner, batch):
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("model", ["resnet18", "efficientnet_lite0"])
+@pytest.mark.parametrize("model", ["resnet18", pytest.param("efficientnet_lite0", marks=pytest.mark.slow)])
 def test_the_trained_network_is_a_plain_one(make_learner, batch, tmp_path, model):
     learner = make_learner(model=model, freeze="none")
     train(learner, batch, steps=1)

@@ -138,7 +138,7 @@ def test_a_kill_or_a_failure_at_any_change_loses_nothing(row, every):
 
 
 @fault(3, "kill-in-a-run")
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 17])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 47])
 def test_a_kill_or_a_failure_anywhere_in_a_run_changes_nothing_in_the_end(row, every):
     counts = harness("crash", "runs", "--every", str(every))
     assert counts["lost"] == []
