@@ -78,8 +78,8 @@ class Job:
 def distortion_of(recipe: Recipe) -> Distortion | None:
     """Return what a recipe does to single images beyond crop and flip."""
     operations, magnitude = randaugment_of(recipe.randaugment)
-    found = Distortion(operations, magnitude, recipe.jitter, recipe.erase)
-    return found if operations or recipe.jitter or recipe.erase else None
+    found = Distortion(operations, magnitude, recipe.jitter, recipe.hue, recipe.erase)
+    return found if operations or recipe.jitter or recipe.hue or recipe.erase else None
 
 
 def mix_of(recipe: Recipe, classes: int) -> Mix | None:

@@ -369,7 +369,7 @@ def test_whatever_changes_features_changes_the_key(key, fields):
 
 def test_views_are_keyed_by_all_that_draws_them(key):
     base = {"augment": "crop-flip", "cache_views": 2}
-    more = ({"seed": 1}, {"cache_views": 3}, {"jitter": 0.4}, {"erase": 0.5}, {"randaugment": "2x9"})
+    more = ({"seed": 1}, {"cache_views": 3}, {"jitter": 0.4}, {"hue": 0.1}, {"erase": 0.5}, {"randaugment": "2x9"})
     keys = {key(**{**base, **fields}) for fields in ({}, *more)}
     assert len(keys) == 1 + len(more)
 
