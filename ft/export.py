@@ -215,13 +215,9 @@ def check_images(run: Run) -> tuple[np.ndarray, str]:
     try:
         samples = run.validation_samples()
         chosen = samples[:: -(-len(samples) // IMAGES)]  # from one end to the other, for they are sorted by class
-        pixels = np.stack(
-            [
-                run.preprocess.resize_and_crop(decode(sample.source, channels=run.preprocess.channels))
-                for sample in chosen
-            ]
-        )
-        return pixels, f"{len(chosen)} of its validation images"
+        way = run.preprocess
+        decoded = (decode(s.source, channels=way.channels, short_side=way.short_side) for s in chosen)
+        return np.stack([way.resize_and_crop(pixels) for pixels in decoded]), f"{len(chosen)} of its validation images"
     except UserError as error:
         shape = (IMAGES, run.preprocess.crop, run.preprocess.crop, run.preprocess.channels)
         return generator(0, "export").integers(0, 256, shape, np.uint8), f"{IMAGES} generated images, for {error}"

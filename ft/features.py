@@ -1,8 +1,9 @@
 """The features of a frozen base, computed once and kept: in memory, or in a file that the next run finds again."""
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 
 import numpy as np
@@ -13,6 +14,9 @@ from ft.errors import RecipeError
 from ft.feature_file import GB, features_folder, open_features, path_of, size_text, stored, write_features
 from ft.feature_key import feature_key
 from ft.job import Job
+from ft.progress import counting
+
+SILENT = partial(counting, quiet=True)
 
 
 class FeatureBatches:
@@ -38,7 +42,8 @@ class FeatureBatches:
 class Features:
     """Computes the features of a job's splits with a learner, and keeps them where the recipe says.
 
-    note: takes lines for the user. `keep` may find that they are too large for `auto`; then nothing is kept.
+    note: takes lines for the user; counting: shows how many images are done. `keep` may find that they are too large
+    for `auto`; then nothing is kept.
     """
 
     job: Job
@@ -46,6 +51,7 @@ class Features:
     backend: str
     device: str
     note: Callable[[str], None]
+    counting: Callable[[str, int], AbstractContextManager[Callable[[int], None]]] = SILENT
 
     def keep(self, split: str) -> FeatureBatches | None:
         """Return the batches of features of "train" or "val", None where these are too large to be kept."""
@@ -56,7 +62,11 @@ class Features:
             found = self.find(batches, views, key)
             if found is not None:
                 return FeatureBatches(batches, found)
-        with closing(parts_of(batches, self.learner, views)) as computed:
+        images = len(batches.samples) * max(views, 1)
+        with (
+            self.counting("computing the features of", images) as count,
+            closing(parts_of(batches, self.learner, views, count)) as computed,
+        ):
             first = next(computed)
             shape = (max(views, 1), len(batches.samples), *first.shape[1:])
             place, parts = self.place(first[:1].nbytes), chain([first], computed)
@@ -141,12 +151,19 @@ def sources_of(features: Features, *splits: str) -> list[FeatureBatches] | list[
     return found if learner.on_features else [job.batches(split) for split in splits]
 
 
-def parts_of(batches: Batches, learner: Learner, views: int) -> Generator[np.ndarray, None, None]:
-    """Yield the features (n, ...) of every image in order, batch by batch; view k is the augmentation of epoch k."""
+def parts_of(
+    batches: Batches, learner: Learner, views: int, count: Callable[[int], None]
+) -> Generator[np.ndarray, None, None]:
+    """Yield the features (n, ...) of every image in order, batch by batch; view k is the augmentation of epoch k.
+
+    count: is told how many images are done.
+    """
     ordered = batches.in_order(augmented=views > 0)
     for epoch in range(max(views, 1)):
         for batch in ordered.epoch(epoch):
-            yield learner.features(batch.images)
+            features = learner.features(batch.images)
+            count(len(features))
+            yield features
 
 
 def gathered(parts: Iterator[np.ndarray], dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:

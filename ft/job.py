@@ -1,7 +1,7 @@
 """A recipe looked up and checked: all that can be wrong is found here, before a framework is loaded."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,8 +78,8 @@ class Job:
 def distortion_of(recipe: Recipe) -> Distortion | None:
     """Return what a recipe does to single images beyond crop and flip."""
     operations, magnitude = randaugment_of(recipe.randaugment)
-    found = Distortion(operations, magnitude, recipe.jitter, recipe.erase)
-    return found if operations or recipe.jitter or recipe.erase else None
+    found = Distortion(operations, magnitude, recipe.jitter, recipe.hue, recipe.erase)
+    return found if operations or recipe.jitter or recipe.hue or recipe.erase else None
 
 
 def mix_of(recipe: Recipe, classes: int) -> Mix | None:
@@ -132,7 +132,8 @@ def prepare_job(
     source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
     if not recipe.allow_nonfinite:
         require_finite(source or {}, f"weights {recipe.weights}")
-    return Job(recipe, altered, dataset, preprocess.at(size), source, surgery)
+    preprocess = replace(preprocess.at(size), jpeg=recipe.jpeg)
+    return Job(recipe, altered, dataset, preprocess, source, surgery)
 
 
 def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple[Learner, Freeze]:

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TextIO
 
 
@@ -121,6 +121,10 @@ class Progress:
             self._out.write(text + "\n")
             self._out.flush()
 
+    def counting(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Show how many of `total` images are done before the epochs begin, and give the callback that counts."""
+        return counting(title, total, stream=self._out, console=self._bar and self._bar.console)
+
     def _begin_epoch(self, bar: Any) -> None:
         self._images = 0
         self._began = time.monotonic()
@@ -162,12 +166,12 @@ def training_bar(out: SafeStream) -> Any:
     )
 
 
-def bar(out: SafeStream, *columns: Any) -> Any:
+def bar(out: SafeStream, *columns: Any, console: Any = None) -> Any:
     """Return rich's bar with these columns on `out`. Lines that others write to stderr appear above it."""
     from rich.console import Console
     from rich.progress import Progress as RichProgress
 
-    console = Console(file=out, force_terminal=True)  # type: ignore[arg-type] - all that rich asks of a file
+    console = console or Console(file=out, force_terminal=True)  # type: ignore[arg-type] - all that rich asks of a file
     return RichProgress(*columns, console=console, transient=True, redirect_stdout=False)
 
 
@@ -191,24 +195,27 @@ def download_bar(
 
 @contextmanager
 def counting(
-    title: str, total: int, *, quiet: bool = False, stream: TextIO | None = None
-) -> Iterator[Callable[[], None]]:
-    """Show how many of `total` images are done and give the callback that counts one more."""
+    title: str, total: int, *, quiet: bool = False, stream: TextIO | SafeStream | None = None, console: Any = None
+) -> Iterator[Callable[[int], None]]:
+    """Show how many of `total` images are done and give the callback that counts so many more.
+
+    console: rich's, where one is in use already: lines that are printed to it appear above the bar.
+    """
     out = SafeStream(None if quiet else stream or sys.stderr)
     if not out.isatty():
         out.write(f"{title} {total} images\n")
         out.flush()
-        yield lambda: None
+        yield lambda images: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(compact=True)
-    with bar(out, TextColumn("{task.description}"), *columns, TextColumn("left")) as shown:
+    with bar(out, TextColumn("{task.description}"), *columns, TextColumn("left"), console=console) as shown:
         task, began, done = shown.add_task(title, total=total, rate=""), time.monotonic(), 0
 
-        def count() -> None:
+        def count(images: int) -> None:
             nonlocal done
-            done += 1
+            done += images
             rate = done / max(time.monotonic() - began, 1e-9)
             shown.update(task, completed=done, rate=f"{rate:.0f} images/s")
 

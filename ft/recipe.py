@@ -91,9 +91,15 @@ class Recipe:
     jitter: float = option(
         0.0, "change brightness, contrast and saturation by up to this share", group="data", at_least=0
     )
+    hue: float = option(
+        0.0, "turn hues by up to this share of the circle, in jitter's turn", group="data", at_least=0, at_most=0.5
+    )
     erase: float = option(0.0, "share of the images that lose a random box", group="data", at_least=0, at_most=1)
     mixup: float = option(0.0, "blend images in pairs: alpha of the Beta distribution", group="data", at_least=0)
     cutmix: float = option(0.0, "paste a box of another image: alpha, as for mixup", group="data", at_least=0)
+    jpeg: Literal["full", "reduced"] = option(
+        "full", "reduced: decode large JPEGs at 1/2, 1/4 or 1/8, never below twice what is needed", group="data"
+    )
     workers: int = option(2, "threads that read and resize images", group="data", at_least=0)
     on_bad_image: Literal["error", "skip"] = option(
         "error", "an image that cannot be used: stop there, or try all first and leave it out", group="data"
@@ -340,7 +346,7 @@ class Recipe:
     @property
     def stands_still(self) -> bool:
         """Whether every epoch shows the same pixels with the same targets."""
-        changing = (self.randaugment, self.jitter, self.erase, self.mixup, self.cutmix)
+        changing = (self.randaugment, self.jitter, self.hue, self.erase, self.mixup, self.cutmix)
         return self.augment == "none" and not any(changing)
 
     def check_losses(self) -> None:

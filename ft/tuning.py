@@ -159,7 +159,8 @@ def execute(
             for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
                 progress.note(line)
             run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
-            sources = sources_of(Features(job, learner, backend, device, progress.note), "train", "val")
+            features = Features(job, learner, backend, device, progress.note, progress.counting)
+            sources = sources_of(features, "train", "val")
             facts = run_facts(job, backend)
             with Log(folder) as log, stop_requests() as stop:
                 log.trim(position.step)

@@ -14,7 +14,8 @@ from ft.job import build_learner, prepare_job
 from ft.recipe import Recipe
 
 wing = backend.load(sys.argv[1])
-every = {"augment": "crop-flip", "randaugment": "1x9", "jitter": 0.3, "erase": 0.5, "mixup": 0.3, "cutmix": 1.0}
+every = {"augment": "crop-flip", "randaugment": "1x9", "jitter": 0.3, "hue": 0.2, "erase": 0.5}
+every |= {"mixup": 0.3, "cutmix": 1.0}
 for fields, precision in ((every, "float32"), ({}, "float64")):
     recipe = Recipe(**fields, data=sys.argv[3], precision=precision, workers=int(sys.argv[2]), image_size=32, seed=3)
     job = prepare_job(recipe)

@@ -10,19 +10,20 @@ from hypothesis import strategies as st
 import ft
 from ft import checkpoint, train
 from ft.compare import ZERO, require_equal
+from ft.files import remove_folder
 from ft.runfolder import read_log
 from ft.signals import Interrupted
-from parity_tests.pairs import STEP
+from parity_tests.pairs import TRAJECTORY
 from tests.ft.resume_variants import WING_VARIANTS
 
 EPOCHS, STEPS = 2, 3
-RECIPE = {"model": "resnet18", "weights": "none", "image_size": 32, "precision": "float64", "batch_size": 8}
+RECIPE = {"model": "resnet18", "weights": "none", "image_size": 64, "precision": "float64", "batch_size": 8}
 RECIPE |= {"epochs": EPOCHS, "seed": 5, "lr": 0.001, "quiet": True}
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder of 24 + 8 digits, and the runs that were never stopped."""
+    """A folder of 24 + 8 digits, and the last run that was never stopped: all of them would take 30 GB."""
     from PIL import Image
 
     from ft.data import read_digits
@@ -57,6 +58,9 @@ def test_a_run_stopped_anywhere_ends_alike(first, variant, second, stop, evaluat
     root, wholes = place
     fields = {**RECIPE, **WING_VARIANTS[variant], "data": str(root / "data")}
     if (first, variant) not in wholes:
+        for folder in wholes.values():
+            remove_folder(folder)
+        wholes.clear()
         wholes[first, variant] = ft.finetune(**fields, backend=first, out=root / f"{first} {variant}").folder
     whole, out = wholes[first, variant], root / str(len(os.listdir(root)))
     with pytest.MonkeyPatch.context() as patch:
@@ -65,12 +69,13 @@ def test_a_run_stopped_anywhere_ends_alike(first, variant, second, stop, evaluat
             ft.finetune(**fields, backend=first, out=out, workers=workers[0])
     run = ft.finetune(resume=out, backend=second, workers=workers[1], quiet=True)
 
-    bar = 0 if first == second else STEP
+    bar = 0 if first == second else TRAJECTORY
     a, b = (checkpoint.load(checkpoint.pointed(folder, "last")) for folder in (whole, run.folder))
     found = require_equal(a.model, b.model, bar=bar, what="weights and statistics")
     require_equal(a.optimizer, b.optimizer, bar=bar, zero=ZERO, what="slots")
     print(f"{variant}: {first} to step {stop}, then {second}: {found.largest:.1e}")
     assert [row["step"] for row in read_log(whole)] == [row["step"] for row in read_log(run.folder)]
+    remove_folder(run.folder)
 
 
 def strike(stop, evaluating, patch):

@@ -17,6 +17,11 @@ TRIES = 10
 Box = tuple[int, int, int, int]  # top, left, height, width
 
 
+def short_side_for(size: int) -> int:
+    """Return how long an image's short side has to be for no box in it to be smaller than `size`."""
+    return math.ceil(size / math.sqrt(SCALE[0] * RATIO[0]))
+
+
 def crop_and_flip(image: np.ndarray, size: int, interpolation: str, rng: np.random.Generator) -> np.ndarray:
     """Return uint8 (size, size, 3): a random part of uint8 (H, W, 3), mirrored half of the time."""
     crop = apply_crop(image, draw_crop(image.shape[0], image.shape[1], rng), size, interpolation)

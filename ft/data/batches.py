@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from ft.data.augment import crop_and_flip
+from ft.data.augment import crop_and_flip, short_side_for
 from ft.data.decode import MAX_PIXELS, decode
 from ft.data.distort import Distortion
 from ft.data.index import Sample
@@ -181,7 +181,10 @@ class Batches:
     def image(self, epoch: int, index: int) -> np.ndarray:
         """Return one sample as the network sees it in an epoch: float (crop, crop, 3)."""
         sample = self.samples[index]
-        pixels = decode(sample.source, channels=self.preprocess.channels, max_pixels=self.max_pixels)
+        short_side, channels = self.preprocess.short_side, self.preprocess.channels
+        if short_side and self.augment == "crop-flip":
+            short_side = short_side_for(self.preprocess.crop)
+        pixels = decode(sample.source, channels=channels, max_pixels=self.max_pixels, short_side=short_side)
         if self.augment == "crop-flip":
             rng = generator(self.seed, "augment", epoch, index)
             pixels = crop_and_flip(pixels, self.preprocess.crop, self.preprocess.interpolation, rng)

@@ -80,16 +80,27 @@ KINDS = {
 }
 
 
-def decode(source: Path | bytes | np.ndarray, *, channels: int = 3, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode(
+    source: Path | bytes | np.ndarray,
+    *,
+    channels: int = 3,
+    max_pixels: int = MAX_PIXELS,
+    short_side: int | None = None,
+) -> np.ndarray:
     """Return an image as uint8 (H, W, C), read-only where it comes from a file. Safe to call from many threads.
 
     source: a file, its bytes, or uint8 pixels (H, W) or (H, W, 3); channels: 1 (grey), 3 (RGB) or 4 (with alpha);
-    max_pixels: width times height, checked before any pixel is allocated. Whatever is wrong with the image raises
-    DataError, for a file BadImage.
+    max_pixels: width times height, checked before any pixel is allocated; short_side: pixels of its short side that are
+    enough: a JPEG is decoded at a half, a quarter or an eighth where that leaves so many. Whatever is wrong with the
+    image raises DataError, for a file BadImage.
     """
     if isinstance(source, np.ndarray):
         return to_channels(check_pixels(source, channels), channels)
-    return read_image(source, lambda image: pixels_of(upright(image), channels), max_pixels=max_pixels)
+
+    def use(image: Image.Image) -> np.ndarray:
+        return pixels_of(upright(image), channels)
+
+    return read_image(source, use, max_pixels=max_pixels, short_side=short_side)
 
 
 def pixels_of(image: Image.Image, channels: int) -> np.ndarray:
@@ -98,7 +109,11 @@ def pixels_of(image: Image.Image, channels: int) -> np.ndarray:
 
 
 def read_image(
-    source: Path | bytes, use: Callable[[ImageFile.ImageFile], Result], *, max_pixels: int = MAX_PIXELS
+    source: Path | bytes,
+    use: Callable[[ImageFile.ImageFile], Result],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    short_side: int | None = None,
 ) -> Result:
     """Return what `use` makes of the loaded image; BadImage where the image cannot be loaded or used."""
     name = "image in memory" if isinstance(source, bytes) else printable(source)
@@ -109,7 +124,7 @@ def read_image(
         raise BadImage("unreadable", reason, name) from None
     with file:
         try:
-            return use(load(file, max_pixels))
+            return use(load(file, max_pixels, short_side))
         except BadImage as error:
             raise BadImage(error.kind, error.reason, name) from None
         except Exception as error:  # what decoders raise on damaged files is not enumerable
@@ -146,8 +161,8 @@ def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).convert("RGBA"))
 
 
-def load(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
-    """Return the decoded first frame of an image in one of the accepted formats."""
+def load(file: BinaryIO, max_pixels: int, short_side: int | None) -> ImageFile.ImageFile:
+    """Return the decoded first frame of an image in one of the accepted formats; a JPEG reduced where that will do."""
     head = file.read(HEAD_BYTES)
     reader = next((kind for magic, kind in READERS.items() if re.match(magic, head, re.DOTALL)), None)
     if reader is None:
@@ -159,6 +174,8 @@ def load(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
             "huge",
             f"{image.width}x{image.height} pixels, more than the {max_pixels} allowed; shrink it or raise max_pixels",
         )
+    if short_side:  # libjpeg leaves out what the smaller size does not need; formats other than JPEG decode in full
+        image.draft(None, (short_side, short_side))
     image.load()
     return image
 

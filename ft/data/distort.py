@@ -25,25 +25,26 @@ Operation = Callable[[Image.Image, float], Image.Image]
 class Distortion:
     """What is done to single images.
 
-    operations, magnitude: RandAugment's N and M (0 operations: none); jitter: colour factors lie in 1 +- jitter; erase:
-    the share of the images that lose a box.
+    operations, magnitude: RandAugment's N and M (0 operations: none); jitter: colour factors lie in 1 +- jitter; hue:
+    hues are turned by up to this share of the circle; erase: the share of the images that lose a box.
     """
 
     operations: int = 0
     magnitude: int = 9
     jitter: float = 0.0
+    hue: float = 0.0
     erase: float = 0.0
 
     def pixels(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return uint8 (H, W, 3) after RandAugment and jitter."""
-        if not self.operations and not self.jitter:
+        if not self.operations and not self.jitter and not self.hue:
             return image
         picture = Image.fromarray(image)
         for _ in range(self.operations):
             name, sign = rng.choice(NAMES), rng.choice((-1, 1))
             picture = apply_operation(picture, str(name), strength(str(name), self.magnitude, picture.size) * sign)
-        if self.jitter:
-            picture = jittered(picture, self.jitter, rng)
+        if self.jitter or self.hue:
+            picture = jittered(picture, self.jitter, self.hue, rng)
         return np.asarray(picture)
 
     def normalised(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -100,6 +101,13 @@ def contrast(image: Image.Image, factor: float) -> Image.Image:
     return ImageEnhance.Contrast(image).enhance(factor)
 
 
+def hue(image: Image.Image, by: float) -> Image.Image:
+    """Turn the hues by a share of the circle."""
+    turned, *rest = image.convert("HSV").split()
+    turned = Image.fromarray(np.asarray(turned) + np.uint8(int(by * 255) % 256))  # modulo 256, as a circle is
+    return Image.merge("HSV", (turned, *rest)).convert("RGB")
+
+
 def sharpness(image: Image.Image, factor: float) -> Image.Image:
     """Blend with the smoothed image."""
     return ImageEnhance.Sharpness(image).enhance(factor)
@@ -152,11 +160,15 @@ def strength(name: str, magnitude: int, size: tuple[int, int]) -> float:
     return share * HIGHEST.get(name, 0.0)
 
 
-def jittered(image: Image.Image, jitter: float, rng: np.random.Generator) -> Image.Image:
-    """Return an image with brightness, contrast and saturation changed, in an order that is drawn too."""
-    factors = rng.uniform(max(0.0, 1 - jitter), 1 + jitter, 3)
-    for i in rng.permutation(3):
-        image = (brightness, contrast, colour)[i](image, float(factors[i]))
+def jittered(image: Image.Image, jitter: float, turn: float, rng: np.random.Generator) -> Image.Image:
+    """Return an image with brightness, contrast, saturation and hue changed, in an order that is drawn too."""
+    changes: list[Operation] = [brightness, contrast, colour]
+    strengths = list(rng.uniform(max(0.0, 1 - jitter), 1 + jitter, 3))
+    if turn:
+        changes.append(hue)
+        strengths.append(rng.uniform(-turn, turn))
+    for i in rng.permutation(len(changes)):
+        image = changes[i](image, float(strengths[i]))
     return image
 
 

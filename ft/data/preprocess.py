@@ -14,6 +14,7 @@ from ft.errors import DataError, listed, unknown
 
 Interpolation = Literal["bilinear", "bicubic"]
 Mode = Literal["torch", "caffe", "tf", "raw"]
+Jpeg = Literal["full", "reduced"]
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 CHANNELS = (1, 3, 4)
 MAX_RESIZED_PIXELS = 89_478_485  # an image 1 pixel high and 5000 wide would grow to a gigabyte
@@ -32,6 +33,9 @@ class Preprocess:
     | "tf"    | x / 127.5 - 1; mean and std only say so in the terms of "torch"       |
     | "raw"   | x, for networks that normalise inside; mean and std are not looked at |
 
+    jpeg: "reduced" where a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its short side
+    keeps twice the pixels that it is resized to.
+
     One channel is grey, three are RGB, and a fourth is alpha; only "torch" knows other numbers than three.
     """
 
@@ -41,10 +45,13 @@ class Preprocess:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     mode: Mode = "torch"
+    jpeg: Jpeg = "full"
 
     def __post_init__(self) -> None:
         if self.interpolation not in RESAMPLING:
             raise DataError(f"preprocess: {unknown('interpolation', str(self.interpolation), RESAMPLING)}")
+        if self.jpeg not in ("full", "reduced"):
+            raise DataError(f"preprocess: {unknown('jpeg', str(self.jpeg), ('full', 'reduced'))}")
         if self.mode not in FORMULAS:
             raise DataError(f"preprocess: {unknown('mode', str(self.mode), FORMULAS)}")
         if not 0 < self.crop <= self.resize:
@@ -63,6 +70,11 @@ class Preprocess:
     def channels(self) -> int:
         """The number of channels of the images."""
         return len(self.mean)
+
+    @property
+    def short_side(self) -> int | None:
+        """The pixels of an image's short side that `decode` need not go beyond; None: all of them."""
+        return 2 * self.resize if self.jpeg == "reduced" else None
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -113,9 +125,9 @@ class Preprocess:
     def from_dict(cls, values: dict[str, Any]) -> "Preprocess":
         """Return what `to_dict` was made from. Missing and unknown keys and wrong types raise DataError.
 
-        A run folder from before there were modes has none: it means "torch".
+        A run folder from before there were modes has none: it means "torch", and without jpeg "full".
         """
-        values = {"mode": "torch", **values}
+        values = {"mode": "torch", "jpeg": "full", **values}
         wanted = {field.name for field in dataclasses.fields(cls)}
         if wanted != values.keys():
             raise DataError(f"preprocess: got the keys {listed(sorted(values))}; expected {listed(sorted(wanted))}")

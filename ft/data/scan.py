@@ -78,7 +78,7 @@ def scan(
         warnings.simplefilter("ignore")  # decoders warn of damage that they get over; what they do not is reported
         results = []
         for result in in_threads(items, work, workers):
-            count()
+            count(1)
             results.append(result)
         return results
 

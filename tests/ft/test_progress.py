@@ -160,6 +160,17 @@ def test_a_reader_that_hangs_up_ends_nothing(tmp_path):
     assert (tmp_path / "end").read_text() == "done"
 
 
+def test_lines_stand_above_a_count():
+    out = Terminal()
+    with Progress(2, 3, stream=out) as progress:
+        with progress.counting("computing the features of", 64) as count:
+            progress.note("they go to a file")
+            count(64)
+        progress.step(32)
+    assert "\r\x1b[2Kthey go to a file\n" in out.getvalue()  # the bar was wiped off before
+    assert "64/64" in out.getvalue()
+
+
 def test_a_terminal_that_goes_away_ends_nothing():
     class Gone(Terminal):
         def write(self, text):

@@ -202,6 +202,7 @@ def test_l2sp_needs_pretrained_weights():
         ({"augment": "crop-flip"}, False),
         ({"randaugment": "1x1"}, False),
         ({"jitter": 0.1}, False),
+        ({"hue": 0.1}, False),
         ({"erase": 0.1}, False),
         ({"mixup": 0.1}, False),
         ({"cutmix": 0.1}, False),

@@ -114,7 +114,7 @@ def test_a_terminal_sees_a_bar_and_a_pipe_a_line():
         stream.terminal = terminal
         with counting("checking", 3, stream=stream) as count:
             for _ in range(3):
-                count()
+                count(1)
         assert ("3/3" in stream.text) is terminal
         assert (stream.text == "checking 3 images\n") is not terminal
 

@@ -57,7 +57,7 @@ def test_jitter_is_torchvisions_adjustments(picture):
     adjust = functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation
     orders = set()
     for sample in range(8):
-        ours = jittered(picture, 0.4, generator(0, "distort", 0, sample))
+        ours = jittered(picture, 0.4, 0.0, generator(0, "distort", 0, sample))
         rng = generator(0, "distort", 0, sample)
         factors, order = rng.uniform(0.6, 1.4, 3), rng.permutation(3)
         expected = picture
@@ -66,6 +66,29 @@ def test_jitter_is_torchvisions_adjustments(picture):
         assert np.array_equal(ours, expected)
         orders.add(tuple(order))
     assert len(orders) > 3
+
+
+def test_hue_is_torchvisions_adjustment_and_takes_its_turn(picture):
+    adjust = (
+        functional.adjust_brightness,
+        functional.adjust_contrast,
+        functional.adjust_saturation,
+        functional.adjust_hue,
+    )
+    places = set()
+    for sample in range(12):
+        ours = jittered(picture, 0.3, 0.5, generator(0, "distort", 0, sample))
+        rng = generator(0, "distort", 0, sample)
+        strengths, order = [*rng.uniform(0.7, 1.3, 3), rng.uniform(-0.5, 0.5)], rng.permutation(4)
+        expected = picture
+        for i in order:
+            expected = adjust[i](expected, float(strengths[i]))
+        assert np.array_equal(ours, expected)
+        places.add(list(order).index(3))
+    assert places == {0, 1, 2, 3}
+    only = Distortion(hue=0.3).pixels(np.asarray(picture), generator(0, "distort", 0, 0))
+    assert np.abs(only.astype(int).max(2) - np.asarray(picture).max(2)).max() <= 1  # value stays, colours do not
+    assert (only != np.asarray(picture)).mean() > 0.5
 
 
 def test_a_factor_is_never_negative(pixels):
