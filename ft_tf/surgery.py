@@ -11,7 +11,7 @@ from ft.zoo.card import under
 from ft_tf.head import GlobalPool, build_head
 from ft_tf.layers import Conv2d, WithAuxiliary, pair, type_policy
 from ft_tf.shapes import images_like, stage_shapes
-from ft_tf.weights import weight_shapes
+from ft_tf.weights import note_layouts, weight_shapes
 
 
 def alter(model: keras.Model, surgery: Surgery, *, image_size: int) -> keras.Model:
@@ -26,6 +26,7 @@ def alter(model: keras.Model, surgery: Surgery, *, image_size: int) -> keras.Mod
             stage_shapes(model, surgery.original, image_size=image_size, channels=surgery.in_channels)
         if surgery.start is not None or surgery.pool is not None or surgery.head is not None:
             model = with_end(model, surgery)
+            note_layouts(model)
     for name, shape in weight_shapes(model).items():
         if surgery.is_own_head(name) and before.get(name, shape) != shape:
             raise surgery.head_misfit(name.rpartition(".")[0])

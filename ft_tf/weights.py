@@ -60,6 +60,13 @@ def layout_of(variable: keras.Variable) -> str:
     return getattr(variable, "layout", "same")
 
 
+def note_layouts(model: keras.Model) -> None:
+    """Note on the weights of Keras's own layers how they become canonical tensors; ours have said so themselves."""
+    for layer in model.layers:
+        for variable in layer.variables:
+            variable.layout = getattr(variable, "layout", None) or layout_for(layer, variable)
+
+
 def layout_for(layer: Any, variable: keras.Variable) -> str:
     """Return the layout of a weight of one of Keras's own layers (ft/weights/layouts.py)."""
     separable, kind = variable.name in ("depthwise_kernel", "pointwise_kernel"), kind_of(layer)

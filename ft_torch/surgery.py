@@ -9,6 +9,7 @@ from ft.changes import Change, padding_of
 from ft.surgery import Misfit, Surgery, first_convolution
 from ft.zoo.card import Card, under
 from ft_torch.head import GlobalPool, build_head
+from ft_torch.models.keras_applications.base import GlobalAvgPool2d
 from ft_torch.shapes import stage_shapes
 from ft_torch.weights import weight_shapes
 
@@ -111,7 +112,8 @@ def with_pool(model: nn.Module, surgery: Surgery) -> nn.Module:
     """
     kind, place = str(surgery.pool), str(surgery.card.pool)
     if place in dict(model.named_modules()):
-        model.set_submodule(place, GlobalPool(kind))
+        own = model.get_submodule(place)
+        model.set_submodule(place, GlobalPool(kind, flat=isinstance(own, GlobalAvgPool2d)))
         return model
     children = dict(model.named_children())
     head = children.pop(surgery.card.head)

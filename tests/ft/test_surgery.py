@@ -7,7 +7,7 @@ from ft.recipe import Recipe
 from ft.surgery import plan_surgery
 from ft.zoo import cards, find_card
 
-CARDS = [card for card in cards() if "/" not in card.name]  # ports of keras.applications are refused, see below
+CARDS = [card for card in cards() if "/" not in card.name]  # those of keras.applications take less, see below
 RESNET = {"conv1.weight": (64, 3, 7, 7), "layer4.0.conv1.weight": (512, 256, 3, 3), "fc.weight": (9, 512)}
 
 
@@ -22,10 +22,13 @@ def test_without_a_wish_there_is_no_surgery(card):
     assert plan_surgery(card, Recipe(model=card.name, head="keep", image_size=512)) is None
 
 
-@pytest.mark.parametrize("field", [{"cut": "conv5"}, {"pool": "gem"}, {"head": "64-relu"}], ids=str)
-def test_ports_of_keras_applications_are_refused(field):
-    with pytest.raises(RecipeError, match="not there for ports of keras"):
+@pytest.mark.parametrize("field", [{"cut": "conv5"}, {"change": ("conv1_conv:stride=1",)}, {"in_channels": 4}], ids=str)
+def test_networks_of_keras_applications_take_pool_and_head_alone(field):
+    with pytest.raises(RecipeError, match=r"not there for keras\.applications"):
         plan("keras/resnet50", **field)
+    assert plan("keras/resnet50", pool="gem", head="64-relu").card.last == "predictions.2"
+    with pytest.raises(RecipeError, match="pool and head layers are not there for this network"):
+        plan("keras/vgg16", head="64-relu")
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)

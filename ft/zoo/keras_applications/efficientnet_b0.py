@@ -94,4 +94,6 @@ CARD = Card(
     by_place=True,
     min_size=32,
     constants=constants,
+    tail=("avg_pool",),
+    pool="avg_pool",
 )

@@ -53,4 +53,6 @@ CARD = Card(
     sized=True,
     by_place=True,
     min_size=32,
+    tail=("avg_pool",),
+    pool="avg_pool",
 )

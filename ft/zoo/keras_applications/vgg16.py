@@ -31,4 +31,6 @@ CARD = Card(
     sized=True,
     by_place=True,
     min_size=32,
+    tail=(),
+    pool=None,
 )

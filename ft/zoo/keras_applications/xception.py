@@ -67,4 +67,6 @@ CARD = Card(
     sized=True,
     by_place=True,
     min_size=71,
+    tail=("avg_pool",),
+    pool="avg_pool",
 )

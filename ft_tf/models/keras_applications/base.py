@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 
 from ft_tf.layers import type_policy
-from ft_tf.weights import layout_for
+from ft_tf.weights import note_layouts
 
 
 def application(
@@ -28,9 +28,7 @@ def application(
         )
         if exchange is not None:
             model = keras.models.clone_model(model, clone_function=exchange)
-    for layer in model.layers:
-        for variable in layer.variables:
-            variable.layout = layout_for(layer, variable)
+    note_layouts(model)
     return model
 
 
