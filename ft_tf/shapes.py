@@ -17,7 +17,8 @@ def stage_shapes(
 
     Nothing is computed. RecipeError where the shapes of two layers do not fit each other.
     """
-    found: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    takes: dict[str, tuple[int, ...]] = {}
+    gives: dict[str, tuple[int, ...]] = {}
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -25,11 +26,10 @@ def stage_shapes(
         except (ValueError, TypeError) as error:
             raise Misfit(layer.name, error) from None
         stage = next((stage for stage, prefixes in card.stages.items() if under(layer.name, prefixes)), None)
-        if stage and isinstance(args[0], KerasTensor):
-            takes = found[stage][0] if stage in found else shape_of(args[0])
-            found[stage] = (takes, shape_of(output))
-        elif stage and stage in found and isinstance(output, KerasTensor):
-            found[stage] = (found[stage][0], shape_of(output))
+        if stage and isinstance(args[0], KerasTensor):  # lists of tensors come and go inside of a stage
+            takes.setdefault(stage, shape_of(args[0]))
+        if stage and isinstance(output, KerasTensor):
+            gives[stage] = shape_of(output)
         return output
 
     main = model.main if isinstance(model, WithAuxiliary) else model
@@ -37,7 +37,7 @@ def stage_shapes(
     with type_policy(images.dtype):
         given = images if isinstance(main.input, KerasTensor) else [images]
         keras.models.clone_model(main, input_tensors=given, call_function=call)
-    return found
+    return {stage: (taken, gives[stage]) for stage, taken in takes.items()}
 
 
 def shape_of(x: KerasTensor) -> tuple[int, ...]:

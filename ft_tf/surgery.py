@@ -69,6 +69,8 @@ def with_end(model: keras.Model, surgery: Surgery) -> keras.Model:
     card, classes = surgery.original, model.outputs[0].shape[-1]
     first = (surgery.start,) if surgery.start else (card.tail or card.stages["head"])[:1]
     x = layers_under(model, first)[0].input
+    if isinstance(x, list):  # what a dense block's layer takes: without it, the block itself concatenates them
+        x = keras.layers.Concatenate(name=f"{first[0].rpartition('.')[0]}.cat")(x)
     for name in card.tail:
         pools = surgery.pool is not None and name == card.pool
         x = GlobalPool(str(surgery.pool), name=name)(x) if pools else again(model.get_layer(name))(x)
