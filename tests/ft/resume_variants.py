@@ -34,7 +34,7 @@ WING_VARIANTS = {  # for both wings, beside the ones above: what only a real net
     "distorted": {"randaugment": "2x9", "jitter": 0.4, "hue": 0.1, "erase": 0.5},
     "averaged": {**WHOLE, "ema": 0.9, "result": "ema"},
     "accumulated": {**WHOLE, "batch_size": 4, "accumulate": 2, "clip_norm": 1.0},
-    "starting point": {**WHOLE, "l2": 0.01, "l2sp": 0.1},
+    "starting point": {**UPPER, "l2": 0.01, "l2sp": 0.1},
     "adam": {**ADAPTIVE, "optimizer": "adam"},
     "adamw": {**ADAPTIVE, "optimizer": "adamw", "weight_decay": 0.01},
     "rmsprop": {**ADAPTIVE, "optimizer": "rmsprop", "centered": True, "momentum": 0.5},
