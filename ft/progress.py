@@ -201,7 +201,7 @@ def counting(
 
     console: rich's, where one is in use already: lines that are printed to it appear above the bar.
     """
-    out = SafeStream(None if quiet else stream or sys.stderr)
+    out = stream if isinstance(stream, SafeStream) else SafeStream(None if quiet else stream or sys.stderr)
     if not out.isatty():
         out.write(f"{title} {total} images\n")
         out.flush()
