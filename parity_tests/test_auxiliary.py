@@ -51,6 +51,7 @@ def test_taught_heads_count_in_the_loss(freeze, weights):
     assert {"aux1", "aux2", "fc", "conv1"} - heads == {freeze} - {"none"}
 
 
+@pytest.mark.slow
 def test_heads_that_nothing_is_taught_are_not_computed():
     """Inception's takes no images of this size at all; nor do its statistics move as those of the other stages do."""
     pair = learners(Case("inception_v3", "base", {"weights": "none", "bn": "update"}))
