@@ -67,8 +67,14 @@ def images_of(card: Card, dtype: str = "float64", *, seed: int = 0) -> tuple[np.
     """Return a batch for a network: 8 images, or 2 large ones."""
     size = image_size(card)
     images, labels = batch(seed, size=size, count=2 if size > 200 else 8, dtype=dtype)
-    # a network that takes plain pixels divides them by 255: numbers around 0 would all but vanish behind its mean
-    return (128 + 64 * images if card.preprocess.mode == "raw" else images), labels
+    return in_range(card, images), labels
+
+
+def in_range(card: Card, images: np.ndarray) -> np.ndarray:
+    """Return images around 0 as a network takes them: one that takes plain pixels divides them by 255, and numbers
+    around 0 would all but vanish behind its mean.
+    """
+    return 128 + 64 * images if card.preprocess.mode == "raw" else images
 
 
 def smallest_of_each_family() -> list[Card]:

@@ -16,7 +16,7 @@ from ft.noise import generator
 from ft.recipe import Recipe
 from ft.weights import cast, initial_weights, match_weights
 from ft.weights.pretrained import pretrained_weights
-from ft.zoo import find_card
+from ft.zoo import Card, find_card
 from ft.zoo.card import under
 
 CLASSES = 10
@@ -83,6 +83,11 @@ def starting_tensors(case: Case, shapes: Mapping[str, tuple[int, ...]], *, seed:
         assert source is not None
         head = {name: shape for name, shape in shapes.items() if under(name, card.outputs)}
         return match_weights(source, shapes, replaced=head).tensors | initial_weights(head, seed=seed)
+    return drawn_tensors(card, shapes, seed=seed)
+
+
+def drawn_tensors(card: Card, shapes: Mapping[str, tuple[int, ...]], *, seed: int) -> dict[str, np.ndarray]:
+    """Return the network's constants, and tensors drawn from the seed, those that start with one value randomised."""
     rng, constants = generator(seed, "randomise"), card.constants()
     drawn = initial_weights({name: shape for name, shape in shapes.items() if name not in constants}, seed=seed)
     return {**constants, **{name: randomised(name, tensor, rng) for name, tensor in drawn.items()}}

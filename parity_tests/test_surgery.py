@@ -10,9 +10,9 @@ from ft.job import new_network
 from ft.noise import generator
 from ft.recipe import Recipe
 from ft.show import changes_of, show_network
-from ft.weights import initial_weights
 from ft.zoo import find_card
-from parity_tests.pairs import CLASSES, FORWARD, STEP, Case, one_learner, randomised
+from parity_tests.networks import in_range
+from parity_tests.pairs import CLASSES, FORWARD, STEP, Case, drawn_tensors, one_learner
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -55,11 +55,9 @@ SLOW_FAMILIES = [
 ]
 
 
-def starting(shapes, constants):
-    """Return the network's constants, and tensors drawn from a seed, those that start with one value randomised."""
-    rng = generator(0, "randomise")
-    drawn = initial_weights({name: shape for name, shape in shapes.items() if name not in constants}, seed=0)
-    drawn = {**constants, **{name: randomised(name, x, rng) for name, x in drawn.items()}}
+def starting(card, shapes):
+    """Return drawn tensors; a learned pooling's p is a number of its own too."""
+    drawn = drawn_tensors(card, shapes, seed=0)
     return drawn | {name: np.array([2.5]) for name in drawn if name.endswith("pool.p") or name == "mean.p"}
 
 
@@ -67,10 +65,8 @@ def batch_for(case):
     """Return eight images of the case's channels and their labels."""
     rng = generator(0, "batch")
     channels = case.fields.get("in_channels", 3)
-    images = rng.normal(size=(8, 64, 64, channels))
-    # a network that takes plain pixels divides them by 255: numbers around 0 would all but vanish behind its mean
-    plain = find_card(case.model).preprocess.mode == "raw"
-    return 128 + 64 * images if plain else images, rng.integers(0, CLASSES, 8)
+    images = in_range(find_card(case.model), rng.normal(size=(8, 64, 64, channels)))
+    return images, rng.integers(0, CLASSES, 8)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +77,7 @@ def test_numbers(case):
     pair = {name: one_learner(name, case.recipe(image_size=64)) for name in ("torch", "tf")}
     inputs, labels = batch_for(case)
     shapes = {name: x.shape for name, x in pair["torch"].get_weights().items()}
-    start = starting(shapes, find_card(case.model).constants())
+    start = starting(find_card(case.model), shapes)
     for learner in pair.values():
         learner.set_weights(start)
     logits = {name: {"logits": learner.logits(inputs)} for name, learner in pair.items()}

@@ -73,6 +73,8 @@ class Batches:
         self.samples, self.preprocess = tuple(samples), preprocess
         self.batch_size, self.seed, self.shuffle, self.balanced = batch_size, seed, shuffle, balanced
         self.augment: Literal["none", "crop-flip"] = augment
+        cropped = preprocess.jpeg == "reduced" and augment == "crop-flip"
+        self.short_side = short_side_for(preprocess.crop) if cropped else preprocess.short_side
         self.distortion, self.mix = distortion, mix
         self.dtype, self.workers = dtype, workers
         self.max_pixels = max_pixels
@@ -181,10 +183,8 @@ class Batches:
     def image(self, epoch: int, index: int) -> np.ndarray:
         """Return one sample as the network sees it in an epoch: float (crop, crop, 3)."""
         sample = self.samples[index]
-        short_side, channels = self.preprocess.short_side, self.preprocess.channels
-        if short_side and self.augment == "crop-flip":
-            short_side = short_side_for(self.preprocess.crop)
-        pixels = decode(sample.source, channels=channels, max_pixels=self.max_pixels, short_side=short_side)
+        channels = self.preprocess.channels
+        pixels = decode(sample.source, channels=channels, max_pixels=self.max_pixels, short_side=self.short_side)
         if self.augment == "crop-flip":
             rng = generator(self.seed, "augment", epoch, index)
             pixels = crop_and_flip(pixels, self.preprocess.crop, self.preprocess.interpolation, rng)

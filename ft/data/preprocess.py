@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -50,8 +50,8 @@ class Preprocess:
     def __post_init__(self) -> None:
         if self.interpolation not in RESAMPLING:
             raise DataError(f"preprocess: {unknown('interpolation', str(self.interpolation), RESAMPLING)}")
-        if self.jpeg not in ("full", "reduced"):
-            raise DataError(f"preprocess: {unknown('jpeg', str(self.jpeg), ('full', 'reduced'))}")
+        if self.jpeg not in get_args(Jpeg):
+            raise DataError(f"preprocess: {unknown('jpeg', str(self.jpeg), get_args(Jpeg))}")
         if self.mode not in FORMULAS:
             raise DataError(f"preprocess: {unknown('mode', str(self.mode), FORMULAS)}")
         if not 0 < self.crop <= self.resize:

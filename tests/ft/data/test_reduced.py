@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import ft
 from ft.data import Batches, Preprocess, Sample, decode
@@ -31,8 +32,6 @@ def test_the_smallest_that_is_large_enough(short_side, factor, pixels, encode):
 
 
 def test_sides_are_rounded_up_and_turned_as_exif_says(pixels, encode):
-    from PIL import Image
-
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encode(pixels(401, 563), "JPEG", exif=exif)
@@ -46,8 +45,6 @@ def test_other_formats_are_decoded_in_full(kind, pixels, encode):
 
 
 def test_grey_cmyk_and_broken_ones(pixels, encode):
-    from PIL import Image
-
     picture = Image.fromarray(pixels(400, 560))
     for mode in ("L", "CMYK"):
         assert decode(encode(picture.convert(mode), "JPEG"), short_side=50).shape == (50, 70, 3)
