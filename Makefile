@@ -2,14 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint parity nightly bench clean
+.PHONY: demo test tests lint parity nightly bench clean
 
 demo: .venv/installed
 	@first=$$($(BIN)/python -m ft_torch.train | tee -a /dev/stderr | tail -n 1) && \
 	second=$$($(BIN)/python -m ft_tf.train | tee -a /dev/stderr | tail -n 1) && \
 	$(BIN)/ft compare "$$first" "$$second"
 
-test: lint
+# the type checker keeps one core busy for a minute: beside the tests it costs half of that
+test: .venv/installed
+	$(MAKE) --jobs 2 lint tests
+
+tests: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow" --durations=15
 
 lint: .venv/installed
@@ -18,10 +22,11 @@ lint: .venv/installed
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-# two networks at a time, then those that want the memory alone
+# every network: two at a time, then those that want the memory alone
+NETWORKS := $(addprefix parity_tests/test_,step.py trajectory.py zoo.py float32.py)
 parity: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest parity_tests -n 2 --dist worksteal -m "not large" --durations=15
-	$(BIN)/pytest parity_tests -m large --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(NETWORKS) -n 2 --dist worksteal -m "not large" --durations=15
+	$(BIN)/pytest $(NETWORKS) -m large --durations=15
 
 nightly: lint
 	$(BIN)/pytest -s --durations=30

@@ -87,14 +87,14 @@ def train_parser(prog: str, *, choose_backend: bool) -> Parser:
     parser.add_argument("--resume", metavar="RUN", help="go on with this run, begun in either wing, at its next step")
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     if choose_backend:
-        add_backend(parser)
+        add_backend(parser, default=None, text="torch; with --resume the run's own")
     add_recipe_flags(parser)
     return parser
 
 
-def add_backend(parser: argparse.ArgumentParser, *, default: str | None = "torch") -> None:
-    """Add --backend."""
-    text = f"framework [{default or 'the one that trained the run'}]"
+def add_backend(parser: argparse.ArgumentParser, *, default: str | None = "torch", text: str | None = None) -> None:
+    """Add --backend. text: what the default is, if its name does not say it."""
+    text = f"framework [{text or default or 'the one that trained the run'}]"
     parser.add_argument("--backend", choices=["torch", "tf"], default=default, help=text)
 
 

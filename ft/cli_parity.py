@@ -66,7 +66,7 @@ def compare_parser() -> Parser:
     parser.add_argument("a", nargs="?", metavar="A", help="trace, or run folder")
     parser.add_argument("b", nargs="?", metavar="B", help="trace, or run folder")
     parser.add_argument("--recipe", metavar="FILE", help="recipe file (YAML) to run in both frameworks")
-    add_steps(parser, default=None)
+    add_steps(parser, default=None, text="1; with two models of your own 0")
     parser.add_argument("--dtype", choices=["float32", "float64"], help="type to compute in [float64]")
     parser.add_argument("--noise", action=argparse.BooleanOptionalAction, help="measure float32's own noise as well")
     parser.add_argument("--out", metavar="DIR", help="keep traces and reports here, new or empty")
@@ -84,9 +84,9 @@ def compare_parser() -> Parser:
     return parser
 
 
-def add_steps(parser: Parser, *, default: int | None) -> None:
-    """Add --steps."""
-    text = f"training steps; 0: inference, loss and gradients alone [{1 if default is None else default}]"
+def add_steps(parser: Parser, *, default: int | None, text: str = "") -> None:
+    """Add --steps. text: what the default is, if it is not one number."""
+    text = f"training steps; 0: inference, loss and gradients alone [{text or default}]"
     parser.add_argument("--steps", type=int, default=default, metavar="N", help=text)
 
 

@@ -29,6 +29,7 @@ from ft.recipe import Recipe
 from ft.train import Source
 
 DECAY, DIVERGED = 0.9, 4.0
+NUMBERS, CURVE = "lr-find.json", "lr-find.png"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def find_lr(
 ) -> Sweep:
     """Sweep the learning rate over a recipe's first updates; write lr-find.json and lr-find.png to `out`, if given.
 
+    Those of an earlier sweep are replaced.
     Raises UserError for a mistake, RunError where not even two updates have a finite loss.
     """
     if not 0 < lr_min < lr_max < np.inf or lr_steps < 3:
@@ -64,7 +66,7 @@ def find_lr(
     backends.require(backend)
     recipe = (recipe or Recipe()).replace(**fields)
     job = prepare_job(recipe, quiet=True)
-    folder = runfolder.claimed(Path(out)) if out else None
+    folder = runfolder.claimed(Path(out), replaceable=(NUMBERS, CURVE)) if out else None
     wing = backends.load(backend)
     with quiet_stderr():
         device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
@@ -72,8 +74,8 @@ def find_lr(
     (source,) = sources_of(Features(job, learner, backend, device, note=lambda line: None), "train")
     found = sweep(learner, source, lowest=lr_min, highest=lr_max, steps=lr_steps)
     if folder:
-        files.write_json(folder / "lr-find.json", asdict(found))
-        plot_sweep(found, folder / "lr-find.png", title=f"{recipe.title}, {backend}")
+        files.write_json(folder / NUMBERS, asdict(found))
+        plot_sweep(found, folder / CURVE, title=f"{recipe.title}, {backend}")
     return found
 
 

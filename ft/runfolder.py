@@ -12,7 +12,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import count
 from pathlib import Path
@@ -51,11 +51,11 @@ def numbered(root: Path, stem: str) -> Path:
     raise AssertionError("count never ends")
 
 
-def claimed(out: Path) -> Path:
-    """Make `out`, or take it over where it is an empty folder; a lock file alone is nothing to lose."""
+def claimed(out: Path, *, replaceable: Collection[str] = ()) -> Path:
+    """Make `out`, or take it over where it holds nothing to lose: nothing but a lock file and what is replaceable."""
     with files.explained(out):
         files.make_folder(out)
-        used = [name for name in os.listdir(out) if name != files.LOCK]
+        used = [name for name in os.listdir(out) if name not in {files.LOCK, *replaceable}]
     if used:
         raise RunError(
             f"{out} is in use (it holds {sorted(used)[0]}); choose another --out, or go on with --resume {out}"

@@ -44,7 +44,7 @@ SLOTS = ("momentum", "dampening", "centered")  # numbers of an optimizer on whic
 def finetune(
     recipe: Recipe | None = None,
     *,
-    backend: str = "torch",
+    backend: str | None = None,
     out: str | Path | None = None,
     resume: str | Path | None = None,
     quiet: bool = False,
@@ -53,16 +53,17 @@ def finetune(
     """Fine-tune a network by a recipe and return the finished run.
 
     recipe: a Recipe, the built-in one if left out; `fields` change single fields of it (or, with `resume`, of the
-    recipe of the run that goes on). backend: "torch" or "tf", also for a run that the other one began. out: the run
-    folder, which must be new or empty; runs/MODEL-DATA-BACKEND-NNN if left out.
+    recipe of the run that goes on). backend: "torch" or "tf"; if left out "torch", or for a run that goes on the one
+    that it was in. out: the run folder, which must be new or empty; runs/MODEL-DATA-BACKEND-NNN if left out.
     Raises UserError for a mistake, before any training where it can be seen before.
     """
     started = time.perf_counter()
-    backends.require(backend)
     if resume is not None:
         if out is not None:
             raise RecipeError("out: a resumed run goes on in its own folder; leave --out or --resume out")
         return go_on(Path(resume), backend=backend, quiet=quiet, started=started, fields=fields)
+    backend = backend or "torch"
+    backends.require(backend)
     recipe = (recipe or Recipe()).replace(**fields)
     job = prepare_job(recipe, quiet=quiet)
     folder = runfolder.create(Path(out) if out else None, title=recipe.title, backend=backend)
@@ -75,7 +76,7 @@ def finetune(
         raise
 
 
-def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: dict[str, Any]) -> Run:
+def go_on(folder: Path, *, backend: str | None, quiet: bool, started: float, fields: dict[str, Any]) -> Run:
     """Continue a run from its last good checkpoint, at the very next step."""
     if not (folder / RECIPE).is_file():
         raise RunError(f"{folder} is not the folder of a run (no {RECIPE}); pass one like runs/NAME-torch-001")
@@ -87,6 +88,8 @@ def go_on(folder: Path, *, backend: str, quiet: bool, started: float, fields: di
             f"{folder} holds no checkpoint to go on from; start again with "
             f"--config {folder / RECIPE} --out ANOTHER_FOLDER"
         )
+    backend = backend or saved.state["backend"]
+    backends.require(backend)
     position = Position.from_dict(saved.state["position"])
     if position.epoch >= recipe.epochs and (folder / runfolder.RESULT).exists():
         raise RunError(

@@ -68,7 +68,8 @@ class Learner:
         self.optimizer = make_optimizer(trained, recipe=self.recipe, rates=plan.rates)
         self.penalty = Penalty(trained, plan_penalty(self.recipe, self.card, shapes))
         self.average = self.make_average(trained) if self.recipe.ema else None
-        self.set_slots({**self.get_slots(), **kept})
+        if kept:
+            self.set_slots({**self.get_slots(), **kept})
         # an auxiliary head counts only where it is taught; with weights of 0 alone it is not even computed
         taught = {self.card.stage_of(name) for name in plan.trainable}
         self.auxiliary = [w if self.card.stage_of(path) in taught else 0.0 for path, w in self.card.auxiliary.items()]

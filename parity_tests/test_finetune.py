@@ -1,6 +1,6 @@
 """The recipe works for every network: weights from a file, a new head for the data's classes, one step, in both wings.
 
-`make test` takes the smallest network of a few families, `make parity` all.
+`make test` takes the smallest network of a few families, `make nightly` all.
 """
 
 import numpy as np

@@ -15,7 +15,8 @@ VARIED = [
 SLOW = [UPDATING[1], VARIED[1], Case("efficientnet_lite0", "none", {"dropout": 0, "stochastic_depth": 0})]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+# test_trajectory.py begins with the first one's step
+@pytest.mark.parametrize("case", [pytest.param(CASES[0], marks=pytest.mark.slow), *CASES[1:]], ids=str)
 def test_one_step(case, say):
     check_one_step(case, say)
 

@@ -93,7 +93,12 @@ def test_sweeps_that_cannot_be(find, sweep, tmp_path):
 def test_the_command(fake_wing, write_images, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in NET.items()]
-    sweep = ["--lr-min", "1e-3", "--lr-max", "1", "--lr-steps", "12"]
-    assert cli.dispatch(["lr-find", *flags, "--data", str(write_images()), *sweep]) == 0
-    assert "the loss falls most steeply there" in capsys.readouterr().out
+    command = ["lr-find", *flags, "--data", str(write_images()), "--lr-min", "1e-3", "--lr-max", "1", "--lr-steps"]
+    for steps in (12, 15):  # the second sweep takes the first one's place
+        assert cli.dispatch([*command, str(steps)]) == 0
+        assert "the loss falls most steeply there" in capsys.readouterr().out
+        assert len(json.loads((tmp_path / "lr-find" / "lr-find.json").read_text())["rates"]) == steps
     assert sorted(path.name for path in (tmp_path / "lr-find").iterdir()) == ["lr-find.json", "lr-find.png"]
+    (tmp_path / "lr-find" / "model.safetensors").touch()
+    with pytest.raises(ft.RunError, match=r"lr-find is in use \(it holds model.safetensors\)"):
+        cli.dispatch([*command, "12"])

@@ -73,6 +73,13 @@ def test_a_resumed_run_keeps_its_optimizer(tune):
         assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(("asked", "got"), [(None, "tf"), ("torch", "torch")])
+def test_a_run_goes_on_in_its_wing_unless_told(tune, asked, got):
+    run, _ = tune(epochs=1, backend="tf")
+    assert ft.finetune(resume=run.folder, epochs=2, backend=asked).backend == got
+    assert checkpoint.load(checkpoint.pointed(run.folder, "last")).state["backend"] == got
+
+
 def test_a_trace_thaws_as_the_training_does(fake_wing, write_images):
     recipe = ft.Recipe(**NET, data=str(write_images()), unfreeze="1:stem", schedule="exponential", epochs=3)
     job = prepare_job(recipe)
