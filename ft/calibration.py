@@ -29,13 +29,6 @@ class Reliability:
         total = self.count.sum()
         return float((gaps * self.count[filled]).sum() / total) if total else float("nan")
 
-    @property
-    def overconfidence(self) -> float:
-        """Mean probability minus accuracy: above 0 the network promises more than it keeps."""
-        filled = self.count > 0
-        gaps = (self.confidence - self.accuracy)[filled]
-        return float((gaps * self.count[filled]).sum() / max(self.count.sum(), 1))
-
 
 def reliability_of(probability: np.ndarray, right: np.ndarray) -> Reliability:
     """Return the bins of images. probability: of the predicted class, (N,); right: whether it was right, bool (N,)."""

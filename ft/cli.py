@@ -1,6 +1,7 @@
 """The commands. Flags of `train` are the fields of the recipe; no `--help` loads a framework."""
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -369,6 +370,8 @@ def guarded(command: Callable[[], int]) -> int:
     """Run a command; a user's mistake becomes one line and exit code 2, a signal 128 + its number, a bug 70."""
     from ft.signals import Interrupted
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: a file's name may be no text at all
     try:
         code = command()
         sys.stdout.flush()

@@ -45,9 +45,7 @@ def data(arguments: Sequence[str]) -> int:
     if flags.json:
         print(json.dumps(to_dict(check), indent=2))
     else:
-        text = render_text(check, color=sys.stdout.isatty())
-        encoding = sys.stdout.encoding or "utf-8"
-        print(text.encode(encoding, "backslashreplace").decode(encoding), end="")
+        print(render_text(check, color=sys.stdout.isatty()), end="")
         if flags.html:
             print(f"page: {flags.html}")
     return USER_ERROR if check.status == "errors" else 0

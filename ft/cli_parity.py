@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ft.cli import Parser, add_backend, add_recipe_flags
 from ft.errors import RecipeError
-from ft.recipe import FIELDS, load
+from ft.recipe import FIELDS, checked, load
 
 if TYPE_CHECKING:
     from ft.recipe import Recipe
@@ -106,7 +106,7 @@ def of_traces(flags: argparse.Namespace) -> "Report":
 
 
 def of_recipe(flags: argparse.Namespace, folder: Path) -> "Report":
-    """Report on a recipe in both wings. float64 unless --dtype, --precision or the recipe file says otherwise."""
+    """Report on a recipe in both wings. float64 unless --dtype or --precision says otherwise."""
     from ft.tracing import trace_pair
 
     recipe = recipe_of(flags, flags.recipe)
@@ -132,9 +132,9 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
         dtype=flags.dtype or "float64",
         map_file=Path(flags.map) if flags.map else None,
         direction=flags.direction,
-        lr=0.001 if flags.lr is None else float(flags.lr),
-        batch_size=8 if flags.batch_size is None else int(flags.batch_size),
-        seed=0 if flags.seed is None else int(flags.seed),
+        lr=0.001 if flags.lr is None else checked("lr", float, flags.lr),
+        batch_size=8 if flags.batch_size is None else checked("batch_size", int, flags.batch_size),
+        seed=0 if flags.seed is None else checked("seed", int, flags.seed),
         folder=folder,
     )
     renamed = [(pair.torch, pair.keras) for pair in result.pairing if pair.rule != "name"]

@@ -41,10 +41,12 @@ def evaluate_network(
 
 def match_classes(folders: tuple[str, ...], outputs: int) -> list[int]:
     """Return the output of the network that each folder stands for. Raises DataError with five names that have none."""
-    known = {}
+    known: dict[str, int] = {}
     if outputs == len(imagenet_ids()):
-        known = {name.lower(): i for names in (imagenet_classes(), imagenet_ids()) for i, name in enumerate(names)}
-    places = [known.get(folder.replace("_", " ").lower()) for folder in folders]
+        exact = {name: i for names in (imagenet_classes(), imagenet_ids()) for i, name in enumerate(names)}
+        known = {name.lower(): i for name, i in exact.items()} | exact  # Cardigan is a dog, cardigan a jacket
+    names = [folder.replace("_", " ") for folder in folders]
+    places = [known.get(name, known.get(name.lower())) for name in names]
     if all(place is not None for place in places):
         return [place for place in places if place is not None]
     if not any(place is not None for place in places) and len(folders) == outputs:

@@ -68,7 +68,7 @@ def decode_header(head: bytes) -> Header:
 
 def features_folder(cache_dir: str | None) -> Path:
     """Return the folder of the files of features, in `cache_dir` or the user's cache."""
-    return (Path(cache_dir) if cache_dir else cache_folder()) / "features"
+    return (Path(os.path.expanduser(cache_dir)) if cache_dir else cache_folder()) / "features"
 
 
 def path_of(folder: Path, key: str) -> Path:

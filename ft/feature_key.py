@@ -41,7 +41,7 @@ def feature_key(job: Job, learner: Learner, batches: Batches, *, views: int, bac
         "versions": {name: version(name) for name in ("ft-parity", "numpy", "pillow", *FRAMEWORKS[backend])},
         "device": device,
         "preprocess": batches.preprocess.to_dict(),
-        "batch_size": batches.batch_size,
+        "batch_size": job.recipe.batch_size,
         "views": augmentation(batches, views),
         "images": images_digest(batches.samples),
     }

@@ -65,7 +65,7 @@ class Features:
         images = len(batches.samples) * max(views, 1)
         with (
             self.counting("computing the features of", images) as count,
-            closing(parts_of(batches, self.learner, views, count)) as computed,
+            closing(parts_of(batches, self.learner, recipe.batch_size, views, count)) as computed,
         ):
             first = next(computed)
             shape = (max(views, 1), len(batches.samples), *first.shape[1:])
@@ -152,13 +152,13 @@ def sources_of(features: Features, *splits: str) -> list[FeatureBatches] | list[
 
 
 def parts_of(
-    batches: Batches, learner: Learner, views: int, count: Callable[[int], None]
+    batches: Batches, learner: Learner, batch_size: int, views: int, count: Callable[[int], None]
 ) -> Generator[np.ndarray, None, None]:
     """Yield the features (n, ...) of every image in order, batch by batch; view k is the augmentation of epoch k.
 
     count: is told how many images are done.
     """
-    ordered = batches.in_order(augmented=views > 0)
+    ordered = batches.in_order(batch_size=batch_size, augmented=views > 0)
     for epoch in range(max(views, 1)):
         for batch in ordered.epoch(epoch):
             features = learner.features(batch.images)

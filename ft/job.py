@@ -151,9 +151,11 @@ def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple
         epoch=epoch,
         class_weights=weigh_classes(job.recipe, job.dataset),
     )
-    require_company(job, plan, wing.weight_shapes(learner.model))
+    shapes = wing.weight_shapes(learner.model)
+    last = plan_at(job.recipe, job.card, list(wing.parameters(learner.model)), epoch=max(epoch, job.recipe.epochs - 1))
+    require_company(job, last, shapes)  # what has thawed by then includes all that learns before
     learner.on_features = keeps_features(job.recipe, plan, job.card)
-    learner.set_weights(starting_weights(job, wing.weight_shapes(learner.model)))
+    learner.set_weights(starting_weights(job, shapes))
     return learner, plan
 
 

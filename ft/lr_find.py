@@ -20,7 +20,7 @@ from ft import backend as backends
 from ft import files, runfolder
 from ft.backend import Learner
 from ft.data import Batch
-from ft.errors import RecipeError, RunError
+from ft.errors import RecipeError, RunError, printable
 from ft.features import Features, sources_of
 from ft.job import build_learner, prepare_job
 from ft.plots import FAINT, INK, TRAIN, VAL
@@ -142,7 +142,7 @@ def plot_sweep(found: Sweep, path: Path, *, title: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
     axes.legend(frameon=False)
-    figure.suptitle(title, color=INK, fontsize=13, parse_math=False)
+    figure.suptitle(printable(title), color=INK, fontsize=13, parse_math=False)
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     files.write_bytes(path, png.getvalue())

@@ -19,8 +19,8 @@ Row = Mapping[str, Any]
 def plot_curves(log: Sequence[Row], epochs: Sequence[Row], path: Path, *, title: str = "", task: Task = SINGLE) -> None:
     """Draw the losses of each update and the losses and scores of each epoch into the PNG `path`.
 
-    log: rows with step and loss; epochs: rows with epoch and step, and of loss, val_loss, the task's score (top1) and
-    train_top1 what is known. Values that are missing, null, NaN or infinite leave a gap.
+    log: rows with step and loss; epochs: rows with epoch and step, and what is known of loss, val_loss and the task's
+    score (top1). Values that are missing, null, NaN or infinite leave a gap.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # the object API: pyplot would keep global state and pick a display
@@ -34,7 +34,7 @@ def plot_curves(log: Sequence[Row], epochs: Sequence[Row], path: Path, *, title:
     for axes in (loss, accuracy):
         finish(axes, max((row["epoch"] for row in epochs), default=1))
     if title:
-        figure.suptitle(title, color=INK, fontsize=13, parse_math=False)
+        figure.suptitle(printable(title), color=INK, fontsize=13, parse_math=False)
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     files.write_bytes(path, png.getvalue())
@@ -109,7 +109,6 @@ def draw_loss(axes: Any, log: Sequence[Row], epochs: Sequence[Row], task: Task =
 
 def draw_score(axes: Any, epochs: Sequence[Row], task: Task = SINGLE) -> None:
     """Draw the score of every epoch in percent; five points of air keep noise from filling the panel."""
-    draw_epochs(axes, epochs, f"train_{task.score}", color=TRAIN, label="train", scale=100)
     draw_epochs(axes, epochs, task.score, color=VAL, label="validation", scale=100)
     shown = np.concatenate([line.get_ydata() for line in axes.lines] or [np.array([np.nan])])
     if np.isfinite(shown).any():

@@ -537,11 +537,13 @@ def save(recipe: Recipe, path: str | Path) -> None:
 
 
 class StrictLoader(yaml.SafeLoader):
-    """SafeLoader that also refuses aliases (expansion bombs) and duplicate keys (silently lost settings)."""
+    """SafeLoader that also refuses tags, aliases (expansion bombs) and duplicate keys (silently lost settings)."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", self.peek_event().start_mark)
+        event = self.peek_event()
+        refused = "aliases" if isinstance(event, yaml.AliasEvent) else "tags" if event.tag is not None else None
+        if refused:
+            raise yaml.constructor.ConstructorError(None, None, f"{refused} are not allowed", event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:

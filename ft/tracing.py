@@ -2,15 +2,14 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import count, islice
 from pathlib import Path
 
+from ft import apart, files
 from ft import backend as backends
-from ft import files
 from ft import recipe as recipes
 from ft.backend import Learner
 from ft.errors import RecipeError, RunError
@@ -121,7 +120,7 @@ def trace_both(recipe: Recipe, folder: Path, *, steps: int) -> list[Trace]:
         folder.mkdir(parents=True, exist_ok=True)
     recipes.save(recipe, folder / "recipe.yaml")
     what = ["--config", str(folder / "recipe.yaml"), "--steps", str(steps)]
-    command = [sys.executable, "-m", "ft", "trace", *what]
+    command = apart.command("ft", "trace", *what)
     run_side_by_side({wing: [*command, "--backend", wing, "--out", str(folder / wing)] for wing in WINGS})
     return [Trace(folder / wing) for wing in WINGS]
 
@@ -129,7 +128,8 @@ def trace_both(recipe: Recipe, folder: Path, *, steps: int) -> list[Trace]:
 def run_side_by_side(commands: dict[str, Sequence[str]]) -> None:
     """Run one command a wing at the same time; RunError with what the first failing one said."""
     # two processes with as many threads each as there are cores wait for one another most of the time
-    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)), **os.environ}
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
+    environment = apart.environment({"OMP_NUM_THREADS": threads})
     processes = {
         wing: subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
         for wing, command in commands.items()

@@ -1,6 +1,8 @@
 """One call from a recipe to a finished run: look up, build, train, write the result."""
 
+import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from ft.backend import Learner, Wing
 from ft.compiling import run_ahead
 from ft.data import Dataset
 from ft.errors import RecipeError, RunError
-from ft.features import Features, sources_of
+from ft.features import FeatureBatches, Features, sources_of
 from ft.freeze import Freeze
 from ft.job import Job, build_learner, prepare_job, surgery_notes, why_not_kept
 from ft.optimizers import settings_of
@@ -66,19 +68,21 @@ def finetune(
     backends.require(backend)
     recipe = (recipe or Recipe()).replace(**fields)
     job = prepare_job(recipe, quiet=quiet)
+    was_there = out is not None and Path(out).exists()
     folder = runfolder.create(Path(out) if out else None, title=recipe.title, backend=backend)
     try:
         return execute(job, folder, backend=backend, position=Position(), saved=None, quiet=quiet, started=started)
     except BaseException:
         log = folder / runfolder.LOG
         if not log.exists() or not log.stat().st_size:  # it failed before a step was logged: leave nothing behind
-            files.remove_folder(folder)
+            with contextlib.suppress(RunError):  # what failed first is what counts
+                files.empty_folder(folder) if was_there else files.remove_folder(folder)
         raise
 
 
 def go_on(folder: Path, *, backend: str | None, quiet: bool, started: float, fields: dict[str, Any]) -> Run:
     """Continue a run from its last good checkpoint, at the very next step."""
-    if not (folder / RECIPE).is_file():
+    if not os.path.isfile(folder / RECIPE):  # pathlib raises on names that are too long
         raise RunError(f"{folder} is not the folder of a run (no {RECIPE}); pass one like runs/NAME-torch-001")
     recipe = recipes.from_dict({**recipes.load(folder / RECIPE), **fields})
     with files.lock(folder):
@@ -88,7 +92,7 @@ def go_on(folder: Path, *, backend: str | None, quiet: bool, started: float, fie
             f"{folder} holds no checkpoint to go on from; start again with "
             f"--config {folder / RECIPE} --out ANOTHER_FOLDER"
         )
-    backend = backend or saved.state["backend"]
+    backend = backend or str(saved.state["backend"])
     backends.require(backend)
     position = Position.from_dict(saved.state["position"])
     if position.epoch >= recipe.epochs and (folder / runfolder.RESULT).exists():
@@ -286,7 +290,10 @@ def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any
     """
     if job.recipe.cache_views:
         learner.on_features = False  # the features that are kept are of augmented images
-    plain = train if learner.on_features else job.batches("train", plain=True)
+    plain = job.batches("train", plain=True)
+    if learner.on_features:
+        assert isinstance(train, FeatureBatches)
+        plain = FeatureBatches(plain, train.features)
     result = evaluate(learner, First(plain, -(-len(job.dataset.val) // job.recipe.batch_size)))
     return {**result.metrics, "images": len(result.labels)}
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ft import apart
 from ft.errors import RunError, printable
 
 
@@ -31,10 +32,10 @@ class Finished:
 
 def run(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Finished:
     """Run `python -m module ...` with these variables beside the usual ones; RunError where it fails."""
-    command = [sys.executable, "-m", module, *arguments]
+    command = apart.command(module, *arguments)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, **environment})
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=apart.environment(environment))
         try:
             _, status, usage = os.wait4(process.pid, 0)  # Popen.wait does not tell the memory
         except BaseException:

@@ -89,12 +89,15 @@ class Batches:
         lone = self.shuffle and rest == 1 and full > 0
         return full + (rest > 0) - lone
 
-    def in_order(self, *, augmented: bool = False) -> "Batches":
-        """Return the same images once each and unshuffled, as they are or as each epoch augments them."""
+    def in_order(self, *, batch_size: int | None = None, augmented: bool = False) -> "Batches":
+        """Return the same images once each and unshuffled, as they are or as each epoch augments them.
+
+        batch_size: of these batches, if it is another.
+        """
         return Batches(
             self.samples,
             self.preprocess,
-            batch_size=self.batch_size,
+            batch_size=batch_size or self.batch_size,
             seed=self.seed,
             augment=self.augment if augmented else "none",
             distortion=self.distortion if augmented else None,

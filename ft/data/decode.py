@@ -127,6 +127,8 @@ def read_image(
             return use(load(file, max_pixels, short_side))
         except BadImage as error:
             raise BadImage(error.kind, error.reason, name) from None
+        except Image.DecompressionBombError:  # of TIFF and WebP, whose readers have a limit of their own
+            raise BadImage("huge", "more pixels than Pillow reads of this format; shrink it", name) from None
         except Exception as error:  # what decoders raise on damaged files is not enumerable
             reason = " ".join(str(error).split()) or type(error).__name__
             kind = "truncated" if "truncated" in reason.lower() else "damaged"

@@ -36,19 +36,24 @@ class Distortion:
     erase: float = 0.0
 
     def pixels(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return uint8 (H, W, 3) after RandAugment and jitter."""
+        """Return uint8 (H, W, C) after RandAugment and jitter. Grey is three colours alike, alpha moves with them."""
         if not self.operations and not self.jitter and not self.hue:
             return image
-        picture = Image.fromarray(image)
+        channels = image.shape[2]
+        picture = Image.fromarray(np.repeat(image, 3, axis=2) if channels == 1 else image[:, :, :3])
+        alpha = Image.fromarray(image[:, :, 3]) if channels == 4 else None
         for _ in range(self.operations):
-            name, sign = rng.choice(NAMES), rng.choice((-1, 1))
-            picture = apply_operation(picture, str(name), strength(str(name), self.magnitude, picture.size) * sign)
+            name, sign = str(rng.choice(NAMES)), rng.choice((-1, 1))
+            by = strength(name, self.magnitude, picture.size) * sign
+            picture = apply_operation(picture, name, by)
+            alpha = apply_operation(alpha, name, by) if alpha and name in MOVES else alpha
         if self.jitter or self.hue:
             picture = jittered(picture, self.jitter, self.hue, rng)
-        return np.asarray(picture)
+        pixels = np.asarray(picture)[:, :, :channels]
+        return pixels if alpha is None else np.dstack([pixels, np.asarray(alpha)])
 
     def normalised(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return float (H, W, 3), `erase` of the time with a box of zeros: the mean colour."""
+        """Return float (H, W, C), `erase` of the time with a box of zeros: the mean colour."""
         if not self.erase or rng.random() >= self.erase:
             return image
         top, left, height, width = draw_erased(image.shape[0], image.shape[1], rng)
@@ -131,6 +136,7 @@ OPERATIONS: dict[str, tuple[Operation, bool]] = {
     "Equalize": (lambda image, _: ImageOps.equalize(image), False),
 }
 NAMES = tuple(OPERATIONS)
+MOVES = {"ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate"}  # what moves pixels: the others change colours
 HIGHEST = {
     "ShearX": 0.3,
     "ShearY": 0.3,

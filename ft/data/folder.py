@@ -1,6 +1,7 @@
 """A folder of class folders -> its listing, the same on every machine.
 
-    folder/train/CLASS/..., folder/val/CLASS/...    given splits; valid, validation or test serve where val is missing
+    folder/train/CLASS/..., folder/val/CLASS/...    given splits, in any case; training serves as train, and valid,
+                                                    validation, test or testing where val is missing
     folder/CLASS/...                                no splits
 
 Images count at any depth below their class folder. Hidden files are skipped silently, everything else that is left out
@@ -13,7 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ft.data.listing import SPLITS, VAL_NAMES, Entry, Inside, Listing, name_bytes, note
+from ft.data.listing import SPLITS, TRAIN_NAMES, VAL_NAMES, Entry, Inside, Listing, name_bytes, note
 from ft.errors import DataError, printable
 
 EXTENSIONS = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -46,7 +47,7 @@ def list_folder(root: Path, *, outside: bool = False) -> Listing:
     entries, classes = [], set()
     splits = find_splits(walk)
     for folder in splits:
-        split = SPLITS[folder.name] if folder != root else ""
+        split = SPLITS[folder.name.lower()] if folder != root else ""
         for class_folder in find_class_folders(folder, walk):
             images = find_images(class_folder, walk)
             entries += [Entry(split, class_folder.name, path.relative_to(root).as_posix(), path) for path in images]
@@ -54,7 +55,8 @@ def list_folder(root: Path, *, outside: bool = False) -> Listing:
                 classes.add(class_folder.name)
             if not images:
                 walk.skip(EMPTY, class_folder)
-    notes = [f"{folder.name}/ serves as val" for folder in splits if folder != root and folder.name in VAL_NAMES[1:]]
+    named = {folder.name: SPLITS[folder.name.lower()] for folder in splits if folder != root}
+    notes = [f"{name}/ serves as {split}" for name, split in named.items() if name.lower() != split]
     hidden = len(walk.skipped.pop(HIDDEN, ()))
     notes += [line for reason, names in walk.skipped.items() for line in note(reason, names)]
     return Listing(root.resolve().name, entries, classes, notes, ignored=dict(walk.skipped), hidden=hidden)
@@ -65,12 +67,12 @@ def find_splits(walk: Walk) -> list[Path]:
     folders, images = look_into(walk.root, walk)
     for path in images:
         walk.skip(BESIDE, path)
-    names = {folder.name for folder in folders}
-    if "train" not in names and not (names and names <= set(VAL_NAMES)):
+    names = {folder.name.lower(): folder.name for folder in folders}
+    train, val = ([names[name] for name in known if name in names][:1] for known in (TRAIN_NAMES, VAL_NAMES))
+    if not train and not names.keys() <= set(VAL_NAMES):
         return [walk.root]
-    chosen = ["train"] * ("train" in names) + [n for n in VAL_NAMES if n in names][:1]
-    walk.skipped[NO_SPLIT].update(names.difference(chosen))
-    return [walk.root / name for name in chosen]
+    walk.skipped[NO_SPLIT].update({folder.name for folder in folders}.difference(train, val))
+    return [walk.root / name for name in train + val] or [walk.root]
 
 
 def find_class_folders(folder: Path, walk: Walk) -> list[Path]:
@@ -81,7 +83,8 @@ def find_class_folders(folder: Path, walk: Walk) -> list[Path]:
     if not folders:
         found = [f"{len(images)} images but no class folders" if images else "empty, or no class folders"]
         found += note(NO_FILE, walk.skipped[NO_FILE])
-        raise DataError(f"{printable(folder)}: {', '.join(found)}; expected one folder of images for each class")
+        split = "" if folder == walk.root else f" (its name says {SPLITS[folder.name.lower()]}; a class needs another)"
+        raise DataError(f"{printable(folder)}: {', '.join(found)}; expected one folder of images for each class{split}")
     return folders
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from ft.errors import listed, printable
 
-VAL_NAMES = ("val", "valid", "validation", "test")
-SPLITS = {"train": "train"} | dict.fromkeys(VAL_NAMES, "val")
+TRAIN_NAMES = ("train", "training")
+VAL_NAMES = ("val", "valid", "validation", "test", "testing")
+SPLITS: dict[str, str] = dict.fromkeys(TRAIN_NAMES, "train") | dict.fromkeys(VAL_NAMES, "val")  # the names of folders in any case
 
 
 @dataclass(frozen=True, eq=False)

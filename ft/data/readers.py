@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -39,8 +40,9 @@ class Readers:
 
     def close(self) -> None:
         """Drop what was not begun and wait for the rest, unless a thread is known to hang."""
-        while not self.tasks.empty():
-            self.tasks.get()
+        with suppress(Empty):
+            while True:
+                self.tasks.get_nowait()
         for _ in self.threads:
             self.tasks.put(None)
         for thread in () if self.hang else self.threads:

@@ -1,27 +1,20 @@
 """What a check of a data set found, for a person and for a machine: text, HTML page with thumbnails, and JSON."""
 
-import base64
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image
-
 from ft.data.check import Check
-from ft.data.decode import BadImage, decode
 from ft.data.findings import Finding
 from ft.data.look import Look
 from ft.data.scan import scan
 from ft.errors import printable
-from ft.report.clean import clean
 from ft.report.console import new_console, say, say_pairs, say_table, written
+from ft.report.template import template
+from ft.report.thumbnails import thumbnail
 
 if TYPE_CHECKING:
-    from jinja2 import Template
     from rich.console import Console
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim", "errors": "bold red", "warnings": "yellow"}
@@ -152,9 +145,13 @@ def render_html(check: Check, *, max_pixels: int, workers: int = 2, quiet: bool 
     wanted |= {look.name for strip in strips.values() for look in strip}
     named = sorted(wanted)
     chosen = [looks[name] for name in named]
-    urls = scan(chosen, lambda look: thumbnail(look, max_pixels), workers=workers, quiet=quiet, title="drawing")
+
+    def draw(look: Look) -> str:
+        return thumbnail(look.entry.source, side=SIDE, max_pixels=max_pixels) or ""
+
+    urls = scan(chosen, draw, workers=workers, quiet=quiet, title="drawing")
     pictures = dict(zip(named, urls, strict=True))
-    return template().render(
+    return template("images.html.j2").render(
         check=check,
         headline=headline(check),
         facts=list(facts(check)),
@@ -176,32 +173,3 @@ def faces_of(check: Check, label: str) -> list[Look]:
 def face(name: str, detail: str, pictures: dict[str, str]) -> Face:
     """Return a thumbnail with its words."""
     return Face(printable(name), printable(detail), pictures.get(name, ""))
-
-
-def thumbnail(look: Look, max_pixels: int) -> str:
-    """Return a small JPEG of an image as a data URL, "" where it has no pixels."""
-    try:
-        image = Image.fromarray(np.asarray(decode(look.entry.source, max_pixels=max_pixels)))
-    except BadImage:
-        return ""
-    image.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=75)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-@cache
-def template() -> "Template":
-    """Return the page's template. What it prints is escaped, unless it is markup already."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("ft.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: clean(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["printable"] = printable
-    return environment.get_template("images.html.j2")

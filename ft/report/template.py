@@ -3,6 +3,7 @@
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ft.errors import printable
 from ft.report.clean import clean
 from ft.report.report import figure, size_words
 
@@ -28,5 +29,5 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(figure=figure, size=size_words)
+    made.filters.update(figure=figure, size=size_words, printable=printable)
     return made

@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ft.data.decode import decode
+from ft.data.decode import MAX_PIXELS, decode
 from ft.errors import DataError
 
 SIDE = 128  # pixels, the longer one
 EXACT = 64  # up to here nothing is lost: small images are drawn large
 
 
-def thumbnail(source: Path | np.ndarray) -> str | None:
+def thumbnail(source: Path | np.ndarray, *, side: int = SIDE, max_pixels: int = MAX_PIXELS) -> str | None:
     """Return an image as a data URI of a few kilobytes; None where it cannot be read any more."""
     try:
-        image = Image.fromarray(decode(source))
+        image = Image.fromarray(np.asarray(decode(source, max_pixels=max_pixels)))
     except DataError:
         return None
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((side, side))
     kind = "png" if max(image.size) <= EXACT else "jpeg"
     buffer = io.BytesIO()
     image.save(buffer, kind.upper())

@@ -10,7 +10,6 @@ name can make the HDF5 library run for ever.
 import io
 import json
 import math
-import os
 import re
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from ft import apart
 from ft.errors import WeightsError
 from ft.weights.keras_names import ORDERS
 from ft.weights.tensors import BFLOAT16, require_plain_name
@@ -63,12 +63,13 @@ def is_keras_archive(path: str | Path) -> bool:
 def inspect_apart(path: Path) -> Plan:
     """Return `inspect(path)` of another process; WeightsError as well where that crashes or does not come to an end."""
     import_h5py()
-    places = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    command = [sys.executable, "-m", "ft.weights.keras_file", str(path.absolute())]
-    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     try:
         done = subprocess.run(
-            command, env=settings, stdin=subprocess.DEVNULL, capture_output=True, timeout=INSPECTION_SECONDS
+            apart.command("ft.weights.keras_file", str(path.absolute())),
+            env=apart.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=INSPECTION_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise WeightsError("damaged: the HDF5 library hangs on it; fetch or save it again") from None

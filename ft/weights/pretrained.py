@@ -1,5 +1,6 @@
 """What `--weights` means: the card's published weights, a file, or none."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,8 +23,11 @@ def pretrained_weights(card: Card, weights: str, *, quiet: bool = False) -> Mapp
     """
     if weights == "none":
         return None
-    path = Path(weights) if names_a_file(weights) else published_file(card, card.weights(weights), quiet=quiet)
-    if not path.is_file():
+    if names_a_file(weights):
+        path = Path(os.path.expanduser(weights))
+    else:
+        path = published_file(card, card.weights(weights), quiet=quiet)
+    if not os.path.isfile(path):
         raise WeightsError(f"weights {path}: no such file; pass a .safetensors, .pth or .h5 file, imagenet, or none")
     source = read_source(path)
     return source.tensors if source.keras_named else {card.renames(n): tensor for n, tensor in source.tensors.items()}
@@ -37,7 +41,7 @@ def preprocess_of(card: Card, weights: str) -> Preprocess:
 def names_a_file(weights: str) -> bool:
     """Tell whether `weights` is a path rather than the name of published weights."""
     return (
-        Path(weights).exists()
+        os.path.exists(weights)  # pathlib raises on names that are too long
         or "/" in weights
         or Path(weights).suffix in (".pth", ".pt", ".safetensors", ".h5", ".keras")
     )

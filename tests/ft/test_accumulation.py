@@ -21,17 +21,23 @@ def test_parts_are_nearly_even(count):
     assert [part.share for part in parts] == pytest.approx([size / count for size in sizes])
 
 
+@pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (2, [2]), (3, [3]), (5, [2, 3]), (8, [2, 2, 2, 2])])
+def test_no_sample_stands_alone(count, sizes):
+    parts = parts_of(np.zeros(count, int), Recipe(batch_size=2, accumulate=4))
+    assert [part.rows.stop - part.rows.start for part in parts] == sizes
+
+
 @pytest.mark.parametrize(
     ("fields", "labels", "share"),
     [
-        ({}, np.array([0, 0, 1]), 2 / 12),
-        ({"loss": "focal"}, np.array([0, 0, 1]), 2 / 12),
-        ({"loss": "bce"}, np.array([0, 0, 1]), 2 / 3),
-        ({}, np.eye(2)[[0, 0, 1]], 2 / 3),
+        ({}, np.array([0, 0, 0, 1]), 2 / 13),
+        ({"loss": "focal"}, np.array([0, 0, 0, 1]), 2 / 13),
+        ({"loss": "bce"}, np.array([0, 0, 0, 1]), 1 / 2),
+        ({}, np.eye(2)[[0, 0, 0, 1]], 1 / 2),
     ],
 )
 def test_a_share_is_that_of_what_the_mean_divides_by(fields, labels, share):
-    """The last part of 3 samples in parts of at most 2 holds the two samples after the first."""
+    """The last part of 4 samples in parts of 2 holds the two samples after the first two."""
     recipe = Recipe(batch_size=2, accumulate=2, **fields)
     parts = parts_of(labels[::-1], recipe, (1.0, 10.0))
     assert parts[1].share == pytest.approx(share)

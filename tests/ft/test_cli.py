@@ -178,6 +178,7 @@ def test_an_image_that_is_none(refused, write_images, freeze):
         (["--epochs", "0"], "epochs: got 0; it must be at least 1"),
         (["--lr", "-1"], "lr: got -1; it must be above 0"),
         (["--lr", "nan"], "lr: got 'nan'; expected a finite number"),
+        (["--weights", "x" * 300 + ".pth"], "no such file"),
         (["--quiet=3"], "ignored explicit argument '3'"),
         (["--model", "resnet19"], "unknown model 'resnet19'; did you mean 'resnet18'?"),
         (["--freeze", "layer9"], "freeze: unknown stage 'layer9'; did you mean 'layer"),

@@ -1,6 +1,7 @@
 """What the training loop decides from epoch to epoch: plans, rates and batches, with a wing of NumPy."""
 
 import json
+import os
 from itertools import islice
 
 import numpy as np
@@ -78,6 +79,41 @@ def test_a_run_goes_on_in_its_wing_unless_told(tune, asked, got):
     run, _ = tune(epochs=1, backend="tf")
     assert ft.finetune(resume=run.folder, epochs=2, backend=asked).backend == got
     assert checkpoint.load(checkpoint.pointed(run.folder, "last")).state["backend"] == got
+
+
+@pytest.mark.parametrize("fields", [{"sampling": "balanced"}, {"accumulate": 2, "batch_size": 2}, {}])
+def test_the_training_images_of_the_report_are_the_same_with_and_without_features(tune, tmp_path, fields):
+    """Of every class as many as there are, each as it is: the gap to validation is what they are for."""
+    kept, plain = (tune(**fields, cache=cache, out=tmp_path / cache)[0].result for cache in ("memory", "off"))
+    assert kept["train_metrics"] == pytest.approx(plain["train_metrics"])
+    assert kept["train_metrics"]["images"] <= 8
+
+
+def test_a_start_that_fails_leaves_what_was_there(tune, tmp_path, fake_wing, monkeypatch):
+    def fail(*_):
+        raise ft.DataError("the first error")
+
+    monkeypatch.setattr(fake_wing, "features", fail)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    for out in ("mine", "link", "new"):
+        with pytest.raises(ft.DataError, match="the first error"):
+            tune(out=tmp_path / out)
+    assert os.listdir(tmp_path / "mine") == []
+    assert (tmp_path / "link").is_symlink()
+    assert not (tmp_path / "new").exists()
+
+
+def test_features_are_computed_in_batches_that_fit(tune, fake_wing, monkeypatch):
+    sizes, features = set(), fake_wing.features
+    monkeypatch.setattr(fake_wing, "features", lambda self, x: sizes.add(len(x)) or features(self, x))
+    tune(batch_size=2, accumulate=4, cache="memory")
+    assert max(sizes) == 2
+
+
+def test_a_name_that_is_no_text(tune, tmp_path):
+    run, _ = tune(name=b"caf\xe9".decode("utf-8", "surrogateescape"))
+    assert (run.folder / "curves.png").is_file()
 
 
 def test_a_trace_thaws_as_the_training_does(fake_wing, write_images):

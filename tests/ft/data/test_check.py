@@ -142,7 +142,7 @@ def test_a_page_is_one_file_with_its_pictures(photos, tmp_path):
     check = check_data(str(photos), policy=Policy())
     page = render_html(check, max_pixels=10_000)
     assert "http" not in page.replace("http-equiv", "")
-    assert page.count("data:image/jpeg;base64,") == 12  # six a class; the damaged one has none
+    assert page.count("data:image/png;base64,") == 12  # six a class; the damaged one has none
     assert "train/cat/cut.png" in page
 
 

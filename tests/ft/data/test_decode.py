@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from ft.data.decode import decode
+from ft.data.decode import BadImage, decode
 from ft.errors import DataError, printable
 
 ENCODINGS = [
@@ -246,6 +246,15 @@ def test_the_limit_is_the_callers(pixels, encode):
     refuse(data, "20x10 pixels, more than the 199 allowed", "raise max_pixels", max_pixels=199)
     # Above Pillow's own limit too, where Image.open would refuse or warn: all that is wrong here is the missing data.
     refuse(png_that_says(14_000, 14_000), "cannot be decoded", max_pixels=200_000_000)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "WEBP"])
+def test_pillows_own_limit_is_told_as_one(kind, pixels, encode, monkeypatch):
+    content = encode(pixels(40, 40), kind)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)
+    with pytest.raises(BadImage, match="more pixels than Pillow reads of this format; shrink it") as caught:
+        decode(content)
+    assert caught.value.kind == "huge"
 
 
 def test_one_pixel(encode):

@@ -127,6 +127,25 @@ def test_nothing_of_a_single_pixel_is_erased():
         assert height * width == 0
 
 
+@pytest.mark.parametrize(
+    "distortion", [Distortion(14, 20), Distortion(jitter=0.4, hue=0.2), Distortion(2, 9, 0.4, 0.2)]
+)
+def test_grey_and_alpha(distortion, pixels):
+    """Grey is distorted as colours that are alike; alpha goes where the colours go, and keeps its values."""
+    image, black = pixels(20, 24), np.zeros((20, 24, 1), np.uint8)
+
+    def distorted(image, sample):
+        return distortion.pixels(image, generator(0, "distort", 0, sample))
+
+    for sample in range(20):
+        grey = image[:, :, :1]
+        np.testing.assert_array_equal(distorted(grey, sample), distorted(grey.repeat(3, 2), sample)[:, :, :1])
+        colours, alpha = np.split(distorted(np.dstack([image, black + 200]), sample), [3], axis=2)
+        np.testing.assert_array_equal(colours, distorted(image, sample))
+        assert set(np.unique(alpha)) <= {0, 200}
+        assert distortion.operations or (alpha == 200).all()
+
+
 def test_what_a_sample_gets_depends_on_seed_epoch_and_sample_alone(pixels):
     twins = [Sample("a", 0, pixels(20, 24)), Sample("b", 0, pixels(20, 24))]
 

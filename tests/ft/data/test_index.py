@@ -49,6 +49,17 @@ def test_given_splits(write_tree):
     ]
 
 
+def test_splits_in_any_case_and_as_others_name_them(write_tree):
+    images = ["Training/cat/1.jpg", "Training/dog/2.jpg", "Testing/cat/3.jpg", "Testing/dog/4.jpg"]
+    data = open_dataset(str(write_tree(*images)))
+    assert (data.classes, names(data.train), names(data.val)) == (("cat", "dog"), images[:2], images[2:])
+    assert data.notes == ("Training/ serves as train", "Testing/ serves as val")
+
+
+def test_a_class_that_is_called_train(write_tree):
+    refuse(write_tree("bus/1.jpg", "train/2.jpg"), "1 images but no class folders", "name says train; a class needs")
+
+
 @pytest.mark.parametrize("other", ["valid", "validation", "test"])
 def test_other_names_for_val(other, write_tree):
     root = write_tree(*(name.replace("val/", f"{other}/") for name in TWO_SPLITS))

@@ -10,7 +10,7 @@ from ft import backend, cli
 from ft import recipe as recipes
 from ft.errors import DataError, RecipeError, RunError
 from ft.freeze import plan_freeze
-from ft.job import prepare_job, require_company
+from ft.job import build_learner, prepare_job, require_company
 from ft.recipe import Recipe
 from ft.run import Run
 from ft.zoo import find_card
@@ -56,6 +56,15 @@ def test_row_33_batches_of_one_with_batchnorm(fields, refused, folder):
     require_company(job, plan, ["conv1.weight", "fc.weight"])  # without BatchNorm one image is enough
 
 
+def test_row_33_asks_for_all_that_will_have_thawed(fake_wing, folder, monkeypatch):
+    plans = []
+    monkeypatch.setattr("ft.job.require_company", lambda job, plan, names: plans.append(plan.stages))
+    for fields in ({}, {"unfreeze": "2:layer4"}):
+        job = prepare_job(Recipe(**{**NET, "epochs": 3}, data=str(folder), **fields))
+        build_learner(job, backend.load("torch"), device="cpu")
+    assert ["layer4" in frozen for frozen in plans] == [True, False]
+
+
 # ---- row 44
 
 ALIASES = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
@@ -82,7 +91,7 @@ def test_row_44_yaml(text, words, tmp_path):
 
 def test_row_44_yaml_runs_nothing(tmp_path):
     text = f"data: !!python/object/apply:os.mkdir ['{tmp_path / 'canary'}']\n"
-    with pytest.raises(RecipeError, match="could not determine a constructor"):
+    with pytest.raises(RecipeError, match="tags are not allowed"):
         load(tmp_path, text)
     assert not (tmp_path / "canary").exists()
     yaml.unsafe_load(text)

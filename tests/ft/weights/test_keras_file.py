@@ -77,6 +77,17 @@ def test_layers_by_name_and_place(path):
     assert_same(read_keras(write(path)))
 
 
+def test_nothing_in_the_current_folder_runs(path, tmp_path, monkeypatch):
+    """It is looked at by another Python, which imports `numbers`: of the standard library, not of a download."""
+    write(path)
+    (tmp_path / "numbers.py").write_text("open('canary', 'w')")
+    monkeypatch.chdir(tmp_path)
+    assert_same(read_keras(path))
+    assert not (tmp_path / "canary").exists()
+    subprocess.run([sys.executable, "-m", "ft.weights.keras_file", path], capture_output=True)
+    assert (tmp_path / "canary").exists()  # it would run where it is let
+
+
 def test_an_archive(tmp_path):
     path = archive(tmp_path / "x.keras")
     assert is_keras_archive(path)

@@ -2,6 +2,7 @@
 
 import collections
 import io
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -295,4 +296,14 @@ def test_legacy_protocol_of_another_torch(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(content.replace(b"M\xe9\x03.", b"M\xea\x03.", 1))
     with pytest.raises(WeightsError, match="protocol 1002"):
+        read_weights(path)
+
+
+def test_legacy_protocol_that_would_print_for_ever(tmp_path: Path) -> None:
+    nested: list = []
+    for _ in range(60):
+        nested = [nested, nested]
+    path = tmp_path / "x"
+    path.write_bytes(b"".join(pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, nested, {})))
+    with pytest.raises(WeightsError, match="legacy protocol list; expected 1001"):
         read_weights(path)

@@ -1,0 +1,22 @@
+"""Modules of this project run as programs of their own, into which the current folder cannot reach."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = str(Path(__file__).parents[1])
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """Return the command `python -m module ...`, but for the current folder, which -m would put first on sys.path.
+
+    Else a file `numbers.py` that lies beside downloaded weights would run.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of such a program: this process's own, with this project on its path, and the changes."""
+    places = [ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places), **(changes or {})}
