@@ -10,7 +10,8 @@ from ft.errors import listed, printable
 
 TRAIN_NAMES = ("train", "training")
 VAL_NAMES = ("val", "valid", "validation", "test", "testing")
-SPLITS: dict[str, str] = dict.fromkeys(TRAIN_NAMES, "train") | dict.fromkeys(VAL_NAMES, "val")  # the names of folders in any case
+# what a folder's name says, in any case
+SPLITS: dict[str, str] = {**dict.fromkeys(TRAIN_NAMES, "train"), **dict.fromkeys(VAL_NAMES, "val")}
 
 
 @dataclass(frozen=True, eq=False)
