@@ -90,9 +90,9 @@ def require_lines(text, epochs):
     assert all(0 <= float(line[4]) <= 1 for line in lines)
 
 
-@pytest.mark.parametrize("name", ["torch", "tf"])
-def test_script_runs(name, photos, weights):
-    flags = [*small_flags(photos, weights, "full"), "--epochs", "1", "--workers", "2"]
+@pytest.mark.parametrize(("name", "recipe"), [("torch", "full"), ("tf", "frozen_head")])  # the quicker one to trace
+def test_script_runs(name, recipe, photos, weights):
+    flags = [*small_flags(photos, weights, recipe), "--epochs", "1", "--workers", "2"]
     done = subprocess.run([sys.executable, EXAMPLES / f"finetune_{name}.py", *flags], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     require_lines(done.stdout, 1)

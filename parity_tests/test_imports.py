@@ -9,10 +9,10 @@ from ft import backend
 from ft.recipe import Recipe
 from parity_tests.pairs import batch, one_learner
 
-images, labels = batch(0, size=64, count=2)
+images, _ = batch(0, size=64, count=2)
 for name in sys.argv[1:]:
     learner = one_learner(name, Recipe(model="squeezenet1_1", freeze="base", precision="float64"))
-    print(name, learner.gradients(images, labels, step=0)[0] > 0)
+    print(name, learner.logits(images).shape == (2, 10))
 """
 
 
