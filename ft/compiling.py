@@ -33,7 +33,7 @@ def images_through(job: Job, learner: Learner, epoch: int) -> int:
     """Return how many images pass through the frozen stages while these are the ones that are frozen."""
     train, val = len(job.dataset.train), len(job.dataset.val)
     if learner.on_features:
-        return train + val
+        return train * max(job.recipe.cache_views, 1) + val
     return (train + val * (2 if job.recipe.ema else 1)) * epochs_alike(job.recipe, job.card, epoch)
 
 

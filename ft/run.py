@@ -158,7 +158,10 @@ def load_learner(
     """Build a recipe's network in one wing with these weights; WeightsError where they do not fit."""
     wing = backends.load(backend)
     with quiet_stderr():
-        device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+        try:
+            device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+        except RecipeError:  # it was trained on a device that is not here
+            device = wing.prepare(device="auto", deterministic=recipe.deterministic)
     learner, _ = new_learner(recipe, wing, classes=classes, image_size=image_size, device=device)
     learner.set_weights(canonical_tensors(tensors, find_card(recipe.model), wing.weight_shapes(learner.model)))
     return learner

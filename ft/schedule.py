@@ -112,7 +112,7 @@ class Plateau:
 
     def see(self, loss: float, *, base: float, factor: float, patience: int) -> None:
         """Take the val loss of an epoch into account. base: the rate without reductions."""
-        if self.best is None or loss < self.best * BETTER:
+        if loss < (math.inf if self.best is None else self.best * BETTER):
             self.best, self.waited = loss, 0
         else:
             self.waited += 1

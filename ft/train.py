@@ -123,7 +123,7 @@ class Training:
         self.folder, self.log, self.progress, self.stop = folder, log, progress, stop
         self.position, self.facts, self.plan, self.parameters = position, facts, plan, parameters
         self.saver, self.constant = Saver(folder, log), {}
-        self.pending: deque[tuple[dict[str, Any], Batch, Any]] = deque()
+        self.pending: deque[tuple[dict[str, Any], np.ndarray, Any]] = deque()
         self.clock = time.perf_counter()
 
     def run(self) -> None:
@@ -160,13 +160,13 @@ class Training:
     def run_step(self, batch: Batch) -> None:
         """Do one update and queue its probes."""
         position = self.position
-        reduction = position.plateau.reduction
+        reduction = position.plateau.reduction if self.recipe.schedule == "plateau" else 1.0
         length = len(self.train)
         lr = rate_of(self.recipe, position.steps_of(length), steps_per_epoch=length, reduction=reduction)
         probes = self.learner.step(batch.images, batch.labels, step=position.step, lr=lr)
         position.step, position.batch = position.step + 1, position.batch + 1
         row = {"step": position.step, "epoch": position.epoch + 1, "lr": float(lr)}
-        self.pending.append((row, batch, probes))
+        self.pending.append((row, batch.indices, probes))  # not the images, which are large
         loss = self.fetch() if len(self.pending) >= FETCH_EVERY else None
         self.progress.step(len(batch.labels), loss)
 
@@ -176,9 +176,9 @@ class Training:
             return None
         values = self.learner.fetch([probes for _, _, probes in self.pending])
         now = time.perf_counter()
-        rate = sum(len(batch.labels) for _, batch, _ in self.pending) / (now - self.clock)
+        rate = sum(len(indices) for _, indices, _ in self.pending) / (now - self.clock)
         self.clock = now
-        for (row, batch, _), (loss, gradient, weights, update) in zip(self.pending, values, strict=True):
+        for (row, indices, _), (loss, gradient, weights, update) in zip(self.pending, values, strict=True):
             self.log.write(
                 {
                     **row,
@@ -189,20 +189,20 @@ class Training:
                     "images_per_second": round(rate, 1),
                 }
             )
-            self.require_finite(row, batch, loss=loss, grad_norm=gradient, weight_norm=weights, update_norm=update)
-            self.position.loss_sum += float(loss) * len(batch.labels)
-            self.position.images += len(batch.labels)
+            self.require_finite(row, indices, loss=loss, grad_norm=gradient, weight_norm=weights, update_norm=update)
+            self.position.loss_sum += float(loss) * len(indices)
+            self.position.images += len(indices)
         self.pending.clear()
         return float(values[-1, 0])
 
-    def require_finite(self, row: dict[str, Any], batch: Batch, **probes: float) -> None:
+    def require_finite(self, row: dict[str, Any], indices: np.ndarray, **probes: float) -> None:
         """Raise RunError where a probe is not a number, after writing the step and its images to a file."""
         if all(np.isfinite(value) for value in probes.values()):
             return
         self.saver.wait()
         last, bad = checkpoint.pointed(self.folder, "last"), self.folder / BAD_STEP
         kept = f"the last good state is {last}" if last else "no checkpoint was saved yet"
-        images = [self.names[i] for i in batch.indices]
+        images = [self.names[i] for i in indices]
         files.write_json(bad, {**row, **{name: float(value) for name, value in probes.items()}, "images": images})
         raise RunError(
             f"step {row['step']}: loss {probes['loss']}, |gradient| {probes['grad_norm']}; {kept}; try a lower --lr; "

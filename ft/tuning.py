@@ -111,8 +111,9 @@ def go_on(folder: Path, *, backend: str | None, quiet: bool, started: float, fie
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
-    then, now = ({**{field: getattr(r, field) for field in KEPT}, **settings_of(r)} for r in (before, recipe))
-    for field in (*KEPT, *SLOTS):
+    kept = (*KEPT, "bn") if before.ema else KEPT  # the average holds the statistics that move
+    then, now = ({**{field: getattr(r, field) for field in kept}, **settings_of(r)} for r in (before, recipe))
+    for field in (*kept, *SLOTS):
         if now.get(field) != then.get(field):
             raise RunError(
                 f"{folder} was trained with {field} {then.get(field)}, now asked for {now.get(field)}; "

@@ -20,7 +20,7 @@ def prepare(*, device: str, deterministic: bool) -> str:
     if device == "cuda" and not gpus:
         raise RecipeError("device: no CUDA device is visible to TensorFlow; use --device cpu, or --device auto")
     chosen = "cuda" if device != "cpu" and gpus else "cpu"
-    if chosen == "cuda":
+    if gpus:  # TensorFlow may place operations there whatever is chosen
         tf.config.experimental.enable_tensor_float_32_execution(False)
         for gpu in gpus:
             with contextlib.suppress(RuntimeError):  # in use already, with the memory that it has

@@ -70,9 +70,10 @@ class Prefix:
 
     def compile(self, images: Tensor) -> None:
         """Compile for images of this shape, and say how long it took or why it was not possible."""
-        started, compiled = time.perf_counter(), torch.compile(self.plain, dynamic=False, options={"freezing": True})
+        started = time.perf_counter()
         try:
             with quiet_stderr():
+                compiled = torch.compile(self.plain, dynamic=False, options={"freezing": True})
                 compiled(images)
         except Exception as error:  # a missing C++ compiler, or any fault in inductor: none is worth ending a run for
             self.say(f"compile: not possible here ({first_line(error)}); the frozen stages run uncompiled")

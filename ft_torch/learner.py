@@ -215,7 +215,7 @@ class Learner:
 
     def fetch(self, probes: Sequence[Tensor]) -> np.ndarray:
         """Return the probes of several steps as float64 (steps, 4): loss, |gradient|, |weights|, |update|."""
-        return torch.stack(list(probes)).double().cpu().numpy()
+        return torch.stack(list(probes)).cpu().double().numpy()  # on the host: mps has no float64
 
     def get_weights(self, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:
         """Return a copy of every parameter and buffer, but those to leave out, by canonical name."""

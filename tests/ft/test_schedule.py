@@ -119,10 +119,11 @@ def test_one_cycle_is_torchs(rise):
     np.testing.assert_allclose(ours("one-cycle", rise=rise), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("patience", [0, 2])
-def test_plateau_is_torchs(patience):
+@pytest.mark.parametrize(("patience", "first"), [(0, 1.0), (2, 1.0), (1, np.nan)])
+def test_plateau_is_torchs(patience, first):
     losses = np.random.default_rng(0).normal(size=80).cumsum() * 0.01 + 1
     losses[40:] = losses[40]
+    losses[0] *= first
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.3)
     scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.3, patience=patience)
     plateau, rates = Plateau(), []

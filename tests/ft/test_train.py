@@ -2,6 +2,7 @@
 
 import json
 import os
+import weakref
 from itertools import islice
 
 import numpy as np
@@ -114,6 +115,47 @@ def test_features_are_computed_in_batches_that_fit(tune, fake_wing, monkeypatch)
 def test_a_name_that_is_no_text(tune, tmp_path):
     run, _ = tune(name=b"caf\xe9".decode("utf-8", "surrogateescape"))
     assert (run.folder / "curves.png").is_file()
+
+
+def test_a_rate_that_a_plateau_lowered_is_another_schedules_no_more(tune):
+    run, _ = tune(epochs=3, lr=1e-6, schedule="plateau", plateau_patience=0, step_factor=0.5)
+    ft.finetune(resume=run.folder, epochs=4, schedule="constant")
+    rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    assert [row["lr"] for row in rows if "lr" in row][-4:] == pytest.approx([2.5e-7 * 2, 1e-6, 1e-6, 1e-6])
+
+
+def test_an_average_keeps_its_statistics(tune):
+    run, _ = tune(epochs=1, ema=0.9)
+    with pytest.raises(ft.RunError, match="trained with bn frozen, now asked for update"):
+        ft.finetune(resume=run.folder, epochs=2, bn="update")
+    run, _ = tune(epochs=1, out=run.folder.parent / "without")
+    ft.finetune(resume=run.folder, epochs=2, bn="update")
+
+
+def test_a_run_opens_where_its_device_is_not(tune, monkeypatch):
+    run, _ = tune(epochs=1)
+
+    def prepare(*, device, deterministic):
+        if device != "auto":
+            raise ft.RecipeError(f"device: no {device} here")
+        return "cpu"
+
+    monkeypatch.setattr(backend.load("torch"), "prepare", prepare)
+    assert ft.Run(run.folder).evaluate() == pytest.approx(run.metrics)
+
+
+def test_steps_that_wait_to_be_logged_keep_no_images(tune, fake_wing, monkeypatch):
+    alive, step = [], fake_wing.step
+
+    def watch(self, inputs, labels, **where):
+        alive.append(weakref.ref(inputs))
+        return step(self, inputs, labels, **where)
+
+    monkeypatch.setattr(fake_wing, "step", watch)
+    monkeypatch.setattr(fake_wing, "before_step", lambda step: kept.append(sum(ref() is not None for ref in alive)))
+    kept = []
+    tune(epochs=2, freeze="none")
+    assert max(kept) <= 2  # the one at hand, and the one before while it is replaced
 
 
 def test_a_trace_thaws_as_the_training_does(fake_wing, write_images):
