@@ -41,7 +41,8 @@ def whole(data, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("torch", "tf"), ("tf", "torch"), pytest.param("torch", "torch", marks=pytest.mark.slow)]
+    ("first", "second"),
+    [("torch", "tf"), *(pytest.param(first, "torch", marks=pytest.mark.slow) for first in ("tf", "torch"))],
 )
 def test_interrupted_run_goes_on_in_the_other_wing(first, second, data, whole, tmp_path, monkeypatch, say):
     interrupt_after(STOP_AT, monkeypatch)

@@ -153,6 +153,7 @@ def start(folder, *arguments):
     )
 
 
+@pytest.mark.slow  # three starts of PyTorch; the hub's own wing above is struck everywhere
 def test_sigint_then_resume_ends_in_the_same_bits(tmp_path, write_images):
     write_images(count=4)
     whole, struck = start(tmp_path, "--out", "whole"), start(tmp_path, "--out", "out")

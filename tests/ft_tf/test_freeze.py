@@ -36,7 +36,7 @@ def statistics(names):
     [
         ("base", ("stem", "layer1", "layer2", "layer3", "layer4")),
         ("none", ()),
-        ("stem,layer1", ("stem", "layer1")),
+        pytest.param("stem,layer1", ("stem", "layer1"), marks=pytest.mark.slow),
         pytest.param("head", ("head",), marks=pytest.mark.slow),
     ],
 )
