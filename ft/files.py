@@ -147,18 +147,16 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(temporary)
 
 
-def empty_folder(folder: Path) -> None:
-    """Delete what is in a folder, not the folder."""
-    for entry in folder.iterdir():
+def empty_folder(folder: Path, pattern: str = "*") -> None:
+    """Delete what is in a folder and fits the pattern, not the folder."""
+    for entry in folder.glob(pattern):
         with explained(entry):
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def sweep(folder: Path) -> None:
     """Remove the temporary files and folders that a crash left in `folder`. Only for the holder of its run's lock."""
-    for leftover in folder.glob(f"{TEMPORARY}*"):
-        with explained(leftover):
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    empty_folder(folder, f"{TEMPORARY}*")
 
 
 @contextmanager

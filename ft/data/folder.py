@@ -46,36 +46,35 @@ def list_folder(root: Path, *, outside: bool = False) -> Listing:
     walk = Walk(root, Inside(root, outside=outside))
     entries, classes = [], set()
     splits = find_splits(walk)
-    for folder in splits:
-        split = SPLITS[folder.name.lower()] if folder != root else ""
-        for class_folder in find_class_folders(folder, walk):
+    for folder, split in splits.items():
+        for class_folder in find_class_folders(folder, split, walk):
             images = find_images(class_folder, walk)
             entries += [Entry(split, class_folder.name, path.relative_to(root).as_posix(), path) for path in images]
             if split != "val":
                 classes.add(class_folder.name)
             if not images:
                 walk.skip(EMPTY, class_folder)
-    named = {folder.name: SPLITS[folder.name.lower()] for folder in splits if folder != root}
-    notes = [f"{name}/ serves as {split}" for name, split in named.items() if name.lower() != split]
+    known = ((path.name, split) for path, split in splits.items() if split)
+    notes = [f"{name}/ serves as {split}" for name, split in known if name.lower() != split]
     hidden = len(walk.skipped.pop(HIDDEN, ()))
     notes += [line for reason, names in walk.skipped.items() for line in note(reason, names)]
     return Listing(root.resolve().name, entries, classes, notes, ignored=dict(walk.skipped), hidden=hidden)
 
 
-def find_splits(walk: Walk) -> list[Path]:
-    """Return the folders of train and val, those that there are, or the root itself where classes lie in it."""
+def find_splits(walk: Walk) -> dict[Path, str]:
+    """Return the folders of "train" and "val", those that there are, or the root, of "", where classes lie in it."""
     folders, images = look_into(walk.root, walk)
     for path in images:
         walk.skip(BESIDE, path)
     names = {folder.name.lower(): folder.name for folder in folders}
     train, val = ([names[name] for name in known if name in names][:1] for known in (TRAIN_NAMES, VAL_NAMES))
     if not train and not names.keys() <= set(VAL_NAMES):
-        return [walk.root]
+        return {walk.root: ""}
     walk.skipped[NO_SPLIT].update({folder.name for folder in folders}.difference(train, val))
-    return [walk.root / name for name in train + val] or [walk.root]
+    return {walk.root / name: SPLITS[name.lower()] for name in train + val} or {walk.root: ""}
 
 
-def find_class_folders(folder: Path, walk: Walk) -> list[Path]:
+def find_class_folders(folder: Path, split: str, walk: Walk) -> list[Path]:
     """Return the class folders in a split, of which there must be one at least."""
     folders, images = look_into(folder, walk)
     for path in images:
@@ -83,8 +82,8 @@ def find_class_folders(folder: Path, walk: Walk) -> list[Path]:
     if not folders:
         found = [f"{len(images)} images but no class folders" if images else "empty, or no class folders"]
         found += note(NO_FILE, walk.skipped[NO_FILE])
-        split = "" if folder == walk.root else f" (its name says {SPLITS[folder.name.lower()]}; a class needs another)"
-        raise DataError(f"{printable(folder)}: {', '.join(found)}; expected one folder of images for each class{split}")
+        hint = f" (its name says {split}; a class needs another)" if split else ""
+        raise DataError(f"{printable(folder)}: {', '.join(found)}; expected one folder of images for each class{hint}")
     return folders
 
 

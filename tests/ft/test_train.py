@@ -135,7 +135,7 @@ def test_an_average_keeps_its_statistics(tune, fake_wing, monkeypatch):
 
 
 def test_a_run_opens_where_its_device_is_not(tune, monkeypatch):
-    run, _ = tune(epochs=1)
+    run, _ = tune(epochs=1, device="cpu")
 
     def prepare(*, device, deterministic):
         if device != "auto":
