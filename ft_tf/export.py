@@ -38,7 +38,7 @@ class Exported(tf.Module):
             return {"logits": model(images, training=False)}
 
         spec = tf.TensorSpec((None, size, size, preprocess.channels), tf.uint8 if raw else dtype, name="images")
-        self.serve = tf.function(serve, input_signature=[spec])
+        self.serve = layers.as_graph(serve, [spec])
 
 
 def export_model(

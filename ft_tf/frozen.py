@@ -13,7 +13,7 @@ from ft.errors import first_line
 from ft.freeze import Freeze, leading_stages
 from ft.zoo import Card
 from ft.zoo.card import under
-from ft_tf.layers import BatchNorm2d, Conv2d, Noise, WithAuxiliary
+from ft_tf.layers import BatchNorm2d, Conv2d, Noise, WithAuxiliary, as_graph
 
 CONVOLUTIONS = (Conv2d, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 NORMS = (BatchNorm2d, keras.layers.BatchNormalization)
@@ -45,7 +45,7 @@ class Prefix:
     ) -> None:
         self.stages, self.rest, self.batch_size, self.say = stages, rest, batch_size, say
         self.model = plain
-        self.plain: Call = tf.function(lambda images: plain(images, training=False), reduce_retracing=True)
+        self.plain: Call = as_graph(lambda images: plain(images, training=False))
         self.compiled: Call | None = None
         self.shape: tuple[int | None, ...] | None = None  # of the images of the first whole batch
 
@@ -75,9 +75,9 @@ def with_constants(model: keras.Model, images: tf.Tensor) -> Call:
         [tf.constant(variable.numpy()) for variable in variables]
         for variables in (model.trainable_variables, model.non_trainable_variables)
     ]
-    return tf.function(
+    return as_graph(
         lambda images: model.stateless_call(*states, images, training=False)[0],
-        input_signature=[tf.TensorSpec((None, *images.shape[1:]), images.dtype)],
+        [tf.TensorSpec((None, *images.shape[1:]), images.dtype)],
     )
 
 

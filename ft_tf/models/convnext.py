@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft.zoo.convnext import NORM_EPS, SHAPES
-from ft_tf.layers import Conv2d, Gelu, LayerNorm, Linear, StochasticDepth, register, type_policy
+from ft_tf.layers import Conv2d, Gelu, LayerNorm, Linear, SameShape, StochasticDepth, register, type_policy
 
 
 def convnext_tiny(*, num_classes: int = 1000, stochastic_depth: float = 0.1, dtype: str = "float32") -> keras.Model:
@@ -29,7 +29,7 @@ def convnext_large(*, num_classes: int = 1000, stochastic_depth: float = 0.5, dt
 
 
 @register
-class LayerScale(keras.layers.Layer):
+class LayerScale(SameShape):
     """A learned factor for each channel, kept in torchvision's shape (C, 1, 1): (N, H, W, C) -> the same shape."""
 
     traced_as = "mul"

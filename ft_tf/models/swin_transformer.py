@@ -17,6 +17,7 @@ from ft_tf.layers import (
     Gelu,
     LayerNorm,
     Linear,
+    SameShape,
     StochasticDepth,
     add_table,
     attend,
@@ -125,7 +126,7 @@ class Neighbours(keras.layers.Layer):
         return tf.reshape(columns_first, [-1, height, width, 4 * channels])
 
 
-class WindowAttention(keras.layers.Layer):
+class WindowAttention(SameShape):
     """Attention within windows, `shift` tokens down and right of the first: (N, H, W, C) -> the same shape.
 
     The two versions below differ in how tokens are scored. Weights have torch's layout and names.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft.zoo.vision_transformer import NORM_EPS, SHAPES, Shape
-from ft_tf.layers import Conv2d, Gelu, LayerNorm, Linear, attend, linear, register, split_heads, type_policy
+from ft_tf.layers import Conv2d, Gelu, LayerNorm, Linear, SameShape, attend, linear, register, split_heads, type_policy
 
 
 def vit_b_16(*, num_classes: int = 1000, image_size: int = 224, dtype: str = "float32") -> keras.Model:
@@ -56,7 +56,7 @@ class ClassToken(keras.layers.Layer):
 
 
 @register
-class PositionEmbedding(keras.layers.Layer):
+class PositionEmbedding(SameShape):
     """Adds a learned vector for each place in the sequence: (N, tokens, C) -> the same shape."""
 
     traced_as = "add"
@@ -70,7 +70,7 @@ class PositionEmbedding(keras.layers.Layer):
 
 
 @register
-class MultiheadAttention(keras.layers.Layer):
+class MultiheadAttention(SameShape):
     """torch.nn.MultiheadAttention of a sequence with itself, weights in torch's layout: (N, tokens, C) -> the same."""
 
     def __init__(self, heads: int, **base: Any) -> None:

@@ -1,5 +1,6 @@
 """The layers: the masks are NumPy's at every step and however the step runs; elsewhere they are the framework's own."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import keras
@@ -8,7 +9,21 @@ import pytest
 import tensorflow as tf
 
 from ft.noise import keep_mask
-from ft_tf.layers import BatchNorm2d, Conv2d, Dropout, MaxPool2d, StochasticDepth, noise, seed_noise
+from ft_tf.layers import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Gelu,
+    LayerNorm,
+    Linear,
+    MaxPool2d,
+    StochasticDepth,
+    noise,
+    seed_noise,
+)
 
 SEED, P = 7, 0.3
 SHAPES = [(5, 11), (4, 3, 2, 5)]  # (N, F) and (N, C, H, W); the layers see the latter as (N, H, W, C)
@@ -169,6 +184,34 @@ def test_explicit_padding_is_alike_on_both_sides(padding):
     x, w = rng.normal(size=(2, 3, 6, 9)), rng.normal(size=(4, 3, 3, 3))
     y, pads = convolution(w, x, stride=2, padding=padding), (padding, padding)
     np.testing.assert_allclose(y, convolve(x, w, 2, pads, pads), rtol=1e-13, atol=1e-13)
+
+
+STATED = [
+    *[
+        partial(Conv2d, 6, kernel, stride=stride, padding=padding, dilation=dilation)
+        for kernel, stride, dilation in [(3, 1, 1), (3, 2, 1), (5, 3, 1), ((1, 3), 2, 1), (3, 1, 2), (3, 2, 2)]
+        for padding in (0, (2, 1), "same", "valid")
+    ],
+    partial(Conv2d, 4, 3, padding=1, groups=4),
+    partial(MaxPool2d, 3, stride=2, padding=1),
+    partial(MaxPool2d, 3, stride=2, ceil_mode=True),
+    partial(AvgPool2d, 2, stride=2),
+    partial(AvgPool2d, 3, stride=2, padding=1),
+    partial(AdaptiveAvgPool2d, 3),
+    partial(Linear, 5),
+    *[BatchNorm2d, LayerNorm, Gelu, partial(StochasticDepth, 0.5), Flatten],
+]
+
+
+@pytest.mark.parametrize("make", STATED, ids=str)
+@pytest.mark.parametrize("sides", [(8, 9), (7, 12)])
+def test_a_stated_shape_is_the_output_s(make, sides):
+    """A layer that states its output's shape is not traced when a network is built: nothing else would notice."""
+    layer, shape = make(), (2, *sides, 4)
+    y = layer(tf.zeros(shape))
+    assert tuple(layer.compute_output_shape(shape)) == tuple(y.shape)
+    if not isinstance(layer, Flatten):  # which needs to know the sides
+        assert layer(keras.Input((None, None, 4))).shape[-1] == y.shape[-1]
 
 
 def test_max_pooling_pads_with_minus_infinity():
