@@ -114,6 +114,7 @@ def training_of(args, wing, folder, log, stop):
         facts={},
         plan=plan,
         parameters=list(wing.parameters(learner.model)),
+        began=time.perf_counter(),
     )
 
 

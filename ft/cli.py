@@ -130,7 +130,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     parser = Parser(prog="ft evaluate", description="Top-1, top-5 and loss of a run, or of a network as it came.")
     parser.add_argument("run", nargs="?", metavar="RUN", help="run folder")
     parser.add_argument("--model", help="network to test as it came, instead of a run")
-    parser.add_argument("--weights", default="imagenet", help="its weights: imagenet, a published name, or a file")
+    parser.add_argument("--weights", help="its weights: imagenet, a published name, or a file [imagenet]")
     parser.add_argument("--data", metavar="DIR", help="folder of class folders, or CSV [the run's validation images]")
     parser.add_argument("--image-size", type=int, help="pixels a side, with --model [the network's own]")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -145,12 +145,14 @@ def evaluate(arguments: Sequence[str]) -> int:
 
         metrics = evaluate_network(
             model=flags.model,
-            weights=flags.weights,
+            weights=flags.weights or "imagenet",
             data=flags.data,
             backend=flags.backend or "torch",
             image_size=flags.image_size,
         )
     else:
+        if flags.weights or flags.image_size:
+            raise RecipeError("evaluate: --weights and --image-size go with --model; a run has its own")
         from ft.run import Run
 
         metrics = Run(flags.run, backend=flags.backend).evaluate(flags.data)
@@ -388,8 +390,17 @@ def guarded(command: Callable[[], int]) -> int:
     except BrokenPipeError:  # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
-    except Exception:
+    except Exception as error:
+        if memory_is_exhausted(error):
+            print("error: out of memory; try a smaller --batch-size, --image-size or network", file=sys.stderr)
+            return USER_ERROR
         return report_bug()
+
+
+def memory_is_exhausted(error: Exception) -> bool:
+    """Tell whether the machine or the device has no memory left, by Python's word or that of a framework in use."""
+    wings = [sys.modules[name] for name in ("ft_torch", "ft_tf") if name in sys.modules]
+    return isinstance(error, MemoryError) or any(wing.is_out_of_memory(error) for wing in wings)
 
 
 def report_bug() -> int:

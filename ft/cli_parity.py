@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ft.cli import Parser, add_backend, add_recipe_flags
+from ft.cli import Parser, add_backend, add_recipe_flags, flag_of
 from ft.errors import RecipeError
 from ft.recipe import FIELDS, checked, load
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ft.report import Report
 
 DIFFERENT = 1
+OF_MODELS = ("lr", "batch_size", "seed", "precision")  # what of a recipe there is for models of the user's
 
 
 def trace(arguments: Sequence[str]) -> int:
@@ -123,13 +124,17 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
 
     if not (flags.torch and flags.tf):
         raise RecipeError("compare: --torch MODULE:FUNCTION and --tf MODULE:FUNCTION belong together")
+    ignored = [name for name in FIELDS if name not in OF_MODELS and getattr(flags, name) is not None]
+    if ignored or flags.recipe:
+        what = ["--recipe"] if flags.recipe else [flag_of(name) for name in ignored]
+        raise RecipeError(f"compare: {', '.join(what)} cannot be had with models of your own, which are trained by SGD")
     result = compare_models(
         torch=flags.torch,
         tf=flags.tf,
         shape=shape_of(flags.input),
         classes=flags.classes,
         steps=flags.steps or 0,
-        dtype=flags.dtype or "float64",
+        dtype=flags.dtype or flags.precision or "float64",
         map_file=Path(flags.map) if flags.map else None,
         direction=flags.direction,
         lr=0.001 if flags.lr is None else checked("lr", float, flags.lr),

@@ -61,7 +61,7 @@ class Position:
     images: int = 0
     best_score: float = -1.0
     best_epoch: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # since the run began, but for the time between its sessions
     ranked: list[list[float]] = field(default_factory=list)  # score, epoch, step of the epochs to average, best first
     plateau: Plateau = field(default_factory=Plateau)
 
@@ -117,7 +117,9 @@ class Training:
         facts: dict[str, Any],
         plan: Freeze,
         parameters: Collection[str],
+        began: float,
     ) -> None:
+        self.began = began
         self.job, self.recipe, self.learner = job, job.recipe, learner
         self.train, self.val, self.names = train, val, [sample.name for sample in job.dataset.train]
         self.folder, self.log, self.progress, self.stop = folder, log, progress, stop
@@ -261,6 +263,7 @@ class Training:
 
     def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""
+        self.position.seconds = time.perf_counter() - self.began
         self.saver.save(
             step=self.position.step,
             model=self.weights(),

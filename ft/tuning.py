@@ -61,6 +61,8 @@ def finetune(
     """
     started = time.perf_counter()
     if resume is not None:
+        if recipe is not None:
+            raise RecipeError("recipe: a resumed run has its own; pass the fields that change as keywords")
         if out is not None:
             raise RecipeError("out: a resumed run goes on in its own folder; leave --out or --resume out")
         return go_on(Path(resume), backend=backend, quiet=quiet, started=started, fields=fields)
@@ -144,7 +146,7 @@ def execute(
     started: float,
 ) -> Run:
     """Train a job from a position to its end in `folder` and write the result there."""
-    recipe = job.recipe
+    recipe, began = job.recipe, started - position.seconds  # as if all sessions were one
     with files.lock(folder):
         wing = backends.load(backend)
         with quiet_stderr():
@@ -184,10 +186,10 @@ def execute(
                     facts=facts,
                     plan=plan,
                     parameters=parameters,
+                    began=began,
                 ).run()
         result = final_weights(job, folder, learner, position)
-        position.seconds += time.perf_counter() - started
-        facts |= {**result, "seconds": round(position.seconds, 2)}
+        facts |= {**result, "seconds": round(time.perf_counter() - began, 2)}
         write_result(job, folder, learner, sources, facts)
     learner.on_features = False  # from here on it takes images
     learner.run_as_one()  # and a user may change its weights

@@ -203,10 +203,20 @@ def test_flags_that_cannot_be(refused, write_images, here, arguments, words):
         (["evaluate", "--model", "resnet18"], "--model needs --data DIR"),
         (["evaluate", "--learning-rate", "1"], "unknown flag '--learning-rate'; see ft evaluate --help"),
         (["evaluate", "nowhere"], "nowhere is not the folder of a run"),
+        (
+            ["evaluate", "nowhere", "--image-size", "64"],
+            "--weights and --image-size go with --model; a run has its own",
+        ),
+        (["evaluate", "nowhere", "--weights", "imagenet"], "--weights and --image-size go with --model"),
         (["predict", "nowhere", "x.png"], "nowhere is not the folder of a run"),
         (["predict", "nowhere"], "the following arguments are required: IMAGE"),
         (["predict", "nowhere", "x.png", "--top", "many"], "invalid int value: 'many'"),
         (["compare", "a", "b"], "a is not the folder of a run"),
+        (["compare", "--torch", "a:b", "--tf", "a:b", "--momentum", "0.5"], "--momentum cannot be had with models of"),
+        (
+            ["compare", "--torch", "a:b", "--tf", "a:b", "--recipe", "x"],
+            "--recipe cannot be had with models of your own",
+        ),
         (["models", "--jsn"], "unknown flag '--jsn'; did you mean '--json'?"),
         (["models", "show", "resnet19"], "unknown model 'resnet19'"),
         (["models", "show", "resnet18", "--cut", "stem"], "cut: stem removes everything"),
@@ -350,6 +360,16 @@ def test_a_bug_is_told_with_the_place_of_its_trace(train, write_images, fake_win
     trace = Path(lines[0].rpartition(" ")[2])
     assert "in fail" in trace.read_text()
     trace.unlink()
+
+
+def test_memory_that_is_exhausted_is_no_bug(monkeypatch, capsys):
+    def fail(arguments):
+        raise MemoryError
+
+    monkeypatch.setitem(cli.COMMANDS, "evaluate", (fail, ""))
+    monkeypatch.setattr(sys, "argv", ["ft", "evaluate"])
+    assert cli.main() == 2
+    assert capsys.readouterr().err == "error: out of memory; try a smaller --batch-size, --image-size or network\n"
 
 
 def test_a_loss_that_is_no_number_ends_the_run(train, write_images, fake_wing, monkeypatch):

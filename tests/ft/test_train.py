@@ -76,6 +76,19 @@ def test_a_resumed_run_keeps_its_optimizer(tune):
         assert words in str(caught.value)
 
 
+def test_the_seconds_of_a_run_are_those_of_all_its_sessions(tune):
+    first, _ = tune(epochs=1)
+    saved = checkpoint.load(checkpoint.pointed(first.folder, "last")).state["position"]["seconds"]
+    assert 0 < saved <= first.result["seconds"] + 0.01  # which is rounded
+    assert ft.finetune(resume=first.folder, epochs=2).result["seconds"] > saved
+
+
+def test_a_resumed_run_takes_no_second_recipe(tune):
+    run, _ = tune(epochs=1)
+    with pytest.raises(ft.RecipeError, match="a resumed run has its own; pass the fields that change as keywords"):
+        ft.finetune(ft.Recipe(lr=0.5), resume=run.folder, epochs=2)
+
+
 @pytest.mark.parametrize(("asked", "got"), [(None, "tf"), ("torch", "torch")])
 def test_a_run_goes_on_in_its_wing_unless_told(tune, asked, got):
     run, _ = tune(epochs=1, backend="tf")
