@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torchvision.models.maxvit import RelativePositionalMultiHeadAttention
+from torchvision.models.swin_transformer import ShiftedWindowAttentionV2
 from torchvision.ops.misc import Permute
 
 from ft.calls import Calls, plain_settings
@@ -91,11 +92,12 @@ class Recorder(TorchFunctionMode):
         self.stack.append(Frame(self.paths[module], len(self.calls.calls), given, opaque))
 
     def leave(self, module: nn.Module, arguments: tuple, output: Any) -> None:
-        """Record a module that has run none of its children."""
+        """Record a module that has run none of its children, or that is one layer with all that it runs."""
         frame = self.stack.pop()
         if isinstance(output, tuple):  # nn.MultiheadAttention gives its weights as well
             output = output[0]
-        if frame.busy or not isinstance(output, Tensor) or isinstance(module, Permute):
+        several = frame.busy and not isinstance(module, ShiftedWindowAttentionV2)  # of its children one makes a bias
+        if several or not isinstance(output, Tensor) or isinstance(module, Permute):
             return  # Keras's layers have their channels last anyway
         if is_no_node(module):
             self.sources.setdefault(id(output), frame.given[0][0] if frame.given[0] else "")

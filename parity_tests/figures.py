@@ -22,10 +22,11 @@ TEXT = f"""# The zoo, and how far apart the wings are
 
 Largest difference between PyTorch and Keras of any element, over the largest magnitude of its tensor: in inference, and
 in one training step of the head alone and of the whole network (every gradient; weights and BatchNorm statistics after
-the step). Drawn weights, every constant start randomised, dropout and stochastic depth on, 8 images (2 above 200 px). A
-gradient that is zero but for rounding in both wings, such as that of a bias before a BatchNorm, is counted and not
-compared, and in float32 neither. In float32 single ReLU flips move a gradient by a hundredth in either wing. Of the two
-giants, vit_h_14 and regnet_y_128gf, one parameter of each kind is trained. Made by `python -m parity_tests.figures`.
+the step). Drawn weights, every constant start randomised, dropout and stochastic depth on, 8 images (above 200 px 2, a
+pale one and one of strong contrast). A gradient that is zero but for rounding in both wings, such as that of a bias
+before a BatchNorm, is counted and not compared, and in float32 neither. In float32 single ReLU flips move a gradient by
+a hundredth in either wing. Of the two giants, vit_h_14 and regnet_y_128gf, one parameter of each kind is trained. Made
+by `python -m parity_tests.figures`.
 
 {{networks}}
 

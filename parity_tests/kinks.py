@@ -1,8 +1,9 @@
 """The sides of every kink that a float32 run took, for its float64 run to take the same ones.
 
-A ReLU whose input lies within rounding of 0 lets a gradient through in one run and not in the other. That moves early
-gradients of a deep network by a hundredth and says nothing of anybody's arithmetic. So the float64 run gets float32's
-input at those places, a rounding error away from its own, and what is left to measure is rounding.
+A ReLU whose input lies within rounding of 0 lets a gradient through in one run and not in the other, and a max pooling
+whose two largest inputs do gives it to the one or to the other. That moves early gradients of a deep network by a
+hundredth, a tenth in Inception, and says nothing of anybody's arithmetic. So the float64 run gets float32's input at
+those places, a rounding error away from its own, and what is left to measure is rounding.
 """
 
 from collections import deque
@@ -45,6 +46,18 @@ class Sides:
         other = ((noted > low) != (x > low)) | ((noted < high) != (x < high))
         return np.where(other, noted - x, 0)
 
+    def shift_maxima(self, x: torch.Tensor, window: dict[str, Any]) -> torch.Tensor:
+        """Return the same for max pooling of x (N, C, H, W), windows in torch's terms."""
+        if x.dtype == torch.float32:
+            self.inputs.append(x.numpy().copy())
+            return torch.zeros_like(x)
+        noted = torch.from_numpy(self.inputs.popleft()).double()
+        a, b = (functional.max_pool2d(t, **window, return_indices=True)[1].flatten(2) for t in (noted, x))
+        moved = torch.zeros(*x.shape[:2], x.shape[2] * x.shape[3], dtype=torch.uint8)
+        for winners in (a, b):
+            moved.scatter_reduce_(2, winners, (a != b).byte(), "amax")
+        return torch.where(moved.view(x.shape).bool(), noted - x, 0)
+
 
 class TorchSides(TorchFunctionMode):
     """Puts the shifts into PyTorch's calls."""
@@ -59,6 +72,10 @@ class TorchSides(TorchFunctionMode):
         if func in TORCH_KINKS:
             x, *others = args
             args = (x + torch.from_numpy(self.sides.shift(x.detach().numpy(), TORCH_KINKS[func])), *others)
+        if func is functional.max_pool2d:
+            (x, size), kwargs = args, dict(kwargs or {}, return_indices=False)
+            window = {"kernel_size": size, **{k: v for k, v in kwargs.items() if k != "return_indices"}}
+            args = (x + self.sides.shift_maxima(x.detach(), window), size)
         return func(*args, **(kwargs or {}))
 
 
@@ -73,5 +90,14 @@ def same_sides(wing: str, sides: Sides) -> Iterator[None]:
     def shifted(function: Callable[..., Any], kinks: Kinks) -> Callable[..., Any]:
         return lambda x, *rest, **named: function(x + sides.shift(x.numpy(), kinks), *rest, **named)
 
-    with patch.multiple(tf.nn, **{name: shifted(getattr(tf.nn, name), kinks) for name, kinks in TF_KINKS.items()}):
+    pool = tf.nn.max_pool2d
+
+    def shifted_pool(x: tf.Tensor, size: int, stride: int, padding: str | list[list[int]]) -> tf.Tensor:
+        window = {"kernel_size": size, "stride": stride, "padding": 0 if padding == "VALID" else padding[1][0]}
+        maps = torch.from_numpy(np.ascontiguousarray(x.numpy().transpose(0, 3, 1, 2)))
+        shift = sides.shift_maxima(maps, window).numpy().transpose(0, 2, 3, 1)
+        return pool(x + shift, size, stride, padding)
+
+    patches = {name: shifted(getattr(tf.nn, name), kinks) for name, kinks in TF_KINKS.items()}
+    with patch.multiple(tf.nn, max_pool2d=shifted_pool, **patches):
         yield

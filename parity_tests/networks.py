@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from ft import backend
@@ -24,6 +25,8 @@ from parity_tests.pairs import FORWARD, STEP, Case, batch, build_network, one_le
 
 # the smallest at which every BatchNorm sees 32 values of a batch; Inception's auxiliary head makes 4 x 4 of its own
 SIZES = {"inception": 443, "maxvit": 224}
+LARGE_IMAGES = {"inception", "maxvit"}
+ALONE = 100_000_000  # parameters: two such networks at a time want more than 20 GB
 MODES = {"head": "base", "whole": "none"}
 ON_DISK = 60_000_000  # parameters: from there on arrays wait on the disk
 GIANT = 400_000_000  # parameters: from there on one parameter of each kind is trained, all of them take part
@@ -64,9 +67,11 @@ def image_size(card: Card) -> int:
 
 
 def images_of(card: Card, dtype: str = "float64", *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return a batch for a network: 8 images, or 2 large ones."""
+    """Return a batch for a network: 8 images, or 2 large ones, one pale and one of strong contrast."""
     size = image_size(card)
     images, labels = batch(seed, size=size, count=2 if size > 200 else 8, dtype=dtype)
+    if len(images) == 2:  # two of a kind are so alike after many layers that BatchNorm divides by next to nothing
+        images *= np.array([0.5, 2], dtype)[:, None, None, None]
     return in_range(card, images), labels
 
 
@@ -81,6 +86,12 @@ def smallest_of_each_family() -> list[Card]:
     """Return the card with the fewest parameters of every family."""
     smallest = {card.family: card for card in sorted(cards(), key=lambda card: -card.parameters)}
     return list(smallest.values())
+
+
+def marks_of(card: Card, *, pairs: int = 1) -> list[pytest.MarkDecorator]:
+    """Return the marks of a network that `make test` leaves out; pairs: how many of it each wing has at a time."""
+    alone = card.parameters * pairs >= ALONE or card.family in LARGE_IMAGES
+    return [pytest.mark.slow, pytest.mark.large] if alone else [pytest.mark.slow]
 
 
 def case_of(card: Card, freeze: str = "none") -> Case:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import torch
+from torch.nn import functional
 
 from ft.backend import Learner
 from ft.compare import ZERO, Tensors, compare, relative_difference
@@ -20,15 +22,18 @@ from ft.weights import cast
 from ft.zoo import find_card
 from ft_torch.learner import as_nchw
 from parity_tests.kinks import Sides, same_sides
-from parity_tests.networks import case_of, images_of, shapes_of, smallest_of_each_family
+from parity_tests.networks import case_of, images_of, marks_of, shapes_of, smallest_of_each_family
 from parity_tests.pairs import CASES, Case, learners, starting_tensors
 
 pytestmark = pytest.mark.usefixtures("eager")
 SEEDS, RATIO, LOSS = 5, 4, 1e-5
+GRADIENT = "gradient "
 FLOOR = 4 * np.finfo(np.float32).eps  # 4 ulp
+DIVERGENCES = tomllib.loads(Path(__file__).with_name("known_divergences.toml").read_text())
 # a gentle rate: a step of 0.001 takes a third of the loss away on these images and carries single ReLU flips with it,
 # which move each wing up to 1e-4 from its own float64 run, so that the loss says nothing of the wings
-GENTLE, GENTLER = {"lr": 1e-5}, {"lr": 1e-7}  # drawn weights have gradients that are larger by orders
+GENTLE = {"lr": 1e-5}
+GENTLER = {"lr": 1e-7, "momentum": 0.0}  # drawn weights have gradients that are larger by orders; slots take memory
 DEEP = [Case("resnet18", "none", GENTLE), Case("efficientnet_lite0", "none", GENTLE)]
 FAMILIES = [
     replace(case, fields={**case.fields, **GENTLER})
@@ -45,8 +50,7 @@ def contiguous(monkeypatch):
 
 
 def test_channels_last_batchnorm_is_still_the_noisier():
-    divergences = tomllib.loads(Path(__file__).with_name("known_divergences.toml").read_text())
-    assert divergences.keys() == {"channels-last-batchnorm"}
+    assert DIVERGENCES.keys() == {"channels-last-batchnorm", "batchnorm-sums"}
     pixels = torch.randn(8, 32, 32, 32, generator=torch.Generator().manual_seed(0)) + 0.3
     error = {}
     for layout in ("preserve_format", "channels_last"):
@@ -68,8 +72,9 @@ def noise_of_each_wing(case: Case) -> dict[str, dict[str, float]]:
             sides, runs = Sides(), {}
             for dtype, pair in pairs.items():
                 with same_sides(wing, sides):
-                    runs[dtype] = one_step(pair[wing], start, images, labels, lr)
-            loss[wing] = runs["float32"].pop("loss")
+                    runs[dtype] = one_step(pair[wing], start, images, labels)
+                if dtype == "float32":
+                    loss[wing] = loss_after(pair[wing], runs[dtype], images, labels, lr)
             for name, distance in from_double(runs["float32"], runs["float64"]).items():
                 own[name].append(distance)
         assert abs(loss["torch"] - loss["tf"]) <= LOSS * abs(loss["torch"])
@@ -90,27 +95,55 @@ def distance(name: str, single: Tensors, double: Tensors) -> float:
     return float(np.abs(single[name] - double[name]).max() / max(spread, np.abs(double[name]).max()))
 
 
-def one_step(
-    learner: Learner, start: Tensors, images: np.ndarray, labels: np.ndarray, lr: np.float64
-) -> dict[str, np.ndarray]:
-    """Return the arrays of one step: logits, gradients, statistics, and the loss after the update."""
+def one_step(learner: Learner, start: Tensors, images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the arrays of one step: logits, gradients and statistics."""
     learner.set_weights(start)
-    learner.set_slots({name: np.zeros_like(slot) for name, slot in learner.get_slots().items()})
     _, logits, gradients = learner.gradients(images, labels, step=0)
     statistics = {name: t for name, t in learner.get_weights().items() if name.endswith(("_mean", "_var"))}
-    learner.update(gradients, lr=lr)
-    loss, _, _ = learner.gradients(images, labels, step=1)
-    return {
-        "logits": logits,
-        "loss": np.array(loss),
-        **statistics,
-        **{f"gradient {n}": g for n, g in gradients.items()},
-    }
+    return {"logits": logits, **statistics, **{f"{GRADIENT}{n}": g for n, g in gradients.items()}}
+
+
+def loss_after(learner: Learner, arrays: Tensors, images: np.ndarray, labels: np.ndarray, lr: np.float64) -> float:
+    """Do the update of a step, and return the loss after it."""
+    learner.set_slots({name: np.zeros_like(slot) for name, slot in learner.get_slots().items()})
+    found = {n.removeprefix(GRADIENT): g for n, g in arrays.items() if n.startswith(GRADIENT)}
+    learner.update(found, lr=lr)
+    return learner.gradients(images, labels, step=1)[0]
+
+
+@pytest.mark.parametrize("wing", ["torch", "tf"])
+@pytest.mark.parametrize("value", [0.7, 0.0])
+def test_a_gradient_goes_where_it_goes_in_float32(wing, value):
+    """Through a ReLU and a max pooling whose inputs are alike but for rounding."""
+    single = np.array([-1, value, value * (1 - 1e-7), -1], np.float32).reshape(1, 2, 2, 1) + np.float32(1e-9)
+    sides, found = Sides(), []
+    for x in (single, single[:, ::-1, ::-1].astype(np.float64) - 2e-9):  # the other one is the largest
+        with same_sides(wing, sides):
+            found.append(pooled_gradient(wing, x).ravel())
+    assert found[0].any()
+    np.testing.assert_array_equal(*found)
+    assert (pooled_gradient(wing, x).ravel() != found[0]).any()
+
+
+def pooled_gradient(wing: str, x: np.ndarray) -> np.ndarray:
+    """Return the gradient of the sum of what a ReLU and a 2 x 2 max pooling make of images (N, H, W, C)."""
+    if wing == "torch":
+        images = torch.from_numpy(np.ascontiguousarray(x)).permute(0, 3, 1, 2).requires_grad_()
+        functional.max_pool2d(functional.relu(images), 2).sum().backward()
+        return images.grad.permute(0, 2, 3, 1).numpy()
+    images = tf.constant(np.ascontiguousarray(x))
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        y = tf.reduce_sum(tf.nn.max_pool2d(tf.nn.relu(images), 2, 2, "VALID"))
+    return tape.gradient(y, images).numpy()
 
 
 @pytest.mark.parametrize(
     "case",
-    [CASES[0], *(pytest.param(case, marks=pytest.mark.slow) for case in [CASES[2], *DEEP, *FAMILIES])],
+    [
+        CASES[0],
+        *(pytest.param(case, marks=marks_of(find_card(case.model), pairs=2)) for case in [CASES[2], *DEEP, *FAMILIES]),
+    ],
     ids=str,
 )
 @pytest.mark.usefixtures("contiguous")
@@ -120,7 +153,10 @@ def test_neither_wing_is_noisier(case, say):
     ratios = {name: noisier(a, noise["tf"][name]) for name, a in noise["torch"].items()}
     typical = ", ".join(f"{wing} {np.median(list(own.values())):.1e}" for wing, own in noise.items())
     say(f"float32 noise, {case}: largest ratio {max(ratios.values()):.2f}, median of {len(ratios)} tensors {typical}")
-    assert not {name: ratio for name, ratio in ratios.items() if ratio > RATIO}
+    known = set(DIVERGENCES["batchnorm-sums"]["tensors"]) if case.model == "densenet121" else set()
+    noisy = {name for name, ratio in ratios.items() if ratio > RATIO}
+    assert noisy <= known, {name: ratios[name] for name in noisy - known}
+    assert noisy or not known, "a known divergence is gone: take it out of known_divergences.toml"
 
 
 def noisier(a: float, b: float) -> float:
@@ -138,8 +174,6 @@ def noisier(a: float, b: float) -> float:
 )
 @pytest.mark.usefixtures("contiguous")
 def test_an_intermediate_rounded_to_bfloat16_is_caught(case, layer, monkeypatch):
-    import tensorflow as tf
-
     from ft_tf.layers import Conv2d
 
     call = Conv2d.call

@@ -11,22 +11,25 @@ import pytest
 from ft.calls import Calls
 from ft.verdict import compare_arrays
 from ft.zoo import Card, cards
-from parity_tests.networks import ON_DISK, compare_outcomes, run_network, smallest_of_each_family
+from parity_tests.networks import (
+    GIANT,
+    LARGE_IMAGES,
+    ON_DISK,
+    compare_outcomes,
+    marks_of,
+    run_network,
+    smallest_of_each_family,
+)
 from parity_tests.pairs import FORWARD
 
 pytestmark = pytest.mark.usefixtures("eager")
 COVERED = {"resnet18", "efficientnet_lite0"}
-LARGE_IMAGES = {"inception", "maxvit"}
-ALONE = 100_000_000  # parameters: two such networks at a time want more than 20 GB
 
 
 def cases() -> list:
     """Return the card of every network, all but the quick ones marked slow, those that want the memory alone large."""
     quick = {card.name for card in smallest_of_each_family() if is_quick(card)} - COVERED
-    return [
-        pytest.param(card, id=card.name, marks=[] if card.name in quick else [pytest.mark.slow, *marks_of(card)])
-        for card in cards()
-    ]
+    return [pytest.param(card, id=card.name, marks=[] if card.name in quick else marks_of(card)) for card in cards()]
 
 
 def is_quick(card: Card) -> bool:
@@ -34,15 +37,10 @@ def is_quick(card: Card) -> bool:
     return card.parameters < ON_DISK and card.family not in LARGE_IMAGES
 
 
-def marks_of(card: Card) -> list:
-    """Return the mark of a network beside which nothing else should run."""
-    return [pytest.mark.large] if card.parameters >= ALONE or card.family in LARGE_IMAGES else []
-
-
 @pytest.mark.parametrize("card", cases())
 def test_network(card, say):
     with TemporaryDirectory() as folder:
-        torch, tf = run_network(card, folder, record=True)
+        torch, tf = run_network(card, folder, record=card.parameters < GIANT)
         found = compare_outcomes(torch, tf)
     say(
         f"{card.name}: inference {found['inference'].largest:.1e}, gradients {found['whole gradients'].largest:.1e}, "

@@ -99,10 +99,10 @@ def block_e(x: KerasTensor, path: str) -> KerasTensor:
 
 def auxiliary(x: KerasTensor, path: str, num_classes: int) -> KerasTensor:
     """Classify what the network has made of the images half way."""
-    x = AvgPool2d(5, stride=3, name=f"{path}.pool")(x)
+    x = AvgPool2d(5, stride=3, name=f"{path}.avgpool")(x)
     x = conv_norm_relu(x, f"{path}.conv0", 128, 1)
     x = conv_norm_relu(x, f"{path}.conv1", 768, 5)
-    x = keras.layers.GlobalAveragePooling2D(name=f"{path}.avgpool")(x)
+    x = keras.layers.GlobalAveragePooling2D(name=f"{path}.avgpool.1")(x)
     return Linear(num_classes, name=f"{path}.fc")(x)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch import nn
+from torchvision.models.swin_transformer import ShiftedWindowAttentionV2
 
 from ft_torch import recording
 
@@ -87,3 +88,11 @@ def test_nothing_stays_behind():
     model, images, logits, _ = record()
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
     torch.testing.assert_close(model(images), logits, rtol=0, atol=0)
+
+
+def test_attention_with_a_network_of_its_own_is_one_layer():
+    model = nn.Sequential(ShiftedWindowAttentionV2(8, [4, 4], [2, 2], 2))
+    with recording(model) as calls:
+        y = model(torch.randn(1, 8, 8, 8))
+    assert list(calls.calls) == ["0"]
+    np.testing.assert_array_equal(calls.arrays["0"], y.detach())
