@@ -73,8 +73,8 @@ class TorchSides(TorchFunctionMode):
             x, *others = args
             args = (x + torch.from_numpy(self.sides.shift(x.detach().numpy(), TORCH_KINKS[func])), *others)
         if func is functional.max_pool2d:
-            (x, size), kwargs = args, dict(kwargs or {}, return_indices=False)
-            window = {"kernel_size": size, **{k: v for k, v in kwargs.items() if k != "return_indices"}}
+            x, size = args
+            window = {"kernel_size": size, **{k: v for k, v in (kwargs or {}).items() if k != "return_indices"}}
             args = (x + self.sides.shift_maxima(x.detach(), window), size)
         return func(*args, **(kwargs or {}))
 
