@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
-from ft.errors import RecipeError, UserError
+from ft.errors import RecipeError, UserError, memory_is_exhausted
 from ft.recipe import FIELDS, SYNONYMS, TYPES, load
 
 if TYPE_CHECKING:
@@ -391,16 +391,10 @@ def guarded(command: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as error:
-        if memory_is_exhausted(error):
+        if memory_is_exhausted(error, (sys.modules[name] for name in ("ft_torch", "ft_tf") if name in sys.modules)):
             print("error: out of memory; try a smaller --batch-size, --image-size or network", file=sys.stderr)
             return USER_ERROR
         return report_bug()
-
-
-def memory_is_exhausted(error: Exception) -> bool:
-    """Tell whether the machine or the device has no memory left, by Python's word or that of a framework in use."""
-    wings = [sys.modules[name] for name in ("ft_torch", "ft_tf") if name in sys.modules]
-    return isinstance(error, MemoryError) or any(wing.is_out_of_memory(error) for wing in wings)
 
 
 def report_bug() -> int:

@@ -124,10 +124,11 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
 
     if not (flags.torch and flags.tf):
         raise RecipeError("compare: --torch MODULE:FUNCTION and --tf MODULE:FUNCTION belong together")
-    ignored = [name for name in FIELDS if name not in OF_MODELS and getattr(flags, name) is not None]
-    if ignored or flags.recipe:
-        what = ["--recipe"] if flags.recipe else [flag_of(name) for name in ignored]
-        raise RecipeError(f"compare: {', '.join(what)} cannot be had with models of your own, which are trained by SGD")
+    ignored = ["recipe"] * bool(flags.recipe)
+    ignored += [name for name in FIELDS if name not in OF_MODELS and getattr(flags, name) is not None]
+    if ignored:
+        what = ", ".join(map(flag_of, ignored))
+        raise RecipeError(f"compare: {what} cannot be had with models of your own, which are trained by SGD")
     result = compare_models(
         torch=flags.torch,
         tf=flags.tf,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class UserError(Exception):
@@ -47,3 +48,8 @@ def listed(names: Iterable[str], limit: int = 10) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line that a framework's error says, or its class where it says nothing."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def memory_is_exhausted(error: BaseException, wings: Iterable[Any]) -> bool:
+    """Tell whether the machine or the device has no memory left, by Python's word or that of one of these wings."""
+    return isinstance(error, MemoryError) or any(wing.is_out_of_memory(error) for wing in wings)

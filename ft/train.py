@@ -119,14 +119,13 @@ class Training:
         parameters: Collection[str],
         began: float,
     ) -> None:
-        self.began = began
         self.job, self.recipe, self.learner = job, job.recipe, learner
         self.train, self.val, self.names = train, val, [sample.name for sample in job.dataset.train]
         self.folder, self.log, self.progress, self.stop = folder, log, progress, stop
         self.position, self.facts, self.plan, self.parameters = position, facts, plan, parameters
         self.saver, self.constant = Saver(folder, log), {}
         self.pending: deque[tuple[dict[str, Any], np.ndarray, Any]] = deque()
-        self.clock = time.perf_counter()
+        self.began, self.clock = began, time.perf_counter()
 
     def run(self) -> None:
         """Train until the last epoch, or until `patience` epochs brought nothing better."""

@@ -17,7 +17,7 @@ from ft.averaging import mean_of
 from ft.backend import Learner, Wing
 from ft.compiling import run_ahead
 from ft.data import Dataset
-from ft.errors import RecipeError, RunError
+from ft.errors import RecipeError, RunError, memory_is_exhausted
 from ft.features import FeatureBatches, Features, sources_of
 from ft.freeze import Freeze
 from ft.job import Job, build_learner, prepare_job, surgery_notes, why_not_kept
@@ -202,7 +202,7 @@ def memory_explained(job: Job, wing: Wing) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, MemoryError) and not wing.is_out_of_memory(error):
+        if not memory_is_exhausted(error, [wing]):
             raise
         raise RunError(
             f"out of memory with batches of {job.recipe.batch_size} images of {job.preprocess.crop} px; try "

@@ -9,6 +9,7 @@ those places, a rounding error away from its own, and what is left to measure is
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -37,26 +38,32 @@ class Sides:
     def __init__(self) -> None:
         self.inputs: deque[np.ndarray] = deque()
 
-    def shift(self, x: np.ndarray, kinks: Kinks) -> np.ndarray:
-        """Return what to add to a call's input: nothing in float32, which is noted; in float64 what changes sides."""
+    def shift(self, x: np.ndarray, changed: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return what to add to a call's input: nothing in float32, which is noted; in float64 what changes sides.
+
+        changed: where two inputs are on different sides.
+        """
         if x.dtype == np.float32:
             self.inputs.append(x.copy())
             return np.zeros_like(x)
-        noted, (low, high) = self.inputs.popleft(), kinks
-        other = ((noted > low) != (x > low)) | ((noted < high) != (x < high))
-        return np.where(other, noted - x, 0)
+        noted = self.inputs.popleft()
+        return np.where(changed(noted, x), noted - x, 0)
 
-    def shift_maxima(self, x: torch.Tensor, window: dict[str, Any]) -> torch.Tensor:
-        """Return the same for max pooling of x (N, C, H, W), windows in torch's terms."""
-        if x.dtype == torch.float32:
-            self.inputs.append(x.numpy().copy())
-            return torch.zeros_like(x)
-        noted = torch.from_numpy(self.inputs.popleft()).double()
-        a, b = (functional.max_pool2d(t, **window, return_indices=True)[1].flatten(2) for t in (noted, x))
-        moved = torch.zeros(*x.shape[:2], x.shape[2] * x.shape[3], dtype=torch.uint8)
-        for winners in (a, b):
-            moved.scatter_reduce_(2, winners, (a != b).byte(), "amax")
-        return torch.where(moved.view(x.shape).bool(), noted - x, 0)
+
+def crossed(a: np.ndarray, b: np.ndarray, *, kinks: Kinks) -> np.ndarray:
+    """Return where one of two inputs is beyond a kink and the other is not."""
+    low, high = kinks
+    return ((a > low) != (b > low)) | ((a < high) != (b < high))
+
+
+def outdone(a: np.ndarray, b: np.ndarray, **window: Any) -> np.ndarray:
+    """Return the maxima of those windows that have theirs in another place in the other input: (N, C, H, W)."""
+    inputs = (torch.from_numpy(x.astype(np.float64)) for x in (a, b))
+    places = [functional.max_pool2d(x, **window, return_indices=True)[1].flatten(2) for x in inputs]
+    other, found = (places[0] != places[1]).byte(), torch.zeros(a.shape, dtype=torch.uint8).flatten(2)
+    for place in places:
+        found.scatter_reduce_(2, place, other, "amax")
+    return found.reshape(a.shape).bool().numpy()
 
 
 class TorchSides(TorchFunctionMode):
@@ -71,12 +78,16 @@ class TorchSides(TorchFunctionMode):
     ) -> Any:
         if func in TORCH_KINKS:
             x, *others = args
-            args = (x + torch.from_numpy(self.sides.shift(x.detach().numpy(), TORCH_KINKS[func])), *others)
+            args = (self.shifted(x, partial(crossed, kinks=TORCH_KINKS[func])), *others)
         if func is functional.max_pool2d:
             x, size = args
             window = {"kernel_size": size, **{k: v for k, v in (kwargs or {}).items() if k != "return_indices"}}
-            args = (x + self.sides.shift_maxima(x.detach(), window), size)
+            args = (self.shifted(x, partial(outdone, **window)), size)
         return func(*args, **(kwargs or {}))
+
+    def shifted(self, x: torch.Tensor, changed: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> torch.Tensor:
+        """Return an input with its shift."""
+        return x + torch.from_numpy(self.sides.shift(x.detach().numpy(), changed))
 
 
 @contextmanager
@@ -88,15 +99,15 @@ def same_sides(wing: str, sides: Sides) -> Iterator[None]:
         return
 
     def shifted(function: Callable[..., Any], kinks: Kinks) -> Callable[..., Any]:
-        return lambda x, *rest, **named: function(x + sides.shift(x.numpy(), kinks), *rest, **named)
+        changed = partial(crossed, kinks=kinks)
+        return lambda x, *rest, **named: function(x + sides.shift(x.numpy(), changed), *rest, **named)
 
     pool = tf.nn.max_pool2d
 
     def shifted_pool(x: tf.Tensor, size: int, stride: int, padding: str | list[list[int]]) -> tf.Tensor:
         window = {"kernel_size": size, "stride": stride, "padding": 0 if padding == "VALID" else padding[1][0]}
-        maps = torch.from_numpy(np.ascontiguousarray(x.numpy().transpose(0, 3, 1, 2)))
-        shift = sides.shift_maxima(maps, window).numpy().transpose(0, 2, 3, 1)
-        return pool(x + shift, size, stride, padding)
+        shift = sides.shift(x.numpy().transpose(0, 3, 1, 2), partial(outdone, **window))
+        return pool(x + shift.transpose(0, 2, 3, 1), size, stride, padding)
 
     patches = {name: shifted(getattr(tf.nn, name), kinks) for name, kinks in TF_KINKS.items()}
     with patch.multiple(tf.nn, max_pool2d=shifted_pool, **patches):

@@ -27,7 +27,6 @@ from parity_tests.pairs import CASES, Case, learners, starting_tensors
 
 pytestmark = pytest.mark.usefixtures("eager")
 SEEDS, RATIO, LOSS = 5, 4, 1e-5
-GRADIENT = "gradient "
 FLOOR = 4 * np.finfo(np.float32).eps  # 4 ulp
 DIVERGENCES = tomllib.loads(Path(__file__).with_name("known_divergences.toml").read_text())
 # a gentle rate: a step of 0.001 takes a third of the loss away on these images and carries single ReLU flips with it,
@@ -72,9 +71,10 @@ def noise_of_each_wing(case: Case) -> dict[str, dict[str, float]]:
             sides, runs = Sides(), {}
             for dtype, pair in pairs.items():
                 with same_sides(wing, sides):
-                    runs[dtype] = one_step(pair[wing], start, images, labels)
+                    gradients, rest = one_step(pair[wing], start, images, labels)
+                runs[dtype] = {**rest, **{f"gradient {name}": g for name, g in gradients.items()}}
                 if dtype == "float32":
-                    loss[wing] = loss_after(pair[wing], runs[dtype], images, labels, lr)
+                    loss[wing] = loss_after(pair[wing], gradients, images, labels, lr)
             for name, distance in from_double(runs["float32"], runs["float64"]).items():
                 own[name].append(distance)
         assert abs(loss["torch"] - loss["tf"]) <= LOSS * abs(loss["torch"])
@@ -95,19 +95,18 @@ def distance(name: str, single: Tensors, double: Tensors) -> float:
     return float(np.abs(single[name] - double[name]).max() / max(spread, np.abs(double[name]).max()))
 
 
-def one_step(learner: Learner, start: Tensors, images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the arrays of one step: logits, gradients and statistics."""
+def one_step(learner: Learner, start: Tensors, images: np.ndarray, labels: np.ndarray) -> tuple[Tensors, Tensors]:
+    """Return the gradients of one step, and its logits and statistics."""
     learner.set_weights(start)
     _, logits, gradients = learner.gradients(images, labels, step=0)
     statistics = {name: t for name, t in learner.get_weights().items() if name.endswith(("_mean", "_var"))}
-    return {"logits": logits, **statistics, **{f"{GRADIENT}{n}": g for n, g in gradients.items()}}
+    return gradients, {"logits": logits, **statistics}
 
 
-def loss_after(learner: Learner, arrays: Tensors, images: np.ndarray, labels: np.ndarray, lr: np.float64) -> float:
+def loss_after(learner: Learner, gradients: Tensors, images: np.ndarray, labels: np.ndarray, lr: np.float64) -> float:
     """Do the update of a step, and return the loss after it."""
     learner.set_slots({name: np.zeros_like(slot) for name, slot in learner.get_slots().items()})
-    found = {n.removeprefix(GRADIENT): g for n, g in arrays.items() if n.startswith(GRADIENT)}
-    learner.update(found, lr=lr)
+    learner.update(gradients, lr=lr)
     return learner.gradients(images, labels, step=1)[0]
 
 

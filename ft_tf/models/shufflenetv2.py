@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft.zoo import shufflenetv2 as spec
-from ft_tf.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, register, sizes, type_policy
+from ft_tf.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, SameShape, register, sizes, type_policy
 
 
 def shufflenet_v2_x0_5(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:
@@ -98,7 +98,7 @@ class Split(keras.layers.Layer):
 
 
 @register
-class ChannelShuffle(keras.layers.Layer):
+class ChannelShuffle(SameShape):
     """Shuffle the channels in two groups: a0, a1, b0, b1 -> a0, b0, a1, b1: (N, H, W, C) -> the same shape."""
 
     traced_as = ""  # torchvision reshapes: no node of the network
@@ -106,6 +106,3 @@ class ChannelShuffle(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         images, height, width, channels = sizes(x)
         return tf.reshape(tf.stack(tf.split(x, 2, axis=-1), axis=-1), [images, height, width, channels])
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return tuple(input_shape)
