@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ft.compare import misfit
+from ft.compare import magnitude, misfit
 from ft.errors import RunError, listed
 from ft.trace import Trace
 
@@ -154,9 +154,3 @@ def aligned(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return fitting[0]
     squeezed = y.squeeze()
     return squeezed.reshape(x.shape) if squeezed.shape == x.squeeze().shape else y
-
-
-def magnitude(x: np.ndarray) -> float:
-    """Return the largest finite absolute value as a float, without a copy of a large array where all is finite."""
-    largest = float(max(x.max(initial=0), -x.min(initial=0))) if x.size else 0.0
-    return largest if np.isfinite(largest) else float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))

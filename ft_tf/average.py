@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ft.weights.layouts import from_canonical, to_canonical
-from ft_tf.weights import layout_of
+from ft.weights.layouts import from_canonical
+from ft_tf.weights import layout_of, to_array
 
 
 class Average:
@@ -46,10 +46,7 @@ class Average:
 
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return the averages as `NAME.average`, in canonical layout."""
-        return {
-            f"{name}.average": to_canonical(x.numpy(), layout_of(self.tensors[name]))
-            for name, x in self.averages.items()
-        }
+        return {f"{name}.average": to_array(x, layout_of(self.tensors[name])) for name, x in self.averages.items()}
 
     def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:
         """Assign the averages; KeyError where one is missing."""

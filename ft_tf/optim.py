@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from ft.optimizers import settings_of
 from ft.recipe import Recipe
-from ft.weights.layouts import canonical_shape, from_canonical, to_canonical
-from ft_tf.weights import layout_of
+from ft.weights.layouts import canonical_shape, from_canonical
+from ft_tf.weights import layout_of, to_array
 
 State = dict[str, tf.Variable]
 
@@ -58,7 +58,8 @@ class Optimizer:
     def update_one(self, name: str, w: keras.Variable, g: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
         """Change one parameter in place and return what was subtracted from it."""
         decay = self.weight_decay if self.decay_vectors or not is_vector(w) else 0.0
-        lr = lr * tf.constant(self.rates.get(name, 1.0), lr.dtype)
+        if name in self.rates:  # a product for each parameter makes a graph longer
+            lr = lr * tf.constant(self.rates[name], lr.dtype)
         change = self.change(w, self.decayed(w, g, decay), lr, self.state[name])
         if decay and self.decoupled:
             change = change + tf.cast(lr * decay, g.dtype) * w.value
@@ -78,7 +79,7 @@ class Optimizer:
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return the slots as `NAME.SLOT`, in canonical layout."""
         return {
-            f"{name}.{slot}": to_canonical(np.array(variable.numpy()), self.layout(name, slot))
+            f"{name}.{slot}": to_array(variable, self.layout(name, slot))
             for name, state in self.state.items()
             for slot, variable in state.items()
         }

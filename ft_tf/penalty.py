@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from ft.penalty import Terms
-from ft.weights.layouts import from_canonical, to_canonical
-from ft_tf.weights import layout_of
+from ft.weights.layouts import from_canonical
+from ft_tf.weights import layout_of, to_array
 
 
 class Penalty:
@@ -47,7 +47,7 @@ class Penalty:
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return w0 as `NAME.anchor`, in canonical layout: it outlives the weights file that it came from."""
         return {
-            f"{name}.anchor": to_canonical(anchor.numpy(), layout_of(self.parameters[name]))
+            f"{name}.anchor": to_array(anchor, layout_of(self.parameters[name]))
             for name, anchor in self.anchors.items()
         }
 

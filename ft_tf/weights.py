@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from ft.description import kind_of
 from ft.weights.keras_names import LEAVES
@@ -20,9 +21,7 @@ BUFFERS = (
 def get_weights(model: keras.Model, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:
     """Return a copy of every parameter and buffer, but those to leave out, by canonical name."""
     return {
-        name: to_canonical(np.array(variable.numpy()), layout)
-        for name, variable, layout in named_variables(model)
-        if name not in leave_out
+        name: to_array(variable, layout) for name, variable, layout in named_variables(model) if name not in leave_out
     }
 
 
@@ -30,7 +29,14 @@ def set_weights(model: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
     """Assign every parameter and buffer, cast to its own type; names and shapes must be exactly the model's."""
     tensors = match_weights(tensors, weight_shapes(model)).tensors
     for name, variable, layout in named_variables(model):
-        variable.assign(from_canonical(np.asarray(tensors[name]), layout).astype(variable.dtype))
+        variable.assign(from_canonical(np.asarray(tensors[name]), layout).astype(variable.dtype, copy=False))
+
+
+def to_array(tensor: tf.Tensor | tf.Variable | keras.Variable, layout: str) -> np.ndarray:
+    """Return a copy of a tensor or a variable in the canonical layout."""
+    view = np.asarray(tf.convert_to_tensor(tensor))  # of TensorFlow's own memory
+    array = to_canonical(view, layout)
+    return array.copy() if np.may_share_memory(array, view) else array
 
 
 def weight_shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:

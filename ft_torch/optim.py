@@ -83,7 +83,7 @@ class Optimizer:
         """Assign the slots; KeyError where one is missing."""
         for name, state in self.state.items():
             for slot, tensor in state.items():
-                tensor.copy_(torch.from_numpy(np.array(slots[f"{name}.{slot}"])))
+                tensor.copy_(torch.from_numpy(np.require(slots[f"{name}.{slot}"], requirements="W")))
 
 
 class SGD(Optimizer):

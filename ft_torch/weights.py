@@ -24,7 +24,7 @@ def set_weights(model: nn.Module, tensors: Mapping[str, np.ndarray]) -> None:
     """Assign every parameter and buffer, cast to its own type; names and shapes must be exactly the model's."""
     tensors = match_weights(tensors, weight_shapes(model)).tensors
     for name, tensor in model.state_dict().items():
-        tensor.copy_(torch.from_numpy(np.array(tensors[name])))
+        tensor.copy_(torch.from_numpy(np.require(tensors[name], requirements="W")))
 
 
 def weight_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:

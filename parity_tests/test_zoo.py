@@ -29,7 +29,10 @@ COVERED = {"resnet18", "efficientnet_lite0"}
 def cases() -> list:
     """Return the card of every network, all but the quick ones marked slow, those that want the memory alone large."""
     quick = {card.name for card in smallest_of_each_family() if is_quick(card)} - COVERED
-    return [pytest.param(card, id=card.name, marks=[] if card.name in quick else marks_of(card)) for card in cards()]
+    return [
+        pytest.param(card, id=card.name, marks=[] if card.name in quick else marks_of(card, record=True))
+        for card in cards()
+    ]
 
 
 def is_quick(card: Card) -> bool:
