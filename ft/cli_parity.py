@@ -204,7 +204,7 @@ def side_by_side(flags: argparse.Namespace) -> int:
     from ft.side_by_side import compare_runs, render
 
     result = compare_runs(Path(flags.a), Path(flags.b))
-    print(json.dumps(result.to_dict(), indent=2) if flags.json else render(result))
+    print(json.dumps(result.to_dict(), indent=2) + "\n" if flags.json else render(result), end="")
     return 0
 
 

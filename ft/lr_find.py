@@ -7,7 +7,6 @@ logarithm of the rate, before its lowest point. Afterwards weights, statistics a
 byte. Source: Smith, "Cyclical learning rates for training neural networks", 2017.
 """
 
-import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -23,7 +22,7 @@ from ft.data import Batch
 from ft.errors import RecipeError, RunError, printable
 from ft.features import Features, sources_of
 from ft.job import build_learner, prepare_job
-from ft.plots import FAINT, INK, TRAIN, VAL
+from ft.plots import FAINT, INK, TRAIN, VAL, new_figure, write_png
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
 from ft.train import Source
@@ -122,11 +121,7 @@ def steepest(rates: list[float], smoothed: list[float]) -> float | None:
 
 def plot_sweep(found: Sweep, path: Path, *, title: str) -> None:
     """Draw losses, curve and suggestion over the rate into the PNG `path`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.2), dpi=120, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7, 4.2)
     axes = figure.subplots()
     axes.plot(found.rates, found.losses, color=TRAIN, alpha=0.28, linewidth=0.9, label="each step")
     axes.plot(found.rates, found.smoothed, color=TRAIN, linewidth=1.8, label="smoothed")
@@ -143,6 +138,4 @@ def plot_sweep(found: Sweep, path: Path, *, title: str) -> None:
     axes.set_axisbelow(True)
     axes.legend(frameon=False)
     figure.suptitle(printable(title), color=INK, fontsize=13, parse_math=False)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", metadata={"Software": None})
-    files.write_bytes(path, png.getvalue())
+    write_png(figure, path)

@@ -3,13 +3,16 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ft import files
 from ft.errors import printable
 from ft.task import SINGLE, Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TRAIN, VAL, INK, FAINT = "#1f5fa8", "#d9730d", "#333333", "#d8d8d8"
 NAMED = 40  # classes up to which the confusion matrix has names
@@ -22,11 +25,7 @@ def plot_curves(log: Sequence[Row], epochs: Sequence[Row], path: Path, *, title:
     log: rows with step and loss; epochs: rows with epoch and step, and what is known of loss, val_loss and the task's
     score (top1). Values that are missing, null, NaN or infinite leave a gap.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure  # the object API: pyplot would keep global state and pick a display
-
-    figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 4.2)
     figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr]
     loss, accuracy = figure.subplots(1, 2)
     draw_loss(loss, [row for row in log if not row.get("epoch_end")], epochs, task)
@@ -35,19 +34,13 @@ def plot_curves(log: Sequence[Row], epochs: Sequence[Row], path: Path, *, title:
         finish(axes, max((row["epoch"] for row in epochs), default=1))
     if title:
         figure.suptitle(printable(title), color=INK, fontsize=13, parse_math=False)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", metadata={"Software": None})
-    files.write_bytes(path, png.getvalue())
+    write_png(figure, path)
 
 
 def plot_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) -> None:
     """Draw the confusion matrix into the PNG `path`: up to 40 classes as named cells, else every confusion as a dot."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     side = 2.6 + 0.27 * len(classes) if len(classes) <= NAMED else 7.5
-    figure = Figure(figsize=(side, side), dpi=110, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(side, side)
     axes = figure.subplots()
     if len(classes) <= NAMED:
         draw_cells(axes, confusion, [shortened(printable(name)) for name in classes])
@@ -55,6 +48,21 @@ def plot_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) ->
         draw_dots(axes, confusion)
     axes.set_xlabel("taken for")
     axes.set_ylabel("is")
+    write_png(figure, path)
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty white figure of so many inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure  # the object API: pyplot would keep global state and pick a display
+
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def write_png(figure: "Figure", path: Path) -> None:
+    """Write a figure into the PNG `path`, the same bytes for the same figure."""
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     files.write_bytes(path, png.getvalue())

@@ -1,11 +1,9 @@
 """Two finished runs of one recipe, side by side: how far apart are their losses, predictions and heads?
 
-python -m ft.side_by_side runs/a-torch-001 runs/a-tf-001
+ft compare runs/a-torch-001 runs/a-tf-001
 """
 
-import argparse
 import math
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from io import StringIO
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ft import files
-from ft.errors import RunError, UserError, listed
+from ft.errors import RunError, listed
 from ft.label_sets import SetPrediction
 from ft.runfolder import Prediction, read_log, read_result
 from ft.task import SINGLE, Task, task_in
@@ -196,26 +194,3 @@ def summary(result: SideBySide) -> list[str]:
 def figure(value: float | None, digits: int) -> str:
     """Return a number with so many decimals, a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Print the comparison of two run folders; exit code 2 for a user's mistake."""
-    from ft.progress import SafeStream
-
-    parser = argparse.ArgumentParser(prog="python -m ft.side_by_side", description="Compare two finished runs.")
-    parser.add_argument("a", type=Path, metavar="A", help="folder of a run")
-    parser.add_argument("b", type=Path, metavar="B", help="folder of another run of the same recipe")
-    given = parser.parse_args(arguments)
-    try:
-        text = render(compare_runs(given.a, given.b))
-    except UserError as error:
-        SafeStream(sys.stderr).write(f"error: {error}\n")
-        return 2
-    out = SafeStream(sys.stdout)
-    out.write(text)
-    out.flush()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,21 +1,15 @@
 """The ratios of a benchmark as a picture."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ft import files
-from ft.plots import FAINT, INK, TRAIN, VAL
+from ft.plots import FAINT, INK, TRAIN, VAL, new_figure, write_png
 
 
 def plot_rows(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str) -> None:
     """Draw the seconds of each run, cold and warm, with its ratio, into the PNG `path`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 1.2 + 0.42 * len(rows)), dpi=120, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8, 1.2 + 0.42 * len(rows))
     axes, places = figure.subplots(), range(len(rows))
     axes.barh(places, [row["seconds"] for row in rows], height=0.62, color=FAINT, label="cold")
     warm = [(i, row["warm_seconds"]) for i, row in enumerate(rows) if row["warm_seconds"]]
@@ -33,6 +27,4 @@ def plot_rows(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str) -> N
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
     figure.suptitle(title, color=INK, fontsize=12, parse_math=False)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", metadata={"Software": None})
-    files.write_bytes(path, png.getvalue())
+    write_png(figure, path)

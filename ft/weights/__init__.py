@@ -3,7 +3,7 @@
 from ft.weights.download import fetch, package_file
 from ft.weights.initial import initial_weights
 from ft.weights.layouts import canonical_shape, from_canonical, to_canonical
-from ft.weights.match import Match, match_weights, require_same
+from ft.weights.match import Match, match_weights
 from ft.weights.read import read_weights
 from ft.weights.safetensors_file import read_safetensors, write_safetensors
 from ft.weights.tensors import cast, require_finite
@@ -20,7 +20,6 @@ __all__ = [
     "read_safetensors",
     "read_weights",
     "require_finite",
-    "require_same",
     "to_canonical",
     "write_safetensors",
 ]

@@ -49,11 +49,6 @@ def match_weights(
     return Match({name: tensors[name] for name in wanted}, tuple(n for n in wanted if n in offered), rules, prefix)
 
 
-def require_same(tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise WeightsError unless names and shapes are exactly the model's."""
-    refuse(find_misfits(tensors, {name: tuple(shape) for name, shape in shapes.items()}), "")
-
-
 def strip_prefix(
     source: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[str, Mapping[str, np.ndarray]]:

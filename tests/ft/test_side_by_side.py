@@ -155,7 +155,7 @@ def test_the_table_is_complete_and_fits(a, tmp_path):
 def command(*arguments, **options):
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     environment.pop("PYTHONUNBUFFERED", None)  # users' streams have a buffer, which is written at exit
-    return subprocess.run([sys.executable, "-m", "ft.side_by_side", *arguments], env=environment, **options)
+    return subprocess.run([sys.executable, "-m", "ft", "compare", *arguments], env=environment, **options)
 
 
 def test_the_command(a, tmp_path):
@@ -172,7 +172,7 @@ def test_the_command(a, tmp_path):
 
 def test_the_command_survives_a_narrow_and_a_broken_stdout(a):
     environment = {**os.environ, "PYTHONPATH": os.getcwd(), "PYTHONIOENCODING": "ascii"}
-    plain = subprocess.run([sys.executable, "-m", "ft.side_by_side", a, a], env=environment, capture_output=True)
+    plain = subprocess.run([sys.executable, "-m", "ft", "compare", a, a], env=environment, capture_output=True)
     assert plain.returncode == 0
     assert b"largest head difference  0" in plain.stdout
     reader, writer = os.pipe()

@@ -19,7 +19,7 @@ from ft import checkpoint, cli
 from ft.errors import RunError, WeightsError
 from ft.job import prepare_job
 from ft.recipe import Recipe
-from ft.weights import fetch, match_weights, read_weights, require_same, write_safetensors
+from ft.weights import fetch, match_weights, read_weights, write_safetensors
 from ft.weights.keras_file import MEMBER, read_keras
 from ft.weights.source import read_source
 
@@ -266,7 +266,7 @@ def test_row_43_another_network(folder, fake_wing, no_plots, tmp_path, capsys):
     assert f"{run} was trained with model resnet18, now asked for resnet34" in error
     assert error.count("\n") == 1
     with pytest.raises(WeightsError, match="1 missing: a"):
-        require_same({}, {"a": (2,)})
+        match_weights({}, {"a": (2,)})
 
 
 def test_no_reader_of_weights_imports_pickle():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ft.errors import WeightsError
-from ft.weights import match_weights, require_same
+from ft.weights import match_weights
 
 SHAPES = {
     "conv.weight": (5, 4, 3, 2),
@@ -108,15 +108,3 @@ def test_all_misfits_come_in_one_error_that_lists_ten_of_each() -> None:
     assert all(part in text for part in ("layer00.weight", "layer09.weight and 2 more", "1 unexpected", "1 of another",
                                          "1 of the wrong type"))  # fmt: skip
     assert "layer10" not in text
-
-
-def test_require_same() -> None:
-    require_same(source(), SHAPES)
-    require_same(source(), {name: list(shape) for name, shape in SHAPES.items()})  # type: ignore[misc]
-    for changes, reason in (
-        ({"bn_num_batches_tracked": None}, "1 missing: bn.num_batches_tracked"),
-        ({"fc_more": np.ones(1)}, "1 unexpected: fc.more"),
-        ({"fc_bias": np.ones(6)}, "1 of another shape: fc.bias"),
-    ):
-        with pytest.raises(WeightsError, match=reason):
-            require_same(source(**changes), SHAPES)
