@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from ft.recipe import Recipe
 from ft.surgery import Surgery
 from ft.zoo import Card
 
-Backend = Literal["torch", "tf"]
 FRAMEWORKS = {"torch": ("torch", "torchvision"), "tf": ("tensorflow", "keras")}
 
 
@@ -37,6 +36,10 @@ class Learner(Protocol):
 
     def run_ahead(self, *, say: Callable[[str], None]) -> None:
         """Run the frozen stages that the network begins with apart, compiled, until the next plan or weights."""
+        ...
+
+    def compile_trained(self, *, say: Callable[[str], None]) -> None:
+        """Compile what trains until the next plan or weights; TensorFlow's graph of it is there anyway."""
         ...
 
     def run_as_one(self) -> None:

@@ -2,7 +2,7 @@
 
 Compiling costs seconds and saves a share of each pass. The choice is by counting what the whole training has to pass
 through these stages, not by a clock and not by what is left, so that a run and its repetition, or its continuation,
-round alike.
+round alike. What trains is compiled only on request, `compile: on`.
 """
 
 from collections.abc import Callable
@@ -27,6 +27,8 @@ def run_ahead(job: Job, learner: Learner, plan: Freeze, *, backend: str, epoch: 
         say(reason)
     if compiled:
         learner.run_ahead(say=say)
+    if job.recipe.compile == "on":
+        learner.compile_trained(say=say)
 
 
 def images_through(job: Job, learner: Learner, epoch: int) -> int:
@@ -42,7 +44,7 @@ def choose(job: Job, stages: tuple[str, ...], *, images: int, backend: str) -> t
     wish, side = job.recipe.compile, job.preprocess.crop
     if not stages:
         alone = "no stage that the network begins with is frozen and has --bn frozen"
-        return False, f"compile: nothing to compile, {alone}" if wish == "on" else ""
+        return False, f"compile: nothing to fold, {alone}" if wish == "on" else ""
     names = stages[0] if len(stages) == 1 else f"{stages[0]} to {stages[-1]}"
     if wish != "auto":
         return wish == "on", f"compile: {wish}, as asked for ({names})"

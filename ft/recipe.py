@@ -263,7 +263,9 @@ class Recipe:
     )
     deterministic: bool = option(True, "bit-identical weights for the same seed", group="run")
     compile: Literal["auto", "on", "off"] = option(
-        "auto", "fold and compile the frozen stages that the network begins with; auto: where that pays", group="run"
+        "auto",
+        "fold and compile the leading frozen stages; auto: where that pays; on: compile what trains, too",
+        group="run",
     )
 
     cache: Literal["auto", "memory", "disk", "off"] = option(

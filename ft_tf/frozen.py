@@ -63,7 +63,7 @@ class Prefix:
             compiled = with_constants(folded(self.model), images)
             compiled(images)
         except Exception as error:  # such as a graph above 2 GB: nothing that is worth ending a run for
-            self.say(f"compile: not possible here ({first_line(error)}); the frozen stages run uncompiled")
+            self.say(f"compile: not possible here ({first_line(error)}), uncompiled: {', '.join(self.stages)}")
             return
         self.compiled = compiled
         self.say(f"compile: {', '.join(self.stages)} compiled in {time.perf_counter() - started:.0f} s")

@@ -12,7 +12,7 @@ from ft.averaging import is_averaged
 from ft.freeze import Freeze
 from ft.penalty import plan_penalty
 from ft.recipe import Recipe
-from ft.weights.layouts import from_canonical, to_canonical
+from ft.weights.layouts import from_canonical
 from ft.zoo import Card
 from ft_tf import layers
 from ft_tf.average import Average
@@ -22,7 +22,7 @@ from ft_tf.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_tf.optim import Optimizer, clip_gradients, make_optimizer
 from ft_tf.penalty import Penalty
 from ft_tf.precision import computing
-from ft_tf.weights import get_weights, layout_of, named_variables, parameters, set_weights
+from ft_tf.weights import get_weights, layout_of, named_variables, parameters, set_weights, to_array
 
 Result = tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]  # loss, logits, gradients
 
@@ -49,9 +49,8 @@ class Learner:
         class_weights: Sequence[float] | None = None,
     ) -> None:
         self.model = model
-        self.card, self.recipe = card, recipe
-        self.label_smoothing, self.class_weights = recipe.label_smoothing, class_weights
-        self.device, self.dtype, self.on_features = device, recipe.dtype, on_features
+        self.card, self.recipe, self.class_weights = card, recipe, class_weights
+        self.dtype, self.on_features = recipe.dtype, on_features
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
         self.set_plan(plan)
@@ -98,6 +97,9 @@ class Learner:
         self.make_functions()
         if self.prefix is None:
             say(f"compile: {self.card.name} does not come apart behind its frozen stages; it runs uncompiled")
+
+    def compile_trained(self, *, say: Callable[[str], None]) -> None:
+        """Do nothing: what trains is a graph from the first step on."""
 
     def run_as_one(self) -> None:
         """Run the network as one again, with the weights that it has by then."""
@@ -152,9 +154,7 @@ class Learner:
         # once and eagerly: tracing would cost more than it saves
         loss, logits, gradients = self.in_parts(self.loss_and_gradients, inputs, labels, step, first)
         loss, gradients = self.penalty.add(loss, gradients)
-        arrays = {
-            name: to_canonical(g.numpy(), layout_of(self.optimizer.parameters[name])) for name, g in gradients.items()
-        }
+        arrays = {name: to_array(g, layout_of(self.optimizer.parameters[name])) for name, g in gradients.items()}
         return float(loss), logits.numpy(), arrays
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
@@ -162,7 +162,7 @@ class Learner:
         layouts = {name: layout_of(w) for name, w in self.optimizer.parameters.items()}
         tensors = {name: tf.constant(from_canonical(g, layouts[name])) for name, g in gradients.items()}
         update = self.apply(tensors, tf.constant(lr, tf.float64))
-        return {name: to_canonical(x.numpy(), layouts[name]) for name, x in zip(layouts, update, strict=True)}
+        return {name: to_array(x, layouts[name]) for name, x in zip(layouts, update, strict=True)}
 
     def apply(self, gradients: Mapping[str, tf.Tensor], lr: tf.Tensor) -> list[tf.Tensor]:
         """Clip, update, and return what was subtracted from each weight."""
@@ -209,7 +209,7 @@ class Learner:
     def criterion(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Return the recipe's loss."""
         recipe, weights = self.recipe, self.class_weights
-        smoothing, gamma = self.label_smoothing, recipe.focal_gamma
+        smoothing, gamma = recipe.label_smoothing, recipe.focal_gamma
         if recipe.loss == "focal":
             return focal_loss(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
         if recipe.loss != "cross-entropy":

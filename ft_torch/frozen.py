@@ -1,7 +1,8 @@
-"""The fast paths for frozen stages: a base's features computed once, leading stages compiled apart from the rest."""
+"""The fast paths: a base's features computed once, leading frozen stages apart from the rest, both compiled."""
 
 import time
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, fx, nn
@@ -44,42 +45,87 @@ def takes_maps(head: nn.Module) -> bool:
     return isinstance(head, nn.Sequential) and isinstance(head[0], LayerNorm2d)
 
 
-class Prefix:
-    """The frozen stages that a network begins with: images (N, C, H, W) -> what `rest` makes logits of.
+class CompiledPart:
+    """A part of a network that is compiled at the first whole batch, for batches of that shape.
 
-    They run without gradients, compiled at the first whole batch: inductor takes their weights for constants and folds
-    BatchNorm into the convolutions before it. It compiles for that batch's shape; others run uncompiled, and so do all
-    where compiling fails, after `say` was told why.
+    Others run uncompiled, and so do all where compiling fails, after `say` was told why. names: of what it consists.
     """
 
-    def __init__(
-        self, stages: tuple[str, ...], plain: nn.Module, rest: Call, *, batch_size: int, say: Callable[[str], None]
-    ) -> None:
-        self.stages, self.plain, self.rest, self.batch_size, self.say = stages, plain, rest, batch_size, say
-        self.compiled: Call | None = None
+    options: ClassVar[dict[str, Any] | None] = None  # inductor's
+
+    def __init__(self, names: str, plain: nn.Module, *, batch_size: int, say: Callable[[str], None]) -> None:
+        self.names, self.plain, self.batch_size, self.say = names, plain, batch_size, say
+        self.compiled: Callable[..., Any] | None = None
         self.shape: tuple[int, ...] | None = None  # that of the first whole batch
 
-    @torch.no_grad()
-    def __call__(self, images: Tensor) -> Tensor:
-        self.plain.eval()  # also the layers between the stages, whose mode says nothing but would be compiled anew
-        if self.shape is None and len(images) == self.batch_size:
-            self.shape = tuple(images.shape)
-            self.compile(images)
-        run = self.plain if self.compiled is None or tuple(images.shape) != self.shape else self.compiled
-        return run(images)
+    def __call__(self, x: Tensor) -> Any:
+        if self.shape is None and len(x) == self.batch_size:
+            self.shape = tuple(x.shape)
+            self.compile(x)
+        run = self.plain if self.compiled is None or tuple(x.shape) != self.shape else self.compiled
+        return run(x)
 
-    def compile(self, images: Tensor) -> None:
-        """Compile for images of this shape, and say how long it took or why it was not possible."""
+    def compile(self, x: Tensor) -> None:
+        """Compile for input of this shape, and say how long it took or why it was not possible."""
         started = time.perf_counter()
         try:
             with quiet_stderr():
-                compiled = torch.compile(self.plain, dynamic=False, options={"freezing": True})
-                compiled(images)
+                compiled = torch.compile(self.plain, dynamic=False, options=self.options)
+                self.attempt(compiled, x)
         except Exception as error:  # a missing C++ compiler, or any fault in inductor: none is worth ending a run for
-            self.say(f"compile: not possible here ({first_line(error)}); the frozen stages run uncompiled")
+            self.say(f"compile: not possible here ({first_line(error)}), uncompiled: {self.names}")
             return
         self.compiled = compiled
-        self.say(f"compile: {', '.join(self.stages)} compiled in {time.perf_counter() - started:.0f} s")
+        self.say(f"compile: {self.names} compiled in {time.perf_counter() - started:.0f} s")
+
+    def attempt(self, compiled: Callable[..., Any], x: Tensor) -> None:
+        """Run what was compiled once: only then it is."""
+        compiled(x)
+
+
+class Prefix(CompiledPart):
+    """The frozen stages that a network begins with: images (N, C, H, W) -> what `rest` makes logits of.
+
+    They run without gradients; inductor takes their weights for constants and folds BatchNorm into the convolutions
+    before it.
+    """
+
+    options: ClassVar = {"freezing": True}
+
+    def __init__(
+        self, stages: tuple[str, ...], plain: nn.Module, rest: nn.Module, *, batch_size: int, say: Callable[[str], None]
+    ) -> None:
+        super().__init__(", ".join(stages), plain, batch_size=batch_size, say=say)
+        self.stages, self.rest = stages, rest
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        self.plain.eval()  # also the layers between the stages, whose mode says nothing but would be compiled anew
+        return super().__call__(x)
+
+
+class Trained(CompiledPart):
+    """The network, or what is left of it behind a prefix, as it trains: (N, C, H, W) -> logits.
+
+    Evaluation, which is without gradients, runs uncompiled.
+    """
+
+    def __call__(self, x: Tensor) -> Any:
+        return super().__call__(x) if torch.is_grad_enabled() else self.plain(x)
+
+    def attempt(self, compiled: Callable[..., Any], x: Tensor) -> None:
+        """Run forward and backward once, and put back what that moved: BatchNorm statistics, counts of noise layers."""
+        kept = [(buffer, buffer.clone()) for buffer in self.plain.buffers()]
+        try:
+            outputs = compiled(x)
+            total = torch.stack([y.sum() for y in (outputs if isinstance(outputs, tuple) else (outputs,))]).sum()
+            torch.autograd.grad(total, [w for w in self.plain.parameters() if w.requires_grad], allow_unused=True)
+        finally:
+            for buffer, old in kept:
+                buffer.copy_(old)
+            for layer in self.plain.modules():
+                if isinstance(layer, Noise):
+                    layer.calls = 0
 
 
 def split_prefix(

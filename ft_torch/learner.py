@@ -17,7 +17,7 @@ from ft.zoo import Card
 from ft_torch import layers
 from ft_torch.average import Average
 from ft_torch.freeze import apply_freeze, set_training_mode
-from ft_torch.frozen import Prefix, split, split_prefix
+from ft_torch.frozen import Prefix, Trained, split, split_prefix
 from ft_torch.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
 from ft_torch.penalty import Penalty
@@ -34,6 +34,7 @@ class Learner:
 
     optimizer: Optimizer
     prefix: Prefix | None  # the frozen stages that run ahead of the rest; None: the network runs as one
+    trained: Trained | None  # what trains, where it is compiled
 
     def __init__(
         self,
@@ -48,8 +49,7 @@ class Learner:
     ) -> None:
         # channels-last is the layout that the CPU's and the GPU's convolutions are fastest in
         self.model = model.to(device).to(memory_format=torch.channels_last)
-        self.card, self.recipe = card, recipe
-        self.label_smoothing, self.class_weights = recipe.label_smoothing, class_weights
+        self.card, self.recipe, self.class_weights = card, recipe, class_weights
         self.device, self.dtype, self.on_features = device, getattr(torch, recipe.dtype), on_features
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
@@ -58,7 +58,7 @@ class Learner:
     def set_plan(self, plan: Freeze) -> None:
         """Train by this plan from here on. What trained before keeps its slots, what is new starts with fresh ones."""
         kept = self.get_slots() if hasattr(self, "optimizer") else {}
-        self.plan, self.prefix = plan, None
+        self.plan, self.prefix, self.trained = plan, None, None
         apply_freeze(self.model, plan)
         trained = {name: w for name, w in parameters(self.model).items() if name in plan.trainable}
         shapes = {name: tuple(w.shape) for name, w in trained.items()}
@@ -81,9 +81,18 @@ class Learner:
         if self.prefix is None:
             say(f"compile: {self.card.name} does not come apart behind its frozen stages; it runs uncompiled")
 
+    def compile_trained(self, *, say: Callable[[str], None]) -> None:
+        """Compile what trains, forward and backward, until the next plan or the next weights.
+
+        say: is told at the first whole batch what became of it.
+        """
+        if not self.on_features:  # a head alone has nothing to gain
+            behind = self.prefix.rest if self.prefix else self.model
+            self.trained = Trained("what trains", behind, batch_size=self.recipe.batch_size, say=say)
+
     def run_as_one(self) -> None:
         """Run the network as one again, with the weights that it has by then."""
-        self.prefix = None
+        self.prefix, self.trained = None, None
 
     def make_average(self, trained: Mapping[str, Tensor]) -> Average:
         """Return the moving average of what trains and of the BatchNorm statistics that move."""
@@ -115,7 +124,7 @@ class Learner:
     ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
         """Return loss, logits and every gradient of a step without its update; BatchNorm statistics do move."""
         loss, logits, gradients = self.loss_and_gradients(inputs, labels, step, first)
-        arrays = {name: np.array(g.cpu().numpy(), order="C") for name, g in gradients.items()}
+        arrays = {name: np.asarray(g.cpu().numpy(), order="C") for name, g in gradients.items()}
         return loss.item(), logits.detach().cpu().numpy(), arrays
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
@@ -123,7 +132,7 @@ class Learner:
         tensors = {name: torch.from_numpy(g).to(self.device) for name, g in gradients.items()}
         update = self.apply(tensors, lr)
         return {
-            name: np.array(x.cpu().numpy(), order="C")
+            name: np.asarray(x.cpu().numpy(), order="C")
             for name, x in zip(self.optimizer.parameters, update, strict=True)
         }
 
@@ -169,7 +178,7 @@ class Learner:
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the recipe's loss."""
         recipe, weights = self.recipe, self.class_weights
-        smoothing, gamma = self.label_smoothing, recipe.focal_gamma
+        smoothing, gamma = recipe.label_smoothing, recipe.focal_gamma
         if recipe.loss == "focal":
             return focal_loss(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
         if recipe.loss != "cross-entropy":
@@ -195,10 +204,9 @@ class Learner:
         with computing(self.model, self.card, self.recipe.precision):
             if self.on_features:
                 outputs = self.head(inputs)
-            elif self.prefix:
-                outputs = self.prefix.rest(inputs)
             else:
-                outputs = self.model(as_nchw(inputs))
+                behind = self.prefix.rest if self.prefix else self.model
+                outputs = (self.trained or behind)(inputs if self.prefix else as_nchw(inputs))
         return [x.to(self.dtype) for x in (outputs if isinstance(outputs, tuple) else [outputs])]
 
     def load(self, inputs: np.ndarray) -> Tensor:

@@ -41,6 +41,9 @@ class FakeLearner:
     def run_ahead(self, *, say):
         say("compile: stem compiled in 0 s")
 
+    def compile_trained(self, *, say):
+        say("compile: what trains compiled in 0 s")
+
     def run_as_one(self):
         pass
 

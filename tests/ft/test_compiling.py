@@ -20,13 +20,16 @@ def recipe(write_images):
 
 
 class Asked:
-    """A learner that remembers whether it was asked to run ahead."""
+    """A learner that remembers whether it was asked to run ahead, and to compile what trains."""
 
     def __init__(self, on_features=False):
         self.on_features, self.asked = on_features, False
 
     def run_ahead(self, *, say):
         self.asked = True
+
+    def compile_trained(self, *, say):
+        say("and the rest")
 
 
 def chosen(recipe, *, on_features=False, epoch=0, **fields):
@@ -69,7 +72,8 @@ def test_until_they_thaw(recipe):
 
 @pytest.mark.parametrize(("wish", "does"), [("on", True), ("off", False)])
 def test_as_asked_for(recipe, wish, does):
-    assert chosen(recipe, compile=wish) == (does, f"compile: {wish}, as asked for (stem to layer4)")
+    rest = " and the rest" if does else ""  # what trains is compiled on request only
+    assert chosen(recipe, compile=wish) == (does, f"compile: {wish}, as asked for (stem to layer4){rest}")
 
 
 @pytest.mark.parametrize("fields", [{"freeze": "none"}, {"bn": "update"}, {"freeze": "layer1"}])
@@ -77,7 +81,8 @@ def test_nothing_to_compile(recipe, fields):
     assert chosen(recipe, **fields) == (False, "")
     asked, said = chosen(recipe, **fields, compile="on")
     assert not asked
-    assert said.startswith("compile: nothing to compile")
+    assert said.startswith("compile: nothing to fold")
+    assert said.endswith("and the rest")
 
 
 def test_leading_stages_end_at_the_first_that_trains():

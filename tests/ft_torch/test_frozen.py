@@ -76,7 +76,10 @@ def test_features_are_made_by_the_compiled_base(make_learner, batch, monkeypatch
     assert learner.logits(before).shape == (6, 3)
 
 
-def test_a_compiler_that_fails_is_told_and_replaced(make_learner, batch, monkeypatch):
+@pytest.fixture
+def broken_compiler(monkeypatch):
+    """Let compiling fail when the code is called for the first time."""
+
     def broken(*args, **options):
         def call(*args):
             raise RuntimeError("\nNo working C++ compiler found\n  in PATH")
@@ -84,13 +87,57 @@ def test_a_compiler_that_fails_is_told_and_replaced(make_learner, batch, monkeyp
         return call
 
     monkeypatch.setattr(torch, "compile", broken)
+
+
+def test_a_compiler_that_fails_is_told_and_replaced(make_learner, batch, broken_compiler):
     whole, apart = (make_learner(freeze=STAGES, batch_size=6) for _ in range(2))
     said = ahead(apart)
     for _ in range(2):
         np.testing.assert_array_equal(apart.logits(batch[0]), whole.logits(batch[0]))
     assert said == [
-        "compile: not possible here (No working C++ compiler found); the frozen stages run uncompiled",
+        "compile: not possible here (No working C++ compiler found), uncompiled: stem, layer1, layer2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "runs_ahead"),
+    [
+        ({"freeze": "stem,layer1,layer2,layer3"}, True),
+        ({"freeze": "stem,layer1,layer2,layer3", "bn": "update"}, False),
+        ({"model": "squeezenet1_1", "freeze": "none", "image_size": 64}, False),
+    ],
+)
+def test_what_trains_is_the_same_compiled(make_learner, batch, fields, runs_ahead):
+    """Gradients, statistics and noise; evaluation and short batches are not even compiled."""
+    plain, compiled = (make_learner(**fields, precision="float64", batch_size=6) for _ in range(2))
+    said = []
+    for learner in (plain, compiled):
+        lively(learner)
+        if runs_ahead:
+            learner.run_ahead(say=said.append)
+    compiled.compile_trained(say=said.append)
+    for step in range(2):
+        a, b = (learner.gradients(*batch, step=step) for learner in (plain, compiled))
+        assert farthest(b[2], a[2]) <= 1e-11
+        assert abs(a[0] - b[0]) <= 1e-11 * abs(a[0])
+    x, y = plain.get_weights(), compiled.get_weights()
+    for name in x:
+        np.testing.assert_allclose(y[name], x[name], rtol=1e-11, atol=1e-13, err_msg=name)
+    assert re.fullmatch(r"compile: what trains compiled in \d+ s", said[-1]), said
+    assert compiled.trained.compiled is not None
+    compiled.trained.compiled = lambda x: pytest.fail("this is not to run compiled")
+    compiled.logits(batch[0])
+    compiled.gradients(batch[0][:4], batch[1][:4], step=2)
+
+
+def test_what_trains_goes_on_uncompiled(make_learner, batch, broken_compiler):
+    plain, compiled = (make_learner(bn="update", batch_size=6) for _ in range(2))
+    said = []
+    compiled.compile_trained(say=said.append)
+    for step in range(2):
+        a, b = (learner.fetch([learner.step(*batch, step=step, lr=np.float64(0.05))]) for learner in (plain, compiled))
+        np.testing.assert_array_equal(a, b)
+    assert said == ["compile: not possible here (No working C++ compiler found), uncompiled: what trains"]
 
 
 @pytest.mark.parametrize("fields", [{"bn": "update"}, {"freeze": "layer1,layer2"}, {"freeze": "none"}])
