@@ -173,6 +173,7 @@ def run_wing(
         learner.set_weights(start)
         with watch() as outcome.training:
             found = learner.gradients(images, labels, step=7)
+        outcome.training.arrays.clear()  # of the training pass only the calls are of use
         outcome.parts |= {f"{mode} {part}": t for part, t in finish_step(learner, found, mode, keep)}
     return outcome
 
