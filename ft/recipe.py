@@ -520,7 +520,8 @@ def load(path: str | Path) -> dict[str, Any]:
     try:
         values = yaml.load(text, StrictLoader)  # a SafeLoader that refuses more, see below
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: dates and int()
-        raise RecipeError(f"recipe {path}: {' '.join(str(error).split())}; expected lines like 'lr: 0.001'") from None
+        said = printable(" ".join(str(error).split()))
+        raise RecipeError(f"recipe {path}: {said}; expected lines like 'lr: 0.001'") from None
     if not isinstance(values, dict):
         found = "nothing" if values is None else f"a {type(values).__name__}"
         raise RecipeError(f"recipe {path}: expected lines like 'lr: 0.001', found {found}")

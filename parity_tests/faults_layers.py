@@ -333,7 +333,8 @@ def fixed_divisor(pair: Pair, rng: np.random.Generator) -> Iterator[Feed]:
 @contextmanager
 def smoothed_labels(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """Smooth the labels in one wing."""
-    with patch.object(pair[one_wing(rng)], "label_smoothing", float(rng.uniform(0.05, 0.2))):
+    learner = pair[one_wing(rng)]
+    with patch.object(learner, "recipe", learner.recipe.replace(label_smoothing=float(rng.uniform(0.05, 0.2)))):
         yield
 
 

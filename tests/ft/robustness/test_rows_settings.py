@@ -79,14 +79,15 @@ ALIASES = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip
         ("- lr\n", "expected lines like 'lr: 0.001', found a list"),
         ("#" * 100_001, "more than 100000 bytes"),
         ("[" * 2_000, "recursion"),
+        ('{"lr": 1 "ep\U0003e600": 2}', r"ep\U0003e600"),
     ],
-    ids=["aliases", "duplicate", "tab", "list", "size", "depth"],
+    ids=["aliases", "duplicate", "tab", "list", "size", "depth", "no character"],
 )
 def test_row_44_yaml(text, words, tmp_path):
     with pytest.raises(RecipeError) as caught:
         load(tmp_path, text)
     assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 def test_row_44_yaml_runs_nothing(tmp_path):
