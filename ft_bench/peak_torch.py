@@ -16,16 +16,30 @@ FLAGS.add_argument("--seconds", type=float, default=3.0, help="how long each typ
 
 
 def peak(dtype, side, seconds, device):
-    """Return the best of the FLOP/s of products of two square matrices."""
-    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    best, began = float("inf"), time.perf_counter()
-    while time.perf_counter() - began < seconds or best == float("inf"):
-        started = time.perf_counter()
-        a @ b
-        if device == "cuda":
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - started)
-    return 2 * side**3 / best
+    """Return the best of the FLOP/s of products of two square matrices.
+
+    They grow up to `side`, or as long as one product takes no longer than `seconds`: a type that the machine has no
+    units for is slow.
+    """
+    rows = min(side, 512)
+    best = product_seconds(dtype, rows, device)
+    while rows < side and 8 * best <= seconds:
+        rows = min(2 * rows, side)
+        best = product_seconds(dtype, rows, device)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        best = min(best, product_seconds(dtype, rows, device))
+    return 2 * rows**3 / best
+
+
+def product_seconds(dtype, rows, device):
+    """Return how long one product takes."""
+    a, b = (torch.randn(rows, rows, device=device).to(dtype) for _ in range(2))
+    started = time.perf_counter()
+    a @ b
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def forward_flops(name, size):
