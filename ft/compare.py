@@ -38,13 +38,14 @@ def compare(a: Tensors, b: Tensors, *, bar: float, zero: float = 0.0) -> Compari
     which a tensor is zero but for rounding. Such a tensor must be zero in both, and is then not compared.
     """
     faults = [f"{name} is in one only" for name in sorted(a.keys() ^ b.keys())]
-    floor = zero * max((magnitude(x) for tensors in (a, b) for x in tensors.values()), default=0.0)
+    sizes = [{name: magnitude(x) for name, x in tensors.items()} for tensors in (a, b)] if zero else []
+    floor = zero * max((size for of_one in sizes for size in of_one.values()), default=0.0)
     relative, zeros = {}, []
     for name in (name for name in a if name in b):
-        small = (magnitude(a[name]) < floor, magnitude(b[name]) < floor)
+        small = [of_one[name] < floor for of_one in sizes]
         if fault := misfit(a[name], b[name]):
             faults.append(f"{name}: {fault}")
-        elif all(small):
+        elif small and all(small):
             zeros.append(name)
         else:
             relative[name] = relative_difference(a[name], b[name])

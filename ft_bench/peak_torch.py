@@ -22,19 +22,20 @@ def peak(dtype, side, seconds, device):
     units for is slow.
     """
     rows = min(side, 512)
-    best = product_seconds(dtype, rows, device)
-    while rows < side and 8 * best <= seconds:
+    while True:
+        pair = [torch.randn(rows, rows, device=device).to(dtype) for _ in range(2)]
+        best = product_seconds(*pair, device)
+        if rows >= side or 8 * best > seconds:
+            break
         rows = min(2 * rows, side)
-        best = product_seconds(dtype, rows, device)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        best = min(best, product_seconds(dtype, rows, device))
+        best = min(best, product_seconds(*pair, device))
     return 2 * rows**3 / best
 
 
-def product_seconds(dtype, rows, device):
+def product_seconds(a, b, device):
     """Return how long one product takes."""
-    a, b = (torch.randn(rows, rows, device=device).to(dtype) for _ in range(2))
     started = time.perf_counter()
     a @ b
     if device == "cuda":

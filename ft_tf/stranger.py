@@ -17,11 +17,11 @@ from ft.foreign import OPTIMIZER, blamed
 from ft.pairing import rename_calls
 from ft.strangers import MOMENTUM
 from ft.trace import STATISTICS
-from ft.weights.layouts import canonical_shape, from_canonical, to_canonical
+from ft.weights.layouts import canonical_shape, from_canonical
 from ft_tf.losses import cross_entropy
 from ft_tf.optim import SGD
 from ft_tf.trace import recording
-from ft_tf.weights import LEAVES, layout_for, layout_of
+from ft_tf.weights import LEAVES, layout_for, layout_of, to_array
 
 LEAF = {**LEAVES, "embeddings": "weight", "depthwise_kernel": "weight"}
 SLOTS = {  # PyTorch's names of what Keras's optimizers keep
@@ -135,18 +135,18 @@ class Stranger:
             logits = self.forward(inputs, training=True)
             loss = cross_entropy(logits, tf.constant(labels))
         gradients = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        arrays = {name: canonical(tf.convert_to_tensor(g).numpy(), self.named[name]) for name, g in gradients.items()}
+        arrays = {name: to_array(g, layout_of(self.named[name])) for name, g in gradients.items()}
         return float(loss), logits.numpy(), arrays
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
         tensors = {name: tf.constant(keras_layout(g, self.named[name])) for name, g in gradients.items()}
         update = self.optimizer.update(tensors, tf.constant(lr, tf.float64))
-        return {name: canonical(x.numpy(), self.named[name]) for name, x in zip(tensors, update, strict=True)}
+        return {name: to_array(x, layout_of(self.named[name])) for name, x in zip(tensors, update, strict=True)}
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return every shared parameter and buffer."""
-        return {name: canonical(np.array(variable.numpy()), variable) for name, variable in self.named.items()}
+        return {name: to_array(variable, layout_of(variable)) for name, variable in self.named.items()}
 
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Assign every shared parameter and buffer."""
@@ -211,7 +211,7 @@ class OwnOptimizer:
             start = w.path.replace("/", "_") + "_"  # Keras names a slot PATH_OF_THE_WEIGHT_momentum
             for word, slot in words.items():
                 found = [x for x in self.own.variables if x.name == start + word]
-                slots |= {f"{name}.{slot}": canonical(x.numpy(), w) for x in found[:1]}
+                slots |= {f"{name}.{slot}": to_array(x, layout_of(w)) for x in found[:1]}
         return slots
 
 
@@ -243,11 +243,6 @@ def own_variables(
                 variable.layout = getattr(variable, "layout", None) or layout_for(layer, variable)
                 yield (*names, variable.name), variable
                 seen.add(id(variable))
-
-
-def canonical(array: np.ndarray, variable: keras.Variable) -> np.ndarray:
-    """Return an array in a variable's layout in PyTorch's."""
-    return to_canonical(array, layout_of(variable))
 
 
 def keras_layout(array: np.ndarray, variable: keras.Variable) -> np.ndarray:

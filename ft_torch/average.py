@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ft.averaging import decay_at
+from ft_torch.weights import to_array
 
 
 class Average:
@@ -46,7 +47,7 @@ class Average:
 
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return the averages as `NAME.average`, in canonical layout."""
-        return {f"{name}.average": np.array(x.cpu().numpy(), order="C") for name, x in self.averages.items()}
+        return {f"{name}.average": to_array(x) for name, x in self.averages.items()}
 
     @torch.no_grad()
     def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:

@@ -22,7 +22,7 @@ from ft_torch.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
 from ft_torch.penalty import Penalty
 from ft_torch.precision import computing
-from ft_torch.weights import get_weights, parameters, set_weights
+from ft_torch.weights import get_weights, parameters, set_weights, to_array
 
 
 class Learner:
@@ -124,17 +124,14 @@ class Learner:
     ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
         """Return loss, logits and every gradient of a step without its update; BatchNorm statistics do move."""
         loss, logits, gradients = self.loss_and_gradients(inputs, labels, step, first)
-        arrays = {name: np.asarray(g.cpu().numpy(), order="C") for name, g in gradients.items()}
+        arrays = {name: to_array(g) for name, g in gradients.items()}
         return loss.item(), logits.detach().cpu().numpy(), arrays
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
         tensors = {name: torch.from_numpy(g).to(self.device) for name, g in gradients.items()}
         update = self.apply(tensors, lr)
-        return {
-            name: np.asarray(x.cpu().numpy(), order="C")
-            for name, x in zip(self.optimizer.parameters, update, strict=True)
-        }
+        return {name: to_array(x) for name, x in zip(self.optimizer.parameters, update, strict=True)}
 
     def apply(self, gradients: Mapping[str, Tensor], lr: np.float64) -> list[Tensor]:
         """Clip, update, and return what was subtracted from each weight."""
@@ -202,20 +199,20 @@ class Learner:
     def forward(self, inputs: Tensor) -> Sequence[Tensor]:
         """Run the whole network, or what is left of it behind `load`: the logits, then auxiliary ones if any."""
         with computing(self.model, self.card, self.recipe.precision):
-            if self.on_features:
-                outputs = self.head(inputs)
-            else:
-                behind = self.prefix.rest if self.prefix else self.model
-                outputs = (self.trained or behind)(inputs if self.prefix else as_nchw(inputs))
+            behind = self.trained or (self.prefix.rest if self.prefix else self.model)
+            outputs = (self.head if self.on_features else behind)(inputs)
         return [x.to(self.dtype) for x in (outputs if isinstance(outputs, tuple) else [outputs])]
 
     def load(self, inputs: np.ndarray) -> Tensor:
-        """Put a batch on the device and, where frozen stages run ahead, through these."""
+        """Put a batch on the device as the network takes it and, where frozen stages run ahead, through these."""
         on_device = self.put(inputs)
-        if self.on_features or not self.prefix:
+        if self.on_features:
             return on_device
+        images = as_nchw(on_device)
+        if not self.prefix:
+            return images
         with computing(self.model, self.card, self.recipe.precision):
-            return self.prefix(as_nchw(on_device))
+            return self.prefix(images)
 
     def put(self, inputs: np.ndarray) -> Tensor:
         """Put a batch on the device."""

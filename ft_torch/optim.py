@@ -15,6 +15,7 @@ from torch.nn.utils import get_total_norm
 
 from ft.optimizers import settings_of
 from ft.recipe import Recipe
+from ft_torch.weights import to_array
 
 
 class Optimizer:
@@ -73,9 +74,7 @@ class Optimizer:
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return the slots as `NAME.SLOT`, in canonical layout."""
         return {
-            f"{name}.{slot}": np.array(tensor.cpu().numpy(), order="C")
-            for name, state in self.state.items()
-            for slot, tensor in state.items()
+            f"{name}.{slot}": to_array(tensor) for name, state in self.state.items() for slot, tensor in state.items()
         }
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ft.penalty import Terms
+from ft_torch.weights import to_array
 
 
 class Penalty:
@@ -42,7 +43,7 @@ class Penalty:
 
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return w0 as `NAME.anchor`, in canonical layout: it outlives the weights file that it came from."""
-        return {f"{name}.anchor": np.array(anchor.cpu().numpy(), order="C") for name, anchor in self.anchors.items()}
+        return {f"{name}.anchor": to_array(anchor) for name, anchor in self.anchors.items()}
 
     @torch.no_grad()
     def set_slots(self, slots: Mapping[str, np.ndarray]) -> None:

@@ -19,6 +19,7 @@ from ft.trace import STATISTICS
 from ft_torch.losses import cross_entropy
 from ft_torch.optim import SGD
 from ft_torch.trace import recording
+from ft_torch.weights import to_array
 
 DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
 
@@ -111,17 +112,17 @@ class Stranger:
         logits, trained = self.forward(inputs), self.trained
         loss = cross_entropy(logits, torch.from_numpy(labels))
         gradients = torch.autograd.grad(loss, list(trained.values()), materialize_grads=True) if trained else ()
-        arrays = {name: as_array(g) for name, g in zip(trained, gradients, strict=True)}
-        return loss.item(), as_array(logits), arrays
+        arrays = {name: to_array(g) for name, g in zip(trained, gradients, strict=True)}
+        return loss.item(), to_array(logits), arrays
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
         update = self.optimizer.update({name: torch.from_numpy(g) for name, g in gradients.items()}, float(lr))
-        return {name: as_array(x) for name, x in zip(self.optimizer.parameters, update, strict=True)}
+        return {name: to_array(x) for name, x in zip(self.optimizer.parameters, update, strict=True)}
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return every shared parameter and buffer."""
-        return {name: as_array(tensor) for name, tensor in self.named.items()}
+        return {name: to_array(tensor) for name, tensor in self.named.items()}
 
     @torch.no_grad()
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
@@ -184,13 +185,8 @@ class OwnOptimizer:
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return the state that has a weight's shape, as `NAME.momentum_buffer` and the like."""
         return {
-            f"{name}.{key}": as_array(x)
+            f"{name}.{key}": to_array(x)
             for name, w in self.parameters.items()
             for key, x in self.own.state.get(w, {}).items()
             if isinstance(x, Tensor) and x.shape == w.shape
         }
-
-
-def as_array(tensor: Tensor) -> np.ndarray:
-    """Return a contiguous copy as an array."""
-    return np.array(tensor.detach().numpy(), order="C")

@@ -15,6 +15,7 @@ from torchvision.models.swin_transformer import ShiftedWindowAttentionV2
 from torchvision.ops.misc import Permute
 
 from ft.calls import Calls, plain_settings
+from ft_torch.weights import to_array
 
 KINDS = {
     "Conv2d": "conv",
@@ -155,4 +156,4 @@ def tensors_in(arguments: Any) -> Iterator[Tensor]:
 def copied(tensor: Tensor) -> np.ndarray:
     """Return a contiguous copy as an array, whatever the memory format."""
     with torch._C.DisableTorchFunctionSubclass():
-        return np.array(tensor.detach().cpu().numpy(), order="C")
+        return to_array(tensor)

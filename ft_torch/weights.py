@@ -11,12 +11,12 @@ from ft.weights.match import match_weights
 
 def get_weights(model: nn.Module, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:
     """Return a copy of every parameter and buffer, but those to leave out, by canonical name."""
-    # np.array with order "C": channels-last weights keep their strides otherwise
-    return {
-        name: np.array(tensor.detach().cpu().numpy(), order="C")
-        for name, tensor in model.state_dict().items()
-        if name not in leave_out
-    }
+    return {name: to_array(tensor) for name, tensor in model.state_dict().items() if name not in leave_out}
+
+
+def to_array(tensor: torch.Tensor) -> np.ndarray:
+    """Return a copy of a tensor in the canonical layout; without order "C" channels-last ones keep their strides."""
+    return np.array(tensor.detach().cpu().numpy(), order="C")
 
 
 @torch.no_grad()

@@ -13,15 +13,11 @@ from ft.noise import generator
 from ft.weights import cast, initial_weights, read_weights, write_safetensors
 from ft.zoo import cards
 from ft.zoo.card import under
-from parity_tests.networks import case_of, image_size, shapes_of, smallest_of_each_family
+from parity_tests.networks import case_of, image_size, marks_of, shapes_of, smallest_of_each_family
 from parity_tests.pairs import starting_tensors
-from parity_tests.test_zoo import marks_of
 
 QUICK = {card.name for card in smallest_of_each_family() if card.family in ("squeezenet", "shufflenetv2")}
-CASES = [
-    pytest.param(card, id=card.name, marks=[] if card.name in QUICK else [pytest.mark.slow, *marks_of(card)])
-    for card in cards()
-]
+CASES = [pytest.param(card, id=card.name, marks=[] if card.name in QUICK else marks_of(card)) for card in cards()]
 
 
 @pytest.fixture(scope="module")
