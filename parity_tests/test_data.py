@@ -23,7 +23,7 @@ for fields, precision in ((every, "float32"), ({}, "float64")):
     batches = job.batches("train")
     for epoch in range(2):
         for batch in batches.epoch(epoch):
-            held = np.ascontiguousarray(learner.load(batch.images).numpy())
+            held = np.ascontiguousarray(learner.put(batch.images).numpy())
             assert held.dtype == precision and held.shape[1:] == (32, 32, 3)
             print(hashlib.sha256(held.tobytes() + batch.labels.tobytes() + batch.indices.tobytes()).hexdigest())
 """
