@@ -24,14 +24,9 @@ LONG = [
 ]
 
 
-def marks_of(case: Case) -> list[pytest.MarkDecorator]:
-    """Return the marks of a long case: without noise it proves less than with it, so `make parity` leaves it out."""
-    return [pytest.mark.slow, *([pytest.mark.nightly] if case.fields == QUIET else [])]
-
-
 @pytest.mark.parametrize(
     ("case", "size"),
-    [(case, 32) for case in QUICK] + [pytest.param(case, 64, marks=marks_of(case)) for case in LONG],
+    [(case, 32) for case in QUICK] + [pytest.param(case, 64, marks=pytest.mark.slow) for case in LONG],
     ids=str,
 )
 def test_trajectory(case, size, say):
