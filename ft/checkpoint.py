@@ -1,10 +1,14 @@
 """Checkpoints: the whole state of a run at one step, in a folder that belongs to both wings.
 
     checkpoints/step-000120/{model.safetensors, optimizer.safetensors, state.json}
+    checkpoints/frozen-0123456789abcdef-{a,b}.safetensors
     checkpoints/last.json, best.json     {"step": 120}
 
-The folder appears with one rename, so it is there whole or not at all; the sha256 of both weight files in state.json
+The folder appears with one rename, so it is there whole or not at all; the sha256 of each weight file in state.json
 tells bit rot afterwards. Order is by step, never by time. `folder` is always the run's folder.
+
+What does not change from one checkpoint to the next, a frozen base, is not written with each: it has a file of its own,
+named by its sha256, and a copy of that, for all of them depend on it.
 """
 
 import hashlib
@@ -20,10 +24,11 @@ import numpy as np
 from ft import files
 from ft.errors import RunError
 
-FORMAT = 1
+FORMAT = 2  # 1: nothing is shared between checkpoints
 MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 HEADERS = 1 << 18  # bytes of names and of state.json, generously
 STEP_NAME = re.compile(r"step-(\d{6,})")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Tensors = dict[str, np.ndarray]
 
@@ -47,10 +52,13 @@ class Checkpoint:
         return self.state["step"]
 
 
-def save(folder: Path, *, step: int, model: Tensors, optimizer: Tensors, state: dict[str, Any]) -> Path:
+def save(
+    folder: Path, *, step: int, model: Tensors, optimizer: Tensors, state: dict[str, Any], frozen: str | None = None
+) -> Path:
     """Write the checkpoint of `step` and return its folder; a whole one that is already there is left as it is.
 
-    state: plain values; "format", "step" and "sha256" are added. Non-finite floats become null, see `files.plain`.
+    frozen: what `save_frozen` returned for the rest of the model. state: plain values; "format", "step", "sha256" and
+    "frozen" are added. Non-finite floats become null, see `files.plain`.
     """
     target = step_folder(folder, step)
     if target.exists():
@@ -60,9 +68,25 @@ def save(folder: Path, *, step: int, model: Tensors, optimizer: Tensors, state: 
     contents = {MODEL: model, OPTIMIZER: optimizer}
     with files.publishing(target, needed=size_of(model, optimizer)) as temporary:
         digests = {name: write_tensors(temporary / name, tensors) for name, tensors in contents.items()}
-        whole = {**state, "format": FORMAT, "step": step, "sha256": digests}
+        whole = {**state, "format": FORMAT, "step": step, "sha256": digests, "frozen": frozen}
         (temporary / STATE).write_text(files.json_text(whole), encoding="ascii")
     return target
+
+
+def save_frozen(folder: Path, tensors: Tensors) -> str | None:
+    """Write what the coming checkpoints share, twice, unless it is there; return its sha256, None for no tensors."""
+    from ft.weights.safetensors_file import sha256_of_tensors
+
+    if not tensors:
+        return None
+    sha256, needed = sha256_of_tensors(tensors), size_of(tensors, {})
+    for path in frozen_files(folder, sha256):
+        if not holds(path, sha256):
+            with files.replacing(path, needed=needed) as temporary:
+                files.make_folder(path.parent)
+                files.require_room(path, needed)
+                write_tensors(temporary, tensors)
+    return sha256
 
 
 def size_of(model: Tensors, optimizer: Tensors) -> int:
@@ -72,7 +96,7 @@ def size_of(model: Tensors, optimizer: Tensors) -> int:
 
 def require_room(folder: Path, model: Tensors, optimizer: Tensors) -> None:
     """Raise RunError unless a run's checkpoints (best, last, the next one) and its result fit on the disk."""
-    held = sum(file.stat().st_size for path in steps(folder).values() for file in path.iterdir())
+    held = sum(file.stat().st_size for file in (folder / "checkpoints").glob("**/*.safetensors"))
     needed = max(3 * size_of(model, optimizer) + size_of(model, {}) - held, 0)
     with files.explained(folder, needed=needed):
         files.require_room(folder / STATE, needed)
@@ -82,8 +106,8 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint folder and verify it. Raises RunError: missing, altered, or of a newer format."""
     path = Path(path)
     state = read_state(path)
-    model, optimizer = (read_tensors(path / name, state["sha256"].get(name)) for name in (MODEL, OPTIMIZER))
-    return Checkpoint(model, optimizer, state, path)
+    model, optimizer = (read_tensors(path, path / name, state["sha256"].get(name)) for name in (MODEL, OPTIMIZER))
+    return Checkpoint({**read_frozen(path, state.get("frozen")), **model}, optimizer, state, path)
 
 
 def point(folder: Path, name: Literal["last", "best"], step: int) -> None:
@@ -120,10 +144,18 @@ def last_good(folder: Path) -> Checkpoint | None:
 
 
 def prune(folder: Path, keep: set[int]) -> None:
-    """Delete the checkpoints of all other steps, whole or broken."""
+    """Delete the checkpoints of all other steps, whole or broken, and then what only these shared."""
     for step, path in steps(folder).items():
         if step not in keep:
             files.remove_folder(path)
+    try:
+        needed = {read_state(path).get("frozen") for path in steps(folder).values()}
+    except RunError:  # a broken one does not tell what it shares
+        return
+    files_needed = {file for sha256 in needed for file in frozen_files(folder, sha256)}
+    for file in set((folder / "checkpoints").glob("frozen-*")) - files_needed:
+        with files.explained(file):
+            file.unlink()
 
 
 def steps(folder: Path) -> dict[int, Path]:
@@ -135,6 +167,11 @@ def steps(folder: Path) -> dict[int, Path]:
 def step_folder(folder: Path, step: int) -> Path:
     """Return where the checkpoint of `step` lives."""
     return folder / "checkpoints" / f"step-{step:06d}"
+
+
+def frozen_files(folder: Path, sha256: str | None) -> list[Path]:
+    """Return where the two copies of what checkpoints share live."""
+    return [folder / "checkpoints" / f"frozen-{sha256[:16]}-{copy}.safetensors" for copy in "ab"] if sha256 else []
 
 
 def pointer(folder: Path, name: str) -> Path:
@@ -155,11 +192,16 @@ def read_state(path: Path) -> dict[str, Any]:
     """Read state.json and check that this version understands it."""
     try:
         state = json.loads((path / STATE).read_bytes())
-        version, digests = state["format"], state["sha256"]
+        version, digests, frozen = state["format"], state["sha256"], state.get("frozen")
     except (OSError, ValueError, TypeError, LookupError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not the state of a checkpoint"
         raise BrokenCheckpoint(f"checkpoint {path} is broken: {STATE}: {reason}") from None
-    if not isinstance(version, int) or not isinstance(digests, dict) or not isinstance(state.get("step"), int):
+    if (
+        not isinstance(version, int)
+        or not isinstance(digests, dict)
+        or not isinstance(state.get("step"), int)
+        or not (frozen is None or (isinstance(frozen, str) and DIGEST.fullmatch(frozen)))
+    ):
         raise BrokenCheckpoint(f"checkpoint {path} is broken: {STATE}: not the state of a checkpoint")
     if version > FORMAT:
         raise RunError(f"checkpoint {path} has format {version}, this version reads up to {FORMAT}; update ft-parity")
@@ -173,20 +215,41 @@ def write_tensors(path: Path, tensors: Tensors) -> str:
     return write_safetensors(path, tensors, {})
 
 
-def read_tensors(path: Path, sha256: str | None) -> Tensors:
-    """Read a .safetensors file that must have this sha256."""
+def read_tensors(path: Path, file: Path, sha256: str | None) -> Tensors:
+    """Read a .safetensors file of the checkpoint `path`, which must have this sha256."""
     from ft.weights.read import read_weights
 
     try:
-        found = sha256_of(path)
+        found = sha256_of(file)
     except OSError as error:
-        raise BrokenCheckpoint(f"checkpoint {path.parent} is broken: {path.name}: {error.strerror}") from None
+        raise BrokenCheckpoint(f"checkpoint {path} is broken: {file.name}: {error.strerror}") from None
     if found != sha256:
-        raise BrokenCheckpoint(f"checkpoint {path.parent} is broken: {path.name} was altered (its sha256 differs)")
-    return read_weights(path)
+        raise BrokenCheckpoint(f"checkpoint {path} is broken: {file.name} was altered (its sha256 differs)")
+    return read_weights(file)
+
+
+def read_frozen(path: Path, sha256: str | None) -> Tensors:
+    """Read what the checkpoint `path` shares with others, from the copy where the first file is broken."""
+    if sha256 is None:
+        return {}
+    first, copy = frozen_files(path.parent.parent, sha256)
+    try:
+        return read_tensors(path, first, sha256)
+    except BrokenCheckpoint as error:
+        tensors = read_tensors(path, copy, sha256)
+        warnings.warn(f"{error}; its copy {copy.name} takes its place", UserWarning, stacklevel=3)
+        return tensors
 
 
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def holds(path: Path, sha256: str) -> bool:
+    """Tell whether a file is there and has this sha256."""
+    try:
+        return sha256_of(path) == sha256
+    except OSError:
+        return False

@@ -25,12 +25,14 @@ class Saver:
         self.folder, self.log = folder, log
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="ft-save")
         self.pending: Future[None] | None = None
+        self.frozen: tuple[Tensors, str | None] = {}, None  # what the disk has already, and its name
 
     def save(
         self,
         *,
         step: int,
         model: Tensors,
+        frozen: Tensors,
         optimizer: Tensors,
         state: Mapping[str, Any],
         best: bool,
@@ -38,18 +40,29 @@ class Saver:
     ) -> None:
         """Begin to write the checkpoint of `step`, after the one before is written; its error is raised here.
 
-        model, optimizer: arrays that nobody changes from now on; best: name it the best, too; keep: steps that stay
-        beside the last and the best. Raises RunError where the disk refuses.
+        model, frozen, optimizer: arrays that nobody changes from now on; frozen is written once for as long as it is
+        the same dict; best: name it the best, too; keep: steps that stay beside the last and the best. Raises RunError
+        where the disk refuses.
         """
         self.wait()
-        self.pending = self.pool.submit(self.write, step, model, optimizer, dict(state), best, frozenset(keep))
+        self.pending = self.pool.submit(self.write, step, model, frozen, optimizer, dict(state), best, frozenset(keep))
 
     def write(
-        self, step: int, model: Tensors, optimizer: Tensors, state: dict[str, Any], best: bool, keep: frozenset[int]
+        self,
+        step: int,
+        model: Tensors,
+        frozen: Tensors,
+        optimizer: Tensors,
+        state: dict[str, Any],
+        best: bool,
+        keep: frozenset[int],
     ) -> None:
         """Write a checkpoint, and only then let go of the one before."""
         self.log.sync()
-        checkpoint.save(self.folder, step=step, model=model, optimizer=optimizer, state=state)
+        if frozen is not self.frozen[0]:
+            self.frozen = frozen, checkpoint.save_frozen(self.folder, frozen)
+        shared = self.frozen[1]
+        checkpoint.save(self.folder, step=step, model=model, optimizer=optimizer, state=state, frozen=shared)
         self.name(step, best=best, keep=keep)
 
     def name(self, step: int, *, best: bool, keep: Collection[int]) -> None:

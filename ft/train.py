@@ -123,7 +123,8 @@ class Training:
         self.train, self.val, self.names = train, val, [sample.name for sample in job.dataset.train]
         self.folder, self.log, self.progress, self.stop = folder, log, progress, stop
         self.position, self.facts, self.plan, self.parameters = position, facts, plan, parameters
-        self.saver, self.constant = Saver(folder, log), {}
+        self.saver = Saver(folder, log)
+        self.frozen: dict[str, np.ndarray] | None = None  # copies of what the plan leaves as it is
         self.pending: deque[tuple[dict[str, Any], np.ndarray, Any]] = deque()
         self.began, self.clock = began, time.perf_counter()
 
@@ -254,7 +255,7 @@ class Training:
         if recipe.unfreeze:
             plan = plan_at(recipe, self.job.card, self.parameters, epoch=position.epoch)
             if plan != self.plan:
-                self.plan = plan
+                self.plan, self.frozen = plan, None
                 self.learner.set_plan(plan)
                 self.progress.note(plan.summary())
                 backend, say = self.facts["backend"], self.progress.note
@@ -263,9 +264,13 @@ class Training:
     def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""
         self.position.seconds = time.perf_counter() - self.began
+        if self.frozen is None:
+            tensors = self.learner.get_weights()
+            self.frozen = {name: x for name, x in tensors.items() if self.stands_still(name)}
         self.saver.save(
             step=self.position.step,
-            model=self.weights(),
+            model=self.learner.get_weights(leave_out=self.frozen),
+            frozen=self.frozen,
             optimizer=self.learner.get_slots(),
             state={**self.facts, "position": asdict(self.position)},
             best=self.stands_at_best(),
@@ -276,15 +281,9 @@ class Training:
         """Return the steps whose checkpoints stay until their weights are averaged."""
         return {int(step) for _, _, step in self.position.ranked}
 
-    def weights(self) -> dict[str, np.ndarray]:
-        """Return a copy of every weight. Those of a base that does not even run are copied only once."""
-        if not self.learner.on_features:
-            return self.learner.get_weights()
-        if not self.constant:
-            tensors = self.learner.get_weights()
-            self.constant = {name: x for name, x in tensors.items() if self.job.card.stage_of(name) != "head"}
-            return tensors
-        return {**self.constant, **self.learner.get_weights(leave_out=self.constant)}
+    def stands_still(self, name: str) -> bool:
+        """Tell whether a step leaves a tensor as it is: the frozen ones, but buffers of stages in training mode."""
+        return self.plan.is_frozen(name) and (self.plan.inference or name in self.parameters)
 
     def leave(self) -> None:
         """Save after the step at hand and end the run as the signal asked."""

@@ -9,7 +9,7 @@ import hashlib
 import json
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -84,10 +84,28 @@ def refuse_duplicates(content: bytes) -> None:
 def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
     """Write tensors and text metadata and return the file's sha256, computed from what was given, not read back.
 
-    The bytes depend on the contents only, never on the order of the dicts.
+    Neither atomic nor synced: the caller writes to a temporary name. OSError (a full disk) is the caller's to explain.
+    """
+    digest = hashlib.sha256()
+    with open(path, "wb") as file:
+        for part in parts_of(tensors, metadata):
+            file.write(part)
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def sha256_of_tensors(tensors: Mapping[str, np.ndarray]) -> str:
+    """Return the sha256 that a file of these tensors has."""
+    digest = hashlib.sha256()
+    for part in parts_of(tensors, {}):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def parts_of(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a file, which depend on the contents only, never on the order of the dicts.
 
     Names are sorted in the header; the data stands widest type first, then by name, so that each tensor is aligned.
-    Neither atomic nor synced: the caller writes to a temporary name. OSError (a full disk) is the caller's to explain.
     """
     arrays = {require_plain_name(n): np.asarray(t, to_little_endian(n, t.dtype), order="C") for n, t in tensors.items()}
     header: dict[str, object] = {}
@@ -99,15 +117,8 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray], metad
         header[name] = {"dtype": CODES[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
         start = end
     text = encode_header(header, metadata)
-    digest = hashlib.sha256()
-    with open(path, "wb") as file:
-        for part in (
-            struct.pack("<Q", len(text)) + text,
-            *(arrays[name].reshape(-1).view(np.uint8).data for name in order),
-        ):
-            file.write(part)
-            digest.update(part)
-    return digest.hexdigest()
+    yield struct.pack("<Q", len(text)) + text
+    yield from (arrays[name].reshape(-1).view(np.uint8).data for name in order)
 
 
 def encode_header(entries: dict[str, object], metadata: Mapping[str, str]) -> bytes:

@@ -47,7 +47,7 @@ def test_a_checkpoint_comes_back_bit_for_bit(tmp_path):
     assert loaded.step == 120
     assert loaded.path == path
     assert STATE.items() <= loaded.state.items()
-    assert loaded.state["format"] == 1
+    assert loaded.state["format"] == 2
 
 
 def test_a_whole_checkpoint_is_kept_and_a_broken_one_replaced(tmp_path):
@@ -82,6 +82,8 @@ def test_bit_rot_is_found(tmp_path, name, place):
         b'{"format": "1", "sha256": {}, "step": 1}',
         b'{"format": 1, "sha256": {}}',
         b'{"format": 1, "sha256": {}, "step": 1}',
+        b'{"format": 2, "sha256": {}, "step": 1, "frozen": "../../x"}',
+        b'{"format": 2, "sha256": {}, "step": 1, "frozen": 1}',
     ],
 )
 def test_a_broken_state_is_one_line(tmp_path, content):
@@ -103,9 +105,9 @@ def test_a_newer_format_is_refused_and_never_passed_over(tmp_path):
     save(tmp_path, 1)
     path = save(tmp_path, 2)
     state = json.loads((path / "state.json").read_bytes())
-    (path / "state.json").write_text(json.dumps({**state, "format": 2}))
+    (path / "state.json").write_text(json.dumps({**state, "format": 3}))
     for read in (lambda: checkpoint.load(path), lambda: checkpoint.last_good(tmp_path)):
-        with pytest.raises(RunError, match="has format 2, this version reads up to 1; update ft-parity"):
+        with pytest.raises(RunError, match="has format 3, this version reads up to 2; update ft-parity"):
             read()
 
 
@@ -149,6 +151,58 @@ def test_prune_keeps_what_it_is_told(tmp_path):
     checkpoint.point(tmp_path, "last", 4)
     checkpoint.prune(tmp_path, {1, 4, 9})
     assert sorted(os.listdir(tmp_path / "checkpoints")) == ["last.json", "step-000001", "step-000004"]
+
+
+def test_what_stands_still_is_written_once_and_comes_back(tmp_path):
+    frozen = {name: MODEL[name] for name in ("transposed", "empty")}
+    rest = {name: x for name, x in MODEL.items() if name not in frozen}
+    paths = []
+    for step in (1, 2):
+        shared = checkpoint.save_frozen(tmp_path, frozen)
+        files = copies(tmp_path)
+        written = [file.stat().st_ino for file in files]
+        paths.append(save(tmp_path, step, model=rest, frozen=shared))
+    assert [file.stat().st_ino for file in files] == written
+    assert [file.name for file in files] == [f"frozen-{shared[:16]}-{copy}.safetensors" for copy in "ab"]
+    assert all(checkpoint.sha256_of(file) == shared for file in files)
+    for path in paths:
+        loaded = checkpoint.load(path).model
+        assert loaded.keys() == MODEL.keys()
+        for name, tensor in MODEL.items():
+            np.testing.assert_array_equal(loaded[name], tensor, strict=True)
+    assert checkpoint.save_frozen(tmp_path, {}) is None
+
+
+def test_a_copy_takes_the_place_of_what_was_altered_or_lost(tmp_path):
+    path = save(tmp_path, 1, frozen=checkpoint.save_frozen(tmp_path, {"f": np.arange(5.0)}))
+    first, copy = copies(tmp_path)
+    for harm in (flip_bit, os.remove):
+        harm(first)
+        with pytest.warns(UserWarning, match=rf"{first.name}.*its copy {copy.name} takes its place"):
+            np.testing.assert_array_equal(checkpoint.load(path).model["f"], np.arange(5.0))
+        checkpoint.save_frozen(tmp_path, {"f": np.arange(5.0)})
+        assert first.read_bytes() == copy.read_bytes()
+    flip_bit(first)
+    flip_bit(copy)
+    with pytest.raises(checkpoint.BrokenCheckpoint, match=f"{copy.name} was altered"):
+        checkpoint.load(path)
+
+
+def test_what_is_shared_goes_with_the_last_that_needs_it(tmp_path):
+    for step in (1, 2, 3):
+        frozen = {"f": np.arange(5.0) + step // 2}
+        save(tmp_path, step, frozen=checkpoint.save_frozen(tmp_path, frozen))
+    assert len(copies(tmp_path)) == 4
+    flip_bit(tmp_path / "checkpoints/step-000003/state.json", 0)
+    checkpoint.prune(tmp_path, {2, 3})  # nobody knows what step 3 needs
+    assert len(copies(tmp_path)) == 4
+    checkpoint.prune(tmp_path, {2})
+    assert len(copies(tmp_path)) == 2
+    assert checkpoint.last_good(tmp_path).step == 2
+
+
+def copies(folder):
+    return sorted((folder / "checkpoints").glob("frozen-*"))
 
 
 def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ LOG = SimpleNamespace(sync=lambda: None)
 
 
 def begin(saver, step, *, best=False, keep=()):
-    saver.save(step=step, model=X, optimizer=X, state={}, best=best, keep=keep)
+    saver.save(step=step, model=X, frozen={}, optimizer=X, state={}, best=best, keep=keep)
 
 
 def test_saving_does_not_wait_for_the_disk_but_the_next_save_does(tmp_path, monkeypatch):

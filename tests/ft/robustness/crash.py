@@ -31,9 +31,24 @@ LAST = 4
 Strike = tuple[str, int]
 
 
+# what stands still: the last two steps share theirs, that of step 1 goes with it
+FROZEN = {step: {"f": np.full(3000, float(step))} for step in (1, 2, 3)}
+FROZEN[LAST] = FROZEN[LAST - 1]
+
+
 def tensors(step: int) -> dict[str, np.ndarray]:
-    """Return what the checkpoint of a step holds: enough for several writes."""
+    """Return what trains at a step, and its slots: enough for several writes."""
     return {"w": np.full(5000, float(step)), "b": np.arange(3) + step}
+
+
+def is_that_of_its_step(found: checkpoint.Checkpoint) -> bool:
+    """Tell whether a checkpoint holds the tensors of its step and no others."""
+    expected = {"model": {**tensors(found.step), **FROZEN[found.step]}, "optimizer": tensors(found.step)}
+    return all(
+        getattr(found, part).keys() == wanted.keys()
+        and all(np.array_equal(getattr(found, part)[name], x) for name, x in wanted.items())
+        for part, wanted in expected.items()
+    )
 
 
 def save_all(folder: Path, *, after: int = 0, saved: Callable[[int], None] = lambda step: None) -> None:
@@ -43,7 +58,8 @@ def save_all(folder: Path, *, after: int = 0, saved: Callable[[int], None] = lam
             saver.name(after, best=after <= BEST, keep=())
         for step in range(after + 1, LAST + 1):
             state, best = {"facts": "x" * 300}, step <= BEST
-            saver.save(step=step, model=tensors(step), optimizer=tensors(step), state=state, best=best, keep=())
+            parts = {"model": tensors(step), "frozen": FROZEN[step], "optimizer": tensors(step)}
+            saver.save(step=step, **parts, state=state, best=best, keep=())
             saver.wait()
             saved(step)
 
@@ -78,17 +94,17 @@ def wrong_saves(folder: Path, promised: int) -> str:
         step = found.step if found else 0
         if step < promised:
             return f"step {promised} was saved, {step} was found"
-        if found and not all(
-            np.array_equal(found.model[n], x) and np.array_equal(found.optimizer[n], x)
-            for n, x in tensors(step).items()
-        ):
+        if found and not is_that_of_its_step(found):
             return f"the tensors of step {step} are not those that were saved"
         save_all(folder, after=step)
-    left = sorted(os.listdir(folder / "checkpoints"))
+    left = sorted(name for name in os.listdir(folder / "checkpoints") if not name.startswith("frozen-"))
+    shared = sorted(path.name for path in (folder / "checkpoints").glob("frozen-*"))
     named = [checkpoint.pointed(folder, name) for name in ("best", "last")]
     if named != [checkpoint.step_folder(folder, step) for step in (BEST, LAST)]:
         return f"best and last are {named}"
-    return "" if left == ["best.json", "last.json", f"step-{BEST:06d}", f"step-{LAST:06d}"] else f"left are {left}"
+    if len(shared) != 4 or left != ["best.json", "last.json", f"step-{BEST:06d}", f"step-{LAST:06d}"]:
+        return f"left are {left}, {shared}"
+    return ""
 
 
 def in_child(work: Callable[[], None]) -> int:
@@ -139,7 +155,7 @@ class Runs:
         from ft.tuning import finetune
 
         recipe = {"model": "resnet18", "weights": "none", "image_size": 8, "epochs": 3, "batch_size": 4, "workers": 0}
-        fields = {**recipe, "data": str(self.data), "result": "best", "freeze": "none", "augment": "crop-flip"}
+        fields = {**recipe, "data": str(self.data), "result": "best", "freeze": "stem", "augment": "crop-flip"}
         finetune(**({"resume": folder, "workers": 2} if how.get("resume") else {**fields, "out": folder}), quiet=True)
 
     def results(self, folder: Path) -> tuple[bytes, ...]:

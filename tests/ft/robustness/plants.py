@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ft import checkpoint, files, saving
+from ft.weights.safetensors_file import sha256_of_tensors
 
 
 def sync_only(wanted: Callable[[Path], bool]) -> Callable[[], None]:
@@ -54,6 +55,24 @@ def prune_first() -> None:
     checkpoint.save = pruned
 
 
+def share_last() -> None:
+    """Write what checkpoints share after the first that needs it."""
+    save, share = checkpoint.save, checkpoint.save_frozen
+    later: list[tuple[Path, checkpoint.Tensors]] = []
+
+    def promise(folder: Path, tensors: checkpoint.Tensors) -> str:
+        later.append((folder, tensors))
+        return sha256_of_tensors(tensors)
+
+    def saved(folder: Path, **contents: Any) -> Path:
+        path = save(folder, **contents)
+        while later:
+            share(*later.pop())
+        return path
+
+    checkpoint.save_frozen, checkpoint.save = promise, saved
+
+
 def forget_names() -> None:
     """Resume without looking whether the last checkpoint has its name already."""
     write, name = saving.Saver.write, saving.Saver.name
@@ -74,5 +93,6 @@ PLANTS: dict[str, Callable[[], None]] = {
     "renamed before it is synced": rename_first,
     "written in place": write_in_place,
     "pruned before it is saved": prune_first,
+    "what is shared comes last": share_last,
     "names are not mended": forget_names,
 }

@@ -321,6 +321,21 @@ def test_a_rotten_checkpoint_is_passed_over_loudly(row, train, whole, tmp_path):
     require_same_end(tmp_path / "out", whole)
 
 
+@fault(18, "bit-rot-in-what-is-shared")
+def test_a_copy_replaces_what_rotted_loudly(row, train, whole, tmp_path):
+    train("--out", "out", "--freeze", "stem", fault="sigint 7")
+    first, copy = sorted((tmp_path / "out/checkpoints").glob("frozen-*"))
+    sound = first.read_bytes()
+    first.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    with pytest.warns(
+        UserWarning, match=f"step-000008 is broken: {first.name} was altered.*its copy {copy.name} takes"
+    ):
+        assert checkpoint.last_good(tmp_path / "out").step == 8
+    assert train("--resume", "out", "--freeze", "stem")[0] == 0
+    assert first.read_bytes() == sound
+    require_same_end(tmp_path / "out", whole)
+
+
 @fault(19, "clock")
 def test_order_is_by_step_whatever_the_clock_says(row, train, whole, tmp_path):
     train("--out", "out", fault="sigint 7", environment={"TZ": "Pacific/Kiritimati"})
