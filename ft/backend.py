@@ -34,8 +34,8 @@ class Learner(Protocol):
         """Train by another plan from here on; what trained before keeps its slots."""
         ...
 
-    def run_ahead(self, *, say: Callable[[str], None]) -> None:
-        """Run the frozen stages that the network begins with apart, compiled, until the next plan or weights."""
+    def run_ahead(self, *, compiled: bool, say: Callable[[str], None]) -> None:
+        """Run the frozen stages that the network begins with apart, folded, until the next plan or weights."""
         ...
 
     def compile_trained(self, *, say: Callable[[str], None]) -> None:

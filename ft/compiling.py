@@ -1,19 +1,22 @@
-"""Whether the frozen stages that a network begins with run ahead, folded and compiled: where that pays.
+"""Whether the frozen stages that a network begins with run ahead, folded or compiled, too: where that pays.
 
-Compiling costs seconds and saves a share of each pass. The choice is by counting what the whole training has to pass
-through these stages, not by a clock and not by what is left, so that a run and its repetition, or its continuation,
-round alike. What trains is compiled only on request, `compile: on`.
+Folding costs a second, compiling many, and each saves a share of each pass. The choice is by counting what the whole
+training has to pass through these stages, not by a clock and not by what is left, so that a run and its repetition, or
+its continuation, round alike. What trains is compiled only on request, `compile: on`.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 from ft.backend import Learner
 from ft.freeze import Freeze, epochs_alike, leading_stages
 from ft.job import Job
 
 SIDE = 224  # pixels a side of the images that are counted; larger ones count more, by their area
-PAYS_FROM = {"torch": 5000, "tf": 5000}  # such images; measured, see docs/speed.md
+FOLDING_PAYS_FROM = 500  # such images, in both wings; measured, see docs/speed.md
+COMPILING_PAYS_FROM = {"torch": 5000, "tf": 5000}
 Say = Callable[[str], None]
+Way = Literal["as one", "folded", "compiled"]
 
 
 def run_ahead(job: Job, learner: Learner, plan: Freeze, *, backend: str, epoch: int, say: Say) -> None:
@@ -22,11 +25,11 @@ def run_ahead(job: Job, learner: Learner, plan: Freeze, *, backend: str, epoch: 
     epoch: the one to train next; with `unfreeze` the stages are counted for as long as they stay frozen.
     """
     stages = leading_stages(plan, job.card)
-    compiled, reason = choose(job, stages, images=images_through(job, learner, epoch), backend=backend)
+    way, reason = choose(job, stages, images=images_through(job, learner, epoch), backend=backend)
     if reason:
         say(reason)
-    if compiled:
-        learner.run_ahead(say=say)
+    if way != "as one":
+        learner.run_ahead(compiled=way == "compiled", say=say)
     if job.recipe.compile == "on":
         learner.compile_trained(say=say)
 
@@ -39,16 +42,17 @@ def images_through(job: Job, learner: Learner, epoch: int) -> int:
     return (train + val * (2 if job.recipe.ema else 1)) * epochs_alike(job.recipe, job.card, epoch)
 
 
-def choose(job: Job, stages: tuple[str, ...], *, images: int, backend: str) -> tuple[bool, str]:
-    """Return whether to compile the leading frozen stages, and a line that says so; "" where there is no choice."""
+def choose(job: Job, stages: tuple[str, ...], *, images: int, backend: str) -> tuple[Way, str]:
+    """Return how the leading frozen stages are to run, and a line that says so; "" where there is no choice."""
     wish, side = job.recipe.compile, job.preprocess.crop
     if not stages:
         alone = "no stage that the network begins with is frozen and has --bn frozen"
-        return False, f"compile: nothing to fold, {alone}" if wish == "on" else ""
+        return "as one", f"compile: nothing to fold, {alone}" if wish == "on" else ""
     names = stages[0] if len(stages) == 1 else f"{stages[0]} to {stages[-1]}"
     if wish != "auto":
-        return wish == "on", f"compile: {wish}, as asked for ({names})"
-    count, least = images * side**2 / SIDE**2, PAYS_FROM[backend]
-    pays = count >= least
+        return "compiled" if wish == "on" else "as one", f"compile: {wish}, as asked for ({names})"
+    count, least = images * side**2 / SIDE**2, COMPILING_PAYS_FROM[backend]
+    way: Way = "compiled" if count >= least else "folded" if count >= FOLDING_PAYS_FROM else "as one"
+    result = {"as one": f"off for {names}", "folded": f"off for {names}, only folded", "compiled": f"on for {names}"}
     comparison = f"{images} images of {side} px, worth {count:.0f} of {SIDE} px; it pays from {least} on"
-    return pays, f"compile: {'on' if pays else 'off'} for {names} ({comparison})"
+    return way, f"compile: {result[way]} ({comparison})"

@@ -23,7 +23,7 @@ from ft.data.index import Sample
 from ft.job import Job
 from ft.recipe import FIELDS, Recipe
 
-FORM = 1  # counts what changes in how features are computed or written
+FORM = 2  # counts what changes in how features are computed or written
 # what stands in the key by itself (images, weights, batches), or begins behind the base
 LEFT_OUT_GROUPS = {
     *("data", "freeze", "training", "optimizer", "learning rate", "loss", "regularisation", "feature cache"),

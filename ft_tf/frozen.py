@@ -1,4 +1,4 @@
-"""The fast paths for frozen stages: a base's features computed once, leading stages compiled apart from the rest."""
+"""The fast paths: a base's features computed once, leading frozen stages apart from the rest, folded or compiled."""
 
 import time
 from collections.abc import Callable
@@ -29,9 +29,9 @@ def split(model: keras.Model, card: Card) -> tuple[keras.Model, keras.Model]:
 class Prefix:
     """The frozen stages that a network begins with: images (N, H, W, C) -> what `rest` makes logits of.
 
-    They run without gradients, compiled at the first whole batch: BatchNorm folded into the convolutions before it, all
-    weights constants of the graph. It is made for images of that size; others run as they are, and so do all where it
-    cannot be made, after `say` was told why.
+    They run without gradients, BatchNorm folded into the convolutions before it: by `fold`, or compiled at the first
+    whole batch, all weights being constants of the graph, too. That is made for images of that size; others run as they
+    are, and so do all where it cannot be made, after `say` was told why.
     """
 
     def __init__(
@@ -48,6 +48,11 @@ class Prefix:
         self.plain: Call = as_graph(lambda images: plain(images, training=False))
         self.compiled: Call | None = None
         self.shape: tuple[int | None, ...] | None = None  # of the images of the first whole batch
+
+    def fold(self) -> None:
+        """Fold BatchNorm and leave it at that."""
+        self.shape, network = (), folded(self.model)  # no image has that shape: nothing is compiled
+        self.plain = as_graph(lambda images: network(images, training=False))
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         if self.shape is None and len(images) == self.batch_size:

@@ -87,16 +87,18 @@ class Learner:
             for on_features in (False, True)
         }
 
-    def run_ahead(self, *, say: Callable[[str], None]) -> None:
-        """Compile the frozen stages that the network begins with and run them ahead of the rest from here on.
+    def run_ahead(self, *, compiled: bool, say: Callable[[str], None]) -> None:
+        """Run the frozen stages that the network begins with ahead of the rest from here on, BatchNorm folded.
 
-        Until the next plan or the next weights, for compiled code holds the weights that it was made with. say: is told
-        at the first whole batch what became of it.
+        Until the next plan or the next weights, for folded weights do not follow those that they were made of.
+        compiled: compile them, too; say: is told at the first whole batch what became of it.
         """
         self.prefix = split_prefix(self.model, self.card, self.plan, batch_size=self.recipe.batch_size, say=say)
-        self.make_functions()
         if self.prefix is None:
-            say(f"compile: {self.card.name} does not come apart behind its frozen stages; it runs uncompiled")
+            say(f"compile: {self.card.name} does not come apart behind its frozen stages; it runs as one")
+        elif not compiled:
+            self.prefix.fold()
+        self.make_functions()
 
     def compile_trained(self, *, say: Callable[[str], None]) -> None:
         """Do nothing: what trains is a graph from the first step on."""

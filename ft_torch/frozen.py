@@ -1,4 +1,4 @@
-"""The fast paths: a base's features computed once, leading frozen stages apart from the rest, both compiled."""
+"""The fast paths: a base's features computed once, leading frozen stages apart from the rest, folded or compiled."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.experimental.optimization import fuse
 from torch.fx.proxy import TraceError
 from torchvision.models.convnext import LayerNorm2d
 
@@ -86,8 +87,8 @@ class CompiledPart:
 class Prefix(CompiledPart):
     """The frozen stages that a network begins with: images (N, C, H, W) -> what `rest` makes logits of.
 
-    They run without gradients; inductor takes their weights for constants and folds BatchNorm into the convolutions
-    before it.
+    They run without gradients, BatchNorm folded into the convolutions before it: by `fold`, or by inductor, which also
+    takes weights for constants.
     """
 
     options: ClassVar = {"freezing": True}
@@ -97,6 +98,14 @@ class Prefix(CompiledPart):
     ) -> None:
         super().__init__(", ".join(stages), plain, batch_size=batch_size, say=say)
         self.stages, self.rest = stages, rest
+
+    def fold(self) -> None:
+        """Fold BatchNorm and leave it at that; where the code cannot be traced nothing is folded, and `say` is told."""
+        self.shape = ()  # no batch has it: nothing is compiled
+        try:
+            self.plain = fuse(self.plain.eval())
+        except (TraceError, TypeError, ValueError) as error:  # code that asks for values
+            self.say(f"compile: not possible to fold here ({first_line(error)}): {self.names}")
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:

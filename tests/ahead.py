@@ -3,10 +3,10 @@
 import numpy as np
 
 
-def ahead(learner):
+def ahead(learner, *, compiled=True):
     """Let a learner run its frozen stages ahead, and return what it says."""
     said = []
-    learner.run_ahead(say=said.append)
+    learner.run_ahead(compiled=compiled, say=said.append)
     return said
 
 
@@ -19,12 +19,12 @@ def lively(learner):
     learner.set_weights(tensors)
 
 
-def apart_and_whole(make_learner, precision):
-    """Return a learner that is to compile its stem, the same one without, and what the first says."""
+def apart_and_whole(make_learner, precision, *, compiled=True):
+    """Return a learner that is to run its stem ahead, the same one without, and what the first says."""
     whole, apart = (make_learner(freeze="stem", precision=precision, batch_size=6) for _ in range(2))
     for learner in (whole, apart):
         lively(learner)
-    return whole, apart, ahead(apart)
+    return whole, apart, ahead(apart, compiled=compiled)
 
 
 def farthest(ours, theirs):

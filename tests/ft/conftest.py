@@ -38,7 +38,7 @@ class FakeLearner:
     def set_plan(self, plan):
         self.slots = {name: self.slots.get(name, np.zeros(self.model.shapes[name])) for name in plan.trainable}
 
-    def run_ahead(self, *, say):
+    def run_ahead(self, *, compiled, say):
         say("compile: stem compiled in 0 s")
 
     def compile_trained(self, *, say):

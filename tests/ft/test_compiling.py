@@ -1,4 +1,4 @@
-"""Whether the frozen stages are compiled: by what the whole training passes through them, and as the recipe says."""
+"""Whether the frozen stages are folded or compiled: by what the whole training passes through them, or as asked for."""
 
 import pytest
 
@@ -23,36 +23,41 @@ class Asked:
     """A learner that remembers whether it was asked to run ahead, and to compile what trains."""
 
     def __init__(self, on_features=False):
-        self.on_features, self.asked = on_features, False
+        self.on_features, self.way = on_features, "as one"
 
-    def run_ahead(self, *, say):
-        self.asked = True
+    def run_ahead(self, *, compiled, say):
+        self.way = "compiled" if compiled else "folded"
 
     def compile_trained(self, *, say):
         say("and the rest")
 
 
 def chosen(recipe, *, on_features=False, epoch=0, **fields):
-    """Return whether a recipe's frozen stages are compiled, and what is said of it."""
+    """Return how a recipe's frozen stages run, and what is said of it."""
     recipe, said, learner = recipe.replace(**fields), [], Asked(on_features)
     job = prepare_job(recipe)
     plan = plan_freeze(job.card, NAMES, freeze=recipe.freeze, bn=recipe.bn)
     compiling.run_ahead(job, learner, plan, backend="torch", epoch=epoch, say=said.append)
-    return learner.asked, " ".join(said)
+    return learner.way, " ".join(said)
 
 
-def test_little_work_is_not_compiled(recipe):
+def test_little_work_is_left_as_it_is(recipe):
     assert chosen(recipe) == (
-        False,
+        "as one",
         "compile: off for stem to layer4 (320 images of 16 px, worth 2 of 224 px; it pays from 5000 on)",
     )
 
 
-def test_much_work_is(recipe, monkeypatch):
-    monkeypatch.setitem(compiling.PAYS_FROM, "torch", 1.6)
-    assert chosen(recipe)[0]
-    assert not chosen(recipe, epochs=15)[0]
-    assert not chosen(recipe, on_features=True)[0]  # once, whatever the epochs
+def test_more_is_folded_and_much_is_compiled(recipe, monkeypatch):
+    monkeypatch.setattr(compiling, "FOLDING_PAYS_FROM", 0.5)
+    assert chosen(recipe) == (
+        "folded",
+        "compile: off for stem to layer4, only folded (320 images of 16 px, worth 2 of 224 px; it pays from 5000 on)",
+    )
+    monkeypatch.setitem(compiling.COMPILING_PAYS_FROM, "torch", 1.6)
+    assert chosen(recipe)[0] == "compiled"
+    assert chosen(recipe, epochs=15)[0] == "folded"
+    assert chosen(recipe, on_features=True)[0] == "as one"  # once, whatever the epochs
 
 
 def test_a_moving_average_is_evaluated_too(recipe):
@@ -70,17 +75,17 @@ def test_until_they_thaw(recipe):
     assert epochs_alike(recipe.replace(unfreeze="5:layer4,7:layer3"), find_card("resnet18"), 6) == 2
 
 
-@pytest.mark.parametrize(("wish", "does"), [("on", True), ("off", False)])
-def test_as_asked_for(recipe, wish, does):
-    rest = " and the rest" if does else ""  # what trains is compiled on request only
-    assert chosen(recipe, compile=wish) == (does, f"compile: {wish}, as asked for (stem to layer4){rest}")
+@pytest.mark.parametrize(("wish", "way"), [("on", "compiled"), ("off", "as one")])
+def test_as_asked_for(recipe, wish, way):
+    rest = " and the rest" if wish == "on" else ""  # what trains is compiled on request only
+    assert chosen(recipe, compile=wish) == (way, f"compile: {wish}, as asked for (stem to layer4){rest}")
 
 
 @pytest.mark.parametrize("fields", [{"freeze": "none"}, {"bn": "update"}, {"freeze": "layer1"}])
 def test_nothing_to_compile(recipe, fields):
-    assert chosen(recipe, **fields) == (False, "")
-    asked, said = chosen(recipe, **fields, compile="on")
-    assert not asked
+    assert chosen(recipe, **fields) == ("as one", "")
+    way, said = chosen(recipe, **fields, compile="on")
+    assert way == "as one"
     assert said.startswith("compile: nothing to fold")
     assert said.endswith("and the rest")
 

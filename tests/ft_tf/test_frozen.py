@@ -60,6 +60,15 @@ def test_compiled_and_folded_it_is_the_same_network(make_learner, batch):
     assert re.fullmatch(r"compile: stem compiled in \d+ s", " ".join(said))
 
 
+def test_only_folded_it_is_the_same_network(make_learner, batch):
+    whole, apart, said = apart_and_whole(make_learner, "float64", compiled=False)
+    a, b = whole.gradients(*batch, step=0), apart.gradients(*batch, step=0)
+    assert 0 < farthest(b[2], a[2]) <= 1e-11
+    logits = whole.logits(batch[0])
+    np.testing.assert_allclose(apart.logits(batch[0]), logits, atol=1e-13 * np.abs(logits).max(), rtol=0)
+    assert (apart.prefix.compiled, said) == (None, [])
+
+
 @pytest.mark.slow
 def test_in_float32_it_rounds_otherwise(make_learner, batch):
     """In the quietest of five batches: a ReLU that flips moves single gradients by a percent."""
@@ -103,7 +112,7 @@ def test_what_moves_does_not_run_ahead(make_learner, fields):
     learner = make_learner(**{"freeze": STAGES, **fields})
     said = ahead(learner)
     assert learner.prefix is None
-    assert "runs uncompiled" in said[0]
+    assert "runs as one" in said[0]
 
 
 @pytest.mark.usefixtures("uncompiled", "eager")

@@ -48,9 +48,18 @@ def test_compiled_and_folded_it_is_the_same_network(make_learner, batch):
     assert farthest(b[2], a[2]) <= 1e-11
     logits = whole.logits(batch[0])
     np.testing.assert_allclose(apart.logits(batch[0]), logits, atol=1e-13 * np.abs(logits).max(), rtol=0)
-    short = batch[0][:2]  # a short batch runs uncompiled
+    short = batch[0][:2]  # a short batch runs as one
     np.testing.assert_allclose(apart.logits(short), logits[:2], atol=1e-13 * np.abs(logits).max(), rtol=0)
     assert re.fullmatch(r"compile: stem compiled in \d+ s", " ".join(said))
+
+
+def test_only_folded_it_is_the_same_network(make_learner, batch):
+    whole, apart, said = apart_and_whole(make_learner, "float64", compiled=False)
+    a, b = whole.gradients(*batch, step=0), apart.gradients(*batch, step=0)
+    assert 0 < farthest(b[2], a[2]) <= 1e-11
+    logits = whole.logits(batch[0])
+    np.testing.assert_allclose(apart.logits(batch[0]), logits, atol=1e-13 * np.abs(logits).max(), rtol=0)
+    assert (apart.prefix.compiled, said) == (None, [])
 
 
 @pytest.mark.slow
@@ -114,7 +123,7 @@ def test_what_trains_is_the_same_compiled(make_learner, batch, fields, runs_ahea
     for learner in (plain, compiled):
         lively(learner)
         if runs_ahead:
-            learner.run_ahead(say=said.append)
+            learner.run_ahead(compiled=True, say=said.append)
     compiled.compile_trained(say=said.append)
     for step in range(2):
         a, b = (learner.gradients(*batch, step=step) for learner in (plain, compiled))
@@ -145,7 +154,7 @@ def test_what_moves_does_not_run_ahead(make_learner, fields):
     learner = make_learner(**{"freeze": STAGES, **fields})
     said = ahead(learner)
     assert learner.prefix is None
-    assert "runs uncompiled" in said[0]
+    assert "runs as one" in said[0]
 
 
 @pytest.mark.usefixtures("uncompiled")
