@@ -12,6 +12,7 @@ import numpy as np
 
 from ft.calls import Calls
 from ft.data import Preprocess
+from ft.data.pixels import Images
 from ft.description import Description
 from ft.errors import RecipeError, unknown
 from ft.freeze import Freeze
@@ -46,12 +47,12 @@ class Learner(Protocol):
         """Run the network as one again, with the weights that it has by then."""
         ...
 
-    def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Any:
+    def step(self, inputs: Images, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Any:
         """Do one training step; return probes on the device for `fetch`."""
         ...
 
     def gradients(
-        self, inputs: np.ndarray, labels: np.ndarray, *, step: int, first: int = 0
+        self, inputs: Images, labels: np.ndarray, *, step: int, first: int = 0
     ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
         """Return loss, logits and gradients of a training step without its update."""
         ...
@@ -60,11 +61,11 @@ class Learner(Protocol):
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
         ...
 
-    def logits(self, inputs: np.ndarray) -> np.ndarray:
+    def logits(self, inputs: Images) -> np.ndarray:
         """Return logits in inference mode."""
         ...
 
-    def features(self, images: np.ndarray) -> np.ndarray:
+    def features(self, images: Images) -> np.ndarray:
         """Return the input of the head in inference mode."""
         ...
 

@@ -35,7 +35,7 @@ def evaluate_network(
     tensors = cast(source, recipe.dtype)
     learner = load_learner(recipe, tensors, outputs, image_size=preprocess.crop, backend=backend)
     samples = [Sample(sample.name, place[sample.labels[0]], sample.source) for sample in dataset.val]
-    batches = Batches(samples, preprocess, batch_size=recipe.batch_size, workers=workers)
+    batches = Batches(samples, preprocess, batch_size=recipe.batch_size, as_pixels=True, workers=workers)
     return evaluate(learner, batches).metrics
 
 

@@ -55,7 +55,7 @@ class Features:
 
     def keep(self, split: str) -> FeatureBatches | None:
         """Return the batches of features of "train" or "val", None where these are too large to be kept."""
-        batches, recipe = self.job.batches(split), self.job.recipe
+        batches, recipe = self.job.batches(split, as_pixels=True), self.job.recipe
         views = recipe.cache_views if split == "train" else 0
         key = self.key(batches, views) if self.may_be_stored else None
         if key is not None:
@@ -148,7 +148,7 @@ def sources_of(features: Features, *splits: str) -> list[FeatureBatches] | list[
             learner.on_features = False
             break
         found.append(kept)
-    return found if learner.on_features else [job.batches(split) for split in splits]
+    return found if learner.on_features else [job.batches(split, as_pixels=True) for split in splits]
 
 
 def parts_of(

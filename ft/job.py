@@ -51,10 +51,10 @@ class Job:
         lines += [f"weights of type {listed(sorted(types))} are cast to {precision}"] if types else []
         return lines + list(self.dataset.notes)
 
-    def batches(self, split: str, *, plain: bool = False) -> Batches:
+    def batches(self, split: str, *, plain: bool = False, as_pixels: bool = False) -> Batches:
         """Return the batches of "train", shuffled and augmented, or of "val", in order and as they are.
 
-        plain: the images of "train" are shuffled, but not augmented.
+        plain: the images of "train" are shuffled, but not augmented; as_pixels: see `Batches`.
         """
         recipe, training = self.recipe, split == "train" and not plain
         return Batches(
@@ -69,6 +69,7 @@ class Job:
             mix=mix_of(recipe, len(self.dataset.classes)) if training else None,
             columns=self.task.columns(len(self.dataset.classes)),
             dtype=recipe.dtype,
+            as_pixels=as_pixels,
             workers=recipe.workers,
             max_pixels=recipe.max_pixels,
             read_timeout=recipe.read_timeout,

@@ -146,6 +146,7 @@ class Run:
             batch_size=recipe.batch_size,
             columns=self.task.columns(len(self.classes)),
             dtype=recipe.dtype,
+            as_pixels=True,
             workers=recipe.workers,
             max_pixels=recipe.max_pixels,
             read_timeout=recipe.read_timeout,

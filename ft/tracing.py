@@ -8,6 +8,8 @@ from importlib.metadata import version
 from itertools import count, islice
 from pathlib import Path
 
+import numpy as np
+
 from ft import apart, files
 from ft import backend as backends
 from ft import recipe as recipes
@@ -84,7 +86,7 @@ def trace_batches(job: Job, learner: Learner, plan: Freeze, names: Collection[st
             learner.set_plan(plan := due)
         for batch in batches.epoch(epoch):
             rate = rate_of(job.recipe, next(step), steps_per_epoch=len(batches))
-            yield TraceBatch(batch.images, batch.labels, rate)
+            yield TraceBatch(np.asarray(batch.images), batch.labels, rate)
 
 
 @dataclass(frozen=True)

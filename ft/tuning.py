@@ -293,7 +293,7 @@ def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any
     """
     if job.recipe.cache_views:
         learner.on_features = False  # the features that are kept are of augmented images
-    plain = job.batches("train", plain=True)
+    plain = job.batches("train", plain=True, as_pixels=True)
     if learner.on_features:
         assert isinstance(train, FeatureBatches)
         plain = FeatureBatches(plain, train.features)

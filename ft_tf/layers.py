@@ -627,6 +627,12 @@ def noise(clock: tf.Tensor) -> Iterator[None]:
         _clock = before
 
 
+def look_up(table: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
+    """Return what a table (C, 256) has for the values of pixels, uint8 (..., C)."""
+    places = tf.unstack(tf.cast(pixels, tf.int32), axis=-1)
+    return tf.stack([tf.gather(row, place) for row, place in zip(tf.unstack(table), places, strict=True)], axis=-1)
+
+
 def as_graph(function: Callable[..., Any], signature: Sequence[tf.TensorSpec] | None = None) -> Callable[..., Any]:
     """Return tf.function of a function whose Python does not branch on tensors, as no layer's here does.
 

@@ -221,6 +221,13 @@ def noise(model: nn.Module, clock: Tensor) -> Iterator[None]:
             layer.clock = None
 
 
+def look_up(table: Tensor, pixels: Tensor) -> Tensor:
+    """Return what a table (C, 256) has for the values of pixels, uint8 (..., C)."""
+    places = [pixels[..., channel].reshape(-1).int() for channel in range(len(table))]
+    found = [row.index_select(0, place) for row, place in zip(table, places, strict=True)]
+    return torch.stack([x.reshape(pixels.shape[:-1]) for x in found], dim=-1)
+
+
 def as_type(model: nn.Module, dtype: str) -> nn.Module:
     """Return the model with its floating-point tensors in `dtype`, "float32" or "float64"."""
     return model.to(getattr(torch, dtype))

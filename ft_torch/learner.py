@@ -10,6 +10,7 @@ from torch.nn.utils import get_total_norm
 
 from ft.accumulation import Part, parts_of
 from ft.averaging import is_averaged
+from ft.data.pixels import Images, Pixels
 from ft.freeze import Freeze
 from ft.penalty import plan_penalty
 from ft.recipe import Recipe
@@ -106,7 +107,7 @@ class Learner:
         }
         return Average({**trained, **statistics}, decay=self.recipe.ema, warmup=self.recipe.ema_warmup)
 
-    def step(self, inputs: np.ndarray, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Tensor:
+    def step(self, inputs: Images, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Tensor:
         """Do training step number `step` and return its probes on the device, to be fetched later.
 
         inputs: images (N, H, W, 3) or features; labels: int (N,), or target probabilities (N, K); first: position of
@@ -122,7 +123,7 @@ class Learner:
         return torch.stack([loss.detach(), *norms])
 
     def gradients(
-        self, inputs: np.ndarray, labels: np.ndarray, *, step: int, first: int = 0
+        self, inputs: Images, labels: np.ndarray, *, step: int, first: int = 0
     ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
         """Return loss, logits and every gradient of a step without its update; BatchNorm statistics do move."""
         loss, logits, gradients = self.loss_and_gradients(inputs, labels, step, first)
@@ -141,7 +142,7 @@ class Learner:
         return self.optimizer.update(clipped, float(lr))
 
     def loss_and_gradients(
-        self, inputs: np.ndarray, labels: np.ndarray, step: int, first: int
+        self, inputs: Images, labels: np.ndarray, step: int, first: int
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Run forward and backward in training mode, part by part; return loss, logits and gradients of the whole."""
         set_training_mode(self.model, self.plan)
@@ -157,7 +158,7 @@ class Learner:
         return loss, logits, gradients
 
     def part_gradients(
-        self, inputs: np.ndarray, labels: np.ndarray, step: int, first: int, part: Part
+        self, inputs: Images, labels: np.ndarray, step: int, first: int, part: Part
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Return what one part adds to loss and gradients, and its logits."""
         with layers.noise(self.model, torch.tensor([step, first + part.rows.start], device=self.device)):
@@ -186,12 +187,12 @@ class Learner:
         return cross_entropy(logits, labels, label_smoothing=smoothing, class_weights=weights)
 
     @torch.no_grad()
-    def logits(self, inputs: np.ndarray) -> np.ndarray:
+    def logits(self, inputs: Images) -> np.ndarray:
         """Return the logits (N, classes) of images (N, H, W, 3) or features, in inference mode."""
         self.model.eval()
         return self.forward(self.load(inputs))[0].cpu().numpy()
 
-    def features(self, images: np.ndarray) -> np.ndarray:
+    def features(self, images: Images) -> np.ndarray:
         """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
         self.model.eval()
         base = self.prefix if self.prefix and self.on_features else self.base
@@ -205,7 +206,7 @@ class Learner:
             outputs = (self.head if self.on_features else behind)(inputs)
         return [x.to(self.dtype) for x in (outputs if isinstance(outputs, tuple) else [outputs])]
 
-    def load(self, inputs: np.ndarray) -> Tensor:
+    def load(self, inputs: Images) -> Tensor:
         """Put a batch on the device as the network takes it and, where frozen stages run ahead, through these."""
         on_device = self.put(inputs)
         if self.on_features:
@@ -216,8 +217,11 @@ class Learner:
         with computing(self.model, self.card, self.recipe.precision):
             return self.prefix(images)
 
-    def put(self, inputs: np.ndarray) -> Tensor:
-        """Put a batch on the device."""
+    def put(self, inputs: Images) -> Tensor:
+        """Put a batch on the device, pixels as bytes, which become numbers there."""
+        if isinstance(inputs, Pixels):
+            table = torch.tensor(inputs.table, dtype=self.dtype, device=self.device)
+            return layers.look_up(table, torch.from_numpy(inputs.values).to(self.device))
         return torch.from_numpy(inputs).to(self.device, self.dtype)
 
     def fetch(self, probes: Sequence[Tensor]) -> np.ndarray:

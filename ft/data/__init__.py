@@ -7,6 +7,7 @@ from ft.data.digits import read_digits
 from ft.data.distort import Distortion
 from ft.data.index import Dataset, Sample, open_dataset, open_images
 from ft.data.mix import Mix
+from ft.data.pixels import Pixels
 from ft.data.policy import Policy
 from ft.data.preprocess import Preprocess
 from ft.errors import printable
@@ -17,6 +18,7 @@ __all__ = [
     "Dataset",
     "Distortion",
     "Mix",
+    "Pixels",
     "Policy",
     "Preprocess",
     "Sample",

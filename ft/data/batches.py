@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from ft.data.decode import MAX_PIXELS, decode
 from ft.data.distort import Distortion
 from ft.data.index import Sample
 from ft.data.mix import Mix
+from ft.data.pixels import Images
 from ft.data.preprocess import Preprocess
 from ft.data.readers import Readers
 from ft.errors import DataError, printable
@@ -29,13 +31,13 @@ LOOK_AHEAD = 2  # batches in the making while the caller works on one
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One step: images float (N, H, W, 3), labels and positions in the split int64 (N,), number in the epoch from 0.
+    """One step: images (N, H, W, C), labels and positions in the split int64 (N,), number in the epoch from 0.
 
     The labels of multi-label data are 0 or 1 for each class, those of a mixed batch target probabilities: (N, K) of the
     images' type.
     """
 
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
     indices: np.ndarray
     number: int
@@ -47,7 +49,8 @@ class Batches:
     The last batch may be short. When shuffling, a last batch of a single image is left out, because BatchNorm cannot
     train on it, unless it is the only batch; with another order each epoch, no image is left out for long.
     balanced: an epoch draws as many images with replacement, each class with the same chance; where the data is
-    multi-label, images without a label are one class more. columns: K where the data is multi-label.
+    multi-label, images without a label are one class more. columns: K where the data is multi-label. dtype: of the
+    images; with as_pixels they are handed over as `Pixels`, but where they are mixed or erased as numbers.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Batches:
         mix: Mix | None = None,
         columns: int | None = None,
         dtype: str = "float32",
+        as_pixels: bool = False,
         workers: int = 2,
         max_pixels: int = MAX_PIXELS,
         read_timeout: float = 300.0,
@@ -77,6 +81,7 @@ class Batches:
         self.short_side = short_side_for(preprocess.crop) if cropped else preprocess.short_side
         self.distortion, self.mix = distortion, mix
         self.dtype, self.workers = dtype, workers
+        self.as_pixels = as_pixels and mix is None and not (distortion and distortion.erase)
         self.max_pixels = max_pixels
         self.read_timeout = read_timeout
         self.columns = columns
@@ -103,6 +108,7 @@ class Batches:
             distortion=self.distortion if augmented else None,
             columns=self.columns,
             dtype=self.dtype,
+            as_pixels=self.as_pixels,
             workers=self.workers,
             max_pixels=self.max_pixels,
             read_timeout=self.read_timeout,
@@ -177,14 +183,16 @@ class Batches:
         return self.labels[indices] if self.columns is None else self.labels[indices].astype(self.dtype)
 
     def batch(self, epoch: int, number: int, indices: np.ndarray, images: list[np.ndarray]) -> Batch:
-        """Return the batch of finished images (H, W, 3), mixed where that is asked for."""
+        """Return the batch of finished images (H, W, C), mixed where that is asked for."""
         stacked, labels = np.stack(images), self.labels_at(indices)
+        if self.as_pixels:
+            return Batch(self.preprocess.pixels(stacked, self.dtype), labels, indices, number)
         if self.mix:
             stacked, labels = self.mix.apply(stacked, labels, epoch=epoch, number=number)
         return Batch(stacked, labels, indices, number)
 
     def image(self, epoch: int, index: int) -> np.ndarray:
-        """Return one sample as the network sees it in an epoch: float (crop, crop, 3)."""
+        """Return one sample as the network sees it in an epoch, (crop, crop, C): float, or uint8 `as_pixels`."""
         sample = self.samples[index]
         channels = self.preprocess.channels
         pixels = decode(sample.source, channels=channels, max_pixels=self.max_pixels, short_side=self.short_side)
@@ -196,11 +204,11 @@ class Batches:
                 pixels = self.preprocess.resize_and_crop(pixels)
             except DataError as error:
                 raise DataError(f"{self.path_of(index)}: {error}") from None
+        finish = self.preprocess.ordered if self.as_pixels else partial(self.preprocess.normalise, dtype=self.dtype)
         if self.distortion is None:
-            return self.preprocess.normalise(pixels, self.dtype)
+            return finish(pixels)
         rng = generator(self.seed, "distort", epoch, index)
-        seen = self.preprocess.normalise(self.distortion.pixels(pixels, rng), self.dtype)
-        return self.distortion.normalised(seen, rng)
+        return self.distortion.normalised(finish(self.distortion.pixels(pixels, rng)), rng)
 
 
 def label_array(samples: Sequence[Sample], columns: int | None) -> np.ndarray:

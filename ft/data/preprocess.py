@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from PIL import Image
 
+from ft.data.pixels import Pixels
 from ft.errors import DataError, listed, unknown
 
 Interpolation = Literal["bilinear", "bicubic"]
@@ -107,11 +108,15 @@ class Preprocess:
 
         Equal to torchvision's ToTensor and Normalize, and to Keras's `imagenet_utils.preprocess_input`, in that dtype.
         """
-        table = normalisation_table(self.mode, self.mean, self.std, np.dtype(dtype).name)
-        result = np.empty(images.shape, table.dtype)
-        for channel, source in enumerate(self.order):
-            result[..., channel] = table[channel].take(images[..., source])
-        return result
+        return np.asarray(self.pixels(self.ordered(images), dtype))
+
+    def ordered(self, images: np.ndarray) -> np.ndarray:
+        """Return images (..., C) with the channels in the mode's order."""
+        return np.ascontiguousarray(images[..., self.order]) if self.mode == "caffe" else images
+
+    def pixels(self, images: np.ndarray, dtype: str = "float32") -> Pixels:
+        """Return uint8 pixels (..., C), channels in the mode's order, with what their values become."""
+        return Pixels(images, normalisation_table(self.mode, self.mean, self.std, np.dtype(dtype).name))
 
     def scaled(self, x: Any, mean: Any, std: Any) -> Any:
         """Return what `normalise` makes of pixels, channels in order, where the arrays are a framework's own."""

@@ -67,7 +67,7 @@ class FakeLearner:
         return inputs if self.on_features else self.features(inputs)
 
     def features(self, images):
-        return images.mean((1, 2))
+        return np.asarray(images).mean((1, 2))
 
     def logits(self, inputs):
         return self.colours(inputs) @ self.model.tensors["fc.weight"].T + self.model.tensors["fc.bias"]

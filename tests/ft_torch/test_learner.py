@@ -5,6 +5,8 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
+from ft.data import Preprocess
+
 LR = np.float64(0.05)
 FEATURES = np.random.default_rng(0).normal(size=(6, 1280))  # of efficientnet_lite0
 
@@ -37,6 +39,15 @@ def test_the_same_seed_ends_in_the_same_bits(make_learner, batch):
         runs.append(learner.get_weights())
     for name in runs[0]:
         np.testing.assert_array_equal(runs[0][name], runs[1][name], err_msg=name)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_bytes_become_the_same_numbers_on_the_device(make_learner, precision):
+    values = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
+    pixels = Preprocess(8, 8, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)).pixels(values, precision)
+    learner = make_learner(precision=precision)
+    np.testing.assert_array_equal(learner.put(pixels).numpy(), pixels, strict=True)
+    np.testing.assert_array_equal(learner.put(pixels[1:3]).numpy(), pixels[1:3], strict=True)
 
 
 def test_another_seed_drops_other_units(make_learner, batch):

@@ -1,12 +1,13 @@
 """The order and the pixels of every batch are a function of (seed, epoch, index), whoever computes them."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import ft.data.batches
-from ft.data import Batches, Preprocess, Sample
+from ft.data import Batches, Distortion, Mix, Pixels, Preprocess, Sample
 from ft.data.readers import Readers
 from ft.errors import DataError
 from ft.noise import generator
@@ -35,6 +36,30 @@ def assert_same(ours, theirs):
         assert np.array_equal(a.indices, b.indices)
         assert np.array_equal(a.labels, b.labels)
         assert a.images.tobytes() == b.images.tobytes()
+
+
+@pytest.mark.parametrize("mode", ["torch", "caffe"])
+@pytest.mark.parametrize("distortion", [None, Distortion(operations=1, jitter=0.3)])
+def test_pixels_hold_the_same_numbers_in_bytes(samples, mode, distortion):
+    ours, theirs = (
+        Batches(
+            samples, replace(PREPROCESS, mode=mode), batch_size=4, augment="crop-flip", distortion=distortion, **options
+        )
+        for options in ({"as_pixels": True, "dtype": "float64"}, {"dtype": "float64"})
+    )
+    for a, b in zip(ours.epoch(1), theirs.epoch(1), strict=True):
+        assert isinstance(a.images, Pixels)
+        assert (a.images.values.dtype, a.images.values.flags.c_contiguous) == (np.uint8, True)
+        np.testing.assert_array_equal(np.asarray(a.images), b.images, strict=True)
+        np.testing.assert_array_equal(np.asarray(a.images[1:3]), b.images[1:3], strict=True)
+
+
+@pytest.mark.parametrize("options", [{"mix": Mix(0.3, 0.0, 5, 7)}, {"distortion": Distortion(erase=0.5)}])
+def test_what_is_changed_as_numbers_is_handed_over_as_numbers(samples, options):
+    for a, b in zip(
+        batches(samples, **options, as_pixels=True).epoch(0), batches(samples, **options).epoch(0), strict=True
+    ):
+        np.testing.assert_array_equal(a.images, b.images, strict=True)
 
 
 def our_threads():
