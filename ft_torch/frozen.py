@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
+from copy import copy
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.experimental.optimization import fuse
 from torch.fx.proxy import TraceError
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision.models.convnext import LayerNorm2d
 
 from ft.errors import first_line
@@ -15,8 +16,10 @@ from ft.freeze import Freeze, leading_stages
 from ft.quiet import quiet_stderr
 from ft.zoo import Card
 from ft.zoo.card import under
-from ft_torch.layers import Noise
+from ft_torch import layers
+from ft_torch.layers import KerasBatchNorm2d, Noise
 
+NORMS = (nn.BatchNorm2d, KerasBatchNorm2d)
 Call = Callable[[Tensor], Tensor]
 
 
@@ -103,9 +106,9 @@ class Prefix(CompiledPart):
         """Fold BatchNorm and leave it at that; where the code cannot be traced nothing is folded, and `say` is told."""
         self.shape = ()  # no batch has it: nothing is compiled
         try:
-            self.plain = fuse(self.plain.eval())
-        except (TraceError, TypeError, ValueError) as error:  # code that asks for values
-            self.say(f"compile: not possible to fold here ({first_line(error)}): {self.names}")
+            self.plain = folded(self.plain.eval())
+        except (TraceError, TypeError, ValueError):  # code that asks for values
+            self.say(f"compile: not possible to fold {self.names}, whose code cannot be traced")
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
@@ -160,6 +163,39 @@ def split_prefix(
     calls = [str(node.target) for node in plain.graph.nodes if node.op == "call_module"]
     stages = tuple(stage for stage in leading if any(under(call, card.stages[stage]) for call in calls))
     return Prefix(stages, plain, rest, batch_size=batch_size, say=say)
+
+
+class LayerTracer(fx.Tracer):
+    """Sees each layer as one call, those of this project included."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        own = type(m).__module__ == layers.__name__
+        return own or not any(m.children()) or super().is_leaf_module(m, module_qualified_name)
+
+
+def folded(plain: nn.Module) -> fx.GraphModule:
+    """Return a network for inference, BatchNorm folded into convolutions before it, that shares its other layers."""
+    graph = LayerTracer().trace(plain)
+    network = fx.GraphModule(plain, graph)
+    layer = {node: plain.get_submodule(str(node.target)) for node in graph.nodes if node.op == "call_module"}
+    for node, norm in layer.items():
+        before = node.all_input_nodes[0]
+        conv = layer.get(before)
+        if isinstance(norm, NORMS) and isinstance(conv, nn.Conv2d) and len(before.users) == 1:
+            network.add_submodule(str(before.target), with_norm(conv, norm))
+            node.replace_all_uses_with(before)
+            graph.erase_node(node)
+    network.recompile()
+    return network
+
+
+def with_norm(conv: nn.Conv2d, norm: Any) -> nn.Conv2d:
+    """Return a convolution that does what both do in inference mode."""
+    both = copy(conv)  # shares what is not replaced
+    both._parameters = dict(conv._parameters)
+    statistics = norm.running_mean, norm.running_var, norm.eps
+    both.weight, both.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics, norm.weight, norm.bias)
+    return both
 
 
 class StageTracer(fx.Tracer):

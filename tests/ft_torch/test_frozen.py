@@ -6,14 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.fx.proxy import TraceError
 
 from ft.freeze import leading_stages, plan_freeze
 from ft.zoo import cards
 from ft_torch import build_model, parameters
-from ft_torch.frozen import Prefix, split_prefix
+from ft_torch.frozen import LayerTracer, Prefix, split_prefix
 from tests.ahead import ahead, apart_and_whole, farthest, lively
 
 STAGES = "stem,layer1,layer2"
+FOLDED = [
+    *("efficientnet_lite0", "mobilenet_v3_small", "densenet121", "shufflenet_v2_x0_5", "regnet_y_400mf", "mnasnet0_5"),
+    *("keras/mobilenet_v2", "keras/resnet50", "keras/xception"),
+]
 
 
 @pytest.fixture
@@ -60,6 +65,19 @@ def test_only_folded_it_is_the_same_network(make_learner, batch):
     logits = whole.logits(batch[0])
     np.testing.assert_allclose(apart.logits(batch[0]), logits, atol=1e-13 * np.abs(logits).max(), rtol=0)
     assert (apart.prefix.compiled, said) == (None, [])
+
+
+@pytest.mark.parametrize("model", FOLDED)
+def test_a_folded_base_makes_the_same_features(make_learner, batch, model):
+    learner = make_learner(model=model, freeze="base", precision="float64", on_features=True)
+    lively(learner)
+    plain, weights = learner.features(batch[0]), learner.get_weights()
+    assert ahead(learner, compiled=False) == []
+    features = learner.features(batch[0])
+    np.testing.assert_allclose(features, plain, atol=1e-13 * np.abs(plain).max(), rtol=0)
+    assert np.any(features != plain)
+    for name, tensor in learner.get_weights().items():
+        np.testing.assert_array_equal(tensor, weights[name], err_msg=name)
 
 
 @pytest.mark.slow
@@ -137,6 +155,17 @@ def test_what_trains_is_the_same_compiled(make_learner, batch, fields, runs_ahea
     compiled.trained.compiled = lambda x: pytest.fail("this is not to run compiled")
     compiled.logits(batch[0])
     compiled.gradients(batch[0][:4], batch[1][:4], step=2)
+
+
+def test_code_that_cannot_be_traced_is_told_and_not_folded(make_learner, batch, monkeypatch):
+    def broken(*args):
+        raise TraceError("symbolically traced variables cannot be used as inputs to control flow")
+
+    whole, apart = (make_learner(freeze=STAGES) for _ in range(2))
+    monkeypatch.setattr(LayerTracer, "trace", broken)
+    said = ahead(apart, compiled=False)
+    np.testing.assert_array_equal(apart.logits(batch[0]), whole.logits(batch[0]))
+    assert said == ["compile: not possible to fold stem, layer1, layer2, whose code cannot be traced"]
 
 
 def test_what_trains_goes_on_uncompiled(make_learner, batch, broken_compiler):
