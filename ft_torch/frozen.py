@@ -1,6 +1,7 @@
 """The fast paths: a base's features computed once, leading frozen stages apart from the rest, folded or compiled."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from copy import copy
 from typing import Any, ClassVar
@@ -178,10 +179,12 @@ def folded(plain: nn.Module) -> fx.GraphModule:
     graph = LayerTracer().trace(plain)
     network = fx.GraphModule(plain, graph)
     layer = {node: plain.get_submodule(str(node.target)) for node in graph.nodes if node.op == "call_module"}
+    calls = Counter(node.target for node in layer)
     for node, norm in layer.items():
         before = node.all_input_nodes[0]
         conv = layer.get(before)
-        if isinstance(norm, NORMS) and isinstance(conv, nn.Conv2d) and len(before.users) == 1:
+        alone = len(before.users) == 1 and calls[before.target] == 1
+        if isinstance(norm, NORMS) and isinstance(conv, nn.Conv2d) and alone:
             network.add_submodule(str(before.target), with_norm(conv, norm))
             node.replace_all_uses_with(before)
             graph.erase_node(node)

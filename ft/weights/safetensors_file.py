@@ -9,7 +9,7 @@ import hashlib
 import json
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +86,9 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray], metad
 
     Neither atomic nor synced: the caller writes to a temporary name. OSError (a full disk) is the caller's to explain.
     """
-    digest = hashlib.sha256()
+    digest, parts = hashlib.sha256(), parts_of(tensors, metadata)
     with open(path, "wb") as file:
-        for part in parts_of(tensors, metadata):
+        for part in parts:
             file.write(part)
             digest.update(part)
     return digest.hexdigest()
@@ -102,8 +102,8 @@ def sha256_of_tensors(tensors: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def parts_of(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of a file, which depend on the contents only, never on the order of the dicts.
+def parts_of(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> list[bytes | memoryview]:
+    """Return the bytes of a file, which depend on the contents only, never on the order of the dicts.
 
     Names are sorted in the header; the data stands widest type first, then by name, so that each tensor is aligned.
     """
@@ -117,8 +117,7 @@ def parts_of(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> 
         header[name] = {"dtype": CODES[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
         start = end
     text = encode_header(header, metadata)
-    yield struct.pack("<Q", len(text)) + text
-    yield from (arrays[name].reshape(-1).view(np.uint8).data for name in order)
+    return [struct.pack("<Q", len(text)) + text, *(arrays[name].reshape(-1).view(np.uint8).data for name in order)]
 
 
 def encode_header(entries: dict[str, object], metadata: Mapping[str, str]) -> bytes:
