@@ -13,7 +13,7 @@ from ft.freeze import Freeze, epochs_alike, leading_stages
 from ft.job import Job
 
 SIDE = 224  # pixels a side of the images that are counted; larger ones count more, by their area
-FOLDING_PAYS_FROM = 500  # such images, in both wings; measured, see docs/speed.md
+FOLDING_PAYS_FROM = {"torch": 50, "tf": 500}  # such images; measured, see docs/speed.md
 COMPILING_PAYS_FROM = {"torch": 5000, "tf": 5000}
 Say = Callable[[str], None]
 Way = Literal["as one", "folded", "compiled"]
@@ -52,7 +52,7 @@ def choose(job: Job, stages: tuple[str, ...], *, images: int, backend: str) -> t
     if wish != "auto":
         return "compiled" if wish == "on" else "as one", f"compile: {wish}, as asked for ({names})"
     count, least = images * side**2 / SIDE**2, COMPILING_PAYS_FROM[backend]
-    way: Way = "compiled" if count >= least else "folded" if count >= FOLDING_PAYS_FROM else "as one"
+    way: Way = "compiled" if count >= least else "folded" if count >= FOLDING_PAYS_FROM[backend] else "as one"
     result = {"as one": f"off for {names}", "folded": f"off for {names}, only folded", "compiled": f"on for {names}"}
     comparison = f"{images} images of {side} px, worth {count:.0f} of {SIDE} px; it pays from {least} on"
     return way, f"compile: {result[way]} ({comparison})"

@@ -49,7 +49,7 @@ def test_little_work_is_left_as_it_is(recipe):
 
 
 def test_more_is_folded_and_much_is_compiled(recipe, monkeypatch):
-    monkeypatch.setattr(compiling, "FOLDING_PAYS_FROM", 0.5)
+    monkeypatch.setitem(compiling.FOLDING_PAYS_FROM, "torch", 0.5)
     assert chosen(recipe) == (
         "folded",
         "compile: off for stem to layer4, only folded (320 images of 16 px, worth 2 of 224 px; it pays from 5000 on)",
