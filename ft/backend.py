@@ -36,7 +36,7 @@ class Learner(Protocol):
         ...
 
     def run_ahead(self, *, compiled: bool, say: Callable[[str], None]) -> None:
-        """Run the frozen stages that the network begins with apart, folded, until the next plan or weights."""
+        """Run the leading frozen stages apart, folded or also compiled, until the next plan or weights."""
         ...
 
     def compile_trained(self, *, say: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""Whether the frozen stages that a network begins with run ahead, folded or compiled, too: where that pays.
+"""Whether the frozen stages that a network begins with run ahead, folded or also compiled: where that pays.
 
 Folding costs a second, compiling many, and each saves a share of each pass. The choice is by counting what the whole
 training has to pass through these stages, not by a clock and not by what is left, so that a run and its repetition, or

@@ -264,13 +264,14 @@ class Training:
     def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""
         self.position.seconds = time.perf_counter() - self.began
+        tensors = self.learner.get_weights(leave_out=self.frozen or ())
         if self.frozen is None:
-            tensors = self.learner.get_weights()
             self.frozen = {name: x for name, x in tensors.items() if self.stands_still(name)}
+        frozen = self.frozen
         self.saver.save(
             step=self.position.step,
-            model=self.learner.get_weights(leave_out=self.frozen),
-            frozen=self.frozen,
+            model={name: x for name, x in tensors.items() if name not in frozen},
+            frozen=frozen,
             optimizer=self.learner.get_slots(),
             state={**self.facts, "position": asdict(self.position)},
             best=self.stands_at_best(),

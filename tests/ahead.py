@@ -27,6 +27,19 @@ def apart_and_whole(make_learner, precision, *, compiled=True):
     return whole, apart, ahead(apart, compiled=compiled)
 
 
+def require_same_features_folded(make_learner, images, model):
+    """Assert that a folded base makes the features of the plain one but for rounding, and leaves the network alone."""
+    learner = make_learner(model=model, freeze="base", precision="float64", on_features=True)
+    lively(learner)
+    plain, weights = learner.features(images), learner.get_weights()
+    assert ahead(learner, compiled=False) == []
+    features = learner.features(images)
+    np.testing.assert_allclose(features, plain, atol=1e-13 * np.abs(plain).max(), rtol=0)
+    assert np.any(features != plain)
+    for name, tensor in learner.get_weights().items():
+        np.testing.assert_array_equal(tensor, weights[name], err_msg=name)
+
+
 def farthest(ours, theirs):
     """Return the largest difference of two sets of gradients, relative to the largest of all."""
     scale = max(np.abs(g).max() for g in theirs.values())

@@ -12,7 +12,7 @@ from ft.freeze import leading_stages, plan_freeze
 from ft.zoo import cards
 from ft_torch import build_model, parameters
 from ft_torch.frozen import LayerTracer, Prefix, split_prefix
-from tests.ahead import ahead, apart_and_whole, farthest, lively
+from tests.ahead import ahead, apart_and_whole, farthest, lively, require_same_features_folded
 
 STAGES = "stem,layer1,layer2"
 FOLDED = [
@@ -53,7 +53,7 @@ def test_compiled_and_folded_it_is_the_same_network(make_learner, batch):
     assert farthest(b[2], a[2]) <= 1e-11
     logits = whole.logits(batch[0])
     np.testing.assert_allclose(apart.logits(batch[0]), logits, atol=1e-13 * np.abs(logits).max(), rtol=0)
-    short = batch[0][:2]  # a short batch runs as one
+    short = batch[0][:2]  # a short batch runs uncompiled
     np.testing.assert_allclose(apart.logits(short), logits[:2], atol=1e-13 * np.abs(logits).max(), rtol=0)
     assert re.fullmatch(r"compile: stem compiled in \d+ s", " ".join(said))
 
@@ -69,15 +69,7 @@ def test_only_folded_it_is_the_same_network(make_learner, batch):
 
 @pytest.mark.parametrize("model", FOLDED)
 def test_a_folded_base_makes_the_same_features(make_learner, batch, model):
-    learner = make_learner(model=model, freeze="base", precision="float64", on_features=True)
-    lively(learner)
-    plain, weights = learner.features(batch[0]), learner.get_weights()
-    assert ahead(learner, compiled=False) == []
-    features = learner.features(batch[0])
-    np.testing.assert_allclose(features, plain, atol=1e-13 * np.abs(plain).max(), rtol=0)
-    assert np.any(features != plain)
-    for name, tensor in learner.get_weights().items():
-        np.testing.assert_array_equal(tensor, weights[name], err_msg=name)
+    require_same_features_folded(make_learner, batch[0], model)
 
 
 @pytest.mark.slow
