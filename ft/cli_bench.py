@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from ft.cli import Parser
@@ -21,9 +22,7 @@ def bench(arguments: Sequence[str]) -> int:
     from ft.bench.runs import Settings
     from ft.bench.table import table_text
 
-    settings = Settings(
-        flags.model, flags.size, flags.epochs, flags.batch_size, flags.images, flags.lr, flags.workers, flags.peer_steps
-    )
+    settings = Settings(**{field.name: getattr(flags, field.name) for field in fields(Settings)})
     result = run_bench(
         settings,
         data=flags.data,
@@ -71,6 +70,7 @@ def bench_parser() -> Parser:
     parser.add_argument("--batch-size", type=int, default=32, help="[32]")
     parser.add_argument("--lr", type=float, default=1e-3, help="of what trains a head [0.001]")
     parser.add_argument("--workers", type=int, default=2, help="threads of this project that read images [2]")
+    parser.add_argument("--augment", choices=("none", "crop-flip"), default="none", help="of training images [none]")
     parser.add_argument("--only", metavar="RUN,RUN", help="only these runs, such as textbook-torch,ft-torch")
     parser.add_argument("--peer-steps", type=int, metavar="N", help="time N steps of each peer and scale the rest")
     parser.add_argument("--peak-seconds", type=float, default=3.0, help="how long each type's peak is measured [3]")

@@ -7,6 +7,7 @@ a step schedule of 30 epochs, RandomResizedCrop and horizontal flip, DataLoader,
 import argparse
 import json
 import time
+from itertools import islice
 
 import torch
 from safetensors.torch import load_file
@@ -24,7 +25,7 @@ FLAGS.add_argument("--size", type=int, default=224)
 FLAGS.add_argument("--workers", type=int, default=4)
 FLAGS.add_argument("--lr", type=float, default=0.1)
 FLAGS.add_argument("--seed", type=int, default=0)
-FLAGS.add_argument("--max-steps", type=int, help="stop the training after so many steps and validate nothing")
+FLAGS.add_argument("--max-steps", type=int, help="stop the training after so many steps, a validation likewise")
 
 
 def load_data(args):
@@ -47,12 +48,15 @@ def load_data(args):
     return *loaders, data.classes
 
 
-def evaluate(model, loader, device):
-    """Return the share of images whose class is found."""
+def evaluate(model, loader, device, limit=None):
+    """Return the share of images whose class is found, in all steps or `limit`, how many those are and what one took."""
     model.eval()
+    started, right = time.perf_counter(), []
     with torch.inference_mode():
-        right = [(model(x.to(device)).argmax(1) == y.to(device)).float() for x, y in loader]
-    return float(torch.cat(right).mean())
+        for x, y in islice(loader, limit):
+            right.append((model(x.to(device)).argmax(1) == y.to(device)).float())
+    took = {"val_steps": len(right), "val_step": (time.perf_counter() - started) / len(right)}
+    return float(torch.cat(right).mean()), took
 
 
 def train_epoch(model, loader, criterion, optimizer, device, limit):
@@ -85,15 +89,17 @@ def main(args):
     model.to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=30, gamma=0.1)
-    epochs, top1, left = [], None, args.max_steps
+    epochs, left = [], args.max_steps
     for _ in range(args.epochs):
         epochs.append(train_epoch(model, train, nn.CrossEntropyLoss(), optimizer, device, left))
         schedule.step()
         left = left and left - epochs[-1]["steps"]
+        top1, took = evaluate(model, val, device, args.max_steps)
+        epochs[-1].update(took)
         if left == 0:
             break
-        top1 = evaluate(model, val, device)
-    print(json.dumps({"epochs": epochs, "steps": args.epochs * len(train), "top1": None if left == 0 else top1}))
+    steps = {"steps": args.epochs * len(train), "val_steps": args.epochs * len(val)}
+    print(json.dumps({"epochs": epochs, **steps, "top1": None if left == 0 else top1}))
 
 
 if __name__ == "__main__":

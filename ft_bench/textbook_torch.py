@@ -6,6 +6,7 @@ Written from the description in PyTorch's tutorial on transfer learning.
 import argparse
 import json
 import time
+from itertools import islice
 
 import torch
 from safetensors.torch import load_file
@@ -23,12 +24,15 @@ FLAGS.add_argument("--size", type=int, default=224)
 FLAGS.add_argument("--workers", type=int, default=4)
 FLAGS.add_argument("--lr", type=float, default=1e-3)
 FLAGS.add_argument("--seed", type=int, default=0)
-FLAGS.add_argument("--max-steps", type=int, help="stop the training after so many steps and validate nothing")
+FLAGS.add_argument("--augment", choices=("none", "crop-flip"), default="none", help="of the training images")
+FLAGS.add_argument("--max-steps", type=int, help="stop the training after so many steps, a validation likewise")
 
 
 def load_data(args, split):
     """Return the DataLoader of one split and its classes."""
     steps = [transforms.Resize(round(args.size * 256 / 224)), transforms.CenterCrop(args.size)]
+    if split == "train" and args.augment == "crop-flip":
+        steps = [transforms.RandomResizedCrop(args.size), transforms.RandomHorizontalFlip()]
     prepare = transforms.Compose([*steps, transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
     data = datasets.ImageFolder(f"{args.data}/{split}", prepare)
     shuffle = split == "train"
@@ -66,11 +70,14 @@ def train_epoch(model, loader, criterion, optimizer, device, limit):
 
 
 @torch.no_grad()
-def accuracy(model, loader, device):
-    """Return the share of images whose class is found."""
+def accuracy(model, loader, device, limit=None):
+    """Return the share of images whose class is found, in all steps or `limit`, how many those are and what one took."""
     model.eval()
-    right = [(model(x.to(device)).argmax(1) == y.to(device)).float() for x, y in loader]
-    return float(torch.cat(right).mean())
+    started, right = time.perf_counter(), []
+    for x, y in islice(loader, limit):
+        right.append((model(x.to(device)).argmax(1) == y.to(device)).float())
+    took = {"val_steps": len(right), "val_step": (time.perf_counter() - started) / len(right)}
+    return float(torch.cat(right).mean()), took
 
 
 def main(args):
@@ -80,14 +87,16 @@ def main(args):
     (train, classes), (val, _) = load_data(args, "train"), load_data(args, "val")
     model = build(args, classes).to(device)
     optimizer = torch.optim.SGD(model.fc.parameters(), lr=args.lr, momentum=0.9)
-    epochs, top1, left = [], None, args.max_steps
+    epochs, left = [], args.max_steps
     for _ in range(args.epochs):
         epochs.append(train_epoch(model, train, nn.CrossEntropyLoss(), optimizer, device, left))
         left = left and left - epochs[-1]["steps"]
+        top1, took = accuracy(model, val, device, args.max_steps)
+        epochs[-1].update(took)
         if left == 0:
             break
-        top1 = accuracy(model, val, device)
-    print(json.dumps({"epochs": epochs, "steps": args.epochs * len(train), "top1": None if left == 0 else top1}))
+    steps = {"steps": args.epochs * len(train), "val_steps": args.epochs * len(val)}
+    print(json.dumps({"epochs": epochs, **steps, "top1": None if left == 0 else top1}))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def bench(
 
     only: names of runs, all that can be made here if empty. data and weights: as in a recipe; data None: generated.
     """
-    chosen = choose(only, settings.model, note)
+    chosen = choose(only, settings, note)
     files.make_folder(out)
     work = Path(tempfile.mkdtemp(prefix="ft-bench-"))
     try:
@@ -64,17 +64,17 @@ def bench(
     return result
 
 
-def choose(only: Sequence[str], model: str, note: Callable[[str], None]) -> list[Plan]:
+def choose(only: Sequence[str], settings: Settings, note: Callable[[str], None]) -> list[Plan]:
     """Return the runs to make; RecipeError for one that does not exist or cannot be made here."""
     known = plans()
     for name in only:
         if name not in known:
             raise RecipeError(f"only: {unknown('run', name, known)}")
-        if reason := known[name].lacks(model):
+        if reason := known[name].lacks(settings):
             raise RecipeError(f"only: {name}: {reason}; leave it out")
     chosen = []
     for plan in known.values() if not only else [known[name] for name in only]:
-        if reason := plan.lacks(model):
+        if reason := plan.lacks(settings):
             note(f"left out: {plan.name}: {reason}")
         else:
             chosen.append(plan)

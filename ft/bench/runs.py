@@ -16,7 +16,10 @@ KERAS_HAS = ("resnet50", "resnet101", "resnet152")
 
 @dataclass(frozen=True)
 class Settings:
-    """What every run does. images: of the training split; peer_steps: after how many steps a peer's time is scaled."""
+    """What every run does. images: of the training split; peer_steps: after how many steps a peer's time is scaled.
+
+    augment: "none", or "crop-flip": random crops and flips of the training images.
+    """
 
     model: str
     size: int
@@ -26,6 +29,7 @@ class Settings:
     lr: float
     workers: int
     peer_steps: int | None = None
+    augment: str = "none"
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,14 @@ class Plan:
     cached: bool = False
     whole: bool = False  # trains the whole network, not only a new head
 
-    def lacks(self, model: str) -> str | None:
+    def lacks(self, settings: Settings) -> str | None:
         """Return why the run cannot be made here, None where it can."""
+        if self.cached and settings.augment != "none":
+            return "augmented images are others in every epoch: no features to keep"
         if any(find_spec(package) is None for package in FRAMEWORKS[self.backend]):
             return f"{' and '.join(FRAMEWORKS[self.backend])} not installed"
-        if self.program == "textbook_keras" and model not in KERAS_HAS:
-            return f"keras.applications has no {model}"
+        if self.program == "textbook_keras" and settings.model not in KERAS_HAS:
+            return f"keras.applications has no {settings.model}"
         return None
 
 
@@ -72,6 +78,7 @@ def plans() -> dict[str, Plan]:
         Plan("textbook-torch", "torch", "textbook_torch"),
         Plan("textbook-keras", "tf", "textbook_keras"),
         Plan("reference-torch", "torch", "reference_torch", whole=True),
+        Plan("textbook-keras-whole", "tf", "textbook_keras", whole=True),
     ]
     precisions = [name for name in ("float32", "bfloat16") if name in get_args(TYPES["precision"])]
     ours = [
@@ -109,8 +116,9 @@ def time_peer(plan: Plan, settings: Settings, work: Path, environment: Mapping[s
     flags += ["--epochs", str(settings.epochs), "--batch-size", str(settings.batch_size)]
     if plan.backend == "torch":
         flags += ["--weights", str(work / "start.safetensors")]
-    if not plan.whole:
-        flags += ["--lr", str(settings.lr)]
+    if plan.program != "reference_torch":  # which has its own rate and crops
+        flags += ["--lr", str(settings.lr), "--augment", settings.augment]
+        flags += ["--whole"] if plan.whole else []
     if settings.peer_steps:
         flags += ["--max-steps", str(settings.peer_steps)]
     return timing_of(plan, run(f"ft_bench.{plan.program}", flags, environment), settings.epochs)
@@ -119,7 +127,7 @@ def time_peer(plan: Plan, settings: Settings, work: Path, environment: Mapping[s
 def timing_of(plan: Plan, done: Finished, epochs: int) -> Timing:
     """Return what a peer's report says; steps that it left out count as those of its last epoch, without its first.
 
-    The first step of an epoch starts workers, and that of a run traces graphs.
+    The first step of an epoch starts workers, and that of a run traces graphs. A validation's count as the last one's.
     """
     report = done.json()
     rows, last = report["epochs"], report["epochs"][-1]
@@ -130,8 +138,10 @@ def timing_of(plan: Plan, done: Finished, epochs: int) -> Timing:
     more = last["steps"] - 1
     step = (last["seconds"] - last["first"]) / more if more else last["seconds"]
     rate = last["images"] / last["steps"] / step
-    scaled = f"{steps} of {report['steps']} steps, no validation"
-    return Timing(plan, done.seconds + missing * step, rate, None, done.memory, epochs, scaled=scaled)
+    validated = sum(row["val_steps"] for row in rows)
+    more_seconds = missing * step + (report["val_steps"] - validated) * last["val_step"]
+    scaled = f"{steps} of {report['steps']} steps and {validated} of {report['val_steps']} to validate"
+    return Timing(plan, done.seconds + more_seconds, rate, None, done.memory, epochs, scaled=scaled)
 
 
 def time_ours(plan: Plan, settings: Settings, work: Path, environment: Mapping[str, str], which: str) -> Timing:
@@ -150,6 +160,7 @@ def time_ours(plan: Plan, settings: Settings, work: Path, environment: Mapping[s
         "epochs": settings.epochs,
         "batch-size": settings.batch_size,
         "lr": settings.lr,
+        "augment": settings.augment,
         "workers": settings.workers,
     }
     flags = [word for name, value in fields.items() for word in (f"--{name}", str(value))]

@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ft.bench.runs import Timing
+from ft.bench.runs import Plan, Timing
 
-BASES = {False: "textbook-torch", True: "reference-torch"}  # what a new head, and what a whole network is compared to
+HEAD = {"torch": "textbook-torch", "tf": "textbook-keras"}  # what a run that trains a head is compared to
+WHOLE = {"torch": "reference-torch", "tf": "textbook-keras-whole"}  # and one that trains the whole network
 TRAINING_COST = 3  # a step's backward pass costs about two forward passes, where all of the network trains
 COLUMNS = ("run", "cold s", "warm s", "ratio", "warm", "images/s", "of peak", "top1", "MB")
 
@@ -17,7 +18,13 @@ def rows_of(timings: Sequence[Timing], peak: Mapping[str, float]) -> list[dict[s
     peak: FLOP/s by type, and forward_flops, the operations of an image's forward pass; may be empty.
     """
     by_name = {timing.plan.name: timing for timing in timings}
-    return [row_of(timing, by_name.get(BASES[timing.plan.whole]), peak) for timing in timings]
+    return [row_of(timing, base_of(timing.plan, by_name), peak) for timing in timings]
+
+
+def base_of(plan: Plan, made: Mapping[str, Timing]) -> Timing | None:
+    """Return the peer that trains the same in the same framework; else, where that was not made, PyTorch's."""
+    peers = WHOLE if plan.whole else HEAD
+    return made.get(peers[plan.backend]) or made.get(peers["torch"])
 
 
 def row_of(timing: Timing, base: Timing | None, peak: Mapping[str, float]) -> dict[str, Any]:
@@ -54,7 +61,7 @@ def accuracy_checks(timings: Sequence[Timing], *, val_images: int) -> list[dict[
 
     It passes where it is not lower by more than two standard errors of that many validation images.
     """
-    base = next((t for t in timings if t.plan.name == BASES[False] and t.top1 is not None), None)
+    base = next((t for t in timings if t.plan.name == HEAD["torch"] and t.top1 is not None), None)
     if base is None or base.top1 is None:
         return []
     allowed = 2 * math.sqrt(max(base.top1 * (1 - base.top1), 1 / val_images) / val_images)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from ft.errors import RecipeError
 from ft_tf import is_out_of_memory, prepare
+from tests.page_faults import page_faults
 
 GPUS = tf.config.list_physical_devices("GPU")
 
@@ -20,6 +21,11 @@ def test_an_exhausted_memory_is_recognised():
 
 def test_the_cpu_is_always_there():
     assert prepare(device="cpu", deterministic=True) == "cpu"
+
+
+@pytest.mark.slow
+def test_memory_is_kept_for_the_next_tensor():
+    assert page_faults("ft_tf", "tensorflow") * 4 < page_faults("ft_tf", "tensorflow", TF_CPU_ALLOCATOR_USE_BFC="0")
 
 
 @pytest.mark.skipif(bool(GPUS), reason="a CUDA device is here")

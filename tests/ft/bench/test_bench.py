@@ -3,6 +3,7 @@
 import json
 import resource
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -55,9 +56,11 @@ def test_every_run_of_a_tiny_benchmark(tmp_path, capsys):
     code = bench([*FAST, "--out", str(tmp_path), "--json"])
     found = json.loads(capsys.readouterr().out)
     assert code == int(not all(check["passed"] for check in found["checks"]))
-    assert {row["run"] for row in found["runs"]} == set(plans()) - {"textbook-keras"}
-    assert bench(["--model", "resnet50", *FAST[2:], "--only", "textbook-keras", "--peer-steps", "1", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["runs"][0]["scaled"] == "1 of 3 steps, no validation"
+    assert {row["run"] for row in found["runs"]} == set(plans()) - {"textbook-keras", "textbook-keras-whole"}
+    flags = ["--model", "resnet50", *FAST[2:], "--augment", "crop-flip", "--peer-steps", "1", "--json"]
+    assert bench([*flags, "--only", "textbook-torch,textbook-keras,textbook-keras-whole"]) == 0
+    rows = json.loads(capsys.readouterr().out)["runs"]
+    assert {row["scaled"] for row in rows} == {"1 of 3 steps and 1 of 2 to validate"}
 
 
 # ---- how a run is made, without one
@@ -83,6 +86,7 @@ def calls(monkeypatch, tmp_path):
 
 
 SETTINGS = Settings("resnet18", 32, 2, 4, 10, 0.01, 2)
+LARGE = replace(SETTINGS, model="resnet50")
 
 
 def test_a_run_that_keeps_features_is_made_twice_with_the_same_caches(calls, tmp_path):
@@ -103,35 +107,51 @@ def test_no_two_runs_share_a_cache(calls, tmp_path):
 
 
 def test_peers_and_project_train_the_same(calls, tmp_path):
-    for name in ("textbook-torch", "ft-tf-uncached", "ft-tf-whole", "reference-torch"):
+    for name in ("textbook-torch", "ft-tf-uncached", "ft-tf-whole", "reference-torch", "textbook-keras-whole"):
         runs.measure(plans()[name], SETTINGS, tmp_path)
-    for _, arguments, _ in calls:
+    for module, arguments, _ in calls:
         given = dict(pairwise(arguments))
         assert (given["--epochs"], given["--batch-size"], given["--model"]) == ("2", "4", "resnet18")
-        assert given["--weights"] == str(tmp_path / "start.safetensors")
+        assert given.get("--weights") == (None if module.endswith("keras") else str(tmp_path / "start.safetensors"))
         assert given.get("--size", given.get("--image-size")) == "32"
     frozen = [dict(pairwise(a)).get("--freeze") for _, a, _ in calls]
-    assert frozen == [None, "base", "none", None]
+    assert frozen == [None, "base", "none", None, None]
     assert "--lr" not in calls[3][1]  # the reference has its own
+    assert ["--whole" in arguments for _, arguments, _ in calls] == [False, False, False, False, True]
 
 
 def test_what_cannot_run_is_left_out_or_refused(monkeypatch):
     said = []
     monkeypatch.setattr(runs, "find_spec", lambda package: None if package == "tensorflow" else True)
-    chosen = bench_module.choose((), "resnet50", said.append)
+    chosen = bench_module.choose((), LARGE, said.append)
     assert {plan.backend for plan in chosen} == {"torch"}
     assert "left out: ft-tf: tensorflow and keras not installed" in said
     with pytest.raises(RecipeError, match="only: ft-tf: tensorflow and keras not installed; leave it out"):
-        bench_module.choose(["ft-tf"], "resnet50", said.append)
+        bench_module.choose(["ft-tf"], LARGE, said.append)
     with pytest.raises(RecipeError, match="unknown run 'ft-toch'; did you mean 'ft-torch'"):
-        bench_module.choose(["ft-toch"], "resnet50", said.append)
+        bench_module.choose(["ft-toch"], LARGE, said.append)
     monkeypatch.setattr(runs, "find_spec", lambda package: None)
     with pytest.raises(RunError, match="nothing to run"):
-        bench_module.choose((), "resnet50", said.append)
+        bench_module.choose((), LARGE, said.append)
 
 
 def test_keras_lacks_small_networks():
-    assert "keras.applications has no resnet18" in plans()["textbook-keras"].lacks("resnet18")
+    assert "keras.applications has no resnet18" in plans()["textbook-keras"].lacks(SETTINGS)
+
+
+def test_augmented_images_reach_every_run_that_can_have_them(calls, tmp_path):
+    augmented, said = replace(LARGE, augment="crop-flip"), []
+    chosen = bench_module.choose((), augmented, said.append)
+    assert not any(plan.cached for plan in chosen if plan.program is None)
+    assert any(line.startswith("left out: ft-torch: augmented images are others in every epoch") for line in said)
+    for plan in chosen:
+        runs.measure(plan, augmented, tmp_path)
+    given = {
+        plan.name: dict(pairwise(arguments)).get("--augment")
+        for plan, (_, arguments, _) in zip(chosen, calls, strict=True)
+    }
+    assert given.pop("reference-torch") is None  # crops and flips in any case
+    assert set(given.values()) == {"crop-flip"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,28 @@
+"""How many page faults large tensors cost in a process of its own: both frameworks read how memory is taken once."""
+
+import os
+import subprocess
+import sys
+
+PROGRAM = """
+import resource
+from {wing} import prepare
+prepare(device="cpu", deterministic=True)
+import {framework}
+x = {framework}.ones((1 << 24,)) + 1
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(4):
+    y = x + 1  # 64 MB
+    del y
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(wing: str, framework: str, **environment: str) -> int:
+    """Return the faults of four tensors of 64 MB after a wing's `prepare`."""
+    program = PROGRAM.format(wing=wing, framework=framework)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("THP_", "TF_CPU_"))}
+    inherited["PYTHONPATH"] = os.getcwd()
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**inherited, **environment})
+    return int(done.stdout)
