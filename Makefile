@@ -22,6 +22,9 @@ lint: .venv/installed
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
+# both frameworks in one process: the memory that TensorFlow keeps (docs/speed.md) PyTorch would lack
+parity nightly: export TF_CPU_ALLOCATOR_USE_BFC = 0
+
 # one step of every network: two at a time, then those that want the memory alone, which gets back at once what they free
 NETWORKS := $(addprefix parity_tests/test_,step.py zoo.py float32.py)
 parity: .venv/installed
