@@ -49,7 +49,7 @@ def load_data(args):
 
 
 def evaluate(model, loader, device, limit=None):
-    """Return the share of images whose class is found, in all steps or `limit`, how many those are and what one took."""
+    """Return the share of images whose class is found, in all steps or `limit`, their number and the time of one."""
     model.eval()
     started, right = time.perf_counter(), []
     with torch.inference_mode():

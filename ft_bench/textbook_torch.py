@@ -71,7 +71,7 @@ def train_epoch(model, loader, criterion, optimizer, device, limit):
 
 @torch.no_grad()
 def accuracy(model, loader, device, limit=None):
-    """Return the share of images whose class is found, in all steps or `limit`, how many those are and what one took."""
+    """Return the share of images whose class is found, in all steps or `limit`, their number and the time of one."""
     model.eval()
     started, right = time.perf_counter(), []
     for x, y in islice(loader, limit):
