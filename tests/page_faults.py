@@ -1,8 +1,9 @@
 """How many page faults large tensors cost in a process of its own: both frameworks read how memory is taken once."""
 
-import os
 import subprocess
 import sys
+
+from ft import apart
 
 PROGRAM = """
 import resource
@@ -21,8 +22,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def page_faults(wing: str, framework: str, **environment: str) -> int:
     """Return the faults of four tensors of 64 MB after a wing's `prepare`."""
     program = PROGRAM.format(wing=wing, framework=framework)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("THP_", "TF_CPU_"))}
-    inherited["PYTHONPATH"] = os.getcwd()
+    usual = apart.environment().items()
+    inherited = {name: value for name, value in usual if not name.startswith(("THP_", "TF_CPU_"))}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env={**inherited, **environment})
     return int(done.stdout)

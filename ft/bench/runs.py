@@ -127,7 +127,7 @@ def time_peer(plan: Plan, settings: Settings, work: Path, environment: Mapping[s
 def timing_of(plan: Plan, done: Finished, epochs: int) -> Timing:
     """Return what a peer's report says; steps that it left out count as those of its last epoch, without its first.
 
-    The first step of an epoch starts workers, and that of a run traces graphs. A validation's count as the last one's.
+    The first step of an epoch starts workers, and that of a run traces graphs. Validations are scaled by the last one.
     """
     report = done.json()
     rows, last = report["epochs"], report["epochs"][-1]
