@@ -22,14 +22,15 @@ lint: .venv/installed
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-# both frameworks in one process: the memory that TensorFlow keeps (docs/speed.md) PyTorch would lack
+# both frameworks in one process: the memory that one keeps (docs/speed.md) the other would lack
 parity nightly: export TF_CPU_ALLOCATOR_USE_BFC = 0
+parity nightly: export MALLOC_MMAP_THRESHOLD_ = 1048576
 
 # one step of every network: two at a time, then those that want the memory alone, which gets back at once what they free
 NETWORKS := $(addprefix parity_tests/test_,step.py zoo.py float32.py)
 parity: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(NETWORKS) -n 2 --dist worksteal -m "not large" --durations=15
-	MALLOC_MMAP_THRESHOLD_=1048576 $(BIN)/pytest $(NETWORKS) -m large --durations=15
+	$(BIN)/pytest $(NETWORKS) -m large --durations=15
 
 nightly: lint
 	$(BIN)/pytest -s --durations=30

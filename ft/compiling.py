@@ -1,8 +1,8 @@
 """Whether the frozen stages that a network begins with run ahead, folded or also compiled: where that pays.
 
-Folding costs a second, compiling many, and each saves a share of each pass. The choice is by counting what the whole
-training has to pass through these stages, not by a clock and not by what is left, so that a run and its repetition, or
-its continuation, round alike. What trains is compiled only on request, `compile: on`.
+Folding costs a second at most, compiling up to a minute, and each saves a share of each pass. The choice is by counting
+what the whole training has to pass through these stages, not by a clock and not by what is left, so that a run and its
+repetition, or its continuation, round alike. What trains is compiled only on request, `compile: on`.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from ft.job import Job
 
 SIDE = 224  # pixels a side of the images that are counted; larger ones count more, by their area
 FOLDING_PAYS_FROM = {"torch": 50, "tf": 500}  # such images; measured, see docs/speed.md
-COMPILING_PAYS_FROM = {"torch": 5000, "tf": 5000}
+COMPILING_PAYS_FROM = {"torch": 40_000, "tf": 5000}
 Say = Callable[[str], None]
 Way = Literal["as one", "folded", "compiled"]
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from keras.activations import linear
 
 from ft.errors import first_line
 from ft.freeze import Freeze, leading_stages
+from ft.parts import images_at_a_time
 from ft.zoo import Card
 from ft.zoo.card import under
 from ft_tf.layers import BatchNorm2d, Conv2d, Noise, WithAuxiliary, as_graph
@@ -52,7 +54,7 @@ class Prefix:
     def fold(self) -> None:
         """Fold BatchNorm and leave it at that."""
         self.shape, network = (), folded(self.model)  # no image has that shape: nothing is compiled
-        self.plain = as_graph(lambda images: network(images, training=False))
+        self.plain = in_parts(as_graph(lambda images: network(images, training=False)))
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         if self.shape is None and len(images) == self.batch_size:
@@ -72,6 +74,18 @@ class Prefix:
             return
         self.compiled = compiled
         self.say(f"compile: {', '.join(self.stages)} compiled in {time.perf_counter() - started:.0f} s")
+
+
+def in_parts(network: Call) -> Call:
+    """Return a network for inference that on a CPU takes a few images at a time."""
+
+    def run(images: tf.Tensor) -> tf.Tensor:
+        few = images_at_a_time(*images.shape[1:3], threads=tf.config.threading.get_intra_op_parallelism_threads())
+        if "CPU" not in images.device or len(images) <= few:
+            return network(images)
+        return tf.concat([network(images[start : start + few]) for start in range(0, len(images), few)], axis=0)
+
+    return run
 
 
 def with_constants(model: keras.Model, images: tf.Tensor) -> Call:
@@ -95,14 +109,15 @@ def folded(model: keras.Model) -> keras.Model:
     norms = {norm.name for norm in pairs.values()}
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if layer.name in norms:
-            return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy)
         config = layer.get_config()
         if layer.name in pairs:
             config["bias" if isinstance(layer, Conv2d) else "use_bias"] = True
         return type(layer).from_config(config)
 
-    copy = keras.models.clone_model(model, clone_function=clone)
+    def call(layer: keras.layers.Layer, *inputs: Any, **options: Any) -> Any:
+        return inputs[0] if layer.name in norms else layer(*inputs, **options)
+
+    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in model.layers:
         if layer.name in pairs:
             copy.get_layer(layer.name).set_weights(folded_weights(layer, pairs[layer.name]))

@@ -98,7 +98,8 @@ class Learner:
         if self.prefix is None:
             say(f"compile: {self.card.name} does not come apart behind its frozen stages; it runs as one")
         elif not compiled:
-            self.prefix.fold()
+            with computing(self.model, self.card, self.recipe.precision):  # the copy keeps what it finds
+                self.prefix.fold()
         self.make_functions()
 
     def compile_trained(self, *, say: Callable[[str], None]) -> None:

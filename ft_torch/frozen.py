@@ -14,6 +14,7 @@ from torchvision.models.convnext import LayerNorm2d
 
 from ft.errors import first_line
 from ft.freeze import Freeze, leading_stages
+from ft.parts import images_at_a_time
 from ft.quiet import quiet_stderr
 from ft.zoo import Card
 from ft.zoo.card import under
@@ -107,7 +108,7 @@ class Prefix(CompiledPart):
         """Fold BatchNorm and leave it at that; where the code cannot be traced nothing is folded, and `say` is told."""
         self.shape = ()  # no batch has it: nothing is compiled
         try:
-            self.plain = folded(self.plain.eval())
+            self.plain = InParts(folded(self.plain.eval()))
         except (TraceError, TypeError, ValueError):  # code that asks for values
             self.say(f"compile: not possible to fold {self.names}, whose code cannot be traced")
 
@@ -164,6 +165,20 @@ def split_prefix(
     calls = [str(node.target) for node in plain.graph.nodes if node.op == "call_module"]
     stages = tuple(stage for stage in leading if any(under(call, card.stages[stage]) for call in calls))
     return Prefix(stages, plain, rest, batch_size=batch_size, say=say)
+
+
+class InParts(nn.Module):
+    """A network for inference that on a CPU takes a few images at a time: (N, C, H, W) -> (N, ...)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        few = images_at_a_time(*x.shape[2:], threads=torch.get_num_threads())
+        if x.device.type != "cpu" or len(x) <= few:
+            return self.network(x)
+        return torch.cat([self.network(part) for part in x.split(few)])
 
 
 class LayerTracer(fx.Tracer):

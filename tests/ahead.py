@@ -40,6 +40,14 @@ def require_same_features_folded(make_learner, images, model):
         np.testing.assert_array_equal(tensor, weights[name], err_msg=name)
 
 
+def require_bfloat16(make_learner, images, compiled):
+    """Assert that frozen stages that run ahead compute in bfloat16, where the recipe says so."""
+    whole, apart, said = apart_and_whole(make_learner, "bfloat16", compiled=compiled)
+    assert "bfloat16" in str(apart.load(images).dtype), said
+    logits = whole.logits(images)
+    assert np.abs(apart.logits(images) - logits).max() < 0.02 * np.abs(logits).max()
+
+
 def farthest(ours, theirs):
     """Return the largest difference of two sets of gradients, relative to the largest of all."""
     scale = max(np.abs(g).max() for g in theirs.values())

@@ -1,4 +1,4 @@
-"""One timed process: its seconds from start to end, its peak memory, what it printed last."""
+"""One timed process: its seconds from start to end, its peak memory with workers, what it printed last."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ft import apart
+from ft.bench.memory import PeakOfTree
 from ft.errors import RunError, printable
 
 
@@ -18,7 +19,8 @@ from ft.errors import RunError, printable
 class Finished:
     """What is known of a process that ended well.
 
-    memory: peak bytes of the largest process in it, workers not added, and never less than this process itself has.
+    memory: peak bytes of the process with its workers, or of the process alone where that is more (between two looks)
+    or where the system does not tell; never less than this process itself has.
     """
 
     seconds: float
@@ -37,7 +39,8 @@ def run(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=out, stderr=err, env=apart.environment(environment))
         try:
-            _, status, usage = os.wait4(process.pid, 0)  # Popen.wait does not tell the memory
+            with PeakOfTree(process.pid) as tree:
+                _, status, usage = os.wait4(process.pid, 0)  # Popen.wait does not tell the memory
         except BaseException:
             process.kill()
             raise
@@ -50,4 +53,4 @@ def run(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -
             said = err.read().decode(errors="replace").splitlines() or ["nothing"]
             raise RunError(f"bench: python -m {module} ended with {process.returncode}: {printable(said[-1])}")
     scale = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
-    return Finished(seconds, usage.ru_maxrss * scale, lines[-1] if lines else "")
+    return Finished(seconds, max(tree.peak, usage.ru_maxrss * scale), lines[-1] if lines else "")

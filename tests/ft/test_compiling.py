@@ -44,7 +44,7 @@ def chosen(recipe, *, on_features=False, epoch=0, **fields):
 def test_little_work_is_left_as_it_is(recipe):
     assert chosen(recipe) == (
         "as one",
-        "compile: off for stem to layer4 (320 images of 16 px, worth 2 of 224 px; it pays from 5000 on)",
+        "compile: off for stem to layer4 (320 images of 16 px, worth 2 of 224 px; it pays from 40000 on)",
     )
 
 
@@ -52,7 +52,7 @@ def test_more_is_folded_and_much_is_compiled(recipe, monkeypatch):
     monkeypatch.setitem(compiling.FOLDING_PAYS_FROM, "torch", 0.5)
     assert chosen(recipe) == (
         "folded",
-        "compile: off for stem to layer4, only folded (320 images of 16 px, worth 2 of 224 px; it pays from 5000 on)",
+        "compile: off for stem to layer4, only folded (320 images of 16 px, worth 2 of 224 px; it pays from 40000 on)",
     )
     monkeypatch.setitem(compiling.COMPILING_PAYS_FROM, "torch", 1.6)
     assert chosen(recipe)[0] == "compiled"

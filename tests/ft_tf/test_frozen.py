@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ft.freeze import leading_stages, plan_freeze
 from ft.zoo import find_card
 from ft_tf import build_model, parameters
-from ft_tf.frozen import Prefix, split_prefix, stands_still
+from ft_tf.frozen import Prefix, in_parts, split_prefix, stands_still
 from ft_tf.layers import Dropout
-from tests.ahead import ahead, apart_and_whole, farthest, lively, require_same_features_folded
+from tests.ahead import ahead, apart_and_whole, farthest, lively, require_bfloat16, require_same_features_folded
 
 STAGES = "stem,layer1,layer2"
 QUICK = ["resnet18", "squeezenet1_1"]
@@ -77,6 +78,23 @@ def test_only_folded_it_is_the_same_network(make_learner, batch):
 @pytest.mark.parametrize("model", FOLDED)
 def test_a_folded_base_makes_the_same_features(make_learner, batch, model):
     require_same_features_folded(make_learner, batch[0], model)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_in_bfloat16_it_computes_so(make_learner, batch, compiled):
+    require_bfloat16(make_learner, batch[0], compiled)
+
+
+def test_folded_it_takes_a_few_images_at_a_time(monkeypatch):
+    monkeypatch.setattr("ft_tf.frozen.images_at_a_time", lambda height, width, *, threads: height)
+    seen, x = [], tf.random.normal((10, 4, 5, 3))
+
+    def network(images):
+        seen.append(len(images))
+        return images[:, 0]
+
+    np.testing.assert_array_equal(in_parts(network)(x), x[:, 0])
+    assert seen == [4, 4, 2]
 
 
 @pytest.mark.slow

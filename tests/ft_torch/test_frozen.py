@@ -11,8 +11,8 @@ from torch.fx.proxy import TraceError
 from ft.freeze import leading_stages, plan_freeze
 from ft.zoo import cards
 from ft_torch import build_model, parameters
-from ft_torch.frozen import LayerTracer, Prefix, split_prefix
-from tests.ahead import ahead, apart_and_whole, farthest, lively, require_same_features_folded
+from ft_torch.frozen import InParts, LayerTracer, Prefix, split_prefix
+from tests.ahead import ahead, apart_and_whole, farthest, lively, require_bfloat16, require_same_features_folded
 
 STAGES = "stem,layer1,layer2"
 FOLDED = [
@@ -70,6 +70,20 @@ def test_only_folded_it_is_the_same_network(make_learner, batch):
 @pytest.mark.parametrize("model", FOLDED)
 def test_a_folded_base_makes_the_same_features(make_learner, batch, model):
     require_same_features_folded(make_learner, batch[0], model)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_in_bfloat16_it_computes_so(make_learner, batch, compiled):
+    require_bfloat16(make_learner, batch[0], compiled)
+
+
+def test_folded_it_takes_a_few_images_at_a_time(monkeypatch):
+    monkeypatch.setattr("ft_torch.frozen.images_at_a_time", lambda height, width, *, threads: height)
+    seen, x = [], torch.randn(10, 3, 4, 5)
+    network = torch.nn.Flatten()
+    network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    assert torch.equal(InParts(network)(x), x.flatten(1))
+    assert seen == [4, 4, 2]
 
 
 @pytest.mark.slow

@@ -1,0 +1,11 @@
+"""How many images pass through a network at a time where no layer needs the whole batch: on a CPU, to save memory."""
+
+import os
+
+PIXELS = 8 * 224 * 224  # for each thread: fewer cost time, more cost memory; measured, see docs/speed.md
+
+
+def images_at_a_time(height: int, width: int, *, threads: int | None = None) -> int:
+    """Return how many images of that size are enough for the threads of a CPU, None being all that the process has."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, PIXELS * (threads or cores) // (height * width))
