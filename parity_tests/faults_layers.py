@@ -160,9 +160,7 @@ def other_channel_count(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     with computing(
         *(pair, wing, path),
         torch=lambda x: F.conv2d(x, layer.weight[order], padding=1, groups=6),
-        tf=lambda x: grouped_conv2d(
-            x, tf.gather(layer.kernel, order, axis=-1), [1, 1, 1, 1], [[0, 0], [1, 1], [1, 1], [0, 0]]
-        ),
+        tf=lambda x: grouped_conv2d(x, tf.gather(layer.kernel, order, axis=-1), [1, 1, 1, 1], "SAME"),
     ):
         yield
 

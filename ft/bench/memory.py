@@ -3,14 +3,15 @@
 import threading
 from pathlib import Path
 
-SECONDS = 0.5  # between two looks: one takes some milliseconds
+SECONDS = 1.0  # between two looks
 PROC = Path("/proc")
 
 
 class PeakOfTree:
     """A context in which the memory of a process and its descendants is watched; `peak` is its largest sum in bytes.
 
-    What processes share counts once (Linux's proportional set size). Without /proc, or where it does not tell, 0.
+    What processes share counts once (Linux's proportional set size). 0 for a process that has no descendants, which
+    knows its own peak without the cost of looking, and where /proc does not tell.
     """
 
     def __init__(self, pid: int) -> None:
@@ -29,7 +30,9 @@ class PeakOfTree:
     def watch(self) -> None:
         """Look until the context ends."""
         while not self.ended.wait(SECONDS):
-            self.peak = max(self.peak, sum(map(proportional_size, tree(self.pid))))
+            processes = tree(self.pid)
+            if len(processes) > 1:
+                self.peak = max(self.peak, sum(map(proportional_size, processes)))
 
 
 def tree(pid: int) -> list[int]:
