@@ -51,10 +51,10 @@ class Prefix:
         self.compiled: Call | None = None
         self.shape: tuple[int | None, ...] | None = None  # of the images of the first whole batch
 
-    def fold(self) -> None:
-        """Fold BatchNorm and leave it at that."""
+    def fold(self, precision: str) -> None:
+        """Fold BatchNorm and leave it at that, for a pass in `precision`."""
         self.shape, network = (), folded(self.model)  # no image has that shape: nothing is compiled
-        self.plain = in_parts(as_graph(lambda images: network(images, training=False)))
+        self.plain = in_parts(as_graph(lambda images: network(images, training=False)), precision)
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         if self.shape is None and len(images) == self.batch_size:
@@ -76,11 +76,12 @@ class Prefix:
         self.say(f"compile: {', '.join(self.stages)} compiled in {time.perf_counter() - started:.0f} s")
 
 
-def in_parts(network: Call) -> Call:
+def in_parts(network: Call, precision: str) -> Call:
     """Return a network for inference that on a CPU takes a few images at a time."""
 
     def run(images: tf.Tensor) -> tf.Tensor:
-        few = images_at_a_time(*images.shape[1:3], threads=tf.config.threading.get_intra_op_parallelism_threads())
+        threads = tf.config.threading.get_intra_op_parallelism_threads()
+        few = images_at_a_time(*images.shape[1:3], precision=precision, threads=threads)
         if "CPU" not in images.device or len(images) <= few:
             return network(images)
         return tf.concat([network(images[start : start + few]) for start in range(0, len(images), few)], axis=0)

@@ -99,7 +99,7 @@ class Learner:
             say(f"compile: {self.card.name} does not come apart behind its frozen stages; it runs as one")
         elif not compiled:
             with computing(self.model, self.card, self.recipe.precision):  # the copy keeps what it finds
-                self.prefix.fold()
+                self.prefix.fold(self.recipe.precision)
         self.make_functions()
 
     def compile_trained(self, *, say: Callable[[str], None]) -> None:

@@ -104,11 +104,14 @@ class Prefix(CompiledPart):
         super().__init__(", ".join(stages), plain, batch_size=batch_size, say=say)
         self.stages, self.rest = stages, rest
 
-    def fold(self) -> None:
-        """Fold BatchNorm and leave it at that; where the code cannot be traced nothing is folded, and `say` is told."""
+    def fold(self, precision: str) -> None:
+        """Fold BatchNorm and leave it at that, for a pass in `precision`.
+
+        Where the code cannot be traced nothing is folded, and `say` is told.
+        """
         self.shape = ()  # no batch has it: nothing is compiled
         try:
-            self.plain = InParts(folded(self.plain.eval()))
+            self.plain = InParts(folded(self.plain.eval()), precision)
         except (TraceError, TypeError, ValueError):  # code that asks for values
             self.say(f"compile: not possible to fold {self.names}, whose code cannot be traced")
 
@@ -170,12 +173,12 @@ def split_prefix(
 class InParts(nn.Module):
     """A network for inference that on a CPU takes a few images at a time: (N, C, H, W) -> (N, ...)."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, precision: str) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.precision = network, precision
 
     def forward(self, x: Tensor) -> Tensor:
-        few = images_at_a_time(*x.shape[2:], threads=torch.get_num_threads())
+        few = images_at_a_time(*x.shape[2:], precision=self.precision, threads=torch.get_num_threads())
         if x.device.type != "cpu" or len(x) <= few:
             return self.network(x)
         return torch.cat([self.network(part) for part in x.split(few)])

@@ -82,7 +82,7 @@ class Learner:
         if self.prefix is None:
             say(f"compile: {self.card.name} does not come apart behind its frozen stages; it runs as one")
         elif not compiled:
-            self.prefix.fold()
+            self.prefix.fold(self.recipe.precision)
 
     def compile_trained(self, *, say: Callable[[str], None]) -> None:
         """Compile what trains, forward and backward, until the next plan or the next weights.

@@ -86,14 +86,14 @@ def test_in_bfloat16_it_computes_so(make_learner, batch, compiled):
 
 
 def test_folded_it_takes_a_few_images_at_a_time(monkeypatch):
-    monkeypatch.setattr("ft_tf.frozen.images_at_a_time", lambda height, width, *, threads: height)
+    monkeypatch.setattr("ft_tf.frozen.images_at_a_time", lambda height, width, **options: height)
     seen, x = [], tf.random.normal((10, 4, 5, 3))
 
     def network(images):
         seen.append(len(images))
         return images[:, 0]
 
-    np.testing.assert_array_equal(in_parts(network)(x), x[:, 0])
+    np.testing.assert_array_equal(in_parts(network, "float32")(x), x[:, 0])
     assert seen == [4, 4, 2]
 
 

@@ -78,11 +78,11 @@ def test_in_bfloat16_it_computes_so(make_learner, batch, compiled):
 
 
 def test_folded_it_takes_a_few_images_at_a_time(monkeypatch):
-    monkeypatch.setattr("ft_torch.frozen.images_at_a_time", lambda height, width, *, threads: height)
+    monkeypatch.setattr("ft_torch.frozen.images_at_a_time", lambda height, width, **options: height)
     seen, x = [], torch.randn(10, 3, 4, 5)
     network = torch.nn.Flatten()
     network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
-    assert torch.equal(InParts(network)(x), x.flatten(1))
+    assert torch.equal(InParts(network, "float32")(x), x.flatten(1))
     assert seen == [4, 4, 2]
 
 
