@@ -20,8 +20,8 @@ FIRST_STEP = """
 import os, runpy, sys
 from {wing}.learner import Learner
 
-def first(self, *args, step=Learner.step, **options):
-    self.fetch([step(self, *args, **options)])
+def first(self, *args, native=Learner.step, **options):
+    self.fetch([native(self, *args, **options)])
     os._exit(0)
 
 Learner.step = first

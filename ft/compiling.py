@@ -14,7 +14,7 @@ from ft.job import Job
 
 SIDE = 224  # pixels a side of the images that are counted; larger ones count more, by their area
 FOLDING_PAYS_FROM = {"torch": 50, "tf": 500}  # such images; measured, see docs/speed.md
-COMPILING_PAYS_FROM = {"torch": 40_000, "tf": 5000}
+COMPILING_PAYS_FROM = 40_000
 Say = Callable[[str], None]
 Way = Literal["as one", "folded", "compiled"]
 
@@ -51,7 +51,7 @@ def choose(job: Job, stages: tuple[str, ...], *, images: int, backend: str) -> t
     names = stages[0] if len(stages) == 1 else f"{stages[0]} to {stages[-1]}"
     if wish != "auto":
         return "compiled" if wish == "on" else "as one", f"compile: {wish}, as asked for ({names})"
-    count, least = images * side**2 / SIDE**2, COMPILING_PAYS_FROM[backend]
+    count, least = images * side**2 / SIDE**2, COMPILING_PAYS_FROM
     way: Way = "compiled" if count >= least else "folded" if count >= FOLDING_PAYS_FROM[backend] else "as one"
     result = {"as one": f"off for {names}", "folded": f"off for {names}, only folded", "compiled": f"on for {names}"}
     comparison = f"{images} images of {side} px, worth {count:.0f} of {SIDE} px; it pays from {least} on"

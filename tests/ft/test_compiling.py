@@ -54,7 +54,7 @@ def test_more_is_folded_and_much_is_compiled(recipe, monkeypatch):
         "folded",
         "compile: off for stem to layer4, only folded (320 images of 16 px, worth 2 of 224 px; it pays from 40000 on)",
     )
-    monkeypatch.setitem(compiling.COMPILING_PAYS_FROM, "torch", 1.6)
+    monkeypatch.setattr(compiling, "COMPILING_PAYS_FROM", 1.6)
     assert chosen(recipe)[0] == "compiled"
     assert chosen(recipe, epochs=15)[0] == "folded"
     assert chosen(recipe, on_features=True)[0] == "as one"  # once, whatever the epochs
