@@ -243,7 +243,6 @@ def test_max_pooling_pads_with_minus_infinity():
 
 @pytest.mark.parametrize(
     ("dtype", "scale", "eps", "rtol"),
-    # with so small a variance another eps would show: TensorFlow raises it to 1.001e-5 in one of its functions
     [("float64", 3, 1e-3, 1e-12), ("float32", 3, 1e-3, 1e-5), ("float32", 3e-3, 1e-5, 1e-5)],
 )
 def test_batch_norm_keeps_the_unbiased_variance(dtype, scale, eps, rtol):
@@ -263,3 +262,15 @@ def test_batch_norm_keeps_the_unbiased_variance(dtype, scale, eps, rtol):
         y = to_canonical(layer(x_nhwc, training=training).numpy())
         np.testing.assert_allclose(y, expected, rtol=rtol, atol=rtol)
     assert layer.num_batches_tracked.numpy() == 1
+
+
+def test_batch_norm_of_bfloat16_keeps_float32_statistics():
+    """By another kernel. With so small a variance another eps would show: one function raises it to 1.001e-5."""
+    x = tf.cast(tf.random.stateless_normal((4, 5, 6, 3), (1, 2)) * 3e-3, tf.bfloat16)
+    layers = [BatchNorm2d(momentum=1.0) for _ in range(2)]
+    fused, exact = (layer(y, training=True) for layer, y in zip(layers, (x, tf.cast(x, tf.float32)), strict=True))
+    assert fused.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(fused, tf.float32), exact, rtol=2**-8, atol=1e-5)
+    for a, b in zip(*(layer.non_trainable_weights for layer in layers), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-9)
