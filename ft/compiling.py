@@ -14,7 +14,7 @@ from ft.job import Job
 
 SIDE = 224  # pixels a side of the images that are counted; larger ones count more, by their area
 FOLDING_PAYS_FROM = {"torch": 50, "tf": 500}  # such images; measured, see docs/speed.md
-COMPILING_PAYS_FROM = 40_000
+COMPILING_PAYS_FROM = 40_000  # likewise
 Say = Callable[[str], None]
 Way = Literal["as one", "folded", "compiled"]
 
@@ -51,8 +51,10 @@ def choose(job: Job, stages: tuple[str, ...], *, images: int, backend: str) -> t
     names = stages[0] if len(stages) == 1 else f"{stages[0]} to {stages[-1]}"
     if wish != "auto":
         return "compiled" if wish == "on" else "as one", f"compile: {wish}, as asked for ({names})"
-    count, least = images * side**2 / SIDE**2, COMPILING_PAYS_FROM
-    way: Way = "compiled" if count >= least else "folded" if count >= FOLDING_PAYS_FROM[backend] else "as one"
+    count = images * side**2 / SIDE**2
+    way: Way = (
+        "compiled" if count >= COMPILING_PAYS_FROM else "folded" if count >= FOLDING_PAYS_FROM[backend] else "as one"
+    )
     result = {"as one": f"off for {names}", "folded": f"off for {names}, only folded", "compiled": f"on for {names}"}
-    comparison = f"{images} images of {side} px, worth {count:.0f} of {SIDE} px; it pays from {least} on"
+    comparison = f"{images} images of {side} px, worth {count:.0f} of {SIDE} px; it pays from {COMPILING_PAYS_FROM} on"
     return way, f"compile: {result[way]} ({comparison})"

@@ -68,9 +68,21 @@ class Conv2d(keras.layers.Layer):
         convolve = depthwise_conv2d if self.depthwise else plain
         strides = [1, self.stride, self.stride, 1]
         kernel = dilated(tf.convert_to_tensor(self.kernel), self.dilation)
-        x, padding = padded(x, self.padding, self.reach, self.stride)
+        x, padding = self.padded(x)
         y = convolve(x, kernel, strides, padding)
         return y if self.bias is None else y + self.bias
+
+    def padded(self, x: tf.Tensor) -> tuple[tf.Tensor, str]:
+        """Return images and the padding that the convolution still has to add to them.
+
+        Not an explicit one: oneDNN's kernels know none in their gradients, and TensorFlow's own are slow, in bfloat16
+        very.
+        """
+        explicit = explicit_padding(self.padding)
+        if isinstance(explicit, str):
+            return x, explicit
+        alike = all(2 * side == reach - 1 for side, reach in zip(pair(self.padding), self.reach, strict=True))
+        return (x, "SAME") if self.stride == 1 and alike else (tf.pad(x, explicit), "VALID")
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         images, *sides, _ = input_shape
@@ -96,21 +108,6 @@ class Conv2d(keras.layers.Layer):
 def window_count(side: int | None, window: int, stride: int, padding: int = 0) -> int | None:
     """Return how many windows fit into an axis padded at both ends, `stride` apart; None where the side is unknown."""
     return None if side is None else (side + 2 * padding - window) // stride + 1
-
-
-def padded(
-    x: tf.Tensor, padding: int | tuple[int, int] | str, reach: tuple[int, ...], stride: int
-) -> tuple[tf.Tensor, str]:
-    """Return images and the padding that a convolution still has to add to them.
-
-    Not an explicit one: oneDNN's kernels know none in their gradients, and TensorFlow's own are slow, in bfloat16 very.
-    """
-    explicit = explicit_padding(padding)
-    if isinstance(explicit, str):
-        return x, explicit
-    if stride == 1 and all(2 * side == size - 1 for side, size in zip(pair(padding), reach, strict=True)):
-        return x, "SAME"
-    return tf.pad(x, explicit), "VALID"
 
 
 def depthwise_conv2d(x: tf.Tensor, kernel: tf.Tensor, strides: list[int], padding: str) -> tf.Tensor:

@@ -18,6 +18,7 @@ from ft.bench.process import run
 from ft.bench.runs import Plan, Settings, Timing, measure, plans
 from ft.bench.table import accuracy_checks, rows_of
 from ft.errors import RecipeError, RunError, unknown
+from ft.parts import usable_cores
 
 PACKAGES = ("ft-parity", "torch", "torchvision", "tensorflow", "keras", "numpy", "pillow")
 
@@ -107,6 +108,5 @@ def machine() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = os.environ.get("OMP_NUM_THREADS")
-    return {"processor": platform.machine(), "cores": cores, "OMP_NUM_THREADS": threads, "versions": versions}
+    return {"processor": platform.machine(), "cores": usable_cores(), "OMP_NUM_THREADS": threads, "versions": versions}
