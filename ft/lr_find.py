@@ -22,6 +22,7 @@ from ft.data import Batch
 from ft.errors import RecipeError, RunError, printable
 from ft.features import Features, sources_of
 from ft.job import build_learner, prepare_job
+from ft.keywords import takes_fields
 from ft.plots import FAINT, INK, TRAIN, VAL, new_figure, write_png
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
@@ -42,6 +43,7 @@ class Sweep:
     diverged: bool
 
 
+@takes_fields
 def find_lr(
     recipe: Recipe | None = None,
     *,
@@ -54,7 +56,7 @@ def find_lr(
 ) -> Sweep:
     """Sweep the learning rate over a recipe's first updates; write lr-find.json and lr-find.png to `out`, if given.
 
-    Those of an earlier sweep are replaced.
+    Those of an earlier sweep are replaced. The keywords from `name` on change single fields of the recipe.
     Raises UserError for a mistake, RunError where not even two updates have a finite loss.
     """
     if not 0 < lr_min < lr_max < np.inf or lr_steps < 3:

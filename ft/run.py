@@ -16,7 +16,7 @@ from ft.errors import DataError, RecipeError
 from ft.job import new_learner
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
-from ft.report import write_training_report
+from ft.report import run_line, run_table, write_training_report
 from ft.task import Task, task_in
 from ft.train import evaluate
 from ft.weights import read_weights
@@ -40,6 +40,12 @@ class Run:
         self.result = runfolder.read_result(self.folder)
         self.backend = backend or self.result["backend"]
         self._learner = learner
+
+    def __repr__(self) -> str:
+        return run_line(self.folder, self.result, self.backend)
+
+    def _repr_html_(self) -> str:
+        return run_table(self.folder, self.result, self.backend)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from ft import files
 from ft.errors import RunError
 
 LOG, PREDICTIONS, MODEL, RESULT = "log.jsonl", "predictions.csv", "model.safetensors", "model.json"
+CURVES = "curves.png"
 BAD_STEP = "bad_step.json"  # the step, and the images, that a training broke down on
 FORMAT = 1  # of model.json
 SIGNS_OF_A_RUN = ("recipe.yaml", LOG, "checkpoints")

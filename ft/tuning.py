@@ -21,6 +21,7 @@ from ft.errors import RecipeError, RunError, memory_is_exhausted
 from ft.features import FeatureBatches, Features, sources_of
 from ft.freeze import Freeze
 from ft.job import Job, build_learner, prepare_job, surgery_notes, why_not_kept
+from ft.keywords import takes_fields
 from ft.optimizers import settings_of
 from ft.plots import plot_curves
 from ft.progress import Progress
@@ -43,6 +44,7 @@ KEPT = (
 SLOTS = ("momentum", "dampening", "centered")  # numbers of an optimizer on which its slots depend
 
 
+@takes_fields
 def finetune(
     recipe: Recipe | None = None,
     *,
@@ -54,9 +56,10 @@ def finetune(
 ) -> Run:
     """Fine-tune a network by a recipe and return the finished run.
 
-    recipe: a Recipe, the built-in one if left out; `fields` change single fields of it (or, with `resume`, of the
-    recipe of the run that goes on). backend: "torch" or "tf"; if left out "torch", or for a run that goes on the one
-    that it was in. out: the run folder, which must be new or empty; runs/MODEL-DATA-BACKEND-NNN if left out.
+    recipe: a Recipe, the built-in one if left out; the keywords from `name` on, see `ft train --help`, change single
+    fields of it (or, with `resume`, of the recipe of the run that goes on). backend: "torch" or "tf"; if left out
+    "torch", or for a run that goes on the one that it was in. out: the run folder, which must be new or empty;
+    runs/MODEL-DATA-BACKEND-NNN if left out.
     Raises UserError for a mistake, before any training where it can be seen before.
     """
     started = time.perf_counter()
@@ -267,7 +270,7 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
     task.write_predictions(folder, names, result.logits, result.labels, classes)
     rows = runfolder.read_log(folder)
     epochs = [row for row in rows if row.get("epoch_end")]
-    plot_curves(rows, epochs, folder / "curves.png", title=f"{job.recipe.title}, {facts['backend']}", task=task)
+    plot_curves(rows, epochs, folder / runfolder.CURVES, title=f"{job.recipe.title}, {facts['backend']}", task=task)
     card = job.card
     weights = learner.get_weights()
     with files.replacing(folder / runfolder.MODEL, needed=checkpoint.size_of(weights, {})) as path:

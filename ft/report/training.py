@@ -17,6 +17,7 @@ from ft.data import Sample
 from ft.label_sets import read_label_sets
 from ft.plots import plot_confusion
 from ft.report.advice import advise, percent
+from ft.report.summary import FRAMEWORKS, headline
 from ft.report.template import template
 from ft.report.thumbnails import data_uri, thumbnail
 from ft.report.trained import TrainedClasses, TrainedSets
@@ -48,15 +49,15 @@ def write_training_report(folder: Path, result: Mapping[str, Any], samples: Sequ
 
 def render_training(report: Report, samples: Sequence[Sample] | None) -> str:
     """Return the page. Every name is escaped, and what cannot be seen is replaced."""
-    metrics, task = report.result["metrics"], report.task
-    headline = task.words.headline.items()
+    task = report.task
     sources = {sample.name: sample.source for sample in samples or ()}
     mistakes = [(p, thumbnail(sources[p.name]) if p.name in sources else None) for p in report.mistakes[:MISTAKES]]
     return template("training.html.j2").render(
         report=report,
         recipe=report.result["recipe"],
         title=report.result["recipe"]["name"] or report.folder.resolve().name,
-        tiles=[(label, metrics.get(key)) for key, label in headline if metrics.get(key) is not None],
+        tiles=headline(report.result),
+        framework=FRAMEWORKS.get(report.result["backend"], report.result["backend"]),
         advice=advise(report.result, report.epochs, report.answers),
         charts=[c for c in (losses_chart(report.rows, report.epochs), score_chart(report.epochs, task)) if c],
         val_loss=task.words.loss,

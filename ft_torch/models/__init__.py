@@ -12,7 +12,7 @@ HOMES = {card.name: card.family for card in cards()}
 
 __all__ = ["build_model", *HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 
-__getattr__ = lazy_names(__name__, HOMES)
+__getattr__, __dir__ = lazy_names(__name__, HOMES)
 
 
 def build_model(

@@ -70,8 +70,9 @@ def test_a_wing_loads_no_framework_before_it_is_used(wing):
     assert not loaded(as_command(f"{wing}.train", "--help")) & FRAMEWORKS
 
 
-def test_import_ft_is_light():
-    assert not loaded("import ft") & {"numpy", "yaml", "PIL", "matplotlib", "rich"}
+@pytest.mark.parametrize("code", ["import ft", "import ft; dir(ft); ft.__version__"])
+def test_import_ft_is_light(code):
+    assert not loaded(code) & {"numpy", "yaml", "PIL", "matplotlib", "rich"}
 
 
 def test_the_pytorch_wing_loads_nothing_of_keras():

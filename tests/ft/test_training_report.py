@@ -127,6 +127,33 @@ def test_a_run_and_its_report_written_again(fake_wing, write_images, tmp_path):
     assert "data:image/png" not in ft.Run(tmp_path / "run").write_report().read_text()
 
 
+def test_a_run_says_what_it_is(fake_wing, write_images, tmp_path):
+    data, folder = write_images("a<b>\n", ["<img src=x onerror=alert(1)>", EVIL[1]]), tmp_path / 'r"><i onload=x>\u202e'
+    options = {"model": "resnet18", "weights": "none", "image_size": 16, "epochs": 2, "quiet": True}
+    run = ft.finetune(data=str(data), out=folder, **options)
+    top1 = f"{100 * run.metrics['top1']:.1f} %"
+    there, here = (str(path).encode("unicode_escape").decode() for path in (data, folder))
+    assert repr(run) == f"<Run resnet18 on {there}, PyTorch, epochs: 2, top-1: {top1}, {here}>"
+    text = run._repr_html_()
+    page = Page(text)
+    assert set(page.tags) == {"table", "tr", "th", "td", "img"}
+    assert page.handlers == []
+    assert [source[:22] for source in page.sources] == ["data:image/png;base64,"]
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    assert f">{top1}<" in text
+    assert "\u202e" not in text
+    folder.rename(tmp_path / "elsewhere")
+    assert Page(run._repr_html_()).sources == []
+
+
+def test_a_run_without_a_finite_score_says_so(tmp_path):
+    result = {"task": "multi-label", "backend": "tf", "epoch": 1, "architecture": "resnet18", "classes": ["cat"]}
+    result |= {"format": 1, "recipe": recipes.to_dict(Recipe()), "metrics": {"mAP": None, "loss": None}}
+    (tmp_path / "model.json").write_text(json.dumps(result))
+    assert "Keras, epochs: 1 of 20, mAP: not finite," in repr(ft.Run(tmp_path))
+    assert "mAP" not in ft.Run(tmp_path)._repr_html_()
+
+
 def test_predictions_of_classes_that_the_run_lacks(write, tmp_path):
     write(["cat", "dog"])
     result = json.loads(json.dumps({"classes": ["cat"]}))
