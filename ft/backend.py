@@ -22,6 +22,7 @@ from ft.surgery import Surgery
 from ft.zoo import Card
 
 FRAMEWORKS = {"torch": ("torch", "torchvision"), "tf": ("tensorflow", "keras")}
+Model = object  # a network of the framework's, a torch.nn.Module or a keras.Model: the hub hands it on, as it is
 
 
 class Learner(Protocol):
@@ -99,7 +100,7 @@ class MakeLearner(Protocol):
 
     def __call__(
         self,
-        model: Any,
+        model: Model,
         *,
         card: Card,
         plan: Freeze,
@@ -151,22 +152,30 @@ class Wing(Protocol):
 
     def build_model(
         self, name: str, *, num_classes: int = 1000, dtype: str = "float32", options: Mapping[str, Any] | None = None
-    ) -> Any: ...
+    ) -> Model: ...
 
-    def parameters(self, model: Any) -> Mapping[str, Any]: ...
+    def building_empty(self) -> AbstractContextManager[object]: ...
 
-    def recording(self, model: Any) -> AbstractContextManager[Calls]: ...
+    def parameters(self, model: Model) -> Mapping[str, object]: ...
 
-    def alter(self, model: Any, surgery: Surgery, *, image_size: int) -> Any: ...
+    def recording(self, model: Model) -> AbstractContextManager[Calls]: ...
+
+    def alter(self, model: Model, surgery: Surgery, *, image_size: int) -> Model: ...
 
     def stage_shapes(
-        self, model: Any, card: Card, *, image_size: int, channels: int
+        self, model: Model, card: Card, *, image_size: int, channels: int
     ) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]: ...
 
-    def weight_shapes(self, model: Any) -> dict[str, tuple[int, ...]]: ...
+    def weight_shapes(self, model: Model) -> dict[str, tuple[int, ...]]: ...
+
+    def set_weights(self, model: Model, tensors: Mapping[str, np.ndarray]) -> None: ...
+
+    def own_names(self, model: Model, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]: ...
+
+    def write_weights(self, model: Model, tensors: Mapping[str, np.ndarray], path: Path) -> None: ...
 
     def export_model(
-        self, model: Any, path: Path, *, format: str, preprocess: Preprocess, raw: bool, metadata: Mapping[str, Any]
+        self, model: Model, path: Path, *, format: str, preprocess: Preprocess, raw: bool, metadata: Mapping[str, Any]
     ) -> dict[str, Any]: ...
 
     def run_exported(self, path: Path, images: np.ndarray, *, format: str) -> np.ndarray: ...
@@ -176,12 +185,22 @@ class Wing(Protocol):
 def load(name: str) -> Wing:
     """Import the wing called "torch" or "tf" and its framework; RecipeError where it is unknown or not installed."""
     require(name)
-    if name == "torch" and "tensorflow" in sys.modules and "triton" not in sys.modules:
+    if name == "torch" and is_loaded("tf") and "triton" not in sys.modules:
         # triton crashes the process when it is imported after tensorflow; PyTorch on a CPU works without it
         sys.modules["triton"] = cast(Any, None)
     with quiet_stderr():
         import_module(f"ft_{name}.learner")
     return cast(Wing, import_module(f"ft_{name}"))
+
+
+def is_loaded(name: str) -> bool:
+    """Tell whether the wing's framework is imported already."""
+    return FRAMEWORKS[name][0] in sys.modules
+
+
+def loaded() -> list[Wing]:
+    """Return the wings that are imported already."""
+    return [cast(Wing, sys.modules[f"ft_{name}"]) for name in FRAMEWORKS if f"ft_{name}" in sys.modules]
 
 
 def require(name: str) -> None:

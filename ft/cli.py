@@ -391,7 +391,9 @@ def guarded(command: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as error:
-        if memory_is_exhausted(error, (sys.modules[name] for name in ("ft_torch", "ft_tf") if name in sys.modules)):
+        from ft import backend
+
+        if memory_is_exhausted(error, backend.loaded()):
             print("error: out of memory; try a smaller --batch-size, --image-size or network", file=sys.stderr)
             return USER_ERROR
         return report_bug()

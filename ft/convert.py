@@ -7,18 +7,17 @@ What cannot be kept as it is, such as half precision in Keras's formats, is conv
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ft import backend as backends
 from ft import files
 from ft import recipe as recipes
+from ft.backend import Model, Wing
 from ft.cli import Parser
 from ft.errors import RecipeError, RunError, WeightsError, listed
 from ft.job import new_network
@@ -26,7 +25,6 @@ from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
 from ft.surgery import plan_surgery
 from ft.weights import cast, match_weights, require_finite, write_safetensors
-from ft.weights.keras_names import to_keras_names
 from ft.weights.match import COUNTER_STARTS, Match
 from ft.weights.recognise import recognise
 from ft.weights.source import Source, count_outputs, read_source
@@ -157,7 +155,7 @@ def choose_wing(goal: Target) -> str:
     if goal.wing is None:
         installed = [name for name in backends.FRAMEWORKS if is_installed(name)]
         if installed:  # one that is loaded already, if any
-            return min(installed, key=lambda name: backends.FRAMEWORKS[name][0] not in sys.modules)
+            return min(installed, key=lambda name: not backends.is_loaded(name))
         raise RecipeError('names and shapes come from a framework; pip install "ft-parity[torch]", or "ft-parity[tf]"')
     try:
         backends.require(goal.wing)
@@ -235,12 +233,12 @@ def type_to_build(found: Source, goal: Target, dtype: str | None) -> str:
     )
 
 
-def build(name: str, network: Network, *, dtype: str) -> tuple[Any, Any]:
-    """Return a wing and the network in it; PyTorch's without memory for weights, they come with the tensors."""
-    wing: Any = backends.load(name)
+def build(name: str, network: Network, *, dtype: str) -> tuple[Wing, Model]:
+    """Return a wing and the network in it, empty where the framework can do that: its weights come with the tensors."""
+    wing = backends.load(name)
     with quiet_stderr():
         wing.prepare(device="cpu", deterministic=False)
-    with sys.modules["torch"].device("meta") if name == "torch" else nullcontext():
+    with wing.building_empty():
         if network.recipe is not None and network.image_size is not None:
             recipe = network.recipe.replace(precision=dtype)
             return wing, new_network(recipe, wing, classes=network.classes, image_size=network.image_size)[0]
@@ -276,33 +274,13 @@ def replacing(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write(tensors: Mapping[str, np.ndarray], path: Path, goal: Target, card: Card, wing: Any, built: Any) -> None:
+def write(tensors: Mapping[str, np.ndarray], path: Path, goal: Target, card: Card, wing: Wing, built: Model) -> None:
     """Write canonical tensors in the target's format; `built` is their network in `wing`."""
     if goal.ending == ".safetensors":
-        named = to_keras_names(tensors, built) if goal.keras_names else tensors
+        named = wing.own_names(built, tensors) if goal.keras_names else tensors
         write_safetensors(path, named, {"architecture": card.name})
-    elif goal.wing == "torch":
-        write_state_dict(tensors, path, built)
     else:
-        wing.set_weights(built, tensors)
-        (built.save if goal.ending == ".keras" else built.save_weights)(path)
-
-
-def write_state_dict(tensors: Mapping[str, np.ndarray], path: Path, built: Any) -> None:
-    """Save the state dict of a torch network with these tensors in it; they keep their types."""
-    state = built.state_dict()  # which carries the versions of the modules' formats: MNASNet does not load without
-    for name in state:
-        state[name] = to_torch(tensors[name])
-    with open(path, "wb") as file:  # by its name, torch.save would write that into the archive
-        sys.modules["torch"].save(state, file)
-
-
-def to_torch(array: np.ndarray) -> Any:
-    """Return an array as a tensor; NumPy's bfloat16 is unknown to torch, so it goes over as bits."""
-    torch, array = sys.modules["torch"], np.require(array, requirements=["C", "W"])
-    if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
+        wing.write_weights(built, tensors, path)
 
 
 def require_same_bytes(path: Path, tensors: Mapping[str, np.ndarray], card: Card) -> None:

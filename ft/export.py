@@ -194,7 +194,7 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool) -> dict[str, Any]:
     with quiet_stderr():
         expected = run.learner.logits(run.preprocess.normalise(images, trained_in))
         written = run if dtype == trained_in else opened(run.folder, run.backend, precision=dtype)
-        wing: Any = backends.load(run.backend)
+        wing = backends.load(run.backend)
         metadata = describe(run, kind, dtype=dtype, raw=raw)
         facts = wing.export_model(
             written.model, path, format=kind.name, preprocess=run.preprocess, raw=raw, metadata=metadata

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from ft_tf.stranger import Stranger
     from ft_tf.surgery import alter
     from ft_tf.trace import recording
-    from ft_tf.weights import get_weights, parameters, set_weights, weight_shapes
+    from ft_tf.weights import (
+        building_empty,
+        get_weights,
+        own_names,
+        parameters,
+        set_weights,
+        weight_shapes,
+        write_weights,
+    )
 
 # before Keras or TensorFlow are imported: this wing is native TensorFlow, and its import messages are not for users
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -42,6 +50,7 @@ __all__ = [
     "apply_freeze",
     "binary_cross_entropy",
     "build_model",
+    "building_empty",
     "clip_gradients",
     "cross_entropy",
     "export_model",
@@ -49,6 +58,7 @@ __all__ = [
     "get_weights",
     "is_out_of_memory",
     "make_optimizer",
+    "own_names",
     "parameters",
     "prepare",
     "recording",
@@ -59,6 +69,7 @@ __all__ = [
     "split",
     "stage_shapes",
     "weight_shapes",
+    "write_weights",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -79,12 +90,14 @@ __getattr__, __dir__ = lazy_names(
         "alter": "surgery",
         "apply_freeze": "freeze",
         "build_model": "models",
+        "building_empty": "weights",
         "binary_cross_entropy": "losses",
         "cross_entropy": "losses",
         "export_model": "export",
         "focal_loss": "losses",
         "get_weights": "weights",
         "is_out_of_memory": "runtime",
+        "own_names": "weights",
         "parameters": "weights",
         "prepare": "runtime",
         "recording": "trace",
@@ -95,5 +108,6 @@ __getattr__, __dir__ = lazy_names(
         "split": "frozen",
         "stage_shapes": "shapes",
         "weight_shapes": "weights",
+        "write_weights": "weights",
     },
 )

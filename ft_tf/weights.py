@@ -1,6 +1,8 @@
 """Keras model <-> canonical tensors: torchvision's names, layouts and shapes, as NumPy arrays."""
 
 from collections.abc import Container, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,6 +20,11 @@ BUFFERS = (
 )
 
 
+def building_empty() -> AbstractContextManager[object]:
+    """Return a context in which networks are built without memory for their weights: Keras always takes it."""
+    return nullcontext()
+
+
 def get_weights(model: keras.Model, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:
     """Return a copy of every parameter and buffer, but those to leave out, by canonical name."""
     return {
@@ -30,6 +37,17 @@ def set_weights(model: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
     tensors = match_weights(tensors, weight_shapes(model)).tensors
     for name, variable, layout in named_variables(model):
         variable.assign(from_canonical(np.asarray(tensors[name]), layout).astype(variable.dtype, copy=False))
+
+
+def own_names(model: keras.Model, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return canonical tensors by the names and in the layouts of the framework's own files: paths of variables."""
+    return {variable.path: from_canonical(tensors[name], layout) for name, variable, layout in named_variables(model)}
+
+
+def write_weights(model: keras.Model, tensors: Mapping[str, np.ndarray], path: Path) -> None:
+    """Assign canonical tensors, and write the model as .keras or its weights as .weights.h5; types are the model's."""
+    set_weights(model, tensors)
+    (model.save if path.suffix == ".keras" else model.save_weights)(path)
 
 
 def to_array(tensor: tf.Tensor | tf.Variable | keras.Variable, layout: str) -> np.ndarray:

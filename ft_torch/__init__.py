@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from ft_torch.stranger import Stranger
     from ft_torch.surgery import alter
     from ft_torch.trace import recording
-    from ft_torch.weights import get_weights, parameters, set_weights, weight_shapes
+    from ft_torch.weights import (
+        building_empty,
+        get_weights,
+        own_names,
+        parameters,
+        set_weights,
+        weight_shapes,
+        write_weights,
+    )
 
 __all__ = [
     "LARS",
@@ -37,6 +45,7 @@ __all__ = [
     "apply_freeze",
     "binary_cross_entropy",
     "build_model",
+    "building_empty",
     "clip_gradients",
     "cross_entropy",
     "export_model",
@@ -44,6 +53,7 @@ __all__ = [
     "get_weights",
     "is_out_of_memory",
     "make_optimizer",
+    "own_names",
     "parameters",
     "prepare",
     "recording",
@@ -54,6 +64,7 @@ __all__ = [
     "split",
     "stage_shapes",
     "weight_shapes",
+    "write_weights",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -74,12 +85,14 @@ __getattr__, __dir__ = lazy_names(
         "alter": "surgery",
         "apply_freeze": "freeze",
         "build_model": "models",
+        "building_empty": "weights",
         "binary_cross_entropy": "losses",
         "cross_entropy": "losses",
         "export_model": "export",
         "focal_loss": "losses",
         "get_weights": "weights",
         "is_out_of_memory": "runtime",
+        "own_names": "weights",
         "parameters": "weights",
         "prepare": "runtime",
         "recording": "trace",
@@ -90,5 +103,6 @@ __getattr__, __dir__ = lazy_names(
         "split": "frozen",
         "stage_shapes": "shapes",
         "weight_shapes": "weights",
+        "write_weights": "weights",
     },
 )

@@ -19,7 +19,7 @@ from ft.convert import convert
 from ft.errors import WeightsError
 from ft.weights import package_file, read_weights
 from ft.weights.keras_file import read_keras
-from ft.weights.keras_names import LEAVES, to_keras_names, to_torch_names
+from ft.weights.keras_names import LEAVES, to_torch_names
 from ft.zoo import cards, find_card
 from ft_tf import layers
 from ft_tf.models.swin_transformer import WindowAttentionV1, WindowAttentionV2
@@ -160,7 +160,7 @@ def test_names_order_and_layouts_are_those_of_keras(path):
     save_model(model, path)
     assert_reads(path, model)
     expected = ft_tf.get_weights(model)
-    again = to_torch_names(to_keras_names(expected, model), ft_tf.weight_shapes(model))
+    again = to_torch_names(ft_tf.own_names(model, expected), ft_tf.weight_shapes(model))
     assert all(again[name].tobytes() == tensor.tobytes() for name, tensor in expected.items())
 
 

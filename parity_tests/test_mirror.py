@@ -8,12 +8,16 @@ import pytest
 
 import ft_tf
 import ft_torch
-from ft.backend import Learner
+from ft.backend import Learner, Wing
 
 ROOT = Path(__file__).parent.parent
 OPTIMIZER = ("update", "get_slots", "set_slots")
+LEARNER, WING = (
+    [name for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"]
+    for protocol in (Learner, Wing)
+)
 METHODS = {
-    "Learner": [name for name in vars(Learner) if inspect.isfunction(getattr(Learner, name)) and name[0] != "_"],
+    "Learner": LEARNER,
     **dict.fromkeys(("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "LARS"), OPTIMIZER),
     "Penalty": ("add", "anchor", "get_slots", "set_slots"),
     "Average": ("update", "restart", "in_place", "get_slots", "set_slots"),
@@ -49,9 +53,14 @@ def test_same_signatures(name):
         assert parameters(getattr(torch, method)) == parameters(getattr(tf, method)), method
 
 
-@pytest.mark.parametrize("method", METHODS["Learner"])
+@pytest.mark.parametrize("method", LEARNER)
 def test_learners_fulfil_the_protocol(method):
     assert parameters(getattr(Learner, method)) == parameters(getattr(ft_torch.Learner, method))
+
+
+@pytest.mark.parametrize("name", WING)
+def test_wings_fulfil_the_protocol(name):
+    assert parameters(getattr(Wing, name))[1:] == parameters(getattr(ft_torch, name))
 
 
 @pytest.mark.parametrize("name", importlib.import_module("ft_torch.models").__all__)

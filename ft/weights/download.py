@@ -50,6 +50,11 @@ class Digest:
             return hashlib.file_digest(file, self.algorithm).hexdigest().startswith(self.digits)
 
 
+def digest_of(sha256: str | None, md5: str | None) -> Digest | None:
+    """Return what a file is checked by: the better of what was published, None where nothing was."""
+    return Digest("sha256", sha256) if sha256 is not None else Digest("md5", md5) if md5 is not None else None
+
+
 def fetch(
     url: str,
     *,
@@ -66,7 +71,7 @@ def fetch(
     `cache_folder()`. Raises WeightsError that names file, URL and reason. A cut download is kept to be resumed; one
     that is not the file is removed.
     """
-    digest = Digest("sha256", sha256) if sha256 is not None else Digest("md5", md5) if md5 is not None else None
+    digest = digest_of(sha256, md5)
     if not (digest is None or digest.is_long_enough) or not filename or Path(filename).name != filename:
         raise ValueError(f"{digest}, {filename=}: need 8 to 64 hexadecimal digits (32 of md5) and a plain name")
     target = (cache or cache_folder()) / "weights" / filename

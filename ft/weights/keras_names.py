@@ -1,4 +1,4 @@
-"""Keras's names of weights <-> canonical ones. In Keras a tensor is known as "LAYER/VARIABLE" or "LAYER/INDEX".
+"""Keras's names of weights -> canonical ones. In Keras a tensor is known as "LAYER/VARIABLE" or "LAYER/INDEX".
 
 A layer bears its module path, so `layer1.0.conv1/kernel` is `layer1.0.conv1.weight`. A parameter that no module holds
 is a layer of its own with one variable: `class_token/class_token` is `class_token`. A file of Keras 3's has no names of
@@ -12,11 +12,10 @@ told by name goes by place.
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
-from ft.weights.layouts import canonical_shape, from_canonical, to_canonical
+from ft.weights.layouts import canonical_shape, to_canonical
 
 LEAVES = {
     "kernel": "weight",
@@ -146,12 +145,3 @@ def kernel_layout(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     if len(shape) == 4:
         return "depthwise" if canonical_shape(shape, "depthwise") == wanted else "conv"
     return "linear" if len(shape) == 2 else "same"
-
-
-def to_keras_names(tensors: Mapping[str, np.ndarray], model: Any) -> dict[str, np.ndarray]:
-    """Return canonical tensors by the variable paths of a Keras model of this package, and in their layouts."""
-    return {
-        variable.path: from_canonical(tensors[canonical_name(variable.path)], getattr(variable, "layout", "same"))
-        for layer in model.layers
-        for variable in layer.variables
-    }

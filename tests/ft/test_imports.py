@@ -1,5 +1,6 @@
 """Nothing is loaded that was not asked for: proved in fresh processes, with a proof that the proof can fail."""
 
+import re
 import subprocess
 import sys
 from functools import cache
@@ -83,6 +84,13 @@ def test_the_keras_wing_loads_nothing_of_pytorch():
     found = loaded(use_all("ft_tf"))
     assert found >= TF
     assert not found & (TORCH | {"ft_torch"})
+
+
+def test_nothing_reaches_a_framework_past_the_imports():
+    """Only backend.py crosses to a wing; lazy.py finds parts of a package, foreign.py the user's own modules."""
+    reach = re.compile(r"\bsys\.modules\b|from sys import|\bimport_module\b|\b__import__\b")
+    found = {path.relative_to(ROOT / "ft") for path in (ROOT / "ft").rglob("*.py") if reach.search(path.read_text())}
+    assert found == {Path("backend.py"), Path("lazy.py"), Path("foreign.py")}
 
 
 def test_the_contracts_of_import_linter():

@@ -1,11 +1,9 @@
 """Keras's names and layouts into canonical ones, by hand; parity_tests/test_convert.py asks Keras."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from ft.weights.keras_names import canonical_name, is_keras_named, kernel_layout, to_keras_names, to_torch_names
+from ft.weights.keras_names import canonical_name, is_keras_named, kernel_layout, to_torch_names
 
 SHAPES = {
     "class_token": (1, 1, 8),
@@ -89,14 +87,6 @@ def test_whose_names():
     assert not is_keras_named(["conv1/kernel", "fc.bias"])
     assert canonical_name("layer1.0.bn1/moving_variance") == "layer1.0.bn1.running_var"
     assert canonical_name("encoder.pos_embedding/pos_embedding") == "encoder.pos_embedding"
-
-
-def test_the_way_back_takes_names_and_layouts_from_the_model():
-    kernel = SimpleNamespace(path="stem/kernel", layout="conv")
-    layers = [SimpleNamespace(variables=[kernel, SimpleNamespace(path="stem/bias")]), SimpleNamespace(variables=[])]
-    found = to_keras_names(tensors(), SimpleNamespace(layers=layers))
-    assert {name: array.shape for name, array in found.items()} == {"stem/kernel": (2, 4, 3, 6), "stem/bias": (6,)}
-    assert to_torch_names(found, SHAPES)["stem.weight"].tobytes() == tensors()["stem.weight"].tobytes()
 
 
 def test_layers_of_other_names_go_by_place():

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 import ft_torch
+from benchmarks.fingerprints import measure, sizes
 from ft.weights.recognise import recognise
 from ft.zoo import cards, find_card
 from ft.zoo.card import under
-from ft.zoo.fingerprint import fingerprint, known, measure, sizes
+from ft.zoo.fingerprint import fingerprint, known
 
 QUICK = {"squeezenet1_1", "shufflenet_v2_x0_5", "efficientnet_lite0", "vit_b_32", "googlenet"}
 ROWS = [
@@ -43,7 +44,7 @@ def test_every_network_has_a_fingerprint_of_its_own():
 
 @pytest.mark.parametrize(("card", "size"), ROWS)
 def test_the_table_is_up_to_date(card, size):
-    """If this fails after a network was added or changed, run `python -m ft.zoo.fingerprint`."""
+    """If this fails after a network was added or changed, run `python -m benchmarks.fingerprints`."""
     assert measure(card, size) in known()
 
 
