@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ft.cli import Parser, add_backend, add_recipe_flags, flag_of
 from ft.errors import RecipeError
-from ft.recipe import FIELDS, checked, load
+from ft.recipe import FIELDS, checked, deciding, load
 
 if TYPE_CHECKING:
     from ft.recipe import Recipe
     from ft.report import Report
 
 DIFFERENT = 1
-OF_MODELS = ("lr", "batch_size", "seed", "precision")  # what of a recipe there is for models of the user's
+OF_MODELS = deciding("step")  # what of a recipe there is for models of the user's
 
 
 def trace(arguments: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 SGD's and LARS's momentum is this project's 0.9, the field's usual one, where torch.optim.SGD has 0.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ft.errors import RecipeError, listed
@@ -18,7 +19,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "adagrad": {"lr_decay": 0.0, "initial_accumulator": 0.0, "eps": 1e-10, "weight_decay": 0.0},
     "lars": {"momentum": 0.9, "trust": 0.001, "eps": 1e-8, "weight_decay": 0.0},
 }
-NUMBERS = tuple(dict.fromkeys(name for numbers in DEFAULTS.values() for name in numbers))
 
 
 def settings_of(recipe: "Recipe") -> dict[str, Any]:
@@ -27,11 +27,14 @@ def settings_of(recipe: "Recipe") -> dict[str, Any]:
     return {name: DEFAULTS[recipe.optimizer][name] if value is None else value for name, value in given.items()}
 
 
-def check_optimizer(recipe: "Recipe") -> None:
-    """Raise RecipeError for a number that the optimizer does not have, and for numbers that contradict each other."""
-    for name in NUMBERS:
+def check_optimizer(recipe: "Recipe", numbers: Iterable[str]) -> None:
+    """Raise RecipeError for a number that the optimizer does not have, and for numbers that contradict each other.
+
+    numbers: the fields that are numbers of some optimizer's rule.
+    """
+    for name in numbers:
         if name not in DEFAULTS[recipe.optimizer] and getattr(recipe, name) not in (None, False):
-            takers = [optimizer for optimizer, numbers in DEFAULTS.items() if name in numbers]
+            takers = [optimizer for optimizer, its in DEFAULTS.items() if name in its]
             raise RecipeError(
                 f"{name}: optimizer {recipe.optimizer} has none; leave it out, or take optimizer {listed(takers)}"
             )

@@ -12,11 +12,9 @@ from ft.cli import Parser, add_backend, add_recipe_flags
 from ft.errors import RecipeError
 from ft.job import new_network
 from ft.quiet import quiet_stderr
-from ft.recipe import Recipe
+from ft.recipe import Recipe, deciding
 from ft.surgery import plan_surgery
 from ft.zoo import find_card
-
-SHOWN = ("head", "cut", "pool", "change", "in_channels", "image_size")  # the fields that change a network's shape
 
 
 @dataclass(frozen=True)
@@ -105,9 +103,10 @@ def show_command(arguments: Sequence[str]) -> int:
     parser.add_argument("--convolutions", action="store_true", help="list the convolutions, which --change can name")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_backend(parser)
-    add_recipe_flags(parser, SHOWN)
+    shown = deciding("shapes")
+    add_recipe_flags(parser, shown)
     flags = parser.parse(arguments)
-    fields = {name: getattr(flags, name) for name in SHOWN if getattr(flags, name) is not None}
+    fields = {name: getattr(flags, name) for name in shown if getattr(flags, name) is not None}
     recipe = Recipe(model=flags.model, **fields)
     before, after = show_network(recipe, backend=flags.backend, classes=flags.classes)
     if flags.json:

@@ -1,13 +1,16 @@
 """Recipes as users write them: every typo, wrong type and bad bound is one line, and YAML runs and loses nothing."""
 
+import dataclasses
 import math
 import sys
+from dataclasses import dataclass
 
 import pytest
 import yaml
 
 from ft import recipe as recipes
 from ft.errors import RecipeError
+from ft.optimizers import DEFAULTS
 from ft.recipe import FIELDS, Recipe
 
 
@@ -211,6 +214,40 @@ def test_l2sp_needs_pretrained_weights():
 )
 def test_epochs_are_alike_only_without_augmentation(fields, stands):
     assert Recipe(**fields).stands_still is stands
+
+
+# ---- what a field decides
+
+
+def mute(cls):
+    """Return the fields of a recipe that do not say what they decide."""
+    return [field.name for field in dataclasses.fields(cls) if not field.metadata.get("decides")]
+
+
+def test_a_field_says_what_it_decides_or_is_none():
+    @dataclass(frozen=True, kw_only=True)
+    class Planted(Recipe):
+        blur: float = 0.0
+
+    assert mute(Recipe) == []
+    assert mute(Planted) == ["blur"]
+    with pytest.raises(AssertionError, match="say what it decides, in words of DECIDES"):
+        recipes.option(0.0, "blur", group="data", decides=set())
+    with pytest.raises(AssertionError, match=r"not \{'pixel'\}"):
+        recipes.option(0.0, "blur", group="data", decides={"pixel"})
+    assert set().union(*(field.metadata["decides"] for field in FIELDS.values())) == set(recipes.DECIDES)
+
+
+def test_what_a_resumed_run_keeps():
+    tensors = "model head cut pool change in_channels freeze unfreeze optimizer l2sp penalty_exempt ema precision"
+    assert set(recipes.deciding("tensors")) == set(tensors.split())
+    assert set(recipes.deciding("order")) == {"data", "batch_size", "accumulate", "sampling", "seed"}
+    assert recipes.deciding("statistics") == ("bn",)
+    assert recipes.deciding("slots") == ("momentum", "dampening", "centered")
+
+
+def test_the_numbers_of_all_optimizers_are_fields_that_say_so():
+    assert {name for numbers in DEFAULTS.values() for name in numbers} == set(recipes.deciding("rule"))
 
 
 def test_the_title_names_model_and_data(tmp_path):
