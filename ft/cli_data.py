@@ -25,7 +25,7 @@ def data(arguments: Sequence[str]) -> int:
     from ft.report.images import render_html, render_text, to_dict
 
     given = {name: getattr(flags, name) for name in NUMBERS}
-    values: dict[str, Any] = {n: FIELDS[n].default if v is None else checked(n, TYPES[n], v) for n, v in given.items()}
+    values: dict[str, Any] = {n: FIELDS[n].default if v is None else checked(n, v) for n, v in given.items()}
     short_side = round(values["image_size"] * RESIZED / 224) if values["image_size"] else RESIZED
     policy = Policy(
         max_pixels=values["max_pixels"],

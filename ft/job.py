@@ -12,7 +12,7 @@ from ft.errors import RecipeError, listed
 from ft.freeze import Freeze, check_plan, plan_at
 from ft.multilabel import Labels
 from ft.penalty import require_anchor
-from ft.recipe import Recipe, randaugment_of
+from ft.recipe import Recipe
 from ft.surgery import Surgery, plan_surgery
 from ft.task import MULTI, SINGLE, Task
 from ft.weights import cast, initial_weights, match_weights, require_finite
@@ -78,7 +78,7 @@ class Job:
 
 def distortion_of(recipe: Recipe) -> Distortion | None:
     """Return what a recipe does to single images beyond crop and flip."""
-    operations, magnitude = randaugment_of(recipe.randaugment)
+    operations, magnitude = recipe.operations
     found = Distortion(operations, magnitude, recipe.jitter, recipe.hue, recipe.erase)
     return found if operations or recipe.jitter or recipe.hue or recipe.erase else None
 

@@ -21,11 +21,11 @@ from ft.errors import RecipeError, RunError, memory_is_exhausted
 from ft.features import FeatureBatches, Features, sources_of
 from ft.freeze import Freeze
 from ft.job import Job, build_learner, prepare_job, surgery_notes, why_not_kept
-from ft.optimizers import settings_of
 from ft.plots import plot_curves
 from ft.progress import Progress
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe, deciding
+from ft.recipe.optimizer import settings_of
 from ft.report import write_training_report
 from ft.run import Run
 from ft.runfolder import Log

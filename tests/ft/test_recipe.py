@@ -4,14 +4,16 @@ import dataclasses
 import math
 import sys
 from dataclasses import dataclass
+from typing import get_args
 
 import pytest
 import yaml
 
 from ft import recipe as recipes
 from ft.errors import RecipeError
-from ft.optimizers import DEFAULTS
-from ft.recipe import FIELDS, Recipe
+from ft.recipe import FIELDS, TYPES, Recipe
+from ft.recipe.optimizer import RULES
+from ft.recipe.schedule import Thaw
 
 
 def refuse(words, **fields):
@@ -247,7 +249,27 @@ def test_what_a_resumed_run_keeps():
 
 
 def test_the_numbers_of_all_optimizers_are_fields_that_say_so():
-    assert {name for numbers in DEFAULTS.values() for name in numbers} == set(recipes.deciding("rule"))
+    assert {name for rule in RULES.values() for name in rule.numbers} == set(recipes.deciding("rule"))
+    needed = {number for rule in RULES.values() for number in rule.slots.values() if number}
+    assert needed == set(recipes.deciding("slots"))
+    assert get_args(TYPES["optimizer"]) == tuple(RULES)
+
+
+def test_no_two_sections_have_a_field_of_one_name():
+    names = [name for section in Recipe.__bases__ for name in getattr(section, "__dataclass_fields__", ())]
+    assert sorted(names) == sorted(FIELDS)
+
+
+def test_text_is_read_once(monkeypatch):
+    recipe = Recipe(
+        head="512-relu", change="conv1:stride=1", randaugment="2x9", stage_lr="stem:0.1", unfreeze="5:all,3:layer4@0.5"
+    )
+    for module, name in (("model", "parse_head"), ("model", "parse_change"), ("schedule", "parse_thaw")):
+        monkeypatch.setattr(f"ft.recipe.{module}.{name}", None)
+    monkeypatch.setattr("ft.recipe.schedule.positive", None)
+    assert (len(recipe.head_layers or ()), recipe.changes[0].stride, recipe.operations) == (2, 1, (2, 9))
+    assert recipe.stage_factors == {"stem": 0.1}
+    assert recipe.thaws == (Thaw(3, "layer4", 0.5), Thaw(5, "all"))
 
 
 def test_the_title_names_model_and_data(tmp_path):
