@@ -12,7 +12,7 @@ from ft.errors import DataError, RecipeError, RunError, UserError, WeightsError
 from ft.evaluate import evaluate_network
 from ft.export import export_run
 from ft.lr_find import Sweep
-from ft.recipe import Recipe
+from ft.recipe.recipe import Recipe
 from ft.run import Guess, Run
 from ft.show import show_network
 from ft.side_by_side import compare_runs

@@ -8,10 +8,10 @@ from typing import Any
 
 from ft.cli import USER_ERROR, Parser, flag_of
 from ft.errors import RecipeError
-from ft.recipe import FIELDS, checked
+from ft.recipe import FIELDS, TYPES, checked, deciding
 
-SWITCHES = ("fail_on_leak", "fail_on_empty_class", "allow_outside_root")
-NUMBERS = ("image_size", "max_pixels", "workers", "val_fraction", "seed")
+SWITCHES = tuple(name for name in deciding("check") if TYPES[name] is bool)
+NUMBERS = tuple(name for name in deciding("check") if name not in SWITCHES)
 RESIZED = 256  # pixels of the short side that 224 pixels are cropped from, as most networks want
 
 
@@ -25,9 +25,7 @@ def data(arguments: Sequence[str]) -> int:
     from ft.report.images import render_html, render_text, to_dict
 
     given = {name: getattr(flags, name) for name in NUMBERS}
-    values: dict[str, Any] = {
-        n: FIELDS[n].default if v is None else checked(n, int_or_float(n), v) for n, v in given.items()
-    }
+    values: dict[str, Any] = {n: FIELDS[n].default if v is None else checked(n, v) for n, v in given.items()}
     short_side = round(values["image_size"] * RESIZED / 224) if values["image_size"] else RESIZED
     policy = Policy(
         max_pixels=values["max_pixels"],
@@ -49,11 +47,6 @@ def data(arguments: Sequence[str]) -> int:
         if flags.html:
             print(f"page: {flags.html}")
     return USER_ERROR if check.status == "errors" else 0
-
-
-def int_or_float(name: str) -> type:
-    """Return the type of a numeric field."""
-    return float if name == "val_fraction" else int
 
 
 def data_parser() -> Parser:

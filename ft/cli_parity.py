@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ft.cli import Parser, add_backend, add_recipe_flags, flag_of
 from ft.errors import RecipeError
-from ft.recipe import FIELDS, checked, load
+from ft.recipe import FIELDS, checked, deciding, load
 
 if TYPE_CHECKING:
     from ft.recipe import Recipe
     from ft.report import Report
 
 DIFFERENT = 1
-OF_MODELS = ("lr", "batch_size", "seed", "precision")  # what of a recipe there is for models of the user's
+OF_MODELS = deciding("step")  # what of a recipe there is for models of the user's
 
 
 def trace(arguments: Sequence[str]) -> int:
@@ -138,9 +138,9 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
         dtype=flags.dtype or flags.precision or "float64",
         map_file=Path(flags.map) if flags.map else None,
         direction=flags.direction,
-        lr=0.001 if flags.lr is None else checked("lr", float, flags.lr),
-        batch_size=8 if flags.batch_size is None else checked("batch_size", int, flags.batch_size),
-        seed=0 if flags.seed is None else checked("seed", int, flags.seed),
+        lr=0.001 if flags.lr is None else checked("lr", flags.lr),
+        batch_size=8 if flags.batch_size is None else checked("batch_size", flags.batch_size),
+        seed=0 if flags.seed is None else checked("seed", flags.seed),
         folder=folder,
     )
     renamed = [(pair.torch, pair.keras) for pair in result.pairing if pair.rule != "name"]

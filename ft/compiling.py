@@ -39,7 +39,7 @@ def images_through(job: Job, learner: Learner, epoch: int) -> int:
     train, val = len(job.dataset.train), len(job.dataset.val)
     if learner.on_features:
         return train * max(job.recipe.cache_views, 1) + val
-    return (train + val * (2 if job.recipe.ema else 1)) * epochs_alike(job.recipe, job.card, epoch)
+    return (train + val * (2 if job.recipe.ema else 1)) * epochs_alike(job.recipe, epoch)
 
 
 def choose(job: Job, stages: tuple[str, ...], *, images: int, backend: str) -> tuple[Way, str]:

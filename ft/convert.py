@@ -23,7 +23,7 @@ from ft.errors import RecipeError, RunError, WeightsError, listed
 from ft.job import new_network
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
-from ft.surgery import plan_surgery
+from ft.surgery import Surgery, plan_surgery
 from ft.weights import cast, match_weights, require_finite, write_safetensors
 from ft.weights.match import COUNTER_STARTS, Match
 from ft.weights.recognise import recognise
@@ -70,7 +70,7 @@ class Target:
 class Network:
     """The network that tensors are of. image_size: where it is built for one; given: the user or a run named it.
 
-    recipe: of a run that did surgery on the network; the card is the one after it.
+    recipe: of the run that the tensors are of; surgery: what that does to the network, whose card is the one after it.
     """
 
     card: Card
@@ -78,6 +78,7 @@ class Network:
     image_size: int | None
     given: bool
     recipe: Recipe | None = None
+    surgery: Surgery | None = None
 
     def __str__(self) -> str:
         pixels = f", {self.image_size} px" if self.image_size else ""
@@ -191,10 +192,8 @@ def identify(found: Source, *, model: str | None, num_classes: int | None, image
         raise RecipeError(f"--image-size: {card.name} takes images of any size; leave it out")
     sizes = [image_size, found.image_size, *(fit.image_size for fit in fits if fit.card is card), card.preprocess.crop]
     size = next(size for size in sizes if size) if card.sized or surgery else None
-    altered = recipe if surgery else None
-    return Network(
-        card, count_classes(found, card, num_classes), size, given=bool(model or found.model), recipe=altered
-    )
+    classes, given = count_classes(found, card, num_classes), bool(model or found.model)
+    return Network(card, classes, size, given, recipe, surgery)
 
 
 def unclear(names: Sequence[str]) -> str:
@@ -239,11 +238,12 @@ def build(name: str, network: Network, *, dtype: str) -> tuple[Wing, Model]:
     with quiet_stderr():
         wing.prepare(device="cpu", deterministic=False)
     with wing.building_empty():
-        if network.recipe is not None and network.image_size is not None:
-            recipe = network.recipe.replace(precision=dtype)
-            return wing, new_network(recipe, wing, classes=network.classes, image_size=network.image_size)[0]
-        options = network.card.options(image_size=network.image_size)
-        return wing, wing.build_model(network.card.name, num_classes=network.classes, dtype=dtype, options=options)
+        card, surgery, classes = network.card, network.surgery, network.classes
+        if network.recipe is not None and surgery is not None and network.image_size is not None:
+            recipe, size = network.recipe.replace(precision=dtype), network.image_size
+            return wing, new_network(recipe, wing, card=card, surgery=surgery, classes=classes, image_size=size)
+        options = card.options(image_size=network.image_size)
+        return wing, wing.build_model(card.name, num_classes=classes, dtype=dtype, options=options)
 
 
 def change_types(tensors: dict[str, np.ndarray], goal: Target, dtype: str | None) -> dict[str, np.ndarray]:

@@ -2,14 +2,13 @@
 
 In the key: the base's weights and stages, framework and versions, device, preprocessing, precision, batch size (it
 decides which kernels run, and so the last bit), the augmentation where views are kept, the identity of every image, and
-every field of the recipe that is not known to leave the base alone: a new field is in it until somebody says otherwise.
-An image is identified by its absolute path, size and time of change, in nanoseconds; one in memory by its bytes.
+every field of the recipe that says of itself that it decides what the base computes. An image is identified by its
+absolute path, size and time of change, in nanoseconds; one in memory by its bytes.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,46 +20,32 @@ from ft.backend import FRAMEWORKS, Learner
 from ft.data import Batches
 from ft.data.index import Sample
 from ft.job import Job
-from ft.recipe import FIELDS, Recipe
+from ft.recipe import Recipe, deciding
 
 FORM = 2  # counts what changes in how features are computed or written
-# what stands in the key by itself (images, weights, batches), or begins behind the base
-LEFT_OUT_GROUPS = {
-    *("data", "freeze", "training", "optimizer", "learning rate", "loss", "regularisation", "feature cache"),
-}
-LEFT_OUT = {"name", "weights", "result", "seed", "device"}
 
 
 def feature_key(job: Job, learner: Learner, batches: Batches, *, views: int, backend: str, device: str) -> str:
     """Return the key, 64 hexadecimal digits, of the features of a split; views: 0 where pixels stand still."""
     facts = {
         "form": FORM,
-        "recipe": relevant(job.recipe),
+        "recipe": values_of(job.recipe, "base"),
         "stages": {stage: paths for stage, paths in job.card.stages.items() if stage != "head"},
         "weights": digest_of(base_weights(job, learner)),
         "versions": {name: version(name) for name in ("ft-parity", "numpy", "pillow", *FRAMEWORKS[backend])},
         "device": device,
         "preprocess": batches.preprocess.to_dict(),
         "batch_size": job.recipe.batch_size,
-        "views": augmentation(batches, views),
+        "views": {"views": views, **values_of(job.recipe, "pixels", "draws")} if views else {},
         "images": images_digest(batches.samples),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def relevant(recipe: Recipe) -> dict[str, Any]:
-    """Return the fields of a recipe that may change what the base computes."""
+def values_of(recipe: Recipe, *decided: str) -> dict[str, Any]:
+    """Return the values of the fields that decide any of these."""
     values = recipes.to_dict(recipe)
-    names = (name for name, field in FIELDS.items() if field.metadata["group"] not in LEFT_OUT_GROUPS)
-    return {name: values[name] for name in names if name not in LEFT_OUT}
-
-
-def augmentation(batches: Batches, views: int) -> dict[str, Any]:
-    """Return what the views of an image are drawn by, nothing where there are none."""
-    if not views:
-        return {}
-    distortion = asdict(batches.distortion) if batches.distortion else None
-    return {"views": views, "augment": batches.augment, "distortion": distortion, "seed": batches.seed}
+    return {name: values[name] for name in deciding(*decided)}
 
 
 def base_weights(job: Job, learner: Learner) -> dict[str, np.ndarray]:

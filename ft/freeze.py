@@ -1,6 +1,5 @@
 """Which parameters train, how fast, and which stages run in inference mode: rules become names, epoch by epoch."""
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, takewhile
@@ -42,22 +41,13 @@ class Freeze:
         return self.inference and self.is_frozen(module)
 
 
-@dataclass(frozen=True)
-class Thaw:
-    """One entry of `unfreeze`: from `epoch` on (0 is the first) these stages train, at `factor` times the rate."""
-
-    epoch: int
-    stages: tuple[str, ...]
-    factor: float | None
-
-
 def plan_at(recipe: "Recipe", card: Card, parameters: Collection[str], *, epoch: int = 0) -> Freeze:
     """Return what trains, and how fast, in an epoch of a recipe's training, counted from 0. Raises RecipeError."""
-    due = [thaw for thaw in thaws(card, recipe.unfreeze) if thaw.epoch <= epoch]
-    thawed = {stage for thaw in due for stage in thaw.stages}
+    due = [thaw for thaw in recipe.thaws if thaw.epoch <= epoch]
+    thawed = {stage for thaw in due for stage in thaw.stages(card.stages)}
     plan = plan_freeze(card, parameters, freeze=recipe.freeze, bn=recipe.bn, thawed=thawed)
-    factors = stage_factors(card, stage_lr=recipe.stage_lr, layer_decay=recipe.layer_decay)
-    slowed = {stage: thaw.factor for thaw in due for stage in thaw.stages if thaw.factor is not None}
+    factors = stage_factors(recipe, card)
+    slowed = {stage: thaw.factor for thaw in due for stage in thaw.stages(card.stages) if thaw.factor is not None}
     by_stage = {stage: factor * slowed.get(stage, 1.0) for stage, factor in factors.items()}
     rates = {name: by_stage[card.stage_of(name)] for name in plan.trainable}
     return replace(plan, rates={name: rate for name, rate in rates.items() if rate != 1.0})
@@ -71,67 +61,35 @@ def leading_stages(plan: Freeze, card: Card) -> tuple[str, ...]:
     return tuple(takewhile(lambda stage: plan.inference and stage in plan.stages, card.stages))
 
 
-def epochs_alike(recipe: "Recipe", card: Card, epoch: int) -> int:
+def epochs_alike(recipe: "Recipe", epoch: int) -> int:
     """Return how many epochs of a recipe, `epoch` among them, train the same stages."""
-    turns = sorted({0, recipe.epochs, *(thaw.epoch for thaw in thaws(card, recipe.unfreeze))})
+    turns = sorted({0, recipe.epochs, *(thaw.epoch for thaw in recipe.thaws)})
     return next((end - start for start, end in pairwise(turns) if start <= epoch < end), 0)
 
 
 def check_plan(recipe: "Recipe", card: Card) -> None:
     """Raise RecipeError for rules about stages that the network does not have, or that contradict each other."""
     frozen = set(frozen_stages(card, recipe.freeze))
-    stage_factors(card, stage_lr=recipe.stage_lr, layer_decay=recipe.layer_decay)
-    for thaw in thaws(card, recipe.unfreeze):
+    stage_factors(recipe, card)
+    for thaw in recipe.thaws:
+        stages = thaw.stages(card.stages)
         if thaw.epoch >= recipe.epochs:
             raise RecipeError(f"unfreeze: epoch {thaw.epoch} never comes, the training has {recipe.epochs}, from 0 on")
-        if not frozen & set(thaw.stages) and thaw.factor is None and thaw.epoch:
+        if not frozen & set(stages) and thaw.factor is None and thaw.epoch:
             raise RecipeError(
-                f"unfreeze: {listed(thaw.stages)} trains already before epoch {thaw.epoch}; freeze it, "
-                f"or give it another rate, such as {thaw.epoch}:{thaw.stages[0]}@0.1"
+                f"unfreeze: {listed(stages)} trains already before epoch {thaw.epoch}; freeze it, "
+                f"or give it another rate, such as {thaw.epoch}:{stages[0]}@0.1"
             )
-        frozen -= set(thaw.stages)
+        frozen -= set(stages)
 
 
-def thaws(card: Card, entries: Sequence[str]) -> list[Thaw]:
-    """Return the entries of `unfreeze`, EPOCH:STAGE or EPOCH:STAGE@FACTOR, in order of their epochs."""
-    return sorted((parse_thaw(card, entry) for entry in entries), key=lambda thaw: thaw.epoch)
-
-
-def parse_thaw(card: Card, entry: str) -> Thaw:
-    """Return one entry of `unfreeze`; the stage "all" stands for every stage."""
-    epoch, colon, rest = entry.partition(":")
-    stage, at, factor = rest.partition("@")
-    if not colon or not (epoch.isascii() and epoch.isdigit()):
-        raise RecipeError(f"unfreeze: got '{entry}'; expected EPOCH:STAGE, such as 3:layer4, or 3:layer4@0.1")
-    if stage != "all" and stage not in card.stages:
-        raise RecipeError(f"unfreeze: {unknown('stage', stage, card.stages)} (or say all)")
-    stages = tuple(card.stages) if stage == "all" else (stage,)
-    return Thaw(int(epoch), stages, positive("unfreeze", entry, factor) if at else None)
-
-
-def stage_factors(card: Card, *, stage_lr: Sequence[str], layer_decay: float | None) -> dict[str, float]:
+def stage_factors(recipe: "Recipe", card: Card) -> dict[str, float]:
     """Return the factor of the learning rate of each stage: layer_decay ** (stages to the head) times its stage_lr."""
-    given = {}
-    for entry in stage_lr:
-        stage, _, factor = entry.partition(":")
+    for stage in recipe.stage_factors:
         if stage not in card.stages:
             raise RecipeError(f"stage_lr: {unknown('stage', stage, card.stages)}; expected STAGE:FACTOR")
-        if stage in given:
-            raise RecipeError(f"stage_lr: '{stage}' is there twice; keep one of the two")
-        given[stage] = positive("stage_lr", entry, factor)
-    decay, last = 1.0 if layer_decay is None else layer_decay, len(card.stages) - 1
-    return {stage: decay ** (last - i) * given.get(stage, 1.0) for i, stage in enumerate(card.stages)}
-
-
-def positive(field: str, entry: str, text: str) -> float:
-    """Return the factor that an entry of a list ends with."""
-    try:
-        factor = float(text)
-    except ValueError:
-        factor = math.nan
-    if not 0 < factor < math.inf:
-        raise RecipeError(f"{field}: got '{entry}'; expected a factor above 0 at its end, such as 0.1")
-    return factor
+    decay, last = 1.0 if recipe.layer_decay is None else recipe.layer_decay, len(card.stages) - 1
+    return {stage: decay ** (last - i) * recipe.stage_factors.get(stage, 1.0) for i, stage in enumerate(card.stages)}
 
 
 def plan_freeze(

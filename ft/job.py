@@ -12,7 +12,7 @@ from ft.errors import RecipeError, listed
 from ft.freeze import Freeze, check_plan, plan_at
 from ft.multilabel import Labels
 from ft.penalty import require_anchor
-from ft.recipe import Recipe, randaugment_of
+from ft.recipe import Recipe
 from ft.surgery import Surgery, plan_surgery
 from ft.task import MULTI, SINGLE, Task
 from ft.weights import cast, initial_weights, match_weights, require_finite
@@ -78,7 +78,7 @@ class Job:
 
 def distortion_of(recipe: Recipe) -> Distortion | None:
     """Return what a recipe does to single images beyond crop and flip."""
-    operations, magnitude = randaugment_of(recipe.randaugment)
+    operations, magnitude = recipe.operations
     found = Distortion(operations, magnitude, recipe.jitter, recipe.hue, recipe.erase)
     return found if operations or recipe.jitter or recipe.hue or recipe.erase else None
 
@@ -146,6 +146,8 @@ def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple
     learner, plan = new_learner(
         job.recipe,
         wing,
+        card=job.card,
+        surgery=job.surgery,
         classes=classes,
         image_size=size,
         device=device,
@@ -179,31 +181,37 @@ def new_learner(
     recipe: Recipe,
     wing: Wing,
     *,
+    card: Card,
+    surgery: Surgery | None,
     classes: int,
     image_size: int,
     device: str,
     epoch: int = 0,
     class_weights: tuple[float, ...] | None = None,
 ) -> tuple[Learner, Freeze]:
-    """Build a recipe's network and its learner in one wing; the weights are for the caller to set."""
-    model, card = new_network(recipe, wing, classes=classes, image_size=image_size)
+    """Build a recipe's network and its learner in one wing; the weights are for the caller to set.
+
+    card, surgery: see `new_network`.
+    """
+    model = new_network(recipe, wing, card=card, surgery=surgery, classes=classes, image_size=image_size)
     plan = plan_at(recipe, card, list(wing.parameters(model)), epoch=epoch)
     learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device, class_weights=class_weights)
     return learner, plan
 
 
-def new_network(recipe: Recipe, wing: Wing, *, classes: int, image_size: int) -> tuple[Any, Card]:
-    """Build a recipe's network in one wing, after its surgery, and return it with its card."""
-    card = find_card(recipe.model)
+def new_network(
+    recipe: Recipe, wing: Wing, *, card: Card, surgery: Surgery | None, classes: int, image_size: int
+) -> Any:
+    """Build a recipe's network in one wing, after its surgery; card: the one after it."""
+    card = surgery.original if surgery else card
     options = card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=image_size)
     model = wing.build_model(card.name, num_classes=classes, dtype=recipe.dtype, options=options)
-    surgery = plan_surgery(card, recipe)
     if surgery is None:
-        return model, card
+        return model
     surgery.require_fits(wing.weight_shapes(model))
     model = wing.alter(model, surgery, image_size=image_size)
     surgery.require_useful(wing.weight_shapes(model))
-    return model, surgery.card
+    return model
 
 
 def weigh_classes(recipe: Recipe, dataset: Dataset) -> tuple[float, ...] | None:

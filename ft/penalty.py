@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ft.errors import RecipeError
-from ft.freeze import frozen_stages, thaws
+from ft.freeze import frozen_stages
 from ft.recipe import Recipe
 from ft.zoo import Card
 from ft.zoo.card import under
@@ -55,7 +55,7 @@ def starts_fresh(recipe: Recipe, card: Card, name: str) -> bool:
 def require_anchor(recipe: Recipe, card: Card) -> None:
     """Raise RecipeError where L2-SP finds nothing that trains and has a pretrained value."""
     trained = set(card.stages) - set(frozen_stages(card, recipe.freeze))
-    trained |= {stage for thaw in thaws(card, recipe.unfreeze) for stage in thaw.stages}
+    trained |= {stage for thaw in recipe.thaws for stage in thaw.stages(card.stages)}
     if recipe.l2sp and recipe.head != "keep" and trained == {"head"}:
         raise RecipeError(
             f"l2sp: only the new head trains, and it has no pretrained values to stay near; freeze less of {card.name} "

@@ -17,6 +17,7 @@ from ft.job import new_learner
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe
 from ft.report import run_line, run_table, write_training_report
+from ft.surgery import plan_surgery
 from ft.task import Task, task_in
 from ft.train import evaluate
 from ft.weights import read_weights
@@ -169,6 +170,16 @@ def load_learner(
             device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
         except RecipeError:  # it was trained on a device that is not here
             device = wing.prepare(device="auto", deterministic=recipe.deterministic)
-    learner, _ = new_learner(recipe, wing, classes=classes, image_size=image_size, device=device)
-    learner.set_weights(canonical_tensors(tensors, find_card(recipe.model), wing.weight_shapes(learner.model)))
+    card = find_card(recipe.model)
+    surgery = plan_surgery(card, recipe)
+    learner, _ = new_learner(
+        recipe,
+        wing,
+        card=surgery.card if surgery else card,
+        surgery=surgery,
+        classes=classes,
+        image_size=image_size,
+        device=device,
+    )
+    learner.set_weights(canonical_tensors(tensors, card, wing.weight_shapes(learner.model)))
     return learner

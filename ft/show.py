@@ -12,11 +12,9 @@ from ft.cli import Parser, add_backend, add_recipe_flags
 from ft.errors import RecipeError
 from ft.job import new_network
 from ft.quiet import quiet_stderr
-from ft.recipe import Recipe
-from ft.surgery import plan_surgery
-from ft.zoo import find_card
-
-SHOWN = ("head", "cut", "pool", "change", "in_channels", "image_size")  # the fields that change a network's shape
+from ft.recipe import Recipe, deciding
+from ft.surgery import Surgery, plan_surgery
+from ft.zoo import Card, find_card
 
 
 @dataclass(frozen=True)
@@ -54,13 +52,17 @@ def show_network(recipe: Recipe, *, backend: str, classes: int = 1000) -> tuple[
     with quiet_stderr():
         wing.prepare(device="cpu", deterministic=False)
         plain = Recipe(model=recipe.model)
-        before = table_of(plain, wing, classes=classes, image_size=size)
-        return before, table_of(recipe, wing, classes=classes, image_size=size) if surgery else None
+        before = table_of(plain, wing, card=card, surgery=None, classes=classes, image_size=size)
+        if surgery is None:
+            return before, None
+        return before, table_of(recipe, wing, card=surgery.card, surgery=surgery, classes=classes, image_size=size)
 
 
-def table_of(recipe: Recipe, wing: Wing, *, classes: int, image_size: int) -> Table:
-    """Return one network as a table."""
-    model, card = new_network(recipe, wing, classes=classes, image_size=image_size)
+def table_of(
+    recipe: Recipe, wing: Wing, *, card: Card, surgery: Surgery | None, classes: int, image_size: int
+) -> Table:
+    """Return one network as a table. card, surgery: see `new_network`."""
+    model = new_network(recipe, wing, card=card, surgery=surgery, classes=classes, image_size=image_size)
     found = wing.stage_shapes(model, card, image_size=image_size, channels=recipe.in_channels)
     shapes = wing.weight_shapes(model)
     running = [stage for stage in card.stages if stage in found]
@@ -105,9 +107,10 @@ def show_command(arguments: Sequence[str]) -> int:
     parser.add_argument("--convolutions", action="store_true", help="list the convolutions, which --change can name")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_backend(parser)
-    add_recipe_flags(parser, SHOWN)
+    shown = deciding("shapes")
+    add_recipe_flags(parser, shown)
     flags = parser.parse(arguments)
-    fields = {name: getattr(flags, name) for name in SHOWN if getattr(flags, name) is not None}
+    fields = {name: getattr(flags, name) for name in shown if getattr(flags, name) is not None}
     recipe = Recipe(model=flags.model, **fields)
     before, after = show_network(recipe, backend=flags.backend, classes=flags.classes)
     if flags.json:

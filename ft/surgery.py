@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ft.changes import Change, parse_change, resolve_changes
 from ft.errors import RecipeError, first_line, listed, unknown
-from ft.head import HeadLayer, parse_head
 from ft.recipe import Recipe
+from ft.recipe.changes import Change, resolve_changes
+from ft.recipe.head import HeadLayer
 from ft.zoo.card import Card, under
 
 BLOCK = r"(?:\.layers)?\.(denselayer|block\d+-)?(\d+)"  # what stands behind a stage's path in the path of a block
@@ -103,8 +103,7 @@ class Surgery:
 
 def plan_surgery(card: Card, recipe: Recipe) -> Surgery | None:
     """Return what a recipe does to a network, None where it leaves it as it is. RecipeError for what cannot be done."""
-    layers, pool = parse_head(recipe.head), recipe.pool
-    changes = tuple(parse_change(text) for text in recipe.change)
+    layers, pool, changes = recipe.head_layers, recipe.pool, recipe.changes
     if layers is None and not (recipe.cut or pool or changes) and recipe.in_channels == CHANNELS:
         return None
     require_possible(card, recipe)
@@ -129,7 +128,7 @@ def plan_surgery(card: Card, recipe: Recipe) -> Surgery | None:
 
 def in_words(recipe: Recipe) -> str:
     """Return what a recipe does to its network, for messages."""
-    layers, channels = parse_head(recipe.head) is not None, recipe.in_channels
+    layers, channels = recipe.head_layers is not None, recipe.in_channels
     asked = {
         f"cut {recipe.cut}": recipe.cut,
         f"pool {recipe.pool}": recipe.pool,
@@ -144,12 +143,12 @@ def require_possible(card: Card, recipe: Recipe) -> None:
     """Raise RecipeError where the network has no place for what the recipe asks for."""
     if "/" in card.name and (recipe.cut or recipe.change or recipe.in_channels != CHANNELS):
         raise RecipeError(f"{card.name}: cut, change and in_channels are not there for keras.applications yet")
-    if "/" in card.name and card.pool is None and (recipe.pool or parse_head(recipe.head) is not None):
+    if "/" in card.name and card.pool is None and (recipe.pool or recipe.head_layers is not None):
         raise RecipeError(f"{card.name}: pool and head layers are not there for this network yet")
     if recipe.pool and card.pool is None:
         why = WHY_NO_POOL[card.tail[-1] if card.tail else None]
         raise RecipeError(f"pool: {card.name} has no global pooling before its head: {why}; leave pool out")
-    if parse_head(recipe.head) is not None and not card.tail:
+    if recipe.head_layers is not None and not card.tail:
         raise RecipeError(f"head: {card.name} pools inside of its head, so no layers go before its last one; say new")
     if recipe.head == "keep" and (recipe.cut or recipe.pool == "avg+max"):
         what = f"cut {recipe.cut}" if recipe.cut else "pool avg+max"

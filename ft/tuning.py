@@ -22,11 +22,11 @@ from ft.features import FeatureBatches, Features, sources_of
 from ft.freeze import Freeze
 from ft.job import Job, build_learner, prepare_job, surgery_notes, why_not_kept
 from ft.keywords import takes_fields
-from ft.optimizers import settings_of
 from ft.plots import plot_curves
 from ft.progress import Progress
 from ft.quiet import quiet_stderr
-from ft.recipe import Recipe
+from ft.recipe import Recipe, deciding
+from ft.recipe.optimizer import settings_of
 from ft.report import write_training_report
 from ft.run import Run
 from ft.runfolder import Log
@@ -36,12 +36,6 @@ from ft.train import First, Position, Source, Training, evaluate
 from ft.weights import write_safetensors
 
 RECIPE = "recipe.yaml"
-# what a run that goes on cannot change: tensors, slots and the order of the data depend on it
-KEPT = (
-    *("model", "precision", "optimizer", "freeze", "unfreeze", "batch_size", "accumulate", "sampling", "data", "seed"),
-    *("ema", "l2sp", "penalty_exempt", "head", "cut", "pool", "change", "in_channels"),
-)
-SLOTS = ("momentum", "dampening", "centered")  # numbers of an optimizer on which its slots depend
 
 
 @takes_fields
@@ -116,9 +110,9 @@ def go_on(folder: Path, *, backend: str | None, quiet: bool, started: float, fie
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
-    kept = (*KEPT, "bn") if before.ema else KEPT  # the average holds the statistics that move
+    kept = deciding("tensors", "order", *["statistics"] * bool(before.ema))  # the average holds statistics that move
     then, now = ({**{field: getattr(r, field) for field in kept}, **settings_of(r)} for r in (before, recipe))
-    for field in (*kept, *SLOTS):
+    for field in (*kept, *deciding("slots")):
         if now.get(field) != then.get(field):
             raise RunError(
                 f"{folder} was trained with {field} {then.get(field)}, now asked for {now.get(field)}; "

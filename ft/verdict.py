@@ -7,6 +7,7 @@ import numpy as np
 
 from ft.compare import magnitude, misfit
 from ft.errors import RunError, listed
+from ft.recipe import deciding
 from ft.trace import Trace
 
 # Largest relative difference that counts as equal. float64 proves: the bars of inference, of a step from a common
@@ -19,7 +20,7 @@ ZERO = {"float64": 1e-10, "float32": 1e-4}  # an array below this share of the l
 FLIPS = 0.1  # what flipped ReLUs may do to a float32 gradient
 MAY_BE_ZERO = ("gradients", "updates", "slots")
 COMMON = ("recipe", "data", "dtype", "steps", "update", "classes")  # what two traces must have alike
-OWN = ("device", "workers", "deterministic", "name")  # fields of a recipe that may differ
+OWN = deciding("machine", "title")  # fields of a recipe that may differ
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from keras import KerasTensor
 
-from ft.head import HeadLayer
+from ft.recipe.head import HeadLayer
 from ft.zoo.card import GEM_EPS, GEM_POWER
 from ft_tf.layers import BatchNorm2d, Dropout, Gelu, LayerNorm, Linear, register
 

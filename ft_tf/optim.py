@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ft.optimizers import settings_of
 from ft.recipe import Recipe
+from ft.recipe.optimizer import RULES, settings_of
 from ft.weights.layouts import canonical_shape, from_canonical
 from ft_tf.weights import layout_of, to_array
 
@@ -117,7 +117,7 @@ class SGD(Optimizer):
         decay_vectors: bool = True,
     ) -> None:
         self.momentum, self.nesterov, self.dampening = momentum, nesterov, dampening
-        self.slots = ("momentum_buffer",) * bool(momentum) + ("step",) * bool(dampening)
+        self.slots = RULES["sgd"].slots_with(momentum=momentum, dampening=dampening)
         super().__init__(parameters, weight_decay=weight_decay, rates=rates, decay_vectors=decay_vectors)
 
     def change(self, w: keras.Variable, g: tf.Tensor, lr: tf.Tensor, state: State) -> tf.Tensor:
@@ -136,7 +136,7 @@ class Adam(Optimizer):
     w -= lr / (1 - beta1^t) * exp_avg / (sqrt(exp_avg_sq) / sqrt(1 - beta2^t) + eps)
     """
 
-    slots = ("step", "exp_avg", "exp_avg_sq")
+    slots = RULES["adam"].slots_with()
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with the weight decay beside the gradient: w -= lr * weight_decay * w, as torch.optim.AdamW has it."""
 
-    decoupled = True
+    decoupled = RULES["adamw"].decoupled
 
 
 class RMSprop(Optimizer):
@@ -189,7 +189,7 @@ class RMSprop(Optimizer):
         decay_vectors: bool = True,
     ) -> None:
         self.alpha, self.eps, self.momentum, self.centered = alpha, eps, momentum, centered
-        self.slots = ("square_avg", *("grad_avg",) * centered, *("momentum_buffer",) * bool(momentum))
+        self.slots = RULES["rmsprop"].slots_with(centered=centered, momentum=momentum)
         super().__init__(parameters, weight_decay=weight_decay, rates=rates, decay_vectors=decay_vectors)
 
     def change(self, w: keras.Variable, g: tf.Tensor, lr: tf.Tensor, state: State) -> tf.Tensor:
@@ -210,7 +210,7 @@ class Adagrad(Optimizer):
     sum = sum + g^2;  w -= lr / (1 + (t - 1) * lr_decay) * g / (sqrt(sum) + eps)
     """
 
-    slots = ("step", "sum")
+    slots = RULES["adagrad"].slots_with()
 
     def __init__(
         self,
@@ -260,7 +260,7 @@ class LARS(Optimizer):
         decay_vectors: bool = True,
     ) -> None:
         self.momentum, self.trust, self.eps = momentum, trust, eps
-        self.slots = ("momentum_buffer",) * bool(momentum)
+        self.slots = RULES["lars"].slots_with(momentum=momentum)
         super().__init__(parameters, weight_decay=weight_decay, rates=rates, decay_vectors=decay_vectors)
 
     def decayed(self, w: keras.Variable, g: tf.Tensor, decay: float) -> tf.Tensor:

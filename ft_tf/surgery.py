@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import KerasTensor
 
-from ft.changes import Change, padding_of
+from ft.recipe.changes import Change, padding_of
 from ft.surgery import Surgery
 from ft.zoo.card import under
 from ft_tf.head import GlobalPool, build_head

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ft.head import HeadLayer
+from ft.recipe.head import HeadLayer
 from ft.zoo.card import GEM_EPS, GEM_POWER
 from ft_torch.layers import Dropout
 

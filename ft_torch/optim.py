@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from ft.optimizers import settings_of
 from ft.recipe import Recipe
+from ft.recipe.optimizer import RULES, settings_of
 from ft_torch.weights import to_array
 
 
@@ -106,7 +106,7 @@ class SGD(Optimizer):
         decay_vectors: bool = True,
     ) -> None:
         self.momentum, self.nesterov, self.dampening = momentum, nesterov, dampening
-        self.slots = ("momentum_buffer",) * bool(momentum) + ("step",) * bool(dampening)
+        self.slots = RULES["sgd"].slots_with(momentum=momentum, dampening=dampening)
         super().__init__(parameters, weight_decay=weight_decay, rates=rates, decay_vectors=decay_vectors)
 
     def change(self, w: Tensor, g: Tensor, lr: float, state: dict[str, Tensor]) -> Tensor:
@@ -125,7 +125,7 @@ class Adam(Optimizer):
     w -= lr / (1 - beta1^t) * exp_avg / (sqrt(exp_avg_sq) / sqrt(1 - beta2^t) + eps)
     """
 
-    slots = ("step", "exp_avg", "exp_avg_sq")
+    slots = RULES["adam"].slots_with()
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with the weight decay beside the gradient: w -= lr * weight_decay * w, as torch.optim.AdamW has it."""
 
-    decoupled = True
+    decoupled = RULES["adamw"].decoupled
 
 
 class RMSprop(Optimizer):
@@ -177,7 +177,7 @@ class RMSprop(Optimizer):
         decay_vectors: bool = True,
     ) -> None:
         self.alpha, self.eps, self.momentum, self.centered = alpha, eps, momentum, centered
-        self.slots = ("square_avg", *("grad_avg",) * centered, *("momentum_buffer",) * bool(momentum))
+        self.slots = RULES["rmsprop"].slots_with(centered=centered, momentum=momentum)
         super().__init__(parameters, weight_decay=weight_decay, rates=rates, decay_vectors=decay_vectors)
 
     def change(self, w: Tensor, g: Tensor, lr: float, state: dict[str, Tensor]) -> Tensor:
@@ -198,7 +198,7 @@ class Adagrad(Optimizer):
     sum = sum + g^2;  w -= lr / (1 + (t - 1) * lr_decay) * g / (sqrt(sum) + eps)
     """
 
-    slots = ("step", "sum")
+    slots = RULES["adagrad"].slots_with()
 
     def __init__(
         self,
@@ -248,7 +248,7 @@ class LARS(Optimizer):
         decay_vectors: bool = True,
     ) -> None:
         self.momentum, self.trust, self.eps = momentum, trust, eps
-        self.slots = ("momentum_buffer",) * bool(momentum)
+        self.slots = RULES["lars"].slots_with(momentum=momentum)
         super().__init__(parameters, weight_decay=weight_decay, rates=rates, decay_vectors=decay_vectors)
 
     def decayed(self, w: Tensor, g: Tensor, decay: float) -> Tensor:

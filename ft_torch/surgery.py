@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torchvision.models import GoogLeNet, Inception3
 from torchvision.ops import Permute
 
-from ft.changes import Change, padding_of
+from ft.recipe.changes import Change, padding_of
 from ft.surgery import Misfit, Surgery, first_convolution
 from ft.zoo.card import Card, under
 from ft_torch.head import GlobalPool, build_head

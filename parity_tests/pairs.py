@@ -14,6 +14,7 @@ from ft.data import read_digits
 from ft.job import new_learner
 from ft.noise import generator
 from ft.recipe import Recipe
+from ft.surgery import plan_surgery
 from ft.weights import cast, initial_weights, match_weights
 from ft.weights.pretrained import pretrained_weights
 from ft.zoo import Card, find_card
@@ -60,8 +61,10 @@ def learners(
 
 def one_learner(name: str, recipe: Recipe) -> Learner:
     """Return a recipe's learner in one wing, its weights not set yet."""
-    size = recipe.image_size or find_card(recipe.model).preprocess.crop
-    return new_learner(recipe, backend.load(name), classes=CLASSES, image_size=size, device="cpu")[0]
+    card = find_card(recipe.model)
+    surgery, size = plan_surgery(card, recipe), recipe.image_size or card.preprocess.crop
+    plan = {"card": surgery.card if surgery else card, "surgery": surgery}
+    return new_learner(recipe, backend.load(name), **plan, classes=CLASSES, image_size=size, device="cpu")[0]
 
 
 def build_network(name: str, recipe: Recipe) -> Any:

@@ -10,6 +10,7 @@ from ft.job import new_network
 from ft.noise import generator
 from ft.recipe import Recipe
 from ft.show import changes_of, show_network
+from ft.surgery import plan_surgery
 from ft.zoo import find_card
 from parity_tests.networks import in_range
 from parity_tests.pairs import CLASSES, FORWARD, STEP, Case, drawn_tensors, one_learner
@@ -102,7 +103,9 @@ def both(model, fields):
         card, wing = find_card(model), backend.load(name)
         size = 299 if model == "inception_v3" else 224 if card.sized else 64
         recipe = Recipe(model=model, **fields)
-        network, card = new_network(recipe, wing, classes=CLASSES, image_size=size)
+        surgery = plan_surgery(card, recipe)
+        card = surgery.card if surgery else card
+        network = new_network(recipe, wing, card=card, surgery=surgery, classes=CLASSES, image_size=size)
         stages = wing.stage_shapes(network, card, image_size=size, channels=recipe.in_channels)
         if model.startswith("vit"):
             stages["stem"] = stages["stem"][:1]  # its last module gives a map, which is made tokens without a module

@@ -4,17 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ft.data.decode import MAX_PIXELS
-from ft.recipe import Recipe
-
-FROM_RECIPE = (
-    "on_bad_image",
-    "max_bad_fraction",
-    "max_pixels",
-    "fail_on_leak",
-    "fail_on_empty_class",
-    "allow_outside_root",
-    "workers",
-)
+from ft.recipe import Recipe, deciding
 
 
 @dataclass(frozen=True)
@@ -37,7 +27,7 @@ class Policy:
     @classmethod
     def of(cls, recipe: Recipe, *, short_side: int, quiet: bool = True) -> "Policy":
         """Return the policy of a recipe."""
-        return cls(**{name: getattr(recipe, name) for name in FROM_RECIPE}, short_side=short_side, quiet=quiet)
+        return cls(**{name: getattr(recipe, name) for name in deciding("opening")}, short_side=short_side, quiet=quiet)
 
 
 DEFAULT = Policy()

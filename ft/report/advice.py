@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ft.plots import column
+from ft.recipe import FIELDS, deciding
 from ft.task import Task, task_in
 
 SMALL_GAP, RISE, FALL = 0.01, 1.05, 0.98  # accuracy; validation loss against its lowest, and against some epochs ago
@@ -97,7 +98,7 @@ def against_overfitting(recipe: Mapping[str, Any]) -> Iterator[str]:
         yield "--randaugment 2x9"
     if not recipe["mixup"] and not recipe["cutmix"]:
         yield "--mixup 0.2"
-    if not any(recipe[key] for key in ("weight_decay", "l2", "l2sp")):
+    if not uses(recipe, "penalty"):
         yield "--l2 0.001" if recipe["freeze"] == ["base"] or recipe["weights"] == "none" else "--l2sp 0.01"
     if not recipe["label_smoothing"]:
         yield "--label-smoothing 0.1"
@@ -145,9 +146,14 @@ def against_underfitting(recipe: Mapping[str, Any]) -> Iterator[str]:
     """Name what holds the recipe back."""
     if recipe["freeze"] != ["none"]:
         yield "--freeze none with a lower --lr, or fewer frozen stages"
-    if any(recipe[key] for key in ("randaugment", "erase", "mixup", "cutmix", "l2", "l1", "l2sp")):
+    if uses(recipe, "pixels", "penalty"):
         yield "less augmentation and regularisation"
     yield from ("more --epochs", "another --lr", "a larger --image-size or --model")
+
+
+def uses(recipe: Mapping[str, Any], *decided: str) -> bool:
+    """Tell whether a field that decides any of these is in use."""
+    return any(recipe.get(name) not in (None, 0, FIELDS[name].default) for name in deciding(*decided))
 
 
 def percent(share: float) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 from ft import backend
 from ft.metrics import softmax
 from ft.multilabel import binary_cross_entropy, sigmoid
-from ft.optimizers import settings_of
+from ft.recipe.optimizer import settings_of
 
 # PyTorch is an oracle in some of these files; where it is not installed (the core job of CI) they are left out
 ORACLE = re.compile(r"^\s*(import|from) torch|ft_torch", re.MULTILINE)

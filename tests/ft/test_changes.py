@@ -2,9 +2,9 @@
 
 import pytest
 
-from ft.changes import Change, group_changes, padding_of, parse_change, resolve_changes
 from ft.errors import RecipeError
 from ft.recipe import Recipe, from_dict, to_dict
+from ft.recipe.changes import Change, group_changes, padding_of, parse_change, resolve_changes
 
 PATHS = ["conv1", "layer4.0.conv2", "layer4.1.conv2"]
 

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ft.errors import RecipeError, RunError
 from ft.feature_file import HEADER, make_room, open_features, stored, write_features
 from ft.features import Features, sources_of
 from ft.job import build_learner, prepare_job
+from ft.recipe import FIELDS, TYPES, option
 from ft.weights import read_safetensors, write_safetensors
 
 NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4, "workers": 0, "epochs": 3}
@@ -354,6 +356,7 @@ def key(tune, folder):
         {"device": "cuda"},
         {"seed_of_weights": 1},
         {"image_size": 24},
+        {"jpeg": "reduced"},
         {"precision": "float64"},
         {"batch_size": 5},
         {"model": "resnet34"},
@@ -401,8 +404,38 @@ def test_images_in_memory_are_known_by_their_bytes():
     assert feature_key.identity(a) != feature_key.identity(b)
 
 
-def test_a_field_is_in_the_key_unless_somebody_says_otherwise():
-    names = set(feature_key.relevant(ft.Recipe()))
+@pytest.fixture
+def plant(monkeypatch):
+    """Give the recipe a new field `blur`, 0 by default, that decides what it is told to; return the recipe's class."""
+
+    def plant(*decides):
+        @dataclass(frozen=True, kw_only=True)
+        class Planted(ft.Recipe):
+            blur: float = option(0.0, "blur", group="data", decides=set(decides))
+
+        monkeypatch.setitem(TYPES, "blur", float)
+        monkeypatch.setitem(FIELDS, "blur", Planted.__dataclass_fields__["blur"])
+        return Planted
+
+    return plant
+
+
+def test_a_new_field_that_changes_pixels_keeps_no_features(plant, keep, monkeypatch):
+    monkeypatch.setattr(ft, "Recipe", plant("pixels"))
+    assert keep(blur=0.0)[0][0] is not None
+    assert keep(blur=0.5)[0] == [None, None]
+
+
+@pytest.mark.parametrize(("decides", "views"), [("pixels", {"cache_views": 2}), ("draws", AUGMENTED), ("base", {})])
+def test_a_new_field_that_changes_features_changes_the_key(plant, key, monkeypatch, decides, views):
+    monkeypatch.setattr(ft, "Recipe", plant(decides))
+    fields = {"cache_views": 2, **views} if views else {}
+    assert key(**fields, blur=0.5) != key(**fields, blur=0.6)
+    assert key(**fields, blur=0.5) == key(**fields, blur=0.5)
+
+
+def test_the_key_holds_what_decides_what_the_base_computes():
+    names = set(feature_key.values_of(ft.Recipe(), "base"))
     assert names >= {"model", "cut", "pool", "change", "in_channels", "in_weights", "precision", "deterministic"}
     assert not names & {"name", "epochs", "lr", "optimizer", "data", "cache", "cache_dir", "workers", "seed", "loss"}
 

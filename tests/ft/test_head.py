@@ -3,7 +3,7 @@
 import pytest
 
 from ft.errors import RecipeError
-from ft.head import HeadLayer, parse_head
+from ft.recipe.head import HeadLayer, parse_head
 
 
 def test_the_networks_own_head_has_no_list():

@@ -1,14 +1,19 @@
 """Recipes as users write them: every typo, wrong type and bad bound is one line, and YAML runs and loses nothing."""
 
+import dataclasses
 import math
 import sys
+from dataclasses import dataclass
+from typing import get_args
 
 import pytest
 import yaml
 
 from ft import recipe as recipes
 from ft.errors import RecipeError
-from ft.recipe import FIELDS, Recipe
+from ft.recipe import FIELDS, TYPES, Recipe
+from ft.recipe.optimizer import RULES
+from ft.recipe.schedule import Thaw
 
 
 def refuse(words, **fields):
@@ -211,6 +216,60 @@ def test_l2sp_needs_pretrained_weights():
 )
 def test_epochs_are_alike_only_without_augmentation(fields, stands):
     assert Recipe(**fields).stands_still is stands
+
+
+# ---- what a field decides
+
+
+def mute(cls):
+    """Return the fields of a recipe that do not say what they decide."""
+    return [field.name for field in dataclasses.fields(cls) if not field.metadata.get("decides")]
+
+
+def test_a_field_says_what_it_decides_or_is_none():
+    @dataclass(frozen=True, kw_only=True)
+    class Planted(Recipe):
+        blur: float = 0.0
+
+    assert mute(Recipe) == []
+    assert mute(Planted) == ["blur"]
+    with pytest.raises(AssertionError, match="say what it decides, in words of DECIDES"):
+        recipes.option(0.0, "blur", group="data", decides=set())
+    with pytest.raises(AssertionError, match=r"not \{'pixel'\}"):
+        recipes.option(0.0, "blur", group="data", decides={"pixel"})
+    assert set().union(*(field.metadata["decides"] for field in FIELDS.values())) == set(recipes.DECIDES)
+
+
+def test_what_a_resumed_run_keeps():
+    tensors = "model head cut pool change in_channels freeze unfreeze optimizer l2sp penalty_exempt ema precision"
+    assert set(recipes.deciding("tensors")) == set(tensors.split())
+    assert set(recipes.deciding("order")) == {"data", "batch_size", "accumulate", "sampling", "seed"}
+    assert recipes.deciding("statistics") == ("bn",)
+    assert recipes.deciding("slots") == ("momentum", "dampening", "centered")
+
+
+def test_the_numbers_of_all_optimizers_are_fields_that_say_so():
+    assert {name for rule in RULES.values() for name in rule.numbers} == set(recipes.deciding("rule"))
+    needed = {number for rule in RULES.values() for number in rule.slots.values() if number}
+    assert needed == set(recipes.deciding("slots"))
+    assert get_args(TYPES["optimizer"]) == tuple(RULES)
+
+
+def test_no_two_sections_have_a_field_of_one_name():
+    names = [name for section in Recipe.__bases__ for name in getattr(section, "__dataclass_fields__", ())]
+    assert sorted(names) == sorted(FIELDS)
+
+
+def test_text_is_read_once(monkeypatch):
+    recipe = Recipe(
+        head="512-relu", change="conv1:stride=1", randaugment="2x9", stage_lr="stem:0.1", unfreeze="5:all,3:layer4@0.5"
+    )
+    for module, name in (("model", "parse_head"), ("model", "parse_change"), ("schedule", "parse_thaw")):
+        monkeypatch.setattr(f"ft.recipe.{module}.{name}", None)
+    monkeypatch.setattr("ft.recipe.schedule.positive", None)
+    assert (len(recipe.head_layers or ()), recipe.changes[0].stride, recipe.operations) == (2, 1, (2, 9))
+    assert recipe.stage_factors == {"stem": 0.1}
+    assert recipe.thaws == (Thaw(3, "layer4", 0.5), Thaw(5, "all"))
 
 
 def test_the_title_names_model_and_data(tmp_path):

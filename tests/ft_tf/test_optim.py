@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ft.optimizers import DEFAULTS
 from ft.recipe import Recipe
+from ft.recipe.optimizer import RULES
 from ft_tf import SGD, clip_gradients, make_optimizer
 
 SHAPES = {"a.weight": (3, 4), "a.bias": (5,)}
@@ -181,7 +181,7 @@ def written(name, w, g, t, lr, memory, p):
 
 
 def expected(name, fields, factors=None):
-    w, memory, p = start(), {key: {} for key in SHAPES}, {**DEFAULTS[name], **fields}
+    w, memory, p = start(), {key: {} for key in SHAPES}, {**RULES[name].numbers, **fields}
     for step, lr in enumerate(RATES):
         for key, g in gradients(step).items():
             factor, own = (factors or {}).get(key, (1.0, p["weight_decay"]))
@@ -200,7 +200,7 @@ def test_fifty_steps_of_the_others_are_their_formulas(name, fields, graph):
     require_close(train(make(name, **fields), graph=graph), expected(name, fields))
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", RULES)
 def test_factors_and_exempt_vectors(name):
     optimizer = make(name, weight_decay=0.1, decay_exempt="norms-and-biases", rates={"a.bias": 0.25})
     require_close(train(optimizer), expected(name, {"weight_decay": 0.1}, {"a.bias": (0.25, 0.0)}))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ft.optimizers import DEFAULTS
 from ft.recipe import Recipe
+from ft.recipe.optimizer import RULES
 from ft_torch import SGD, Adam, clip_gradients, make_optimizer
 
 SHAPES = {"a.weight": (3, 4), "a.bias": (5,)}
@@ -151,7 +151,9 @@ def test_fifty_steps_of_the_others_are_torchs(name, fields):
 def test_the_defaults_are_torchs():
     for name, make_theirs in THEIRS.items():
         theirs = make_theirs([torch.zeros(1)], lr=1.0).defaults
-        numbers = {WORDS.get(field, field): value for field, value in DEFAULTS[name].items() if field != "momentum"}
+        numbers = {
+            WORDS.get(field, field): value for field, value in RULES[name].numbers.items() if field != "momentum"
+        }
         assert numbers == {field: theirs[field] for field in numbers}
 
 
@@ -175,7 +177,7 @@ def test_lars_leaves_the_ratio_out_where_a_norm_is_zero():
     np.testing.assert_allclose(changes[0].numpy(), 0.1 * gradients(0)["a.weight"])
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", RULES)
 def test_factors_and_exempt_vectors_are_torchs_groups(name):
     """A factor of the rate and no decay for the bias: as two parameter groups of torch.optim."""
     fields = {"weight_decay": 0.1, "decay_exempt": "norms-and-biases"}

@@ -1,0 +1,21 @@
+"""The recipe: its fields by section, what they decide, and its files."""
+
+from ft.recipe.fields import DECIDES, option
+from ft.recipe.file import StrictLoader, load, save
+from ft.recipe.recipe import FIELDS, SYNONYMS, TYPES, Recipe, checked, deciding, from_dict, to_dict
+
+__all__ = [
+    "DECIDES",
+    "FIELDS",
+    "SYNONYMS",
+    "TYPES",
+    "Recipe",
+    "StrictLoader",
+    "checked",
+    "deciding",
+    "from_dict",
+    "load",
+    "option",
+    "save",
+    "to_dict",
+]
