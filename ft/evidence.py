@@ -18,11 +18,13 @@ from ft.verdict import Verdict
 
 CLOSE = {"float64": 1e-9, "float32": 1e-4}  # a hypothesis that comes this near has computed the same thing
 SIDES = ("a", "b")
+ORDERS = ("NCHW", "NTC", "NGTC", "NC", "NCDHW")
 
 
 @dataclass(frozen=True)
 class Side:
-    """One layer call in one trace. Images are (N, C, H, W) on both sides; `weights` by leaf: weight, running_var ..."""
+    """One layer call in one trace. Maps are (N, C, H, W) on both sides, tokens (N, T, C); `weights` by leaf: weight,
+    running_var ..."""
 
     call: Call
     inputs: tuple[np.ndarray, ...]
@@ -100,10 +102,10 @@ class Evidence:
         """Return one layer call of one trace."""
         call, arrays = trace.calls[phase][key], trace.arrays(step, phase)
         names = [source or f"{key}<{i}" for i, source in enumerate(call.inputs)]
-        inputs = tuple(channels_first(arrays[name], trace) for name in names)
+        inputs = tuple(in_order(arrays[name], trace, phase, name) for name in names)
         prefix = f"{call.path}."
         weights = {n.removeprefix(prefix): w for n, w in self.weights(trace, step or 0).items() if n.startswith(prefix)}
-        return Side(call, inputs, channels_first(arrays[key], trace), weights)
+        return Side(call, inputs, in_order(arrays[key], trace, phase, key), weights)
 
     def weights(self, trace: Trace, step: int) -> dict[str, np.ndarray]:
         """Return the weights and statistics of a trace before a step."""
@@ -158,6 +160,8 @@ def distance(x: np.ndarray, y: np.ndarray) -> float:
     )
 
 
-def channels_first(x: np.ndarray, trace: Trace) -> np.ndarray:
-    """Return images (N, C, H, W): Keras has them (N, H, W, C)."""
-    return np.moveaxis(x, -1, 1) if trace.backend == "tf" and x.ndim == 4 else x
+def in_order(x: np.ndarray, trace: Trace, phase: str, name: str) -> np.ndarray:
+    """Return an array of a trace with its axes in the order of ORDERS, moved by the names that the trace says."""
+    axes = trace.axes(phase, name, x.ndim)
+    order = next((order for order in ORDERS if sorted(order) == sorted(axes)), axes)
+    return x.transpose([axes.index(axis) for axis in order]) if axes else x

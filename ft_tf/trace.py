@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from ft.calls import Calls, plain_settings
+from ft.calls import Calls, Given, plain_settings
+from ft_tf.axes import axes_after, usual
 
 KINDS = {
     "Conv2d": "conv",
@@ -32,7 +33,6 @@ KINDS = {
     "Multiply": "mul",
     "Concatenate": "cat",
 }
-Given = tuple[list[str], list[np.ndarray | None]]  # of each input: the call that gave it, else "" and a copy
 
 
 @dataclass
@@ -49,9 +49,11 @@ class Recorder:
     """Sees layers in place of keras.layers.Layer.__call__, which functional and subclassed models alike go through."""
 
     def __init__(self, model: keras.Model) -> None:
-        self.model, self.calls, self.stack = model, Calls(), [Frame("", 0, ([], []))]
+        self.model, self.calls, self.stack = model, Calls(), [Frame("", 0, Given())]
+        self.images = getattr(model, "traced_images", "NHWC")
         self.names = {layer.name for layer in model.layers}
         self.sources: dict[int, str] = {}  # id of a tensor -> the call that gave it
+        self.axes: dict[int, str] = {}  # id of a tensor -> its axes
         self.kept: list[tf.Tensor] = []  # an id says which tensor only while that tensor lives
         self.original = keras.layers.Layer.__call__
 
@@ -74,16 +76,19 @@ class Recorder:
     def note(self, layer: keras.layers.Layer, path: str, output: tf.Tensor, given: Given) -> None:
         """Record a layer as what it is in PyTorch's code: itself, a function such as "add", or no node at all."""
         if is_no_node(layer):
-            self.sources.setdefault(id(output), given[0][0] if given[0] else "")
+            self.sources.setdefault(id(output), given.sources[0] if given.sources else "")
             self.kept.append(output)
             return
+        axes = axes_after(layer, given.axes, len(output.shape), images=self.images)
+        self.axes[id(output)] = axes
+        self.kept.append(output)
         word = getattr(layer, "traced_as", None)
         if word == "":
             return
         if word:
             path = ".".join([*path.split(".")[:-1], word])
         kind = word or KINDS.get(type(layer).__name__, type(layer).__name__.lower())
-        self.record(path, output, kind, given, plain_settings(layer))
+        self.record(path, output, kind, given, axes, plain_settings(layer))
 
     def module(self, path: str) -> str:
         """Return the module path that a layer's name stands for: `relu.1` is the second call of the module `relu`."""
@@ -93,23 +98,25 @@ class Recorder:
     def given(self, tensors: list[tf.Tensor]) -> Given:
         """Return where tensors come from."""
         sources = [self.sources.get(id(tensor), "") for tensor in tensors]
-        return sources, [None if source else x.numpy() for source, x in zip(sources, tensors, strict=True)]
+        copies = [None if source else x.numpy() for source, x in zip(sources, tensors, strict=True)]
+        axes = [self.axes.get(id(x), "") for x in tensors]
+        return Given(sources, copies, axes, [len(x.shape) for x in tensors])
 
-    def record(self, path: str, output: tf.Tensor, kind: str, given: Given, settings: dict[str, Any]) -> None:
+    def record(
+        self, path: str, output: tf.Tensor, kind: str, given: Given, axes: str, settings: dict[str, Any]
+    ) -> None:
         """Add one call, with those of its inputs that no call gave."""
         if id(output) in self.sources:  # the layer passed its input on: dropout in inference mode
             output = tf.identity(output)
-        key = self.calls.add(path, output.numpy(), kind=kind, inputs=given[0], settings=settings)
-        for i, array in enumerate(given[1]):
-            if array is not None:
-                self.calls.arrays[f"{key}<{i}"] = array
+        given.complete(axes, usually=partial(usual, images=self.images))
+        key = self.calls.add(path, output.numpy(), kind=kind, axes=axes, given=given, settings=settings)
         self.sources[id(output)] = key
         self.kept.append(output)
 
 
 @contextmanager
 def recording(model: keras.Model) -> Iterator[Calls]:
-    """Record every layer call of a model inside the block; images are (N, H, W, C).
+    """Record every layer call of a model inside the block; images are (N, H, W, C) unless its `traced_images` differs.
 
     Functions run eagerly inside the block: a graph has no values to copy.
     """
