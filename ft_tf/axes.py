@@ -15,19 +15,25 @@ from ft.calls import map_axes
 FORMATS = {"channels_first": True, "channels_last": False}
 
 
+def axes_before(layer: Any, known: str, rank: int, *, images: str) -> str:
+    """Return the axes of what a layer takes. known: as another layer gave it, "" for none; images: the model's."""
+    return known or written(layer, rank) or usual(rank, images=images)
+
+
 def axes_after(layer: Any, given: Sequence[str], rank: int, *, images: str) -> str:
-    """Return the axes of what a layer gives. given: those of its inputs, "" for unknown; images: the model's."""
-    said = getattr(layer, "traced_axes", "")
-    if said:
+    """Return the axes of what a layer gives. given: those of its inputs."""
+    if said := getattr(layer, "traced_axes", ""):
         return said
     if isinstance(layer, keras.layers.Permute):
-        axes = given[0] or usual(rank, images=images)
-        return axes[0] + "".join(axes[place] for place in layer.dims)
-    data_format = getattr(layer, "data_format", None)
-    if data_format in FORMATS:
-        return map_axes(rank, first=FORMATS[data_format])
+        return given[0][0] + "".join(given[0][place] for place in layer.dims)
     kept = "" if isinstance(layer, keras.layers.Reshape) else next((axes for axes in given if len(axes) == rank), "")
-    return kept or usual(rank, images=images)
+    return written(layer, rank) or kept or usual(rank, images=images)
+
+
+def written(layer: Any, rank: int) -> str:
+    """Return the axes of a map by the `data_format` of a layer, "" where it has none."""
+    data_format = getattr(layer, "data_format", None)
+    return map_axes(rank, first=FORMATS[data_format]) if data_format in FORMATS else ""
 
 
 def usual(rank: int, *, images: str) -> str:

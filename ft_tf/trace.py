@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -11,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from ft.calls import Calls, Given, plain_settings
-from ft_tf.axes import axes_after, usual
+from ft_tf.axes import axes_after, axes_before
 
 KINDS = {
     "Conv2d": "conv",
@@ -63,7 +62,7 @@ class Recorder:
         outer.busy = True
         whole = layer is self.model or layer is getattr(self.model, "main", None)  # without its auxiliary heads
         path = outer.path if whole else f"{outer.path}.{layer.name}" if outer.path else layer.name
-        self.stack.append(Frame(path, len(self.calls.calls), self.given(list(tensors_in(args)))))
+        self.stack.append(Frame(path, len(self.calls.calls), self.given(layer, list(tensors_in(args)))))
         try:
             output = self.original(layer, *args, **kwargs)
         finally:
@@ -75,13 +74,11 @@ class Recorder:
 
     def note(self, layer: keras.layers.Layer, path: str, output: tf.Tensor, given: Given) -> None:
         """Record a layer as what it is in PyTorch's code: itself, a function such as "add", or no node at all."""
+        axes = self.axes[id(output)] = axes_after(layer, given.axes, len(output.shape), images=self.images)
+        self.kept.append(output)
         if is_no_node(layer):
             self.sources.setdefault(id(output), given.sources[0] if given.sources else "")
-            self.kept.append(output)
             return
-        axes = axes_after(layer, given.axes, len(output.shape), images=self.images)
-        self.axes[id(output)] = axes
-        self.kept.append(output)
         word = getattr(layer, "traced_as", None)
         if word == "":
             return
@@ -95,12 +92,12 @@ class Recorder:
         base, _, count = path.rpartition(".")
         return base if count.isdigit() and base in self.names else path
 
-    def given(self, tensors: list[tf.Tensor]) -> Given:
-        """Return where tensors come from."""
+    def given(self, layer: keras.layers.Layer, tensors: list[tf.Tensor]) -> Given:
+        """Return where the tensors that a layer takes come from."""
         sources = [self.sources.get(id(tensor), "") for tensor in tensors]
         copies = [None if source else x.numpy() for source, x in zip(sources, tensors, strict=True)]
-        axes = [self.axes.get(id(x), "") for x in tensors]
-        return Given(sources, copies, axes, [len(x.shape) for x in tensors])
+        known = ((self.axes.get(id(x), ""), len(x.shape)) for x in tensors)
+        return Given(sources, copies, [axes_before(layer, *own, images=self.images) for own in known])
 
     def record(
         self, path: str, output: tf.Tensor, kind: str, given: Given, axes: str, settings: dict[str, Any]
@@ -108,7 +105,6 @@ class Recorder:
         """Add one call, with those of its inputs that no call gave."""
         if id(output) in self.sources:  # the layer passed its input on: dropout in inference mode
             output = tf.identity(output)
-        given.complete(axes, usually=partial(usual, images=self.images))
         key = self.calls.add(path, output.numpy(), kind=kind, axes=axes, given=given, settings=settings)
         self.sources[id(output)] = key
         self.kept.append(output)
