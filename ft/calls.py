@@ -46,7 +46,10 @@ class Call:
 
 @dataclass
 class Given:
-    """Of each input of a call: the call that gave it, else "" and a copy; its axes, "" where nothing says them."""
+    """Of each input of a call: the call that gave it, else "" and a copy; its axes.
+
+    ranks: of inputs whose axes may be "", unknown until `complete`.
+    """
 
     sources: list[str] = field(default_factory=list)
     copies: list[np.ndarray | None] = field(default_factory=list)

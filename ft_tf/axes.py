@@ -24,7 +24,7 @@ def axes_after(layer: Any, given: Sequence[str], rank: int, *, images: str) -> s
     """Return the axes of what a layer gives. given: those of its inputs."""
     if said := getattr(layer, "traced_axes", ""):
         return said
-    if isinstance(layer, keras.layers.Permute):
+    if isinstance(layer, keras.layers.Permute) and given:
         return given[0][0] + "".join(given[0][place] for place in layer.dims)
     kept = "" if isinstance(layer, keras.layers.Reshape) else next((axes for axes in given if len(axes) == rank), "")
     return written(layer, rank) or kept or usual(rank, images=images)

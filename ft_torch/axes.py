@@ -52,9 +52,9 @@ class Axes:
         name, rank = getattr(func, "__name__", ""), output.ndim
         if name.startswith(FIRST):
             return map_axes(rank, first=True)
-        if name in MOVING or func in TURNED:
+        if name.removesuffix("_") in MOVING or func in TURNED:
             return moved(func, args, kwargs, self.of(tensors[0]))
-        if name in MIXING or (name in RESHAPING and output.shape != tensors[0].shape):
+        if name in MIXING or (name in RESHAPING and output.shape not in [x.shape for x in tensors[:1]]):
             return ""
         kept = next((axes for axes in map(self.of, tensors) if len(axes) == rank), "")
         return kept or (map_axes(rank, first=False) if name in LAST else "")
