@@ -26,6 +26,7 @@ from ft.weights import write_safetensors
 
 FORMAT, FACTS = 2, "trace.json"
 UNSAID = 1  # the format of traces that do not say the axes of their arrays
+EITHER_WAY = ("layernorm", "linear")  # in PyTorch their maps may have the channels first or last
 BEFORE = ("weights", "inference")
 EACH_STEP = ("batch", "forward", "statistics", "loss", "gradients", "updates", "slots")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -173,13 +174,18 @@ class Trace:
     def axes(self, phase: str, name: str, rank: int) -> str:
         """Return the axes of an array as its wing says them, "" for one that is no layer's: in canonical layout.
 
-        Where the trace does not say them, a map has its channels where the framework has them.
+        Where the trace does not say them, a map has its channels where the framework has them; RunError where that is
+        not sure.
         """
         key, _, number = name.partition("<")
         call = self.calls.get(phase, {}).get(key)
         if call is None:
             return ""
         if self.facts["format"] == UNSAID:
+            if self.backend == "torch" and rank == 4 and call.kind in EITHER_WAY:
+                raise RunError(
+                    f"{self.folder} is a trace of format {UNSAID}, which does not say the axes of {key}; write it again"
+                )
             return map_axes(rank, first=self.backend == "torch" and rank != 3)
         return call.input_axes[int(number)] if number else call.axes
 

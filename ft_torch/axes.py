@@ -17,7 +17,7 @@ SIDES = (2, 3, 5, 7, 11, 13, 17, 19)
 FIRST = ("conv", "max_pool", "avg_pool", "adaptive_", "batch_norm", "instance_norm", "group_norm")  # how names begin
 LAST = ("linear", "layer_norm", "rms_norm", "embedding", "multi_head_attention_forward")
 MOVING = ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "adjoint", "rot90")
-TURNED = (Tensor.T.__get__, Tensor.mT.__get__, Tensor.H.__get__, Tensor.mH.__get__)
+TURNED = tuple(getattr(Tensor, name).__get__ for name in ("T", "mT", "H", "mH"))
 RESHAPING = ("view", "reshape", "view_as", "reshape_as", "flatten", "unflatten")
 # the order of what these give does not follow from the order of what they take
 MIXING = ("einsum", "tensordot", "matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm", "as_strided", "fold")

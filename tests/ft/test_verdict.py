@@ -40,14 +40,14 @@ def arrays():
 def make_trace(tmp_path):
     """Write a trace and return it; `backend` "tf" turns images to N, H, W, C."""
 
-    def make(backend, content, **facts):
+    def make(backend, content, kind="conv", **facts):
         folder = tmp_path / f"{backend}-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
         for (step, phase), named in content.items():
             if backend == "tf" and phase in ("inference", "forward"):
                 named = {n: np.moveaxis(x, 1, -1) if x.ndim == 4 else x for n, x in named.items()}
             write_safetensors(folder / file_name(step, phase), named, {})
-        call = {"kind": "conv", "path": "conv", "inputs": [""], "settings": {}}
+        call = {"kind": kind, "path": "conv", "inputs": [""], "settings": {}}
         axes = "NHWC" if backend == "tf" else "NCHW"
         call |= {} if facts.get("format") == 1 else {"axes": axes, "input_axes": [axes]}
         layers = {phase: {"conv": call} for phase in ("inference", "forward")}
@@ -181,12 +181,15 @@ def test_a_transposed_kernel_is_a_difference(pair, phase):
     assert (first.phase, first.name) == (phase, "conv.weight")
 
 
-def test_a_trace_that_says_no_axes_has_those_of_its_framework(pair):
-    traces = pair(format=1)
+def test_a_trace_that_says_no_axes_has_those_of_its_framework(make_trace):
+    traces = [make_trace(wing, arrays(), format=1) for wing in ("torch", "tf")]
     assert traces[1].axes("forward", "conv", 4) == "NHWC"
     assert [traces[1].axes("forward", "conv<0", rank) for rank in (2, 3)] == ["NC", "NTC"]
     assert compare_traces(*traces).first is None
     assert {trace.axes("forward", "logits", 2) for trace in traces} == {""}
+    turning = make_trace("torch", arrays(), format=1, kind="layernorm")
+    with pytest.raises(RunError, match="format 1, which does not say the axes of conv; write it again"):
+        compare_traces(turning, traces[1])
 
 
 @pytest.mark.parametrize(
