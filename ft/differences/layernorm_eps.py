@@ -24,7 +24,7 @@ def used_eps(side: Side, *, close: float) -> float | None:
     """Return the eps that gives a side's output from its own input, None where none does."""
     if not side.inputs or side.inputs[0].shape != side.output.shape or side.output.ndim < 2:
         return None
-    if side.weights.get("weight", side.output[0]).shape[-1:] != side.output.shape[-1:]:
+    if "weight" in side.weights and side.weights["weight"].shape != side.output.shape[-1:]:
         return None
     x, y, weight, bias = vectors(side)
     centred = (x - x.mean(-1, keepdims=True)) * weight
