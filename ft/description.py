@@ -63,7 +63,7 @@ class Description:
     def from_dict(cls, values: Mapping[str, Any]) -> "Description":
         """Build it from what `to_dict` gave."""
         parameters = tuple(Parameter(**{**p, "shape": tuple(p["shape"])}) for p in values["parameters"])
-        calls = {key: Call(**{**call, "inputs": tuple(call["inputs"])}) for key, call in values["calls"].items()}
+        calls = {key: Call.from_dict(call) for key, call in values["calls"].items()}
         lists = {key: tuple(values[key]) for key in ("outputs", "silenced", "remarks")}
         found = {"parameters": parameters, "calls": calls, "automatic": frozenset(values["automatic"])}
         return cls(**{**values, **lists, **found})

@@ -18,11 +18,16 @@ from ft.verdict import Verdict
 
 CLOSE = {"float64": 1e-9, "float32": 1e-4}  # a hypothesis that comes this near has computed the same thing
 SIDES = ("a", "b")
+OVER_CHANNELS = ("linear", "layernorm")  # kinds that work on the last axis, the channels
+FIRST, LAST = ("NCHW", "NCDHW", "NTC", "NGTC", "NC"), ("NHWC", "NDHWC", "NTC", "NGTC", "NC")
 
 
 @dataclass(frozen=True)
 class Side:
-    """One layer call in one trace. Images are (N, C, H, W) on both sides; `weights` by leaf: weight, running_var ..."""
+    """One layer call in one trace; `weights` by leaf: weight, running_var ...
+
+    Maps are (N, C, H, W) on both sides, or (N, H, W, C) around a layer that works on the last axis; tokens (N, T, C).
+    """
 
     call: Call
     inputs: tuple[np.ndarray, ...]
@@ -100,10 +105,11 @@ class Evidence:
         """Return one layer call of one trace."""
         call, arrays = trace.calls[phase][key], trace.arrays(step, phase)
         names = [source or f"{key}<{i}" for i, source in enumerate(call.inputs)]
-        inputs = tuple(channels_first(arrays[name], trace) for name in names)
+        orders = LAST if call.kind in OVER_CHANNELS else FIRST
+        *inputs, output = (in_order(arrays[name], trace, phase, name, orders) for name in (*names, key))
         prefix = f"{call.path}."
         weights = {n.removeprefix(prefix): w for n, w in self.weights(trace, step or 0).items() if n.startswith(prefix)}
-        return Side(call, inputs, channels_first(arrays[key], trace), weights)
+        return Side(call, tuple(inputs), output, weights)
 
     def weights(self, trace: Trace, step: int) -> dict[str, np.ndarray]:
         """Return the weights and statistics of a trace before a step."""
@@ -158,6 +164,8 @@ def distance(x: np.ndarray, y: np.ndarray) -> float:
     )
 
 
-def channels_first(x: np.ndarray, trace: Trace) -> np.ndarray:
-    """Return images (N, C, H, W): Keras has them (N, H, W, C)."""
-    return np.moveaxis(x, -1, 1) if trace.backend == "tf" and x.ndim == 4 else x
+def in_order(x: np.ndarray, trace: Trace, phase: str, name: str, orders: tuple[str, ...] = FIRST) -> np.ndarray:
+    """Return an array of a trace with its axes in one of some orders, moved by the names that the trace says."""
+    axes = trace.axes(phase, name, x.ndim)
+    order = next((order for order in orders if sorted(order) == sorted(axes)), axes)
+    return x.transpose([axes.index(axis) for axis in order]) if axes else x

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ft.evidence import Evidence, channels_first, distance
+from ft.evidence import Evidence, distance, in_order
 from ft.trace import Trace
 
 FEATURES = 64  # so many inputs of the last layer give more equations than there are unknowns
@@ -69,7 +69,7 @@ def find_head(trace: Trace, step: int) -> Head | None:
         weight = f"{calls[key].path}.weight"
         if calls[key].kind == "linear" and weight in gradients and np.array_equal(forward[key], output):
             source = calls[key].inputs[0] or f"{key}<0"
-            features = channels_first(forward[source], trace) if source in forward else np.empty(0)
+            features = in_order(forward[source], trace, "forward", source) if source in forward else np.empty(0)
             labels, gradient = trace.arrays(step, "batch")["labels"], gradients[weight]
             shapes = features.shape[:-1], output.shape[:-1], gradient.shape
             if shapes != (labels.shape, labels.shape, (output.shape[-1], features.shape[-1])) or labels.ndim != 1:

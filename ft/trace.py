@@ -6,7 +6,7 @@ Phases, in the order of computation: the starting `weights`, and an `inference` 
 then for every step its `batch`, the `forward` pass, BatchNorm's `statistics` after it, the `loss`, the `gradients` from
 the output back to the input, the `updates` (what was subtracted from each
 weight) and the optimizer's `slots`. The outputs of
-layers have the axes that the framework gives them.
+layers have the axes that the framework gives them, and trace.json says which; all else is in canonical layout.
 """
 
 import json
@@ -20,11 +20,13 @@ import numpy as np
 
 from ft import files
 from ft.backend import Learner, Wing
-from ft.calls import Call, Calls
+from ft.calls import Call, Calls, map_axes
 from ft.errors import RunError
 from ft.weights import write_safetensors
 
-FORMAT, FACTS = 1, "trace.json"
+FORMAT, FACTS = 2, "trace.json"
+UNSAID = 1  # the format of traces that do not say the axes of their arrays
+EITHER_WAY = ("layernorm", "linear")  # in PyTorch their maps may have the channels first or last
 BEFORE = ("weights", "inference")
 EACH_STEP = ("batch", "forward", "statistics", "loss", "gradients", "updates", "slots")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -135,7 +137,7 @@ class Trace:
         if not (self.folder / FACTS).is_file():
             raise RunError(f"{folder} is no trace (no {FACTS}); write one with ft trace --out {folder}")
         self.facts = read_facts(self.folder / FACTS)
-        if self.facts.get("format") != FORMAT:
+        if self.facts.get("format") not in (UNSAID, FORMAT):
             raise RunError(f"{folder} is a trace of format {self.facts.get('format')}, not {FORMAT}; write it again")
         for step, phase in self.phases():
             if not (self.folder / file_name(step, phase)).is_file():
@@ -165,9 +167,27 @@ class Trace:
     def calls(self) -> dict[str, dict[str, Call]]:
         """The layer calls of the phases "inference" and "forward", by key, in the order of computation."""
         return {
-            phase: {key: Call(**{**call, "inputs": tuple(call["inputs"])}) for key, call in calls.items()}
+            phase: {key: Call.from_dict(call) for key, call in calls.items()}
             for phase, calls in self.facts["layers"].items()
         }
+
+    def axes(self, phase: str, name: str, rank: int) -> str:
+        """Return the axes of an array as its wing says them, "" for one that is no layer's: in canonical layout.
+
+        Where the trace does not say them, a map has its channels where the framework has them; RunError where that is
+        not sure.
+        """
+        key, _, number = name.partition("<")
+        call = self.calls.get(phase, {}).get(key)
+        if call is None:
+            return ""
+        if self.facts["format"] == UNSAID:
+            if self.backend == "torch" and rank == 4 and call.kind in EITHER_WAY:
+                raise RunError(
+                    f"{self.folder} is a trace of format {UNSAID}, which does not say the axes of {key}; write it again"
+                )
+            return map_axes(rank, first=self.backend == "torch" and rank != 3)
+        return call.input_axes[int(number)] if number else call.axes
 
     def order(self, phase: str) -> list[str]:
         """Return the names of a phase's arrays in the order in which they are computed, as far as it is known."""

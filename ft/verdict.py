@@ -87,7 +87,11 @@ def compare_traces(a: Trace, b: Trace) -> Verdict:
         unpaired += [f"{phase} {name}" for name in alone if step in (None, 0)]
         bar = bar_of(a.dtype, step, phase)
         both = [name for name in dict.fromkeys([*a.order(phase), *of_a]) if name in names[0] & names[1]]
-        found = [compare_arrays(step, phase, name, of_a[name], of_b[name], bar) for name in both]
+        found = []
+        for name in both:
+            x, y = of_a[name], of_b[name]
+            axes = a.axes(phase, name, x.ndim), b.axes(phase, name, y.ndim)
+            found.append(compare_arrays(step, phase, name, x, y, bar, axes=axes))
         rows += list(mark_zeros(found, ZERO[a.dtype])) if phase in MAY_BE_ZERO else [row for row, _ in found]
     return Verdict(tuple(rows), tuple(unpaired))
 
@@ -115,11 +119,20 @@ def bar_of(dtype: str, step: int | None, phase: str) -> float:
 
 
 def compare_arrays(
-    step: int | None, phase: str, name: str, x: np.ndarray, y: np.ndarray, bar: float
+    step: int | None,
+    phase: str,
+    name: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    bar: float,
+    *,
+    axes: tuple[str, str] = ("", ""),
 ) -> tuple[Row, tuple[float, float]]:
-    """Return the row of two arrays, and the magnitudes of both."""
-    y = aligned(x, y)
-    fault = misfit(x, y)
+    """Return the row of two arrays, and the magnitudes of both. axes: of each; "" for what is compared as it lies."""
+    fault = unlike(x, axes[0], y, axes[1])
+    if not fault:
+        y = aligned(x, axes[0], y, axes[1])
+        fault = misfit(x, y)
     if fault:
         return Row(step, phase, name, np.inf, np.inf, max(x.size, y.size), x.size, bar, fault), (np.inf, np.inf)
     magnitudes = magnitude(x), magnitude(y)
@@ -140,18 +153,24 @@ def mark_zeros(found: list[tuple[Row, tuple[float, float]]], share: float) -> It
         yield Row(**{**vars(row), "zero": all(small), "fault": fault})
 
 
-def aligned(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return `y` with its axes as in `x`: channels moved where that fits, axes of length 1 dropped or added.
+def unlike(x: np.ndarray, axes_x: str, y: np.ndarray, axes_y: str) -> str:
+    """Return why the axes of two arrays do not go together, "" where they do.
 
-    Where several ways fit, as for an image with as many channels as rows, it is the one that is closest to `x`.
+    An axis that one side lacks must have length 1 in the other: a pooled map may be (N, C, 1, 1) or (N, C).
     """
-    ways = [y]
-    if x.ndim == y.ndim and y.ndim >= 3:
-        ways += [np.moveaxis(y, -1, 1), np.moveaxis(y, 1, -1)]
-    fitting = [way for way in ways if way.shape == x.shape]
-    if len(fitting) > 1:
-        return min(fitting, key=lambda way: float(np.abs(way - x).max(initial=0.0)))
-    if fitting:
-        return fitting[0]
-    squeezed = y.squeeze()
-    return squeezed.reshape(x.shape) if squeezed.shape == x.squeeze().shape else y
+    if not axes_x and not axes_y:
+        return ""
+    words = f"axes {axes_x or 'unsaid'} of {x.shape} against {axes_y or 'unsaid'} of {y.shape}"
+    if len(axes_x) != x.ndim or len(axes_y) != y.ndim:
+        return words
+    sides = dict(zip(axes_x, x.shape, strict=True)), dict(zip(axes_y, y.shape, strict=True))
+    lone = sides[0].keys() ^ sides[1].keys()
+    return words if any(side.get(axis, 1) != 1 for side in sides for axis in lone) else ""
+
+
+def aligned(x: np.ndarray, axes_x: str, y: np.ndarray, axes_y: str) -> np.ndarray:
+    """Return `y` with its axes as in `x`, moved by name; axes of length 1 that one side lacks are dropped or added."""
+    kept = [axis for axis in axes_y if axis in axes_x]
+    y = y.squeeze(tuple(i for i, axis in enumerate(axes_y) if axis not in kept))
+    y = y.transpose([kept.index(axis) for axis in axes_x if axis in kept]) if kept else y
+    return np.expand_dims(y, tuple(i for i, axis in enumerate(axes_x) if axis not in kept))

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ft.calls import Calls
+from ft.calls import Calls, Given
 from ft.description import Description, Parameter, kind_of, silence
 from ft.errors import RecipeError
 from ft.foreign import OPTIMIZER, blamed
@@ -52,6 +52,7 @@ class Stranger:
     def describe(self, images: np.ndarray) -> Description:
         """Return what the hub must know, of a pass over images in inference mode."""
         self.channels_first = takes_channels_first(self.model, images.shape)
+        self.model.traced_images = "NCHW" if self.channels_first else "NHWC"
         self.forward(images, training=False)  # a model may have no variables before its first call
         self.layers = dict(walk(self.model))
         variables = dict(own_variables(self.model, self.layers))
@@ -163,7 +164,7 @@ class Stranger:
 
     @contextmanager
     def recording(self, model: Any) -> Iterator[Calls]:
-        """Record every layer call of the model inside the block, under the shared names, images as (N, H, W, C)."""
+        """Record every layer call of the model inside the block, under the shared names."""
         layers = {".".join(names): layer for names, layer in self.layers.items() if hasattr(layer, "activation")}
         words = {path: word_for(layer.activation) for path, layer in layers.items()}
         inputs: dict[str, list[np.ndarray]] = {path: [] for path, layer in layers.items() if ends_in_activation(layer)}
@@ -175,8 +176,6 @@ class Stranger:
                 tf.config.run_functions_eagerly(False)  # Keras compiles grouped convolutions: on a CPU it must
                 yield calls
         split_activations(calls, inputs, words)
-        if self.channels_first:
-            calls.arrays = {name: np.moveaxis(x, 1, -1) if x.ndim == 4 else x for name, x in calls.arrays.items()}
         rename_calls(calls, self.keys)
 
 
@@ -290,15 +289,18 @@ def split_activations(calls: Calls, inputs: Mapping[str, list[np.ndarray]], word
 
     inputs: what the activations were given, by layer; words: their names, those of keras.layers.Activation as well.
     """
-    split = Calls(arrays={name: x for name, x in calls.arrays.items() if "<" in name})
+    split = Calls()
     ends: dict[str, str] = {}  # what gave a layer's output -> what gives it now
     for key, call in calls.calls.items():
         sources = [ends.get(source, source) for source in call.inputs]
+        copies = [calls.arrays.get(f"{key}<{i}") for i in range(len(sources))]
         given = inputs.get(call.path)
         output = given.pop(0) if given else calls.arrays[key]
         kind = words[call.path] if call.kind == "activation" else call.kind
-        split.add(call.path, output, kind=kind, inputs=sources, settings=call.settings)
+        source = Given(sources, copies, list(call.input_axes))
+        split.add(call.path, output, kind=kind, axes=call.axes, given=source, settings=call.settings)
         if given is not None:
             word = words[call.path]
-            ends[key] = split.add(f"{call.path}.{word}", calls.arrays[key], kind=word, inputs=[key])
+            own = Given([key], [None], [call.axes])
+            ends[key] = split.add(f"{call.path}.{word}", calls.arrays[key], kind=word, axes=call.axes, given=own)
     calls.calls, calls.arrays = split.calls, split.arrays

@@ -7,10 +7,10 @@ from typing import Any
 from unittest.mock import patch
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from ft.calls import Calls, plain_settings
+from ft.calls import Calls, Given, plain_settings
+from ft_tf.axes import axes_after, axes_before
 
 KINDS = {
     "Conv2d": "conv",
@@ -32,7 +32,6 @@ KINDS = {
     "Multiply": "mul",
     "Concatenate": "cat",
 }
-Given = tuple[list[str], list[np.ndarray | None]]  # of each input: the call that gave it, else "" and a copy
 
 
 @dataclass
@@ -49,9 +48,11 @@ class Recorder:
     """Sees layers in place of keras.layers.Layer.__call__, which functional and subclassed models alike go through."""
 
     def __init__(self, model: keras.Model) -> None:
-        self.model, self.calls, self.stack = model, Calls(), [Frame("", 0, ([], []))]
+        self.model, self.calls, self.stack = model, Calls(), [Frame("", 0, Given())]
+        self.images = getattr(model, "traced_images", "NHWC")
         self.names = {layer.name for layer in model.layers}
         self.sources: dict[int, str] = {}  # id of a tensor -> the call that gave it
+        self.axes: dict[int, str] = {}  # id of a tensor -> its axes
         self.kept: list[tf.Tensor] = []  # an id says which tensor only while that tensor lives
         self.original = keras.layers.Layer.__call__
 
@@ -61,7 +62,7 @@ class Recorder:
         outer.busy = True
         whole = layer is self.model or layer is getattr(self.model, "main", None)  # without its auxiliary heads
         path = outer.path if whole else f"{outer.path}.{layer.name}" if outer.path else layer.name
-        self.stack.append(Frame(path, len(self.calls.calls), self.given(list(tensors_in(args)))))
+        self.stack.append(Frame(path, len(self.calls.calls), self.given(layer, list(tensors_in(args)))))
         try:
             output = self.original(layer, *args, **kwargs)
         finally:
@@ -73,9 +74,10 @@ class Recorder:
 
     def note(self, layer: keras.layers.Layer, path: str, output: tf.Tensor, given: Given) -> None:
         """Record a layer as what it is in PyTorch's code: itself, a function such as "add", or no node at all."""
+        axes = self.axes[id(output)] = axes_after(layer, given.axes, len(output.shape), images=self.images)
+        self.kept.append(output)
         if is_no_node(layer):
-            self.sources.setdefault(id(output), given[0][0] if given[0] else "")
-            self.kept.append(output)
+            self.sources.setdefault(id(output), given.sources[0] if given.sources else "")
             return
         word = getattr(layer, "traced_as", None)
         if word == "":
@@ -83,33 +85,34 @@ class Recorder:
         if word:
             path = ".".join([*path.split(".")[:-1], word])
         kind = word or KINDS.get(type(layer).__name__, type(layer).__name__.lower())
-        self.record(path, output, kind, given, plain_settings(layer))
+        self.record(path, output, kind, given, axes, plain_settings(layer))
 
     def module(self, path: str) -> str:
         """Return the module path that a layer's name stands for: `relu.1` is the second call of the module `relu`."""
         base, _, count = path.rpartition(".")
         return base if count.isdigit() and base in self.names else path
 
-    def given(self, tensors: list[tf.Tensor]) -> Given:
-        """Return where tensors come from."""
+    def given(self, layer: keras.layers.Layer, tensors: list[tf.Tensor]) -> Given:
+        """Return where the tensors that a layer takes come from."""
         sources = [self.sources.get(id(tensor), "") for tensor in tensors]
-        return sources, [None if source else x.numpy() for source, x in zip(sources, tensors, strict=True)]
+        copies = [None if source else x.numpy() for source, x in zip(sources, tensors, strict=True)]
+        known = ((self.axes.get(id(x), ""), len(x.shape)) for x in tensors)
+        return Given(sources, copies, [axes_before(layer, *own, images=self.images) for own in known])
 
-    def record(self, path: str, output: tf.Tensor, kind: str, given: Given, settings: dict[str, Any]) -> None:
+    def record(
+        self, path: str, output: tf.Tensor, kind: str, given: Given, axes: str, settings: dict[str, Any]
+    ) -> None:
         """Add one call, with those of its inputs that no call gave."""
         if id(output) in self.sources:  # the layer passed its input on: dropout in inference mode
             output = tf.identity(output)
-        key = self.calls.add(path, output.numpy(), kind=kind, inputs=given[0], settings=settings)
-        for i, array in enumerate(given[1]):
-            if array is not None:
-                self.calls.arrays[f"{key}<{i}"] = array
+        key = self.calls.add(path, output.numpy(), kind=kind, axes=axes, given=given, settings=settings)
         self.sources[id(output)] = key
         self.kept.append(output)
 
 
 @contextmanager
 def recording(model: keras.Model) -> Iterator[Calls]:
-    """Record every layer call of a model inside the block; images are (N, H, W, C).
+    """Record every layer call of a model inside the block; images are (N, H, W, C) unless its `traced_images` differs.
 
     Functions run eagerly inside the block: a graph has no values to copy.
     """

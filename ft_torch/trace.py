@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
-from torchvision.models.maxvit import RelativePositionalMultiHeadAttention
-from torchvision.models.swin_transformer import ShiftedWindowAttentionV2
+from torchvision.models.maxvit import RelativePositionalMultiHeadAttention, WindowDepartition, WindowPartition
+from torchvision.models.swin_transformer import ShiftedWindowAttention, ShiftedWindowAttentionV2
 from torchvision.ops.misc import Permute
 
-from ft.calls import Calls, plain_settings
+from ft.calls import Calls, Given, map_axes, plain_settings
+from ft_torch.axes import Axes, tensors_in, usual
 from ft_torch.weights import to_array
 
 KINDS = {
@@ -45,21 +46,24 @@ FUNCTIONS: dict[Callable[..., Any], str] = {
     F.max_pool2d: "maxpool",
 }
 
-
-Given = tuple[list[str], list[np.ndarray | None]]  # of each input: the call that gave it, else "" and a copy
+# these reshape inside, and give what they take with its axes in place
+ATTENTION = (ShiftedWindowAttention, RelativePositionalMultiHeadAttention)
+CUTTING: dict[type[nn.Module], str] = {WindowPartition: "NGTC", WindowDepartition: "NCHW"}  # what these give
 
 
 @dataclass
 class Frame:
     """A module that is running: how many calls were recorded before it, and whether it has run one of its children.
 
-    opaque: the functions between its children are its own business, as those inside of a single layer are.
+    opaque: the functions between its children are its own business, as those inside of a single layer are; axes: those
+    of every tensor of its input's rank inside of it, "" where they are none of the module's.
     """
 
     path: str
     before: int
     given: Given
     opaque: bool = False
+    axes: str = ""
     busy: bool = False
 
 
@@ -68,7 +72,7 @@ class Recorder(TorchFunctionMode):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.calls, self.stack = Calls(), [Frame("", 0, ([], []))]
+        self.calls, self.axes, self.stack = Calls(), Axes(), [Frame("", 0, Given())]
         self.paths = {module: path for path, module in model.named_modules()}
         self.sources: dict[int, str] = {}  # id of a tensor -> the call that gave it
         self.kept: list[Tensor] = []  # an id says which tensor only while that tensor lives
@@ -79,6 +83,7 @@ class Recorder(TorchFunctionMode):
         tensors = list(tensors_in(args)) if name else []
         given = self.given(tensors)
         output = func(*args, **(kwargs or {}))
+        self.axes.follow(func, args, kwargs or {}, output, inside=self.stack[-1].axes)
         # a tensor times a number is no node of the network
         if name and isinstance(output, Tensor) and (len(tensors) > 1 or name not in ("add", "mul", "cat")):
             path = self.stack[-1].path
@@ -90,18 +95,21 @@ class Recorder(TorchFunctionMode):
         self.stack[-1].busy = True
         given = self.given(list(tensors_in(arguments)))
         opaque = isinstance(module, RelativePositionalMultiHeadAttention)
-        self.stack.append(Frame(self.paths[module], len(self.calls.calls), given, opaque))
+        axes = given.axes[0] or map_axes(given.ranks[0], first=False) if isinstance(module, ATTENTION) else ""
+        self.stack.append(Frame(self.paths[module], len(self.calls.calls), given, opaque, axes))
 
     def leave(self, module: nn.Module, arguments: tuple, output: Any) -> None:
         """Record a module that has run none of its children, or that is one layer with all that it runs."""
         frame = self.stack.pop()
         if isinstance(output, tuple):  # nn.MultiheadAttention gives its weights as well
             output = output[0]
+        if type(module) in CUTTING:
+            self.axes.say(output, CUTTING[type(module)])
         several = frame.busy and not isinstance(module, ShiftedWindowAttentionV2)  # of its children one makes a bias
         if several or not isinstance(output, Tensor) or isinstance(module, Permute):
             return  # Keras's layers have their channels last anyway
         if is_no_node(module):
-            self.sources.setdefault(id(output), frame.given[0][0] if frame.given[0] else "")
+            self.sources.setdefault(id(output), frame.given.sources[0] if frame.given.sources else "")
             self.kept.append(output)
             return
         self.calls.forget(frame.before)
@@ -111,14 +119,15 @@ class Recorder(TorchFunctionMode):
     def given(self, tensors: list[Tensor]) -> Given:
         """Return where tensors come from."""
         sources = [self.sources.get(id(tensor), "") for tensor in tensors]
-        return sources, [None if source else copied(x) for source, x in zip(sources, tensors, strict=True)]
+        copies = [None if source else copied(x) for source, x in zip(sources, tensors, strict=True)]
+        return Given(sources, copies, [self.axes.of(x) for x in tensors], [x.ndim for x in tensors])
 
     def record(self, path: str, output: Tensor, kind: str, given: Given, settings: dict[str, Any]) -> None:
         """Add one call, with those of its inputs that no call gave."""
-        key = self.calls.add(path, copied(output), kind=kind, inputs=given[0], settings=settings)
-        for i, array in enumerate(given[1]):
-            if array is not None:
-                self.calls.arrays[f"{key}<{i}"] = array
+        axes = self.axes.of(output) or usual(output.ndim)
+        self.axes.say(output, axes)
+        given.complete(axes, usually=usual)
+        key = self.calls.add(path, copied(output), kind=kind, axes=axes, given=given, settings=settings)
         self.sources[id(output)] = key
         self.kept.append(output)
 
@@ -142,15 +151,6 @@ def recording(model: nn.Module) -> Iterator[Calls]:
 def is_no_node(module: nn.Module) -> bool:
     """Tell whether a module passes on what it gets: where surgery took one out, or a dropout that drops none."""
     return isinstance(module, nn.Identity) or getattr(module, "p", None) == 0
-
-
-def tensors_in(arguments: Any) -> Iterator[Tensor]:
-    """Yield the floating-point tensors among positional arguments, those in a list included."""
-    for argument in arguments:
-        if isinstance(argument, Tensor) and argument.is_floating_point():
-            yield argument
-        elif isinstance(argument, (list, tuple)):
-            yield from tensors_in(argument)
 
 
 def copied(tensor: Tensor) -> np.ndarray:

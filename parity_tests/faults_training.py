@@ -25,6 +25,7 @@ NORM = torch.nn.BatchNorm2d
 RESNET = Case("resnet18", "none", {"weights": "none"})
 FROZEN = Case("resnet18", "stem,layer1,layer2", {"weights": "none"})
 LITE = Case("efficientnet_lite0", "none", {"weights": "none"})
+SWIN = Case("swin_t", "none", {"weights": "none", "image_size": 32})  # maps have the channels last in PyTorch too
 SMALL_FROZEN = Case("small", "none", {"freeze": "body"})
 EXACT = 2**-10  # a rate that float32 holds
 
@@ -335,6 +336,7 @@ FAULTS = [
     *(Fault("frozen-batchnorm", case, frozen_batchnorm) for case in (FROZEN, SMALL_FROZEN)),
     *(Fault("train-mode", case, train_mode) for case in (LITE, SMALL)),
     Fault("layernorm-eps", SMALL, layernorm_eps),
+    Fault("layernorm-eps", SWIN, layernorm_eps),
     *everywhere("precision", precision),
     *everywhere("initial-weights-swapped", initial_weights_swapped),
     *everywhere("learning-rate-float32", learning_rate_float32, steps=2),

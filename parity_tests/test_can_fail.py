@@ -1,12 +1,18 @@
 """The checks can fail: each fault, planted in one wing only, must be caught by the comparison that guards it."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch
 
+import ft_tf
+import ft_torch
 from ft.backend import Learner
 from ft.compare import ZERO, compare, require_equal
 from ft.errors import WeightsError
-from ft_tf.layers import BatchNorm2d, Conv2d
+from ft.verdict import Row, compare_arrays
+from ft_tf.layers import BatchNorm2d, Conv2d, Gelu, type_policy
 from ft_tf.models import resnet
 from parity_tests.pairs import FORWARD, STEP, Case, batch, learners
 
@@ -95,8 +101,6 @@ def test_learning_rate_rounded_to_float32(tensors):
 
 
 def test_float32_convolution_inside_float64(tensors, monkeypatch):
-    import tensorflow as tf
-
     call = Conv2d.call
 
     def rounded(self, x):
@@ -106,6 +110,28 @@ def test_float32_convolution_inside_float64(tensors, monkeypatch):
     monkeypatch.setattr(Conv2d, "call", rounded)
     with pytest.raises(AssertionError, match="inference"):
         check(learners(CASE, tensors=tensors))
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 5, 5), (2, 5, 5), (2, 5, 7)], ids=["map", "square tokens", "tokens"])
+def test_transposed_output(shape, monkeypatch):
+    """A map with as many channels as rows and columns, tokens: the axes of a layer's output are moved by name alone."""
+    x = np.random.default_rng(0).normal(size=shape)
+    with type_policy("float64"):
+        model = keras.Sequential([layer := Gelu(name="0")])
+    assert not output_of_layer(x, model).differs
+    call = layer.call
+    monkeypatch.setattr(layer, "call", lambda x: tf.experimental.numpy.moveaxis(call(x), -1, 1))
+    assert output_of_layer(x, model).differs
+
+
+def output_of_layer(x, model) -> Row:
+    """Compare what torch's GELU and a Keras model of one layer give of x (N, ..., C), as the recorders say it."""
+    with ft_torch.recording(gelu := torch.nn.Sequential(torch.nn.GELU())) as a:
+        gelu(torch.from_numpy(np.moveaxis(x, -1, 1) if x.ndim == 4 else x))
+    with ft_tf.recording(model) as b:
+        model(tf.constant(x))
+    axes = a.calls["0"].axes, b.calls["0"].axes
+    return compare_arrays(None, "inference", "0", a.arrays["0"], b.arrays["0"], FORWARD, axes=axes)[0]
 
 
 def test_noise_of_another_layer():

@@ -59,6 +59,7 @@ def layer_faults(a: Calls, b: Calls) -> list[str]:
     """Return the layer calls that only one wing recorded, or whose outputs differ."""
     faults = [f"{key} is in one wing only" for key in a.calls.keys() ^ b.calls.keys()]
     for key in a.calls.keys() & b.calls.keys():
-        row, _ = compare_arrays(None, "inference", key, a.arrays[key], b.arrays[key], FORWARD)
+        axes = a.calls[key].axes, b.calls[key].axes
+        row, _ = compare_arrays(None, "inference", key, a.arrays[key], b.arrays[key], FORWARD, axes=axes)
         faults += [f"{key}: {row.fault or row.relative}"] if row.differs else []
     return faults

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding, channels_first, distance
+from ft.evidence import Entry, Evidence, Finding, distance, in_order
 from ft.trace import Trace
 
 AFTER = ("flatten", "dropout", "linear")  # what may stand behind a flattening that no layer does
@@ -18,7 +18,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
                 found = [flattened(evidence, trace, step, phase, key) for trace in evidence.traces]
                 if None not in found and found[0] != found[1]:
                     detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
-                    error = distance(*(channels_first(t.arrays(step, phase)[key], t) for t in evidence.traces))
+                    error = distance(*(evidence.side(t, step, phase, key).output for t in evidence.traces))
                     yield Finding(ENTRY.name, step, phase, key, error, detail)
 
 
@@ -44,7 +44,7 @@ def last_image(trace: Trace, step: int | None, phase: str, key: str, shape: tupl
     for name in reversed(before[: before.index(key)]):
         x = arrays[name]
         if x.ndim == 4:
-            return channels_first(x, trace) if x.size // len(x) == shape[1] else None
+            return in_order(x, trace, phase, name) if x.size // len(x) == shape[1] else None
     return None
 
 

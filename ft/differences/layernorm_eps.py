@@ -22,37 +22,30 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
 
 def used_eps(side: Side, *, close: float) -> float | None:
     """Return the eps that gives a side's output from its own input, None where none does."""
-    if not side.inputs or side.inputs[0].shape != side.output.shape:
+    if not side.inputs or side.inputs[0].shape != side.output.shape or side.output.ndim < 2:
         return None
-    for axis in normalised_axes(side):
-        x, y, weight, bias = vectors(side, axis)
-        centred = (x - x.mean(-1, keepdims=True)) * weight
-        power = (centred**2).sum(-1)
-        row = np.argmin(np.where(power > 0, x.var(-1), np.inf))  # where the variance is small, eps is read best
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = (centred[row] @ (y[row] - bias)) / power[row]
-            eps = max(float(1 / np.square(scale) - x[row].var()), 0.0)
-        if explains(side, eps, close=close):
-            return eps
-    return None
+    if "weight" in side.weights and side.weights["weight"].shape != side.output.shape[-1:]:
+        return None
+    x, y, weight, bias = vectors(side)
+    centred = (x - x.mean(-1, keepdims=True)) * weight
+    power = (centred**2).sum(-1)
+    row = np.argmin(np.where(power > 0, x.var(-1), np.inf))  # where the variance is small, eps is read best
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = (centred[row] @ (y[row] - bias)) / power[row]
+        eps = max(float(1 / np.square(scale) - x[row].var()), 0.0)
+    return eps if explains(side, eps, close=close) else None
 
 
 def explains(side: Side, eps: float, *, close: float) -> bool:
-    """Tell whether this eps gives a side's output, over whichever axis the layer normalises."""
-    found = (vectors(side, axis) for axis in normalised_axes(side))
+    """Tell whether this eps gives a side's output."""
+    x, y, weight, bias = vectors(side)
     with np.errstate(divide="ignore", invalid="ignore"):  # a constant token has no variance
-        return any(distance(layernorm(x, weight, bias, eps), y) <= close for x, y, weight, bias in found)
+        return distance(layernorm(x, weight, bias, eps), y) <= close
 
 
-def normalised_axes(side: Side) -> list[int]:
-    """Return the axes that are as long as the layer's weights: the last one, or that of the channels."""
-    count = side.weights["weight"].size if "weight" in side.weights else None
-    return [axis for axis in (-1, 1) if side.output.ndim > 1 and count in (None, side.output.shape[axis])]
-
-
-def vectors(side: Side, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def vectors(side: Side) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return input and output as rows (M, C), and weight and bias (C,)."""
-    x, y = (np.moveaxis(array, axis, -1).reshape(-1, array.shape[axis]) for array in (side.inputs[0], side.output))
+    x, y = (array.reshape(-1, array.shape[-1]) for array in (side.inputs[0], side.output))
     ones = np.ones(x.shape[1], x.dtype)
     return x, y, side.weights.get("weight", ones), side.weights.get("bias", 0 * ones)
 

@@ -109,6 +109,8 @@ def relative_attention(x: KerasTensor, path: str) -> KerasTensor:
 class Partition(keras.layers.Layer):
     """Cut a square map into squares of `size` x `size` tokens: (N, H, H, C) -> (N, squares, tokens, C)."""
 
+    traced_axes = "NGTC"
+
     def __init__(self, size: int, **base: Any) -> None:
         super().__init__(**base)
         self.size = size
@@ -126,6 +128,8 @@ class Partition(keras.layers.Layer):
 @register
 class Departition(keras.layers.Layer):
     """The way back: (N, squares, tokens, C) -> (N, H, H, C)."""
+
+    traced_axes = "NHWC"
 
     def __init__(self, size: int, **base: Any) -> None:
         super().__init__(**base)

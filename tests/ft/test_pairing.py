@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ft.calls import Call, Calls
+from ft.calls import Call, Calls, Given
 from ft.description import Description, Parameter, kind_of, silence
 from ft.errors import RecipeError, WeightsError
 from ft.pairing import pair_calls, pair_parameters, rename_calls
@@ -156,15 +156,14 @@ def test_calls_whose_inputs_no_call_gave_pair_by_their_neighbours():
 
 def test_calls_are_renamed_with_all_that_points_to_them():
     calls = Calls()
-    first = calls.add("conv2d", np.zeros(1), kind="conv", inputs=[""])
-    calls.arrays[f"{first}<0"] = np.ones(2)
-    second = calls.add("re_lu", np.zeros(2), kind="relu", inputs=[first])
-    calls.add("re_lu", np.zeros(3), kind="relu", inputs=[second])
+    first = calls.add("conv2d", np.zeros(1), kind="conv", axes="N", given=Given([""], [np.ones(2)], ["NC"]))
+    second = calls.add("re_lu", np.zeros(2), kind="relu", axes="C", given=Given([first], [None], ["N"]))
+    calls.add("re_lu", np.zeros(3), kind="relu", axes="C", given=Given([second], [None], ["C"]))
     rename_calls(calls, {"conv2d": "features.0", "re_lu": "act", "re_lu#2": "act#2"})
-    assert [(key, call.path, call.inputs) for key, call in calls.calls.items()] == [
-        ("features.0", "features.0", ("",)),
-        ("act", "act", ("features.0",)),
-        ("act#2", "act", ("act",)),
+    assert [(key, call.path, call.inputs, call.axes, call.input_axes) for key, call in calls.calls.items()] == [
+        ("features.0", "features.0", ("",), "N", ("NC",)),
+        ("act", "act", ("features.0",), "C", ("N",)),
+        ("act#2", "act", ("act",), "C", ("C",)),
     ]
     assert {name: x.size for name, x in calls.arrays.items()} == {
         "features.0": 1,

@@ -1,16 +1,18 @@
 """Two traces: equal, or the first place where they part. Traces are written by hand; no framework is needed."""
 
 import json
+import re
+from itertools import product
 
 import numpy as np
 import pytest
 
 from ft.errors import RunError
 from ft.trace import EACH_STEP, FACTS, Trace, file_name
-from ft.verdict import aligned, compare_traces
+from ft.verdict import aligned, compare_arrays, compare_traces
 from ft.weights import write_safetensors
 
-FACTS_OF_ALL = {"format": 1, "dtype": "float64", "recipe": {"lr": 0.1}, "data": "x", "classes": ["a"], "lr": [0.1, 0.1]}
+FACTS_OF_ALL = {"format": 2, "dtype": "float64", "recipe": {"lr": 0.1}, "data": "x", "classes": ["a"], "lr": [0.1, 0.1]}
 
 
 def arrays():
@@ -38,14 +40,16 @@ def arrays():
 def make_trace(tmp_path):
     """Write a trace and return it; `backend` "tf" turns images to N, H, W, C."""
 
-    def make(backend, content, **facts):
+    def make(backend, content, kind="conv", **facts):
         folder = tmp_path / f"{backend}-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
         for (step, phase), named in content.items():
             if backend == "tf" and phase in ("inference", "forward"):
                 named = {n: np.moveaxis(x, 1, -1) if x.ndim == 4 else x for n, x in named.items()}
             write_safetensors(folder / file_name(step, phase), named, {})
-        call = {"kind": "conv", "path": "conv", "inputs": [""], "settings": {}}
+        call = {"kind": kind, "path": "conv", "inputs": [""], "settings": {}}
+        axes = "NHWC" if backend == "tf" else "NCHW"
+        call |= {} if facts.get("format") == 1 else {"axes": axes, "input_axes": [axes]}
         layers = {phase: {"conv": call} for phase in ("inference", "forward")}
         shared = {"backend": backend, "steps": 2, "update": True, "layers": layers, "parameters": ["conv.weight"]}
         (folder / FACTS).write_text(json.dumps({**FACTS_OF_ALL, **shared, **facts}))
@@ -136,16 +140,56 @@ def test_a_weight_in_one_only_is_refused(make_trace):
         compare_traces(make_trace("torch", arrays()), make_trace("tf", more))
 
 
-def test_axes():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(2, 3, 4, 5))
-    cube = rng.normal(size=(2, 3, 3, 3))
-    np.testing.assert_array_equal(aligned(x, np.moveaxis(x, 1, -1)), x)
-    np.testing.assert_array_equal(aligned(cube, np.moveaxis(cube, 1, -1)), cube)
-    np.testing.assert_array_equal(aligned(cube, cube), cube)
-    pooled = rng.normal(size=(2, 3, 1, 1))
-    np.testing.assert_array_equal(aligned(pooled, pooled[:, :, 0, 0]), pooled)
-    assert aligned(x, x[:1]).shape == (1, 3, 4, 5)
+def test_axes_are_moved_by_name():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
+    np.testing.assert_array_equal(aligned(x, "NCHW", np.moveaxis(x, 1, -1), "NHWC"), x)
+    np.testing.assert_array_equal(aligned(x, "NCHW", x.transpose(3, 0, 2, 1), "WNHC"), x)
+    pooled, sizes = x[:, :, :1, :1], [(2, 3, 1, 1), (2, 1, 1, 3), (2, 3)]
+    ways = [(pooled.reshape(size), axes) for size, axes in zip(sizes, ("NCHW", "NHWC", "NC"), strict=True)]
+    for (one, axes_one), (other, axes_other) in product(ways, ways):
+        np.testing.assert_array_equal(aligned(one, axes_one, other, axes_other), one)
+
+
+CUBE, SQUARE, TOKENS = (np.random.default_rng(1).normal(size=size) for size in ((2, 4, 4, 4), (2, 5, 5), (2, 5, 7)))
+
+
+@pytest.mark.parametrize(
+    ("x", "axes", "y", "others", "fault"),
+    [
+        (CUBE, "NCHW", CUBE, "NHWC", ""),
+        (CUBE, "NHWC", np.moveaxis(CUBE, 1, -1), "NHWC", ""),
+        (SQUARE, "NTC", SQUARE.swapaxes(1, 2), "NTC", ""),
+        (TOKENS, "NTC", TOKENS.swapaxes(1, 2), "NTC", r"shape \(2, 5, 7\) against \(2, 7, 5\)"),
+        (TOKENS, "NTC", TOKENS, "NCH", r"axes NTC of \(2, 5, 7\) against NCH of \(2, 5, 7\)"),
+        (CUBE, "NHWC", CUBE.reshape(2, 16, 4), "NTC", "axes NHWC of .* against NTC of"),
+        (CUBE, "NCHW", CUBE.reshape(2, 64), "NC", "axes NCHW of .* against NC of"),
+        (TOKENS, "NTC", TOKENS[..., None], "NTC", "axes NTC of .* against NTC of"),
+        (TOKENS, "NTC", TOKENS, "", "axes NTC of .* against unsaid of"),
+        (CUBE, "", np.moveaxis(CUBE, 1, -1), "", ""),  # weights and what belongs to them lie alike, or differ
+        (SQUARE, "", SQUARE.reshape(2, 25), "", "shape"),
+    ],
+)
+def test_no_order_is_tried_and_nothing_reshaped(x, axes, y, others, fault):
+    row, _ = compare_arrays(0, "forward", "layer", x, y, 1e-11, axes=(axes, others))
+    assert row.differs
+    assert re.match(fault or "$", row.fault)
+
+
+@pytest.mark.parametrize("phase", ["gradients", "updates"])
+def test_a_transposed_kernel_is_a_difference(pair, phase):
+    first = compare_traces(*pair((0, phase), "conv.weight", lambda x: np.moveaxis(x, 1, -1))).first
+    assert (first.phase, first.name) == (phase, "conv.weight")
+
+
+def test_a_trace_that_says_no_axes_has_those_of_its_framework(make_trace):
+    traces = [make_trace(wing, arrays(), format=1) for wing in ("torch", "tf")]
+    assert traces[1].axes("forward", "conv", 4) == "NHWC"
+    assert [traces[1].axes("forward", "conv<0", rank) for rank in (2, 3)] == ["NC", "NTC"]
+    assert compare_traces(*traces).first is None
+    assert {trace.axes("forward", "logits", 2) for trace in traces} == {""}
+    turning = make_trace("torch", arrays(), format=1, kind="layernorm")
+    with pytest.raises(RunError, match="format 1, which does not say the axes of conv; write it again"):
+        compare_traces(turning, traces[1])
 
 
 @pytest.mark.parametrize(

@@ -91,3 +91,35 @@ def test_layers_inside_of_layers():
     with recording(model) as calls:
         model(IMAGES)
     assert list(calls.calls) == ["body.one", "body.two"]
+
+
+def turning():
+    """Maps that are turned, become tokens, and are pooled in either layout."""
+    layers = keras.layers
+    x = images = keras.Input((3, 4, 5))
+    x = layers.Permute((2, 3, 1), name="turn")(x)
+    x = Conv2d(4, 1, name="conv")(x)
+    x = layers.Permute((2, 1, 3), name="swap")(x)
+    x = layers.Activation("relu", name="act")(x)
+    x = layers.Reshape((20, 4), name="tokens")(x)
+    x = layers.LayerNormalization(name="norm")(x)
+    x = layers.AveragePooling1D(2, data_format="channels_first", name="pool")(x)
+    return keras.Model(images, layers.GlobalAveragePooling1D(name="mean")(x))
+
+
+def test_axes_are_said():
+    model = turning()
+    model.traced_images = "NCHW"
+    with recording(model) as calls:
+        model(np.ones((2, 3, 4, 5), np.float32))
+    found = {key: (call.axes, call.input_axes) for key, call in calls.calls.items()}
+    assert found == {
+        "turn": ("NHWC", ("NCHW",)),
+        "conv": ("NHWC", ("NHWC",)),
+        "swap": ("NWHC", ("NHWC",)),
+        "act": ("NWHC", ("NWHC",)),
+        "tokens": ("NTC", ("NWHC",)),
+        "norm": ("NTC", ("NTC",)),
+        "pool": ("NCT", ("NTC",)),
+        "mean": ("NC", ("NCT",)),
+    }

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 from torch import nn
-from torchvision.models.swin_transformer import ShiftedWindowAttentionV2
+from torchvision.models.swin_transformer import ShiftedWindowAttention, ShiftedWindowAttentionV2
+from torchvision.ops.misc import Permute
 
 from ft_torch import recording
 
@@ -96,3 +97,36 @@ def test_attention_with_a_network_of_its_own_is_one_layer():
         y = model(torch.randn(1, 8, 8, 8))
     assert list(calls.calls) == ["0"]
     np.testing.assert_array_equal(calls.arrays["0"], y.detach())
+    assert calls.calls["0"].axes == "NHWC"
+
+
+class Turning(nn.Module):
+    """Maps that become tokens and come back, their channels first, last, and in the middle."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.line, self.norm = nn.Conv2d(3, 4, 1), nn.Conv1d(4, 4, 1), nn.LayerNorm(4)
+        self.turn, self.act = Permute([0, 2, 3, 1]), nn.ReLU()
+        self.attention = ShiftedWindowAttention(4, [4, 4], [0, 0], 2)
+
+    def forward(self, x):
+        x = self.attention(self.norm(self.turn(self.conv(x))))
+        x = self.act(x.permute(0, 3, 2, 1)[:, :, 1:] * 2)  # (N, C, W, H), by a function
+        x = self.act(self.line(x.flatten(2)).mT)
+        return self.norm(x[:, 0])
+
+
+def test_axes_are_said():
+    with recording(model := Turning()) as calls:
+        model(torch.randn(2, 3, 4, 4))
+    found = {key: (call.axes, call.input_axes) for key, call in calls.calls.items()}
+    assert found == {
+        "conv": ("NCHW", ("NCHW",)),
+        "norm": ("NHWC", ("NHWC",)),
+        "attention": ("NHWC", ("NHWC",)),
+        "act": ("NCWH", ("NCWH",)),
+        "line": ("NCT", ("NCT",)),
+        "act#2": ("NTC", ("NTC",)),
+        "norm#2": ("NC", ("NC",)),
+    }
+    assert calls.arrays["act"].shape == (2, 4, 3, 4)
