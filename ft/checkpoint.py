@@ -174,6 +174,11 @@ def frozen_files(folder: Path, sha256: str | None) -> list[Path]:
     return [folder / "checkpoints" / f"frozen-{sha256[:16]}-{copy}.safetensors" for copy in "ab"] if sha256 else []
 
 
+def has_frozen(folder: Path, sha256: str | None) -> bool:
+    """Tell whether both copies of what checkpoints share are there."""
+    return all(path.exists() for path in frozen_files(folder, sha256))
+
+
 def pointer(folder: Path, name: str) -> Path:
     """Return the file that names the last or the best checkpoint."""
     return folder / "checkpoints" / f"{name}.json"
