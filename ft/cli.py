@@ -1,9 +1,8 @@
 """The commands. Flags of `train` are the fields of the recipe; no `--help` loads a framework."""
 
 import argparse
-import io
 import json
-import os
+import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
@@ -11,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
-from ft.errors import RecipeError, UserError, memory_is_exhausted
+from ft.errors import RecipeError, UserError, memory_is_exhausted, printable
 from ft.recipe import FIELDS, SYNONYMS, TYPES, load
 
 if TYPE_CHECKING:
@@ -369,41 +368,52 @@ def dispatch(arguments: Sequence[str]) -> int:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run a command; a user's mistake becomes one line and exit code 2, a signal 128 + its number, a bug 70."""
-    from ft.signals import Interrupted
+    """Run a command; a user's mistake becomes one line and exit code 2, a signal 128 + its number, a bug 70.
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: a file's name may be no text at all
-    try:
-        code = command()
-        sys.stdout.flush()
-        return code
-    except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    The code is that of the work, whatever becomes of the streams that it prints to.
+    """
+    from ft.progress import standing_streams
+    from ft.signals import Interrupted, stops_are_errors
+
+    with standing_streams():
+        try:
+            with stops_are_errors():
+                return command()
+        except Interrupted as stopped:
+            print(printable(stopped), file=sys.stderr)
+            return 128 + stopped.number
+        except KeyboardInterrupt as stopped:
+            print("stopped; a run that has a checkpoint goes on with --resume RUN", file=sys.stderr)
+            return 128 + getattr(stopped, "number", signal.SIGINT)
+        except Exception as error:
+            return failed(error)
+
+
+def failed(error: Exception) -> int:
+    """Say what ended a command and return its exit code."""
+    if isinstance(error, UserError):
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return USER_ERROR
-    except Interrupted as stopped:
-        print(stopped, file=sys.stderr)
-        return 128 + stopped.number
-    except KeyboardInterrupt:
-        print("stopped; a run that has a checkpoint goes on with --resume RUN", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
-    except Exception as error:
-        if memory_is_exhausted(error, (sys.modules[name] for name in ("ft_torch", "ft_tf") if name in sys.modules)):
-            print("error: out of memory; try a smaller --batch-size, --image-size or network", file=sys.stderr)
-            return USER_ERROR
-        return report_bug()
+    if memory_is_exhausted(error, (sys.modules[name] for name in ("ft_torch", "ft_tf") if name in sys.modules)):
+        print("error: out of memory; try a smaller --batch-size, --image-size or network", file=sys.stderr)
+        return USER_ERROR
+    return report_bug(error)
 
 
-def report_bug() -> int:
+def report_bug(error: Exception) -> int:
     """Save the stack trace of an internal error, say where it is, and return exit code 70."""
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="ft-error-", suffix=".txt", delete=False, encoding="utf-8") as file:
-        traceback.print_exc(file=file)
-    what = " ".join("".join(traceback.format_exception_only(sys.exception())).split())
-    print(f"internal error: {what}; this is a bug, please report it with {file.name}", file=sys.stderr)
+    where = "the lines above"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="ft-error-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            traceback.print_exception(error, file=file)
+        where = file.name
+    except OSError:  # no room for it
+        traceback.print_exception(error)
+    what = printable(" ".join("".join(traceback.format_exception_only(error)).split()))
+    print(f"internal error: {what}; this is a bug, please report it with {where}", file=sys.stderr)
     return INTERNAL_ERROR

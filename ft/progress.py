@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 
 class SafeStream:
@@ -40,6 +40,9 @@ class SafeStream:
             raise OSError("the stream is closed")
         return self._stream.fileno()
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
     def _attempt(self, action: Callable[[TextIO], Any]) -> Any:
         if self._stream is None:
             return None
@@ -58,6 +61,32 @@ def discard_buffer(stream: TextIO) -> None:
         if nowhere != descriptor:
             os.dup2(nowhere, descriptor)
             os.close(nowhere)
+
+
+@contextmanager
+def standing_streams() -> Iterator[None]:
+    """Let no standard stream end the block, whatever becomes of it: closed, full, or a pipe that nobody reads."""
+    for descriptor in range(3):
+        occupy(descriptor)
+    before = sys.stdout, sys.stderr
+    safe = SafeStream(sys.stdout), SafeStream(sys.stderr)
+    sys.stdout, sys.stderr = cast(Any, safe)
+    try:
+        yield
+    finally:
+        for stream in safe:
+            stream.flush()
+        sys.stdout, sys.stderr = before
+
+
+def occupy(descriptor: int) -> None:
+    """Lead a descriptor that the caller closed to /dev/null: else the next file that is opened gets its number, and
+    whatever a library prints.
+    """
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
 
 
 class Progress:
