@@ -138,6 +138,19 @@ def existing(path: Path) -> Path:
     return next(place for place in path.absolute().parents if place.is_dir())
 
 
+def own(folder: Path, path: Path) -> Path:
+    """Return `path`, a place in `folder`; RunError where a link leads out of it, or to what is no file and no folder.
+
+    To be asked before anything below a stranger's folder is opened, written or removed.
+    """
+    real = os.path.realpath(path)
+    if not Path(real).is_relative_to(os.path.realpath(folder)):
+        raise RunError(f"{path} is a link that leads out of {folder}, expected the run's own; put a copy in its place")
+    if os.path.lexists(real) and not (os.path.isfile(real) or os.path.isdir(real)):
+        raise RunError(f"{path} is no regular file, expected one that a run wrote; remove it")
+    return path
+
+
 def remove_folder(folder: Path) -> None:
     """Delete a folder: renamed first, so that a half-deleted one is never taken for a whole one."""
     with explained(folder):

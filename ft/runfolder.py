@@ -106,7 +106,7 @@ class Log:
 
     def _open(self) -> io.FileIO:
         with files.explained(self.path):
-            return open(self.path, "a+b", buffering=0)
+            return open(files.own(self.path.parent, self.path), "a+b", buffering=0)
 
     def write(self, row: dict[str, Any]) -> None:
         """Append one line. Raises RunError where the disk refuses."""

@@ -84,7 +84,7 @@ def go_on(folder: Path, *, backend: str | None, quiet: bool, started: float, fie
 def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started: float, fields: dict[str, Any]) -> Run:
     """Continue the run whose folder is held."""
     folder = hold.folder
-    recipe = recipes.from_dict({**recipes.load(folder / RECIPE), **fields})
+    recipe = recipes.from_dict({**recipes.load(files.own(folder, folder / RECIPE)), **fields})
     saved = checkpoint.last_good(folder)
     if saved is None:
         raise RunError(
