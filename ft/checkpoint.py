@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ft import files
-from ft.errors import RunError
+from ft.errors import RunError, printable
 
 FORMAT = 2  # 1: nothing is shared between checkpoints
 MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
@@ -139,7 +139,7 @@ def last_good(folder: Path) -> Checkpoint | None:
         try:
             return load(path)
         except BrokenCheckpoint as error:
-            warnings.warn(f"{error}; falling back to the one before", UserWarning, stacklevel=2)
+            warnings.warn(f"{printable(error)}; falling back to the one before", UserWarning, stacklevel=2)
     return None
 
 
@@ -248,7 +248,7 @@ def read_frozen(path: Path, sha256: str | None) -> Tensors:
         return read_tensors(path, first, sha256)
     except BrokenCheckpoint as error:
         tensors = read_tensors(path, copy, sha256)
-        warnings.warn(f"{error}; its copy {copy.name} takes its place", UserWarning, stacklevel=3)
+        warnings.warn(f"{printable(error)}; its copy {copy.name} takes its place", UserWarning, stacklevel=3)
         return tensors
 
 

@@ -115,7 +115,7 @@ def train(flags: argparse.Namespace, backend: str | None) -> int:
     from ft.tuning import finetune
 
     run = finetune(backend=backend or flags.backend, out=flags.out, resume=flags.resume, quiet=flags.quiet, **fields)
-    print(f"{metrics_line(run.metrics)}  in {run.result['seconds']:.1f} s\n{run.folder}")
+    print(f"{metrics_line(run.metrics)}  in {run.result['seconds']:.1f} s\n{printable(run.folder)}")
     return 0
 
 
@@ -178,9 +178,10 @@ def predict(arguments: Sequence[str]) -> int:
         ]
         print(json.dumps(rows, indent=2))
     else:
-        width = max(len(image) for image in flags.images)
-        for image, best in zip(flags.images, guesses, strict=True):
-            print(f"{image:<{width}}  " + "  ".join(f"{g.label} {g.probability:.3f}" for g in best))
+        names = [printable(image) for image in flags.images]
+        width = max(map(len, names))
+        for name, best in zip(names, guesses, strict=True):
+            print(f"{name:<{width}}  " + "  ".join(f"{printable(g.label)} {g.probability:.3f}" for g in best))
     return 0
 
 
@@ -191,7 +192,7 @@ def report(arguments: Sequence[str]) -> int:
     flags = parser.parse(arguments)
     from ft.run import Run
 
-    print(Run(flags.run).write_report())
+    print(printable(Run(flags.run).write_report()))
     return 0
 
 
@@ -221,10 +222,10 @@ def lr_find(arguments: Sequence[str]) -> int:
     if flags.json:
         print(json.dumps({"suggestion": found.suggestion, "diverged": found.diverged, "steps": len(found.rates)}))
     elif found.suggestion is None:
-        print(f"no suggestion: the loss never falls up to lr {found.rates[-1]:.3g}\n{flags.out}")
+        print(f"no suggestion: the loss never falls up to lr {found.rates[-1]:.3g}\n{printable(flags.out)}")
     else:
         end = f"; it diverges at {found.rates[-1]:.3g}" if found.diverged else ""
-        print(f"lr {found.suggestion:.3g} (the loss falls most steeply there{end})\n{flags.out}")
+        print(f"lr {found.suggestion:.3g} (the loss falls most steeply there{end})\n{printable(flags.out)}")
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ft.cli import USER_ERROR, Parser, flag_of
-from ft.errors import RecipeError
+from ft.errors import RecipeError, printable
 from ft.recipe import FIELDS, checked
 
 SWITCHES = ("fail_on_leak", "fail_on_empty_class", "allow_outside_root")
@@ -47,7 +47,7 @@ def data(arguments: Sequence[str]) -> int:
     else:
         print(render_text(check, color=sys.stdout.isatty()), end="")
         if flags.html:
-            print(f"page: {flags.html}")
+            print(f"page: {printable(flags.html)}")
     return USER_ERROR if check.status == "errors" else 0
 
 
