@@ -1,4 +1,4 @@
-"""Modules of this project run as programs of their own, in which no file of the current folder takes another's place."""
+"""Modules of this project run as programs of their own; no file of the current folder takes the place of another."""
 
 import os
 import sys

@@ -228,7 +228,7 @@ def test_the_current_folder_comes_last(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("")  # as `python -m ft` has it
     side = Side("neither", "theirs:make", TASK, tmp_path)
-    with pytest.raises(RuntimeError, match="the neither process ended with code 1: .*unknown backend 'neither'"):
+    with pytest.raises(RuntimeError, match=r"the neither process ended with code 1: .*unknown backend 'neither'"):
         side.receive()
     side.end()
     assert not (tmp_path / "ran").exists()
