@@ -246,11 +246,10 @@ def lock(folder: Path, *, make: bool = False) -> Iterator[Hold]:
     try:
         while not hold.stands():  # the holder before may have removed the folder with the lock that was waited for
             hold.release()
-            with explained(folder):
+            with explained(folder), suppress(FileNotFoundError) if make else nullcontext():
                 if make:
                     make_folder(folder)
-                with suppress(FileNotFoundError) if make else nullcontext():
-                    hold.take()
+                hold.take()
         yield hold
     finally:
         hold.release()

@@ -35,7 +35,7 @@ def new_run(out: Path | None, *, title: str, backend: str, root: Path = Path("ru
     Where the block fails before there is something to lose, nothing is left of it. Raises RunError where `out` is in
     use, by another process as well, or cannot be written: then the folder is somebody else's and stays as it is.
     """
-    made = out is None or not out.exists()
+    made = out is None or not os.path.exists(out)
     folder = numbered(root, f"{file_name(title)}-{backend}") if out is None else out
     if not made and not os.path.lexists(folder / files.LOCK):
         require_unused(folder)  # a folder that is no run's gets no lock either

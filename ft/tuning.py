@@ -4,7 +4,8 @@ import hashlib
 import os
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,12 @@ def finetune(
     backend = backend or "torch"
     backends.require(backend)
     recipe = (recipe or Recipe()).replace(**fields)
-    job = prepare_job(recipe, quiet=quiet)
-    with runfolder.new_run(Path(out) if out else None, title=recipe.title, backend=backend) as hold:
+    start = partial(runfolder.new_run, Path(out) if out else None, title=recipe.title, backend=backend)
+    with ExitStack() as stack:
+        # a folder that is there is held before any work; one that is not is made after a look at the data around it
+        hold = stack.enter_context(start()) if out and os.path.exists(out) else None
+        job = prepare_job(recipe, quiet=quiet)
+        hold = hold or stack.enter_context(start())
         return execute(job, hold, backend=backend, position=Position(), saved=None, quiet=quiet, started=started)
 
 

@@ -68,7 +68,7 @@ def test_an_explicit_folder_is_taken_only_when_empty(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+    for out in (tmp_path / "file", tmp_path / "file" / "out", tmp_path / ("x" * 300)):
         with pytest.raises(RunError, match=r"^cannot write [^\n]*--out$"):
             make(out)
     with pytest.raises(RunError, match=r"^cannot write [^\n]*--out$"):

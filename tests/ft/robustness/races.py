@@ -57,7 +57,7 @@ def race(out: Path, data: Path, processes: int, number: int) -> str:
     """Hold one race and return what is wrong; "" if nothing is."""
     spread, fails = SPREAD * (number % 2), number % 3 == 2
     waits = [random.Random(1000 * number + i).uniform(0, spread) for i in range(processes)]
-    said = [out.with_suffix(f".{i}") for i in range(processes)]
+    said = [out.parent.with_suffix(f".{i}") for i in range(processes)]
     gate = os.pipe()
 
     def work(i: int) -> Callable[[], int]:
@@ -104,7 +104,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         runs = Runs(Path(temporary))
         tuning.write_training_report = lambda *_: None  # type: ignore[assignment] - takes longer than all the rest
-        outs = [Path(temporary) / f"race-{number}" for number in range(flags.races)]
+        outs = [Path(temporary) / f"race-{number}" / "out" for number in range(flags.races)]
         ends = [race(out, runs.data, flags.processes, number) for number, out in enumerate(outs)]
     lost = [f"race {number}: {wrong}" for number, wrong in enumerate(ends) if wrong]
     print(json.dumps({"races": flags.races, "lost": lost}))
