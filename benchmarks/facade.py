@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ft import backend
+from ft import backend, files
 from ft.data import Batch, Dataset, Sample
 from ft.job import Job, build_learner
 from ft.progress import Progress
@@ -89,7 +89,7 @@ def tf_loop(model, batch):
     return lambda: native_step(tf.constant(batch.images), tf.constant(batch.labels)), float
 
 
-def training_of(args, wing, folder, log, stop):
+def training_of(args, wing, hold, log, stop):
     """Return the Training of a recipe that trains the whole network as the hand-written loops do."""
     source = Constant(args)
     samples = tuple(Sample(str(i), int(label), source.batch.images[i]) for i, label in enumerate(source.batch.labels))
@@ -106,7 +106,7 @@ def training_of(args, wing, folder, log, stop):
         learner,
         source,
         source,
-        folder=folder,
+        hold=hold,
         log=log,
         progress=Progress(1, len(source), quiet=True),
         stop=stop,
@@ -130,8 +130,13 @@ def seconds_of(step, finish, count):
 def measure(args):
     """Return the seconds of the steps of each loop, block by block, one of each in turn."""
     wing = backend.load(args.backend)
-    with tempfile.TemporaryDirectory() as name, Log(Path(name)) as log, stop_requests() as stop:
-        training = training_of(args, wing, Path(name), log, stop)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        files.lock(Path(name)) as hold,
+        Log(Path(name)) as log,
+        stop_requests() as stop,
+    ):
+        training = training_of(args, wing, hold, log, stop)
         native = wing.build_model(args.model, num_classes=CLASSES, dtype="float32")
         loop = {"torch": torch_loop, "tf": tf_loop}[args.backend]
         batch = training.train.batch

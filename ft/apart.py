@@ -1,4 +1,4 @@
-"""Modules of this project run as programs of their own, into which the current folder cannot reach."""
+"""Modules of this project run as programs of their own; no file of the current folder takes the place of another."""
 
 import os
 import sys
@@ -14,6 +14,16 @@ def command(module: str, *arguments: str) -> list[str]:
     Else a file `numbers.py` that lies beside downloaded weights would run.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def path_with_current_folder_last() -> str:
+    """Return the PYTHONPATH of a program that imports a user's modules, from the current folder as well.
+
+    That comes last: a data folder's `numpy.py` is not what anybody means by numpy.
+    """
+    here = os.path.realpath(os.getcwd())
+    places = [place for place in sys.path if place and os.path.realpath(place) != here]
+    return os.pathsep.join([*([] if ROOT in places else [ROOT]), *places, here])
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:

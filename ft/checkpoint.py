@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ft import files
-from ft.errors import RunError
+from ft.errors import RunError, printable
 
 FORMAT = 2  # 1: nothing is shared between checkpoints
 MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
@@ -96,7 +96,7 @@ def size_of(model: Tensors, optimizer: Tensors) -> int:
 
 def require_room(folder: Path, model: Tensors, optimizer: Tensors) -> None:
     """Raise RunError unless a run's checkpoints (best, last, the next one) and its result fit on the disk."""
-    held = sum(file.stat().st_size for file in (folder / "checkpoints").glob("**/*.safetensors"))
+    held = sum(file.stat().st_size for file in place(folder).glob("**/*.safetensors"))
     needed = max(3 * size_of(model, optimizer) + size_of(model, {}) - held, 0)
     with files.explained(folder, needed=needed):
         files.require_room(folder / STATE, needed)
@@ -133,13 +133,13 @@ def last_good(folder: Path) -> Checkpoint | None:
     A broken one is passed over with a UserWarning, a newer format raises RunError. Leftovers of an interrupted save
     are removed, so only the holder of the run's lock may call this.
     """
-    for place in (folder, folder / "checkpoints"):
-        files.sweep(place)
+    for where in (folder, place(folder)):
+        files.sweep(where)
     for _, path in sorted(steps(folder).items(), reverse=True):
         try:
             return load(path)
         except BrokenCheckpoint as error:
-            warnings.warn(f"{error}; falling back to the one before", UserWarning, stacklevel=2)
+            warnings.warn(f"{printable(error)}; falling back to the one before", UserWarning, stacklevel=2)
     return None
 
 
@@ -153,30 +153,41 @@ def prune(folder: Path, keep: set[int]) -> None:
     except RunError:  # a broken one does not tell what it shares
         return
     files_needed = {file for sha256 in needed for file in frozen_files(folder, sha256)}
-    for file in set((folder / "checkpoints").glob("frozen-*")) - files_needed:
+    for file in set(place(folder).glob("frozen-*")) - files_needed:
         with files.explained(file):
             file.unlink()
 
 
+def place(folder: Path) -> Path:
+    """Return where a run's checkpoints live; RunError where a link leads to another place."""
+    return files.own(folder, folder / "checkpoints")
+
+
 def steps(folder: Path) -> dict[int, Path]:
     """Return the step folders of a run by step."""
-    found = (folder / "checkpoints").glob("step-*")
+    found = [files.own(folder, path) for path in place(folder).glob("step-*")]
     return {int(match[1]): path for path in found if (match := STEP_NAME.fullmatch(path.name)) and path.is_dir()}
 
 
 def step_folder(folder: Path, step: int) -> Path:
     """Return where the checkpoint of `step` lives."""
-    return folder / "checkpoints" / f"step-{step:06d}"
+    return files.own(folder, place(folder) / f"step-{step:06d}")
 
 
 def frozen_files(folder: Path, sha256: str | None) -> list[Path]:
     """Return where the two copies of what checkpoints share live."""
-    return [folder / "checkpoints" / f"frozen-{sha256[:16]}-{copy}.safetensors" for copy in "ab"] if sha256 else []
+    names = [f"frozen-{sha256[:16]}-{copy}.safetensors" for copy in "ab"] if sha256 else []
+    return [files.own(folder, place(folder) / name) for name in names]
+
+
+def has_frozen(folder: Path, sha256: str | None) -> bool:
+    """Tell whether both copies of what checkpoints share are there."""
+    return all(path.exists() for path in frozen_files(folder, sha256))
 
 
 def pointer(folder: Path, name: str) -> Path:
     """Return the file that names the last or the best checkpoint."""
-    return folder / "checkpoints" / f"{name}.json"
+    return files.own(folder, place(folder) / f"{name}.json")
 
 
 def is_whole(path: Path) -> bool:
@@ -191,7 +202,7 @@ def is_whole(path: Path) -> bool:
 def read_state(path: Path) -> dict[str, Any]:
     """Read state.json and check that this version understands it."""
     try:
-        state = json.loads((path / STATE).read_bytes())
+        state = json.loads(files.own(path.parent, path / STATE).read_bytes())
         version, digests, frozen = state["format"], state["sha256"], state.get("frozen")
     except (OSError, ValueError, TypeError, LookupError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not the state of a checkpoint"
@@ -220,7 +231,7 @@ def read_tensors(path: Path, file: Path, sha256: str | None) -> Tensors:
     from ft.weights.read import read_weights
 
     try:
-        found = sha256_of(file)
+        found = sha256_of(files.own(path.parent, file))
     except OSError as error:
         raise BrokenCheckpoint(f"checkpoint {path} is broken: {file.name}: {error.strerror}") from None
     if found != sha256:
@@ -237,7 +248,7 @@ def read_frozen(path: Path, sha256: str | None) -> Tensors:
         return read_tensors(path, first, sha256)
     except BrokenCheckpoint as error:
         tensors = read_tensors(path, copy, sha256)
-        warnings.warn(f"{error}; its copy {copy.name} takes its place", UserWarning, stacklevel=3)
+        warnings.warn(f"{printable(error)}; its copy {copy.name} takes its place", UserWarning, stacklevel=3)
         return tensors
 
 

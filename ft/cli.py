@@ -1,9 +1,8 @@
 """The commands. Flags of `train` are the fields of the recipe; no `--help` loads a framework."""
 
 import argparse
-import io
 import json
-import os
+import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
@@ -11,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
-from ft.errors import RecipeError, UserError, memory_is_exhausted
+from ft.errors import RecipeError, UserError, memory_is_exhausted, printable
 from ft.recipe import FIELDS, SYNONYMS, TYPES, load
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def train(flags: argparse.Namespace, backend: str | None) -> int:
     from ft.tuning import finetune
 
     run = finetune(backend=backend or flags.backend, out=flags.out, resume=flags.resume, quiet=flags.quiet, **fields)
-    print(f"{metrics_line(run.metrics)}  in {run.result['seconds']:.1f} s\n{run.folder}")
+    print(f"{metrics_line(run.metrics)}  in {run.result['seconds']:.1f} s\n{printable(run.folder)}")
     return 0
 
 
@@ -179,9 +178,10 @@ def predict(arguments: Sequence[str]) -> int:
         ]
         print(json.dumps(rows, indent=2))
     else:
-        width = max(len(image) for image in flags.images)
-        for image, best in zip(flags.images, guesses, strict=True):
-            print(f"{image:<{width}}  " + "  ".join(f"{g.label} {g.probability:.3f}" for g in best))
+        names = [printable(image) for image in flags.images]
+        width = max(map(len, names))
+        for name, best in zip(names, guesses, strict=True):
+            print(f"{name:<{width}}  " + "  ".join(f"{printable(g.label)} {g.probability:.3f}" for g in best))
     return 0
 
 
@@ -192,7 +192,7 @@ def report(arguments: Sequence[str]) -> int:
     flags = parser.parse(arguments)
     from ft.run import Run
 
-    print(Run(flags.run).write_report())
+    print(printable(Run(flags.run).write_report()))
     return 0
 
 
@@ -222,10 +222,10 @@ def lr_find(arguments: Sequence[str]) -> int:
     if flags.json:
         print(json.dumps({"suggestion": found.suggestion, "diverged": found.diverged, "steps": len(found.rates)}))
     elif found.suggestion is None:
-        print(f"no suggestion: the loss never falls up to lr {found.rates[-1]:.3g}\n{flags.out}")
+        print(f"no suggestion: the loss never falls up to lr {found.rates[-1]:.3g}\n{printable(flags.out)}")
     else:
         end = f"; it diverges at {found.rates[-1]:.3g}" if found.diverged else ""
-        print(f"lr {found.suggestion:.3g} (the loss falls most steeply there{end})\n{flags.out}")
+        print(f"lr {found.suggestion:.3g} (the loss falls most steeply there{end})\n{printable(flags.out)}")
     return 0
 
 
@@ -369,43 +369,54 @@ def dispatch(arguments: Sequence[str]) -> int:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run a command; a user's mistake becomes one line and exit code 2, a signal 128 + its number, a bug 70."""
-    from ft.signals import Interrupted
+    """Run a command; a user's mistake becomes one line and exit code 2, a signal 128 + its number, a bug 70.
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: a file's name may be no text at all
-    try:
-        code = command()
-        sys.stdout.flush()
-        return code
-    except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    The code is that of the work, whatever becomes of the streams that it prints to.
+    """
+    from ft.progress import standing_streams
+    from ft.signals import Interrupted, stops_are_errors
+
+    with standing_streams():
+        try:
+            with stops_are_errors():
+                return command()
+        except Interrupted as stopped:
+            print(printable(stopped), file=sys.stderr)
+            return 128 + stopped.number
+        except KeyboardInterrupt as stopped:
+            print("stopped; a run that has a checkpoint goes on with --resume RUN", file=sys.stderr)
+            return 128 + getattr(stopped, "number", signal.SIGINT)
+        except Exception as error:
+            return failed(error)
+
+
+def failed(error: Exception) -> int:
+    """Say what ended a command and return its exit code."""
+    if isinstance(error, UserError):
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return USER_ERROR
-    except Interrupted as stopped:
-        print(stopped, file=sys.stderr)
-        return 128 + stopped.number
-    except KeyboardInterrupt:
-        print("stopped; a run that has a checkpoint goes on with --resume RUN", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
-    except Exception as error:
-        from ft import backend
+    from ft import backend
 
-        if memory_is_exhausted(error, backend.loaded()):
-            print("error: out of memory; try a smaller --batch-size, --image-size or network", file=sys.stderr)
-            return USER_ERROR
-        return report_bug()
+    if memory_is_exhausted(error, backend.loaded()):
+        print("error: out of memory; try a smaller --batch-size, --image-size or network", file=sys.stderr)
+        return USER_ERROR
+    return report_bug(error)
 
 
-def report_bug() -> int:
+def report_bug(error: Exception) -> int:
     """Save the stack trace of an internal error, say where it is, and return exit code 70."""
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="ft-error-", suffix=".txt", delete=False, encoding="utf-8") as file:
-        traceback.print_exc(file=file)
-    what = " ".join("".join(traceback.format_exception_only(sys.exception())).split())
-    print(f"internal error: {what}; this is a bug, please report it with {file.name}", file=sys.stderr)
+    where = "the lines above"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="ft-error-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            traceback.print_exception(error, file=file)
+        where = file.name
+    except OSError:  # no room for it
+        traceback.print_exception(error)
+    what = printable(" ".join("".join(traceback.format_exception_only(error)).split()))
+    print(f"internal error: {what}; this is a bug, please report it with {where}", file=sys.stderr)
     return INTERNAL_ERROR

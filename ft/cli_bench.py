@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from ft.cli import Parser
-from ft.errors import RecipeError
+from ft.errors import RecipeError, printable
 
 MODELS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")  # every peer replaces `fc`
 
@@ -29,14 +29,14 @@ def bench(arguments: Sequence[str]) -> int:
         weights=flags.weights,
         out=Path(flags.out),
         only=flags.only.split(",") if flags.only else (),
-        note=lambda line: None if flags.quiet else print(line, file=sys.stderr, flush=True),
+        note=lambda line: None if flags.quiet else print(printable(line), file=sys.stderr, flush=True),
         peak_seconds=flags.peak_seconds,
         peak_side=flags.peak_side,
     )
     if flags.json:
         print(json.dumps(result, indent=2))
     else:
-        print("\n".join([table_text(result["runs"]), *report_lines(result), flags.out]))
+        print("\n".join([table_text(result["runs"]), *report_lines(result), printable(flags.out)]))
     return 0 if all(check["passed"] for check in result["checks"]) else 1
 
 

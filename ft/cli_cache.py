@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 from ft.cli import Parser
+from ft.errors import printable
 
 
 def cache(arguments: Sequence[str]) -> int:
@@ -30,7 +31,7 @@ def cache(arguments: Sequence[str]) -> int:
         print(json.dumps(rows if freed is None else {"removed": len(rows), "bytes": freed}, indent=2))
         return 0
     for row in rows if freed is None else ():
-        print(f"{size_text(row['bytes']):>10}  {row['used']}  {row['about']}")
+        print(f"{size_text(row['bytes']):>10}  {row['used']}  {printable(row['about'])}")
     whole = f"{len(rows)} files, {size_text(sum(row['bytes'] for row in rows) if freed is None else freed)}"
-    print(f"{whole}{'' if freed is None else ' removed'}  {folder}")
+    print(f"{whole}{'' if freed is None else ' removed'}  {printable(folder)}")
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ft.cli import USER_ERROR, Parser, flag_of
-from ft.errors import RecipeError
+from ft.errors import RecipeError, printable
 from ft.recipe import FIELDS, TYPES, checked, deciding
 
 SWITCHES = tuple(name for name in deciding("check") if TYPES[name] is bool)
@@ -45,7 +45,7 @@ def data(arguments: Sequence[str]) -> int:
     else:
         print(render_text(check, color=sys.stdout.isatty()), end="")
         if flags.html:
-            print(f"page: {flags.html}")
+            print(f"page: {printable(flags.html)}")
     return USER_ERROR if check.status == "errors" else 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ft.cli import Parser, add_backend, add_recipe_flags, flag_of
-from ft.errors import RecipeError
+from ft.errors import RecipeError, printable
 from ft.recipe import FIELDS, checked, deciding, load
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def trace(arguments: Sequence[str]) -> int:
     from ft.tracing import trace_recipe
 
     written = trace_recipe(recipe_of(flags, flags.config), Path(flags.out), backend=flags.backend, steps=flags.steps)
-    print(written.folder)
+    print(printable(written.folder))
     return 0
 
 

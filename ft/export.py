@@ -23,7 +23,7 @@ from ft import backend as backends
 from ft import checkpoint, files, runfolder
 from ft.cli import Parser
 from ft.data import decode
-from ft.errors import RecipeError, RunError, UserError, listed, unknown
+from ft.errors import RecipeError, RunError, UserError, listed, printable, unknown
 from ft.noise import generator
 from ft.quiet import quiet_stderr
 from ft.run import Run
@@ -90,7 +90,7 @@ class Export:
         takes, gives, checked = self.record["input"], self.record["output"], self.record["check"]
         facts = ", ".join([f"{key} {self.record[key]}" for key in ("opset", "operators") if key in self.record])
         return (
-            f"wrote {self.path} ({FORMATS[self.record['format']].title}{facts and f', {facts}'}): "
+            f"wrote {printable(self.path)} ({FORMATS[self.record['format']].title}{facts and f', {facts}'}): "
             f"{takes['name']} {shape_words(takes)}, {takes['pixels']} -> {gives['name']} {shape_words(gives)}\n"
             f"run again on {checked['images']}: logits differ from the run's by at most {checked['difference']:.1e} of "
             f"the largest (tolerance {checked['tolerance']:.0e}{checked['note']})"

@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,19 @@ def existing(path: Path) -> Path:
     return next(place for place in path.absolute().parents if place.is_dir())
 
 
+def own(folder: Path, path: Path) -> Path:
+    """Return `path`, a place in `folder`; RunError where a link leads out of it, or to what is no file and no folder.
+
+    To be asked before anything below a stranger's folder is opened, written or removed.
+    """
+    real = os.path.realpath(path)
+    if not Path(real).is_relative_to(os.path.realpath(folder)):
+        raise RunError(f"{path} is a link that leads out of {folder}, expected the run's own; put a copy in its place")
+    if os.path.lexists(real) and not (os.path.isfile(real) or os.path.isdir(real)):
+        raise RunError(f"{path} is no regular file, expected one that a run wrote; remove it")
+    return path
+
+
 def remove_folder(folder: Path) -> None:
     """Delete a folder: renamed first, so that a half-deleted one is never taken for a whole one."""
     with explained(folder):
@@ -148,10 +161,11 @@ def remove_folder(folder: Path) -> None:
 
 
 def empty_folder(folder: Path, pattern: str = "*") -> None:
-    """Delete what is in a folder and fits the pattern, not the folder."""
+    """Delete what is in a folder and fits the pattern, not the folder, and never its lock."""
     for entry in folder.glob(pattern):
-        with explained(entry):
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        if entry.name != LOCK:
+            with explained(entry):
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def sweep(folder: Path) -> None:
@@ -159,25 +173,86 @@ def sweep(folder: Path) -> None:
     empty_folder(folder, f"{TEMPORARY}*")
 
 
+class Hold:
+    """The lock of a folder: who holds it may write and remove there, and nobody else.
+
+    `used`: by now there is something to lose in the folder. Folder and lock stay open, so that their numbers are not
+    given to another file while somebody removes or replaces them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.used = folder, False
+        self.descriptors: dict[str, int] = {}  # of the lock, and by the name "" of the folder
+
+    def take(self) -> None:
+        """Open the folder and take its lock. Raises OSError, or RunError where another process has it."""
+        self.descriptors[""] = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        self.claim()
+
+    def claim(self, *, new: bool = False) -> None:
+        """Open and take the lock, which no link may stand for; new: it must not exist."""
+        path, flags = self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | (os.O_EXCL if new else 0)
+        try:
+            self.descriptors[LOCK] = os.open(path, flags, 0o666)
+            fcntl.flock(self.descriptors[LOCK], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"another process is writing to {self.folder}; wait for it to end, or choose another --out"
+            ) from None
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise RunError(f"{path} is a link, expected a file of the run's own; remove it") from None
+
+    def stands(self, name: str = LOCK) -> bool:
+        """Tell whether the lock, or by the name "" the folder, is held and still in its place."""
+        try:
+            return os.path.samestat(
+                os.fstat(self.descriptors[name]), os.stat(self.folder / name, follow_symlinks=not name)
+            )
+        except (OSError, KeyError):
+            return False
+
+    def check(self) -> str | None:
+        """Take the lock again where it was removed, and return a line that says so; None where nothing happened.
+
+        Raises RunError where the folder is no longer this process's: removed, moved, or in other hands.
+        """
+        if self.stands():
+            return None
+        if not self.stands("") or os.path.lexists(self.folder / LOCK):
+            raise RunError(
+                f"{self.folder} or its {LOCK} was moved, removed or replaced while this run wrote to it; nothing more "
+                "is written there; what it had saved goes on with --resume"
+            )
+        os.close(self.descriptors.pop(LOCK))
+        with explained(self.folder / LOCK):
+            self.claim(new=True)
+        return f"{self.folder / LOCK} was removed while this run wrote to its folder; it is held again"
+
+    def release(self) -> None:
+        """Let go of the lock, which the kernel does for a process that ends."""
+        while self.descriptors:
+            os.close(self.descriptors.popitem()[1])
+
+
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
+def lock(folder: Path, *, make: bool = False) -> Iterator[Hold]:
     """Hold `folder/.lock` for as long as the block runs. Raises RunError where another process holds it.
 
-    The kernel drops the lock with the process, so a killed run leaves nothing to clear; the empty file stays.
+    make: make the folder where it is missing. A killed run leaves nothing to clear; the empty file stays.
     """
-    with explained(folder):
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    hold = Hold(folder)
     try:
-        with explained(folder):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunError(
-                    f"another process is writing to {folder}; wait for it to end, or choose another --out"
-                ) from None
-        yield
+        while not hold.stands():  # the holder before may have removed the folder with the lock that was waited for
+            hold.release()
+            with explained(folder), suppress(FileNotFoundError) if make else nullcontext():
+                if make:
+                    make_folder(folder)
+                hold.take()
+        yield hold
     finally:
-        os.close(descriptor)
+        hold.release()
 
 
 @contextmanager

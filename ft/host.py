@@ -1,4 +1,4 @@
-"""The process of one model of the user's own: `python -m ft.host` answers `ft.strangers` in lines of JSON."""
+"""The process of one model of the user's own: `python -P -m ft.host` answers `ft.strangers` in lines of JSON."""
 
 import json
 import os

@@ -6,23 +6,33 @@ reader that hangs up, silences the progress and never ends a run.
 
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
+
+from ft.errors import printable
+
+CONTROLS = re.compile(r"\x1b\[[\d;]*m|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a colour, or any but tab and newline
 
 
 class SafeStream:
-    """A text stream that cannot fail: from the first error on it says nothing, and it escapes what it cannot encode."""
+    """A text stream that cannot fail: from the first error on it says nothing, and it escapes what it cannot encode.
 
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
+    plain: it also escapes what moves the cursor or does worse to a terminal; colours stay, on a terminal.
+    """
+
+    def __init__(self, stream: "TextIO | SafeStream | None", *, plain: bool = False) -> None:
+        self._stream = stream._stream if isinstance(stream, SafeStream) else stream
+        self._plain = plain
         self.encoding = getattr(stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
         """Write `text` and return its length."""
-        safe = text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+        shown = CONTROLS.sub(self._escape, text) if self._plain else text
+        safe = shown.encode(self.encoding, "backslashreplace").decode(self.encoding)
         self._attempt(lambda stream: stream.write(safe))
         return len(text)
 
@@ -39,6 +49,13 @@ class SafeStream:
         if self._stream is None:
             raise OSError("the stream is closed")
         return self._stream.fileno()
+
+    def _escape(self, control: re.Match[str]) -> str:
+        colour = len(control[0]) > 1 and self.isatty()
+        return control[0] if colour else control[0].encode("unicode_escape").decode()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
     def _attempt(self, action: Callable[[TextIO], Any]) -> Any:
         if self._stream is None:
@@ -58,6 +75,32 @@ def discard_buffer(stream: TextIO) -> None:
         if nowhere != descriptor:
             os.dup2(nowhere, descriptor)
             os.close(nowhere)
+
+
+@contextmanager
+def standing_streams() -> Iterator[None]:
+    """Let no standard stream end the block, whatever becomes of it: closed, full, or a pipe that nobody reads."""
+    for descriptor in range(3):
+        occupy(descriptor)
+    before = sys.stdout, sys.stderr
+    safe = SafeStream(sys.stdout, plain=True), SafeStream(sys.stderr, plain=True)
+    sys.stdout, sys.stderr = cast(Any, safe)
+    try:
+        yield
+    finally:
+        for stream in safe:
+            stream.flush()
+        sys.stdout, sys.stderr = before
+
+
+def occupy(descriptor: int) -> None:
+    """Lead a descriptor that the caller closed to /dev/null: else the next file that is opened gets its number, and
+    whatever a library prints.
+    """
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
 
 
 class Progress:
@@ -114,7 +157,8 @@ class Progress:
         self.note(epoch_line(row, self.total_epochs))
 
     def note(self, text: str) -> None:
-        """Print a line of its own, above the bar where there is one."""
+        """Print a line of its own, above the bar where there is one. It may hold names from anywhere."""
+        text = printable(text)
         if self._bar:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -180,7 +224,7 @@ def download_bar(
     filename: str, *, quiet: bool = False, stream: TextIO | None = None
 ) -> Iterator[Callable[[int, int | None], None]]:
     """Show a download and give the callback(done, total) that reports it, in bytes; total is None where unknown."""
-    out = SafeStream(None if quiet else stream or sys.stderr)
+    out, filename = SafeStream(None if quiet else stream or sys.stderr), printable(filename)
     if not out.isatty():
         out.write(f"downloading {filename}\n")
         out.flush()
@@ -201,6 +245,7 @@ def counting(
 
     console: rich's, where one is in use already: lines that are printed to it appear above the bar.
     """
+    title = printable(title)
     out = stream if isinstance(stream, SafeStream) else SafeStream(None if quiet else stream or sys.stderr)
     if not out.isatty():
         out.write(f"{title} {total} images\n")

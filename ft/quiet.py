@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -19,9 +19,10 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             held.seek(0)
-            os.write(stderr, held.read())
+            with suppress(OSError):  # what was raised is the news
+                os.write(stderr, held.read())
             raise
         finally:
             os.dup2(stderr, 2)

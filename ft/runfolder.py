@@ -12,7 +12,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import count
 from pathlib import Path
@@ -28,15 +29,37 @@ FORMAT = 1  # of model.json
 SIGNS_OF_A_RUN = ("recipe.yaml", LOG, "checkpoints")
 
 
-def create(out: Path | None, *, title: str, backend: str, root: Path = Path("runs")) -> Path:
-    """Make the folder of a new run and return it: `out`, or else the next free `root/<title>-<backend>-NNN`.
+@contextmanager
+def new_run(out: Path | None, *, title: str, backend: str, root: Path = Path("runs")) -> Iterator[files.Hold]:
+    """Make the folder of a new run and hold it: `out`, or else the next free `root/<title>-<backend>-NNN`.
 
-    Raises RunError where `out` is in use or cannot be written.
+    Where the block fails before there is something to lose, nothing is left of it. Raises RunError where `out` is in
+    use, by another process as well, or cannot be written: then the folder is somebody else's and stays as it is.
     """
-    folder = numbered(root, f"{file_name(title)}-{backend}") if out is None else claimed(Path(out))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise RunError(f"cannot write to {folder}: permission denied; choose an --out that you may write to")
-    return folder
+    made = out is None or not os.path.exists(out)
+    folder = numbered(root, f"{file_name(title)}-{backend}") if out is None else out
+    if not made and not os.path.lexists(folder / files.LOCK):
+        require_unused(folder)  # a folder that is no run's gets no lock either
+    with files.lock(folder, make=True) as hold:
+        require_unused(folder)
+        try:
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise RunError(f"cannot write to {folder}: permission denied; choose an --out that you may write to")
+            yield hold
+        except BaseException:
+            discard(hold, whole=made)
+            raise
+
+
+def discard(hold: files.Hold, *, whole: bool) -> None:
+    """Remove what a start left, unless there is something to lose or the folder is no longer this process's.
+
+    whole: the folder as well, for this process made it.
+    """
+    if hold.used or not hold.stands() or any((hold.folder / "checkpoints").glob("step-*")):
+        return
+    with contextlib.suppress(RunError):  # what failed first is what counts
+        files.remove_folder(hold.folder) if whole else files.empty_folder(hold.folder)
 
 
 def numbered(root: Path, stem: str) -> Path:
@@ -56,12 +79,18 @@ def claimed(out: Path, *, replaceable: Collection[str] = ()) -> Path:
     """Make `out`, or take it over where it holds nothing to lose: nothing but a lock file and what is replaceable."""
     with files.explained(out):
         files.make_folder(out)
+    require_unused(out, replaceable=replaceable)
+    return out
+
+
+def require_unused(out: Path, *, replaceable: Collection[str] = ()) -> None:
+    """Raise RunError where a folder holds something to lose: anything but a lock file and what is replaceable."""
+    with files.explained(out):
         used = [name for name in os.listdir(out) if name not in {files.LOCK, *replaceable}]
     if used:
         raise RunError(
             f"{out} is in use (it holds {sorted(used)[0]}); choose another --out, or go on with --resume {out}"
         )
-    return out
 
 
 def file_name(title: str) -> str:
@@ -74,8 +103,11 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         self.path = Path(folder) / LOG
+        self._file = self._open()
+
+    def _open(self) -> io.FileIO:
         with files.explained(self.path):
-            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - closed by __exit__
+            return open(files.own(self.path.parent, self.path), "a+b", buffering=0)
 
     def write(self, row: dict[str, Any]) -> None:
         """Append one line. Raises RunError where the disk refuses."""
@@ -95,7 +127,18 @@ class Log:
         rows = (parsed(line) for line in self.path.read_bytes().split(b"\n"))
         kept = [row for row in rows if row is not None and row.get("step", 0) <= step]
         files.write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
-        self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
+        self._file = self._open()
+
+    def check(self) -> str | None:
+        """Write the lines again where somebody removed or replaced the file, and return a line that says so."""
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(self._file.fileno()), os.lstat(self.path)):
+                return None
+        self._file.seek(0)
+        files.write_bytes(self.path, self._file.read())
+        self._file.close()
+        self._file = self._open()
+        return f"{self.path} was removed or replaced while this run wrote to it; its lines are written again"
 
     def close(self) -> None:
         """Close the file."""

@@ -59,7 +59,7 @@ class Saver:
     ) -> None:
         """Write a checkpoint, and only then let go of the one before."""
         self.log.sync()
-        if frozen is not self.frozen[0]:
+        if frozen is not self.frozen[0] or not checkpoint.has_frozen(self.folder, self.frozen[1]):
             self.frozen = frozen, checkpoint.save_frozen(self.folder, frozen)
         shared = self.frozen[1]
         checkpoint.save(self.folder, step=step, model=model, optimizer=optimizer, state=state, frozen=shared)

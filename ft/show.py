@@ -9,7 +9,7 @@ from typing import Any
 from ft import backend as backends
 from ft.backend import Wing
 from ft.cli import Parser, add_backend, add_recipe_flags
-from ft.errors import RecipeError
+from ft.errors import RecipeError, printable
 from ft.job import new_network
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe, deciding
@@ -120,7 +120,7 @@ def show_command(arguments: Sequence[str]) -> int:
     print(f"{recipe.model}, {flags.classes} classes, images 3 x {size} x {size}")
     print("\n".join(lines_of(before, convolutions=flags.convolutions)))
     if after is not None:
-        print(f"\nafter {' '.join(arguments[1:])}, images {recipe.in_channels} x {size} x {size}")
+        print(f"\nafter {printable(' '.join(arguments[1:]))}, images {recipe.in_channels} x {size} x {size}")
         print("\n".join([*lines_of(after, convolutions=flags.convolutions), *changes_of(before, after)]))
     return 0
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ft import files
-from ft.errors import RunError, listed
+from ft.errors import RunError, listed, printable
 from ft.label_sets import SetPrediction
 from ft.runfolder import Prediction, read_log, read_result
 from ft.task import SINGLE, Task, task_in
@@ -174,7 +174,7 @@ def render(result: SideBySide) -> str:
         width=100, file=StringIO(), color_system=None, force_terminal=False, highlight=False, markup=False
     )
     for letter, name in zip("AB", result.names, strict=True):
-        console.print(f"{letter}  {name}", overflow="fold")
+        console.print(f"{letter}  {printable(name)}", overflow="fold")
     console.print(table)
     for line in summary(result):
         console.print(line)

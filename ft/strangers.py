@@ -8,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ft import backend, files
+from ft import apart, backend, files
 from ft.description import Description
 from ft.errors import RecipeError, listed, unknown
 from ft.foreign import OPTIMIZER
@@ -190,15 +189,15 @@ class Side:
 
     def __init__(self, name: str, target: str, task: Task, folder: Path) -> None:
         self.name, self.target, self.log = name, target, folder / f"{name}.log"
-        path = os.pathsep.join(filter(None, sys.path))
         # both run at once, on half of the cores each: threads that wait for one another on a busy core cost 50 times as
         # much; and not on a GPU: a CPU's kernels repeat themselves to the last bit
         threads = str(max((os.cpu_count() or 2) // len(SIDES), 1))
         defaults = {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads}
-        environment = {**defaults, **os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
+        path = {"PYTHONPATH": apart.path_with_current_folder_last()}
+        environment = {**defaults, **os.environ, **path, "CUDA_VISIBLE_DEVICES": "-1"}
         with files.explained(self.log), open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ft.host"],  # -m puts the current directory on its sys.path
+                apart.command("ft.host"),
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

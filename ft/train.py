@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -109,7 +108,7 @@ class Training:
         train: Source,
         val: Source,
         *,
-        folder: Path,
+        hold: files.Hold,
         log: Log,
         progress: Progress,
         stop: StopRequest,
@@ -121,9 +120,9 @@ class Training:
     ) -> None:
         self.job, self.recipe, self.learner = job, job.recipe, learner
         self.train, self.val, self.names = train, val, [sample.name for sample in job.dataset.train]
-        self.folder, self.log, self.progress, self.stop = folder, log, progress, stop
+        self.hold, self.folder, self.log, self.progress, self.stop = hold, hold.folder, log, progress, stop
         self.position, self.facts, self.plan, self.parameters = position, facts, plan, parameters
-        self.saver = Saver(folder, log)
+        self.saver = Saver(self.folder, log)
         self.frozen: dict[str, np.ndarray] | None = None  # copies of what the plan leaves as it is
         self.pending: deque[tuple[dict[str, Any], np.ndarray, Any]] = deque()
         self.began, self.clock = began, time.perf_counter()
@@ -180,6 +179,7 @@ class Training:
         now = time.perf_counter()
         rate = sum(len(indices) for _, indices, _ in self.pending) / (now - self.clock)
         self.clock = now
+        self.hold.used = True  # from here on there is something to lose
         for (row, indices, _), (loss, gradient, weights, update) in zip(self.pending, values, strict=True):
             self.log.write(
                 {
@@ -263,6 +263,10 @@ class Training:
 
     def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""
+        self.hold.used = True
+        for said in (self.hold.check(), self.log.check()):
+            if said:
+                self.progress.note(said)
         self.position.seconds = time.perf_counter() - self.began
         tensors = self.learner.get_weights(leave_out=self.frozen or ())
         if self.frozen is None:

@@ -1,11 +1,11 @@
 """One call from a recipe to a finished run: look up, build, train, write the result."""
 
-import contextlib
 import hashlib
 import os
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -66,26 +66,28 @@ def finetune(
     backend = backend or "torch"
     backends.require(backend)
     recipe = (recipe or Recipe()).replace(**fields)
-    job = prepare_job(recipe, quiet=quiet)
-    was_there = out is not None and Path(out).exists()
-    folder = runfolder.create(Path(out) if out else None, title=recipe.title, backend=backend)
-    try:
-        return execute(job, folder, backend=backend, position=Position(), saved=None, quiet=quiet, started=started)
-    except BaseException:
-        log = folder / runfolder.LOG
-        if not log.exists() or not log.stat().st_size:  # it failed before a step was logged: leave nothing behind
-            with contextlib.suppress(RunError):  # what failed first is what counts
-                files.empty_folder(folder) if was_there else files.remove_folder(folder)
-        raise
+    start = partial(runfolder.new_run, Path(out) if out else None, title=recipe.title, backend=backend)
+    with ExitStack() as stack:
+        # a folder that is there is held before any work; one that is not is made after a look at the data around it
+        hold = stack.enter_context(start()) if out and os.path.exists(out) else None
+        job = prepare_job(recipe, quiet=quiet)
+        hold = hold or stack.enter_context(start())
+        return execute(job, hold, backend=backend, position=Position(), saved=None, quiet=quiet, started=started)
 
 
 def go_on(folder: Path, *, backend: str | None, quiet: bool, started: float, fields: dict[str, Any]) -> Run:
     """Continue a run from its last good checkpoint, at the very next step."""
     if not os.path.isfile(folder / RECIPE):  # pathlib raises on names that are too long
         raise RunError(f"{folder} is not the folder of a run (no {RECIPE}); pass one like runs/NAME-torch-001")
-    recipe = recipes.from_dict({**recipes.load(folder / RECIPE), **fields})
-    with files.lock(folder):
-        saved = checkpoint.last_good(folder)
+    with files.lock(folder) as hold:  # from the look at its checkpoints on: nobody else goes on meanwhile
+        return go_on_holding(hold, backend=backend, quiet=quiet, started=started, fields=fields)
+
+
+def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started: float, fields: dict[str, Any]) -> Run:
+    """Continue the run whose folder is held."""
+    folder = hold.folder
+    recipe = recipes.from_dict({**recipes.load(files.own(folder, folder / RECIPE)), **fields})
+    saved = checkpoint.last_good(folder)
     if saved is None:
         raise RunError(
             f"{folder} holds no checkpoint to go on from; start again with "
@@ -105,7 +107,7 @@ def go_on(folder: Path, *, backend: str | None, quiet: bool, started: float, fie
     job = prepare_job(recipe, classes=classes, task=task, with_weights=False, quiet=quiet)
     if not allowed:
         require_same_data(job.dataset, saved.state["data"], folder)
-    return execute(job, folder, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
+    return execute(job, hold, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
 
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
@@ -134,7 +136,7 @@ def require_same_data(dataset: Dataset, before: dict[str, Any], folder: Path) ->
 
 def execute(
     job: Job,
-    folder: Path,
+    hold: files.Hold,
     *,
     backend: str,
     position: Position,
@@ -142,52 +144,52 @@ def execute(
     quiet: bool,
     started: float,
 ) -> Run:
-    """Train a job from a position to its end in `folder` and write the result there."""
-    recipe, began = job.recipe, started - position.seconds  # as if all sessions were one
-    with files.lock(folder):
-        wing = backends.load(backend)
-        with quiet_stderr():
-            device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-        with memory_explained(job, wing):
-            learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
-        parameters = list(wing.parameters(learner.model))
-        if saved is not None:
-            learner.set_weights(saved.model)
-            learner.set_slots(saved.optimizer)
-        checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
-        recipes.save(recipe, folder / RECIPE)
-        length = len(job.batches("train"))
-        with (
-            Progress(recipe.epochs, length, done=position.steps_of(length), quiet=quiet) as progress,
-            memory_explained(job, wing),
-        ):
-            tensors = wing.weight_shapes(learner.model)
-            notes = surgery_notes(job, tensors) if saved is None else []
-            for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
-                progress.note(line)
-            run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
-            features = Features(job, learner, backend, device, progress.note, progress.counting)
-            sources = sources_of(features, "train", "val")
-            facts = run_facts(job, backend)
-            with Log(folder) as log, stop_requests() as stop:
-                log.trim(position.step)
-                Training(
-                    job,
-                    learner,
-                    *sources,
-                    folder=folder,
-                    log=log,
-                    progress=progress,
-                    stop=stop,
-                    position=position,
-                    facts=facts,
-                    plan=plan,
-                    parameters=parameters,
-                    began=began,
-                ).run()
-        result = final_weights(job, folder, learner, position)
-        facts |= {**result, "seconds": round(time.perf_counter() - began, 2)}
-        write_result(job, folder, learner, sources, facts)
+    """Train a job from a position to its end in the folder that is held and write the result there."""
+    folder, recipe, began = hold.folder, job.recipe, started - position.seconds  # as if all sessions were one
+    wing = backends.load(backend)
+    with quiet_stderr():
+        device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+    with memory_explained(job, wing):
+        learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
+    parameters = list(wing.parameters(learner.model))
+    if saved is not None:
+        learner.set_weights(saved.model)
+        learner.set_slots(saved.optimizer)
+    checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
+    recipes.save(recipe, folder / RECIPE)
+    length = len(job.batches("train"))
+    with (
+        Progress(recipe.epochs, length, done=position.steps_of(length), quiet=quiet) as progress,
+        memory_explained(job, wing),
+    ):
+        tensors = wing.weight_shapes(learner.model)
+        notes = surgery_notes(job, tensors) if saved is None else []
+        for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
+            progress.note(line)
+        run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
+        features = Features(job, learner, backend, device, progress.note, progress.counting)
+        sources = sources_of(features, "train", "val")
+        facts = run_facts(job, backend)
+        with Log(folder) as log, stop_requests() as stop:
+            log.trim(position.step)
+            Training(
+                job,
+                learner,
+                *sources,
+                hold=hold,
+                log=log,
+                progress=progress,
+                stop=stop,
+                position=position,
+                facts=facts,
+                plan=plan,
+                parameters=parameters,
+                began=began,
+            ).run()
+    hold.check()
+    result = final_weights(job, folder, learner, position)
+    facts |= {**result, "seconds": round(time.perf_counter() - began, 2)}
+    write_result(job, folder, learner, sources, facts)
     learner.on_features = False  # from here on it takes images
     learner.run_as_one()  # and a user may change its weights
     return Run(folder, learner=learner, backend=backend)

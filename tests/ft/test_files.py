@@ -1,9 +1,11 @@
 """Durable files: whole or not at all, with the user's permissions, and errors that say what to do."""
 
 import errno
+import fcntl
 import json
 import os
 import resource
+import shutil
 import stat
 import subprocess
 import sys
@@ -138,6 +140,22 @@ def test_the_lock_keeps_a_second_process_out_and_goes_with_the_first(tmp_path):
     assert third.returncode == -9
     with files.lock(tmp_path):
         pass
+
+
+def test_a_lock_whose_holder_removed_it_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+    folder, flock = tmp_path / "out", fcntl.flock
+
+    def late(descriptor, how):
+        if not os.path.exists(tmp_path / "once"):
+            (tmp_path / "once").touch()
+            shutil.rmtree(folder)
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with files.lock(folder, make=True) as hold:
+        assert hold.stands()
+        with pytest.raises(RunError, match="another process"), files.lock(folder):
+            pass
 
 
 def test_import_is_quick():

@@ -15,20 +15,26 @@ from ft.errors import RunError
 from ft.runfolder import Log, Prediction
 
 
+def make(out=None, *, title="x", backend="tf", **options):
+    """Make the folder of a run and return it."""
+    with runfolder.new_run(out, title=title, backend=backend, **options) as hold:
+        return hold.folder
+
+
 def test_the_next_free_number(tmp_path):
-    made = [runfolder.create(None, title="net-digits", backend="torch", root=tmp_path / "runs") for _ in range(3)]
+    made = [make(title="net-digits", backend="torch", root=tmp_path / "runs") for _ in range(3)]
     assert [path.name for path in made] == ["net-digits-torch-001", "net-digits-torch-002", "net-digits-torch-003"]
-    assert runfolder.create(None, title="net-digits", backend="tf", root=tmp_path / "runs").name == "net-digits-tf-001"
+    assert make(title="net-digits", backend="tf", root=tmp_path / "runs").name == "net-digits-tf-001"
 
 
 def test_two_that_start_at_once_get_two_folders(tmp_path):
     made, start = [], threading.Barrier(8)
 
-    def make():
+    def race():
         start.wait()
-        made.append(runfolder.create(None, title="x", backend="tf", root=tmp_path / "runs"))
+        made.append(make(root=tmp_path / "runs"))
 
-    threads = [threading.Thread(target=make) for _ in range(8)]
+    threads = [threading.Thread(target=race) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -38,7 +44,7 @@ def test_two_that_start_at_once_get_two_folders(tmp_path):
 
 @pytest.mark.parametrize("title", ["../../etc", "a b\nc", "", "..", "/", "x" * 300, "猫" * 300, ".hidden", "a\0b"])
 def test_any_title_makes_a_plain_folder(tmp_path, title):
-    path = runfolder.create(None, title=title, backend="torch", root=tmp_path / "runs")
+    path = make(title=title, backend="torch", root=tmp_path / "runs")
     assert path.parent == tmp_path / "runs"
     assert path.is_dir()
     assert path.name.endswith("-torch-001")
@@ -50,27 +56,26 @@ def test_any_title_makes_a_plain_folder(tmp_path, title):
 def test_an_explicit_folder_is_taken_only_when_empty(tmp_path):
     out = tmp_path / "deep" / "out"
     for _ in range(2):
-        assert runfolder.create(out, title="x", backend="tf") == out
-    (out / ".lock").touch()
-    runfolder.create(out, title="x", backend="tf")
+        assert make(out) == out
+    assert os.listdir(out) == [".lock"]
     (out / "b").touch()
     (out / "a").touch()
     with pytest.raises(
         RunError, match=r"out is in use \(it holds a\); choose another --out, or go on with --resume \S+out$"
     ):
-        runfolder.create(out, title="x", backend="tf")
+        make(out)
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+    for out in (tmp_path / "file", tmp_path / "file" / "out", tmp_path / ("x" * 300)):
         with pytest.raises(RunError, match=r"^cannot write [^\n]*--out$"):
-            runfolder.create(out, title="x", backend="tf")
+            make(out)
     with pytest.raises(RunError, match=r"^cannot write [^\n]*--out$"):
-        runfolder.create(None, title="x", backend="tf", root=tmp_path / "file")
+        make(root=tmp_path / "file")
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
     with pytest.raises(RunError, match="permission denied; choose an --out"):
-        runfolder.create(tmp_path / "new", title="x", backend="tf")
+        make(tmp_path / "new")
 
 
 def test_the_log_comes_back_with_null_for_what_is_not_finite(tmp_path):

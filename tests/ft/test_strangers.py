@@ -1,5 +1,6 @@
 """The hub's part of a comparison of strangers, with sides that answer from a script; and user's code that fails."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ft import backend, strangers
+from ft import apart, backend, strangers
 from ft.calls import Call
 from ft.description import Description, Parameter
 from ft.errors import RecipeError
@@ -210,7 +211,7 @@ def test_a_process_that_ends_is_no_mistake_of_the_users(monkeypatch, tmp_path):
 
 def test_a_process_talks_in_lines_and_logs_the_rest(monkeypatch, tmp_path):
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\nread first; read second; echo "$2" >&2; echo \'{"error": "no"}\'\n')
+    python.write_text('#!/bin/sh\nread first; read second; echo "$*" >&2; echo \'{"error": "no"}\'\n')
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     side = Side("tf", "a:f", TASK, tmp_path)
@@ -218,4 +219,17 @@ def test_a_process_talks_in_lines_and_logs_the_rest(monkeypatch, tmp_path):
     with pytest.raises(RecipeError, match="--tf a:f: no"):
         side.receive()
     side.end()
-    assert (tmp_path / "tf.log").read_text() == "ft.host\n"
+    assert (tmp_path / "tf.log").read_text() == "-P -m ft.host\n"
+
+
+def test_the_current_folder_comes_last(monkeypatch, tmp_path):
+    for name in ("numpy", "json", "ft", "yaml"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")  # as `python -m ft` has it
+    side = Side("neither", "theirs:make", TASK, tmp_path)
+    with pytest.raises(RuntimeError, match=r"the neither process ended with code 1: .*unknown backend 'neither'"):
+        side.receive()
+    side.end()
+    assert not (tmp_path / "ran").exists()
+    assert apart.path_with_current_folder_last().endswith(f"{os.pathsep}{tmp_path}")

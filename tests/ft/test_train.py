@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ft
-from ft import backend, checkpoint
+from ft import backend, checkpoint, files
 from ft.job import build_learner, prepare_job
 from ft.tracing import trace_batches
 from ft.train import Position
@@ -114,9 +114,19 @@ def test_a_start_that_fails_leaves_what_was_there(tune, tmp_path, fake_wing, mon
     for out in ("mine", "link", "new"):
         with pytest.raises(ft.DataError, match="the first error"):
             tune(out=tmp_path / out)
-    assert os.listdir(tmp_path / "mine") == []
+    assert os.listdir(tmp_path / "mine") == [".lock"]  # which is never removed: somebody may wait for it
     assert (tmp_path / "link").is_symlink()
     assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_in_use_is_told_before_any_work(tune, tmp_path, monkeypatch):
+    monkeypatch.setattr("ft.tuning.prepare_job", None)
+    with files.lock(tmp_path / "run", make=True), pytest.raises(ft.RunError, match="another process is writing to"):
+        tune()
+
+
+def test_a_run_may_lie_among_its_images(tune, tmp_path):
+    assert tune(epochs=1, out=tmp_path / "pets" / "run")[0].classes == ("cat", "dog")
 
 
 def test_features_are_computed_in_batches_that_fit(tune, fake_wing, monkeypatch):

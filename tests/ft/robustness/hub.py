@@ -1,6 +1,7 @@
 """`python -m tests.ft.robustness.hub FLAGS`: the training command with a wing of NumPy, in a process of its own.
 
-FT_FAULT="WHAT N" makes update number N (from 0) end in a fault: nan, memory, sigint, sigterm, twice (SIGINT two times);
+FT_FAULT="WHAT N" makes update number N (from 0) end in a fault: nan, memory, sigint, sigterm, sighup, twice (SIGINT two
+times), hangups (SIGHUP two times), shutdown (SIGTERM, SIGHUP); "start SIGNAL" sends one before the first step,
 "evaluate N" sends SIGINT in evaluation N, "hang NAME" makes the third reading of a file of that name hang.
 """
 
@@ -16,7 +17,14 @@ from ft import backend, cli, tuning
 from ft.data import batches
 from tests.ft.conftest import WING, FakeLearner
 
-SIGNALS = {"sigint": [signal.SIGINT], "sigterm": [signal.SIGTERM], "twice": [signal.SIGINT, signal.SIGINT]}
+SIGNALS = {
+    "sigint": [signal.SIGINT],
+    "sigterm": [signal.SIGTERM],
+    "sighup": [signal.SIGHUP],
+    "twice": [signal.SIGINT, signal.SIGINT],
+    "hangups": [signal.SIGHUP, signal.SIGHUP],
+    "shutdown": [signal.SIGTERM, signal.SIGHUP],
+}
 
 
 def main() -> int:
@@ -26,6 +34,8 @@ def main() -> int:
     what, _, where = os.environ.get("FT_FAULT", " ").partition(" ")
     if what == "hang":
         plant_hang(where)
+    elif what == "start":
+        tuning.build_learner = lambda *_, **__: os.kill(os.getpid(), SIGNALS[where][0])  # type: ignore[assignment]
     elif what == "evaluate":
         plant_signal_in_evaluation(int(where))
     elif what:

@@ -296,6 +296,15 @@ def test_a_second_process_is_refused(row, train, tmp_path):
     assert refused == (2, "error: another process is writing to out; wait for it to end, or choose another --out")
 
 
+@fault(16, "races")
+@pytest.mark.parametrize(
+    ("processes", "races"), [(2, 20), (3, 10), *(pytest.param(n, 100, marks=pytest.mark.slow) for n in (2, 3))]
+)
+def test_of_those_that_start_at_once_one_wins(row, processes, races):
+    counts = harness("races", "--processes", str(processes), "--races", str(races))
+    assert (counts["races"], counts["lost"]) == (races, [])
+
+
 @fault(17, "logger-down")
 def test_the_log_is_complete_whatever_listens(row, train, whole, tmp_path):
     """There is no logger but the local file; progress that cannot be shown costs no line of it."""
