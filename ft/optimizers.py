@@ -27,6 +27,12 @@ def settings_of(recipe: "Recipe") -> dict[str, Any]:
     return {name: DEFAULTS[recipe.optimizer][name] if value is None else value for name, value in given.items()}
 
 
+def divides_by_zero(recipe: "Recipe") -> bool:
+    """Tell whether the optimizer's update is 0 / 0 where a gradient is 0: eps is, and so may be what it is added to."""
+    settings = settings_of(recipe)
+    return recipe.optimizer != "lars" and settings.get("eps") == 0 and not settings.get("initial_accumulator")
+
+
 def check_optimizer(recipe: "Recipe") -> None:
     """Raise RecipeError for a number that the optimizer does not have, and for numbers that contradict each other."""
     for name in NUMBERS:

@@ -21,7 +21,7 @@ from ft.errors import RecipeError, RunError, memory_is_exhausted
 from ft.features import FeatureBatches, Features, sources_of
 from ft.freeze import Freeze
 from ft.job import Job, build_learner, prepare_job, surgery_notes, why_not_kept
-from ft.optimizers import settings_of
+from ft.optimizers import DEFAULTS, divides_by_zero, settings_of
 from ft.plots import plot_curves
 from ft.progress import Progress
 from ft.quiet import quiet_stderr
@@ -226,6 +226,9 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
     elif recipe.cache in ("memory", "disk") or recipe.cache_views:  # somebody counts on it
         reason = why_not_kept(recipe, plan, job.card)
         lines += [f"no features are kept: {reason}"] if reason else []
+    if divides_by_zero(recipe):
+        default = DEFAULTS[recipe.optimizer]["eps"]
+        lines.append(f"eps 0: {recipe.optimizer} divides by zero where a gradient is 0; its default is {default:g}")
     return [*lines, *accumulation_notes(recipe, plan, tensors), *job.notes]
 
 
