@@ -1,17 +1,17 @@
 """A run belongs to both wings: begun in one, stopped in the middle of an epoch, and finished in the other."""
 
 import json
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ft
-from ft import checkpoint, train
+from ft import checkpoint
 from ft.compare import ZERO, require_equal
 from ft.signals import Interrupted
 from parity_tests.pairs import STEP, colours_csv, digits_folder
+from parity_tests.stops import interrupt_after
 
 # its last stages train: BatchNorm statistics, momentum, noise, augmentation and schedule all have to carry over
 RECIPE = {
@@ -115,18 +115,6 @@ def test_stopped_before_a_short_batch_it_goes_on_to_the_same_bits(
     a, b = (checkpoint.load(checkpoint.pointed(r.folder, "last")) for r in (whole, run))
     require_equal(a.model, b.model, bar=0, what="weights and statistics")
     require_equal(a.optimizer, b.optimizer, bar=0, what="momentum buffers")
-
-
-def interrupt_after(steps, monkeypatch):
-    """Send this process a SIGINT when so many steps are done."""
-    original = train.Training.run_step
-
-    def run_step(self, batch):
-        original(self, batch)
-        if self.position.step == steps:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(train.Training, "run_step", run_step)
 
 
 @pytest.mark.parametrize("backend", ["torch", "tf"])
