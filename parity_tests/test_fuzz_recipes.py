@@ -19,17 +19,32 @@ from ft.signals import Interrupted
 from parity_tests.pairs import TRAJECTORY, colours_csv, digits_folder
 from parity_tests.stops import interrupt_after
 
-QUICK, ALL = (2, 5, 8), range(100)
-CHAOTIC = 1e-11  # a recipe that moves this far by one ulp says nothing of the wings beyond
+QUICK, ALL = (1, 17, 75), range(100)
+CHAOTIC, MOST = 1e-11, 100  # a tensor that one ulp moves so far may be so many times as far apart in the wings
 WINGS = ("torch", "tf")
-NETWORKS = {  # cut to what is traced within a second or two: a cut, stages that may be frozen, a convolution
-    "resnet18": ("layer2", ("stem", "layer1"), "layer1.0.conv1"),
-    "efficientnet_lite0": ("stage3", ("stem", "stage1", "stage2"), "features.2.1.block.1.0"),
-    "mobilenet_v3_small": ("stage3", ("stem", "stage1", "stage2"), "features.2.block.1.0"),
-    "squeezenet1_1": ("fire4", ("stem", "fire2", "fire3"), "features.3.expand3x3"),
-    "shufflenet_v2_x0_5": ("stage3", ("conv1", "stage2"), "stage2.1.branch2.3"),
-    "regnet_y_400mf": ("block3", ("stem", "block1", "block2"), "trunk_output.block2.block2-1.f.b.0"),
-    "convnext_tiny": ("stage2", ("stem", "stage1"), "features.1.1.block.0"),
+NETWORKS = {  # small once cut: the cut, stages that may be frozen, a convolution, what else the network needs
+    "resnet18": ("layer2", ("stem", "layer1"), "layer1.0.conv1", {}),
+    "efficientnet_lite0": (
+        "stage3",
+        ("stem", "stage1", "stage2"),
+        "features.2.1.block.1.0",
+        {"dropout": 0.3, "stochastic_depth": 0.3},
+    ),
+    "mobilenet_v3_small": (
+        "stage3",
+        ("stem", "stage1", "stage2"),
+        "features.2.block.1.0",
+        {"head": "8-relu-dropout0.2"},
+    ),
+    "squeezenet1_1": ("fire4", ("stem", "fire2", "fire3"), "features.3.expand3x3", {"dropout": 0.3}),
+    "shufflenet_v2_x0_5": ("stage3", ("conv1", "stage2"), "stage2.1.branch2.3", {}),
+    "regnet_y_400mf": ("block3", ("stem", "block1", "block2"), "trunk_output.block2.block2-1.f.b.0", {}),
+    "convnext_tiny": (
+        "stage2",
+        ("stem", "stage1"),
+        "features.1.1.block.0",
+        {"head": "linear", "stochastic_depth": 0.3},
+    ),
 }
 OPTIMIZERS = {
     "sgd": {"momentum": (0, 0.5, 0.9), "nesterov": (True,), "dampening": (0.1,)},
@@ -74,8 +89,6 @@ OTHERS = {  # each is there in one recipe of eight
     "erase": (0.5,),
     "mixup": (0.4,),
     "cutmix": (1.0,),
-    "dropout": (0.0, 0.3),
-    "stochastic_depth": (0.3,),
     "head": ("keep", "linear", "8-relu-dropout0.2", "6-batchnorm-gelu"),
     "pool": ("max", "avg+max", "gem"),
     "in_channels": (1, 4),
@@ -103,11 +116,18 @@ def drawn(seed, data):
         return {name: one(values) for name, values in choices.items() if rng.random() < share}
 
     model = one(NETWORKS)
-    cut, stages, convolution = NETWORKS[model]
+    cut, stages, convolution, own = NETWORKS[model]
     count = rng.integers(len(stages) + 2)
     optimizer, schedule, multi = one(OPTIMIZERS), one(SCHEDULES), rng.random() < 0.25
     losses = ("bce", "bce-focal") if multi and rng.random() < 0.9 else ("cross-entropy", "focal", "bce")
-    fields = {"model": model, "cut": cut, "data": data[multi], "loss": one(losses), "seed": int(rng.integers(1000))}
+    fields = {
+        **own,
+        "model": model,
+        "cut": cut,
+        "data": data[multi],
+        "loss": one(losses),
+        "seed": int(rng.integers(1000)),
+    }
     fields |= {"freeze": "base" if count > len(stages) else ",".join(stages[:count]) or "none"}
     fields |= {"optimizer": optimizer, **some(OPTIMIZERS[optimizer], 0.5)}
     fields |= {"schedule": schedule, **some(SCHEDULES[schedule], 0.5)}
@@ -142,16 +162,25 @@ def require_same_bits(a, b):
     assert a[2] == b[2]
 
 
+def distances(a, b):
+    """Return how far each tensor and slot of two runs is apart, infinity where no number can say it."""
+    found = {}
+    for i, zero in enumerate((0.0, ZERO)):
+        result = compare(a[i], b[i], bar=TRAJECTORY, zero=zero)
+        assert a[i].keys() == b[i].keys()
+        found |= {name: result.relative.get(name, np.inf) for name in a[i] if name not in result.zeros}
+    return found
+
+
 def faults_between(a, b):
-    """Return what is not the same to rounding in two runs."""
-    weights = compare(a[0], b[0], bar=TRAJECTORY)
-    slots = compare(a[1], b[1], bar=TRAJECTORY, zero=ZERO)
+    """Return what is above the bar in two runs that took the same steps."""
     rows = [[(row["step"], row.get("lr")) for row in run[2]] for run in (a, b)]
-    return [*weights.faults, *slots.faults, *(["steps or rates differ"] if rows[0] != rows[1] else [])]
+    assert rows[0] == rows[1]
+    return {name: far for name, far in distances(a, b).items() if not far <= TRAJECTORY}
 
 
-def effect_of_one_ulp(fields, whole, out):
-    """Return how far one ulp in every starting weight moves the weights that PyTorch ends with."""
+def effects_of_one_ulp(fields, whole, out):
+    """Return how far one ulp in every starting weight moves what PyTorch ends with."""
     rng, original = generator(0, "ulp"), job.initial_weights
 
     def moved(*arguments, **options):
@@ -164,11 +193,8 @@ def effect_of_one_ulp(fields, whole, out):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "initial_weights", moved)
         folder, refused = tuned(fields, "torch", out)
-    return (
-        np.inf
-        if refused
-        else max(compare(whole[i], ended(folder)[i], bar=0, zero=z).largest for i, z in enumerate((0, ZERO)))
-    )
+    assert not refused
+    return distances(whole, ended(folder))
 
 
 def check(seed, data, place, say):
@@ -181,20 +207,33 @@ def check(seed, data, place, say):
         return say(f"recipe {seed}: refused, {found['torch'][1]}")
     wholes = {wing: ended(folder) for wing, (folder, _) in found.items()}
     first, second = rng.permutation(WINGS)
-    stop = int(rng.integers(1, max(row["step"] for row in wholes[first][2])))
+    stop = drawn_stop(wholes[first][2], rng)
+    resumed = resumed_in_both(fields, first, second, stop, place)
+    require_same_bits(wholes[first], resumed[first])
+    faults = faults_between(*wholes.values()) | faults_between(wholes[first], resumed[second])
+    effects = effects_of_one_ulp(fields, wholes["torch"], place / "ulp") if faults else {}
+    unexplained = {name: far for name, far in faults.items() if not CHAOTIC <= effects.get(name, 0) >= far / MOST}
+    assert not unexplained, f"apart, but by one ulp {max(effects.values()):.1e} at most: {unexplained}"
+    amplified = f", {len(faults)} tensors amplify rounding" if faults else ""
+    return say(f"recipe {seed}: {first} to step {stop}, resumed in both{amplified}")
+
+
+def drawn_stop(log, rng):
+    """Return a step to stop after: in half of the cases the one before the short last batch of the first epoch."""
+    steps = [row for row in log if "lr" in row]
+    length = sum(row["epoch"] == 1 for row in steps)
+    return length - 1 if length > 1 and rng.random() < 0.5 else int(rng.integers(1, steps[-1]["step"]))
+
+
+def resumed_in_both(fields, first, second, stop, place):
+    """Stop a run in one wing after a step; return how it ends where it goes on in either."""
     runs = {wing: place / f"stopped, {wing}" for wing in WINGS}
     with pytest.MonkeyPatch.context() as patch:
         interrupt_after(stop, patch)
         with pytest.raises(Interrupted):
             ft.finetune(**fields, backend=first, out=runs[first], quiet=True)
     shutil.copytree(runs[first], runs[second], symlinks=True)
-    resumed = {wing: ended(ft.finetune(resume=runs[wing], backend=wing, quiet=True).folder) for wing in WINGS}
-    require_same_bits(wholes[first], resumed[first])
-    faults = [*faults_between(*wholes.values()), *faults_between(wholes[first], resumed[second])]
-    effect = effect_of_one_ulp(fields, wholes["torch"], place / "ulp") if faults else 0.0
-    assert not faults or effect >= CHAOTIC, f"{effect:.1e} by one ulp, but between the wings: {faults[:5]}"
-    amplified = f", amplifies rounding: {effect:.0e} by one ulp" if faults else ""
-    return say(f"recipe {seed}: {first} to step {stop}, resumed in both{amplified}")
+    return {wing: ended(ft.finetune(resume=runs[wing], backend=wing, quiet=True).folder) for wing in WINGS}
 
 
 @pytest.mark.parametrize("seed", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in ALL])
