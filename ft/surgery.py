@@ -6,10 +6,10 @@ the changed network without numbers. The rules by which pretrained values are ke
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ft.errors import RecipeError, first_line, listed, unknown
+from ft.errors import RecipeError, listed, unknown
 from ft.recipe import Recipe
 from ft.recipe.changes import Change, resolve_changes
 from ft.recipe.head import HeadLayer
@@ -209,9 +209,26 @@ def first_convolution(shapes: Shapes) -> str:
 
 
 class Misfit(RecipeError):
-    """A layer, at `path`, whose inputs do not fit it or each other; `error` is what the framework says."""
+    """A layer or block, at `path`, whose inputs do not fit it or each other; why: the words of one function below."""
 
-    def __init__(self, path: str, error: Exception) -> None:
-        reason = first_line(error)
-        super().__init__(f"{path}: the shapes no longer fit each other ({reason}); change or cut otherwise")
+    def __init__(self, path: str, why: str = "") -> None:
+        reason = f" ({why})" if why else ""
+        super().__init__(f"{path}: the shapes no longer fit each other{reason}; change or cut otherwise")
         self.path = path
+
+
+def unequal_sum(shapes: Iterable[tuple[int, ...]]) -> str:
+    """Return why canonical shapes cannot be added up, "" where they are equal: a sum is never broadcast."""
+    found = sorted(set(shapes), reverse=True)
+    return f"it adds {' and '.join(map(str, found))}" if len(found) > 1 else ""
+
+
+def unequal_maps(shapes: Iterable[tuple[int, ...]]) -> str:
+    """Return why maps of canonical shapes (C, H, W) cannot stand side by side, "" where they can."""
+    sizes = [" x ".join(map(str, size)) for size in sorted({shape[1:] for shape in shapes}, reverse=True)]
+    return f"it joins maps of {' and '.join(sizes)}" if len(sizes) > 1 else ""
+
+
+def too_small(shape: tuple[int, ...]) -> str:
+    """Return why a convolution or pooling takes nothing of this canonical shape."""
+    return f"its window does not fit into {shape}"

@@ -17,6 +17,8 @@ from ft.errors import RunError, listed
 from ft.freeze import Freeze, plan_at
 from ft.job import Job
 from ft.progress import Progress
+from ft.recipe import Recipe
+from ft.recipe.optimizer import divides_by_zero, settings_of
 from ft.runfolder import BAD_STEP, Log
 from ft.saving import Saver
 from ft.schedule import Plateau, rate_of
@@ -96,6 +98,24 @@ def evaluate(learner: Learner, source: Source) -> Evaluation:
         labels.append(batch.labels)
     metrics = task_of(labels[0]).measure(logits, labels)
     return Evaluation(metrics, np.concatenate(logits), np.concatenate(labels))
+
+
+def what_broke(
+    recipe: Recipe, *, loss: float, grad_norm: float, weight_norm: float, update_norm: float
+) -> tuple[str, str]:
+    """Return which quantity of a step is the first that is not finite, and what helps against that."""
+    slower, numbers = "try a lower --lr", f"of loss {loss:g}, |gradient| {grad_norm:g}"
+    if not np.isfinite(loss):
+        return f"loss {loss}, |gradient| {grad_norm}", slower
+    if not np.isfinite(grad_norm):
+        wider = "" if recipe.precision == "float64" else ", or --precision float64"
+        return f"|gradient| {grad_norm} of loss {loss:g}", slower + wider
+    if np.isfinite(update_norm):
+        return f"|weights| {weight_norm} after an |update| {update_norm:g}", slower
+    eps, default = (found.get("eps", 0.0) for found in (settings_of(recipe), DEFAULTS[recipe.optimizer]))
+    if divides_by_zero(recipe):
+        return f"|update| {update_norm} {numbers}: eps 0 divides by zero", f"try --eps {default:g}"
+    return f"|update| {update_norm} {numbers}", slower + f", or --eps {default:g}" * (eps < default)
 
 
 class Training:
@@ -206,9 +226,9 @@ class Training:
         kept = f"the last good state is {last}" if last else "no checkpoint was saved yet"
         images = [self.names[i] for i in indices]
         files.write_json(bad, {**row, **{name: float(value) for name, value in probes.items()}, "images": images})
+        what, advice = what_broke(self.recipe, **probes)
         raise RunError(
-            f"step {row['step']}: loss {probes['loss']}, |gradient| {probes['grad_norm']}; {kept}; try a lower --lr; "
-            f"images (all of them in {bad}): {listed(images, 5)}"
+            f"step {row['step']}: {what}; {kept}; {advice}; images (all of them in {bad}): {listed(images, 5)}"
         )
 
     def end_epoch(self, *, images_per_second: float) -> None:

@@ -26,7 +26,7 @@ from ft.plots import plot_curves
 from ft.progress import Progress
 from ft.quiet import quiet_stderr
 from ft.recipe import Recipe, deciding
-from ft.recipe.optimizer import settings_of
+from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
 from ft.report import write_training_report
 from ft.run import Run
 from ft.runfolder import Log
@@ -225,6 +225,9 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
     elif recipe.cache in ("memory", "disk") or recipe.cache_views:  # somebody counts on it
         reason = why_not_kept(recipe, plan, job.card)
         lines += [f"no features are kept: {reason}"] if reason else []
+    if divides_by_zero(recipe):
+        default = RULES[recipe.optimizer].numbers["eps"]
+        lines.append(f"eps 0: {recipe.optimizer} divides by zero where a gradient is 0; its default is {default:g}")
     return [*lines, *accumulation_notes(recipe, plan, tensors), *job.notes]
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ from ft.freeze import Freeze, leading_stages
 from ft.parts import images_at_a_time
 from ft.zoo import Card
 from ft.zoo.card import under
-from ft_tf.layers import BatchNorm2d, Conv2d, Noise, WithAuxiliary, as_graph
+from ft_tf.layers import BatchGraphs, BatchNorm2d, Conv2d, Noise, WithAuxiliary, as_graph
 
 CONVOLUTIONS = (Conv2d, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 NORMS = (BatchNorm2d, keras.layers.BatchNormalization)
@@ -32,8 +33,8 @@ class Prefix:
     """The frozen stages that a network begins with: images (N, H, W, C) -> what `rest` makes logits of.
 
     They run without gradients, BatchNorm folded into the convolutions before it: by `fold`, or compiled at the first
-    whole batch, all weights being constants of the graph, too. That is made for images of that size; others run as they
-    are, and so do all where it cannot be made, after `say` was told why.
+    batch, all weights being constants of the graph, too. That is made for images of that size; others run as they are,
+    and so do all where it cannot be made, after `say` was told why.
     """
 
     def __init__(
@@ -47,17 +48,17 @@ class Prefix:
     ) -> None:
         self.stages, self.rest, self.batch_size, self.say = stages, rest, batch_size, say
         self.model = plain
-        self.plain: Call = as_graph(lambda images: plain(images, training=False))
+        self.plain: Call = BatchGraphs(lambda images: plain(images, training=False), batch_size)
         self.compiled: Call | None = None
-        self.shape: tuple[int | None, ...] | None = None  # of the images of the first whole batch
+        self.shape: tuple[int | None, ...] | None = None  # of the images of the first batch
 
     def fold(self, precision: str) -> None:
         """Fold BatchNorm and leave it at that, for a pass in `precision`."""
         self.shape, network = (), folded(self.model)  # no image has that shape: nothing is compiled
-        self.plain = in_parts(as_graph(lambda images: network(images, training=False)), precision)
+        self.plain = in_parts(lambda images: network(images, training=False), precision, batch_size=self.batch_size)
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        if self.shape is None and len(images) == self.batch_size:
+        if self.shape is None:  # not at the first whole one: a run that goes on may begin with a short one
             self.shape = tuple(images.shape[1:])
             self.compile(images)
         run = self.plain if self.compiled is None or tuple(images.shape[1:]) != self.shape else self.compiled
@@ -76,15 +77,17 @@ class Prefix:
         self.say(f"compile: {', '.join(self.stages)} compiled in {time.perf_counter() - started:.0f} s")
 
 
-def in_parts(network: Call, precision: str) -> Call:
-    """Return a network for inference that on a CPU takes a few images at a time."""
+def in_parts(network: Call, precision: str, *, batch_size: int) -> Call:
+    """Return a network for inference as graphs that on a CPU take a few images at a time."""
+    graphs = cache(lambda size: BatchGraphs(network, size))
 
     def run(images: tf.Tensor) -> tf.Tensor:
-        threads = tf.config.threading.get_intra_op_parallelism_threads()
-        few = images_at_a_time(*images.shape[1:3], precision=precision, threads=threads)
-        if "CPU" not in images.device or len(images) <= few:
-            return network(images)
-        return tf.concat([network(images[start : start + few]) for start in range(0, len(images), few)], axis=0)
+        threads, few = tf.config.threading.get_intra_op_parallelism_threads(), batch_size
+        if "CPU" in images.device:
+            few = images_at_a_time(*images.shape[1:3], precision=precision, threads=threads)
+        graph = graphs(min(few, batch_size))
+        parts = [graph(images[start : start + few]) for start in range(0, len(images), few)]
+        return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
 
     return run
 

@@ -55,7 +55,7 @@ class Learner:
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
         self.set_plan(plan)
-        self.run_base = layers.as_graph(lambda images: self.base(images, training=False))
+        self.run_base = layers.BatchGraphs(lambda images: self.base(images, training=False), recipe.batch_size)
 
     def set_plan(self, plan: Freeze) -> None:
         """Train by this plan from here on. What trained before keeps its slots, what is new starts with fresh ones."""
@@ -79,12 +79,12 @@ class Learner:
     def make_functions(self) -> None:
         """Make the functions whose graphs hold the plan and the prefix as they are now."""
         # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
-        self.run_step = layers.as_graph(self.native_step)
-        self.run_part = layers.as_graph(self.loss_and_gradients)
+        size = self.recipe.batch_size
+        self.run_step = layers.BatchGraphs(self.native_step, size)
+        self.run_part = layers.BatchGraphs(self.loss_and_gradients, size)
         self.run_update = layers.as_graph(self.native_update)
-        # a function each for images and for features: with both ranks tf.function would make a graph for any rank
-        self.run_forward = {
-            on_features: layers.as_graph(lambda inputs: self.forward(inputs, training=False)[0])
+        self.run_forward = {  # images and features run through other layers
+            on_features: layers.BatchGraphs(lambda inputs: self.forward(inputs, training=False)[0], size)
             for on_features in (False, True)
         }
 

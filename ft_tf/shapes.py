@@ -1,11 +1,12 @@
 """The shapes at the ends of each stage of a Keras model, found by making its graph anew for one image size."""
 
+import re
 from typing import Any
 
 import keras
 from keras import KerasTensor
 
-from ft.surgery import Misfit
+from ft.surgery import Misfit, too_small, unequal_maps, unequal_sum
 from ft.zoo.card import Card, under
 from ft_tf.layers import WithAuxiliary, type_policy
 
@@ -21,10 +22,7 @@ def stage_shapes(
     gives: dict[str, tuple[int, ...]] = {}
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
-        try:
-            output = layer(*args, **kwargs)
-        except (ValueError, TypeError) as error:
-            raise Misfit(layer.name, error) from None
+        output = fitting(layer, *args, **kwargs)
         stage = next((stage for stage, prefixes in card.stages.items() if under(layer.name, prefixes)), None)
         if stage and isinstance(args[0], KerasTensor):  # lists of tensors come and go inside of a stage
             takes.setdefault(stage, shape_of(args[0]))
@@ -38,6 +36,21 @@ def stage_shapes(
         given = images if isinstance(main.input, KerasTensor) else [images]
         keras.models.clone_model(main, input_tensors=given, call_function=call)
     return {stage: (taken, gives[stage]) for stage, taken in takes.items()}
+
+
+def fitting(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+    """Return what a layer makes of its inputs. Misfit where it cannot, or where a sum would have to be broadcast."""
+    path = re.sub(r"\.(add|cat|mul)(\.\d+)?$", "", layer.name)  # the block, whose code adds up in PyTorch
+    merges = {keras.layers.Add: unequal_sum, keras.layers.Concatenate: unequal_maps}
+    if (why := merges.get(type(layer))) and (reason := why(map(shape_of, args[0]))):
+        raise Misfit(path, reason)
+    try:
+        output = layer(*args, **kwargs)
+    except (ValueError, TypeError):
+        raise Misfit(path) from None
+    if isinstance(output, KerasTensor) and any(size is not None and size < 1 for size in output.shape[1:]):
+        raise Misfit(path, too_small(shape_of(args[0])))
+    return output
 
 
 def shape_of(x: KerasTensor) -> tuple[int, ...]:

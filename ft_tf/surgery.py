@@ -6,11 +6,11 @@ import keras
 from keras import KerasTensor
 
 from ft.recipe.changes import Change, padding_of
-from ft.surgery import Surgery
+from ft.surgery import Misfit, Shapes, Surgery, first_convolution
 from ft.zoo.card import under
 from ft_tf.head import GlobalPool, build_head
 from ft_tf.layers import Conv2d, WithAuxiliary, pair, type_policy
-from ft_tf.shapes import images_like, stage_shapes
+from ft_tf.shapes import fitting, images_like, stage_shapes
 from ft_tf.weights import note_layouts, weight_shapes
 
 
@@ -21,12 +21,15 @@ def alter(model: keras.Model, surgery: Surgery, *, image_size: int) -> keras.Mod
     """
     before = weight_shapes(model)
     with type_policy(model.inputs[0].dtype):
-        if surgery.changes or model.inputs[0].shape[-1] != surgery.in_channels:
+        changes = surgery.changes or model.inputs[0].shape[-1] != surgery.in_channels
+        if changes:
             model = with_changes(model, surgery)
-            stage_shapes(model, surgery.original, image_size=image_size, channels=surgery.in_channels)
+            require_other_shapes_alike(before, weight_shapes(model), surgery)
         if surgery.start is not None or surgery.pool is not None or surgery.head is not None:
             model = with_end(model, surgery)
             note_layouts(model)
+        if changes:  # behind a cut nothing has to fit
+            stage_shapes(model, surgery.card, image_size=image_size, channels=surgery.in_channels)
     for name, shape in weight_shapes(model).items():
         if surgery.is_own_head(name) and before.get(name, shape) != shape:
             raise surgery.head_misfit(name.rpartition(".")[0])
@@ -45,8 +48,15 @@ def with_changes(model: keras.Model, surgery: Surgery) -> keras.Model:
         return type(layer).from_config(config)
 
     images = images_like(model, surgery.in_channels)
-    clone_of = keras.models.clone_model(model, input_tensors=images, clone_function=clone)
+    clone_of = keras.models.clone_model(model, input_tensors=images, clone_function=clone, call_function=fitting)
     return network_of(images, clone_of.outputs, model.name)
+
+
+def require_other_shapes_alike(before: Shapes, after: Shapes, surgery: Surgery) -> None:
+    """Raise Misfit where a tensor of no changed convolution has another shape, as Keras's table of positions would."""
+    changed = (first_convolution(before), *surgery.changed_convolutions(before))
+    if any(before[name] != shape and not under(name, changed) for name, shape in after.items()):
+        raise Misfit(surgery.original.name)
 
 
 def changed(conv: Conv2d, change: Change) -> dict[str, Any]:

@@ -1,16 +1,17 @@
 """A run belongs to both wings: begun in one, stopped in the middle of an epoch, and finished in the other."""
 
 import json
-import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ft
-from ft import checkpoint, train
+from ft import checkpoint
 from ft.compare import ZERO, require_equal
 from ft.signals import Interrupted
-from parity_tests.pairs import STEP, digits_folder
+from parity_tests.pairs import STEP, colours_csv, digits_folder
+from parity_tests.stops import interrupt_after
 
 # its last stages train: BatchNorm statistics, momentum, noise, augmentation and schedule all have to carry over
 RECIPE = {
@@ -64,16 +65,56 @@ def test_interrupted_run_goes_on_in_the_other_wing(first, second, data, whole, t
     np.testing.assert_array_equal([row.get("lr") for row in logs[1]], [row.get("lr") for row in logs[0]])
 
 
-def interrupt_after(steps, monkeypatch):
-    """Send this process a SIGINT when so many steps are done."""
-    original = train.Training.run_step
+SHORT = {  # 29 images, in batches of 13, 13 and 3: stopped before the short one
+    "model": "resnet18",
+    "weights": "none",
+    "cut": "layer2",
+    "image_size": 32,
+    "precision": "float64",
+    "batch_size": 13,
+    "epochs": 2,
+    "workers": 0,
+}
+TASKS = {"single-label": {"freeze": "none"}, "multi-label": {"loss": "bce", "freeze": "none"}}
+ACCUMULATED = {"freeze": "stem", "compile": "on", "batch_size": 13, "accumulate": 2}  # parts of 13, 13 and of 3
 
-    def run_step(self, batch):
-        original(self, batch)
-        if self.position.step == steps:
-            signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(train.Training, "run_step", run_step)
+@pytest.fixture(scope="module")
+def short_data(tmp_path_factory):
+    """29 training images for each task."""
+    root = tmp_path_factory.mktemp("short")
+    colours = colours_csv(root, count=37)
+    return {"single-label": digits_folder(root / "digits", train=29, val=8), "multi-label": split_csv(colours, 29)}
+
+
+def split_csv(path, train):
+    """Give the first so many rows of a CSV to the train split and the others to the val split."""
+    file = Path(path)
+    _, *rows = file.read_text().splitlines()
+    rows = [f"{row},{'train' if i < train else 'val'}" for i, row in enumerate(rows)]
+    file.write_text("\n".join(["path,label,split", *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("backend", ["tf", pytest.param("torch", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("task", "fields", "stop"),
+    [*((task, fields, 2) for task, fields in TASKS.items()), ("single-label", ACCUMULATED, 1)],
+    ids=[*TASKS, "compiled and accumulated"],
+)
+def test_stopped_before_a_short_batch_it_goes_on_to_the_same_bits(
+    task, fields, stop, backend, short_data, tmp_path, monkeypatch
+):
+    fields = {**SHORT, **fields, "data": short_data[task], "backend": backend, "quiet": True}
+    whole = ft.finetune(**fields, out=tmp_path / "whole")
+    interrupt_after(stop, monkeypatch)
+    with pytest.raises(Interrupted, match=f"step {stop}"):
+        ft.finetune(**fields, out=tmp_path / "run")
+    monkeypatch.undo()
+    run = ft.finetune(resume=tmp_path / "run", quiet=True)
+    a, b = (checkpoint.load(checkpoint.pointed(r.folder, "last")) for r in (whole, run))
+    require_equal(a.model, b.model, bar=0, what="weights and statistics")
+    require_equal(a.optimizer, b.optimizer, bar=0, what="momentum buffers")
 
 
 @pytest.mark.parametrize("backend", ["torch", "tf"])

@@ -1,15 +1,14 @@
 """A run that thaws its stages, with Adam's slots, accumulation and a plateau, stopped in the middle, in either wing."""
 
-import signal
-
 import numpy as np
 import pytest
 
 import ft
-from ft import checkpoint, train
+from ft import checkpoint
 from ft.compare import ZERO, require_equal
 from ft.signals import Interrupted
 from parity_tests.pairs import STEP, digits_folder
+from parity_tests.stops import interrupt_after
 
 RECIPE = {
     "model": "efficientnet_lite0",
@@ -52,14 +51,7 @@ def whole(data, tmp_path_factory):
     ],
 )
 def test_a_thawing_run_goes_on_in_the_other_wing(first, second, data, whole, tmp_path, monkeypatch, eager):
-    original = train.Training.run_step
-
-    def run_step(self, batch):
-        original(self, batch)
-        if self.position.step == STOP_AT:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(train.Training, "run_step", run_step)
+    interrupt_after(STOP_AT, monkeypatch)
     with pytest.raises(Interrupted, match=f"step {STOP_AT}"):
         ft.finetune(**RECIPE, data=data, backend=first, out=tmp_path, quiet=True)
     monkeypatch.undo()

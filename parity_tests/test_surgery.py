@@ -6,6 +6,7 @@ import pytest
 from ft import backend
 from ft.cli import main
 from ft.compare import ZERO, require_equal
+from ft.errors import RecipeError
 from ft.job import new_network
 from ft.noise import generator
 from ft.recipe import Recipe
@@ -122,6 +123,46 @@ def test_names_and_shapes(model, fields):
     torch, tf = both(model, fields)
     assert torch[0] == tf[0]
     assert torch[1] == tf[1]
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "size", "words"),
+    [
+        ("resnet18", "layer4.0.conv1:stride=1", 32, "layer4.0: {} (it adds (512, 2, 2) and (512, 1, 1))"),
+        ("resnet18", "layer4.0.conv1:stride=1", 40, "layer4.0: {} (it adds (512, 3, 3) and (512, 2, 2))"),
+        ("squeezenet1_1", "features.3.expand1x1:stride=2", 64, "features.3: {} (it joins maps of 15 x 15 and 8 x 8)"),
+        ("alexnet", "features.3:kernel=2", 64, "features.12: {} (its window does not fit into (256, 2, 2))"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ("vit_b_32", "conv_proj:stride=16", 64, "vit_b_32: {};"),
+                ("maxvit_t", "blocks.0.layers.1.*.conv_b.0:stride=2", 224, "MBconv: {} (it adds (64, 56, 56) and"),
+                (
+                    "densenet121",
+                    "*.denselayer2.conv2:stride=2",
+                    64,
+                    "denselayer3: {} (it joins maps of 16 x 16 and",
+                ),
+                ("convnext_tiny", "features.1.0.block.0:stride=2", 64, "features.1.0: {} (it adds (96, 16, 16) and"),
+                ("mobilenet_v3_small", "*.4.block.2.fc1:kernel=2", 64, "fc1: {} (its window does not fit into (96, 1"),
+            ]
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_the_same_words(model, fields, size, words):
+    said = []
+    for name in ("torch", "tf"):
+        with pytest.raises(RecipeError) as caught:
+            show_network(Recipe(model=model, change=fields, image_size=size), backend=name, classes=CLASSES)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert words.format("the shapes no longer fit each other") in said[0]
+
+
+def test_behind_a_cut_nothing_has_to_fit():
+    recipe = Recipe(model="alexnet", change="features.3:kernel=2", cut="conv5", head="linear", image_size=64)
+    torch, tf = (show_network(recipe, backend=name, classes=CLASSES)[1] for name in ("torch", "tf"))
+    assert torch.rows == tf.rows
 
 
 def test_the_table_of_a_network():

@@ -162,3 +162,9 @@ def settings_of(recipe: OptimizerSection) -> dict[str, Any]:
     """Return the numbers of a recipe's optimizer by name, none of them None."""
     given = ((name, getattr(recipe, name), default) for name, default in RULES[recipe.optimizer].numbers.items())
     return {name: default if value is None else value for name, value, default in given}
+
+
+def divides_by_zero(recipe: OptimizerSection) -> bool:
+    """Tell whether the optimizer's update is 0 / 0 where a gradient is 0: eps is, and so may be what it is added to."""
+    settings = settings_of(recipe)
+    return recipe.optimizer != "lars" and settings.get("eps") == 0 and not settings.get("initial_accumulator")

@@ -58,7 +58,7 @@ class FakeLearner:
             loss = -np.log(p[np.arange(len(x)), labels]).mean()
             error = (p - np.eye(p.shape[1])[labels]) / len(x)
         for name, gradient in (("fc.weight", error.T @ x), ("fc.bias", error.sum(0))):
-            momentum = settings_of(self.recipe)["momentum"]
+            momentum = settings_of(self.recipe).get("momentum", 0.0)
             self.slots[name] = momentum * self.slots[name] + gradient
             tensors[name] = (tensors[name] - lr * self.slots[name]).astype(tensors[name].dtype)
         return np.array([loss, 1.0, 1.0, 1.0])

@@ -193,3 +193,46 @@ def test_a_trace_thaws_as_the_training_does(fake_wing, write_images):
         rates.append(batch.lr)
     assert trained == [2, 2, 2, 3, 3, 3, 3]
     assert rates == pytest.approx(0.001 * 0.95 ** np.array([0, 0, 0, 1, 1, 1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("fields", "probes", "what", "advice"),
+    [
+        ({}, (np.nan, np.nan, 1, np.nan), "loss nan, |gradient| nan", "try a lower --lr"),
+        ({}, (2, np.inf, 1, np.inf), "|gradient| inf of loss 2", "try a lower --lr, or --precision float64"),
+        ({"precision": "float64"}, (2, np.inf, 1, np.inf), "|gradient| inf of loss 2", "try a lower --lr"),
+        ({}, (2, 1, np.inf, np.inf), "|update| inf of loss 2, |gradient| 1", "try a lower --lr"),
+        ({}, (2, 1, np.inf, 1e19), "|weights| inf after an |update| 1e+19", "try a lower --lr"),
+        (
+            {"optimizer": "rmsprop", "eps": 0},
+            (2, 1, np.nan, np.nan),
+            "|update| nan of loss 2, |gradient| 1: eps 0 divides by zero",
+            "try --eps 1e-08",
+        ),
+        (
+            {"optimizer": "adam", "eps": 1e-300},
+            (2, 1, np.inf, np.inf),
+            "|update| inf of loss 2, |gradient| 1",
+            "try a lower --lr, or --eps 1e-08",
+        ),
+    ],
+)
+def test_a_step_that_breaks_names_what_is_not_finite(tune, fake_wing, monkeypatch, fields, probes, what, advice):
+    monkeypatch.setattr(fake_wing, "fetch", lambda self, pending: np.tile(probes, (len(pending), 1)).astype(float))
+    with pytest.raises(ft.RunError) as caught:
+        tune(epochs=1, **fields)
+    assert str(caught.value).startswith(f"step 1: {what}; no checkpoint was saved yet; {advice}; images (")
+
+
+@pytest.mark.parametrize(
+    ("fields", "warned"),
+    [
+        ({"optimizer": "adam"}, True),
+        ({"optimizer": "adagrad"}, True),
+        ({"optimizer": "adagrad", "initial_accumulator": 0.1}, False),
+        ({"optimizer": "lars"}, False),
+    ],
+)
+def test_an_eps_of_zero_is_warned_of_where_it_divides(tune, capsys, fields, warned):
+    tune(epochs=1, eps=0, **fields)
+    assert ("divides by zero where a gradient is 0" in capsys.readouterr().err) == warned

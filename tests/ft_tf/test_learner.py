@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ft.data import Preprocess
+from tests.ahead import ahead
 
 LR = np.float64(0.05)
 FEATURES = np.random.default_rng(0).normal(size=(6, 1280))  # of efficientnet_lite0
@@ -136,11 +138,37 @@ def test_the_trained_network_is_a_plain_one(make_learner, batch, tmp_path, model
     np.testing.assert_allclose(stock(images, training=False), learner.logits(images), rtol=1e-5, atol=1e-6)
 
 
-def test_the_step_is_traced_once(make_learner, batch):
-    learner = make_learner(model="efficientnet_lite0", freeze="base", on_features=True)
-    for step in range(3):
-        learner.step(FEATURES, batch[1], step=step, lr=np.float64(0.1 / (step + 1)), first=step)
-    assert learner.run_step.experimental_get_tracing_count() == 1
+def test_whole_batches_have_a_graph_and_all_others_share_one(make_learner, batch):
+    learner = make_learner(model="efficientnet_lite0", freeze="base", on_features=True, batch_size=6)
+    for step, count in enumerate([6, 3, 6, 5, 1]):
+        learner.step(FEATURES[:count], batch[1][:count], step=step, lr=np.float64(0.1 / (step + 1)), first=step)
+    graphs = [learner.run_step.whole, *learner.run_step.others.values()]
+    assert [graph.experimental_get_tracing_count() for graph in graphs] == [1, 1]
+
+
+@pytest.mark.parametrize("freeze", ["none", "stem,layer1,layer2,layer3"])
+def test_a_batch_gives_the_same_bits_whatever_sizes_came_before(make_learner, freeze):
+    """As where a run goes on before the short last batch of an epoch; frozen stages are compiled."""
+    rng, found = np.random.default_rng(0), []
+    images, labels = rng.normal(size=(13, 32, 32, 3)), rng.integers(0, 3, 13)
+    for sizes in ((13, 3), (3, 13)):
+        learner = make_learner(freeze=freeze, precision="float64", batch_size=13)
+        if freeze != "none":
+            ahead(learner)
+        results = {n: run_part(learner, images[:n], labels[:n]) for n in sizes}
+        assert learner.prefix is None or learner.prefix.compiled
+        found.append(results)
+    for count, (loss, logits, gradients) in found[0].items():
+        again = found[1][count]
+        np.testing.assert_array_equal(logits, again[1])
+        assert loss == again[0]
+        for name, gradient in gradients.items():
+            np.testing.assert_array_equal(gradient, again[2][name], err_msg=name)
+
+
+def run_part(learner, images, labels):
+    """Return loss, logits and gradients by the graphs of a training step."""
+    return learner.run_part(learner.load(images), tf.constant(labels), tf.constant([0, 0], tf.int64), tf.constant(1.0))
 
 
 @pytest.mark.usefixtures("eager")

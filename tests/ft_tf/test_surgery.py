@@ -71,7 +71,7 @@ def test_what_each_stage_takes_and_gives(resnet):
 @pytest.mark.parametrize(
     ("model", "fields", "words"),
     [
-        ("resnet18", {"change": "layer2.0.conv1:stride=1"}, "layer2.0.add: the shapes no longer fit each other"),
+        ("resnet18", {"change": "layer2.0.conv1:stride=1"}, "layer2.0: the shapes no longer fit each other"),
         ("mobilenet_v3_small", {"cut": "stage4"}, "classifier.0, the first layer of mobilenet_v3_small's own head"),
     ],
 )
