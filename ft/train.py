@@ -18,7 +18,7 @@ from ft.freeze import Freeze, plan_at
 from ft.job import Job
 from ft.progress import Progress
 from ft.recipe import Recipe
-from ft.recipe.optimizer import divides_by_zero, settings_of
+from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
 from ft.runfolder import BAD_STEP, Log
 from ft.saving import Saver
 from ft.schedule import Plateau, rate_of
