@@ -30,8 +30,9 @@ def stage_shapes(
             raise Misfit(running[-1][0] if running else card.name, str(error)) from None
         except (RuntimeError, ValueError):
             path, x = running[-1] if running else (card.name, None)
-            windowed = x is not None and hasattr(model.get_submodule(path), "kernel_size")
-            raise Misfit(path, too_small(canonical(x, last=False)) if windowed else "") from None
+            if x is None or not hasattr(model.get_submodule(path), "kernel_size"):
+                raise Misfit(path) from None
+            raise Misfit(path, too_small(canonical(x, last=False))) from None
     return found
 
 

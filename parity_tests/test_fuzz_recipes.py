@@ -37,7 +37,7 @@ NETWORKS = {  # small once cut: the cut, stages that may be frozen, a convolutio
         {"head": "8-relu-dropout0.2"},
     ),
     "squeezenet1_1": ("fire4", ("stem", "fire2", "fire3"), "features.3.expand3x3", {"dropout": 0.3}),
-    "shufflenet_v2_x0_5": ("stage3", ("conv1", "stage2"), "stage2.1.branch2.3", {}),
+    "shufflenet_v2_x0_5": ("stage3", ("stem", "stage2"), "stage2.1.branch2.3", {}),
     "regnet_y_400mf": ("block3", ("stem", "block1", "block2"), "trunk_output.block2.block2-1.f.b.0", {}),
     "convnext_tiny": (
         "stage2",
