@@ -14,14 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ft import backend, files
+from ft.backend import contract as backend
 from ft.data import Batch, Dataset, Sample
-from ft.job import Job, build_learner
-from ft.progress import Progress
 from ft.recipe import Recipe
-from ft.runfolder import Log
-from ft.signals import stop_requests
-from ft.train import Position, Training
+from ft.runs.folder import Log
+from ft.system import files
+from ft.system.progress import Progress
+from ft.system.signals import stop_requests
+from ft.training.build import build_learner
+from ft.training.job import Job
+from ft.training.loop import Training
+from ft.training.position import Position
 from ft.zoo import find_card
 
 CLASSES = 10

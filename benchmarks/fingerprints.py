@@ -7,7 +7,7 @@ import csv
 import io
 from dataclasses import astuple, fields
 
-from ft import backend
+from ft.backend import contract as backend
 from ft.zoo import Card, cards
 from ft.zoo.card import under
 from ft.zoo.fingerprint import TABLE, Known, fingerprint

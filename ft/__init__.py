@@ -4,23 +4,23 @@ The facade: nothing here imports a framework before a network is built.
 """
 
 from ft.errors import DataError, RecipeError, RunError, UserError, WeightsError
-from ft.lazy import lazy_names
+from ft.system.lazy import lazy_names
 
-# editors read __init__.pyi, which ft/stub.py writes
+# editors read __init__.pyi, which ft/api/stub.py writes
 HOMES = {
     "Card": "zoo",
-    "Guess": "run",
+    "Guess": "api.run",
     "Recipe": "recipe",
-    "Run": "run",
-    "Sweep": "lr_find",
+    "Run": "api.run",
+    "Sweep": "api.lr_find",
     "cards": "zoo",
-    "compare_runs": "side_by_side",
-    "evaluate_network": "evaluate",
-    "export_run": "export",
+    "compare_runs": "api.side_by_side",
+    "evaluate_network": "api.evaluate",
+    "export_run": "api.export",
     "find_card": "zoo",
-    "find_lr": "lr_find",
-    "finetune": "tuning",
-    "show_network": "show",
+    "find_lr": "api.lr_find",
+    "finetune": "api.finetune",
+    "show_network": "api.show",
 }
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]

@@ -1,4 +1,4 @@
-# Written by `python -m ft.stub > ft/__init__.pyi`
+# Written by `python -m ft.api.stub > ft/__init__.pyi`
 """Fine-tune pretrained networks natively in PyTorch and in Keras, with proof that both do the same.
 
 The facade: nothing here imports a framework before a network is built.
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from ft.api.evaluate import evaluate_network
+from ft.api.export import export_run
+from ft.api.lr_find import Sweep
+from ft.api.run import Guess, Run
+from ft.api.show import show_network
+from ft.api.side_by_side import compare_runs
 from ft.errors import DataError, RecipeError, RunError, UserError, WeightsError
-from ft.evaluate import evaluate_network
-from ft.export import export_run
-from ft.lr_find import Sweep
 from ft.recipe.recipe import Recipe
-from ft.run import Guess, Run
-from ft.show import show_network
-from ft.side_by_side import compare_runs
 from ft.zoo import cards, find_card
 from ft.zoo.card import Card
 

@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
-from ft.lazy import lazy_names
+from ft.system.lazy import lazy_names
 
 if TYPE_CHECKING:
     from ft_tf.average import Average

@@ -1,4 +1,4 @@
-"""The moving average of the weights, see ft/averaging.py; ft_torch/average.py holds the same in PyTorch."""
+"""The moving average of the weights, see ft/training/averaging.py; ft_torch/average.py holds the same in PyTorch."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from ft.calls import map_axes
+from ft.backend.calls import map_axes
 
 FORMATS = {"channels_first": True, "channels_last": False}
 

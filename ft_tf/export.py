@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ft import files
 from ft.data import Preprocess
+from ft.system import files
 from ft_tf import layers
 
 SIGNATURE = "serving_default"

@@ -2,7 +2,7 @@
 
 import keras
 
-from ft.freeze import Freeze
+from ft.network.freeze import Freeze
 
 
 def apply_freeze(model: keras.Model, plan: Freeze) -> None:

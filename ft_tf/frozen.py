@@ -12,8 +12,8 @@ from keras import KerasTensor, tree
 from keras.activations import linear
 
 from ft.errors import first_line
-from ft.freeze import Freeze, leading_stages
-from ft.parts import images_at_a_time
+from ft.network.freeze import Freeze, leading_stages
+from ft.system.cores import images_at_a_time
 from ft.zoo import Card
 from ft.zoo.card import under
 from ft_tf.layers import BatchGraphs, BatchNorm2d, Conv2d, Noise, WithAuxiliary, as_graph

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ft.accumulation import Part, parts_of
-from ft.averaging import is_averaged
-from ft.data.pixels import Images, Pixels
-from ft.freeze import Freeze
-from ft.penalty import plan_penalty
+from ft.data.images.pixels import Images, Pixels
+from ft.network.freeze import Freeze
 from ft.recipe import Recipe
+from ft.training.accumulation import Part, parts_of
+from ft.training.averaging import is_averaged
+from ft.training.penalty import plan_penalty
 from ft.weights.layouts import from_canonical
 from ft.zoo import Card
 from ft_tf import layers

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import KerasTensor
 
-from ft.surgery import Misfit, too_small, unequal_maps, unequal_sum
+from ft.network.surgery import Misfit, too_small, unequal_maps, unequal_sum
 from ft.zoo.card import Card, under
 from ft_tf.layers import WithAuxiliary, type_policy
 

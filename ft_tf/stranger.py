@@ -10,13 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ft.calls import Calls, Given
-from ft.description import Description, Parameter, kind_of, silence
+from ft.backend.calls import Calls, Given
+from ft.backend.description import Description, Parameter, kind_of, silence
 from ft.errors import RecipeError
-from ft.foreign import OPTIMIZER, blamed
-from ft.pairing import rename_calls
-from ft.strangers import MOMENTUM
-from ft.trace import STATISTICS
+from ft.parity.foreign.code import OPTIMIZER, blamed
+from ft.parity.foreign.compare import MOMENTUM
+from ft.parity.foreign.pairing import rename_calls
+from ft.parity.trace import STATISTICS
 from ft.weights.layouts import canonical_shape, from_canonical
 from ft_tf.losses import cross_entropy
 from ft_tf.optim import SGD

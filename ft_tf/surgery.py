@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import KerasTensor
 
+from ft.network.surgery import Misfit, Shapes, Surgery, first_convolution
 from ft.recipe.changes import Change, padding_of
-from ft.surgery import Misfit, Shapes, Surgery, first_convolution
 from ft.zoo.card import under
 from ft_tf.head import GlobalPool, build_head
 from ft_tf.layers import Conv2d, WithAuxiliary, pair, type_policy

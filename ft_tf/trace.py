@@ -9,7 +9,7 @@ from unittest.mock import patch
 import keras
 import tensorflow as tf
 
-from ft.calls import Calls, Given, plain_settings
+from ft.backend.calls import Calls, Given, plain_settings
 from ft_tf.axes import axes_after, axes_before
 
 KINDS = {

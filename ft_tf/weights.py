@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ft.description import kind_of
+from ft.backend.description import kind_of
 from ft.weights.keras_names import LEAVES
 from ft.weights.layouts import canonical_shape, from_canonical, to_canonical
 from ft.weights.match import match_weights

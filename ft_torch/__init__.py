@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ft.lazy import lazy_names
+from ft.system.lazy import lazy_names
 
 if TYPE_CHECKING:
     from ft_torch.average import Average

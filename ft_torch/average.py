@@ -1,4 +1,4 @@
-"""The moving average of the weights, see ft/averaging.py; ft_tf/average.py holds the same in TensorFlow."""
+"""The moving average of the weights, see ft/training/averaging.py; ft_tf/average.py holds the same in TensorFlow."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ft.averaging import decay_at
+from ft.training.averaging import decay_at
 from ft_torch.weights import to_array
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ft.calls import map_axes
+from ft.backend.calls import map_axes
 
 SIDES = (2, 3, 5, 7, 11, 13, 17, 19)
 FIRST = ("conv", "max_pool", "avg_pool", "adaptive_", "batch_norm", "instance_norm", "group_norm")  # how names begin

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from ft import files
 from ft.data import Preprocess
+from ft.system import files
 
 OPSET = 18  # the one that PyTorch's exporter is written in; another would be a conversion of it
 METADATA = "metadata.json"

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ft.freeze import Freeze
+from ft.network.freeze import Freeze
 from ft_torch.weights import parameters
 
 

@@ -13,9 +13,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision.models.convnext import LayerNorm2d
 
 from ft.errors import first_line
-from ft.freeze import Freeze, leading_stages
-from ft.parts import images_at_a_time
-from ft.quiet import quiet_stderr
+from ft.network.freeze import Freeze, leading_stages
+from ft.system.cores import images_at_a_time
+from ft.system.quiet import quiet_stderr
 from ft.zoo import Card
 from ft.zoo.card import under
 from ft_torch import layers

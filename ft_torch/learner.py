@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from ft.accumulation import Part, parts_of
-from ft.averaging import is_averaged
-from ft.data.pixels import Images, Pixels
-from ft.freeze import Freeze
-from ft.penalty import plan_penalty
+from ft.data.images.pixels import Images, Pixels
+from ft.network.freeze import Freeze
 from ft.recipe import Recipe
+from ft.training.accumulation import Part, parts_of
+from ft.training.averaging import is_averaged
+from ft.training.penalty import plan_penalty
 from ft.zoo import Card
 from ft_torch import layers
 from ft_torch.average import Average

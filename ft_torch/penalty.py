@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ft.penalty import Terms
+from ft.training.penalty import Terms
 from ft_torch.weights import to_array
 
 
 class Penalty:
-    """R(w) = l2 / 2 * |w|^2 + l1 * sum |w| + l2sp / 2 * |w - w0|^2, see ft/penalty.py; the gradient of |w| at 0 is 0.
+    """R(w) = l2 / 2 * |w|^2 + l1 * sum |w| + l2sp / 2 * |w - w0|^2, see ft/training/penalty.py.
+
+    The gradient of |w| at 0 is 0.
 
     parameters: those that train; terms: the factors of those that have any.
     """

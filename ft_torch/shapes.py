@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-from ft.surgery import Misfit, too_small, unequal_maps, unequal_sum
+from ft.network.surgery import Misfit, too_small, unequal_maps, unequal_sum
 from ft.zoo.card import Card, under
 
 

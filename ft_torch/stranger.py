@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from ft.calls import Calls
-from ft.description import Description, Parameter, kind_of, silence
+from ft.backend.calls import Calls
+from ft.backend.description import Description, Parameter, kind_of, silence
 from ft.errors import RecipeError
-from ft.foreign import OPTIMIZER, blamed
-from ft.strangers import MOMENTUM
-from ft.trace import STATISTICS
+from ft.parity.foreign.code import OPTIMIZER, blamed
+from ft.parity.foreign.compare import MOMENTUM
+from ft.parity.trace import STATISTICS
 from ft_torch.losses import cross_entropy
 from ft_torch.optim import SGD
 from ft_torch.trace import recording

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torchvision.models import GoogLeNet, Inception3
 from torchvision.ops import Permute
 
+from ft.network.surgery import Misfit, Surgery, first_convolution
 from ft.recipe.changes import Change, padding_of
-from ft.surgery import Misfit, Surgery, first_convolution
 from ft.zoo.card import Card, under
 from ft_torch.head import GlobalPool, build_head
 from ft_torch.models.keras_applications.base import GlobalAvgPool2d

@@ -14,7 +14,7 @@ from torchvision.models.maxvit import RelativePositionalMultiHeadAttention, Wind
 from torchvision.models.swin_transformer import ShiftedWindowAttention, ShiftedWindowAttentionV2
 from torchvision.ops.misc import Permute
 
-from ft.calls import Calls, Given, map_axes, plain_settings
+from ft.backend.calls import Calls, Given, map_axes, plain_settings
 from ft_torch.axes import Axes, tensors_in, usual
 from ft_torch.weights import to_array
 

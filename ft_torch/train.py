@@ -2,7 +2,7 @@
 
 import sys
 
-from ft.cli import train_command
+from ft.cli.train import train_command
 
 
 def main() -> int:

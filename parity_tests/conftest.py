@@ -5,8 +5,8 @@ import logging
 import pytest
 import tensorflow as tf
 
-from ft import backend
-from ft.quiet import quiet_stderr
+from ft.backend import contract as backend
+from ft.system.quiet import quiet_stderr
 
 with quiet_stderr():
     for name in ("torch", "tf"):

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from ft import apart
+from ft.system import apart
 
 PROGRAM = """
 import resource

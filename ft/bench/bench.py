@@ -11,14 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ft import files
 from ft.bench.photos import lay_out, read_all
 from ft.bench.plot import plot_rows
 from ft.bench.process import run
 from ft.bench.runs import Plan, Settings, Timing, measure, plans
 from ft.bench.table import accuracy_checks, rows_of
 from ft.errors import RecipeError, RunError, unknown
-from ft.parts import usable_cores
+from ft.system import files
+from ft.system.cores import usable_cores
 
 PACKAGES = ("ft-parity", "torch", "torchvision", "tensorflow", "keras", "numpy", "pillow")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ft.plots import FAINT, INK, TRAIN, VAL, new_figure, write_png
+from ft.report.plots import FAINT, INK, TRAIN, VAL, new_figure, write_png
 
 
 def plot_rows(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ft import apart
 from ft.bench.memory import PeakOfTree
 from ft.errors import RunError, printable
+from ft.system import apart
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
-from ft.backend import FRAMEWORKS
+from ft.backend.contract import FRAMEWORKS
 from ft.bench.process import Finished, run
 from ft.recipe import TYPES
 

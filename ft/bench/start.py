@@ -4,7 +4,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ft import backend
+from ft.backend import contract as backend
 from ft.weights import cast, initial_weights, write_safetensors
 from ft.weights.pretrained import pretrained_weights
 from ft.weights.source import canonical_tensors

@@ -1,15 +1,15 @@
 """The data pipeline: a folder, a CSV or the built-in set -> samples -> pixels -> batches, one for both wings."""
 
-from ft.data.augment import apply_crop, crop_and_flip, draw_crop
 from ft.data.batches import Batch, Batches
-from ft.data.decode import decode
-from ft.data.digits import read_digits
-from ft.data.distort import Distortion
-from ft.data.index import Dataset, Sample, open_dataset, open_images
-from ft.data.mix import Mix
-from ft.data.pixels import Pixels
-from ft.data.policy import Policy
-from ft.data.preprocess import Preprocess
+from ft.data.images.augment import apply_crop, crop_and_flip, draw_crop
+from ft.data.images.decode import decode
+from ft.data.images.distort import Distortion
+from ft.data.images.mix import Mix
+from ft.data.images.pixels import Pixels
+from ft.data.images.preprocess import Preprocess
+from ft.data.sources.dataset import Dataset, Sample, open_dataset, open_images
+from ft.data.sources.digits import read_digits
+from ft.data.sources.policy import Policy
 from ft.errors import printable
 
 __all__ = [

@@ -15,14 +15,14 @@ from typing import Literal
 
 import numpy as np
 
-from ft.data.augment import crop_and_flip, short_side_for
-from ft.data.decode import MAX_PIXELS, decode
-from ft.data.distort import Distortion
-from ft.data.index import Sample
-from ft.data.mix import Mix
-from ft.data.pixels import Images
-from ft.data.preprocess import Preprocess
+from ft.data.images.augment import crop_and_flip, short_side_for
+from ft.data.images.decode import MAX_PIXELS, decode
+from ft.data.images.distort import Distortion
+from ft.data.images.mix import Mix
+from ft.data.images.pixels import Images
+from ft.data.images.preprocess import Preprocess
 from ft.data.readers import Readers
+from ft.data.sources.dataset import Sample
 from ft.errors import DataError, printable
 from ft.noise import generator
 

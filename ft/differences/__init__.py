@@ -41,8 +41,9 @@ from ft.differences import (
     train_mode,
     weight_decay,
 )
+from ft.differences.entry import Entry
 from ft.errors import RecipeError, unknown
-from ft.evidence import Entry, Evidence, Finding
+from ft.parity.evidence import Evidence, Finding
 
 __all__ = ["ENTRIES", "Entry", "Evidence", "Finding", "diagnose", "find_entry"]
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from math import sqrt
 
-from ft.evidence import Entry, Evidence, Finding
-from ft.update_pairs import adam_pairs
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.update_pairs import adam_pairs
 
 UNSEEN = sqrt(1 - 0.999)  # what the bias correction of the first step makes of the second moment, by the default beta
 

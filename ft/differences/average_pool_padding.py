@@ -5,9 +5,10 @@ from itertools import product
 
 import numpy as np
 
+from ft.differences.entry import Entry
 from ft.differences.padding import window_of
-from ft.evidence import Entry, Evidence, Finding, Layer, Side, distance
-from ft.replay import paddings, pool2d
+from ft.parity.evidence import Evidence, Finding, Layer, Side, distance
+from ft.parity.probes.replay import paddings, pool2d
 
 COUNTED, LEFT_OUT = "the padding counts as zeros", "the padding is left out"
 

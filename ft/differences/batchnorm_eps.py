@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ft.batchnorm import Normalising, explains, normalisings
-from ft.evidence import Entry, Evidence, Finding, distance
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding, distance
+from ft.parity.probes.batchnorm import Normalising, explains, normalisings
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:

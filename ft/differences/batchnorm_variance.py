@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from ft.evidence import Entry, Evidence, Finding, distance
-from ft.replay import share
-from ft.trace import Trace
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding, distance
+from ft.parity.probes.replay import share
+from ft.parity.trace import Trace
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:

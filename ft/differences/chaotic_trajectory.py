@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding
 
 LEAST_STEPS = 4  # fewer points lie on a line by chance
 LEAST_GROWTH, LARGEST_GROWTH = 1.5, 300.0  # a step; more in one step is a difference that begins there

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding, distance
-from ft.pixels import ROUNDING
-from ft.verdict import Row
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding, distance
+from ft.parity.probes.pixels import ROUNDING
+from ft.parity.verdict import Row
 
 GLIMPSE = 64  # pixels of each image that find its double; the whole image confirms it
 

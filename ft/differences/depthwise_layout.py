@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ft.differences.entry import Entry
 from ft.differences.kernel_layout import AS_NAMED, Variants, misread
-from ft.evidence import Entry, Evidence, Finding
+from ft.parity.evidence import Evidence, Finding
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:

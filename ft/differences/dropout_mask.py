@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ft.differences.entry import Entry
 from ft.differences.train_mode import is_switched_off
-from ft.evidence import Entry, Evidence, Finding, Side, distance
+from ft.parity.evidence import Evidence, Finding, Side, distance
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ft.evidence import Entry, Evidence, Finding, Side, distance
-from ft.trace import Trace
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding, Side, distance
+from ft.parity.trace import Trace
 
 SUM = "the sum"
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding, distance, in_order
-from ft.trace import Trace
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding, distance, in_order
+from ft.parity.trace import Trace
 
 AFTER = ("flatten", "dropout", "linear")  # what may stand behind a flattening that no layer does
 

@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding, Side, distance
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding, Side, distance
 
 SLICE = 100_000  # values of a layer are enough, and math.erf takes them one by one
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.compare import ZERO
-from ft.evidence import Entry, Evidence, Finding
-from ft.trace import Trace
-from ft.update_rules import history, least_squares
+from ft.differences.entry import Entry
+from ft.parity.arrays import ZERO
+from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.update_rules import history, least_squares
+from ft.parity.trace import Trace
 
 EQUAL = 1e-6  # relative: the 1e-6 that clip_grad_norm_ adds to the norm shifts no factor by more where it matters
 WORDS = {"none": "does not clip", "all": "clips by the norm of all", "each": "clips each tensor by its own norm"}

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from ft.evidence import Entry, Evidence, Finding
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:

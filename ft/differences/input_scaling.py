@@ -5,8 +5,9 @@ from itertools import permutations
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding
-from ft.pixels import ROUNDING, channel_map, differing_images
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.pixels import ROUNDING, channel_map, differing_images
 from ft.zoo.published import MEAN, STD
 
 CAFFE = (123.68, 116.779, 103.939)  # what keras.applications subtracts in its caffe mode

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding
-from ft.pixels import channel_map, differing_images, level_size, roughness
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.pixels import channel_map, differing_images, level_size, roughness
 
 LEVELS = 32  # two decoders of one file are never further apart; 21 is the largest that was measured
 MEAN = 4  # levels, over all pixels; measured: 0.9 to 2.5

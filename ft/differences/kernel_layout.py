@@ -5,8 +5,9 @@ from itertools import product
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding, Layer, Side, distance
-from ft.replay import padded, paddings, windows
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding, Layer, Side, distance
+from ft.parity.probes.replay import padded, paddings, windows
 
 Variants = dict[str, np.ndarray]  # in words, and the weight read so; the first is the weight as it is
 PLACES = 32  # outputs of a convolution that are computed: enough to tell kernels apart, and quick

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ft.evidence import Entry, Evidence, Finding
-from ft.objective import Objective, find_objective
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.objective import Objective, find_objective
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding, Side, distance
-from ft.replay import layernorm
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding, Side, distance
+from ft.parity.probes.replay import layernorm
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:

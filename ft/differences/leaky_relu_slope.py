@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding, Side, distance
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding, Side, distance
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:

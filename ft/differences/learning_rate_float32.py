@@ -6,9 +6,10 @@ from math import sqrt
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding
-from ft.update_pairs import Pair, adam_pairs, sgd_pairs
-from ft.update_rules import SGD, Adam
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.update_pairs import Pair, adam_pairs, sgd_pairs
+from ft.parity.probes.update_rules import SGD, Adam
 
 FITTED = 1e-9  # how well a number is known that is fitted to updates; float32 moves one by up to 6e-8 of itself
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding
-from ft.trace import Trace
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding
+from ft.parity.trace import Trace
 
 TORCH, KERAS = "PyTorch's own start", "Keras's own start"
 FEWEST = 60  # weights; of fewer the range says too little

@@ -5,9 +5,10 @@ from itertools import product
 
 import numpy as np
 
+from ft.differences.entry import Entry
 from ft.differences.padding import window_of
-from ft.evidence import Entry, Evidence, Finding, Layer, Side, distance
-from ft.replay import cut_frame, paddings, pool2d
+from ft.parity.evidence import Evidence, Finding, Layer, Side, distance
+from ft.parity.probes.replay import cut_frame, paddings, pool2d
 
 FILLS = {"minus infinity around the image": -np.inf, "zeros around the image": 0.0}
 

@@ -5,8 +5,9 @@ from functools import partial
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding, Layer, Side, distance
-from ft.replay import conv2d, paddings, pool2d
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding, Layer, Side, distance
+from ft.parity.probes.replay import conv2d, paddings, pool2d
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:

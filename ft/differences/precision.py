@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ft.differences.entry import Entry
 from ft.differences.padding import padded_layers
-from ft.evidence import Entry, Evidence, Finding, Layer, Side, distance
-from ft.trace import Trace
-from ft.verdict import Row
+from ft.parity.evidence import Evidence, Finding, Layer, Side, distance
+from ft.parity.trace import Trace
+from ft.parity.verdict import Row
 
 TYPES = {8: "bfloat16", 11: "TF32 or float16", 24: "float32"}  # bits of a number's significand
 WIDTHS = {"float64": (8, 11, 24), "float32": (8, 11)}  # what is shorter than a trace's own type

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.evidence import Entry, Evidence, Finding
-from ft.pixels import channel_map, differing_images, roughness
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.pixels import channel_map, differing_images, roughness
 
 TINY = np.finfo(float).tiny
 ALIKE = 0.3  # correlation of the two batches from which on they show the same pictures

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ft.evidence import Entry, Evidence, Finding
-from ft.pixels import channel_map, differing_images
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.pixels import channel_map, differing_images
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.batchnorm import all_mixed, mixed_modes
-from ft.evidence import Entry, Evidence, Finding, Layer, Side, distance
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding, Layer, Side, distance
+from ft.parity.probes.batchnorm import all_mixed, mixed_modes
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ft.evidence import Entry, Evidence, Finding
-from ft.update_pairs import adam_pairs, sgd_pairs
+from ft.differences.entry import Entry
+from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.update_pairs import adam_pairs, sgd_pairs
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:

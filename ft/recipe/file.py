@@ -38,7 +38,7 @@ def load(path: str | Path) -> dict[str, Any]:
 
 def save(recipe: Recipe, path: str | Path) -> None:
     """Write every field, defaults included, so that a run's recipe stays what it was when defaults change."""
-    from ft import files  # not at the top: it imports NumPy, and `--help` needs none
+    from ft.system import files  # not at the top: it imports NumPy, and `--help` needs none
 
     files.write_text(path, yaml.safe_dump(to_dict(recipe), sort_keys=False))
 

@@ -1,16 +1,13 @@
-"""The geometry of the page's charts: where every dot, line and label stands. The template draws them as SVG."""
+"""What a chart is made of, and where its points lie."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ft.report.report import ROUNDING, Part, Report, Side, figure, place, size_words
-from ft.verdict import Row
-
 WIDTH, HEIGHT = 1060, 250
+
+
 LEFT, RIGHT, TOP, BOTTOM = 62, 128, 26, 34  # margins: numbers left, names of the floors right, marks above, names below
-HIGH, LOW = 1.0, -18.0  # powers of ten that the error axis spans; what is 0 stands on its lowest line
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -67,171 +64,9 @@ class Chart:
     size: tuple[float, float] = (WIDTH, HEIGHT)
 
 
-def error_charts(report: Report) -> list[Chart]:
-    """Return a chart for each phase that is worth a look, in the order of computation.
-
-    Inference always, then forward pass and gradients of the first step that differs, and the phase of the first
-    difference if it is none of these.
-    """
-    step = (report.first.step if report.first else 0) or 0
-    wanted = [(None, "inference"), (step, "forward"), (step, "gradients")]
-    if report.first:
-        wanted.append((report.first.step, report.first.phase))
-    parts = [part for part in report.parts() if (part.step, part.phase) in wanted and len(part.rows) > 1]
-    return [error_chart(report, part) for part in parts]
-
-
-def error_chart(report: Report, part: Part) -> Chart:
-    """Return the relative difference of every array of one phase, from input to output."""
-    rows = part.rows[::-1] if part.phase == "gradients" else part.rows  # computed from output to input
-    x = positions(len(rows))
-    kinds = report.sides[0].kinds if part.phase in ("inference", "forward") else {}
-    radius = dot_radius(len(rows))
-    dots = tuple(error_dot(at, row, radius, kinds.get(row.name, "")) for at, row in zip(x, rows, strict=True))
-    lines = [("trend", points((dot.x, dot.y) for dot in dots)), *noise_lines(report, rows, x)]
-    where = "before the first step" if part.step is None else f"step {part.step}"
-    title = {"inference": "Inference", "forward": "Forward pass in training", "gradients": "Gradients"}
-    return Chart(
-        title=f"{title.get(part.phase, part.phase.capitalize())}, {where}",
-        x_ticks=groups([row.name for row in rows], x),
-        y_ticks=(*(Tick(height(10.0**power), power_label(power)) for power in range(-15, 1, 3)), Tick(height(0), "0")),
-        dots=dots,
-        lines=tuple(lines),
-        floors=floors(rows[0].bar),
-        marks=marks(report, rows, x),
-    )
-
-
-def dot_radius(count: int) -> float:
-    """Return how large `count` dots in a row may be."""
-    return min(3.6, max(1.6, 260 / count))
-
-
-def positions(count: int) -> list[float]:
-    """Return `count` places from left to right, with a little air at both ends."""
-    room = WIDTH - LEFT - RIGHT - 20
-    return [LEFT + 10 + room * (i / (count - 1) if count > 1 else 0.5) for i in range(count)]
-
-
-def height(relative: float) -> float:
-    """Return the y of a relative difference: logarithmic, 0 on the lowest line, NaN and infinity on the highest."""
-    power = HIGH if not math.isfinite(relative) else math.log10(relative) if relative > 0 else LOW
-    share = (min(max(power, LOW), HIGH) - LOW) / (HIGH - LOW)
-    return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
-
-
-def floors(bar: float) -> tuple[Floor, ...]:
-    """Return the bar and one rounding of each type, their labels kept apart."""
-    lines = [(bar, f"bar {figure(bar)}", "bar")] if bar else []
-    lines += [(eps, f"{dtype} rounding", "floor") for dtype, eps in ROUNDING.items()]
-    lines.sort(key=lambda line: -line[0])
-    placed: list[Floor] = []
-    for value, label, kind in lines:
-        y = height(value)
-        label_y = max(y, placed[-1].label_y + 13) if placed else y
-        placed.append(Floor(y, label, label_y, kind))
-    return tuple(placed)
-
-
-def noise_lines(report: Report, rows: Sequence[Row], x: Sequence[float]) -> list[tuple[str, str]]:
-    """Return a line a side for the measured float32 noise, where it is known of more than one array."""
-    known = [(at, noise) for at, row in zip(x, rows, strict=True) if (noise := report.noise_at(row))]
-    if len(known) < 2:
-        return []
-    return [(f"noise {'ab'[side]}", points((at, height(noise[side])) for at, noise in known)) for side in (0, 1)]
-
-
-def marks(report: Report, rows: Sequence[Row], x: Sequence[float]) -> tuple[Mark, ...]:
-    """Return a mark at the first difference and at every cause that stands among these rows."""
-    places = {place(row): at for at, row in zip(x, rows, strict=True)}
-    words: dict[float, list[str]] = {}
-    for number, cause in enumerate(report.causes, 1):
-        if at := places.get(place(cause.finding)):
-            words.setdefault(at, []).append(f"{cause.heading.lower()} {number}")
-    first = report.first and places.get(place(report.first))
-    found = []
-    if report.first and first:
-        said = ", ".join(["first difference", *words.pop(first, [])])
-        found.append(mark(first, TOP - 10, f"{said}: {report.first.name}"))
-    # the others stand inside the frame, each on a line of its own: they may be neighbours
-    others = [mark(at, TOP + 12 + 15 * (i % 5), ", ".join(said)) for i, (at, said) in enumerate(words.items())]
-    return tuple(found + others)
-
-
-def mark(x: float, y: float, label: str) -> Mark:
-    """Return a mark with its words on the side that has more room."""
-    return Mark(x, y, label, "start" if x < WIDTH / 2 else "end")
-
-
-def groups(names: Sequence[str], x: Sequence[float]) -> tuple[Tick, ...]:
-    """Return a label where a new part of the network begins (layer1, layer2 ...), those that would touch left out."""
-    depth = 1 if len({name.split(".")[0] for name in names}) > 3 else 2
-    ticks: list[Tick] = []
-    before, free = "", 0.0
-    for name, at in zip(names, x, strict=True):
-        part = ".".join(name.split(".")[:depth])
-        label = part if len(part) <= 16 else f"{part[:15]}…"
-        if part != before and at >= free and at + 6.5 * len(label) <= WIDTH - 20:
-            ticks.append(Tick(at, label))
-            free = at + 6.5 * len(label) + 10
-        before = part
-    return tuple(ticks)
-
-
-def error_dot(x: float, row: Row, radius: float, kind: str) -> Dot:
-    """Return the dot of one array, larger where it differs."""
-    kind_and_radius = ("bad", radius + 1) if row.differs else ("good", radius)
-    return Dot(x, height(row.relative), *kind_and_radius, dot_label(row, kind))
-
-
-def dot_label(row: Row, kind: str) -> str:
-    """Return what a pointer that rests on a dot is told."""
-    name = f"{row.name} ({kind})" if kind else row.name
-    if row.fault:
-        return f"{name}: {row.fault}"
-    if row.zero:
-        return f"{name}: zero but for rounding on both sides"
-    off = f", {size_words(row)} beyond the bar" if row.differs else ""
-    return f"{name}: relative {figure(row.relative)}, absolute {figure(row.absolute)}{off}"
-
-
 def points(places: Iterable[tuple[float, float]]) -> str:
     """Return the points of an SVG polyline."""
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-
-
-def power_label(power: int) -> str:
-    """Return 10 to a power, as it is printed."""
-    return "1" if power == 0 else f"10{str(power).translate(SUPERSCRIPT)}"
-
-
-def loss_chart(sides: tuple[Side, Side]) -> Chart | None:
-    """Return both losses over the steps on one linear axis; None where there is no finite loss."""
-    finite = [loss for side in sides for loss in side.losses if math.isfinite(loss)]
-    if not finite:
-        return None
-    low, high = min(finite), max(finite)
-    ends = (low, high) if high > low else (low - 0.5, high + 0.5)
-
-    def y(loss: float) -> float:
-        return HEIGHT - BOTTOM - 12 - (loss - ends[0]) / (ends[1] - ends[0]) * (HEIGHT - BOTTOM - TOP - 24)
-
-    count = max(len(side.losses) for side in sides)
-    x = positions(count)
-    lines, dots = [], []
-    for letter, side in zip("ab", sides, strict=True):
-        places = [(at, y(loss), loss) for at, loss in zip(x, side.losses, strict=False) if math.isfinite(loss)]
-        lines.append((f"loss {letter}", points((at, height) for at, height, _ in places)))
-        radius = dot_radius(count) + (3 if letter == "a" else 0)
-        dots += [Dot(at, height, letter, radius, f"{side.name}: loss {loss:.12g}") for at, height, loss in places]
-    every = max(1, -(-count // 12))
-    return Chart(
-        title="Loss",
-        x_ticks=tuple(Tick(x[step], f"step {step}") for step in range(0, count, every)),
-        y_ticks=tuple(Tick(y(loss), f"{loss:.5g}") for loss in linear_ticks(*ends)),
-        dots=tuple(dots),
-        lines=tuple(lines),
-    )
 
 
 def linear_ticks(low: float, high: float, count: int = 4) -> list[float]:

@@ -1,71 +1,175 @@
-"""The report as data: what the commands print as JSON."""
+"""What a check of a data set found, for a person and for a machine: text, HTML page with thumbnails, and JSON."""
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
-from ft import files
-from ft.report.report import OPEN, ROUNDING, Cause, Part, Report, Side, totals
-from ft.verdict import Row
+from ft.data.check.check import Check
+from ft.data.check.findings import Finding
+from ft.data.check.look import Look
+from ft.data.sources.scan import scan
+from ft.errors import printable
+from ft.report.template import template
+from ft.report.thumbnails import thumbnail
+from ft.system.console import new_console, say, say_pairs, say_table, written
 
-WORST = 12  # arrays in the table of the worst
+if TYPE_CHECKING:
+    from rich.console import Console
 
-
-def to_dict(report: Report) -> dict[str, Any]:
-    """Return the report in the types of JSON; NaN and infinity are null."""
-    differ, arrays = totals(report.verdict)
-    return files.plain(
-        {
-            "verdict": report.status,
-            "equal": report.status == "equal",
-            "arrays": arrays,
-            "differ": differ,
-            "first": row_data(report, report.first) if report.first else None,
-            "explained": report.explained,
-            "cause": summary(report),
-            "causes": [cause_data(cause) for cause in report.causes],
-            "phases": [part_data(part) for part in report.parts()],
-            "worst": [row_data(report, row) for row in report.worst(WORST)],
-            "unpaired": list(report.verdict.unpaired),
-            "rounding": ROUNDING,
-            "sides": [side_data(side) for side in report.sides],
-            "notes": list(report.notes),
-            "pairing": [list(pair) for pair in report.pairing],
-        }
-    )
+STYLES = {"error": "bold red", "warning": "yellow", "note": "dim", "errors": "bold red", "warnings": "yellow"}
+LINES, CLASSES = 5, 12  # of a finding, and of the table of classes, in a terminal
+SHOWN, FACES, STRIPS = 60, 6, 100  # on a page: files of a finding, thumbnails of a class, classes with thumbnails
+SIDE = 112  # pixels of a thumbnail's long side
 
 
-def summary(report: Report) -> str | None:
-    """Return the cause of the first difference in a line, None where there is no difference."""
-    if not report.first:
-        return None
-    return f"{report.causes[0].heading}: {report.causes[0].title}" if report.explained else OPEN
+def render_text(check: Check, *, color: bool = False) -> str:
+    """Return the report for a terminal or a file, the verdict first."""
+    console = new_console(color=color)
+    say(console, f"{check.status.upper()}: {headline(check)}", style=STYLES.get(check.status, "bold green"))
+    say_pairs(console, facts(check))
+    notes = [finding for finding in check.findings if finding.level == "note"]
+    for finding in check.findings[: len(check.findings) - len(notes)]:
+        say(console, "")
+        say_finding(console, finding)
+    say(console, "")
+    for finding in notes:
+        say_finding(console, finding)
+    say_classes(console, check)
+    return written(console)
 
 
-def row_data(report: Report, row: Row) -> dict[str, Any]:
-    """Return one array's row; noise: of both sides in float32, null where it was not measured."""
-    return {**vars(row), "differs": row.differs, "place": row.place, "float32_noise": report.noise_at(row)}
+def headline(check: Check) -> str:
+    """Return the verdict in a sentence."""
+    bad = len(check.looks) - len(check.usable)
+    found = {level: sum(f.level == level for f in check.findings) for level in ("error", "warning")}
+    if found["error"]:
+        what = f"{bad} of {len(check.looks)} images cannot be used" if bad else "cannot be trained on as it is"
+    else:
+        what = f"all {len(check.looks)} images can be used"
+    more = f", {found['warning']} warning{'s' * (found['warning'] > 1)}" if found["warning"] else ""
+    return f"{printable(check.spec)}: {what}{more}"
 
 
-def cause_data(cause: Cause) -> dict[str, Any]:
-    """Return a cause with its text from the catalogue."""
-    texts = ("torch", "tf", "why", "shows", "mend_torch", "mend_tf")
-    text = {name: getattr(cause.entry, name) if cause.entry else None for name in texts}
-    return {**vars(cause.finding), "place": cause.place, "title": cause.title, **text}
+def facts(check: Check) -> Iterator[tuple[str, str]]:
+    """Yield what the data is, in a few lines."""
+    usable, classes = check.usable, [c for c in check.classes if c.train + c.val]
+    size = sum(look.size for look in check.looks) / 1e6
+    yield "images", f"{len(usable)} usable of {len(check.looks)}, {size:.1f} MB, {len(classes)} classes"
+    train, val = (sum(split == wanted for split in check.splits.values()) for wanted in ("train", "val"))
+    given = any(look.entry.split == "val" for look in check.looks)
+    yield "splits", f"{train} train, {val} val{'' if given or not val else ', held out as training would by default'}"
+    if check.listing.multilabel and usable:
+        count = sum(len(look.entry.labels) for look in usable)
+        yield "labels", f"multi-label, {count / len(usable):.2f} an image: train with --loss bce or bce-focal"
+    if usable:
+        width, height = median(look.width for look in usable), median(look.height for look in usable)
+        small, large = min(usable, key=pixels_of), max(usable, key=pixels_of)
+        ends = f"from {small.width}x{small.height} to {large.width}x{large.height}"
+        yield "pixels", f"{width:.0f}x{height:.0f} in the middle, {ends}"
+    yield "checked", f"in {check.seconds:.1f} s, {len(check.looks) / max(check.seconds, 1e-9):.0f} images/s"
 
 
-def part_data(part: Part) -> dict[str, Any]:
-    """Return the figures of one phase of one step."""
-    worst = part.worst
+def pixels_of(look: Look) -> int:
+    """Return the number of an image's pixels."""
+    return look.width * look.height
+
+
+def say_finding(console: "Console", finding: Finding) -> None:
+    """Print a finding with the first of its files."""
+    advice = f"; {finding.advice}" if finding.advice else ""
+    count = f" ({len(finding)})" if len(finding) else ""
+    say(console, f"{finding.level}: {finding.title}{count}{advice}", style=STYLES[finding.level])
+    items = [(printable(name), printable(detail)) for name, detail in finding.items[:LINES]]
+    say_pairs(console, items)
+    for name in (name for name, detail in items if not detail):
+        say(console, f"  {name}")
+    if len(finding.items) > LINES:
+        say(console, f"  and {len(finding.items) - LINES} more")
+
+
+def say_classes(console: "Console", check: Check) -> None:
+    """Print how many images each class has, the largest and the smallest ones where there are many."""
+    classes = sorted(check.classes, key=lambda c: -(c.train + c.val))
+    most = max((c.train + c.val for c in classes), default=0) or 1
+    rows = [("", (printable(c.label), str(c.train), str(c.val), bar(c.train + c.val, most))) for c in classes]
+    if len(rows) > CLASSES:
+        half, left = CLASSES // 2, len(rows) - CLASSES
+        rows = [*rows[:half], ("dim", (f"... {left} more", "", "", "")), *rows[-half:]]
+    say_table(console, ("class", ">train", ">val", ""), rows)
+
+
+def bar(count: int, most: int, width: int = 30) -> str:
+    """Return a bar of blocks."""
+    return "█" * max(round(width * count / most), count > 0)
+
+
+def to_dict(check: Check) -> dict[str, Any]:
+    """Return everything as plain values for JSON, with names as they are."""
     return {
-        "step": part.step,
-        "phase": part.phase,
-        "arrays": len(part.rows),
-        "differ": len(part.differing),
-        "bar": part.rows[0].bar,
-        "largest": worst.relative if worst else 0.0,
-        "at": worst.name if worst else None,
+        "data": check.spec,
+        "status": check.status,
+        "images": len(check.looks),
+        "usable": len(check.usable),
+        "bytes": sum(look.size for look in check.looks),
+        "seconds": round(check.seconds, 3),
+        "classes": [{"label": c.label, "train": c.train, "val": c.val} for c in check.classes],
+        "findings": [
+            {
+                "level": f.level,
+                "kind": f.kind,
+                "title": f.title,
+                "count": len(f),
+                "advice": f.advice,
+                "items": [{"name": name, "detail": detail} for name, detail in f.items],
+            }
+            for f in check.findings
+        ],
     }
 
 
-def side_data(side: Side) -> dict[str, Any]:
-    """Return what one side says about itself."""
-    return {"name": side.name, "losses": side.losses, "facts": dict(side.facts)}
+@dataclass(frozen=True)
+class Face:
+    """A thumbnail on the page: a name, what is said of it, and the picture as a data URL, "" where there is none."""
+
+    name: str
+    detail: str
+    url: str
+
+
+def render_html(check: Check, *, max_pixels: int, workers: int = 2, quiet: bool = True) -> str:
+    """Return the page, one file with its pictures in it. Names are escaped, and what cannot be seen is spelled out."""
+    looks = {look.name: look for look in check.looks}
+    strips = {c.label: faces_of(check, c.label) for c in check.classes[:STRIPS]}
+    wanted = {name for f in check.findings for name, _ in f.items[:SHOWN] if name in looks}
+    wanted |= {look.name for strip in strips.values() for look in strip}
+    named = sorted(wanted)
+    chosen = [looks[name] for name in named]
+
+    def draw(look: Look) -> str:
+        return thumbnail(look.entry.source, side=SIDE, max_pixels=max_pixels) or ""
+
+    urls = scan(chosen, draw, workers=workers, quiet=quiet, title="drawing")
+    pictures = dict(zip(named, urls, strict=True))
+    return template("images.html.j2").render(
+        check=check,
+        headline=headline(check),
+        facts=list(facts(check)),
+        findings=[(f, [face(n, d, pictures) for n, d in f.items[:SHOWN]]) for f in check.findings],
+        classes=[(c, [face(k.name, "", pictures) for k in strips.get(c.label, ())]) for c in check.classes],
+        most=max((c.train + c.val for c in check.classes), default=0) or 1,
+        levels=[level for level in ("error", "warning", "note") if any(f.level == level for f in check.findings)],
+        side=SIDE,
+    )
+
+
+def faces_of(check: Check, label: str) -> list[Look]:
+    """Return the images that stand for a class: spread over its list, which often follows the time of shooting."""
+    own = [look for look in check.usable if label in look.entry.labels]
+    every = max(len(own) // FACES, 1)
+    return own[::every][:FACES]
+
+
+def face(name: str, detail: str, pictures: dict[str, str]) -> Face:
+    """Return a thumbnail with its words."""
+    return Face(printable(name), printable(detail), pictures.get(name, ""))

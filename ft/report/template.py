@@ -4,8 +4,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ft.errors import printable
-from ft.report.clean import clean
-from ft.report.report import figure, size_words
+from ft.report.words import figure, size_words
+from ft.system.clean import clean
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template

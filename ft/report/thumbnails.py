@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ft.data.decode import MAX_PIXELS, decode
+from ft.data.images.decode import MAX_PIXELS, decode
 from ft.errors import DataError
 
 SIDE = 128  # pixels, the longer one

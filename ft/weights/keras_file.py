@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from ft import apart
 from ft.errors import WeightsError
+from ft.system import apart
 from ft.weights.keras_names import ORDERS
 from ft.weights.tensors import BFLOAT16, require_plain_name
 

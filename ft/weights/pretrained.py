@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ft.data.preprocess import Preprocess
+from ft.data.images.preprocess import Preprocess
 from ft.errors import WeightsError
-from ft.progress import download_bar
+from ft.system.progress import download_bar
 from ft.weights.download import digest_of, fetch, is_whole, package_file
 from ft.weights.source import read_source
 from ft.zoo import Card, Pretrained

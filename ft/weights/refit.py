@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ft.surgery import Surgery, first_convolution
+from ft.network.surgery import Surgery, first_convolution
 from ft.weights.match import strip_prefix
 from ft.weights.resize import resize_bicubic
 from ft.zoo.card import Card

@@ -1,6 +1,5 @@
-"""One door for whatever holds weights: a file of either framework, told by its bytes, or the folder of a run."""
+"""One door for files of weights: of either framework, told by their bytes."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ft import checkpoint, runfolder
-from ft.errors import RunError, WeightsError
+from ft.errors import WeightsError
 from ft.weights.keras_file import HDF5_MAGIC, is_keras_archive, read_keras
 from ft.weights.keras_names import is_keras_named, to_torch_names
 from ft.weights.match import strip_prefix
@@ -76,9 +74,7 @@ def count_outputs(tensors: Mapping[str, np.ndarray], card: Card) -> int | None:
 
 
 def read_source(path: Path) -> Source:
-    """Read a weights file or a run folder, without a framework; UserError, one line, for anything else."""
-    if os.path.isdir(path):
-        return read_run(path)
+    """Read a weights file, without a framework; UserError, one line, for anything else."""
     kind, read = find_reader(path)
     try:
         tensors = read(path)
@@ -106,19 +102,3 @@ def find_reader(path: Path) -> tuple[str, Callable[[Path], dict[str, np.ndarray]
     if head.startswith(b"PK\x03\x04"):
         return ("Keras file", read_keras) if is_keras_archive(path) else ("PyTorch file", read_weights)
     return "legacy PyTorch file" if head.startswith(LEGACY_MAGIC) else "safetensors file", read_weights
-
-
-def read_run(folder: Path) -> Source:
-    """Read the result of a run after checking that its weights are those that the run wrote."""
-    result = runfolder.read_result(folder)
-    weights = folder / runfolder.MODEL
-    try:
-        model, size, sha256 = result["architecture"], result["preprocess"]["crop"], result["sha256"][runfolder.MODEL]
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{folder / runfolder.RESULT} lacks {error}; expected the file that a run wrote") from None
-    if not isinstance(model, str) or type(size) is not int:
-        raise RunError(f"{folder / runfolder.RESULT}: architecture or crop is damaged; expected what a run wrote")
-    tensors = read_weights(weights)
-    if checkpoint.sha256_of(weights) != sha256:
-        raise WeightsError(f"weights {weights}: changed since the run wrote it (sha256); restore it")
-    return Source(folder, "run folder", tensors, model=model, image_size=size, recipe=result.get("recipe"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ft.data.preprocess import Preprocess
+from ft.data.images.preprocess import Preprocess
 from ft.errors import RecipeError, WeightsError, listed, unknown
 
 GEM_POWER, GEM_EPS = 3.0, 1e-6  # what generalised-mean pooling starts from, and its smallest value

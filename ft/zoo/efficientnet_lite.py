@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from ft.data.preprocess import Preprocess
+from ft.data.images.preprocess import Preprocess
 from ft.zoo.card import Card, Pretrained
 from ft.zoo.efficientnet import B0
 from ft.zoo.width import scaled

@@ -10,7 +10,7 @@ import csv
 from functools import cache
 from pathlib import Path
 
-from ft.data.preprocess import Preprocess
+from ft.data.images.preprocess import Preprocess
 from ft.zoo.card import Pretrained
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from ft.lazy import lazy_names
+from ft.system.lazy import lazy_names
 from ft.zoo import cards, find_card
 
 HOMES = {card.name: card.family for card in cards()}

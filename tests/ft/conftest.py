@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ft import backend
-from ft.metrics import softmax
-from ft.multilabel import binary_cross_entropy, sigmoid
+from ft.backend import contract as backend
+from ft.metrics.accuracy import softmax
+from ft.metrics.multilabel import binary_cross_entropy, sigmoid
 from ft.recipe.optimizer import settings_of
 
 # PyTorch is an oracle in some of these files; where it is not installed (the core job of CI) they are left out

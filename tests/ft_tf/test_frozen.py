@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ft.freeze import leading_stages, plan_freeze
+from ft.network.freeze import leading_stages, plan_freeze
 from ft.zoo import find_card
 from ft_tf import build_model, parameters
 from ft_tf.frozen import Prefix, in_parts, split_prefix, stands_still

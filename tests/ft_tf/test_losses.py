@@ -68,7 +68,7 @@ def test_no_smoothing_is_the_default():
     assert cross_entropy(logits, labels) == cross_entropy(logits, labels, label_smoothing=0.0)
 
 
-# ---- class weights, shares as labels, other losses: what PyTorch gives is in parity_tests/test_recipe_optim.py
+# ---- class weights, shares as labels, other losses: what PyTorch gives is in parity_tests/recipe/test_recipe_optim.py
 
 WEIGHTS = (0.5, 2.0, 1.0, 3.0, 0.25)
 

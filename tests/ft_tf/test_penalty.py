@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ft.penalty import Terms
+from ft.training.penalty import Terms
 from ft_tf import Penalty
 
 SHAPES = {"a.weight": (3, 4), "a.bias": (5,), "head.weight": (2, 3)}

@@ -6,8 +6,8 @@ import pytest
 
 import ft_tf
 from ft.errors import RecipeError
+from ft.network.surgery import plan_surgery
 from ft.recipe import Recipe
-from ft.surgery import plan_surgery
 from ft.zoo import find_card
 
 SIZE, CLASSES = 64, 10

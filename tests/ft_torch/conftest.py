@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import ft_torch
-from ft.freeze import plan_freeze
+from ft.network.freeze import plan_freeze
 from ft.recipe import Recipe
 from ft.weights import cast, initial_weights
 from ft.zoo import find_card

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ft.averaging import decay_at, is_averaged
+from ft.training.averaging import decay_at, is_averaged
 from ft_torch import Average
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.fx.proxy import TraceError
 
-from ft.freeze import leading_stages, plan_freeze
+from ft.network.freeze import leading_stages, plan_freeze
 from ft.zoo import cards
 from ft_torch import build_model, parameters
 from ft_torch.frozen import InParts, LayerTracer, Prefix, split_prefix

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ft.penalty import Terms
+from ft.training.penalty import Terms
 from ft_torch import Penalty
 
 SHAPES = {"a.weight": (3, 4), "a.bias": (5,), "head.weight": (2, 3)}

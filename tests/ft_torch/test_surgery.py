@@ -12,8 +12,8 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 import ft_torch
 from ft.errors import RecipeError
+from ft.network.surgery import plan_surgery
 from ft.recipe import Recipe
-from ft.surgery import plan_surgery
 from ft.weights.refit import refit, to_channels
 from ft.weights.resize import resize_bicubic
 from ft.zoo import find_card

@@ -4,7 +4,7 @@ Top-1 is that of Keras's documentation. How its images were resized is not publi
 input size and the centre is cut out.
 """
 
-from ft.data.preprocess import Mode, Preprocess
+from ft.data.images.preprocess import Mode, Preprocess
 from ft.zoo.card import Pretrained
 
 SITE = "https://storage.googleapis.com/"

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from ft import cli
 from ft.bench import bench as bench_module
 from ft.bench import runs
 from ft.bench.photos import generate, lay_out
 from ft.bench.process import run
 from ft.bench.runs import Settings, plans
 from ft.bench.start import write_start
-from ft.cli_bench import bench
+from ft.cli import dispatch as cli
+from ft.cli.bench import bench
 from ft.data import open_dataset
 from ft.errors import DataError, RecipeError, RunError
 

@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import functional
 
-from ft.data.augment import RATIO, SCALE, apply_crop, crop_and_flip, draw_crop
+from ft.data.images.augment import RATIO, SCALE, apply_crop, crop_and_flip, draw_crop
 from ft.noise import generator
 
 

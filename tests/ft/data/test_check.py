@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ft import cli
+from ft.cli import dispatch as cli
 from ft.data import Policy
-from ft.data.check import check_data
-from ft.data.listing import Entry
-from ft.data.look import look_at
-from ft.data.scan import fault_of, in_threads
+from ft.data.check.check import check_data
+from ft.data.check.look import look_at
+from ft.data.sources.listing import Entry
+from ft.data.sources.scan import fault_of, in_threads
 from ft.errors import DataError
-from ft.progress import counting
-from ft.report.images import render_html, render_text, to_dict
+from ft.report.data import render_html, render_text, to_dict
+from ft.system.progress import counting
 
 
 @pytest.fixture

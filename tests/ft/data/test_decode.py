@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from ft.data.decode import BadImage, decode
+from ft.data.images.decode import BadImage, decode
 from ft.errors import DataError, printable
 
 ENCODINGS = [
@@ -224,7 +224,7 @@ def png_that_says(width, height):
 def test_size_is_checked_before_pixels_are_allocated(tmp_path):
     (tmp_path / "bomb.png").write_bytes(png_that_says(30_000, 30_000))
     code = (
-        "import resource, sys; from ft.data.decode import *\n"
+        "import resource, sys; from ft.data.images.decode import *\n"
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))\n"
         "try: decode(Path(sys.argv[1]))\n"

@@ -9,7 +9,7 @@ from torchvision import transforms
 from torchvision.transforms import autoaugment, functional
 
 from ft.data import Batches, Distortion, Preprocess, Sample
-from ft.data.distort import AREA, NAMES, apply_operation, draw_erased, jittered, strength
+from ft.data.images.distort import AREA, NAMES, apply_operation, draw_erased, jittered, strength
 from ft.noise import generator
 
 SPACE = autoaugment.RandAugment()._augmentation_space(31, (61, 83))

@@ -7,7 +7,7 @@ from scipy import stats
 from torchvision.transforms import v2
 
 from ft.data import Batches, Mix, Preprocess, Sample
-from ft.data.mix import cutmix, draw_box, mixup
+from ft.data.images.mix import cutmix, draw_box, mixup
 from ft.noise import generator
 
 CLASSES = 5

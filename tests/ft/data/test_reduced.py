@@ -8,7 +8,7 @@ from PIL import Image
 
 import ft
 from ft.data import Batches, Preprocess, Sample, decode
-from ft.data.augment import draw_crop, short_side_for
+from ft.data.images.augment import draw_crop, short_side_for
 from ft.errors import DataError
 from ft.noise import generator
 

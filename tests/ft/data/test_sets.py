@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ft.data import Batches, Mix, Policy, Preprocess, Sample, open_dataset, open_images
-from ft.data.check import check_data
+from ft.data.check.check import check_data
 from ft.errors import DataError
-from ft.report.images import render_html, render_text, to_dict
+from ft.report.data import render_html, render_text, to_dict
 
 PREPROCESS = Preprocess(18, 16, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 

@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ft.differences import ENTRIES, MODULES, Entry, teach
-from ft.differences.document import document, escaped
-from ft.differences.teach import Half, Measured, gap, list_text, measure, read_half, run_half, show
+from ft.differences import ENTRIES, MODULES, Entry, pair
+from ft.differences.pair import Half, Measured, gap, measure, read_half, run_half
 from ft.errors import RecipeError
+from ft.report.catalogue import document, escaped
+from ft.report.difference import list_text, show
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = ROOT / "docs" / "differences.md"
 TEXTS = ("title", "torch", "tf", "why", "shows", "mend_torch", "mend_tf")
 FRAMEWORKS = {"torch": {"torch", "torchvision", "PIL"}, "tf": {"tensorflow", "keras", "PIL"}}
-REGENERATE = "python -m ft.differences.teach > docs/differences.md"
+REGENERATE = "python -m ft.report.catalogue > docs/differences.md"
 entries = pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 
 
@@ -93,7 +94,7 @@ def planted(tmp_path, monkeypatch):
     """Return an entry whose pair is in tmp_path; call it with the programs of both halves."""
     entry = next(iter(ENTRIES.values()))
     monkeypatch.setattr(Entry, "example", property(lambda self: tmp_path))
-    monkeypatch.setattr(teach, "PACKAGES", {"torch": "numpy", "tf": "numpy"})  # installed for sure
+    monkeypatch.setattr(pair, "PACKAGES", {"torch": "numpy", "tf": "numpy"})  # installed for sure
 
     def plant(torch, tf):
         (tmp_path / "with_torch.py").write_text(torch)
@@ -130,7 +131,7 @@ def test_a_pair_is_measured(planted):
 )
 def test_a_half_that_does_not_run_says_why(planted, monkeypatch, program, message):
     if "sleep" in program:
-        monkeypatch.setattr(teach, "TIMEOUT", 1)
+        monkeypatch.setattr(pair, "TIMEOUT", 1)
     entry = planted(GOOD, program)
     measured = measure(entry)
     assert message in measured.tf.trouble
@@ -141,7 +142,7 @@ def test_a_half_that_does_not_run_says_why(planted, monkeypatch, program, messag
 
 def test_a_framework_that_is_not_installed_is_named(planted, monkeypatch):
     entry = planted(GOOD, GOOD)
-    monkeypatch.setattr(teach, "PACKAGES", {"torch": "numpy", "tf": "no-such-package-here"})
+    monkeypatch.setattr(pair, "PACKAGES", {"torch": "numpy", "tf": "no-such-package-here"})
     assert "Keras is not installed" in run_half(entry, "tf").trouble
     assert "1  2  4" in show(entry.name)
 
@@ -192,7 +193,8 @@ def test_markdown_shows_text_as_it_is():
 
 
 def test_reports_and_catalogue_load_no_framework():
-    code = "import ft.report, ft.differences.teach, ft.differences.document, sys; print(*sys.modules)"
+    parts = ("comparison", "training.page", "difference", "catalogue")
+    code = f"import {', '.join(f'ft.report.{part}' for part in parts)}, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"torch", "torchvision", "tensorflow", "keras", "ft_torch", "ft_tf"} & set(done.stdout.split())
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ft.data import Policy, open_dataset
-from ft.data.check import check_data
+from ft.data.check.check import check_data
 
 
 def make_pixels(seed=0, height=24, width=32):
@@ -38,7 +38,7 @@ def folder(tmp_path):
 @pytest.fixture
 def no_plots(monkeypatch):
     """Leave out the curves of a run, which take longer than its training here."""
-    monkeypatch.setattr("ft.tuning.plot_curves", lambda *_, **__: None)
+    monkeypatch.setattr("ft.api.finetune.plot_curves", lambda *_, **__: None)
 
 
 @pytest.fixture

@@ -20,9 +20,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from ft import checkpoint, files
 from ft.errors import UserError
-from ft.saving import Saver
+from ft.runs import checkpoint
+from ft.runs.saving import Saver
+from ft.system import files
 from tests.ft.robustness.injection import KINDS, Injector, count_changes, watching
 from tests.ft.robustness.plants import PLANTS
 
@@ -141,7 +142,8 @@ class Runs:
     """Whole fine-tunings, struck at one change and resumed."""
 
     def __init__(self, root: Path) -> None:
-        from ft import backend, tuning
+        from ft.api import finetune as tuning
+        from ft.backend import contract as backend
         from tests.ft.conftest import WING
 
         backend.load = lambda name: WING  # type: ignore[assignment]
@@ -152,7 +154,7 @@ class Runs:
 
     def train(self, folder: Path, **how: Any) -> None:
         """Train anew, or go on."""
-        from ft.tuning import finetune
+        from ft.api.finetune import finetune
 
         recipe = {"model": "resnet18", "weights": "none", "image_size": 8, "epochs": 3, "batch_size": 4, "workers": 0}
         fields = {**recipe, "data": str(self.data), "result": "best", "freeze": "stem", "augment": "crop-flip"}

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ft import backend, cli, tuning
+from ft.api import finetune as tuning
+from ft.backend import contract as backend
+from ft.cli.train import train_command
 from ft.data import batches
 from tests.ft.conftest import WING, FakeLearner
 
@@ -40,7 +42,7 @@ def main() -> int:
         plant_signal_in_evaluation(int(where))
     elif what:
         plant_fault(what, int(where))
-    return cli.train_command(sys.argv[1:], backend="torch", prog="hub")
+    return train_command(sys.argv[1:], backend="torch", prog="hub")
 
 
 def plant_fault(what: str, at: int) -> None:

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from random import Random
 
-from ft import checkpoint, runfolder
+from ft.runs import checkpoint
+from ft.runs import folder as runfolder
 from tests.ft.robustness.crash import write_images
 
 ROOT = Path(__file__).parents[3]

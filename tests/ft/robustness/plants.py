@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ft import checkpoint, files, saving
+from ft.runs import checkpoint, saving
+from ft.system import files
 from ft.weights.safetensors_file import sha256_of_tensors
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ft import checkpoint
+from ft.runs import checkpoint
 from tests.ft.robustness.crash import is_that_of_its_step, save_all
 from tests.ft.robustness.injection import CHANGES
 from tests.ft.robustness.plants import PLANTS

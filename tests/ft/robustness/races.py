@@ -15,8 +15,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ft import checkpoint, cli, files, runfolder, tuning
+from ft.api import finetune as tuning
+from ft.cli.train import train_command
 from ft.errors import DataError
+from ft.runs import checkpoint
+from ft.runs import folder as runfolder
+from ft.system import files
 from tests.ft.robustness.crash import Runs
 
 SMALL = ["--model", "resnet18", "--weights", "none", "--image-size", "8", "--epochs", "2", "--batch-size", "4"]
@@ -50,7 +54,7 @@ def start(out: Path, data: Path, gate: tuple[int, int], *, wait: float, fail: bo
     os.close(gate[1])
     os.read(gate[0], 1)
     time.sleep(wait)
-    return cli.train_command([*SMALL, "--data", str(data), "--out", str(out)], backend="torch")
+    return train_command([*SMALL, "--data", str(data), "--out", str(out)], backend="torch")
 
 
 def race(out: Path, data: Path, processes: int, number: int) -> str:

@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ft import checkpoint, files, runfolder
 from ft.errors import RunError
+from ft.runs import checkpoint
+from ft.runs import folder as runfolder
+from ft.system import files
 from tests.ft.robustness.crash import write_images
 from tests.ft.robustness.plants import PLANTS
 

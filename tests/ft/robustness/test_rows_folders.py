@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ft import cli
+from ft.cli.train import train_command
 from ft.data import Batches, Policy, Preprocess, Sample, decode, open_dataset, open_images
-from ft.data.check import check_data
+from ft.data.check.check import check_data
 from ft.errors import DataError
 from ft.recipe import Recipe
-from ft.report.images import render_html, render_text, to_dict
-from ft.runfolder import read_log
+from ft.report.data import render_html, render_text, to_dict
+from ft.runs.folder import read_log
 from tests.ft.robustness.conftest import encode, make_pixels
 
 
@@ -321,7 +321,7 @@ NET = ["--model", "resnet18", "--weights", "none", "--image-size", "16", "--batc
 
 def test_row_35_data_that_changed_since_the_checkpoint(folder, fake_wing, no_plots, tmp_path, capsys):
     def train(*arguments):
-        code = cli.train_command([*NET, "--data", str(folder), "--quiet", *arguments], backend="torch")
+        code = train_command([*NET, "--data", str(folder), "--quiet", *arguments], backend="torch")
         return code, capsys.readouterr().err
 
     assert train("--out", str(tmp_path / "run"), "--epochs", "1")[0] == 0
@@ -372,7 +372,7 @@ def test_what_was_skipped_stands_in_the_run(folder, fake_wing, no_plots, tmp_pat
     for name in ("bad.png", "worse.jpg"):
         (folder / "cat" / name).write_text("<html>")
     command = [*NET, "--data", str(folder), "--epochs", "1", "--out", str(tmp_path / "run")]
-    code = cli.train_command([*command, "--on-bad-image", "skip", "--max-bad-fraction", "0.2"], backend="torch")
+    code = train_command([*command, "--on-bad-image", "skip", "--max-bad-fraction", "0.2"], backend="torch")
     lines = capsys.readouterr().err.splitlines()
     assert code == 0
     assert "skipped, images that cannot be used: 2 of 14 (cat/bad.png: not an image (starts with <html), " in lines[4]

@@ -180,8 +180,9 @@ def test_row_17_a_bomb_is_refused_before_it_is_allocated(folder, reported_and_sk
     reported_and_skipped(bomb(), kind="huge", words="30000x30000 pixels, more than the 89478485 allowed")
     (folder / "cat/bomb.png").write_bytes(bomb())
     code = (
-        "import resource, sys; from pathlib import Path; from ft.data import Policy; from ft.data.check import *\n"
-        "import ft.report.images, PIL.PngImagePlugin\n"
+        "import resource, sys; from pathlib import Path; from ft.data import Policy\n"
+        "from ft.data.check.check import *\n"
+        "import ft.report.data, PIL.PngImagePlugin\n"
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 600_000_000,) * 2)  # the bomb wants 2.7 GB\n"
         "check = check_data(sys.argv[1], policy=Policy(workers=1))\n"

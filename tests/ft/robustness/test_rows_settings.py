@@ -6,13 +6,15 @@ import pytest
 import yaml
 
 import ft
-from ft import backend, cli
 from ft import recipe as recipes
+from ft.api.run import Run
+from ft.backend import contract as backend
+from ft.cli.train import train_command
 from ft.errors import DataError, RecipeError, RunError
-from ft.freeze import plan_freeze
-from ft.job import build_learner, prepare_job, require_company
+from ft.network.freeze import plan_freeze
 from ft.recipe import Recipe
-from ft.run import Run
+from ft.training.build import build_learner, require_company
+from ft.training.job import prepare_job
 from ft.zoo import find_card
 
 NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4, "workers": 0, "epochs": 1}
@@ -58,7 +60,7 @@ def test_row_33_batches_of_one_with_batchnorm(fields, refused, folder):
 
 def test_row_33_asks_for_all_that_will_have_thawed(fake_wing, folder, monkeypatch):
     plans = []
-    monkeypatch.setattr("ft.job.require_company", lambda job, plan, names: plans.append(plan.stages))
+    monkeypatch.setattr("ft.training.build.require_company", lambda job, plan, names: plans.append(plan.stages))
     for fields in ({}, {"unfreeze": "2:layer4"}):
         job = prepare_job(Recipe(**{**NET, "epochs": 3}, data=str(folder), **fields))
         build_learner(job, backend.load("torch"), device="cpu")
@@ -164,16 +166,14 @@ def test_row_47_output_folders(folder, tmp_path, monkeypatch):
 
 
 def test_row_47_a_full_disk(folder, fake_wing, tmp_path, monkeypatch, capsys):
-    from ft import files
+    from ft.system import files
 
     def write_new(path, data):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files, "write_new", write_new)
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in NET.items()]
-    code = cli.train_command(
-        [*flags, "--data", str(folder), "--out", str(tmp_path / "out"), "--quiet"], backend="torch"
-    )
+    code = train_command([*flags, "--data", str(folder), "--out", str(tmp_path / "out"), "--quiet"], backend="torch")
     error = capsys.readouterr().err
     assert (code, error.count("\n")) == (2, 1)
     assert "No space left on device (" in error

@@ -15,10 +15,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from ft import checkpoint, cli
+from ft.cli.train import train_command
 from ft.errors import RunError, WeightsError
-from ft.job import prepare_job
 from ft.recipe import Recipe
+from ft.runs import checkpoint
+from ft.training.job import prepare_job
 from ft.weights import fetch, match_weights, read_weights, write_safetensors
 from ft.weights.keras_file import MEMBER, read_keras
 from ft.weights.source import read_source
@@ -258,10 +259,10 @@ def test_row_43_a_newer_format(tmp_path):
 
 def test_row_43_another_network(folder, fake_wing, no_plots, tmp_path, capsys):
     run, command = str(tmp_path / "run"), [*NET, "--data", str(folder), "--epochs", "1"]
-    assert cli.train_command([*command, "--out", run], backend="torch") == 0
+    assert train_command([*command, "--out", run], backend="torch") == 0
     capsys.readouterr()
     again = [*command, "--resume", run, "--epochs", "2", "--model", "resnet34"]
-    assert cli.train_command(again, backend="torch") == 2
+    assert train_command(again, backend="torch") == 2
     error = capsys.readouterr().err
     assert f"{run} was trained with model resnet18, now asked for resnet34" in error
     assert error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Keras's files read without Keras. parity_tests/test_convert.py reads what Keras itself writes."""
+"""Keras's files read without Keras. parity_tests/runs/test_convert.py reads what Keras itself writes."""
 
 import io
 import json

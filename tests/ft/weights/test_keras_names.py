@@ -1,4 +1,4 @@
-"""Keras's names and layouts into canonical ones, by hand; parity_tests/test_convert.py asks Keras."""
+"""Keras's names and layouts into canonical ones, by hand; parity_tests/runs/test_convert.py asks Keras."""
 
 import numpy as np
 import pytest

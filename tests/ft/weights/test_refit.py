@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ft.errors import WeightsError
+from ft.network.surgery import plan_surgery
 from ft.recipe import Recipe
-from ft.surgery import plan_surgery
 from ft.weights.match import match_weights
 from ft.weights.refit import refit, to_channels
 from ft.weights.resize import bicubic_matrix, resize_bicubic

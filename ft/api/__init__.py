@@ -1,0 +1,1 @@
+"""Public calls, one a file: what `ft` offers from Python."""

@@ -1,0 +1,313 @@
+"""`ft export`: a run as a file that needs neither this package nor the network's code, checked before it is kept.
+
+    read the run -> build it in the wing that writes the format -> write beside -> run the file -> compare -> rename
+
+The file takes normalised or raw pixels and carries the class names; what was measured goes into a JSON file beside it.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft.api.run import Run
+from ft.backend import contract as backends
+from ft.data import decode
+from ft.errors import RecipeError, RunError, UserError, listed, printable, unknown
+from ft.noise import generator
+from ft.runs import checkpoint
+from ft.runs import folder as runfolder
+from ft.system import files
+from ft.system.quiet import quiet_stderr
+
+PIXELS = ("normalised", "raw")
+TOLERANCE = {"float32": 1e-4, "float64": 1e-10}  # of logits, relative to the largest; float32 noise is 1e-6
+IMAGES = 8  # to check a file with
+MAX_BYTES = 2_000_000_000  # of weights in a file that counts its bytes in 31 bits
+FOLDER = "export"  # in the run folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """One kind of file. wing: the one that writes it; layout: of normalised pixels, raw ones are always NHWC.
+
+    packages: what writing and running it takes beside the framework; float64: whether its runtime computes in it, else
+    it is float32; bounded: it cannot be larger than 2 GB; folder: it is one.
+    """
+
+    name: str
+    title: str
+    wing: str
+    ending: str
+    layout: str
+    packages: tuple[str, ...] = ()
+    float64: bool = False
+    bounded: bool = False
+    folder: bool = False
+
+
+KINDS = (
+    Format(
+        name="onnx",
+        title="ONNX",
+        wing="torch",
+        ending=".onnx",
+        layout="NCHW",
+        packages=("onnx", "onnxscript", "onnxruntime"),
+        bounded=True,
+    ),
+    Format(name="torch-export", title="torch.export archive", wing="torch", ending=".pt2", layout="NCHW", float64=True),
+    Format(
+        name="savedmodel",
+        title="SavedModel",
+        wing="tf",
+        ending=".savedmodel",
+        layout="NHWC",
+        float64=True,
+        folder=True,
+    ),
+    Format(name="litert", title="LiteRT", wing="tf", ending=".tflite", layout="NHWC", bounded=True),
+)
+FORMATS = {kind.name: kind for kind in KINDS}
+
+
+@dataclass(frozen=True)
+class Export:
+    """A file that was written and checked. record: what stands in the JSON file beside it."""
+
+    path: Path
+    record: dict[str, Any]
+
+    def __str__(self) -> str:
+        takes, gives, checked = self.record["input"], self.record["output"], self.record["check"]
+        facts = ", ".join([f"{key} {self.record[key]}" for key in ("opset", "operators") if key in self.record])
+        return (
+            f"wrote {printable(self.path)} ({FORMATS[self.record['format']].title}{facts and f', {facts}'}): "
+            f"{takes['name']} {shape_words(takes)}, {takes['pixels']} -> {gives['name']} {shape_words(gives)}\n"
+            f"run again on {checked['images']}: logits differ from the run's by at most {checked['difference']:.1e} of "
+            f"the largest (tolerance {checked['tolerance']:.0e}{checked['note']})"
+        )
+
+
+def shape_words(tensor: dict[str, Any]) -> str:
+    """Return type and shape of an input or output in words."""
+    return f"{tensor['dtype']} ({', '.join(map(str, tensor['shape']))})"
+
+
+def export_run(
+    run: str | Path, *, format: str, pixels: str = "normalised", out: str | Path | None = None, force: bool = False
+) -> Export:
+    """Write a finished run as a deployable file, run that file, and return what was written and measured.
+
+    run: its folder, of either wing. format: "onnx", "torch-export", "savedmodel" or "litert". pixels: "normalised", or
+    "raw", uint8 (N, crop, crop, 3), normalised in the file. out: the file, RUN/export/NETWORK.ENDING if left out.
+    force: replace it. Raises UserError, one line, and leaves nothing behind: for a mistake, before a framework loads,
+    and for a file whose logits on the run's validation images are not those of the run.
+    """
+    kind = find_format(format)
+    if pixels not in PIXELS:
+        raise RecipeError(f"pixels: {unknown('value', pixels, PIXELS)}")
+    trained = opened(run, kind.wing)
+    target = find_target(trained, kind, raw=pixels == "raw", out=out, force=force)
+    require_writer(kind)
+    require_room(trained, kind)
+    with publishing(target) as temporary:
+        record = write(trained, temporary / target.name, kind, raw=pixels == "raw")
+        refuse_difference(record["check"], target)
+        record["sha256"] = digests(temporary / target.name)
+        files.write_json(beside(temporary / target.name), record)
+    return Export(target, record)
+
+
+def find_format(name: str) -> Format:
+    """Return the format called `name`; RecipeError for no such one."""
+    if name not in FORMATS:
+        raise RecipeError(f"{unknown('format', name, FORMATS)} (known: {listed(FORMATS)})")
+    return FORMATS[name]
+
+
+def opened(folder: str | Path, wing: str, *, precision: str | None = None) -> Run:
+    """Return a run as its network is built for an export: on the CPU, in its own precision or another."""
+    run = Run(folder, backend=wing)
+    run.result["recipe"]["device"] = "cpu"
+    run.result["recipe"]["precision"] = precision or precision_of(run)
+    return run
+
+
+def precision_of(run: Run) -> str:
+    """Return the type of a run's weights."""
+    return run.recipe.dtype
+
+
+def find_target(run: Run, kind: Format, *, raw: bool, out: str | Path | None, force: bool) -> Path:
+    """Return where to write. RecipeError where that cannot be, or exists and may not be replaced."""
+    name = runfolder.file_name(run.result["architecture"]) + "-raw" * raw + kind.ending
+    path = Path(out) if out else run.folder / FOLDER / name
+    if out and path.suffix != kind.ending and not kind.folder:
+        raise RecipeError(f"--out {path}: {kind.name} files end in {kind.ending}; choose a name like {name}")
+    if out and not os.path.isdir(path.absolute().parent):
+        raise RecipeError(f"--out {path}: there is no folder {path.parent}; make it first, or choose another --out")
+    if os.path.exists(path):
+        if os.path.isdir(path) != kind.folder or (kind.folder and not (path / "saved_model.pb").is_file()):
+            raise RecipeError(
+                f"{path} exists and is no {kind.name} {'folder' if kind.folder else 'file'}; choose another --out"
+            )
+        if not force:
+            raise RecipeError(f"{path} exists; choose another --out, or replace it with --force")
+    return path
+
+
+def require_writer(kind: Format) -> None:
+    """Raise RecipeError, with what to install, unless the framework and the packages of a format are there."""
+    try:
+        backends.require(kind.wing)
+    except RecipeError as error:
+        others = listed(other for other, its in FORMATS.items() if its.wing != kind.wing)
+        raise RecipeError(f"format {kind.name}: {error}, or write {others}") from None
+    missing = [package for package in kind.packages if find_spec(package) is None]
+    if missing:
+        raise RecipeError(f'format {kind.name}: {" and ".join(missing)} not installed; pip install "ft-parity[export]"')
+
+
+def require_room(run: Run, kind: Format) -> None:
+    """Raise RunError where a format cannot hold so many weights."""
+    size = (run.folder / runfolder.MODEL).stat().st_size
+    size = size // 2 if precision_of(run) == "float64" and not kind.float64 else size
+    if kind.bounded and size > MAX_BYTES:
+        roomy = listed(name for name, its in FORMATS.items() if not its.bounded)
+        raise RunError(f"{run.folder}: {size / 1e9:.1f} GB of weights, {kind.name} holds 2 GB; write {roomy}")
+
+
+def write(run: Run, path: Path, kind: Format, *, raw: bool) -> dict[str, Any]:
+    """Write a run to `path`, run the file, and return all there is to know of it but its hash."""
+    trained_in = precision_of(run)
+    dtype = trained_in if kind.float64 else "float32"
+    images, source = check_images(run)
+    with quiet_stderr():
+        expected = run.learner.logits(run.preprocess.normalise(images, trained_in))
+        written = run if dtype == trained_in else opened(run.folder, run.backend, precision=dtype)
+        wing = backends.load(run.backend)
+        metadata = describe(run, kind, dtype=dtype, raw=raw)
+        facts = wing.export_model(
+            written.model, path, format=kind.name, preprocess=run.preprocess, raw=raw, metadata=metadata
+        )
+        pixels = images if raw else run.preprocess.normalise(images, dtype)
+        found = [wing.run_exported(path, pixels[:count], format=kind.name) for count in (1, len(pixels))]
+    check = {
+        "difference": max(difference(logits, expected) for logits in found),
+        "tolerance": TOLERANCE[dtype],
+        "images": source,
+        "note": "" if dtype == trained_in else f"; the run is {trained_in}, {kind.name} {dtype}",
+    }
+    return {**metadata, **facts, "check": check}
+
+
+def check_images(run: Run) -> tuple[np.ndarray, str]:
+    """Return uint8 (N, crop, crop, 3) to check a file with, and where they are from: the run's own, if still there."""
+    try:
+        samples = run.validation_samples()
+        chosen = samples[:: -(-len(samples) // IMAGES)]  # from one end to the other, for they are sorted by class
+        way = run.preprocess
+        decoded = (decode(s.source, channels=way.channels, short_side=way.short_side) for s in chosen)
+        return np.stack([way.resize_and_crop(pixels) for pixels in decoded]), f"{len(chosen)} of its validation images"
+    except UserError as error:
+        shape = (IMAGES, run.preprocess.crop, run.preprocess.crop, run.preprocess.channels)
+        return generator(0, "export").integers(0, 256, shape, np.uint8), f"{IMAGES} generated images, for {error}"
+
+
+def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
+    """Return what a file carries: what the network is, what it takes and what it gives."""
+    size, packages = run.preprocess.crop, ("ft-parity", *backends.FRAMEWORKS[run.backend], *kind.packages)
+    layout, channels = "NHWC" if raw else kind.layout, run.preprocess.channels
+    return {
+        "format": kind.name,
+        "architecture": run.result["architecture"],
+        "task": run.task.name,
+        "classes": list(run.classes),
+        "preprocess": run.preprocess.to_dict(),
+        "input": {
+            "name": "images",
+            "pixels": "raw" if raw else "normalised",
+            "dtype": "uint8" if raw else dtype,
+            "layout": layout,
+            "shape": ["batch", size, size, channels] if layout == "NHWC" else ["batch", channels, size, size],
+        },
+        "output": {"name": "logits", "dtype": dtype, "shape": ["batch", len(run.classes)]},
+        "weights_sha256": run.result["sha256"][runfolder.MODEL],
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+def difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference of logits (n, classes) to the first n expected ones, relative to the largest."""
+    expected = expected[: len(found)]
+    if found.shape != expected.shape:
+        return float("inf")
+    return float(np.abs(found - expected).max() / (np.abs(expected).max() or 1))
+
+
+def refuse_difference(check: dict[str, Any], target: Path) -> None:
+    """Raise RunError where a file's logits are not those of the run, NaN included."""
+    if not check["difference"] <= check["tolerance"]:
+        raise RunError(
+            f"{target} was not kept: its logits differ by {check['difference']:.1e} of the run's largest on "
+            f"{check['images']}, more than the tolerance of {check['tolerance']:.0e}; this is a bug, please report it"
+        )
+
+
+def digests(path: Path) -> str | dict[str, str]:
+    """Return the sha256 of a file, or of each file of a folder."""
+    if path.is_file():
+        return checkpoint.sha256_of(path)
+    inside = sorted(file for file in path.rglob("*") if file.is_file())
+    return {file.relative_to(path).as_posix(): checkpoint.sha256_of(file) for file in inside}
+
+
+def beside(path: Path) -> Path:
+    """Return the JSON file that belongs to an exported file or folder."""
+    return path.with_name(f"{path.name}.json")
+
+
+@contextmanager
+def publishing(target: Path) -> Iterator[Path]:
+    """Give a temporary folder for a file or folder named as `target` and its JSON, which then take their places.
+
+    The rename of `target` is the commit. Where the block fails nothing stays, not even a folder made for it.
+    """
+    is_new = not target.parent.exists()
+    with files.explained(target):
+        temporary = files.temporary_name(target)
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            settle(beside(temporary / target.name), beside(target))
+            settle(temporary / target.name, target)
+        except RuntimeError as error:  # PyTorch's zip writer hides the disk's error in its own
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if is_new:
+                with contextlib.suppress(OSError):  # it is not empty: all went well
+                    target.parent.rmdir()
+
+
+def settle(new: Path, target: Path) -> None:
+    """Move a file or a folder to its place, durably, and replace what is there."""
+    if new.is_file():
+        files.sync(new)
+        os.replace(new, target)
+        files.sync(target.parent)
+        return
+    if target.exists():
+        files.remove_folder(target)
+    files.publish_folder(new, target)

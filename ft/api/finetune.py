@@ -1,0 +1,322 @@
+"""One call from a recipe to a finished run: look up, build, train, write the result."""
+
+import os
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ft import recipe as recipes
+from ft.api.keywords import takes_fields
+from ft.api.run import Run
+from ft.backend import contract as backends
+from ft.backend.contract import Learner, Wing
+from ft.data import Dataset
+from ft.data.sources.dataset import data_facts
+from ft.errors import RecipeError, RunError, memory_is_exhausted
+from ft.features.features import FeatureBatches, Features, sources_of
+from ft.network.freeze import Freeze, why_not_kept
+from ft.recipe import Recipe, deciding
+from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
+from ft.report.plots import plot_curves
+from ft.report.training.page import write_training_report
+from ft.runs import checkpoint
+from ft.runs import folder as runfolder
+from ft.runs.folder import Log
+from ft.system import files
+from ft.system.progress import Progress
+from ft.system.quiet import quiet_stderr
+from ft.system.signals import stop_requests
+from ft.tasks import task_in
+from ft.training.averaging import mean_of
+from ft.training.build import build_learner, surgery_notes
+from ft.training.compiling import run_ahead
+from ft.training.evaluate import First, Source, evaluate
+from ft.training.job import Job, prepare_job
+from ft.training.loop import Training
+from ft.training.position import Position
+from ft.weights import write_safetensors
+
+RECIPE = "recipe.yaml"
+
+
+@takes_fields
+def finetune(
+    recipe: Recipe | None = None,
+    *,
+    backend: str | None = None,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    quiet: bool = False,
+    **fields: Any,
+) -> Run:
+    """Fine-tune a network by a recipe and return the finished run.
+
+    recipe: a Recipe, the built-in one if left out; the keywords from `name` on, see `ft train --help`, change single
+    fields of it (or, with `resume`, of the recipe of the run that goes on). backend: "torch" or "tf"; if left out
+    "torch", or for a run that goes on the one that it was in. out: the run folder, which must be new or empty;
+    runs/MODEL-DATA-BACKEND-NNN if left out.
+    Raises UserError for a mistake, before any training where it can be seen before.
+    """
+    started = time.perf_counter()
+    if resume is not None:
+        if recipe is not None:
+            raise RecipeError("recipe: a resumed run has its own; pass the fields that change as keywords")
+        if out is not None:
+            raise RecipeError("out: a resumed run goes on in its own folder; leave --out or --resume out")
+        return go_on(Path(resume), backend=backend, quiet=quiet, started=started, fields=fields)
+    backend = backend or "torch"
+    backends.require(backend)
+    recipe = (recipe or Recipe()).replace(**fields)
+    start = partial(runfolder.new_run, Path(out) if out else None, title=recipe.title, backend=backend)
+    with ExitStack() as stack:
+        # a folder that is there is held before any work; one that is not is made after a look at the data around it
+        hold = stack.enter_context(start()) if out and os.path.exists(out) else None
+        job = prepare_job(recipe, quiet=quiet)
+        hold = hold or stack.enter_context(start())
+        return execute(job, hold, backend=backend, position=Position(), saved=None, quiet=quiet, started=started)
+
+
+def go_on(folder: Path, *, backend: str | None, quiet: bool, started: float, fields: dict[str, Any]) -> Run:
+    """Continue a run from its last good checkpoint, at the very next step."""
+    if not os.path.isfile(folder / RECIPE):  # pathlib raises on names that are too long
+        raise RunError(f"{folder} is not the folder of a run (no {RECIPE}); pass one like runs/NAME-torch-001")
+    with files.lock(folder) as hold:  # from the look at its checkpoints on: nobody else goes on meanwhile
+        return go_on_holding(hold, backend=backend, quiet=quiet, started=started, fields=fields)
+
+
+def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started: float, fields: dict[str, Any]) -> Run:
+    """Continue the run whose folder is held."""
+    folder = hold.folder
+    recipe = recipes.from_dict({**recipes.load(files.own(folder, folder / RECIPE)), **fields})
+    saved = checkpoint.last_good(folder)
+    if saved is None:
+        raise RunError(
+            f"{folder} holds no checkpoint to go on from; start again with "
+            f"--config {folder / RECIPE} --out ANOTHER_FOLDER"
+        )
+    backend = backend or str(saved.state["backend"])
+    backends.require(backend)
+    position = Position.from_dict(saved.state["position"])
+    if position.epoch >= recipe.epochs and (folder / runfolder.RESULT).exists():
+        raise RunError(
+            f"{folder} is finished, {position.epoch} of {recipe.epochs} epochs; "
+            f"raise --epochs to train it further, or use it with ft evaluate {folder}"
+        )
+    require_same_network(recipe, recipes.from_dict(saved.state["recipe"]), folder)
+    allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
+    classes, task = tuple(saved.state["classes"]), task_in(saved.state)
+    job = prepare_job(recipe, classes=classes, task=task, with_weights=False, quiet=quiet)
+    if not allowed:
+        require_same_data(job.dataset, saved.state["data"], folder)
+    return execute(job, hold, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
+
+
+def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
+    """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
+    kept = deciding("tensors", "order", *["statistics"] * bool(before.ema))  # the average holds statistics that move
+    then, now = ({**{field: getattr(r, field) for field in kept}, **settings_of(r)} for r in (before, recipe))
+    for field in (*kept, *deciding("slots")):
+        if now.get(field) != then.get(field):
+            raise RunError(
+                f"{folder} was trained with {field} {then.get(field)}, now asked for {now.get(field)}; "
+                "a resumed run keeps it, start a new one to change it"
+            )
+
+
+def require_same_data(dataset: Dataset, before: dict[str, Any], folder: Path) -> None:
+    """Raise RunError where the images are not those that the run began with."""
+    now = data_facts(dataset)
+    if now["sha256"] != before["sha256"]:
+        same = all(now[split] == before[split] for split in ("train", "val"))
+        raise RunError(
+            f"{dataset.name} changed since {folder} began: {before['train']} + {before['val']} images then, "
+            f"{now['train']} + {now['val']} now{', with other names or classes' if same else ''}; restore it, start a "
+            "new run, or pass --allow-data-change"
+        )
+
+
+def execute(
+    job: Job,
+    hold: files.Hold,
+    *,
+    backend: str,
+    position: Position,
+    saved: checkpoint.Checkpoint | None,
+    quiet: bool,
+    started: float,
+) -> Run:
+    """Train a job from a position to its end in the folder that is held and write the result there."""
+    folder, recipe, began = hold.folder, job.recipe, started - position.seconds  # as if all sessions were one
+    wing = backends.load(backend)
+    with quiet_stderr():
+        device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+    with memory_explained(job, wing):
+        learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
+    parameters = list(wing.parameters(learner.model))
+    if saved is not None:
+        learner.set_weights(saved.model)
+        learner.set_slots(saved.optimizer)
+    checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
+    recipes.save(recipe, folder / RECIPE)
+    length = len(job.batches("train"))
+    with (
+        Progress(recipe.epochs, length, done=position.steps_of(length), quiet=quiet) as progress,
+        memory_explained(job, wing),
+    ):
+        tensors = wing.weight_shapes(learner.model)
+        notes = surgery_notes(job, tensors) if saved is None else []
+        for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
+            progress.note(line)
+        run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
+        features = Features(job, learner, backend, device, progress.note, progress.counting)
+        sources = sources_of(features, "train", "val")
+        facts = run_facts(job, backend)
+        with Log(folder) as log, stop_requests() as stop:
+            log.trim(position.step)
+            Training(
+                job,
+                learner,
+                *sources,
+                hold=hold,
+                log=log,
+                progress=progress,
+                stop=stop,
+                position=position,
+                facts=facts,
+                plan=plan,
+                parameters=parameters,
+                began=began,
+            ).run()
+    hold.check()
+    result = final_weights(job, folder, learner, position)
+    facts |= {**result, "seconds": round(time.perf_counter() - began, 2)}
+    write_result(job, folder, learner, sources, facts)
+    learner.on_features = False  # from here on it takes images
+    learner.run_as_one()  # and a user may change its weights
+    return Run(folder, learner=learner, backend=backend)
+
+
+@contextmanager
+def memory_explained(job: Job, wing: Wing) -> Iterator[None]:
+    """Turn an exhausted memory, the machine's or the device's, into a RunError that says what takes less."""
+    try:
+        yield
+    except Exception as error:
+        if not memory_is_exhausted(error, [wing]):
+            raise
+        raise RunError(
+            f"out of memory with batches of {job.recipe.batch_size} images of {job.preprocess.crop} px; try "
+            f"--batch-size {max(job.recipe.batch_size // 2, 1)}, a smaller --image-size, or --freeze base; a run that "
+            "has a checkpoint goes on with --resume RUN"
+        ) from error
+
+
+def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, tensors: Collection[str]) -> list[str]:
+    """Return what a person wants to read before the first epoch. tensors: the names of the network's."""
+    data, recipe = job.dataset, job.recipe
+    lines = [
+        f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {recipe.weights} weights, {plan.summary()}",
+        f"{data.name}: {len(data.train)} training and {len(data.val)} validation images, {len(data.classes)} classes, "
+        f"{'any number an image, ' if data.multilabel else ''}"
+        f"{job.preprocess.crop} px",
+        f"run folder: {folder}",
+    ]
+    if recipe.unfreeze:
+        lines.append(f"unfreezing at epochs (from 0): {', '.join(recipe.unfreeze)}; no features are kept")
+    elif recipe.cache in ("memory", "disk") or recipe.cache_views:  # somebody counts on it
+        reason = why_not_kept(recipe, plan, job.card)
+        lines += [f"no features are kept: {reason}"] if reason else []
+    if divides_by_zero(recipe):
+        default = RULES[recipe.optimizer].numbers["eps"]
+        lines.append(f"eps 0: {recipe.optimizer} divides by zero where a gradient is 0; its default is {default:g}")
+    return [*lines, *accumulation_notes(recipe, plan, tensors), *job.notes]
+
+
+def accumulation_notes(recipe: Recipe, plan: Freeze, tensors: Collection[str]) -> list[str]:
+    """Return what is to be said of gradient accumulation: where it is not the same as one large batch."""
+    if recipe.accumulate == 1:
+        return []
+    size, whole = recipe.batch_size, recipe.batch_size * recipe.accumulate
+    lines = [f"an update takes the gradients of {recipe.accumulate} batches of {size}: {whole} images"]
+    if any(name.endswith("running_var") and not plan.runs_in_inference(name) for name in tensors):
+        lines.append(f"BatchNorm sees {size} images at a time, so this is not the same as --batch-size {whole}")
+    return lines
+
+
+def final_weights(job: Job, folder: Path, learner: Learner, position: Position) -> dict[str, Any]:
+    """Put the weights that the recipe asks for into the learner and say which epoch they are of."""
+    result, best = job.recipe.result, checkpoint.pointed(folder, "best")
+    if result == "best" and best:
+        learner.set_weights(checkpoint.load(best).model)
+        return {"epoch": position.best_epoch}
+    if result == "ema":
+        with learner.averaged():
+            tensors = learner.get_weights()
+        learner.set_weights(tensors)
+    if result == "average" and position.ranked:
+        rows = sorted(position.ranked, key=lambda row: row[1])
+        paths = [checkpoint.step_folder(folder, int(step)) for _, _, step in rows]
+        learner.set_weights(mean_of(checkpoint.load(path).model for path in paths))
+        return {"epoch": position.epoch, "averaged_epochs": [int(epoch) for _, epoch, _ in rows]}
+    return {"epoch": position.epoch}
+
+
+def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Source], facts: dict[str, Any]) -> None:
+    """Evaluate once more and write predictions, curves, weights, the report and, last of all, model.json."""
+    result, classes, task = evaluate(learner, sources[1]), job.dataset.classes, job.task
+    with files.explained(folder / runfolder.RESULT):  # a run that went on is about to change what it describes
+        (folder / runfolder.RESULT).unlink(missing_ok=True)
+    names = [sample.name for sample in job.dataset.val]
+    task.write_predictions(folder, names, result.logits, result.labels, classes)
+    rows = runfolder.read_log(folder)
+    epochs = [row for row in rows if row.get("epoch_end")]
+    plot_curves(rows, epochs, folder / runfolder.CURVES, title=f"{job.recipe.title}, {facts['backend']}", task=task)
+    card = job.card
+    weights = learner.get_weights()
+    with files.replacing(folder / runfolder.MODEL, needed=checkpoint.size_of(weights, {})) as path:
+        sha256 = write_safetensors(path, weights, {"architecture": card.name})
+    whole = {
+        "format": runfolder.FORMAT,
+        "architecture": card.name,
+        "head": card.last,
+        **facts,
+        "metrics": result.metrics,
+        **task.by_class(result.logits, result.labels),
+        "train_metrics": training_metrics(job, learner, sources[0]),
+        "sha256": {runfolder.MODEL: sha256},
+    }
+    write_training_report(folder, whole, job.dataset.val)
+    files.write_json(folder / runfolder.RESULT, whole)
+
+
+def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any]:
+    """Return the metrics of about as many training images as there are validation images, seen as those are.
+
+    They are the first batches of epoch 0, which are a random sample, without augmentation.
+    """
+    if job.recipe.cache_views:
+        learner.on_features = False  # the features that are kept are of augmented images
+    plain = job.batches("train", plain=True, as_pixels=True)
+    if learner.on_features:
+        assert isinstance(train, FeatureBatches)
+        plain = FeatureBatches(plain, train.features)
+    result = evaluate(learner, First(plain, -(-len(job.dataset.val) // job.recipe.batch_size)))
+    return {**result.metrics, "images": len(result.labels)}
+
+
+def run_facts(job: Job, backend: str) -> dict[str, Any]:
+    """Return what checkpoints and the result record of a run, besides its numbers."""
+    packages = ("ft-parity", "numpy", "pillow", *backends.FRAMEWORKS[backend])
+    return {
+        "backend": backend,
+        "recipe": recipes.to_dict(job.recipe),
+        "task": job.task.name,
+        "classes": list(job.dataset.classes),
+        "preprocess": job.preprocess.to_dict(),
+        "data": data_facts(job.dataset),
+        "versions": {package: version(package) for package in packages},
+    }

@@ -1,0 +1,157 @@
+"""A finished run: its model, its numbers, and what it says about images. Any run opens in either wing."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft import recipe as recipes
+from ft.backend.contract import Learner
+from ft.data import Batches, Policy, Preprocess, Sample, open_dataset, open_images
+from ft.errors import DataError, RecipeError
+from ft.recipe import Recipe
+from ft.report.training.page import write_training_report
+from ft.report.training.summary import run_line, run_table
+from ft.runs import folder as runfolder
+from ft.tasks import task_in
+from ft.tasks.task import Task
+from ft.training.build import load_learner
+from ft.training.evaluate import evaluate
+from ft.weights import read_weights
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One class that a network sees in an image."""
+
+    label: str
+    probability: float
+
+
+class Run:
+    """A run folder opened in one wing. The model is built when it is first needed."""
+
+    def __init__(self, folder: str | Path, *, backend: str | None = None, learner: Learner | None = None) -> None:
+        self.folder = Path(folder)
+        self.result = runfolder.read_result(self.folder)
+        self.backend = backend or self.result["backend"]
+        self._learner = learner
+
+    def __repr__(self) -> str:
+        return run_line(self.folder, self.result, self.backend)
+
+    def _repr_html_(self) -> str:
+        return run_table(self.folder, self.result, self.backend)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in the order of the network's outputs."""
+        return tuple(self.result["classes"])
+
+    @property
+    def task(self) -> Task:
+        """What its labels are."""
+        return task_in(self.result)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What was trained, and how."""
+        return recipes.from_dict(self.result["recipe"])
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """`top1`, `top5`, `loss`, `macro_f1` and `ece` on the validation images, as they were when the run ended.
+
+        Of a multi-label run: `mAP`, `exact_match`, `loss` and `macro_f1`.
+        """
+        return self.result["metrics"]
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How pixels become the network's input."""
+        return Preprocess.from_dict(self.result["preprocess"])
+
+    @property
+    def learner(self) -> Learner:
+        """The network in its wing."""
+        if self._learner is None:
+            tensors = read_weights(self.folder / runfolder.MODEL)
+            self._learner = load_learner(
+                self.recipe, tensors, len(self.classes), image_size=self.preprocess.crop, backend=self.backend
+            )
+        return self._learner
+
+    @property
+    def model(self) -> Any:
+        """The trained network: a torch.nn.Module or a keras.Model, yours to take away."""
+        return self.learner.model
+
+    def predict(self, images: Iterable[str | Path | np.ndarray], *, top: int = 5) -> list[list[Guess]]:
+        """Return the `top` most probable classes of each image (a file, or uint8 pixels (H, W, 3)), best first.
+
+        Of a multi-label run all that are more probable than one half, where these are more.
+        """
+        if top < 1:
+            raise RecipeError(f"top: got {top}; it must be at least 1")
+        samples = [
+            Sample(str(i), 0, image if isinstance(image, np.ndarray) else Path(image)) for i, image in enumerate(images)
+        ]
+        guesses = []
+        for batch in self.batches(samples).epoch(0):
+            for p in self.task.probabilities(self.learner.logits(batch.images)):
+                best = np.argsort(-p, kind="stable")[: self.task.shown(p, top)]
+                guesses.append([Guess(self.classes[k], float(p[k])) for k in best])
+        return guesses
+
+    def evaluate(self, data: str | None = None) -> dict[str, float | None]:
+        """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images."""
+        if data:
+            samples = open_images(data, classes=self.classes, policy=self.policy, labels=self.task.labels).val
+        else:
+            samples = self.validation_samples()
+        return evaluate(self.learner, self.batches(samples)).metrics
+
+    def validation_samples(self) -> tuple[Sample, ...]:
+        """Return the run's own validation images. Raises DataError where they are no longer there."""
+        recipe = self.recipe
+        return open_dataset(
+            recipe.data,
+            val_fraction=recipe.val_fraction,
+            seed=recipe.seed,
+            classes=self.classes,
+            policy=self.policy,
+            labels=self.task.labels,
+        ).val
+
+    @property
+    def policy(self) -> Policy:
+        """What the run's recipe says of images that cannot be read."""
+        return Policy.of(self.recipe, short_side=self.preprocess.resize)
+
+    def write_report(self) -> Path:
+        """Write report.html and confusion.png again and return the page's path. Needs no framework.
+
+        Where the images are no longer to be had, the page has no thumbnails.
+        """
+        try:
+            samples = self.validation_samples()
+        except DataError:
+            samples = None
+        return write_training_report(self.folder, self.result, samples)
+
+    def batches(self, samples: Sequence[Sample]) -> Batches:
+        """Return samples as this network's input."""
+        recipe = self.recipe
+        return Batches(
+            samples,
+            self.preprocess,
+            batch_size=recipe.batch_size,
+            columns=self.task.columns(len(self.classes)),
+            dtype=recipe.dtype,
+            as_pixels=True,
+            workers=recipe.workers,
+            max_pixels=recipe.max_pixels,
+            read_timeout=recipe.read_timeout,
+        )

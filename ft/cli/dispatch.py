@@ -1,0 +1,45 @@
+"""`ft COMMAND ...`: the table of commands, each found in its file when it is called."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from ft.cli.guard import guarded
+from ft.errors import RecipeError, unknown
+
+COMMANDS = {  # name -> its function in this folder, imported when it runs; what it does
+    "train": ("train.train", "fine-tune a network"),
+    "evaluate": ("runs.evaluate", "test a run, or a network as it came"),
+    "predict": ("runs.predict", "say what is on images"),
+    "report": ("runs.report", "write a run's report.html again: curves, classes, calibration, mistakes"),
+    "compare": ("parity.compare", "find where two implementations part, and why; or put two runs side by side"),
+    "data": ("data.data", "check a folder or CSV of images before training on it"),
+    "convert": ("convert.convert_command", "turn a checkpoint into another format, or another framework's"),
+    "export": ("export.export_command", "turn a run into ONNX, a torch.export archive, SavedModel or LiteRT"),
+    "trace": ("parity.trace", "write what every layer and gradient of a few steps is"),
+    "differences": ("parity.differences", "where PyTorch and Keras differ, taught one by one"),
+    "lr-find": ("lr_find.lr_find", "suggest a learning rate"),
+    "bench": ("bench.bench", "time this project beside the loops that people write by hand"),
+    "cache": ("cache.cache", "list the features that are kept on disk; ft cache clear removes them"),
+    "models": ("models.models", "list the networks; ft models show NAME: one by stage"),
+}
+
+
+def main() -> int:
+    """Run `ft COMMAND ...` and return its exit code."""
+    return guarded(lambda: dispatch(sys.argv[1:]))
+
+
+def dispatch(arguments: Sequence[str]) -> int:
+    """Run the command that the first word names."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(
+            "usage: ft COMMAND ...\n\n"
+            + "\n".join(f"  {name:<11} {text}" for name, (_, text) in COMMANDS.items())
+            + "\n\nft COMMAND --help tells more"
+        )
+        return 0
+    if arguments[0] not in COMMANDS:
+        raise RecipeError(unknown("command", arguments[0], COMMANDS) + "; see ft --help")
+    module, _, function = COMMANDS[arguments[0]][0].partition(".")
+    return getattr(import_module(f"ft.cli.{module}"), function)(arguments[1:])

@@ -1,0 +1,111 @@
+"""`ft models`, and `ft models show`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ft.api.show import Table, changes_of, show_network
+from ft.cli.parser import Parser, add_backend, add_recipe_flags
+from ft.errors import RecipeError, printable
+from ft.recipe import Recipe, deciding
+from ft.zoo import find_card
+
+if TYPE_CHECKING:
+    from ft.zoo import Card
+
+
+def models(arguments: Sequence[str]) -> int:
+    """List the networks, or show one."""
+    if arguments and arguments[0] == "show":
+        return show_command(arguments[1:])
+    text = "The networks, their size and their published weights. `ft models show NAME` shows one by stage."
+    parser = Parser(prog="ft models", description=text)
+    parser.add_argument("--family", metavar="NAME", help="only this family, such as resnet")
+    parser.add_argument("--max-params", type=float, metavar="MILLIONS", help="only networks of at most this size")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    flags = parser.parse(arguments)
+    rows = [model_row(card) for card in chosen_cards(flags.family, flags.max_params)]
+    if flags.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            top1 = "   -" if row["top1"] is None else f"{row['top1']:.1f}"
+            size = f"{row['parameters'] / 1e6:5.1f} M  {row['image_size']} px  top1 {top1}"
+            print(f"{row['name']:<20} {size}  {', '.join(row['stages'])}")
+    return 0
+
+
+def chosen_cards(family: str | None, millions: float | None) -> list["Card"]:
+    """Return the cards of a family, or of all, up to a size; RecipeError for no such family or none so small."""
+    from ft.errors import unknown
+    from ft.zoo import cards
+
+    families = {card.family for card in cards()}
+    if family is not None and family not in families:
+        raise RecipeError(unknown("family", family, families))
+    limit = float("inf") if millions is None else millions * 1e6
+    found = [card for card in cards() if family in (None, card.family) and card.parameters <= limit]
+    if not found:
+        raise RecipeError(f"max-params: no network has at most {millions} million parameters")
+    return found
+
+
+def model_row(card: "Card") -> dict[str, Any]:
+    """Return what `ft models` says of a network."""
+    return {
+        "name": card.name,
+        "family": card.family,
+        "parameters": card.parameters,
+        "image_size": card.preprocess.crop,
+        "top1": card.pretrained[0].top1 if card.pretrained else None,
+        "weights": [entry.name for entry in card.pretrained],
+        "licences": sorted({entry.licence for entry in card.pretrained}),
+        "stages": list(card.stages),
+    }
+
+
+def lines_of(table: Table, *, convolutions: bool) -> list[str]:
+    """Return a table as text."""
+    width = max(len("stage"), *(len(row.stage) for row in table.rows))
+    shapes = [" x ".join(map(str, row.shape)) or "-" for row in table.rows]
+    lines = [f"{'stage':<{width}}  {'gives':<16} {'parameters':>13}"]
+    for row, shape in zip(table.rows, shapes, strict=True):
+        lines.append(f"{row.stage:<{width}}  {shape:<16} {row.parameters:>13,}")
+        if convolutions and row.convolutions:
+            lines.append(f"{'':<{width}}  {', '.join(row.convolutions)}")
+    return [*lines, f"{'total':<{width}}  {'':<16} {table.parameters:>13,}"]
+
+
+def show_command(arguments: Sequence[str]) -> int:
+    """Run `ft models show`."""
+    parser = Parser(
+        prog="ft models show", description="A network by stage: what each hands on for one image, and its parameters."
+    )
+    parser.add_argument("model", metavar="NAME", help="network, see `ft models`")
+    parser.add_argument("--classes", type=int, default=1000, help="outputs [1000]")
+    parser.add_argument("--convolutions", action="store_true", help="list the convolutions, which --change can name")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_backend(parser)
+    shown = deciding("shapes")
+    add_recipe_flags(parser, shown)
+    flags = parser.parse(arguments)
+    fields = {name: getattr(flags, name) for name in shown if getattr(flags, name) is not None}
+    recipe = Recipe(model=flags.model, **fields)
+    before, after = show_network(recipe, backend=flags.backend, classes=flags.classes)
+    if flags.json:
+        print(json.dumps(as_json(before, after), indent=2))
+        return 0
+    size = recipe.image_size or find_card(recipe.model).preprocess.crop
+    print(f"{recipe.model}, {flags.classes} classes, images 3 x {size} x {size}")
+    print("\n".join(lines_of(before, convolutions=flags.convolutions)))
+    if after is not None:
+        print(f"\nafter {printable(' '.join(arguments[1:]))}, images {recipe.in_channels} x {size} x {size}")
+        print("\n".join([*lines_of(after, convolutions=flags.convolutions), *changes_of(before, after)]))
+    return 0
+
+
+def as_json(before: Table, after: Table | None) -> dict[str, Any]:
+    """Return both tables as plain values."""
+    tables = {"before": before, "after": after}
+    return {name: [asdict(row) for row in table.rows] for name, table in tables.items() if table is not None}

@@ -1,0 +1,84 @@
+"""`ft evaluate`, `ft predict` and `ft report`: what is asked of a finished run."""
+
+import json
+from collections.abc import Sequence
+
+from ft.cli.parser import Parser, add_backend
+from ft.errors import RecipeError, printable
+
+
+def metrics_line(metrics: dict[str, float | None]) -> str:
+    """Return "top1 0.914  top5 0.998  loss 0.3512" of what was measured."""
+    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None)
+
+
+def evaluate(arguments: Sequence[str]) -> int:
+    """Test a run, or a published network as it came."""
+    parser = Parser(prog="ft evaluate", description="Top-1, top-5 and loss of a run, or of a network as it came.")
+    parser.add_argument("run", nargs="?", metavar="RUN", help="run folder")
+    parser.add_argument("--model", help="network to test as it came, instead of a run")
+    parser.add_argument("--weights", help="its weights: imagenet, a published name, or a file [imagenet]")
+    parser.add_argument("--data", metavar="DIR", help="folder of class folders, or CSV [the run's validation images]")
+    parser.add_argument("--image-size", type=int, help="pixels a side, with --model [the network's own]")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_backend(parser, default=None)
+    flags = parser.parse(arguments)
+    if bool(flags.run) == bool(flags.model):
+        raise RecipeError("evaluate: pass a RUN folder, or --model NAME --data DIR")
+    if flags.model:
+        if not flags.data:
+            raise RecipeError("evaluate: --model needs --data DIR, the images to test it on")
+        from ft.api.evaluate import evaluate_network
+
+        metrics = evaluate_network(
+            model=flags.model,
+            weights=flags.weights or "imagenet",
+            data=flags.data,
+            backend=flags.backend or "torch",
+            image_size=flags.image_size,
+        )
+    else:
+        if flags.weights or flags.image_size:
+            raise RecipeError("evaluate: --weights and --image-size go with --model; a run has its own")
+        from ft.api.run import Run
+
+        metrics = Run(flags.run, backend=flags.backend).evaluate(flags.data)
+    print(json.dumps(metrics) if flags.json else metrics_line(metrics))
+    return 0
+
+
+def predict(arguments: Sequence[str]) -> int:
+    """Say what is on images."""
+    parser = Parser(prog="ft predict", description="The most probable classes of images.")
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
+    parser.add_argument("--top", type=int, default=3, help="classes an image [3]")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_backend(parser, default=None)
+    flags = parser.parse(arguments)
+    from ft.api.run import Run
+
+    guesses = Run(flags.run, backend=flags.backend).predict(flags.images, top=flags.top)
+    if flags.json:
+        rows = [
+            {"image": image, "classes": [{"label": g.label, "probability": g.probability} for g in best]}
+            for image, best in zip(flags.images, guesses, strict=True)
+        ]
+        print(json.dumps(rows, indent=2))
+    else:
+        names = [printable(image) for image in flags.images]
+        width = max(map(len, names))
+        for name, best in zip(names, guesses, strict=True):
+            print(f"{name:<{width}}  " + "  ".join(f"{printable(g.label)} {g.probability:.3f}" for g in best))
+    return 0
+
+
+def report(arguments: Sequence[str]) -> int:
+    """Write a run's report again."""
+    parser = Parser(prog="ft report", description="Write report.html of a finished run again.")
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    flags = parser.parse(arguments)
+    from ft.api.run import Run
+
+    print(printable(Run(flags.run).write_report()))
+    return 0

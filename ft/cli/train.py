@@ -1,0 +1,54 @@
+"""`ft train`, and `python -m ft_torch.train` with its twin."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ft.cli.guard import guarded
+from ft.cli.parser import Parser, add_backend, add_recipe_flags
+from ft.cli.runs import metrics_line
+from ft.errors import RecipeError, printable
+from ft.recipe import FIELDS, load
+
+
+def train_parser(prog: str, *, choose_backend: bool) -> Parser:
+    """Return the parser of a training command."""
+    parser = Parser(
+        prog=prog,
+        description="Fine-tune a pretrained network. Without flags: EfficientNet-Lite0 on "
+        "handwritten digits, base frozen, new head.",
+    )
+    parser.add_argument("--config", metavar="FILE", help="recipe file (YAML); flags win over it")
+    parser.add_argument("--out", metavar="DIR", help="run folder, new or empty [runs/MODEL-DATA-BACKEND-NNN]")
+    parser.add_argument("--resume", metavar="RUN", help="go on with this run, begun in either wing, at its next step")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    if choose_backend:
+        add_backend(parser, default=None, text="torch; with --resume the run's own")
+    add_recipe_flags(parser)
+    return parser
+
+
+def train_command(arguments: Sequence[str], *, backend: str | None = None, prog: str | None = None) -> int:
+    """Run a training command and return its exit code. backend: fixed by `python -m ft_torch.train` and its twin."""
+    prog = prog or f"python -m ft_{backend}.train"
+    return guarded(lambda: finetune_by(train_parser(prog, choose_backend=backend is None).parse(arguments), backend))
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Run `ft train`."""
+    return finetune_by(train_parser("ft train", choose_backend=True).parse(arguments), None)
+
+
+def finetune_by(flags: argparse.Namespace, backend: str | None) -> int:
+    """Fine-tune by the flags and print the result."""
+    fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name) is not None}
+    if flags.config:
+        if flags.resume:
+            raise RecipeError("--config and --resume contradict each other; a resumed run has its recipe")
+        path = Path(flags.config)
+        fields = {"name": path.stem, **load(path), **fields}
+    from ft.api.finetune import finetune
+
+    run = finetune(backend=backend or flags.backend, out=flags.out, resume=flags.resume, quiet=flags.quiet, **fields)
+    print(f"{metrics_line(run.metrics)}  in {run.result['seconds']:.1f} s\n{printable(run.folder)}")
+    return 0

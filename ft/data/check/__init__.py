@@ -1,0 +1,1 @@
+"""`ft data check`: every image decoded once, and what was found."""

@@ -1,0 +1,82 @@
+"""`ft data check`: every image of a data set decoded once, and all that is to be said about it.
+
+An error is what training would stop at, a warning what it would suffer from in silence, a note what is worth knowing.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ft.data.check.findings import ClassCount, Finding, all_findings
+from ft.data.check.look import Look, look_at
+from ft.data.sources.dataset import Dataset, byte_sorted, list_source, split_listing
+from ft.data.sources.listing import Listing, labels_in, name_bytes
+from ft.data.sources.policy import Policy
+from ft.data.sources.scan import scan
+from ft.errors import DataError, printable
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of a check. looks: every image, in byte order; classes: in the order of their labels."""
+
+    spec: str
+    listing: Listing
+    looks: tuple[Look, ...]
+    classes: tuple[ClassCount, ...]
+    splits: dict[str, str]
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def status(self) -> Literal["errors", "warnings", "clean"]:
+        """The worst that was found."""
+        levels = {finding.level for finding in self.findings}
+        return "errors" if "error" in levels else "warnings" if "warning" in levels else "clean"
+
+    @property
+    def usable(self) -> list[Look]:
+        """The images that can be trained on."""
+        return [look for look in self.looks if look.fault is None]
+
+
+def check_data(spec: str, *, val_fraction: float = 0.2, seed: int = 0, policy: Policy) -> Check:
+    """Decode every image that `spec` names and return what there is to say. DataError where there are none at all."""
+    began = time.perf_counter()
+    listing = list_source(spec, policy, missing=True, labels="either")
+    entries = sorted(listing.entries, key=lambda entry: name_bytes(entry.name))
+    looks = scan(entries, lambda entry: look_at(entry, policy), workers=policy.workers, quiet=policy.quiet)
+    good = replace(
+        listing,
+        entries=[look.entry for look in looks if look.fault is None],
+        folders=listing.folders | labels_in(entry for entry in entries if entry.split != "val"),
+        notes=[],
+    )
+    dataset, refusal = try_split(good, spec, val_fraction, seed)
+    splits = {entry.name: entry.split or "train" for entry in good.entries}
+    if dataset is not None:
+        splits = {s.name: split for split in ("train", "val") for s in getattr(dataset, split)}
+    classes = count_classes(good, splits, dataset)
+    findings = all_findings(listing, looks, classes, splits, refusal, policy)
+    seconds = time.perf_counter() - began
+    return Check(spec, listing, tuple(looks), classes, splits, tuple(findings), seconds)
+
+
+def try_split(listing: Listing, spec: str, val_fraction: float, seed: int) -> tuple[Dataset | None, str]:
+    """Return the data set that training would get, or None and the reason why it would get none."""
+    if not listing.entries:
+        return None, "no image can be used"
+    try:
+        return split_listing(listing, spec, val_fraction=val_fraction, seed=seed, classes=None, policy=Policy()), ""
+    except DataError as error:
+        return None, str(error).removeprefix(f"{printable(spec)}: ")
+
+
+def count_classes(listing: Listing, splits: dict[str, str], dataset: Dataset | None) -> tuple[ClassCount, ...]:
+    """Return the number of images of each class, the empty ones too."""
+    counts = Counter((label, splits[entry.name]) for entry in listing.entries for label in entry.labels)
+    found = listing.folders | labels_in(listing.entries)
+    names: Sequence[str] = dataset.classes if dataset else byte_sorted(found)
+    return tuple(ClassCount(name, counts[name, "train"], counts[name, "val"]) for name in names)

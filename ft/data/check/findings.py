@@ -1,0 +1,185 @@
+"""What a check has to say: one rule a function, each from the looks at all images to findings."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ft.data.check.look import FRAMES, GREY, GREY_16, INK, PROFILE, TRANSPARENT, TURNED, Look
+from ft.data.images.decode import KINDS
+from ft.data.sources.folder import BESIDE, EMPTY, NO_FILE, NO_IMAGE, NO_SPLIT
+from ft.data.sources.listing import Listing
+from ft.data.sources.policy import Policy
+
+Level = Literal["error", "warning", "note"]
+
+TINY = 32  # pixels of the short side below which a photo has lost what a pretrained network looks for
+SKEWED = 10  # times as many images in the largest class as in the smallest
+
+ADVICE = {
+    "unreadable": "mend the permissions or the path, or remove the file",
+    "empty": "copy the files again, or remove them",
+    "wrong type": "download the files again, or convert them to JPEG, PNG, BMP, GIF, WebP, TIFF or PPM",
+    "truncated": "copy the files again, or remove them",
+    "damaged": "copy the files again, or remove them",
+    "huge": "shrink them, or raise --max-pixels",
+    "no range": "convert them to 8 or 16 bits",
+    "narrow": "crop them, or remove them",
+}
+IGNORED: dict[str, tuple[Level, str, str]] = {
+    NO_FILE: ("warning", "not a file", "copy the files into their folders, or pass --allow-outside-root for links"),
+    BESIDE: ("warning", "beside", "move the images into class folders"),
+    NO_IMAGE: ("note", "no image", "only files with the extension of an image are read"),
+    NO_SPLIT: ("note", "no split", "train and val are read, or what serves as val"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to say: how bad, in a few words, what to do, and of which files or classes, each with a detail.
+
+    kind: a word for programs; count: how many there are, for what is not listed by name.
+    """
+
+    level: Level
+    kind: str
+    title: str
+    advice: str = ""
+    items: tuple[tuple[str, str], ...] = ()
+    count: int = 0
+
+    def __len__(self) -> int:
+        return len(self.items) or self.count
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How many usable images of a class train and validate."""
+
+    label: str
+    train: int
+    val: int
+
+
+def all_findings(
+    listing: Listing,
+    looks: Sequence[Look],
+    classes: Sequence[ClassCount],
+    splits: dict[str, str],
+    refusal: str,
+    policy: Policy,
+) -> list[Finding]:
+    """Return everything that was found, errors first."""
+    found = [Finding("error", "structure", refusal)] if refusal else []
+    found += find_faults(looks)
+    found += find_copies(looks, splits, policy)
+    found += find_class_troubles(listing, classes, policy)
+    found += find_tiny(looks)
+    found += find_unlabelled(listing)
+    for reason, (level, kind, advice) in IGNORED.items():
+        if names := sorted(listing.ignored.get(reason, ())):
+            found.append(Finding(level, kind, reason, advice, tuple((name, "") for name in names)))
+    found += find_traits(listing, looks)
+    order = ("error", "warning", "note")
+    return sorted(found, key=lambda finding: order.index(finding.level))
+
+
+def find_faults(looks: Sequence[Look]) -> Iterator[Finding]:
+    """Yield the images that cannot be used, by what is wrong with them."""
+    faults = defaultdict(list)
+    for look in looks:
+        if look.fault:
+            faults[look.fault.kind].append((look.name, look.fault.reason.partition(";")[0]))
+    for kind, title in KINDS.items():
+        if kind in faults:
+            yield Finding("error", kind, title, ADVICE[kind], tuple(faults[kind]))
+
+
+def find_copies(looks: Sequence[Look], splits: dict[str, str], policy: Policy) -> Iterator[Finding]:
+    """Yield the images with the bytes of another one: across splits, under two labels, within a split.
+
+    Each image is told once, by the worst of the three, beside the first image of the same bytes.
+    """
+    same = defaultdict(list)
+    for look in looks:
+        if look.fault is None:
+            same[look.digest].append(look)
+    leaks, conflicts, copies = [], [], []
+    for group in same.values():
+        first, *others = sorted(group, key=lambda look: splits[look.name])  # "train" comes before "val"
+        for look in others:
+            across = splits[look.name] != splits[first.name]
+            other = look.entry.labels != first.entry.labels
+            detail = f"same bytes as {first.name}" + (f", labelled {first.entry.label or 'nothing'}" if other else "")
+            (leaks if across else conflicts if other else copies).append((look.name, detail))
+    level = "error" if policy.fail_on_leak else "warning"
+    told: list[tuple[Level, str, str, str, list[tuple[str, str]]]] = [
+        (level, "leak", "val images that are train images, so val accuracy flatters", "remove them from val", leaks),
+        ("warning", "conflict", "the same image under two labels", "remove the wrong one", conflicts),
+        ("warning", "copies", "copies within a split", "remove them, unless they are meant to weigh more", copies),
+    ]
+    for level, kind, title, advice, items in told:
+        if items:
+            yield Finding(level, kind, title, advice, tuple(items))
+
+
+def find_class_troubles(listing: Listing, classes: Sequence[ClassCount], policy: Policy) -> Iterator[Finding]:
+    """Yield classes that are empty, are never validated, or much larger than others."""
+    folders = sorted(listing.ignored.get(EMPTY, ()))
+    told = {name.rpartition("/")[2] for name in folders}
+    spoilt = [c.label for c in classes if not c.train + c.val and c.label not in told]
+    empty = [(name, "") for name in folders] + [(label, "none of its images can be used") for label in spoilt]
+    level = "error" if policy.fail_on_empty_class else "warning"
+    unseen = [(c.label, f"{c.train} train images") for c in classes if c.train and not c.val]
+    counts = {c.label: c.train for c in classes if c.train}
+    if empty:
+        yield Finding(level, "empty class", "class folders without images", "fill them or remove them", tuple(empty))
+    if unseen:
+        advice = "move some images to val; without a val split a stratified share is held out"
+        yield Finding("warning", "no val", "classes without val images", advice, tuple(unseen))
+    if counts and max(counts.values()) >= SKEWED * min(counts.values()):
+        low, high = min(counts, key=lambda c: counts[c]), max(counts, key=lambda c: counts[c])
+        items = tuple((label, f"{counts[label]} train images") for label in (high, low))
+        yield Finding("warning", "skewed", "classes of very different size", "collect more of the small ones", items)
+
+
+def find_tiny(looks: Sequence[Look]) -> Iterator[Finding]:
+    """Yield the images with fewer pixels than a network needs to see anything."""
+    tiny = [look for look in looks if look.fault is None and min(look.width, look.height) < TINY]
+    items = tuple((look.name, f"{look.width}x{look.height} pixels") for look in tiny)
+    if items:
+        yield Finding(
+            "warning", "tiny", f"tiny images, under {TINY} pixels", "check that they are no thumbnails", items
+        )
+
+
+def find_unlabelled(listing: Listing) -> Iterator[Finding]:
+    """Yield the images without a label, which only a binary loss takes; a warning where no image has several labels."""
+    found = tuple((entry.name, "") for entry in listing.entries if not entry.labels)
+    meant = any(len(entry.labels) > 1 for entry in listing.entries)
+    if found:
+        advice = "they train with --loss bce or bce-focal; label them if that is not meant"
+        yield Finding("note" if meant else "warning", "no label", "images without a label", advice, found)
+
+
+def find_traits(listing: Listing, looks: Sequence[Look]) -> Iterator[Finding]:
+    """Yield how many images are special, and how they are read; how many lie deeper; how many files were hidden."""
+    rules = {
+        FRAMES: "images of several frames: the first one is used",
+        TURNED: "images turned by EXIF: they are turned upright",
+        TRANSPARENT: "transparent images: composited on white",
+        GREY_16: "16-bit grey images: scaled to 8 bits",
+        GREY: "grey images: the grey value three times",
+        INK: "CMYK images: converted to RGB without colour management",
+        PROFILE: "images with a colour profile: it is ignored, pixels are taken as sRGB",
+    }
+    counts = Counter(trait for look in looks if look.fault is None for trait in look.traits)
+    for trait, rule in rules.items():
+        if counts[trait]:
+            yield Finding("note", "trait", rule, count=counts[trait])
+    depth = Counter(look.name.count("/") - bool(look.entry.split) for look in looks)
+    deeper = sum(count for level, count in depth.items() if level > 1)
+    if deeper and listing.folders:
+        yield Finding("note", "deeper", "images in folders below their class folder: of that class", count=deeper)
+    if listing.hidden:
+        yield Finding("note", "hidden", "hidden files and folders, passed over", count=listing.hidden)

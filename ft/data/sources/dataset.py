@@ -1,0 +1,278 @@
+"""A data set on disk -> a list of samples with integer labels, the same on every machine and in any locale.
+
+A source is "digits", a folder (folder.py), or a CSV manifest (manifest.py). Its listing says what was found;
+`open_dataset` turns that into training and validation samples, `open_images` into samples to evaluate. Where a source
+has no splits, a share of each class is held out, see `hold_out`. Classes and files are sorted by the bytes of their
+names.
+
+What labels may be is for the caller to say: "one" an image, "sets" of any number, or "either", as the source has them.
+"""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft.data.sources.digits import IMAGE_SIZE, TRAIN_COUNT, read_digits
+from ft.data.sources.folder import EMPTY, list_folder
+from ft.data.sources.leaks import find_leaks
+from ft.data.sources.listing import Entry, Listing, labels_in, name_bytes, note
+from ft.data.sources.manifest import list_manifest
+from ft.data.sources.policy import DEFAULT, Policy
+from ft.data.sources.scan import usable
+from ft.errors import DataError, listed, printable, unknown
+from ft.metrics.multilabel import Labels
+from ft.noise import generator
+
+LEAK = "val images with the bytes of a train image, so val accuracy flatters"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image: its POSIX path relative to the data, its label, its pixels: a file, or uint8 (H, W) or (H, W, 3).
+
+    label: a class number, or a tuple of them in ascending order where the data is multi-label.
+    """
+
+    name: str
+    label: int | tuple[int, ...]
+    source: Path | np.ndarray = field(compare=False)
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The numbers of all its classes."""
+        return self.label if isinstance(self.label, tuple) else (self.label,)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What to train on and what to validate on; `notes` are one-line warnings for the user.
+
+    skipped: names of the images that cannot be used, where the policy leaves them out; multilabel: an image may have
+    several labels, or none.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    image_size: int | None = None
+    notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    multilabel: bool = False
+
+
+def open_dataset(
+    spec: str,
+    *,
+    val_fraction: float = 0.2,
+    seed: int = 0,
+    classes: tuple[str, ...] | None = None,
+    policy: Policy = DEFAULT,
+    labels: Labels = "one",
+) -> Dataset:
+    """Return the data set that `spec` names, with a validation split in any case.
+
+    classes: those of a trained model, in its order; without them the classes of the training images. What is skipped
+    is skipped first, so that splits and order are those of a source that never held it. Raises DataError.
+    """
+    listing, bad = usable(list_source(spec, policy, labels=labels), policy, printable(spec))
+    return split_listing(
+        listing, spec, val_fraction=val_fraction, seed=seed, classes=classes, policy=policy, skipped=tuple(bad)
+    )
+
+
+def split_listing(
+    listing: Listing,
+    spec: str,
+    *,
+    val_fraction: float,
+    seed: int,
+    classes: tuple[str, ...] | None,
+    policy: Policy,
+    skipped: tuple[str, ...] = (),
+) -> Dataset:
+    """Number the classes of a listing and split it, see `open_dataset`."""
+    names = choose_classes(listing, classes, printable(spec))
+    notes = list(listing.notes)
+    entries = listing.entries
+    if not any(e.split == "val" for e in entries):
+        entries, lone = hold_out(entries, names, val_fraction, seed)
+        if any(e.split for e in listing.entries):
+            notes.append(f"no val images: {val_fraction:.0%} of each class of train held out")
+        notes += note("classes with a single image, which trains", lone)
+        notes += note("classes whose images all went to val, so that nothing is learnt of them", untrained(entries))
+    train = label_samples((e for e in entries if e.split != "val"), names, multilabel=listing.multilabel)
+    val = label_samples((e for e in entries if e.split == "val"), names, multilabel=listing.multilabel)
+    if not train:
+        raise DataError(
+            f"{printable(spec)}: val images but no train images{because(listing)}; "
+            "put the images to learn from into train"
+        )
+    if classes is None and len({s.label for s in train}) < 2:
+        raise DataError(f"{printable(spec)}: {alike(train[0], names)}")
+    if not val:
+        raise DataError(f"{printable(spec)}: no class has two images, so none is left for val; add images")
+    if not any(s.labels for s in val):
+        raise DataError(f"{printable(spec)}: no val image has a label, so nothing can be measured; label some of them")
+    notes += note("classes without val images", unseen(names, train, val))
+    notes += note(LEAK, require_none(find_leaks(train, val), policy.fail_on_leak, spec, LEAK, "--no-fail-on-leak"))
+    require_none(listing.ignored.get(EMPTY, ()), policy.fail_on_empty_class, spec, EMPTY, "--no-fail-on-empty-class")
+    return Dataset(listing.name, names, train, val, listing.image_size, tuple(notes), skipped, listing.multilabel)
+
+
+def alike(sample: Sample, classes: Sequence[str]) -> str:
+    """Return what is said where all train images have the labels of `sample`."""
+    if isinstance(sample.label, int):
+        name = printable(classes[sample.label])
+        return f"all train images are of one class, '{name}'; training needs at least two classes"
+    names = listed(f"'{printable(classes[k])}'" for k in sample.label) or "none"
+    return f"all train images have the same labels ({names}); there is nothing to tell apart, add others"
+
+
+def untrained(entries: Iterable[Entry]) -> list[str]:
+    """Return the labels of val that no train image has: with several labels an image they may be held out together."""
+    entries = list(entries)
+    val, train = (labels_in(e for e in entries if (e.split == "val") == held) for held in (True, False))
+    return byte_sorted(val - train)
+
+
+def unseen(classes: Sequence[str], train: Sequence[Sample], val: Sequence[Sample]) -> list[str]:
+    """Return the classes that learn and are never validated, but for those of a single image."""
+    counts = Counter(label for sample in train for label in sample.labels)
+    seen = {label for sample in val for label in sample.labels}
+    return [name for i, name in enumerate(classes) if counts[i] > 1 and i not in seen]
+
+
+def require_none(names: Iterable[str], forbidden: bool, spec: str, what: str, flag: str) -> list[str]:
+    """Return the names, or raise DataError where the policy forbids that there are any."""
+    names = list(names)
+    if forbidden and names:
+        raise DataError(f"{printable(spec)}: {note(what, names)[0]}; mend the data, or pass {flag}")
+    return names
+
+
+def open_images(
+    spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, labels: Labels = "one"
+) -> Dataset:
+    """Return the images to evaluate as `val`, and an empty `train`: the val split, or all images where there is none.
+
+    classes: those of the trained model; without them the data's own, where one is enough. Raises DataError.
+    """
+    listing, bad = usable(list_source(spec, policy, labels=labels), policy, printable(spec))
+    names = choose_classes(listing, classes, printable(spec))
+    chosen = [e for e in listing.entries if e.split == "val"] or listing.entries
+    val = label_samples(chosen, names, multilabel=listing.multilabel)
+    if not any(s.labels for s in val):
+        raise DataError(f"{printable(spec)}: no image has a label, so nothing can be measured; label some of them")
+    notes, sets = tuple(listing.notes), listing.multilabel
+    return Dataset(listing.name, names, (), val, listing.image_size, notes, tuple(bad), sets)
+
+
+def list_source(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, labels: Labels = "one") -> Listing:
+    """Return what the built-in set, the folder or the CSV called `spec` holds: at least one image, or DataError.
+
+    missing: files that a CSV names and that do not exist are listed too, to be reported; always so where bad images
+    are skipped.
+    """
+    if spec == "digits":
+        return replace(list_digits(), multilabel=labels == "sets")
+    path = Path(os.path.expanduser(spec))  # pathlib raises on unknown users and names that are too long
+    if os.path.isdir(path):
+        listing = replace(list_folder(path, outside=policy.allow_outside_root), multilabel=labels == "sets")
+    elif path.suffix.lower() == ".csv" and os.path.isfile(path):
+        missing = missing or policy.on_bad_image == "skip"
+        listing = list_manifest(path, outside=policy.allow_outside_root, missing=missing, labels=labels)
+    else:
+        found = "is not a folder or a .csv file" if os.path.exists(path) else "does not exist"
+        raise DataError(f"data '{printable(spec)}' {found}; pass digits, a folder of class folders, or a CSV")
+    if not listing.entries:
+        raise DataError(f"{printable(spec)}: no images{because(listing)}; expected files such as CLASS/photo.jpg")
+    return listing
+
+
+def because(listing: Listing) -> str:
+    """Return the notes in brackets, to end the finding of an error that they may explain."""
+    return f" ({'; '.join(listing.notes)})" if listing.notes else ""
+
+
+def list_digits() -> Listing:
+    """List scikit-learn's digits, whose pixels are in memory."""
+    images, labels = read_digits()
+    entries = [
+        Entry("train" if i < TRAIN_COUNT else "val", str(label), f"digits/{i:04}", image)
+        for i, (image, label) in enumerate(zip(images, labels, strict=True))
+    ]
+    return Listing("digits", entries, image_size=IMAGE_SIZE)
+
+
+def choose_classes(listing: Listing, given: Sequence[str] | None, where: str) -> tuple[str, ...]:
+    """Return the class names in the order of their labels: the given ones, else those of train in byte order.
+
+    A class of val that train lacks, or any that is not among the given ones, raises DataError.
+    """
+    found = listing.folders | labels_in(listing.entries)
+    if given is not None:
+        for label in sorted(found.difference(given)):
+            raise DataError(f"{where}: {unknown('class', printable(label), given)} (the model's classes decide)")
+        return tuple(given)
+    known = listing.folders | labels_in(e for e in listing.entries if e.split != "val") or found
+    if extra := found - known:
+        raise DataError(
+            f"{where}: val has classes that train lacks: {listed(map(printable, byte_sorted(extra)))}; "
+            "add train images or remove them from val"
+        )
+    return tuple(byte_sorted(known))
+
+
+def hold_out(entries: list[Entry], classes: Sequence[str], fraction: float, seed: int) -> tuple[list[Entry], list[str]]:
+    """Return the entries with a split each, and the classes of one image, which train.
+
+    Of the n names of a class in byte order, permuted by generator(seed, "split", class index), the first
+    round(fraction * n), at least 1 and at most n - 1, are val. So a class's split depends on nothing but its own names.
+    An image of several labels counts for the rarest of them, the first in byte order of equal ones; images without a
+    label are a class of their own, with the index behind the last.
+    """
+    images = Counter(label for entry in entries for label in entry.labels)
+    place = {name: index for index, name in enumerate(classes)}
+    members: list[list[str]] = [[] for _ in range(len(classes) + 1)]
+    for entry in entries:
+        rarest = min((images[label], place[label]) for label in entry.labels)[1] if entry.labels else len(classes)
+        members[rarest].append(entry.name)
+    val: set[str] = set()
+    for index, group in enumerate(members):
+        names = byte_sorted(group)
+        count = min(max(round(fraction * len(names)), 1), len(names) - 1)
+        if count > 0:
+            order = generator(seed, "split", index).permutation(len(names))
+            val.update(names[i] for i in order[:count])
+    split = [replace(e, split="val" if e.name in val else "train") for e in entries]
+    return split, [name for name in classes if images[name] == 1]
+
+
+def label_samples(entries: Iterable[Entry], classes: Sequence[str], *, multilabel: bool = False) -> tuple[Sample, ...]:
+    """Return entries as samples with integer labels, or sets of them, in byte order of their names."""
+    index = {name: i for i, name in enumerate(classes)}
+    ordered = sorted(entries, key=lambda entry: name_bytes(entry.name))
+    if multilabel:
+        return tuple(Sample(e.name, tuple(sorted(index[label] for label in e.labels)), e.source) for e in ordered)
+    return tuple(Sample(e.name, index[e.label], e.source) for e in ordered)
+
+
+def byte_sorted(names: Iterable[str]) -> list[str]:
+    """Return names sorted by their bytes, which no locale changes."""
+    return sorted(names, key=name_bytes)
+
+
+def data_facts(dataset: Dataset) -> dict[str, Any]:
+    """Return the size of each split and a hash of the names and labels, to notice data that changed."""
+    digest = hashlib.sha256()
+    for sample in (*dataset.train, *dataset.val):
+        digest.update(f"{sample.name}\0{sample.label}\0".encode("utf-8", "surrogateescape"))
+    skipped = {"skipped": list(dataset.skipped)} if dataset.skipped else {}
+    return {"train": len(dataset.train), "val": len(dataset.val), "sha256": digest.hexdigest(), **skipped}

@@ -1,0 +1,121 @@
+"""A folder of class folders -> its listing, the same on every machine.
+
+    folder/train/CLASS/..., folder/val/CLASS/...    given splits, in any case; training serves as train, and valid,
+                                                    validation, test or testing where val is missing
+    folder/CLASS/...                                no splits
+
+Images count at any depth below their class folder. Hidden files are skipped silently, everything else that is left out
+is counted in a note. Links to folders are never followed, links to files only where they stay inside the data, unless
+`outside` allows them to leave it: what a data set is should be seen in its own folder.
+"""
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ft.data.sources.listing import SPLITS, TRAIN_NAMES, VAL_NAMES, Entry, Inside, Listing, name_bytes, note
+from ft.errors import DataError, printable
+
+EXTENSIONS = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+JUNK = {"Thumbs.db", "@eaDir", "__MACOSX"}  # what file managers leave behind; hidden files are skipped as well
+
+NO_IMAGE = "ignored, no image by its extension"
+NO_FILE = "not opened: links out of the data or to folders, pipes, devices, or folders named like images"
+BESIDE = "ignored, images beside the class folders"
+NO_SPLIT = "ignored, folders beside the splits in use"
+EMPTY = "class folders without images"
+HIDDEN = "hidden, or left behind by file managers"
+
+
+@dataclass
+class Walk:
+    """A walk through the folder `root`: which links to files are taken, and what was skipped, reason -> names."""
+
+    root: Path
+    inside: Inside
+    skipped: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def skip(self, reason: str, path: Path) -> None:
+        """Note what is left out."""
+        self.skipped[reason].add(path.relative_to(self.root).as_posix())
+
+
+def list_folder(root: Path, *, outside: bool = False) -> Listing:
+    """List a folder of class folders, or one of train/ and val/ with class folders each."""
+    walk = Walk(root, Inside(root, outside=outside))
+    entries, classes = [], set()
+    splits = find_splits(walk)
+    for folder, split in splits.items():
+        for class_folder in find_class_folders(folder, split, walk):
+            images = find_images(class_folder, walk)
+            entries += [Entry(split, class_folder.name, path.relative_to(root).as_posix(), path) for path in images]
+            if split != "val":
+                classes.add(class_folder.name)
+            if not images:
+                walk.skip(EMPTY, class_folder)
+    known = ((path.name, split) for path, split in splits.items() if split)
+    notes = [f"{name}/ serves as {split}" for name, split in known if name.lower() != split]
+    hidden = len(walk.skipped.pop(HIDDEN, ()))
+    notes += [line for reason, names in walk.skipped.items() for line in note(reason, names)]
+    return Listing(root.resolve().name, entries, classes, notes, ignored=dict(walk.skipped), hidden=hidden)
+
+
+def find_splits(walk: Walk) -> dict[Path, str]:
+    """Return the folders of "train" and "val", those that there are, or the root, of "", where classes lie in it."""
+    folders, images = look_into(walk.root, walk)
+    for path in images:
+        walk.skip(BESIDE, path)
+    names = {folder.name.lower(): folder.name for folder in folders}
+    train, val = ([names[name] for name in known if name in names][:1] for known in (TRAIN_NAMES, VAL_NAMES))
+    if not train and not names.keys() <= set(VAL_NAMES):
+        return {walk.root: ""}
+    walk.skipped[NO_SPLIT].update({folder.name for folder in folders}.difference(train, val))
+    return {walk.root / name: SPLITS[name.lower()] for name in train + val} or {walk.root: ""}
+
+
+def find_class_folders(folder: Path, split: str, walk: Walk) -> list[Path]:
+    """Return the class folders in a split, of which there must be one at least."""
+    folders, images = look_into(folder, walk)
+    for path in images:
+        walk.skip(BESIDE, path)
+    if not folders:
+        found = [f"{len(images)} images but no class folders" if images else "empty, or no class folders"]
+        found += note(NO_FILE, walk.skipped[NO_FILE])
+        hint = f" (its name says {split}; a class needs another)" if split else ""
+        raise DataError(f"{printable(folder)}: {', '.join(found)}; expected one folder of images for each class{hint}")
+    return folders
+
+
+def find_images(folder: Path, walk: Walk) -> list[Path]:
+    """Return the images below a folder at any depth, in no order that matters."""
+    found, waiting = [], [folder]
+    while waiting:  # not recursive: folders may nest deeper than Python calls
+        folders, images = look_into(waiting.pop(), walk)
+        waiting += folders
+        found += images
+    return found
+
+
+def look_into(folder: Path, walk: Walk) -> tuple[list[Path], list[Path]]:
+    """Return the folders and the images that lie directly in a folder; what is neither is skipped."""
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: name_bytes(entry.name))
+    except OSError as error:
+        raise DataError(f"{printable(folder)}: cannot be read ({error.strerror}); mend it or remove it") from None
+    folders, images = [], []
+    for entry in entries:
+        path = folder / entry.name
+        named_as_image = path.suffix.lower() in EXTENSIONS
+        if entry.name.startswith(".") or entry.name in JUNK:
+            walk.skip(HIDDEN, path)
+        elif entry.is_dir(follow_symlinks=False) and not named_as_image:
+            folders.append(path)
+        elif not (entry.is_file(follow_symlinks=False) or walk.inside.holds(path)):
+            walk.skip(NO_FILE, path)
+        elif named_as_image:
+            images.append(path)
+        else:
+            walk.skip(NO_IMAGE, path)
+    return folders, images

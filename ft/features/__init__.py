@@ -1,0 +1,1 @@
+"""Features of a frozen base, kept: their key, their file, their source."""

@@ -1,0 +1,177 @@
+"""The features of a frozen base, computed once and kept: in memory, or in a file that the next run finds again."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+
+import numpy as np
+
+from ft.backend.contract import Learner
+from ft.data import Batch, Batches
+from ft.errors import RecipeError
+from ft.features.file import features_folder, open_features, path_of, stored, write_features
+from ft.features.key import feature_key
+from ft.system.clean import GB, size_text
+from ft.system.progress import counting
+from ft.training.job import Job
+
+SILENT = partial(counting, quiet=True)
+
+
+class FeatureBatches:
+    """The same batches with the base's features in place of the pixels.
+
+    features: (views, N, ...), in the order of the samples; epoch e takes view e mod views.
+    """
+
+    def __init__(self, batches: Batches, features: np.ndarray) -> None:
+        self.batches, self.features = batches, features
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch `start` on."""
+        view = self.features[epoch % len(self.features)]
+        for number, indices in islice(enumerate(self.batches.plan(epoch)), start, None):
+            yield Batch(view[indices], self.batches.labels_at(indices), indices, number)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Computes the features of a job's splits with a learner, and keeps them where the recipe says.
+
+    note: takes lines for the user; counting: shows how many images are done. `keep` may find that they are too large
+    for `auto`; then nothing is kept.
+    """
+
+    job: Job
+    learner: Learner
+    backend: str
+    device: str
+    note: Callable[[str], None]
+    counting: Callable[[str, int], AbstractContextManager[Callable[[int], None]]] = SILENT
+
+    def keep(self, split: str) -> FeatureBatches | None:
+        """Return the batches of features of "train" or "val", None where these are too large to be kept."""
+        batches, recipe = self.job.batches(split, as_pixels=True), self.job.recipe
+        views = recipe.cache_views if split == "train" else 0
+        key = self.key(batches, views) if self.may_be_stored else None
+        if key is not None:
+            found = self.find(batches, views, key)
+            if found is not None:
+                return FeatureBatches(batches, found)
+        images = len(batches.samples) * max(views, 1)
+        with (
+            self.counting("computing the features of", images) as count,
+            closing(parts_of(batches, self.learner, recipe.batch_size, views, count)) as computed,
+        ):
+            first = next(computed)
+            shape = (max(views, 1), len(batches.samples), *first.shape[1:])
+            place, parts = self.place(first[:1].nbytes), chain([first], computed)
+            if place == "nowhere":
+                return None
+            if place == "memory":
+                return FeatureBatches(batches, gathered(parts, first.dtype, shape))
+            key = key or self.key(batches, views)
+            return FeatureBatches(batches, self.store(batches, views, key, parts, first.dtype, shape))
+
+    @property
+    def may_be_stored(self) -> bool:
+        """Whether a file of these features may be there: to know which costs a hash of all weights."""
+        recipe = self.job.recipe
+        return recipe.cache == "disk" or (recipe.cache == "auto" and bool(stored(features_folder(recipe.cache_dir))))
+
+    def place(self, row: int) -> str:
+        """Return where the features of all images go, "memory", "disk" or "nowhere"; row: bytes of one image's."""
+        recipe, data = self.job.recipe, self.job.dataset
+        whole = row * (len(data.train) * max(recipe.cache_views, 1) + len(data.val))
+        if recipe.cache == "memory" or (recipe.cache == "auto" and whole <= recipe.cache_limit * GB):
+            return "memory"
+        if whole <= recipe.cache_disk_limit * GB:
+            return "disk"
+        what = f"features of all images take {size_text(whole)}, cache_disk_limit is {recipe.cache_disk_limit:g} GB"
+        if recipe.cache == "disk":
+            raise RecipeError(f"cache: {what}; raise --cache-disk-limit, or train without: --cache off")
+        self.note(f"no features are kept: {what}")
+        return "nowhere"
+
+    def key(self, batches: Batches, views: int) -> str:
+        """Return what the features of a split are known by."""
+        return feature_key(self.job, self.learner, batches, views=views, backend=self.backend, device=self.device)
+
+    def find(self, batches: Batches, views: int, key: str) -> np.ndarray | None:
+        """Return the features of an earlier run; None where there is no file, or one that is not to be trusted."""
+        path = path_of(features_folder(self.job.recipe.cache_dir), key)
+        try:
+            found = open_features(path, key=key, images=len(batches.samples), views=max(views, 1))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            self.note(f"features are computed anew: {path}: {error}")
+            return None
+        self.note(f"features of {len(batches.samples)} images, {size_text(found.nbytes)}, found in {path}")
+        return found
+
+    def store(
+        self,
+        batches: Batches,
+        views: int,
+        key: str,
+        parts: Iterator[np.ndarray],
+        dtype: np.dtype,
+        shape: tuple[int, ...],
+    ) -> np.ndarray:
+        """Compute the features into a file and return them, mapped."""
+        recipe = self.job.recipe
+        path = path_of(features_folder(recipe.cache_dir), key)
+        size = np.dtype(dtype).itemsize * int(np.prod(shape))
+        self.note(f"features of {len(batches.samples)} images, {size_text(size)}, go to {path}")
+        seen = f", {views} views" if views else ""
+        about = f"{recipe.model} ({self.backend}, {recipe.precision}): {len(batches.samples)} images{seen}"
+        limit = recipe.cache_disk_limit * GB
+        return write_features(path, parts, key=key, about=about, dtype=dtype, shape=shape, limit=limit)
+
+
+def sources_of(features: Features, *splits: str) -> list[FeatureBatches] | list[Batches]:
+    """Return the batches of "train" or "val": of features where the learner takes them and they can be kept."""
+    learner, job, found = features.learner, features.job, []
+    if learner.on_features and job.recipe.cache_views:
+        features.note(
+            f"an approximation: of every image {job.recipe.cache_views} augmented views are kept, epoch e (from 0) "
+            f"trains on view e mod {job.recipe.cache_views}"
+        )
+    for split in splits if learner.on_features else ():
+        kept = features.keep(split)
+        if kept is None:
+            learner.on_features = False
+            break
+        found.append(kept)
+    return found if learner.on_features else [job.batches(split, as_pixels=True) for split in splits]
+
+
+def parts_of(
+    batches: Batches, learner: Learner, batch_size: int, views: int, count: Callable[[int], None]
+) -> Generator[np.ndarray, None, None]:
+    """Yield the features (n, ...) of every image in order, batch by batch; view k is the augmentation of epoch k.
+
+    count: is told how many images are done.
+    """
+    ordered = batches.in_order(batch_size=batch_size, augmented=views > 0)
+    for epoch in range(max(views, 1)):
+        for batch in ordered.epoch(epoch):
+            features = learner.features(batch.images)
+            count(len(features))
+            yield features
+
+
+def gathered(parts: Iterator[np.ndarray], dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the parts in one array of that shape, (views, N, ...), without ever holding them twice."""
+    features = np.empty(shape, dtype)
+    rows, start = features.reshape(-1, *shape[2:]), 0
+    for part in parts:
+        rows[start : start + len(part)] = part
+        start += len(part)
+    return features

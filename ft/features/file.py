@@ -1,0 +1,186 @@
+"""Files of features: written beside their name and renamed, checked whole before they are mapped into memory.
+
+A file is a plain safetensors file with one tensor, `features` (views, N, ...), whose header always takes 4096 bytes, so
+that the data begins on a page. Its metadata hold the key (key.py), the sha256 of the data, and what the file
+is about. Nothing else about a file is trusted: not its name, not its size alone.
+
+    ~/.cache/ft-parity/features/features-KEY.safetensors
+"""
+
+import hashlib
+import json
+import os
+import re
+import struct
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft.system import files
+from ft.weights.download import cache_folder
+from ft.weights.safetensors_file import CODES, DTYPES, encode_header
+
+HEADER = 4096  # bytes
+NAME = re.compile(r"features-[0-9a-f]{32}\.safetensors")
+STALE_SECONDS = 24 * 3600  # a temporary file that nobody wrote to for so long was left by a run that died
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file of features says of itself."""
+
+    key: str
+    about: str
+    sha256: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the data in bytes."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def encode(self) -> bytes:
+        """Return the first 4096 bytes of the file."""
+        entry: dict[str, object] = {"dtype": CODES[self.dtype], "shape": self.shape, "data_offsets": [0, self.nbytes]}
+        text = encode_header({"features": entry}, {"key": self.key, "about": self.about, "sha256": self.sha256})
+        return struct.pack("<Q", HEADER - 8) + text.ljust(HEADER - 8)
+
+
+def decode_header(head: bytes) -> Header:
+    """Return the header in the first 4096 bytes of a file; ValueError where there is none."""
+    try:
+        (length,) = struct.unpack_from("<Q", head)
+        values: dict[str, Any] = json.loads(head[8:HEADER]) if length == HEADER - 8 else {}
+        facts, entry = values["__metadata__"], values["features"]
+        shape = tuple(int(n) for n in entry["shape"])
+        return Header(facts["key"], str(facts["about"]), facts["sha256"], DTYPES[entry["dtype"]], shape)
+    except (struct.error, ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError("no file of features") from None
+
+
+def features_folder(cache_dir: str | None) -> Path:
+    """Return the folder of the files of features, in `cache_dir` or the user's cache."""
+    return (Path(os.path.expanduser(cache_dir)) if cache_dir else cache_folder()) / "features"
+
+
+def path_of(folder: Path, key: str) -> Path:
+    """Return where the features of a key are kept."""
+    return folder / f"features-{key[:32]}.safetensors"
+
+
+def open_features(path: Path, *, key: str, images: int, views: int) -> np.ndarray:
+    """Return the features (views, images, ...) in a file, mapped read-only, after reading and checking all of it.
+
+    Raises FileNotFoundError, or ValueError with the reason where the file is not what the key stands for.
+    """
+    with open(path, "rb") as file:  # one descriptor for all of it: another run may rename a new file to this place
+        header = decode_header(file.read(HEADER))
+        size = os.fstat(file.fileno()).st_size
+        if header.key != key or header.shape[:2] != (views, images):
+            raise ValueError("features of something else")
+        if size != HEADER + header.nbytes:
+            raise ValueError(f"{size} bytes, expected {HEADER + header.nbytes}")
+        file.seek(HEADER)
+        if hashlib.file_digest(file, "sha256").hexdigest() != header.sha256:
+            raise ValueError("its content changed")
+        with suppress(OSError):  # the least recently used go first; a folder that is read-only keeps no account
+            os.utime(path)
+        return mapped(file, header)
+
+
+def mapped(file: Any, header: Header) -> np.ndarray:
+    """Return the data of an open file as a read-only array; the file may go, the array stays."""
+    return np.asarray(np.memmap(file, header.dtype, mode="r", offset=HEADER, shape=header.shape))
+
+
+def write_features(
+    path: Path,
+    parts: Iterable[np.ndarray],
+    *,
+    key: str,
+    about: str,
+    dtype: np.dtype,
+    shape: tuple[int, ...],
+    limit: float,
+) -> np.ndarray:
+    """Write features that come in parts (n, ...) and return all of them, mapped, in `shape` (views, N, ...).
+
+    limit: bytes that all files of the folder may take together; the least recently used give way. RunError where the
+    disk refuses. Two runs that write the same file at once both succeed: each maps its own, and the last name wins.
+    """
+    header, digest = Header(key, about, "0" * 64, dtype, shape), hashlib.sha256()
+    needed = HEADER + header.nbytes
+    with files.replacing(path, needed=needed, flag="--cache-dir") as temporary:
+        files.make_folder(path.parent)
+        make_room(path.parent, needed, limit)
+        files.require_room(path, needed)
+        with open(temporary, "xb") as file:
+            file.write(header.encode())
+            for part in parts:
+                data = np.ascontiguousarray(part, dtype).reshape(-1).view(np.uint8).data
+                file.write(data)
+                digest.update(data)
+            assert file.tell() == needed, "not as many features as the header says"
+            header = Header(key, about, digest.hexdigest(), dtype, shape)
+            file.seek(0)
+            file.write(header.encode())
+        with open(temporary, "rb") as file:
+            return mapped(file, header)
+
+
+def make_room(folder: Path, needed: int, limit: float) -> None:
+    """Remove what dead runs left, then the least recently used files, until `needed` bytes more are within `limit`."""
+    for leftover in dead(folder):
+        leftover.unlink(missing_ok=True)
+    kept = stored(folder)
+    taken = sum(size for _, size, _ in kept)
+    for path, size, _ in kept:
+        if taken + needed <= limit:
+            return
+        path.unlink(missing_ok=True)
+        taken -= size
+
+
+def stored(folder: Path) -> list[tuple[Path, int, float]]:
+    """Return path, size in bytes and time of last use (seconds since 1970) of every file of features, oldest first."""
+    found = []
+    for path in folder.glob("features-*.safetensors"):
+        with suppress(FileNotFoundError):  # another run may just have removed it
+            if NAME.fullmatch(path.name):
+                found.append((path, path.stat().st_size, path.stat().st_mtime))
+    return sorted(found, key=lambda row: row[2])
+
+
+def dead(folder: Path) -> list[Path]:
+    """Return the temporary files that runs left which died while they wrote."""
+    found = []
+    for path in folder.glob(f"{files.TEMPORARY}*"):
+        with suppress(FileNotFoundError):  # it just got its name
+            if path.is_file() and time.time() - path.stat().st_mtime > STALE_SECONDS:
+                found.append(path)
+    return found
+
+
+def clear(folder: Path) -> int:
+    """Remove every file of features, and what dead runs left; return how many bytes that were."""
+    found = [(path, path.stat().st_size) for path in dead(folder)] + [(path, size) for path, size, _ in stored(folder)]
+    with files.explained(folder, flag="--cache-dir"):
+        for path, _ in found:
+            path.unlink(missing_ok=True)
+    return sum(size for _, size in found)
+
+
+def about(path: Path) -> dict[str, str]:
+    """Return what a file of features says that it is about."""
+    try:
+        with open(path, "rb") as file:
+            return {"about": decode_header(file.read(HEADER)).about}
+    except (OSError, ValueError):
+        return {"about": "damaged"}

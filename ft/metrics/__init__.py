@@ -1,0 +1,1 @@
+"""Figures of outputs against the truth."""

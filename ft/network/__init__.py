@@ -1,0 +1,1 @@
+"""What happens to a network as data: what is frozen, what is cut and changed."""

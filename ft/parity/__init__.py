@@ -1,0 +1,1 @@
+"""Two trainings against each other: traces, verdict, evidence."""

@@ -1,0 +1,107 @@
+"""The process of one model of the user's own: it answers compare.py in lines of JSON."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+from ft.backend import contract as backend
+from ft.backend.contract import Stranger, Wing
+from ft.backend.description import Description
+from ft.errors import UserError
+from ft.parity.foreign.code import find_optimizer, make_model
+from ft.parity.foreign.compare import WEIGHTS, Task
+from ft.parity.trace import write_trace
+from ft.system import files
+from ft.system.quiet import quiet_stderr
+from ft.weights import read_safetensors, write_safetensors
+
+
+def serve() -> None:
+    """Answer the hub until it closes the pipe."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what the user's code prints is no answer
+    first = json.loads(sys.stdin.readline())
+    task = Task(**{**first["task"], "shape": tuple(first["task"]["shape"])})
+    with quiet_stderr():
+        wing = backend.load(first["side"])
+        wing.prepare(device="cpu", deterministic=True)
+    host = Host(wing, first["side"], first["target"], Path(first["folder"]), task)
+    for line in sys.stdin:
+        channel.write(host.answer(line) + "\n")
+        channel.flush()
+
+
+@dataclass
+class Host:
+    """What builds, describes and traces the model that `target` names."""
+
+    wing: Wing
+    side: str
+    target: str
+    folder: Path
+    task: Task
+
+    def answer(self, line: str) -> str:
+        """Do what a request asks; a mistake of the user's is the answer's "error"."""
+        request = json.loads(line)
+        try:
+            answer = self.describe(request) if request["do"] == "describe" else self.trace(request)
+        except UserError as error:
+            answer = {"error": str(error)}
+        return json.dumps(files.plain(answer))
+
+    def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Describe the model, built in the type that was asked for if its code can do that, else in float32."""
+        self.model, found = self.built(request["dtype"])
+        if request["save"]:
+            self.model.share({p.name: p.name for p in found.parameters}, {}, None)
+            with files.explained(self.folder):
+                write_safetensors(self.folder / WEIGHTS, self.model.get_weights(), {})
+        return found.to_dict()
+
+    def built(self, dtype: str) -> tuple[Stranger, Description]:
+        """Return the model and its description."""
+        try:
+            model = self.wing.Stranger(partial(make_model, self.target), dtype=dtype, seed=self.task.seed)
+            found = model.describe(next(self.task.batches()).images)
+        except UserError:
+            with suppress(UserError):
+                if dtype != "float32":
+                    return self.built("float32")
+            raise
+        return model, replace(found, own_optimizer=find_optimizer(self.target) is not None)
+
+    def trace(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Take the common names and weights, and write the trace."""
+        model, dtype = self.model, request["dtype"]
+        model.share(request["names"], request["keys"], find_optimizer(self.target) if self.task.steps else None)
+        weights = read_safetensors(self.folder / WEIGHTS)
+        model.set_weights({name: weights[own] for name, own in request["source"].items()})
+        batches = (
+            replace(batch, images=batch.images.astype(dtype), lr=model.lr or batch.lr) for batch in self.task.batches()
+        )
+        facts = {"backend": self.side, "dtype": dtype, **self.facts()}
+        as_learner = cast(Any, model)  # as far as write_trace asks, it is a Learner and a Wing
+        write_trace(self.folder / self.side, as_learner, as_learner, batches, facts, update=self.task.steps > 0)
+        return {"optimizer": model.optimizer_name}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the trace says of its origin."""
+        packages = ("ft-parity", "numpy", *backend.FRAMEWORKS[self.side])
+        return {
+            "recipe": asdict(self.task),
+            "data": f"drawn with seed {self.task.seed}",
+            "classes": [str(i) for i in range(self.task.classes)],
+            "versions": {package: version(package) for package in packages},
+        }
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,241 @@
+"""What belongs together in two models: parameters with parameters, layer calls with layer calls.
+
+Names are trusted first. What they leave over is grouped by what it is (kind and shapes) and by what feeds it, and
+paired within a group in the order of computation.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from ft.backend.calls import Call, Calls
+from ft.backend.description import OTHER, Description, Parameter
+from ft.errors import RecipeError, WeightsError, listed, unknown
+
+T = TypeVar("T")
+SIDES = ("torch", "tf")
+ALIKE = {  # kinds of calls that stand for the same thing
+    "relu6": "relu",
+    "swish": "silu",
+    "hardsilu": "hardswish",
+    "mean": "avgpool",
+    "adaptivemaxpool2d": "maxpool",
+    "globalmaxpooling2d": "maxpool",
+    "dropout2d": "dropout",
+    "spatialdropout2d": "dropout",
+    "zeropadding2d": "pad",
+    "zeropad2d": "pad",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two parameters that belong together. shape: in PyTorch's layout; rule: "map", "name" or "order"."""
+
+    torch: str
+    keras: str
+    shape: tuple[int, ...]
+    rule: str
+
+
+@dataclass
+class Pairing:
+    """The pairs found so far, and what is left of each side, PyTorch's first."""
+
+    left: tuple[list[Parameter], list[Parameter]]
+    pairs: list[Pair] = field(default_factory=list)
+
+    def add(self, torch: Parameter, keras: Parameter, rule: str) -> None:
+        """Take two parameters off the lists and pair them."""
+        for left, parameter in zip(self.left, (torch, keras), strict=True):
+            left.remove(parameter)
+        self.pairs.append(Pair(torch.name, keras.name, torch.shape, rule))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Parameters that are paired as one: those of a layer, or a single one of a layer that is not the frameworks'."""
+
+    members: tuple[Parameter, ...]
+    feeders: Hashable
+
+    @property
+    def signature(self) -> Hashable:
+        """What it is: its kind, and the names and shapes of its parts."""
+        kind = self.members[0].kind
+        return kind, tuple(("" if kind == OTHER else p.leaf, p.shape) for p in self.members)
+
+
+def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str]) -> Pairing:
+    """Pair the parameters of two models; given: PyTorch's name -> Keras's path, the user's own corrections.
+
+    Raises WeightsError that lists what is left over, RecipeError for a correction that cannot be.
+    """
+    found = Pairing((list(torch.parameters), list(tf.parameters)))
+    for names in given.items():
+        pair_given(found, *names)
+    by_name = [p for p in found.left[1] if p.layer not in tf.automatic]
+    for a, b in list(matched(found.left[0], by_name, lambda p: (plain(f"{p.layer}.{p.leaf}"), p.shape))):
+        found.add(a, b, "name")
+    # the same number of layers of a kind after the same layers, then of a kind at all; else the first ones
+    pair_units(found, (torch, tf), lambda unit: (unit.signature, unit.feeders), whole=True)
+    pair_units(found, (torch, tf), lambda unit: unit.signature, whole=False)
+    require_all(found)
+    order = {p.name: i for i, p in enumerate(torch.parameters)}
+    found.pairs.sort(key=lambda pair: order[pair.torch])
+    return found
+
+
+def pair_given(found: Pairing, torch: str, keras: str) -> None:
+    """Pair two parameters as the user says."""
+    sides = [{p.name: p for p in left} for left in found.left]
+    for side, name, kind in zip(sides, (torch, keras), ("PyTorch parameter", "Keras variable"), strict=True):
+        if name not in side:
+            raise RecipeError(f"map: {unknown(kind, name, side)}; a line is `torch name: keras path`, each name once")
+    a, b = sides[0][torch], sides[1][keras]
+    if a.shape != b.shape:
+        raise RecipeError(f"map: {torch} is {a.shape}, {keras} is {b.shape} in PyTorch's layout; they must be equal")
+    found.add(a, b, "map")
+
+
+def pair_units(
+    found: Pairing, sides: tuple[Description, Description], key: Callable[[Unit], Hashable], *, whole: bool
+) -> None:
+    """Pair what is left, layer by layer."""
+    a, b = (units(left, side) for left, side in zip(found.left, sides, strict=True))
+    for pair in list(matched(a, b, key, whole=whole)):
+        for x, y in zip(*(unit.members for unit in pair), strict=True):
+            found.add(x, y, "order")
+
+
+def units(left: Sequence[Parameter], side: Description) -> list[Unit]:
+    """Return parameters as units, in the order in which their layers are first called, those never called last."""
+    members: dict[str, list[Parameter]] = defaultdict(list)
+    for p in left:
+        members[p.name if p.kind == OTHER else p.layer].append(p)
+    feeding = feeders(side)
+    place = {path: i for i, path in enumerate(feeding)}
+    parts = sorted(members.values(), key=lambda ps: place.get(ps[0].layer, len(place)))
+    return [Unit(tuple(sorted(ps, key=lambda p: p.leaf)), feeding.get(ps[0].layer)) for ps in parts]
+
+
+def feeders(side: Description) -> dict[str, Hashable]:
+    """Return, by layer in the order of first calls, kinds and shapes of the layers with parameters that feed it."""
+    own: dict[str, frozenset] = defaultdict(frozenset)
+    for p in side.parameters:
+        own[p.layer] |= {(p.kind, p.shape)}
+    above: dict[str, frozenset] = {}
+    found: dict[str, Hashable] = {}
+    for key, call in side.calls.items():
+        sources = frozenset().union(*(above.get(source, frozenset()) for source in call.inputs))
+        found.setdefault(call.path, sources)
+        above[key] = frozenset({own[call.path]}) if call.path in own else sources
+    return found
+
+
+def require_all(found: Pairing) -> None:
+    """Raise WeightsError that lists what is left over on each side."""
+    sides = [[f"{p.name} {p.shape}" for p in left if not p.optional] for left in found.left]
+    if any(sides):
+        over = " and ".join(f"{listed(names) or 'nothing'} in {who}" for who, names in zip(SIDES, sides, strict=True))
+        raise WeightsError(
+            f"the models' parameters cannot be paired: left over {over} (shapes in PyTorch's layout); where only names "
+            "and order confuse, --map FILE corrects it with lines `torch name: keras path`"
+        )
+
+
+def pair_calls(torch: Description, tf: Description, pairs: Iterable[Pair]) -> dict[str, str]:
+    """Return Keras's key -> PyTorch's key of every call whose partner is known.
+
+    Layers with parameters follow these; the others pair by name, then by kind and the paired calls around them.
+    """
+    torch_layer, tf_layer = ({p.name: p.layer for p in side.parameters} for side in (torch, tf))
+    layers = {tf_layer[pair.keras]: torch_layer[pair.torch] for pair in pairs}
+    same = {
+        key: layers[call.path] + key.removeprefix(call.path) for key, call in tf.calls.items() if call.path in layers
+    }
+    keys = {key: partner for key, partner in same.items() if partner in torch.calls}
+    named = {plain(key): key for key in free(torch.calls, keys.values())}
+    for key in free(tf.calls, keys):
+        if plain(key) in named and tf.calls[key].path not in tf.automatic:
+            keys[key] = named.pop(plain(key))
+    while new := next(filter(None, (pair_around(torch, tf, keys, around) for around in (above, before, after))), None):
+        keys |= new
+    return keys
+
+
+def pair_around(
+    torch: Description, tf: Description, keys: Mapping[str, str], around: Callable[..., dict[str, Hashable]]
+) -> dict[str, str]:
+    """Return pairs of calls of one kind with the same surroundings: where their inputs come from, or neighbours."""
+    sides = []
+    for calls, names in ((torch.calls, {key: key for key in keys.values()}), (tf.calls, keys)):
+        place = around(calls, names)
+        sides.append([(key, (like(calls[key]), place[key])) for key in free(calls, names) if place[key] is not None])
+    return {b: a for (a, _), (b, _) in matched(sides[0], sides[1], lambda item: item[1])}
+
+
+def free(calls: Mapping[str, Call], taken: Iterable[str]) -> list[str]:
+    """Return the keys of calls that have no partner yet."""
+    taken = set(taken)
+    return [key for key in calls if key not in taken]
+
+
+def like(call: Call) -> str:
+    """Return the kind of a call under a name that both frameworks share."""
+    kind = call.kind.replace("_", "")
+    return ALIKE.get(kind, kind)
+
+
+def above(calls: Mapping[str, Call], names: Mapping[str, str]) -> dict[str, Hashable]:
+    """Return, by call, the shared names of the nearest paired calls that its inputs come from, None for none."""
+    found: dict[str, frozenset] = {}
+    for key, call in calls.items():
+        sources = (frozenset({names[s]}) if s in names else found.get(s, frozenset()) for s in call.inputs)
+        found[key] = frozenset().union(*sources)
+    return {key: sources or None for key, sources in found.items()}
+
+
+def before(calls: Mapping[str, Call], names: Mapping[str, str]) -> dict[str, Hashable]:
+    """Return, by call, the shared name of the last paired call before it, "" for none."""
+    found, last = {}, ""
+    for key in calls:
+        last = names.get(key, last)
+        found[key] = last
+    return found
+
+
+def after(calls: Mapping[str, Call], names: Mapping[str, str]) -> dict[str, Hashable]:
+    """Return, by call, the shared name of the first paired call after it, "" for none."""
+    return before({key: calls[key] for key in reversed(list(calls))}, names)
+
+
+def matched(
+    left: Iterable[T], right: Iterable[T], key: Callable[[T], Hashable], *, whole: bool = False
+) -> Iterator[tuple[T, T]]:
+    """Yield the k-th of `left` with the k-th of `right` that has the same key; whole: only as many as each other."""
+    groups: dict[Hashable, tuple[list[T], list[T]]] = defaultdict(lambda: ([], []))
+    for side, items in enumerate((left, right)):
+        for item in items:
+            groups[key(item)][side].append(item)
+    for a, b in groups.values():
+        if not whole or len(a) == len(b):
+            yield from zip(a, b, strict=False)
+
+
+def plain(name: str) -> str:
+    """Return a name with one separator: `layer1/0/conv1`, `layer1_0_conv1` and `layer1.0.conv1` are one."""
+    return re.sub(r"[/_.-]+", ".", name)
+
+
+def rename_calls(calls: Calls, keys: Mapping[str, str]) -> None:
+    """Give recorded calls other keys, in place; a key that is not in `keys` stays."""
+    new = {key: keys.get(key, key) for key in calls.calls}
+    calls.calls = {
+        new[key]: replace(call, path=new[key].partition("#")[0], inputs=tuple(new.get(k, k) for k in call.inputs))
+        for key, call in calls.calls.items()
+    }
+    arrays = ((name.partition("<"), array) for name, array in calls.arrays.items())
+    calls.arrays = {new[key] + mark + number: array for (key, mark, number), array in arrays}

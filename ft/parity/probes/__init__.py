@@ -1,0 +1,1 @@
+"""What a probe of a difference may ask of the evidence."""

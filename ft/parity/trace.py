@@ -1,0 +1,208 @@
+"""The named arrays of a few training steps, written by one wing and read with NumPy alone.
+
+    TRACE/ trace.json  weights.safetensors  inference.safetensors  step-000-forward.safetensors ...
+
+Phases, in the order of computation: the starting `weights`, and an `inference` pass with them over the first batch;
+then for every step its `batch`, the `forward` pass, BatchNorm's `statistics` after it, the `loss`, the `gradients` from
+the output back to the input, the `updates` (what was subtracted from each
+weight) and the optimizer's `slots`. The outputs of
+layers have the axes that the framework gives them, and trace.json says which; all else is in canonical layout.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft.backend.calls import Call, Calls, map_axes
+from ft.backend.contract import Learner, Wing
+from ft.errors import RunError
+from ft.system import files
+from ft.weights import write_safetensors
+
+FORMAT, FACTS = 2, "trace.json"
+UNSAID = 1  # the format of traces that do not say the axes of their arrays
+EITHER_WAY = ("layernorm", "linear")  # in PyTorch their maps may have the channels first or last
+BEFORE = ("weights", "inference")
+EACH_STEP = ("batch", "forward", "statistics", "loss", "gradients", "updates", "slots")
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class TraceBatch:
+    """What one step is fed: images (N, H, W, 3), labels (N,), and its learning rate."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    lr: np.float64
+
+
+def write_trace(
+    folder: Path, learner: Learner, wing: Wing, batches: Iterable[TraceBatch], facts: Mapping[str, Any], *, update: bool
+) -> None:
+    """Run a learner through batches and write what it does to `folder`, which must be empty or new.
+
+    update: False leaves out the updates, for a comparison of inference, loss and gradients alone. Each phase is written
+    as soon as it is over: memory holds one phase.
+    """
+    with files.explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    layers: dict[str, dict[str, Call]] = {}
+
+    def write(step: int | None, phase: str, arrays: Mapping[str, np.ndarray]) -> None:
+        with files.explained(folder):
+            write_safetensors(folder / file_name(step, phase), arrays, {})
+
+    rates: list[float] = []
+    for step, batch in enumerate(batches):
+        if step == 0:
+            write(None, "weights", learner.get_weights())
+            with wing.recording(learner.model) as calls:
+                logits = learner.logits(batch.images)
+            write(None, "inference", {**calls.arrays, "logits": logits})
+            layers["inference"] = calls.calls
+        rates.append(float(batch.lr))
+        write(step, "batch", {"images": batch.images, "labels": batch.labels})
+        layers["forward"] = trace_step(learner, wing, batch, step, write, update=update).calls
+    order = {phase: {key: asdict(call) for key, call in calls.items()} for phase, calls in layers.items()}
+    parameters = list(wing.parameters(learner.model))
+    record = {"format": FORMAT, **facts, "steps": len(rates), "update": update, "lr": rates}
+    files.write_json(folder / FACTS, {**record, "layers": order, "parameters": parameters})
+
+
+def trace_step(
+    learner: Learner,
+    wing: Wing,
+    batch: TraceBatch,
+    step: int,
+    write: Any,
+    *,
+    update: bool,
+) -> Calls:
+    """Write the phases of one step and return its layer calls."""
+    with wing.recording(learner.model) as calls:
+        loss, logits, gradients = learner.gradients(batch.images, batch.labels, step=step)
+    write(step, "forward", {**calls.arrays, "logits": logits})
+    calls.arrays.clear()
+    write(step, "loss", {"loss": np.array(loss)})
+    write(step, "gradients", gradients)
+    statistics = {name: x for name, x in learner.get_weights().items() if name.rpartition(".")[2] in STATISTICS}
+    write(step, "statistics", statistics)
+    if update:
+        write(step, "updates", learner.update(gradients, lr=batch.lr))
+        write(step, "slots", learner.get_slots())
+    return calls
+
+
+def file_name(step: int | None, phase: str) -> str:
+    """Return the name of the file that holds a phase."""
+    return f"{phase}.safetensors" if step is None else f"step-{step:03d}-{phase}.safetensors"
+
+
+class Arrays(Mapping[str, np.ndarray]):
+    """The arrays of one phase, read from the file one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        self.path = path
+        try:
+            self.file = safe_open(path, framework="numpy")
+        except (SafetensorError, OSError) as error:
+            reason = "no such file" if isinstance(error, FileNotFoundError) else ascii(str(error))[1:-1][:120]
+            raise RunError(f"{path}: {reason}; the trace is not whole, write it again with ft trace") from None
+        self.names = sorted(self.file.keys())
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.names:
+            raise KeyError(name)
+        return self.file.get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class Trace:
+    """A trace on disk. Raises RunError where it is none, is of another version, or lacks a file."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / FACTS).is_file():
+            raise RunError(f"{folder} is no trace (no {FACTS}); write one with ft trace --out {folder}")
+        self.facts = read_facts(self.folder / FACTS)
+        if self.facts.get("format") not in (UNSAID, FORMAT):
+            raise RunError(f"{folder} is a trace of format {self.facts.get('format')}, not {FORMAT}; write it again")
+        for step, phase in self.phases():
+            if not (self.folder / file_name(step, phase)).is_file():
+                raise RunError(f"{folder} lacks {file_name(step, phase)}; write the trace again with ft trace")
+
+    @property
+    def backend(self) -> str:
+        """The wing that wrote it."""
+        return self.facts["backend"]
+
+    @property
+    def dtype(self) -> str:
+        """The type in which it was computed."""
+        return self.facts["dtype"]
+
+    def phases(self) -> list[tuple[int | None, str]]:
+        """Return (step, phase) in the order of computation; step None comes before the first."""
+        each = EACH_STEP if self.facts["update"] else EACH_STEP[:-2]
+        steps = [(step, phase) for step in range(self.facts["steps"]) for phase in each]
+        return [(None, "weights"), *steps[:1], (None, "inference"), *steps[1:]]  # inference is over the first batch
+
+    def arrays(self, step: int | None, phase: str) -> Arrays:
+        """Return the arrays of one phase."""
+        return Arrays(self.folder / file_name(step, phase))
+
+    @cached_property
+    def calls(self) -> dict[str, dict[str, Call]]:
+        """The layer calls of the phases "inference" and "forward", by key, in the order of computation."""
+        return {
+            phase: {key: Call.from_dict(call) for key, call in calls.items()}
+            for phase, calls in self.facts["layers"].items()
+        }
+
+    def axes(self, phase: str, name: str, rank: int) -> str:
+        """Return the axes of an array as its wing says them, "" for one that is no layer's: in canonical layout.
+
+        Where the trace does not say them, a map has its channels where the framework has them; RunError where that is
+        not sure.
+        """
+        key, _, number = name.partition("<")
+        call = self.calls.get(phase, {}).get(key)
+        if call is None:
+            return ""
+        if self.facts["format"] == UNSAID:
+            if self.backend == "torch" and rank == 4 and call.kind in EITHER_WAY:
+                raise RunError(
+                    f"{self.folder} is a trace of format {UNSAID}, which does not say the axes of {key}; write it again"
+                )
+            return map_axes(rank, first=self.backend == "torch" and rank != 3)
+        return call.input_axes[int(number)] if number else call.axes
+
+    def order(self, phase: str) -> list[str]:
+        """Return the names of a phase's arrays in the order in which they are computed, as far as it is known."""
+        if phase in self.calls:
+            return [*self.calls[phase], "logits"]
+        names = self.facts["parameters"]
+        return names[::-1] if phase == "gradients" else names
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return the content of trace.json."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: {error}; the trace is not whole, write it again with ft trace") from None
+    if not isinstance(facts, dict):
+        raise RunError(f"{path}: expected a JSON object; write the trace again with ft trace")
+    return facts

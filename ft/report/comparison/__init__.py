@@ -1,0 +1,19 @@
+"""What a comparison found, for a person and for a machine: text, HTML page, JSON and JUnit XML from one Report."""
+
+from ft.report.comparison.data import to_dict
+from ft.report.comparison.junit import render_junit
+from ft.report.comparison.page import render_html
+from ft.report.comparison.report import Cause, Part, Report, Side, make_report
+from ft.report.comparison.text import render_text
+
+__all__ = [
+    "Cause",
+    "Part",
+    "Report",
+    "Side",
+    "make_report",
+    "render_html",
+    "render_junit",
+    "render_text",
+    "to_dict",
+]

@@ -1,0 +1,220 @@
+"""Everything that there is to say about two traces, gathered once: verdict, causes, facts, losses, noise."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ft.differences import ENTRIES
+from ft.differences.entry import Entry
+from ft.parity.evidence import Finding
+from ft.parity.trace import BEFORE, EACH_STEP, Trace
+from ft.parity.verdict import Row, Verdict
+from ft.report.words import figure
+
+Place = tuple[int | None, str, str]  # step, phase, name
+Noise = Mapping[Place, float]  # of one wing: how far its float32 run is from its own float64 run, relative
+
+ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24}  # half a unit in the last place of 1
+OPEN = "cause not in the catalogue"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two traces: its name in the report, what it says about itself, its losses, and the kind of each layer
+    ("conv") by key.
+    """
+
+    name: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A finding and what the catalogue says about it; entry is None where the catalogue has none of that name."""
+
+    finding: Finding
+    entry: Entry | None
+
+    @property
+    def title(self) -> str:
+        """The difference in a few words."""
+        return self.entry.title if self.entry else self.finding.entry
+
+    @property
+    def heading(self) -> str:
+        """How sure we are, in words."""
+        return "Cause" if self.finding.certain else "Likely cause"
+
+    @property
+    def place(self) -> str:
+        """Where it was found, in words."""
+        where = "before the first step" if self.finding.step is None else f"step {self.finding.step}"
+        return f"{where}, {self.finding.phase}, {self.finding.name}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The arrays of one phase: of one step, or of all steps together."""
+
+    step: int | None
+    phase: str
+    rows: tuple[Row, ...]
+
+    @property
+    def differing(self) -> tuple[Row, ...]:
+        """Those that are not equal."""
+        return tuple(row for row in self.rows if row.differs)
+
+    @property
+    def worst(self) -> Row | None:
+        """The one with the largest relative difference, arrays that cannot be subtracted first."""
+        return max((row for row in self.rows if row.differs or not row.zero), key=severity, default=None)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A verdict with all that explains it.
+
+    noise: the float32 noise of each side where it was measured; notes: lines to print as they are; pairing: which name
+    of the first model was taken for which of the second, where they were not named alike.
+    """
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    sides: tuple[Side, Side]
+    noise: tuple[Noise, Noise] | None = None
+    notes: tuple[str, ...] = ()
+    pairing: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def first(self) -> Row | None:
+        """The first difference."""
+        return self.verdict.first
+
+    @property
+    def status(self) -> str:
+        """The verdict in words: "equal", "different", or "nothing compared", which must not pass for equal."""
+        return "different" if self.first else "equal" if self.verdict.rows else "nothing compared"
+
+    @property
+    def dtype(self) -> str:
+        """The type in which both sides computed."""
+        return self.sides[0].facts.get("dtype", "float64")
+
+    @cached_property
+    def causes(self) -> tuple[Cause, ...]:
+        """The findings with their entries, in the order of computation."""
+        ordered = sorted(self.findings, key=lambda found: (self.position(*place(found)), not found.certain))
+        return tuple(Cause(finding, ENTRIES.get(finding.entry)) for finding in ordered)
+
+    @cached_property
+    def explained(self) -> bool:
+        """Whether a finding stands at or before the first difference; without one its cause is not known."""
+        if self.first is None:
+            return True
+        here = self.position(*place(self.first))
+        return any(self.position(*place(finding)) <= here for finding in self.findings)
+
+    @cached_property
+    def order(self) -> dict[Place, int]:
+        """The position of every row."""
+        return {place(row): i for i, row in enumerate(self.verdict.rows)}
+
+    def position(self, step: int | None, phase: str, name: str) -> float:
+        """Return where a place stands in the order of computation; one that no row has comes after all of them."""
+        if (step, phase) == (0, "batch"):  # the inference pass sees the first batch too, though it is listed before it
+            return next((i for i, row in enumerate(self.verdict.rows) if row.phase != "weights"), 0) - 0.5
+        return self.order.get((step, phase, name), len(self.order))
+
+    def noise_at(self, row: Row) -> tuple[float, float] | None:
+        """Return the float32 noise of both sides at a row, None where it is not known."""
+        known = [noise[place(row)] for noise in self.noise or () if place(row) in noise]
+        return (known[0], known[1]) if len(known) == 2 else None
+
+    def parts(self) -> list[Part]:
+        """Return the rows by step and phase, in the order of computation."""
+        groups: dict[tuple[int | None, str], list[Row]] = {}
+        for row in self.verdict.rows:
+            groups.setdefault((row.step, row.phase), []).append(row)
+        return [Part(step, phase, tuple(rows)) for (step, phase), rows in groups.items()]
+
+    def phases(self) -> list[Part]:
+        """Return the rows by phase, all steps together."""
+        groups = {phase: [row for row in self.verdict.rows if row.phase == phase] for phase in (*BEFORE, *EACH_STEP)}
+        return [Part(None, phase, tuple(rows)) for phase, rows in groups.items() if rows]
+
+    def worst(self, count: int) -> list[Row]:
+        """Return the arrays that are furthest apart, the furthest first."""
+        told = (row for row in self.verdict.rows if row.differs or not row.zero)
+        return sorted(told, key=severity, reverse=True)[:count]
+
+
+def make_report(
+    a: Trace,
+    b: Trace,
+    verdict: Verdict,
+    findings: Iterable[Finding],
+    *,
+    noise: tuple[Noise, Noise] | None = None,
+    notes: Iterable[str] = (),
+    pairing: Iterable[tuple[str, str]] = (),
+) -> Report:
+    """Gather what two traces and their comparison say. Raises RunError where a trace cannot be read."""
+    sides = read_side(a, name_of(a, b, "A")), read_side(b, name_of(b, a, "B"))
+    return Report(verdict, tuple(findings), sides, noise, tuple(notes), tuple(pairing))
+
+
+def name_of(trace: Trace, other: Trace, letter: str) -> str:
+    """Return what to call a side: its framework, with a letter where both have the same."""
+    return trace.backend if trace.backend != other.backend else f"{trace.backend} {letter}"
+
+
+def read_side(trace: Trace, name: str) -> Side:
+    """Return what a report needs of one trace."""
+    losses = tuple(loss_of(trace.arrays(step, "loss").get("loss")) for step in range(trace.facts["steps"]))
+    kinds = {key: call.kind for calls in trace.calls.values() for key, call in calls.items()}
+    facts = {key: value for key, value in trace.facts.items() if key not in ("format", "layers", "parameters")}
+    return Side(name, {"folder": str(trace.folder), **facts}, losses, kinds)
+
+
+def loss_of(value: np.ndarray | None) -> float:
+    """Return the one number of a loss, NaN where there is none."""
+    return float(value.ravel()[0]) if value is not None and value.size else float("nan")
+
+
+def severity(row: Row) -> tuple[bool, float]:
+    """Order rows by how bad they are."""
+    return bool(row.fault), row.relative
+
+
+def place(at: Row | Finding) -> Place:
+    """Return where a row or a finding stands."""
+    return at.step, at.phase, at.name
+
+
+def noise_words(report: Report, row: Row) -> str:
+    """Return the float32 noise at a row in words, and what it means for the difference."""
+    known = report.noise_at(row)
+    if known is None:
+        return "not measured"
+    words = ", ".join(f"{side.name} {figure(noise)}" for side, noise in zip(report.sides, known, strict=True))
+    floor = max(known)
+    if not np.isfinite(row.relative) or floor == 0:
+        return words
+    times = row.relative / floor
+    return f"{words}; the difference is {f'{times:.3g} times as large' if times >= 2 else 'lost in it'}"
+
+
+def totals(verdict: Verdict) -> tuple[int, int]:
+    """Return how many arrays differ, and how many there are."""
+    return sum(row.differs for row in verdict.rows), len(verdict.rows)
+
+
+def names_of(sides: Sequence[Side]) -> str:
+    """Return "torch and tf"."""
+    return " and ".join(side.name for side in sides)

@@ -1,0 +1,112 @@
+"""The report for a terminal: the verdict in the first line, then where, how much, and why."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ft.parity.verdict import Row
+from ft.report.comparison.report import OPEN, ROUNDING, Cause, Part, Report, names_of, noise_words, severity, totals
+from ft.report.words import figure, size_words
+from ft.system.console import new_console, say, say_pairs, say_table, written
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LISTED = 10
+FLOAT32 = "float32 shows only what is larger than rounding and flipped ReLUs; float64 proves"
+
+
+def render_text(report: Report, *, color: bool = False) -> str:
+    """Return the report as text of at most 100 columns; color: for a terminal."""
+    console = new_console(color=color)
+    say(console, headline(report), style="bold red" if report.first else "bold green")
+    if report.first:
+        say_pairs(console, first_facts(report, report.first))
+    phase_table(console, report)
+    if not report.explained:
+        say(console, unexplained(report) + "\n", style="bold")
+    for number, cause in enumerate(report.causes, 1):
+        cause_block(console, cause, number)
+    for line in [*cautions(report), *pairing_lines(report), *report.notes]:
+        say(console, line)
+    return written(console)
+
+
+def headline(report: Report) -> str:
+    """Return the verdict in one sentence."""
+    arrays = len(report.verdict.rows)
+    if report.first:
+        at = "" if report.first.step is None else "at "
+        return f"DIFFERENT: {names_of(report.sides)} part {at}{report.first.place}"
+    if not arrays:
+        return f"NOTHING COMPARED: {names_of(report.sides)} have no array of the same name"
+    return f"EQUAL: all {arrays:,} arrays of {names_of(report.sides)} agree within the {report.dtype} bars"
+
+
+def first_facts(report: Report, row: Row) -> list[tuple[str, str]]:
+    """Return how large the first difference is, beside what rounding would give."""
+    differ, arrays = totals(report.verdict)
+    facts = [("", row.fault)] if row.fault else []
+    if math.isfinite(row.relative):
+        rounding = f"{report.dtype} bar {figure(row.bar)}, one rounding {figure(ROUNDING[report.dtype])}"
+        facts += [("relative difference", f"{figure(row.relative)}   ({rounding})")]
+        facts += [("absolute difference", figure(row.absolute)), ("beyond the bar", size_words(row))]
+        facts += [("float32 noise", noise_words(report, row))]
+    return [*facts, ("in all", f"{differ:,} of {arrays:,} arrays differ")]
+
+
+def phase_table(console: "Console", report: Report) -> None:
+    """Print the largest difference of every phase, in the order of computation."""
+    headings = ("phase", ">arrays", ">differ", ">largest", ">bar", "where it is largest")
+    say_table(console, headings, (("red" if part.differing else "", phase_cells(part)) for part in report.phases()))
+
+
+def phase_cells(part: Part) -> list[str]:
+    """Return the line of one phase."""
+    worst, bar = part.worst, max(row.bar for row in part.rows)
+    figures = len(part.rows), len(part.differing), figure(worst.relative if worst else 0), figure(bar)
+    where = "" if worst is None or not severity(worst)[1] else worst.name
+    step = f", step {worst.step}" if where and worst and worst.step is not None else ""
+    return [part.phase, *map(str, figures), where + step]
+
+
+def cause_block(console: "Console", cause: Cause, number: int) -> None:
+    """Print one cause: what was found, what each framework does, and the mend in both."""
+    finding, entry = cause.finding, cause.entry
+    say(console, f"{cause.heading} {number}: {cause.title}", style="bold")
+    explains = "explains" if finding.certain else "would explain"
+    lines = [("at", cause.place), ("found", finding.detail), (explains, f"a difference of {figure(finding.error)}")]
+    if entry:
+        lines += [("PyTorch", entry.torch), ("Keras", entry.tf), ("why", entry.why)]
+        lines += [("mend in PyTorch", entry.mend_torch), ("mend in Keras", entry.mend_tf)]
+        lines += [("see it run", f"ft differences {entry.name}")]
+    say_pairs(console, lines)
+    console.print()
+
+
+def unexplained(report: Report) -> str:
+    """Return the sentence for a first difference that no finding explains."""
+    assert report.first
+    later = "; the causes below explain only what comes after it" if report.findings else ""
+    return f"{OPEN.capitalize()}: {report.first.place}. All before it agrees{later}."
+
+
+def cautions(report: Report) -> Iterator[str]:
+    """Yield what limits the verdict."""
+    if report.dtype == "float32":
+        yield FLOAT32
+    unpaired = report.verdict.unpaired
+    if unpaired:
+        yield f"in one trace only, and not compared: {', '.join(unpaired[:LISTED])}{more(len(unpaired))}"
+
+
+def pairing_lines(report: Report) -> Iterator[str]:
+    """Yield which names were taken for the same."""
+    if report.pairing:
+        yield f"{names_of(report.sides)}, names that are not alike and were taken for the same:"
+        yield from (f"  {a} = {b}" for a, b in report.pairing)
+
+
+def more(count: int) -> str:
+    """Return " and 3 more" where a list was cut."""
+    return f" and {count - LISTED} more" if count > LISTED else ""

@@ -1,0 +1,193 @@
+"""The folder of a run: where it is made, its log, its predictions and its result.
+
+    runs/<name>/ recipe.yaml  log.jsonl  predictions.csv  model.safetensors  model.json  checkpoints/  curves.png ...
+
+log.jsonl is one JSON object a line, one line an update and one an epoch ("epoch_end": true). NaN and the infinities
+are null there, for JSON has no word for them: a key that is present and null was measured and is not finite.
+"""
+
+import contextlib
+import io
+import json
+import os
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from ft.errors import RunError
+from ft.system import files
+
+LOG, PREDICTIONS, MODEL, RESULT = "log.jsonl", "predictions.csv", "model.safetensors", "model.json"
+CURVES = "curves.png"
+BAD_STEP = "bad_step.json"  # the step, and the images, that a training broke down on
+FORMAT = 1  # of model.json
+SIGNS_OF_A_RUN = ("recipe.yaml", LOG, "checkpoints")
+
+
+@contextmanager
+def new_run(out: Path | None, *, title: str, backend: str, root: Path = Path("runs")) -> Iterator[files.Hold]:
+    """Make the folder of a new run and hold it: `out`, or else the next free `root/<title>-<backend>-NNN`.
+
+    Where the block fails before there is something to lose, nothing is left of it. Raises RunError where `out` is in
+    use, by another process as well, or cannot be written: then the folder is somebody else's and stays as it is.
+    """
+    made = out is None or not os.path.exists(out)
+    folder = numbered(root, f"{file_name(title)}-{backend}") if out is None else out
+    if not made and not os.path.lexists(folder / files.LOCK):
+        require_unused(folder)  # a folder that is no run's gets no lock either
+    with files.lock(folder, make=True) as hold:
+        require_unused(folder)
+        try:
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise RunError(f"cannot write to {folder}: permission denied; choose an --out that you may write to")
+            yield hold
+        except BaseException:
+            discard(hold, whole=made)
+            raise
+
+
+def discard(hold: files.Hold, *, whole: bool) -> None:
+    """Remove what a start left, unless there is something to lose or the folder is no longer this process's.
+
+    whole: the folder as well, for this process made it.
+    """
+    if hold.used or not hold.stands() or any((hold.folder / "checkpoints").glob("step-*")):
+        return
+    with contextlib.suppress(RunError):  # what failed first is what counts
+        files.remove_folder(hold.folder) if whole else files.empty_folder(hold.folder)
+
+
+def numbered(root: Path, stem: str) -> Path:
+    """Make the first folder `stem-NNN` that does not exist; mkdir decides between two processes that try at once."""
+    with files.explained(root):
+        files.make_folder(root)
+    for number in count(1):
+        folder = root / f"{stem}-{number:03d}"
+        with files.explained(folder), contextlib.suppress(FileExistsError):  # the number is taken
+            folder.mkdir()
+            files.sync(root)
+            return folder
+    raise AssertionError("count never ends")
+
+
+def claimed(out: Path, *, replaceable: Collection[str] = ()) -> Path:
+    """Make `out`, or take it over where it holds nothing to lose: nothing but a lock file and what is replaceable."""
+    with files.explained(out):
+        files.make_folder(out)
+    require_unused(out, replaceable=replaceable)
+    return out
+
+
+def require_unused(out: Path, *, replaceable: Collection[str] = ()) -> None:
+    """Raise RunError where a folder holds something to lose: anything but a lock file and what is replaceable."""
+    with files.explained(out):
+        used = [name for name in os.listdir(out) if name not in {files.LOCK, *replaceable}]
+    if used:
+        raise RunError(
+            f"{out} is in use (it holds {sorted(used)[0]}); choose another --out, or go on with --resume {out}"
+        )
+
+
+def file_name(title: str) -> str:
+    """Return a title as part of a file name: no slashes, no blanks, not hidden, and short enough for any disk."""
+    return re.sub(r"[^\w.+-]+", "_", title).strip("._")[:60] or "run"
+
+
+class Log:
+    """log.jsonl, open for appending. A context manager; nothing is buffered, so a killed run loses no line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = Path(folder) / LOG
+        self._file = self._open()
+
+    def _open(self) -> io.FileIO:
+        with files.explained(self.path):
+            return open(files.own(self.path.parent, self.path), "a+b", buffering=0)
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Append one line. Raises RunError where the disk refuses."""
+        line = json.dumps(files.plain(row), allow_nan=False).encode() + b"\n"
+        with files.explained(self.path, needed=len(line)):
+            while line:
+                line = line[self._file.write(line) :]  # a disk that is nearly full takes a part
+
+    def sync(self) -> None:
+        """Wait until the lines are on the disk: a checkpoint must not outlive the log of its steps."""
+        with files.explained(self.path):
+            os.fsync(self._file.fileno())
+
+    def trim(self, step: int) -> None:
+        """Drop the lines beyond `step`, and whatever a crash tore: a resumed run writes them again."""
+        self._file.close()
+        rows = (parsed(line) for line in self.path.read_bytes().split(b"\n"))
+        kept = [row for row in rows if row is not None and row.get("step", 0) <= step]
+        files.write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+        self._file = self._open()
+
+    def check(self) -> str | None:
+        """Write the lines again where somebody removed or replaced the file, and return a line that says so."""
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(self._file.fileno()), os.lstat(self.path)):
+                return None
+        self._file.seek(0)
+        files.write_bytes(self.path, self._file.read())
+        self._file.close()
+        self._file = self._open()
+        return f"{self.path} was removed or replaced while this run wrote to it; its lines are written again"
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """Return one line of a log; None for one that was torn by a crash."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's log. A torn last line is left out, any other raises RunError."""
+    path = Path(folder) / LOG
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}; pass the folder of a run") from None
+    rows = [parsed(line) for line in lines]
+    for number, row in enumerate(rows[:-1], start=1):
+        if row is None:
+            raise RunError(f"{path}, line {number}: expected a JSON object; delete the line to go on")
+    return [row for row in rows if row is not None]
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Return model.json, which a run writes last. Raises RunError: not a run, not finished, not JSON."""
+    folder = Path(folder)
+    try:
+        result = json.loads((folder / RESULT).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        if any((folder / name).exists() for name in SIGNS_OF_A_RUN):
+            raise RunError(f"the run {folder} is not finished (no {RESULT}); go on with --resume {folder}") from None
+        raise RunError(
+            f"{folder} is not the folder of a run (no {RESULT}); pass one like runs/NAME-torch-001"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {folder / RESULT}: {error}; expected the file that a run wrote") from None
+    found = result.get("format") if isinstance(result, dict) else None
+    if found != FORMAT:
+        raise RunError(
+            f"{folder / RESULT}: format {found}, expected {FORMAT}; update ft-parity if a newer one wrote it"
+        )
+    return result

@@ -1,0 +1,80 @@
+"""predictions.csv: what a run says of every validation image."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from ft.errors import RunError
+from ft.runs.folder import PREDICTIONS
+from ft.system import files
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about one image: class names, and the probability of the predicted one."""
+
+    name: str
+    label: str
+    predicted: str
+    probability: float
+
+
+def write_predictions(
+    folder: Path,
+    names: Iterable[str],
+    labels: Iterable[int],
+    predicted: Iterable[int],
+    probability: Iterable[float],
+    classes: Sequence[str],
+) -> None:
+    """Write predictions.csv: name,label,predicted,probability, one image a line.
+
+    labels, predicted: indices into `classes`. Names are escaped, see `escape`: any name fits in a line of UTF-8.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(field.name for field in fields(Prediction))
+    for name, label, guess, p in zip(names, labels, predicted, probability, strict=True):
+        table.writerow((escape(name), escape(classes[label]), escape(classes[guess]), repr(float(p))))
+    files.write_text(Path(folder) / PREDICTIONS, text.getvalue())
+
+
+def rows_of(folder: Path) -> list[list[str]]:
+    """Return the lines of predictions.csv below its header, four cells each."""
+    path = Path(folder) / PREDICTIONS
+    try:
+        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}; pass the folder of a finished run") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RunError(f"{path}: {error}; expected the file that a run wrote") from None
+    if not rows or rows[0] != [field.name for field in fields(Prediction)]:
+        raise RunError(f"{path}: expected the header name,label,predicted,probability")
+    if any(len(row) != len(rows[0]) for row in rows):
+        raise RunError(f"{path}: a line without four columns; expected the file that a run wrote")
+    return rows[1:]
+
+
+def read_predictions(folder: Path) -> list[Prediction]:
+    """Return the lines of predictions.csv."""
+    rows = rows_of(folder)
+    try:
+        return [
+            Prediction(unescape(name), unescape(label), unescape(guess), float(p)) for name, label, guess, p in rows
+        ]
+    except ValueError as error:
+        raise RunError(f"{Path(folder) / PREDICTIONS}: {error}; expected a number in the last column") from None
+
+
+def escape(name: str) -> str:
+    """Return `name` with backslashes and unprintable characters (newlines, stray bytes) as Python's escapes."""
+    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in name)
+
+
+def unescape(text: str) -> str:
+    """Return the name that `escape` was given."""
+    code = r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt\\])"
+    return re.sub(code, lambda match: match[0].encode().decode("unicode_escape"), text)

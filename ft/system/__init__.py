@@ -1,0 +1,1 @@
+"""Files, signals, processes, the terminal."""

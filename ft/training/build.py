@@ -1,0 +1,158 @@
+"""A job's network and learner in one wing, with the weights that training starts from."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ft.backend import contract as backends
+from ft.backend.contract import Learner, Wing
+from ft.errors import RecipeError
+from ft.network.freeze import Freeze, keeps_features, plan_at
+from ft.network.surgery import Surgery, plan_surgery
+from ft.recipe import Recipe
+from ft.system.quiet import quiet_stderr
+from ft.training.job import Job, weigh_classes
+from ft.weights import cast, initial_weights, match_weights
+from ft.weights.refit import Refit, refit
+from ft.weights.source import canonical_tensors
+from ft.zoo import Card, find_card
+from ft.zoo.card import under
+
+
+def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple[Learner, Freeze]:
+    """Build the network in one wing, with the recipe's starting weights where the job has them.
+
+    epoch: the one to train next, which decides what is frozen.
+    """
+    classes, size = len(job.dataset.classes), job.preprocess.crop
+    learner, plan = new_learner(
+        job.recipe,
+        wing,
+        card=job.card,
+        surgery=job.surgery,
+        classes=classes,
+        image_size=size,
+        device=device,
+        epoch=epoch,
+        class_weights=weigh_classes(job.recipe, job.dataset),
+    )
+    shapes = wing.weight_shapes(learner.model)
+    last = plan_at(job.recipe, job.card, list(wing.parameters(learner.model)), epoch=max(epoch, job.recipe.epochs - 1))
+    require_company(job, last, shapes)  # what has thawed by then includes all that learns before
+    learner.on_features = keeps_features(job.recipe, plan, job.card)
+    learner.set_weights(starting_weights(job, shapes))
+    return learner, plan
+
+
+def require_company(job: Job, plan: Freeze, names: Iterable[str]) -> None:
+    """Raise RecipeError where BatchNorm would have to learn from batches of a single image.
+
+    The variance of one value is none: PyTorch stops there with a trace, Keras goes on with 0. Where a layer still sees
+    several pixels both go on, towards statistics of single images, which is no less a mistake.
+    """
+    norms = (name.removesuffix(".running_var") for name in names if name.endswith(".running_var"))
+    learning = next((module for module in norms if not plan.runs_in_inference(module)), None)
+    if learning and min(job.recipe.batch_size, len(job.dataset.train)) == 1:
+        raise RecipeError(
+            f"batch_size: batches of a single image, from which BatchNorm ({learning}) cannot learn; "
+            "raise --batch-size or add images, or freeze it with --freeze base --bn frozen"
+        )
+
+
+def new_learner(
+    recipe: Recipe,
+    wing: Wing,
+    *,
+    card: Card,
+    surgery: Surgery | None,
+    classes: int,
+    image_size: int,
+    device: str,
+    epoch: int = 0,
+    class_weights: tuple[float, ...] | None = None,
+) -> tuple[Learner, Freeze]:
+    """Build a recipe's network and its learner in one wing; the weights are for the caller to set.
+
+    card, surgery: see `new_network`.
+    """
+    model = new_network(recipe, wing, card=card, surgery=surgery, classes=classes, image_size=image_size)
+    plan = plan_at(recipe, card, list(wing.parameters(model)), epoch=epoch)
+    learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device, class_weights=class_weights)
+    return learner, plan
+
+
+def new_network(
+    recipe: Recipe, wing: Wing, *, card: Card, surgery: Surgery | None, classes: int, image_size: int
+) -> Any:
+    """Build a recipe's network in one wing, after its surgery; card: the one after it."""
+    card = surgery.original if surgery else card
+    options = card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=image_size)
+    model = wing.build_model(card.name, num_classes=classes, dtype=recipe.dtype, options=options)
+    if surgery is None:
+        return model
+    surgery.require_fits(wing.weight_shapes(model))
+    model = wing.alter(model, surgery, image_size=image_size)
+    surgery.require_useful(wing.weight_shapes(model))
+    return model
+
+
+def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Return the tensors that training starts from: the pretrained ones, and a head drawn from the seed."""
+    recipe, card = job.recipe, job.card
+    if job.source is None:
+        constants = {name: table for name, table in card.constants().items() if name in shapes}
+        drawn = {name: shape for name, shape in shapes.items() if name not in constants}
+        return cast({**constants, **initial_weights(drawn, seed=recipe.seed)}, recipe.dtype)
+    fitted = refit_source(job, shapes)
+    fresh = {name: shapes[name] for name in fresh_names(job, shapes, fitted)}
+    match = match_weights(fitted.tensors, shapes, replaced=fresh, origin=recipe.weights)
+    return cast({**match.tensors, **initial_weights(fresh, seed=recipe.seed)}, recipe.dtype)
+
+
+def refit_source(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> Refit:
+    """Return the pretrained tensors, fitted to the network after its surgery."""
+    source = canonical_tensors(job.source or {}, job.card, shapes)
+    return refit(source, shapes, card=job.card, surgery=job.surgery, in_weights=job.recipe.in_weights)
+
+
+def fresh_names(job: Job, shapes: Mapping[str, tuple[int, ...]], fitted: Refit) -> list[str]:
+    """Return the names of the tensors that start anew, in the network's order."""
+    new_head = job.recipe.head != "keep"
+    return [name for name in shapes if name in fitted.fresh or (new_head and under(name, job.card.outputs))]
+
+
+def surgery_notes(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Return what surgery made of the pretrained weights and every layer that starts anew, for the user to read."""
+    if job.source is None:  # everything starts anew
+        return [f"surgery: {job.surgery.asked}"] if job.surgery else []
+    fitted = refit_source(job, shapes)
+    if job.surgery is None:
+        return list(fitted.notes)
+    layers = dict.fromkeys(name.rpartition(".")[0] for name in fresh_names(job, shapes, fitted))
+    return [f"surgery: {job.surgery.asked}", *fitted.notes, f"starts anew: {', '.join(layers)}"]
+
+
+def load_learner(
+    recipe: Recipe, tensors: Mapping[str, np.ndarray], classes: int, *, image_size: int, backend: str
+) -> Learner:
+    """Build a recipe's network in one wing with these weights; WeightsError where they do not fit."""
+    wing = backends.load(backend)
+    with quiet_stderr():
+        try:
+            device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+        except RecipeError:  # it was trained on a device that is not here
+            device = wing.prepare(device="auto", deterministic=recipe.deterministic)
+    card = find_card(recipe.model)
+    surgery = plan_surgery(card, recipe)
+    learner, _ = new_learner(
+        recipe,
+        wing,
+        card=surgery.card if surgery else card,
+        surgery=surgery,
+        classes=classes,
+        image_size=image_size,
+        device=device,
+    )
+    learner.set_weights(canonical_tensors(tensors, card, wing.weight_shapes(learner.model)))
+    return learner

@@ -1,0 +1,60 @@
+"""Whether the frozen stages that a network begins with run ahead, folded or also compiled: where that pays.
+
+Folding costs a second at most, compiling up to a minute, and each saves a share of each pass. The choice is by counting
+what the whole training has to pass through these stages, not by a clock and not by what is left, so that a run and its
+repetition, or its continuation, round alike. What trains is compiled only on request, `compile: on`.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from ft.backend.contract import Learner
+from ft.network.freeze import Freeze, epochs_alike, leading_stages
+from ft.training.job import Job
+
+SIDE = 224  # pixels a side of the images that are counted; larger ones count more, by their area
+FOLDING_PAYS_FROM = {"torch": 50, "tf": 500}  # such images; measured, see docs/speed.md
+COMPILING_PAYS_FROM = 40_000  # likewise
+Say = Callable[[str], None]
+Way = Literal["as one", "folded", "compiled"]
+
+
+def run_ahead(job: Job, learner: Learner, plan: Freeze, *, backend: str, epoch: int, say: Say) -> None:
+    """Let a learner run the frozen stages ahead where the recipe's `compile` says so, and `say` what was chosen.
+
+    epoch: the one to train next; with `unfreeze` the stages are counted for as long as they stay frozen.
+    """
+    stages = leading_stages(plan, job.card)
+    way, reason = choose(job, stages, images=images_through(job, learner, epoch), backend=backend)
+    if reason:
+        say(reason)
+    if way != "as one":
+        learner.run_ahead(compiled=way == "compiled", say=say)
+    if job.recipe.compile == "on":
+        learner.compile_trained(say=say)
+
+
+def images_through(job: Job, learner: Learner, epoch: int) -> int:
+    """Return how many images pass through the frozen stages while these are the ones that are frozen."""
+    train, val = len(job.dataset.train), len(job.dataset.val)
+    if learner.on_features:
+        return train * max(job.recipe.cache_views, 1) + val
+    return (train + val * (2 if job.recipe.ema else 1)) * epochs_alike(job.recipe, epoch)
+
+
+def choose(job: Job, stages: tuple[str, ...], *, images: int, backend: str) -> tuple[Way, str]:
+    """Return how the leading frozen stages are to run, and a line that says so; "" where there is no choice."""
+    wish, side = job.recipe.compile, job.preprocess.crop
+    if not stages:
+        alone = "no stage that the network begins with is frozen and has --bn frozen"
+        return "as one", f"compile: nothing to fold, {alone}" if wish == "on" else ""
+    names = stages[0] if len(stages) == 1 else f"{stages[0]} to {stages[-1]}"
+    if wish != "auto":
+        return "compiled" if wish == "on" else "as one", f"compile: {wish}, as asked for ({names})"
+    count = images * side**2 / SIDE**2
+    way: Way = (
+        "compiled" if count >= COMPILING_PAYS_FROM else "folded" if count >= FOLDING_PAYS_FROM[backend] else "as one"
+    )
+    result = {"as one": f"off for {names}", "folded": f"off for {names}, only folded", "compiled": f"on for {names}"}
+    comparison = f"{images} images of {side} px, worth {count:.0f} of {SIDE} px; it pays from {COMPILING_PAYS_FROM} on"
+    return way, f"compile: {result[way]} ({comparison})"

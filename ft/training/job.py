@@ -1,0 +1,158 @@
+"""A recipe looked up and checked: all that can be wrong is found here, before a framework is loaded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ft.data import Batches, Dataset, Distortion, Mix, Policy, Preprocess, open_dataset
+from ft.errors import RecipeError, listed
+from ft.metrics.multilabel import Labels
+from ft.network.freeze import check_plan
+from ft.network.surgery import Surgery, plan_surgery
+from ft.recipe import Recipe
+from ft.tasks.classification import SINGLE
+from ft.tasks.multilabel import MULTI
+from ft.tasks.task import Task
+from ft.training.penalty import require_anchor
+from ft.weights import require_finite
+from ft.weights.pretrained import preprocess_of, pretrained_weights
+from ft.weights.tensors import is_floating
+from ft.zoo import Card, find_card
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a recipe's names stand for: the card, the images, the pixels' way in, the tensors to start from."""
+
+    recipe: Recipe
+    card: Card
+    dataset: Dataset
+    preprocess: Preprocess
+    source: Mapping[str, np.ndarray] | None
+    surgery: Surgery | None = None
+
+    @property
+    def task(self) -> Task:
+        """What the labels are."""
+        return MULTI if self.dataset.multilabel else SINGLE
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know before the training starts, one line each."""
+        images, batch, precision = len(self.dataset.train), self.recipe.batch_size, self.recipe.dtype
+        types = {t.dtype.name for t in (self.source or {}).values() if is_floating(t.dtype)} - {precision}
+        lines = (
+            [f"fewer training images than batch_size: every epoch is one step of {images}"] if images < batch else []
+        )
+        lines += [f"weights of type {listed(sorted(types))} are cast to {precision}"] if types else []
+        return lines + list(self.dataset.notes)
+
+    def batches(self, split: str, *, plain: bool = False, as_pixels: bool = False) -> Batches:
+        """Return the batches of "train", shuffled and augmented, or of "val", in order and as they are.
+
+        plain: the images of "train" are shuffled, but not augmented; as_pixels: see `Batches`.
+        """
+        recipe, training = self.recipe, split == "train" and not plain
+        return Batches(
+            getattr(self.dataset, split),
+            self.preprocess,
+            batch_size=recipe.batch_size * (recipe.accumulate if training else 1),
+            seed=recipe.seed,
+            shuffle=split == "train",
+            balanced=training and recipe.sampling == "balanced",
+            augment=recipe.augment if training else "none",
+            distortion=distortion_of(recipe) if training else None,
+            mix=mix_of(recipe, len(self.dataset.classes)) if training else None,
+            columns=self.task.columns(len(self.dataset.classes)),
+            dtype=recipe.dtype,
+            as_pixels=as_pixels,
+            workers=recipe.workers,
+            max_pixels=recipe.max_pixels,
+            read_timeout=recipe.read_timeout,
+        )
+
+
+def distortion_of(recipe: Recipe) -> Distortion | None:
+    """Return what a recipe does to single images beyond crop and flip."""
+    operations, magnitude = recipe.operations
+    found = Distortion(operations, magnitude, recipe.jitter, recipe.hue, recipe.erase)
+    return found if operations or recipe.jitter or recipe.hue or recipe.erase else None
+
+
+def mix_of(recipe: Recipe, classes: int) -> Mix | None:
+    """Return how a recipe mixes batches."""
+    return Mix(recipe.mixup, recipe.cutmix, classes, recipe.seed) if recipe.mixup or recipe.cutmix else None
+
+
+def labels_of(recipe: Recipe, task: Task | None) -> Labels:
+    """Return what the labels of a training's data may be; RecipeError where its loss is none for a run's task."""
+    if recipe.loss.startswith("bce"):
+        return task.labels if task else "either"
+    if task is MULTI:
+        raise RecipeError(
+            f"loss: {recipe.loss} takes one label an image, the run was trained on any number; pass --loss bce"
+        )
+    return "one"
+
+
+def prepare_job(
+    recipe: Recipe,
+    *,
+    classes: tuple[str, ...] | None = None,
+    task: Task | None = None,
+    with_weights: bool = True,
+    quiet: bool = False,
+) -> Job:
+    """Look up everything that a recipe names. Raises UserError for whatever is wrong.
+
+    classes, task: those of a run that goes on; with_weights: False where the tensors will come from a checkpoint.
+    """
+    labels = labels_of(recipe, task)
+    card = find_card(recipe.model)
+    surgery = plan_surgery(card, recipe)
+    altered = surgery.card if surgery else card
+    check_plan(recipe, altered)
+    require_anchor(recipe, altered)
+    preprocess = preprocess_of(card, recipe.weights).for_channels(recipe.in_channels)
+    short_side = preprocess.at(recipe.image_size or preprocess.crop).resize
+    dataset = open_dataset(
+        recipe.data,
+        val_fraction=recipe.val_fraction,
+        seed=recipe.seed,
+        classes=classes,
+        policy=Policy.of(recipe, short_side=short_side, quiet=quiet),
+        labels=labels,
+    )
+    weigh_classes(recipe, dataset)
+    size = recipe.image_size or dataset.image_size or preprocess.crop
+    card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=size)
+    source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
+    if not recipe.allow_nonfinite:
+        require_finite(source or {}, f"weights {recipe.weights}")
+    preprocess = replace(preprocess.at(size), jpeg=recipe.jpeg)
+    return Job(recipe, altered, dataset, preprocess, source, surgery)
+
+
+def weigh_classes(recipe: Recipe, dataset: Dataset) -> tuple[float, ...] | None:
+    """Return what each class counts in the loss, None for no weights; RecipeError where the numbers do not fit.
+
+    balanced: images / (classes * images of the class), over the training images, as scikit-learn has it; where an image
+    may have several labels, it counts once for each.
+    """
+    if recipe.class_weights == "none":
+        return None
+    count = len(dataset.classes)
+    if recipe.class_weights != "balanced":
+        if len(recipe.class_weights) != count:
+            raise RecipeError(
+                f"class_weights: got {len(recipe.class_weights)} numbers, {dataset.name} has {count} classes"
+            )
+        return recipe.class_weights
+    images = np.bincount([label for sample in dataset.train for label in sample.labels], minlength=count)
+    if not images.all():
+        raise RecipeError(
+            f"class_weights: class '{dataset.classes[int(images.argmin())]}' has no training image, so balanced "
+            "has no weight for it; add images, or give the weights as numbers"
+        )
+    return tuple((images.sum() / (count * images)).tolist())

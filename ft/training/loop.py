@@ -1,0 +1,249 @@
+"""The one training loop: epochs, evaluation, log and checkpoints, the same for both wings."""
+
+import time
+from collections import deque
+from collections.abc import Collection
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ft.backend.contract import Learner
+from ft.data import Batch
+from ft.errors import RunError, listed
+from ft.network.freeze import Freeze, plan_at
+from ft.recipe import Recipe
+from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
+from ft.runs import checkpoint
+from ft.runs.folder import BAD_STEP, Log
+from ft.runs.saving import Saver
+from ft.system import files
+from ft.system.progress import Progress
+from ft.system.signals import Interrupted, StopRequest
+from ft.training.compiling import run_ahead
+from ft.training.evaluate import Source, evaluate
+from ft.training.job import Job
+from ft.training.position import Position
+from ft.training.schedule import rate_of
+
+FETCH_EVERY = 10  # steps whose probes stay on the device before they are read: reading one waits for its step
+
+
+def what_broke(
+    recipe: Recipe, *, loss: float, grad_norm: float, weight_norm: float, update_norm: float
+) -> tuple[str, str]:
+    """Return which quantity of a step is the first that is not finite, and what helps against that."""
+    slower, numbers = "try a lower --lr", f"of loss {loss:g}, |gradient| {grad_norm:g}"
+    if not np.isfinite(loss):
+        return f"loss {loss}, |gradient| {grad_norm}", slower
+    if not np.isfinite(grad_norm):
+        wider = "" if recipe.precision == "float64" else ", or --precision float64"
+        return f"|gradient| {grad_norm} of loss {loss:g}", slower + wider
+    if np.isfinite(update_norm):
+        return f"|weights| {weight_norm} after an |update| {update_norm:g}", slower
+    eps, default = (found.get("eps", 0.0) for found in (settings_of(recipe), RULES[recipe.optimizer].numbers))
+    if divides_by_zero(recipe):
+        return f"|update| {update_norm} {numbers}: eps 0 divides by zero", f"try --eps {default:g}"
+    return f"|update| {update_norm} {numbers}", slower + f", or --eps {default:g}" * (eps < default)
+
+
+class Training:
+    """One training from a position to its end."""
+
+    def __init__(
+        self,
+        job: Job,
+        learner: Learner,
+        train: Source,
+        val: Source,
+        *,
+        hold: files.Hold,
+        log: Log,
+        progress: Progress,
+        stop: StopRequest,
+        position: Position,
+        facts: dict[str, Any],
+        plan: Freeze,
+        parameters: Collection[str],
+        began: float,
+    ) -> None:
+        self.job, self.recipe, self.learner = job, job.recipe, learner
+        self.train, self.val, self.names = train, val, [sample.name for sample in job.dataset.train]
+        self.hold, self.folder, self.log, self.progress, self.stop = hold, hold.folder, log, progress, stop
+        self.position, self.facts, self.plan, self.parameters = position, facts, plan, parameters
+        self.saver = Saver(self.folder, log)
+        self.frozen: dict[str, np.ndarray] | None = None  # copies of what the plan leaves as it is
+        self.pending: deque[tuple[dict[str, Any], np.ndarray, Any]] = deque()
+        self.began, self.clock = began, time.perf_counter()
+
+    def run(self) -> None:
+        """Train until the last epoch, or until `patience` epochs brought nothing better."""
+        with self.saver:
+            if self.position.step:  # a crash may have come between the checkpoint and its name
+                self.saver.name(self.position.step, best=self.stands_at_best(), keep=self.to_average())
+            while self.position.epoch < self.recipe.epochs and not self.out_of_patience():
+                self.run_epoch()
+
+    def out_of_patience(self) -> bool:
+        """Tell whether early stopping ends the training here."""
+        waited = self.position.epoch - self.position.best_epoch
+        return self.recipe.patience is not None and waited >= self.recipe.patience
+
+    def run_epoch(self) -> None:
+        """Train from the position to the end of its epoch, evaluate, log, save."""
+        position, started, before = self.position, time.perf_counter(), self.position.images
+        for batch in self.train.epoch(position.epoch, position.batch):
+            self.run_step(batch)
+            if self.stop.number is not None and position.batch < len(self.train):
+                self.leave()
+        self.fetch()
+        seconds = time.perf_counter() - started
+        self.end_epoch(images_per_second=(position.images - before) / seconds)
+        self.save()
+        if self.stop.number is not None and position.epoch < self.recipe.epochs:
+            self.leave()
+
+    def stands_at_best(self) -> bool:
+        """Tell whether the position is the end of the best epoch so far."""
+        return self.position.batch == 0 and self.position.best_epoch == self.position.epoch
+
+    def run_step(self, batch: Batch) -> None:
+        """Do one update and queue its probes."""
+        position = self.position
+        reduction = position.plateau.reduction if self.recipe.schedule == "plateau" else 1.0
+        length = len(self.train)
+        lr = rate_of(self.recipe, position.steps_of(length), steps_per_epoch=length, reduction=reduction)
+        probes = self.learner.step(batch.images, batch.labels, step=position.step, lr=lr)
+        position.step, position.batch = position.step + 1, position.batch + 1
+        row = {"step": position.step, "epoch": position.epoch + 1, "lr": float(lr)}
+        self.pending.append((row, batch.indices, probes))  # not the images, which are large
+        loss = self.fetch() if len(self.pending) >= FETCH_EVERY else None
+        self.progress.step(len(batch.labels), loss)
+
+    def fetch(self) -> float | None:
+        """Read the queued probes, log them, and return the last loss. A loss that is not finite ends the run."""
+        if not self.pending:
+            return None
+        values = self.learner.fetch([probes for _, _, probes in self.pending])
+        now = time.perf_counter()
+        rate = sum(len(indices) for _, indices, _ in self.pending) / (now - self.clock)
+        self.clock = now
+        self.hold.used = True  # from here on there is something to lose
+        for (row, indices, _), (loss, gradient, weights, update) in zip(self.pending, values, strict=True):
+            self.log.write(
+                {
+                    **row,
+                    "loss": loss,
+                    "grad_norm": gradient,
+                    "weight_norm": weights,
+                    "update_norm": update,
+                    "images_per_second": round(rate, 1),
+                }
+            )
+            self.require_finite(row, indices, loss=loss, grad_norm=gradient, weight_norm=weights, update_norm=update)
+            self.position.loss_sum += float(loss) * len(indices)
+            self.position.images += len(indices)
+        self.pending.clear()
+        return float(values[-1, 0])
+
+    def require_finite(self, row: dict[str, Any], indices: np.ndarray, **probes: float) -> None:
+        """Raise RunError where a probe is not a number, after writing the step and its images to a file."""
+        if all(np.isfinite(value) for value in probes.values()):
+            return
+        self.saver.wait()
+        last, bad = checkpoint.pointed(self.folder, "last"), self.folder / BAD_STEP
+        kept = f"the last good state is {last}" if last else "no checkpoint was saved yet"
+        images = [self.names[i] for i in indices]
+        files.write_json(bad, {**row, **{name: float(value) for name, value in probes.items()}, "images": images})
+        what, advice = what_broke(self.recipe, **probes)
+        raise RunError(
+            f"step {row['step']}: {what}; {kept}; {advice}; images (all of them in {bad}): {listed(images, 5)}"
+        )
+
+    def end_epoch(self, *, images_per_second: float) -> None:
+        """Evaluate, log the epoch and move the position to the next one."""
+        position = self.position
+        metrics, averaged = evaluate(self.learner, self.val).metrics, self.evaluate_average()
+        position.epoch += 1
+        row = {
+            "epoch_end": True,
+            "epoch": position.epoch,
+            "step": position.step,
+            "loss": position.loss_sum / position.images,
+            "val_loss": metrics["loss"],
+            **{name: metrics[name] for name in self.job.task.logged},
+            **averaged,
+            "images_per_second": round(images_per_second, 1),
+        }
+        score = metrics[self.job.task.score]
+        if score > position.best_score:
+            position.best_score, position.best_epoch = score, position.epoch
+        if self.recipe.result == "average":
+            ranked = [*position.ranked, [score, position.epoch, position.step]]
+            position.ranked = sorted(ranked, key=lambda row: (-row[0], row[1]))[: self.recipe.average_best]
+        position.batch, position.loss_sum, position.images = 0, 0.0, 0
+        self.look_ahead(metrics["loss"])
+        self.log.write(row)
+        self.progress.end_epoch(row)
+        self.clock = time.perf_counter()
+
+    def evaluate_average(self) -> dict[str, float]:
+        """Return how the moving average of the weights does, where one is kept."""
+        if not self.recipe.ema:
+            return {}
+        with self.learner.averaged():
+            metrics = evaluate(self.learner, self.val).metrics
+        score = self.job.task.score
+        return {"ema_loss": metrics["loss"], f"ema_{score}": metrics[score]}
+
+    def look_ahead(self, val_loss: float) -> None:
+        """Set what the next epoch trains, and at which rate."""
+        recipe, position = self.recipe, self.position
+        if recipe.schedule == "plateau":
+            position.plateau.see(val_loss, base=recipe.lr, factor=recipe.step_factor, patience=recipe.plateau_patience)
+        if recipe.unfreeze:
+            plan = plan_at(recipe, self.job.card, self.parameters, epoch=position.epoch)
+            if plan != self.plan:
+                self.plan, self.frozen = plan, None
+                self.learner.set_plan(plan)
+                self.progress.note(plan.summary())
+                backend, say = self.facts["backend"], self.progress.note
+                run_ahead(self.job, self.learner, plan, backend=backend, epoch=position.epoch, say=say)
+
+    def save(self) -> None:
+        """Copy the state for a checkpoint, which is written while the training goes on."""
+        self.hold.used = True
+        for said in (self.hold.check(), self.log.check()):
+            if said:
+                self.progress.note(said)
+        self.position.seconds = time.perf_counter() - self.began
+        tensors = self.learner.get_weights(leave_out=self.frozen or ())
+        if self.frozen is None:
+            self.frozen = {name: x for name, x in tensors.items() if self.stands_still(name)}
+        frozen = self.frozen
+        self.saver.save(
+            step=self.position.step,
+            model={name: x for name, x in tensors.items() if name not in frozen},
+            frozen=frozen,
+            optimizer=self.learner.get_slots(),
+            state={**self.facts, "position": asdict(self.position)},
+            best=self.stands_at_best(),
+            keep=self.to_average(),
+        )
+
+    def to_average(self) -> set[int]:
+        """Return the steps whose checkpoints stay until their weights are averaged."""
+        return {int(step) for _, _, step in self.position.ranked}
+
+    def stands_still(self, name: str) -> bool:
+        """Tell whether a step leaves a tensor as it is: the frozen ones, but buffers of stages in training mode."""
+        return self.plan.is_frozen(name) and (self.plan.inference or name in self.parameters)
+
+    def leave(self) -> None:
+        """Save after the step at hand and end the run as the signal asked."""
+        self.fetch()
+        self.save()
+        self.saver.wait()
+        assert self.stop.number is not None
+        where = f"stopped after step {self.position.step}; go on with --resume {self.folder}"
+        raise Interrupted(self.stop.number, where)

@@ -1,0 +1,36 @@
+"""Where a training stands."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ft.training.schedule import Plateau
+
+
+@dataclass
+class Position:
+    """Where a training stands. A checkpoint holds it, and the next batch follows from it."""
+
+    step: int = 0  # updates done
+    epoch: int = 0  # epochs done
+    batch: int = 0  # batches done of the epoch at hand
+    loss_sum: float = 0.0  # of the epoch at hand, over its images
+    images: int = 0
+    best_score: float = -1.0
+    best_epoch: int = 0
+    seconds: float = 0.0  # since the run began, but for the time between its sessions
+    ranked: list[list[float]] = field(default_factory=list)  # score, epoch, step of the epochs to average, best first
+    plateau: Plateau = field(default_factory=Plateau)
+
+    def steps_of(self, epoch_length: int) -> int:
+        """Return how many steps lead here where an epoch has so many: `step`, unless the images or the batches are not
+        those that the training began with.
+        """
+        return self.epoch * epoch_length + min(self.batch, epoch_length)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Position":
+        """Return the position that a checkpoint holds; one of before there were plateaus has none, and one of before
+        there were other scores has best_top1.
+        """
+        renamed = {"best_score" if name == "best_top1" else name: value for name, value in values.items()}
+        return cls(**{**renamed, "plateau": Plateau(**values.get("plateau", {}))})

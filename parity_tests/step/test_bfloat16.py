@@ -1,0 +1,64 @@
+"""bfloat16: the wings agree to its rounding, neither is rougher than the other, and what is kept is float32.
+
+It has 8 bits of mantissa, so one rounding is up to 2e-3 and a network of 20 layers adds up to about 1e-2.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from parity_tests.support.pairs import Case, batch, learners
+
+CASE = Case("resnet18", "stem,layer1")
+LOGITS, LOSS, ROUGHER = 0.02, 0.01, 2.0
+
+
+@pytest.fixture(scope="module")
+def results():
+    """Give logits, loss, logits and gradients of a training step by precision and wing; and the pair in bfloat16."""
+    found, start, pair = {}, None, {}
+    tf.config.run_functions_eagerly(True)  # tracing a network takes longer than a step
+    for precision in ("float32", "bfloat16"):
+        pair = learners(CASE, precision=precision, tensors=start)
+        start = start or pair["torch"].get_weights()
+        images, labels = batch(0, dtype="float32")
+        for name, learner in pair.items():
+            found[precision, name] = (learner.logits(images), *learner.gradients(images, labels, step=0))
+    yield found, pair
+    tf.config.run_functions_eagerly(False)
+
+
+def difference(a, b):
+    """Return the largest difference, relative to the largest magnitude."""
+    return np.abs(a - b).max() / np.abs(b).max()
+
+
+def test_the_wings_agree_to_its_rounding(results):
+    found, _ = results
+    a, b = found["bfloat16", "torch"], found["bfloat16", "tf"]
+    assert difference(a[0], b[0]) < LOGITS
+    assert abs(a[1] - b[1]) < LOSS * abs(b[1])
+    assert difference(a[2], b[2]) < 2 * LOGITS  # BatchNorm in training mode spreads a sample's rounding
+
+
+def test_neither_wing_is_rougher(results):
+    found, _ = results
+    far = {}
+    for name in ("torch", "tf"):
+        rough, fine = found["bfloat16", name][3], found["float32", name][3]
+        far[name] = np.sqrt(sum(np.square(rough[key] - fine[key]).sum() for key in fine))
+        assert far[name] > 1e-3 * np.sqrt(sum(np.square(g).sum() for g in fine.values()))  # it does round
+    assert 1 / ROUGHER < far["torch"] / far["tf"] < ROUGHER
+
+
+def test_what_is_kept_is_float32(results):
+    images, labels = batch(0, dtype="float32")
+    for learner in results[1].values():
+        learner.step(images, labels, step=0, lr=np.float64(1e-7))  # an update that bfloat16 weights could not hold
+        before = learner.get_weights()
+        learner.step(images, labels, step=1, lr=np.float64(1e-7))
+        after = learner.get_weights()
+        assert {x.dtype.name for x in after.values()} == {"float32", "int64"}
+        assert {x.dtype.name for x in learner.get_slots().values()} == {"float32"}
+        assert (before["layer4.0.conv1.weight"] != after["layer4.0.conv1.weight"]).mean() > 0.1
+        assert {x.dtype.name for x in [learner.logits(images)]} == {"float32"}

@@ -1,0 +1,70 @@
+"""Faults to plant into one wing of a pair: the same network traced twice, once with something wrong."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from ft.backend import contract as backend
+from ft.backend.contract import Learner
+from ft.differences import Evidence, Finding, diagnose
+from ft.parity.trace import Trace, TraceBatch, write_trace
+from ft.parity.verdict import Verdict, compare_traces
+from parity_tests.support.pairs import CLASSES, Case, batch, learners
+from parity_tests.support.small_pair import SMALL, small_learners
+
+Feed = Mapping[str, Callable[[TraceBatch], TraceBatch]]  # what a wing gets instead of a batch, by the wing's name
+Plant = Callable[[dict[str, Learner], np.random.Generator], AbstractContextManager[Feed | None]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One entry of the catalogue, planted: `plant` changes one wing inside its context, at a place drawn from `rng`.
+
+    A fault of the data yields what it does to a wing's batches. case: a network of the zoo, or SMALL with its fields;
+    rates: the learning rates, taken in turn.
+    """
+
+    entry: str
+    case: Case
+    plant: Plant
+    steps: int = 1
+    rates: tuple[float, ...] = (0.001,)
+
+
+def diagnosis(fault: Fault, folder: Path, *, seed: int, size: int = 32) -> tuple[Verdict, list[Finding]]:
+    """Plant a fault, trace both wings, and return the verdict and what the catalogue makes of it."""
+    pair, rng = pair_of(fault.case, seed=seed), np.random.default_rng(seed)
+    with fault.plant(pair, rng) as feed:
+        return examine(pair, folder, seed=seed, steps=fault.steps, size=size, feed=feed or {}, rates=fault.rates)
+
+
+def pair_of(case: Case, *, seed: int) -> dict[str, Learner]:
+    """Return the learners of a network of the zoo, or of the small pair."""
+    return small_learners(seed=seed, **case.fields) if case.model == SMALL.model else learners(case, seed=seed)
+
+
+def examine(
+    pair: dict[str, Learner],
+    folder: Path,
+    *,
+    seed: int,
+    steps: int,
+    size: int,
+    feed: Feed = MappingProxyType({}),
+    rates: tuple[float, ...] = (0.001,),
+) -> tuple[Verdict, list[Finding]]:
+    """Trace both wings over the same batches, but for what `feed` does to them, and compare."""
+    batches = [
+        TraceBatch(*batch(seed + step, size=size), np.float64(rates[step % len(rates)])) for step in range(steps)
+    ]
+    facts = {"dtype": "float64", "recipe": {}, "data": "drawn", "classes": CLASSES}
+    for name, learner in pair.items():
+        given = [feed[name](each) for each in batches] if name in feed else batches
+        write_trace(folder / name, learner, backend.load(name), given, {"backend": name, **facts}, update=True)
+    a, b = (Trace(folder / name) for name in pair)
+    verdict = compare_traces(a, b)
+    return verdict, diagnose(Evidence(a, b, verdict))

@@ -1,0 +1,138 @@
+"""The same network in both wings, from the same tensors, and batches to train it on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ft.backend import contract as backend
+from ft.backend.contract import Learner
+from ft.data import read_digits
+from ft.network.surgery import plan_surgery
+from ft.noise import generator
+from ft.recipe import Recipe
+from ft.training.build import new_learner
+from ft.weights import cast, initial_weights, match_weights
+from ft.weights.pretrained import pretrained_weights
+from ft.zoo import Card, find_card
+from ft.zoo.card import under
+
+CLASSES = 10
+# the last gamma of a bottleneck block is small in trained networks; around 1, drawn blocks make all images alike, one
+# after the other, until the BatchNorms of a ResNet-152 divide by so little that rounding grows 40-fold (to 1.5e-11)
+LAST = 0.3
+FORWARD, STEP, TRAJECTORY = 1e-13, 1e-11, 1e-10  # the bars of the numerics policy
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network and one way to train it."""
+
+    model: str
+    freeze: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def recipe(self, **changes: Any) -> Recipe:
+        """Return the recipe, in float64 unless told otherwise."""
+        return Recipe(**{"model": self.model, "freeze": self.freeze, "precision": "float64", **self.fields, **changes})
+
+    def __str__(self) -> str:
+        return "-".join([self.model, self.freeze, *(f"{key}={value}" for key, value in self.fields.items())])
+
+
+CASES = [Case(model, freeze) for model in ("resnet18", "efficientnet_lite0") for freeze in ("base", "none")]
+UPDATING = [Case(model, "base", {"bn": "update"}) for model in ("resnet18", "efficientnet_lite0")]
+
+
+def learners(
+    case: Case, *, seed: int = 0, tensors: Mapping[str, np.ndarray] | None = None, **changes: Any
+) -> dict[str, Learner]:
+    """Return the case's learner in each wing, "torch" and "tf", starting from the same tensors."""
+    recipe = case.recipe(**changes)
+    pair = {name: one_learner(name, recipe) for name in ("torch", "tf")}
+    start = tensors or starting_tensors(case, backend.load("torch").weight_shapes(pair["torch"].model), seed=seed)
+    for learner in pair.values():
+        learner.set_weights(cast(start, recipe.dtype))
+    return pair
+
+
+def one_learner(name: str, recipe: Recipe) -> Learner:
+    """Return a recipe's learner in one wing, its weights not set yet."""
+    card = find_card(recipe.model)
+    surgery, size = plan_surgery(card, recipe), recipe.image_size or card.preprocess.crop
+    plan = {"card": surgery.card if surgery else card, "surgery": surgery}
+    return new_learner(recipe, backend.load(name), **plan, classes=CLASSES, image_size=size, device="cpu")[0]
+
+
+def build_network(name: str, recipe: Recipe) -> Any:
+    """Return a recipe's network in one wing, with the test's classes."""
+    options = find_card(recipe.model).options(
+        dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=recipe.image_size
+    )
+    return backend.load(name).build_model(recipe.model, num_classes=CLASSES, dtype=recipe.dtype, options=options)
+
+
+def starting_tensors(case: Case, shapes: Mapping[str, tuple[int, ...]], *, seed: int) -> dict[str, np.ndarray]:
+    """Return the tensors to start from: real ImageNet weights where a package has them, else drawn from the seed.
+
+    BatchNorm tensors of drawn networks are randomised: fresh ones are 0 and 1 and would hide swapped names.
+    """
+    card = find_card(case.model)
+    if case.recipe().weights != "none" and card.pretrained[0].package:
+        source = pretrained_weights(card, "imagenet", quiet=True)
+        assert source is not None
+        head = {name: shape for name, shape in shapes.items() if under(name, card.outputs)}
+        return match_weights(source, shapes, replaced=head).tensors | initial_weights(head, seed=seed)
+    return drawn_tensors(card, shapes, seed=seed)
+
+
+def drawn_tensors(card: Card, shapes: Mapping[str, tuple[int, ...]], *, seed: int) -> dict[str, np.ndarray]:
+    """Return the network's constants, and tensors drawn from the seed, those that start with one value randomised."""
+    rng, constants = generator(seed, "randomise"), card.constants()
+    drawn = initial_weights({name: shape for name, shape in shapes.items() if name not in constants}, seed=seed)
+    return {**constants, **{name: randomised(name, tensor, rng) for name, tensor in drawn.items()}}
+
+
+def randomised(name: str, tensor: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a tensor that starts as a constant, as BatchNorm's do, with values of its own; any other as it is."""
+    if tensor.ndim == 0 or (tensor.ndim != 1 and np.ptp(tensor) > 0):
+        return tensor
+    if name.endswith(("running_var", "weight", "layer_scale", "logit_scale")):
+        drawn = rng.uniform(0.5, 1.5, tensor.shape)
+        return drawn * LAST if name.endswith("bn3.weight") else drawn
+    return rng.normal(0, 0.1, tensor.shape)
+
+
+def batch(seed: int, *, dtype: str = "float64", size: int = 64, count: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (count, size, size, 3) and labels: at 64 px and 8 images every BatchNorm sees 32 values."""
+    rng = generator(seed, "batch")
+    return rng.normal(size=(count, size, size, 3)).astype(dtype), rng.integers(0, CLASSES, count)
+
+
+def digits_folder(root: Path, *, train: int, val: int) -> str:
+    """Write the first so many handwritten digits as a data set of class folders, and return where."""
+    pixels, labels = read_digits()
+    for i in range(train + val):
+        folder = root / ("train" if i < train else "val") / str(labels[i])
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[i]).save(folder / f"{i:04d}.png")
+    return str(root)
+
+
+def colours_csv(root: Path, *, count: int, size: int = 32) -> str:
+    """Write images with any number of a red, a green and a blue square as a CSV of label sets, and return its path."""
+    rng, lines = generator(0, "colours"), ["path,label"]
+    for i in range(count):
+        pixels, names = rng.integers(60, 120, (size, size, 3)).astype(np.uint8), []
+        for channel, name in enumerate(("red", "green", "blue")):
+            if rng.random() < 0.4:
+                top, left = rng.integers(0, size // 2, 2)
+                pixels[top : top + size // 2, left : left + size // 2, channel] = 250
+                names.append(name)
+        Image.fromarray(pixels).save(root / f"{i:03}.png")
+        lines.append(f"{i:03}.png,{'|'.join(names)}")
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    return str(root / "labels.csv")

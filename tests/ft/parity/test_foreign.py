@@ -1,0 +1,237 @@
+"""The hub's part of a comparison of strangers, with sides that answer from a script; and user's code that fails."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ft.backend import contract as backend
+from ft.backend.calls import Call
+from ft.backend.description import Description, Parameter
+from ft.errors import RecipeError
+from ft.parity.foreign import compare as strangers
+from ft.parity.foreign.code import find_optimizer, make_model
+from ft.parity.foreign.compare import Side, Task, compare_models, read_map
+from ft.system import apart
+
+FC = (Parameter("fc.weight", "fc", "weight", "linear", (5, 3), True),)
+CALLS = {"fc": Call("linear", "fc", ("",))}
+MODEL = Description("float64", (8, 5), FC, CALLS)
+TASK = Task((3, 4, 6), 5, 2, 0.001, 8, 0)
+
+
+def changed(**fields):
+    return replace(MODEL, **fields)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Put sides in place that answer `models[name]` to every request, and keep what they were asked."""
+    models, asked = {"torch": MODEL, "tf": MODEL}, []
+
+    class Scripted(Side):
+        def __init__(self, name, target, task, folder):
+            self.name, self.target = name, target
+            (folder / strangers.WEIGHTS).touch()
+
+        def send(self, request):
+            asked.append((self.name, request))
+            self.answer = models[self.name].to_dict() if request["do"] == "describe" else {"optimizer": ""}
+
+        def receive(self):
+            return self.answer
+
+        def end(self):
+            asked.append((self.name, {"do": "end"}))
+
+    monkeypatch.setattr(strangers, "Side", Scripted)
+    monkeypatch.setattr(strangers, "Trace", lambda folder: folder)
+    monkeypatch.setattr(backend, "require", lambda name: None)
+    return models, asked
+
+
+def compare(folder, **options):
+    settings = {"torch": "a:f", "tf": "b:g", "shape": (3, 4, 6), "classes": 5, "folder": folder, **options}
+    return compare_models(**settings)
+
+
+def test_both_are_described_then_traced_under_common_names(script, tmp_path):
+    models, asked = script
+    kernel = Parameter("dense/kernel", "dense", "weight", "linear", (5, 3), True)
+    models["tf"] = changed(parameters=(kernel,), calls={"dense": Call("linear", "dense", ("",))})
+    result = compare(tmp_path, direction="tf-to-torch", steps=1)
+    assert [(name, request["do"]) for name, request in asked] == [
+        *(("torch", "describe"), ("tf", "describe"), ("torch", "trace"), ("tf", "trace")),
+        *(("tf", "end"), ("torch", "end")),
+    ]
+    assert [request["save"] for _, request in asked[:2]] == [False, True]
+    assert asked[3][1]["names"] == {"dense/kernel": "fc.weight"}
+    assert asked[2][1]["source"] == asked[3][1]["source"] == {"fc.weight": "dense/kernel"}
+    assert asked[3][1]["keys"] == {"dense": "fc"}
+    assert (result.torch, result.tf) == (tmp_path / "torch", tmp_path / "tf")
+    assert "weights: copied tf to torch" in result.notes
+
+
+def test_calls_that_are_alike_in_name_only_are_kept_apart(script, tmp_path):
+    models, asked = script
+    models["torch"] = changed(calls={"drop": Call("dropout", "drop", ("",)), **CALLS})
+    after = {**CALLS, "drop": Call("dropout", "drop", ("fc",))}
+    models["tf"] = changed(calls=after, automatic=frozenset({"drop"}))
+    compare(tmp_path)
+    assert asked[3][1]["keys"] == {"fc": "fc", "drop": "drop (keras)"}
+
+
+def test_one_model_in_float32_takes_both_there(script, tmp_path):
+    models, asked = script
+    models["torch"] = models["tf"] = changed(dtype="float32")
+    result = compare(tmp_path)
+    assert [request.get("dtype") for _, request in asked[:6]] == [*["float64"] * 2, *["float32"] * 4]
+    assert "float32" in result.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("torch", "tf", "message"),
+    [
+        ({}, {"outputs": (8, 7)}, r"--tf: the model gives outputs of shape \(8, 7\); expected \(N, 5\)"),
+        ({"outputs": (8, 5, 1)}, {}, r"--torch: the model gives outputs of shape \(8, 5, 1\)"),
+        ({"dtype": "float16"}, {"dtype": "float32"}, "--torch: the model computes in float16"),
+        ({}, {"own_optimizer": True}, "only the module of --tf has make_optimizer"),
+    ],
+)
+def test_models_that_do_not_go_together(script, tmp_path, torch, tf, message):
+    models, asked = script
+    models["torch"], models["tf"] = changed(**torch), changed(**tf)
+    with pytest.raises(RecipeError, match=message):
+        compare(tmp_path)
+    assert asked[-1][1] == {"do": "end"}
+
+
+def test_notes_say_what_was_changed_or_left(script, tmp_path):
+    models, _ = script
+    mean = Parameter("mean", "", "mean", "other", (3,), False)
+    models["torch"] = changed(parameters=(*FC, mean), silenced=("drop (p 0.5)",))
+    models["tf"] = changed(parameters=(replace(FC[0], trained=False),), remarks=("something",))
+    notes = compare(tmp_path).notes
+    assert "torch: dropout and other noise set to 0: drop (p 0.5)" in notes
+    assert "torch: constants without a partner, left as they are: mean" in notes
+    assert "tf: something" in notes
+    assert "trained in one model only: fc.weight" in notes
+    assert not any("optimizer" in note for note in notes)  # no step, no optimizer
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"torch": "a.f"}, "--torch: got 'a.f'; expected MODULE:FUNCTION"),
+        ({"tf": "a:"}, "--tf: got 'a:'"),
+        ({"shape": (3, 0, 4)}, "input: got 3x0x4; expected CxHxW"),
+        ({"shape": (3, 4)}, "input: got 3x4;"),
+        ({"classes": 0}, "classes: got 0; it must be at least 1"),
+        ({"steps": -1}, "steps: got -1"),
+        ({"batch_size": 0}, "batch_size: got 0"),
+        ({"dtype": "float16"}, "unknown dtype 'float16'"),
+        ({"direction": "both"}, "unknown direction 'both'"),
+        ({"map_file": Path("nowhere.yaml")}, "map nowhere.yaml: No such file or directory; expected a file of lines"),
+    ],
+)
+def test_mistakes_are_found_before_a_framework_starts(script, tmp_path, options, message):
+    with pytest.raises(RecipeError, match=message):
+        compare(tmp_path, **options)
+    assert script[1] == []
+
+
+@pytest.mark.parametrize("text", ["- a\n", "a\n", "a: 1\n", "a: b\na: c\n", "a: *b\n", ":\n  - ["])
+def test_a_map_is_lines_of_names(tmp_path, text):
+    path = tmp_path / "map.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=r"map .*map.yaml: .*expected") as caught:
+        read_map(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_batches_come_from_the_seed_and_differ_by_step():
+    first, second = TASK.batches()
+    assert first.images.shape == (8, 4, 6, 3)
+    assert first.lr == 0.001
+    assert np.array_equal(first.images, next(TASK.batches()).images)
+    assert not np.array_equal(first.images, second.images)
+    assert len(list(Task((3, 4, 6), 5, 0, 0.001, 8, 0).batches())) == 1
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write a user's module; return the name of its function `make`."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def module(text):
+        (tmp_path / "theirs.py").write_text(text)
+        return "theirs:make"
+
+    yield module
+    sys.modules.pop("theirs", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "import nothing_of_that_name",
+            "module theirs does not import: ModuleNotFoundError: No module named 'nothing_",
+        ),
+        ("def make(:", "module theirs does not import: SyntaxError: "),
+        ("raise SystemExit(3)", "module theirs does not import: SystemExit: 3"),
+        ("def made(): ...", "in module theirs: unknown function 'make'; did you mean 'made'?"),
+        ("make = 3", "in module theirs: unknown function 'make'"),
+        ("def make(): raise ValueError('\\x1b[1ma\\nb\\x1b[0m')", r"make\(\) failed: ValueError: a b$"),
+        ("def make(x): ...", r"make\(\) failed: TypeError: .*missing 1 required positional argument"),
+    ],
+)
+def test_their_code_is_blamed_in_one_line(module, text, message):
+    with pytest.raises(RecipeError, match=message) as caught:
+        make_model(module(text))
+    assert "\n" not in str(caught.value)
+
+
+def test_their_optimizer_is_optional(module):
+    target = module("make_optimizer = lambda model: model + 1\ndef make(): return 1")
+    assert find_optimizer(target)(make_model(target)) == 2
+    assert find_optimizer("json:loads") is None
+
+
+def test_a_process_that_ends_is_no_mistake_of_the_users(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    side = Side("torch", "a:f", TASK, tmp_path)
+    side.process.wait()
+    side.send({"do": "describe"})
+    with pytest.raises(RuntimeError, match="the torch process ended with code 1: nothing said"):
+        side.receive()
+    side.end()
+
+
+def test_a_process_talks_in_lines_and_logs_the_rest(monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nread first; read second; echo "$*" >&2; echo \'{"error": "no"}\'\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    side = Side("tf", "a:f", TASK, tmp_path)
+    side.send({"do": "describe"})
+    with pytest.raises(RecipeError, match="--tf a:f: no"):
+        side.receive()
+    side.end()
+    assert (tmp_path / "tf.log").read_text() == "-P -m ft.parity.foreign.host\n"
+
+
+def test_the_current_folder_comes_last(monkeypatch, tmp_path):
+    for name in ("numpy", "json", "ft", "yaml"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")  # as `python -m ft` has it
+    side = Side("neither", "theirs:make", TASK, tmp_path)
+    with pytest.raises(RuntimeError, match=r"the neither process ended with code 1: .*unknown backend 'neither'"):
+        side.receive()
+    side.end()
+    assert not (tmp_path / "ran").exists()
+    assert apart.path_with_current_folder_last().endswith(f"{os.pathsep}{tmp_path}")

@@ -1,0 +1,111 @@
+"""Whether the frozen stages are folded or compiled: by what the whole training passes through them, or as asked for."""
+
+import pytest
+
+import ft
+import ft.recipe
+from ft.network.freeze import epochs_alike, leading_stages, plan_freeze
+from ft.recipe import Recipe
+from ft.training import compiling
+from ft.training.job import prepare_job
+from ft.zoo import find_card
+
+NAMES = ["conv1.weight", "fc.weight", "fc.bias"]
+
+
+@pytest.fixture
+def recipe(write_images):
+    """Return a recipe for 12 training and 4 validation images of 16 px."""
+    return Recipe(model="resnet18", weights="none", data=str(write_images()), workers=0, batch_size=4, image_size=16)
+
+
+class Asked:
+    """A learner that remembers whether it was asked to run ahead, and to compile what trains."""
+
+    def __init__(self, on_features=False):
+        self.on_features, self.way = on_features, "as one"
+
+    def run_ahead(self, *, compiled, say):
+        self.way = "compiled" if compiled else "folded"
+
+    def compile_trained(self, *, say):
+        say("and the rest")
+
+
+def chosen(recipe, *, on_features=False, epoch=0, **fields):
+    """Return how a recipe's frozen stages run, and what is said of it."""
+    recipe, said, learner = recipe.replace(**fields), [], Asked(on_features)
+    job = prepare_job(recipe)
+    plan = plan_freeze(job.card, NAMES, freeze=recipe.freeze, bn=recipe.bn)
+    compiling.run_ahead(job, learner, plan, backend="torch", epoch=epoch, say=said.append)
+    return learner.way, " ".join(said)
+
+
+def test_little_work_is_left_as_it_is(recipe):
+    assert chosen(recipe) == (
+        "as one",
+        "compile: off for stem to layer4 (320 images of 16 px, worth 2 of 224 px; it pays from 40000 on)",
+    )
+
+
+def test_more_is_folded_and_much_is_compiled(recipe, monkeypatch):
+    monkeypatch.setitem(compiling.FOLDING_PAYS_FROM, "torch", 0.5)
+    assert chosen(recipe) == (
+        "folded",
+        "compile: off for stem to layer4, only folded (320 images of 16 px, worth 2 of 224 px; it pays from 40000 on)",
+    )
+    monkeypatch.setattr(compiling, "COMPILING_PAYS_FROM", 1.6)
+    assert chosen(recipe)[0] == "compiled"
+    assert chosen(recipe, epochs=15)[0] == "folded"
+    assert chosen(recipe, on_features=True)[0] == "as one"  # once, whatever the epochs
+
+
+def test_a_moving_average_is_evaluated_too(recipe):
+    assert "400 images" in chosen(recipe, ema=0.9)[1]
+
+
+def test_the_choice_does_not_depend_on_where_a_run_stands(recipe):
+    assert chosen(recipe, epoch=19) == chosen(recipe, epoch=0)
+
+
+def test_until_they_thaw(recipe):
+    fields = {"unfreeze": "5:layer4"}
+    assert "80 images" in chosen(recipe, **fields, epoch=4)[1]
+    assert "240 images" in chosen(recipe, **fields, epoch=5)[1]
+    assert epochs_alike(recipe.replace(unfreeze="5:layer4,7:layer3"), 6) == 2
+
+
+@pytest.mark.parametrize(("wish", "way"), [("on", "compiled"), ("off", "as one")])
+def test_as_asked_for(recipe, wish, way):
+    rest = " and the rest" if wish == "on" else ""  # what trains is compiled on request only
+    assert chosen(recipe, compile=wish) == (way, f"compile: {wish}, as asked for (stem to layer4){rest}")
+
+
+@pytest.mark.parametrize("fields", [{"freeze": "none"}, {"bn": "update"}, {"freeze": "layer1"}])
+def test_nothing_to_compile(recipe, fields):
+    assert chosen(recipe, **fields) == ("as one", "")
+    way, said = chosen(recipe, **fields, compile="on")
+    assert way == "as one"
+    assert said.startswith("compile: nothing to fold")
+    assert said.endswith("and the rest")
+
+
+def test_leading_stages_end_at_the_first_that_trains():
+    card = find_card("resnet18")
+    plan = plan_freeze(card, NAMES, freeze=("stem", "layer1", "layer3"), bn="frozen")
+    assert leading_stages(plan, card) == ("stem", "layer1")
+
+
+def test_yaml_reads_on_and_off_as_truth_values(tmp_path):
+    (tmp_path / "r.yaml").write_text("compile: on\n")
+    assert Recipe(**ft.recipe.load(tmp_path / "r.yaml")).compile == "on"
+    assert Recipe(compile=False).compile == "off"
+    with pytest.raises(ft.RecipeError, match="loss: unknown value 'True'"):
+        Recipe(loss=True)
+
+
+def test_a_run_says_its_choice_once_a_plan(recipe, tmp_path, fake_wing, capsys):
+    ft.finetune(recipe, out=tmp_path / "run", epochs=3, unfreeze="1:layer4", compile="on")
+    said = capsys.readouterr().err
+    assert said.count("compile: on, as asked for") == 2
+    assert said.count("stem compiled in 0 s") == 2
