@@ -1,4 +1,4 @@
-"""What a refactor must leave as it is, bit for bit: `python -m parity_tests.support.held OUT` before and after, then diff.
+"""What a refactor must leave as it is, bit for bit: `python -m parity_tests.support.held OUT` before and after.
 
 It runs the built-in recipe and a whole ResNet-18 in both wings, resumes each of the latter in the other wing, exports
 one, and writes OUT/held.json: a hash of every step's loss, of the metrics, of weights, slots and predictions. Compare

@@ -1,6 +1,7 @@
 """What the hub's tests share: a wing without a framework, and images on disk."""
 
 import re
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,6 +97,7 @@ def build_model(name, *, num_classes=1000, dtype="float32", options=None):
 WING = SimpleNamespace(
     Learner=FakeLearner,
     build_model=build_model,
+    building_empty=nullcontext,
     parameters=lambda model: model.shapes,
     weight_shapes=lambda model: model.shapes,
     prepare=lambda *, device, deterministic: "cpu",
