@@ -149,7 +149,7 @@ class Progress:
         self._bar.update(self._task, advance=1, refresh=full, rate=f"{rate:.0f} images/s", **known)
 
     def end_epoch(self, row: dict[str, Any]) -> None:
-        """Print the line of an epoch. row: epoch, and of loss, val_loss, what is told and images_per_second what is known."""
+        """Print the line of an epoch. row: epoch, and the figures of `epoch_line` that are known."""
         if self._bar and self._task is not None:
             self._bar.remove_task(self._task)
             self._bar.refresh()

@@ -33,7 +33,7 @@ class SetPrediction:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """What is written of one image: numbers of classes, in ascending order, and a probability for each predicted one."""
+    """What is written of one image: numbers of classes in ascending order, and a probability of each predicted one."""
 
     label: Sequence[int]
     predicted: Sequence[int]
