@@ -9,7 +9,6 @@ import pytest
 from ft.metrics.accuracy import Metrics, softmax
 from ft.metrics.calibration import BINS
 from ft.metrics.confusion import class_scores, confusion_of
-from ft.runs.predictions import number_classes
 from ft.tasks import TASKS, task_for, task_in
 from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI
@@ -144,7 +143,3 @@ def test_a_score_knows_which_way_is_better(score, good, bad):
     for nothing in (None, np.nan, np.inf):
         assert not score.is_better(nothing, bad)
         assert not score.is_better(nothing, None)
-
-
-def test_a_class_that_the_run_lacks(tmp_path):
-    assert number_classes(tmp_path, ["a", "b"], {"b"}) == {"a": 0, "b": 1}
