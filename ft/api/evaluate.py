@@ -3,6 +3,7 @@
 from ft.data import Batches, Sample, open_images
 from ft.errors import DataError, RecipeError, listed
 from ft.recipe import Recipe
+from ft.tasks import task_for
 from ft.training.build import load_learner
 from ft.training.evaluate import evaluate
 from ft.weights import cast, require_finite
@@ -36,7 +37,7 @@ def evaluate_network(
     learner = load_learner(recipe, tensors, outputs, image_size=preprocess.crop, backend=backend)
     samples = [Sample(sample.name, place[sample.labels[0]], sample.source) for sample in dataset.val]
     batches = Batches(samples, preprocess, batch_size=recipe.batch_size, as_pixels=True, workers=workers)
-    return evaluate(learner, batches).metrics
+    return evaluate(learner, batches, task_for(card, dataset).meter(outputs)).result()
 
 
 def match_classes(folders: tuple[str, ...], outputs: int) -> list[int]:

@@ -164,7 +164,7 @@ def execute(
     recipes.save(recipe, folder / RECIPE)
     length = len(job.batches("train"))
     with (
-        Progress(recipe.epochs, length, done=position.steps_of(length), quiet=quiet) as progress,
+        Progress(recipe.epochs, length, told=job.task.told, done=position.steps_of(length), quiet=quiet) as progress,
         memory_explained(job, wing),
     ):
         tensors = wing.weight_shapes(learner.model)
@@ -267,11 +267,12 @@ def final_weights(job: Job, folder: Path, learner: Learner, position: Position) 
 
 def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Source], facts: dict[str, Any]) -> None:
     """Evaluate once more and write predictions, curves, weights, the report and, last of all, model.json."""
-    result, classes, task = evaluate(learner, sources[1]), job.dataset.classes, job.task
+    classes, task = job.dataset.classes, job.task
+    table = task.predictions()
+    meter = evaluate(learner, sources[1], task.meter(len(classes)), table)
     with files.explained(folder / runfolder.RESULT):  # a run that went on is about to change what it describes
         (folder / runfolder.RESULT).unlink(missing_ok=True)
-    names = [sample.name for sample in job.dataset.val]
-    task.write_predictions(folder, names, result.logits, result.labels, classes)
+    table.write(folder, [sample.name for sample in job.dataset.val], classes)
     rows = runfolder.read_log(folder)
     epochs = [row for row in rows if row.get("epoch_end")]
     plot_curves(rows, epochs, folder / runfolder.CURVES, title=f"{job.recipe.title}, {facts['backend']}", task=task)
@@ -284,8 +285,8 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
         "architecture": card.name,
         "head": card.last,
         **facts,
-        "metrics": result.metrics,
-        **task.by_class(result.logits, result.labels),
+        "metrics": meter.result(),
+        **meter.by_class(),
         "train_metrics": training_metrics(job, learner, sources[0]),
         "sha256": {runfolder.MODEL: sha256},
     }
@@ -304,8 +305,9 @@ def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any
     if learner.on_features:
         assert isinstance(train, FeatureBatches)
         plain = FeatureBatches(plain, train.features)
-    result = evaluate(learner, First(plain, -(-len(job.dataset.val) // job.recipe.batch_size)))
-    return {**result.metrics, "images": len(result.labels)}
+    first = First(plain, -(-len(job.dataset.val) // job.recipe.batch_size))
+    meter = evaluate(learner, first, job.task.meter(len(job.dataset.classes)))
+    return {**meter.result(), "images": meter.count}
 
 
 def run_facts(job: Job, backend: str) -> dict[str, Any]:

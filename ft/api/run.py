@@ -100,9 +100,8 @@ class Run:
         ]
         guesses = []
         for batch in self.batches(samples).epoch(0):
-            for p in self.task.probabilities(self.learner.logits(batch.images)):
-                best = np.argsort(-p, kind="stable")[: self.task.shown(p, top)]
-                guesses.append([Guess(self.classes[k], float(p[k])) for k in best])
+            for found in self.task.guesses({"logits": self.learner.logits(batch.images)}, top):
+                guesses.append([Guess(self.classes[k], probability) for k, probability in found])
         return guesses
 
     def evaluate(self, data: str | None = None) -> dict[str, float | None]:
@@ -111,7 +110,7 @@ class Run:
             samples = open_images(data, classes=self.classes, policy=self.policy, labels=self.task.labels).val
         else:
             samples = self.validation_samples()
-        return evaluate(self.learner, self.batches(samples)).metrics
+        return evaluate(self.learner, self.batches(samples), self.task.meter(len(self.classes))).result()
 
     def validation_samples(self) -> tuple[Sample, ...]:
         """Return the run's own validation images. Raises DataError where they are no longer there."""

@@ -14,12 +14,9 @@ import numpy as np
 
 from ft.errors import RunError, listed, printable
 from ft.runs.folder import read_log, read_result
-from ft.runs.predictions import Prediction
 from ft.system import files
 from ft.tasks import task_in
-from ft.tasks.classification import SINGLE
-from ft.tasks.label_sets import SetPrediction
-from ft.tasks.task import Task
+from ft.tasks.task import Task, Told
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def compare_runs(a: Path, b: Path) -> SideBySide:
     compared, equal = agreement(a, b, task)
     return SideBySide(
         names=(a.resolve().name, b.resolve().name) if a.resolve().name != b.resolve().name else (str(a), str(b)),
-        score=task.score,
+        score=task.score.metric,
         epochs=epochs,
         largest_loss_difference=max((loss_difference(row) for row in epochs), default=0.0),
         compared_images=compared,
@@ -90,11 +87,11 @@ def require_equal(what: str, a: Path, b: Path, of_a: Iterable[Any], of_b: Iterab
     )
 
 
-def epoch_table(a: Path, b: Path, task: Task = SINGLE) -> tuple[Epoch, ...]:
+def epoch_table(a: Path, b: Path, task: Task) -> tuple[Epoch, ...]:
     """Return the epochs of both runs, row by row."""
     ends = [[row for row in read_log(folder) if row.get("epoch_end")] for folder in (a, b)]
     require_equal("epochs", a, b, *([row["epoch"] for row in rows] for rows in ends))
-    keys = ("loss", "val_loss", task.score)
+    keys = ("loss", "val_loss", task.score.metric)
     return tuple(
         Epoch(x["epoch"], *(row.get(key) for key in keys for row in (x, y))) for x, y in zip(*ends, strict=True)
     )
@@ -113,16 +110,16 @@ def difference(x: float | None, y: float | None) -> float:
     return abs(x - y)
 
 
-def agreement(a: Path, b: Path, task: Task = SINGLE) -> tuple[int, int]:
+def agreement(a: Path, b: Path, task: Task) -> tuple[int, int]:
     """Return how many images both runs predicted, and for how many of them they say the same."""
-    tables = [sorted(task.read_predictions(folder), key=by_name) for folder in (a, b)]
+    tables = [sorted(task.predictions.read(folder), key=by_name) for folder in (a, b)]
     require_equal("val images (name, label)", a, b, *([(row.name, row.label) for row in rows] for rows in tables))
-    return len(tables[0]), sum(x.predicted == y.predicted for x, y in zip(*tables, strict=True))
+    return len(tables[0]), sum(task.predictions.agree(x, y) for x, y in zip(*tables, strict=True))
 
 
-def by_name(prediction: Prediction | SetPrediction) -> tuple[str, str | tuple[str, ...]]:
+def by_name(told: Told) -> tuple[str, Any]:
     """Return what identifies an image, so that the order of the files does not matter."""
-    return prediction.name, prediction.label
+    return told.name, told.label
 
 
 def head_difference(a: Path, b: Path, result_a: dict[str, Any], result_b: dict[str, Any]) -> float:

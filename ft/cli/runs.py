@@ -8,13 +8,13 @@ from ft.errors import RecipeError, printable
 
 
 def metrics_line(metrics: dict[str, float | None]) -> str:
-    """Return "top1 0.914  top5 0.998  loss 0.3512" of what was measured."""
+    """Return "top1 0.914  loss 0.3512" of what was measured."""
     return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None)
 
 
 def evaluate(arguments: Sequence[str]) -> int:
     """Test a run, or a published network as it came."""
-    parser = Parser(prog="ft evaluate", description="Top-1, top-5 and loss of a run, or of a network as it came.")
+    parser = Parser(prog="ft evaluate", description="The metrics of a run, or of a network as it came.")
     parser.add_argument("run", nargs="?", metavar="RUN", help="run folder")
     parser.add_argument("--model", help="network to test as it came, instead of a run")
     parser.add_argument("--weights", help="its weights: imagenet, a published name, or a file [imagenet]")

@@ -56,6 +56,14 @@ class Metrics:
         self.count += len(labels)
         self.classes = logits.shape[1]
 
+    def merge(self, other: "Metrics") -> None:
+        """Add what another one saw."""
+        self._loss += other._loss
+        self._top1 += other._top1
+        self._top5 += other._top5
+        self.count += other.count
+        self.classes = max(self.classes, other.classes)
+
     @property
     def loss(self) -> float:
         """The mean cross-entropy in nats, without label smoothing."""

@@ -30,14 +30,34 @@ class Reliability:
         return float((gaps * self.count[filled]).sum() / total) if total else float("nan")
 
 
+class Calibrator:
+    """The bins of images, batch by batch: two sums and a count each."""
+
+    def __init__(self) -> None:
+        self.count = np.zeros(BINS, np.int64)
+        self.sums = np.zeros((2, BINS))  # of right ones, and of probabilities
+
+    def update(self, probability: np.ndarray, right: np.ndarray) -> None:
+        """Add images. probability: of the predicted class, (N,); right: whether it was right, bool (N,)."""
+        probability = np.asarray(probability, np.float64)
+        place = np.clip(np.ceil(np.nan_to_num(probability) * BINS).astype(int) - 1, 0, BINS - 1)
+        self.count += np.bincount(place, minlength=BINS)
+        for total, values in zip(self.sums, (np.asarray(right, np.float64), probability), strict=True):
+            np.add.at(total, place, values)  # one after the other, so batches make no difference
+
+    def merge(self, other: "Calibrator") -> None:
+        """Add what another one saw."""
+        self.count += other.count
+        self.sums += other.sums
+
+    @property
+    def reliability(self) -> Reliability:
+        """What the bins say."""
+        return Reliability(self.count, *(self.sums / np.where(self.count, self.count, np.nan)))
+
+
 def reliability_of(probability: np.ndarray, right: np.ndarray) -> Reliability:
     """Return the bins of images. probability: of the predicted class, (N,); right: whether it was right, bool (N,)."""
-    probability = np.asarray(probability, np.float64)
-    place = np.clip(np.ceil(np.nan_to_num(probability) * BINS).astype(int) - 1, 0, BINS - 1)
-    count = np.bincount(place, minlength=BINS)
-    with np.errstate(invalid="ignore"):
-        accuracy, confidence = (
-            np.bincount(place, weights=values, minlength=BINS) / np.where(count, count, np.nan)
-            for values in (np.asarray(right, np.float64), probability)
-        )
-    return Reliability(count, accuracy, confidence)
+    calibrator = Calibrator()
+    calibrator.update(probability, right)
+    return calibrator.reliability

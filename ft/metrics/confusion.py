@@ -35,10 +35,30 @@ def scores_of(hits: np.ndarray, support: np.ndarray, taken: np.ndarray) -> Class
     return ClassScores(share(hits, taken), share(hits, support), share(2 * hits, support + taken), support)
 
 
-def macro_f1(confusion: np.ndarray) -> float:
-    """Return the mean F1 of the classes that occur, as labels or as predictions; NaN where none does."""
-    occurs = confusion.sum(0) + confusion.sum(1) > 0
-    return float(class_scores(confusion).f1[occurs].mean()) if occurs.any() else float("nan")
+class Counts:
+    """What F1 needs of a confusion matrix, batch by batch: its diagonal and the sums of its rows and columns."""
+
+    def __init__(self, classes: int) -> None:
+        self.hits, self.support, self.taken = np.zeros((3, classes), np.int64)
+
+    def update(self, labels: np.ndarray, predicted: np.ndarray) -> None:
+        """Add images. Both: (N,), below the number of classes."""
+        counts, right = (self.hits, self.support, self.taken), labels[labels == predicted]
+        for count, classes in zip(counts, (right, labels, predicted), strict=True):
+            count += np.bincount(classes, minlength=len(count))
+
+    def merge(self, other: "Counts") -> None:
+        """Add what another one saw."""
+        self.hits += other.hits
+        self.support += other.support
+        self.taken += other.taken
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 of the classes that occur, as labels or as predictions; NaN where none does."""
+        occurs = self.support + self.taken > 0
+        f1 = scores_of(self.hits, self.support, self.taken).f1
+        return float(f1[occurs].mean()) if occurs.any() else float("nan")
 
 
 def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

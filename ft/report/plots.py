@@ -1,4 +1,4 @@
-"""The curves of a run as a picture: loss on the left, accuracy on the right, both over epochs."""
+"""The curves of a run as a picture: loss on the left, the task's score on the right, both over epochs."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,7 @@ import numpy as np
 
 from ft.errors import printable
 from ft.system import files
-from ft.tasks.classification import SINGLE
-from ft.tasks.task import Task
+from ft.tasks.task import Score, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,18 +19,18 @@ NAMED = 40  # classes up to which the confusion matrix has names
 Row = Mapping[str, Any]
 
 
-def plot_curves(log: Sequence[Row], epochs: Sequence[Row], path: Path, *, title: str = "", task: Task = SINGLE) -> None:
+def plot_curves(log: Sequence[Row], epochs: Sequence[Row], path: Path, *, task: Task, title: str = "") -> None:
     """Draw the losses of each update and the losses and scores of each epoch into the PNG `path`.
 
     log: rows with step and loss; epochs: rows with epoch and step, and what is known of loss, val_loss and the task's
-    score (top1). Values that are missing, null, NaN or infinite leave a gap.
+    score. Values that are missing, null, NaN or infinite leave a gap.
     """
     figure = new_figure(11, 4.2)
     figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr]
-    loss, accuracy = figure.subplots(1, 2)
+    loss, score = figure.subplots(1, 2)
     draw_loss(loss, [row for row in log if not row.get("epoch_end")], epochs, task)
-    draw_score(accuracy, epochs, task)
-    for axes in (loss, accuracy):
+    draw_score(score, epochs, task.score)
+    for axes in (loss, score):
         finish(axes, max((row["epoch"] for row in epochs), default=1))
     if title:
         figure.suptitle(printable(title), color=INK, fontsize=13, parse_math=False)
@@ -99,7 +98,7 @@ def shortened(name: str) -> str:
     return name if len(name) <= 22 else f"{name[:12]}…{name[-9:]}"
 
 
-def draw_loss(axes: Any, log: Sequence[Row], epochs: Sequence[Row], task: Task = SINGLE) -> None:
+def draw_loss(axes: Any, log: Sequence[Row], epochs: Sequence[Row], task: Task) -> None:
     """Draw the train loss of every update faintly, and both losses of every epoch at its end."""
     per_epoch = steps_per_epoch(log, epochs)
     axes.plot(
@@ -113,17 +112,17 @@ def draw_loss(axes: Any, log: Sequence[Row], epochs: Sequence[Row], task: Task =
     draw_epochs(axes, epochs, "loss", color=TRAIN, label="train, epoch mean")
     draw_epochs(axes, epochs, "val_loss", color=VAL, label="validation")
     axes.set_title("Loss")
-    axes.set_ylabel(f"{task.words.loss} (nats)")
+    axes.set_ylabel(task.loss_axis)
 
 
-def draw_score(axes: Any, epochs: Sequence[Row], task: Task = SINGLE) -> None:
-    """Draw the score of every epoch in percent; five points of air keep noise from filling the panel."""
-    draw_epochs(axes, epochs, task.score, color=VAL, label="validation", scale=100)
+def draw_score(axes: Any, epochs: Sequence[Row], score: Score) -> None:
+    """Draw the score of every epoch; five points of air keep noise from filling the panel where it is in percent."""
+    draw_epochs(axes, epochs, score.metric, color=VAL, label="validation", scale=score.scale)
     shown = np.concatenate([line.get_ydata() for line in axes.lines] or [np.array([np.nan])])
-    if np.isfinite(shown).any():
+    if score.scale == 100 and np.isfinite(shown).any():
         axes.set_ylim(max(-1, np.nanmin(shown) - 5), min(101, np.nanmax(shown) + 5))
-    axes.set_title(task.words.heading)
-    axes.set_ylabel(f"{task.words.axis} (%)")
+    axes.set_title(score.heading)
+    axes.set_ylabel(score.axis)
 
 
 def draw_epochs(axes: Any, epochs: Sequence[Row], key: str, *, color: str, label: str, scale: float = 1) -> None:

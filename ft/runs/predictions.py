@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ft.errors import RunError
+from ft.errors import RunError, printable
 from ft.runs.folder import PREDICTIONS
 from ft.system import files
 
@@ -67,6 +67,14 @@ def read_predictions(folder: Path) -> list[Prediction]:
         ]
     except ValueError as error:
         raise RunError(f"{Path(folder) / PREDICTIONS}: {error}; expected a number in the last column") from None
+
+
+def number_classes(folder: Path, classes: Sequence[str], used: set[str]) -> dict[str, int]:
+    """Return the number of every class; RunError where one of those used in predictions.csv is none of them."""
+    number = {name: i for i, name in enumerate(classes)}
+    for name in used - number.keys():
+        raise RunError(f"{Path(folder) / PREDICTIONS}: class '{printable(name)}' is not among the run's classes")
+    return number
 
 
 def escape(name: str) -> str:

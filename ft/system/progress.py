@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TextIO, cast
 
@@ -106,7 +106,7 @@ def occupy(descriptor: int) -> None:
 class Progress:
     """The progress of one training. A context manager; `step` after every update, `end_epoch` after every epoch.
 
-    done: updates that were done before, when a run is resumed.
+    told: the metrics in the line of an epoch; done: updates that were done before, when a run is resumed.
     """
 
     def __init__(
@@ -114,11 +114,12 @@ class Progress:
         total_epochs: int,
         steps_per_epoch: int,
         *,
+        told: Sequence[str] = (),
         done: int = 0,
         quiet: bool = False,
         stream: TextIO | None = None,
     ) -> None:
-        self.total_epochs = total_epochs
+        self.total_epochs, self.told = total_epochs, told
         self.steps_per_epoch = steps_per_epoch
         self._out = SafeStream(None if quiet else stream or sys.stderr)
         self._bar = training_bar(self._out) if self._out.isatty() else None
@@ -148,13 +149,13 @@ class Progress:
         self._bar.update(self._task, advance=1, refresh=full, rate=f"{rate:.0f} images/s", **known)
 
     def end_epoch(self, row: dict[str, Any]) -> None:
-        """Print the line of an epoch. row: epoch, and what is known of the figures that `epoch_line` knows."""
+        """Print the line of an epoch. row: epoch, and the figures of `epoch_line` that are known."""
         if self._bar and self._task is not None:
             self._bar.remove_task(self._task)
             self._bar.refresh()
             self._task = None
         self._epoch, self._steps = row["epoch"] + 1, 0
-        self.note(epoch_line(row, self.total_epochs))
+        self.note(epoch_line(row, self.total_epochs, self.told))
 
     def note(self, text: str) -> None:
         """Print a line of its own, above the bar where there is one. It may hold names from anywhere."""
@@ -177,16 +178,14 @@ class Progress:
         bar.start()
 
 
-def epoch_line(row: dict[str, Any], total_epochs: int) -> str:
+def epoch_line(row: dict[str, Any], total_epochs: int, told: Sequence[str]) -> str:
     """Return the line of an epoch, "epoch  3/20  loss 0.8123  val loss 0.7011  top1 0.861  1234 images/s"."""
     width = len(str(total_epochs))
     parts = [f"epoch {row['epoch']:{width}d}/{total_epochs}"]
     for key, form in (
         ("loss", "loss {:.4f}"),
         ("val_loss", "val loss {:.4f}"),
-        ("top1", "top1 {:.3f}"),
-        ("mAP", "mAP {:.3f}"),
-        ("exact_match", "exact match {:.3f}"),
+        *((name, name.replace("_", " ") + " {:.3f}") for name in told),
         ("images_per_second", "{:.0f} images/s"),
     ):
         if row.get(key) is not None:

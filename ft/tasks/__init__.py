@@ -1,20 +1,20 @@
-"""What labels are, and what follows from it: a task a file."""
+"""What a network learns to say of a sample, and what follows from it: a task a file."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from ft.data import Dataset
 from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI
 from ft.tasks.task import Task
+from ft.zoo import Card
 
 TASKS = {task.name: task for task in (SINGLE, MULTI)}
 
 
-def task_of(labels: np.ndarray) -> Task:
-    """Return the task of labels that are not mixed: (N,) or (N, K)."""
-    return SINGLE if labels.ndim == 1 else MULTI
+def task_for(card: Card, dataset: Dataset) -> Task:
+    """Return the task that follows from a network and the data: every card is one of images, so the data decides."""
+    return MULTI if dataset.multilabel else SINGLE
 
 
 def task_in(record: Mapping[str, Any]) -> Task:

@@ -31,20 +31,32 @@ class SetPrediction:
         return max((p for name, p in answers if name not in self.label), default=0.0)
 
 
-def write_label_sets(
-    folder: Path, names: Iterable[str], labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
-) -> None:
-    """Write predictions.csv: name,label,predicted,probability, one image a line, the parts of a cell between `|`.
+@dataclass(frozen=True)
+class LabelSet:
+    """What is written of one image: numbers of classes in ascending order, and a probability of each predicted one."""
 
-    labels: 0 or 1, probabilities: float, both (N, K). Predicted is what is more probable than one half.
-    """
+    label: Sequence[int]
+    predicted: Sequence[int]
+    probability: Sequence[float]
+
+
+def sets_in(labels: np.ndarray, probabilities: np.ndarray) -> list[LabelSet]:
+    """Return the sets of a batch, predicted what is more probable than one half. labels: 0 or 1, both (N, K)."""
+    found = []
+    for own, p in zip(labels > 0, probabilities, strict=True):
+        chosen = np.flatnonzero(p > THRESHOLD)
+        found.append(LabelSet(np.flatnonzero(own).tolist(), chosen.tolist(), p[chosen].tolist()))
+    return found
+
+
+def write_label_sets(folder: Path, names: Iterable[str], rows: Iterable[LabelSet], classes: Sequence[str]) -> None:
+    """Write predictions.csv: name,label,predicted,probability, one image a line, the parts of a cell between `|`."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(field.name for field in fields(SetPrediction))
-    for name, own, p in zip(names, labels > 0, probabilities, strict=True):
-        chosen = np.flatnonzero(p > THRESHOLD).tolist()
-        sets = (BETWEEN.join(escape(classes[k]) for k in group) for group in (np.flatnonzero(own).tolist(), chosen))
-        table.writerow((escape(name), *sets, BETWEEN.join(repr(float(p[k])) for k in chosen)))
+    for name, row in zip(names, rows, strict=True):
+        sets = (BETWEEN.join(escape(classes[k]) for k in group) for group in (row.label, row.predicted))
+        table.writerow((escape(name), *sets, BETWEEN.join(map(repr, row.probability))))
     files.write_text(Path(folder) / PREDICTIONS, text.getvalue())
 
 

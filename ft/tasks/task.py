@@ -1,83 +1,176 @@
-"""What the labels of a data set are, and what follows: probabilities, metrics, predictions, the score to train for.
+"""What a network learns to say of a sample, and what follows: figures, the score to train for, predictions, the page.
 
-    single-label    every image has one class; the probabilities of the classes add up to 1 (softmax)
-    multi-label     an image has any number of classes; each class is a yes or no of its own (sigmoid)
-
-The rest of the house asks the task, and hardly ever which of the two it is.
+A task is one file of this room. The rest of the house asks the task, and never which one it is.
+Outputs and targets are arrays by name whose first axis is the samples: {"logits": (N, K)}, {"labels": (N,) or (N, K)}.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
 from ft.metrics.multilabel import Labels
-from ft.runs.predictions import Prediction
-from ft.tasks.label_sets import SetPrediction
+from ft.tasks.sections import Page
+
+Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Words:
-    """What a person reads of the score: its name in a sentence, over a plot, at an axis, on a page; and of the loss.
+class Score:
+    """The metric that `best`, `patience` and `average_best` follow, and how it is drawn.
 
-    right: how the share of right images is told; guess: what is the same for all images where nothing was learnt;
-    headline: metric -> its name, in the order of a page.
+    word: in a sentence; heading, axis: of a plot; page: over the chart of a page; scale: 100 where it is drawn in
+    percent.
     """
 
-    score: str
+    metric: str
+    better: Literal["higher", "lower"]
+    word: str
     heading: str
     axis: str
     page: str
-    loss: str
-    right: str
-    guess: str
-    headline: Mapping[str, str]
+    scale: float = 1
+
+    def place(self, value: float | None) -> float:
+        """Return what sorts values from the best to the worst; none yet, and what is not finite, come last."""
+        if value is None or not np.isfinite(value):
+            return np.inf
+        return -value if self.better == "higher" else value
+
+    def is_better(self, a: float | None, b: float | None) -> bool:
+        """Tell whether `a` is better than `b`; None: none yet."""
+        return self.place(a) < self.place(b)
 
 
 @dataclass(frozen=True)
-class Task:
-    """What labels are.
+class Measure:
+    """A figure: its name in log.jsonl and model.json, its heading for a person, and its format.
 
-    name: in model.json and checkpoints; labels: what the data may hold, see ft/data/sources/dataset.py; score: the
-    metric, the higher the better, that `best`, `patience` and `average_best` follow; logged: the metrics of every
-    epoch; share: the metric that is a share of the images.
+    format: "%", or as f-strings have it; told: in the line of an epoch.
     """
 
     name: str
-    labels: Labels
-    score: str
-    logged: tuple[str, ...]
-    share: str
-    words: Words
+    heading: str
+    format: str
+    told: bool = True
 
+    def text(self, value: float) -> str:
+        """Return the figure as a person reads it."""
+        return percent(value) if self.format == "%" else format(value, self.format)
+
+
+@dataclass(frozen=True)
+class Share:
+    """The metric that is the share of right samples: "right on" 90 % of them, where others guess the same "class"."""
+
+    metric: str
+    right: str
+    guess: str
+
+
+class Meter(ABC):
+    """The figures of a split, batch by batch."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """Samples so far."""
+
+    @abstractmethod
+    def update(self, outputs: Arrays, targets: Arrays) -> None:
+        """Add a batch."""
+
+    @abstractmethod
+    def merge(self, other: Self) -> None:
+        """Add what another meter saw; in which order changes no more than the order of a sum."""
+
+    @abstractmethod
+    def result(self) -> dict[str, Any]:
+        """Return the task's measures, `loss` among them."""
+
+    @abstractmethod
+    def by_class(self) -> dict[str, np.ndarray]:
+        """Return what model.json keeps of every class, (K,), for what predictions.csv does not tell."""
+
+
+class Told(Protocol):
+    """A line of predictions.csv: the sample, what it is, what the network says."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def label(self) -> Any: ...
+
+    @property
+    def predicted(self) -> Any: ...
+
+
+class PredictionTable(ABC):
+    """predictions.csv, batch by batch."""
+
+    @abstractmethod
+    def update(self, outputs: Arrays, targets: Arrays) -> None:
+        """Add a batch."""
+
+    @abstractmethod
+    def write(self, folder: Path, names: Sequence[str], classes: Sequence[str]) -> None:
+        """Write the table of the samples so far. names: of all of them."""
+
+    @staticmethod
+    @abstractmethod
+    def read(folder: Path) -> Sequence[Told]:
+        """Return the lines of predictions.csv."""
+
+    @staticmethod
+    @abstractmethod
+    def agree(a: Any, b: Any) -> bool:
+        """Tell whether two lines of one sample say the same."""
+
+
+class Task(ABC):
+    """What a network learns to say of a sample; the subclasses are final, and implement all that is abstract.
+
+    name: in model.json and checkpoints; labels: what the data may hold, see ft/data/sources/dataset.py; measures: all
+    that a meter gives, in the order of a page; logged: those of every epoch; share: the one that is a share of the
+    samples, if one is; loss, loss_axis: what the loss of an evaluation is, in a sentence and at an axis.
+    """
+
+    name: ClassVar[str]
+    labels: ClassVar[Labels]
+    score: ClassVar[Score]
+    measures: ClassVar[tuple[Measure, ...]]
+    logged: ClassVar[tuple[Measure, ...]]
+    share: ClassVar[Share | None]
+    loss: ClassVar[str]
+    loss_axis: ClassVar[str]
+    predictions: ClassVar[type[PredictionTable]]
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The metrics in the line of an epoch."""
+        return tuple(measure.name for measure in self.logged if measure.told)
+
+    @abstractmethod
     def columns(self, classes: int) -> int | None:
         """Return the number of columns of labels (N, K), None where they are (N,)."""
-        raise NotImplementedError
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Return the probability of every class, float64 (N, K). logits: (N, K)."""
-        raise NotImplementedError
+    @abstractmethod
+    def meter(self, classes: int) -> Meter:
+        """Return a meter that has seen nothing yet."""
 
-    def shown(self, probabilities: np.ndarray, top: int) -> int:
-        """Return how many classes of an image to name where `top` are asked for. probabilities: (K,)."""
-        raise NotImplementedError
+    @abstractmethod
+    def guesses(self, outputs: Arrays, top: int) -> list[list[tuple[int, float]]]:
+        """Return what to name of each sample where `top` classes are asked for: class and probability, best first."""
 
-    def measure(self, logits: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> dict[str, Any]:
-        """Return the metrics of a split, from its batches of logits (N, K) and labels, (N,) or (N, K)."""
-        raise NotImplementedError
+    @abstractmethod
+    def page(self, folder: Path, result: Mapping[str, Any]) -> Page:
+        """Return what report.html says of the validation samples. folder: of the run; result: its model.json."""
 
-    def by_class(self, logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-        """Return what model.json keeps of every class, (K,), for what predictions.csv does not tell."""
-        return {}
 
-    def write_predictions(
-        self, folder: Path, names: Sequence[str], logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]
-    ) -> None:
-        """Write predictions.csv of a split. logits: (N, K); labels: (N,) or (N, K)."""
-        raise NotImplementedError
-
-    def read_predictions(self, folder: Path) -> Sequence[Prediction] | Sequence[SetPrediction]:
-        """Return the lines of predictions.csv."""
-        raise NotImplementedError
+def percent(share: float) -> str:
+    """Return 0.9111 as "91.1 %"."""
+    return f"{100 * share:.1f} %"

@@ -1,15 +1,13 @@
-"""A network on a split: its metrics, and the outputs that they come from."""
+"""A network on a split: batch by batch into a meter, and into a table where its answers are written."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Protocol
 
 from ft.backend.contract import Learner
 from ft.data import Batch
-from ft.tasks import task_of
+from ft.tasks.task import Meter, PredictionTable
 
 
 class Source(Protocol):
@@ -35,20 +33,10 @@ class First:
         return islice(self.source.epoch(epoch, start), max(self.count - start, 0))
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The result of a network on a split: metrics, and the logits (N, K) and labels, (N,) or (N, K), they come from."""
-
-    metrics: dict[str, Any]  # what the task measures
-    logits: np.ndarray
-    labels: np.ndarray
-
-
-def evaluate(learner: Learner, source: Source) -> Evaluation:
-    """Run a split through the network in inference mode."""
-    logits, labels = [], []
+def evaluate(learner: Learner, source: Source, meter: Meter, *tables: PredictionTable) -> Meter:
+    """Run a split through the network in inference mode and return the meter, which has seen all of it."""
     for batch in source.epoch(0):
-        logits.append(learner.logits(batch.images))
-        labels.append(batch.labels)
-    metrics = task_of(labels[0]).measure(logits, labels)
-    return Evaluation(metrics, np.concatenate(logits), np.concatenate(labels))
+        outputs, targets = {"logits": learner.logits(batch.images)}, {"labels": batch.labels}
+        for sink in (meter, *tables):
+            sink.update(outputs, targets)
+    return meter

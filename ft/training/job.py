@@ -11,8 +11,7 @@ from ft.metrics.multilabel import Labels
 from ft.network.freeze import check_plan
 from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
-from ft.tasks.classification import SINGLE
-from ft.tasks.multilabel import MULTI
+from ft.tasks import task_for
 from ft.tasks.task import Task
 from ft.training.penalty import require_anchor
 from ft.weights import require_finite
@@ -34,8 +33,8 @@ class Job:
 
     @property
     def task(self) -> Task:
-        """What the labels are."""
-        return MULTI if self.dataset.multilabel else SINGLE
+        """What the network learns to say."""
+        return task_for(self.card, self.dataset)
 
     @property
     def notes(self) -> list[str]:
@@ -89,7 +88,7 @@ def labels_of(recipe: Recipe, task: Task | None) -> Labels:
     """Return what the labels of a training's data may be; RecipeError where its loss is none for a run's task."""
     if recipe.loss.startswith("bce"):
         return task.labels if task else "either"
-    if task is MULTI:
+    if task and task.labels != "one":
         raise RecipeError(
             f"loss: {recipe.loss} takes one label an image, the run was trained on any number; pass --loss bce"
         )

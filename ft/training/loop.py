@@ -163,7 +163,7 @@ class Training:
     def end_epoch(self, *, images_per_second: float) -> None:
         """Evaluate, log the epoch and move the position to the next one."""
         position = self.position
-        metrics, averaged = evaluate(self.learner, self.val).metrics, self.evaluate_average()
+        metrics, averaged = self.evaluate(), self.evaluate_average()
         position.epoch += 1
         row = {
             "epoch_end": True,
@@ -171,29 +171,30 @@ class Training:
             "step": position.step,
             "loss": position.loss_sum / position.images,
             "val_loss": metrics["loss"],
-            **{name: metrics[name] for name in self.job.task.logged},
+            **{measure.name: metrics[measure.name] for measure in self.job.task.logged},
             **averaged,
             "images_per_second": round(images_per_second, 1),
         }
-        score = metrics[self.job.task.score]
-        if score > position.best_score:
-            position.best_score, position.best_epoch = score, position.epoch
-        if self.recipe.result == "average":
-            ranked = [*position.ranked, [score, position.epoch, position.step]]
-            position.ranked = sorted(ranked, key=lambda row: (-row[0], row[1]))[: self.recipe.average_best]
+        keep = self.recipe.average_best if self.recipe.result == "average" else 0
+        position.rank(self.job.task.score, metrics[self.job.task.score.metric], keep=keep)
         position.batch, position.loss_sum, position.images = 0, 0.0, 0
         self.look_ahead(metrics["loss"])
         self.log.write(row)
         self.progress.end_epoch(row)
         self.clock = time.perf_counter()
 
+    def evaluate(self) -> dict[str, Any]:
+        """Return the metrics of the validation images."""
+        meter = self.job.task.meter(len(self.job.dataset.classes))
+        return evaluate(self.learner, self.val, meter).result()
+
     def evaluate_average(self) -> dict[str, float]:
         """Return how the moving average of the weights does, where one is kept."""
         if not self.recipe.ema:
             return {}
         with self.learner.averaged():
-            metrics = evaluate(self.learner, self.val).metrics
-        score = self.job.task.score
+            metrics = self.evaluate()
+        score = self.job.task.score.metric
         return {"ema_loss": metrics["loss"], f"ema_{score}": metrics[score]}
 
     def look_ahead(self, val_loss: float) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from ft.tasks.task import Score
 from ft.training.schedule import Plateau
 
 
@@ -15,7 +16,7 @@ class Position:
     batch: int = 0  # batches done of the epoch at hand
     loss_sum: float = 0.0  # of the epoch at hand, over its images
     images: int = 0
-    best_score: float = -1.0
+    best_score: float = -1.0  # says nothing before there is a best epoch
     best_epoch: int = 0
     seconds: float = 0.0  # since the run began, but for the time between its sessions
     ranked: list[list[float]] = field(default_factory=list)  # score, epoch, step of the epochs to average, best first
@@ -26,6 +27,14 @@ class Position:
         those that the training began with.
         """
         return self.epoch * epoch_length + min(self.batch, epoch_length)
+
+    def rank(self, score: Score, value: float, *, keep: int) -> None:
+        """Take in the score of the epoch that ended; keep: so many of the best epochs are to be averaged."""
+        if score.is_better(value, self.best_score if self.best_epoch else None):
+            self.best_score, self.best_epoch = value, self.epoch
+        if keep:
+            ranked = [*self.ranked, [value, self.epoch, self.step]]
+            self.ranked = sorted(ranked, key=lambda row: (score.place(row[0]), row[1]))[:keep]
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Position":

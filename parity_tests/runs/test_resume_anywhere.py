@@ -72,10 +72,10 @@ def strike(stop, evaluating, patch):
         if self.position.step == stop and not evaluating:
             signal.raise_signal(signal.SIGINT)
 
-    def struck_evaluation(learner, source):
+    def struck_evaluation(*arguments):
         if evaluating:
             signal.raise_signal(signal.SIGINT)
-        return evaluate(learner, source)
+        return evaluate(*arguments)
 
     patch.setattr(train.Training, "run_step", struck_step)
     patch.setattr(train, "evaluate", struck_evaluation)

@@ -15,7 +15,8 @@ import numpy as np
 from ft.recipe import FIELDS, deciding
 from ft.report.plots import column
 from ft.tasks import task_in
-from ft.tasks.task import Task
+from ft.tasks.sections import Answers
+from ft.tasks.task import Share, Task, percent
 
 SMALL_GAP, RISE, FALL = 0.01, 1.05, 0.98  # accuracy; validation loss against its lowest, and against some epochs ago
 
@@ -29,22 +30,13 @@ class Advice:
     try_this: str = ""
 
 
-@dataclass(frozen=True)
-class Answers:
-    """How many images were predicted, how many are right, and how many have the most frequent answer."""
-
-    images: int
-    right: int
-    most: int
-
-
-def advise(result: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]], answers: Answers) -> list[Advice]:
+def advise(result: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]], answers: Answers | None) -> list[Advice]:
     """Return what the numbers say, the most important first; never empty."""
     val_losses = column(epochs, "val_loss").tolist()
     if not epochs or not np.isfinite(val_losses).all():
         return [Advice("bad", "The losses are not all finite numbers.", "a lower --lr, or --warmup-epochs 1")]
     found = [
-        *better_than_guessing(answers, task_in(result)),
+        *better_than_guessing(answers, task_in(result).share),
         *gap(result),
         *turning_point(result["recipe"], val_losses),
     ]
@@ -53,14 +45,14 @@ def advise(result: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]], answe
     return sorted(found, key=lambda each: ("bad", "warn", "good").index(each.kind))
 
 
-def better_than_guessing(answers: Answers, task: Task) -> Iterator[Advice]:
-    """Find a network that does no better than the most frequent class, or set of labels."""
-    total, words = answers.images, task.words
-    if answers.right <= answers.most:
+def better_than_guessing(answers: Answers | None, share: Share | None) -> Iterator[Advice]:
+    """Find a network that does no better than the most frequent answer, where answers are right or wrong."""
+    if answers and share and answers.right <= answers.most:
+        total = answers.samples
         yield Advice(
             "bad",
-            f"It is {words.right} {percent(answers.right / total)} of the images, no better than always saying the "
-            f"most frequent {words.guess} ({percent(answers.most / total)}).",
+            f"It is {share.right} {percent(answers.right / total)} of the images, no better than always saying the "
+            f"most frequent {share.guess} ({percent(answers.most / total)}).",
             "a higher --lr, more --epochs, and a look at the labels",
         )
 
@@ -71,11 +63,14 @@ def gap(result: Mapping[str, Any]) -> Iterator[Advice]:
     if not train:
         yield Advice("warn", "This run did not measure its training images with the final weights.", "")
         return
-    task = task_in(result)
-    a, b = train[task.share], val[task.share]
+    share = task_in(result).share
+    if share is None:
+        yield Advice("good", without_shares(task_in(result), train, val, count))
+        return
+    a, b = train[share.metric], val[share.metric]
     error = math.sqrt(a * (1 - a) / train["images"] + b * (1 - b) / count)
     words = (
-        f"The final network is {task.words.right} {percent(a)} of {train['images']} training images and on "
+        f"The final network is {share.right} {percent(a)} of {train['images']} training images and on "
         f"{percent(b)} of {count} validation images"
     )
     loss = f" (loss {train['loss']:.3g} against {val['loss']:.3g})"
@@ -89,6 +84,15 @@ def gap(result: Mapping[str, Any]) -> Iterator[Advice]:
         )
     else:
         yield Advice("good", f"{words}{loss}: no gap beyond the {200 * error:.1f} points that chance explains.")
+
+
+def without_shares(task: Task, train: Mapping[str, Any], val: Mapping[str, Any], count: int) -> str:
+    """Return the two scores in a sentence; what chance explains of their gap is known of shares only."""
+    a, b = train[task.score.metric], val[task.score.metric]
+    return (
+        f"The final network has a {task.score.word} of {a:.4g} on {train['images']} training images and of {b:.4g} on "
+        f"{count} validation images (loss {train['loss']:.3g} against {val['loss']:.3g})."
+    )
 
 
 def against_overfitting(recipe: Mapping[str, Any]) -> Iterator[str]:
@@ -124,7 +128,7 @@ def turning_point(recipe: Mapping[str, Any], val_losses: Sequence[float]) -> Ite
 
 def still_learning(result: Mapping[str, Any], val_losses: Sequence[float]) -> Iterator[Advice]:
     """Find a training that ended too early, or a network that has too little room to learn."""
-    recipe, train = result["recipe"], result.get("train_metrics")
+    recipe, train, share = result["recipe"], result.get("train_metrics"), task_in(result).share
     back = max(1, len(val_losses) // 5)
     if len(val_losses) > back and val_losses[-1] < FALL * min(val_losses[:-back]):
         share = 1 - val_losses[-1] / val_losses[-1 - back]
@@ -134,7 +138,7 @@ def still_learning(result: Mapping[str, Any], val_losses: Sequence[float]) -> It
             f"The validation loss still fell by {percent(share)} in the last {epochs}: it could learn more.",
             f"--resume with --epochs {2 * recipe['epochs']}, or a higher --lr",
         )
-    elif train and (right := train[task_in(result).share]) < 0.9:
+    elif train and share and (right := train[share.metric]) < 0.9:
         yield Advice(
             "warn",
             f"It has stopped improving at {percent(right)} of its own training images: it has too little room "
@@ -155,8 +159,3 @@ def against_underfitting(recipe: Mapping[str, Any]) -> Iterator[str]:
 def uses(recipe: Mapping[str, Any], *decided: str) -> bool:
     """Tell whether a field that decides any of these is in use."""
     return any(recipe.get(name) not in (None, 0, FIELDS[name].default) for name in deciding(*decided))
-
-
-def percent(share: float) -> str:
-    """Return 0.9111 as "91.1 %"."""
-    return f"{100 * share:.1f} %"

@@ -9,8 +9,7 @@ import numpy as np
 from ft.metrics.calibration import BINS, Reliability
 from ft.report.chart import Chart, Dot, Tick, linear_ticks, points
 from ft.report.plots import Row, column, steps_per_epoch
-from ft.tasks.classification import SINGLE
-from ft.tasks.task import Task
+from ft.tasks.task import Score
 
 WIDTH, HEIGHT = 520, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 10, 34
@@ -37,15 +36,14 @@ def losses_chart(rows: Sequence[Row], epochs: Sequence[Row]) -> Chart | None:
     return chart("Loss", clipped, epochs, lambda y: f"{y:.4g}")
 
 
-def score_chart(epochs: Sequence[Row], task: Task = SINGLE) -> Chart | None:
-    """Return the scores over epochs in percent; None where none is known."""
-    word = task.words.score
+def score_chart(epochs: Sequence[Row], score: Score) -> Chart | None:
+    """Return the scores over epochs; None where none is known."""
     keys = (
-        ("val", task.score, f"validation {word}"),
-        ("ema", f"ema_{task.score}", f"validation {word} of the average"),
+        ("val", score.metric, f"validation {score.word}"),
+        ("ema", f"ema_{score.metric}", f"validation {score.word} of the average"),
     )
-    lines = [(kind, name, [(x, 100 * y) for x, y in over_epochs(epochs, key)]) for kind, key, name in keys]
-    return chart(task.words.page, lines, epochs, lambda y: f"{y:.4g}")
+    lines = [(kind, name, [(x, score.scale * y) for x, y in over_epochs(epochs, key)]) for kind, key, name in keys]
+    return chart(score.page, lines, epochs, lambda y: f"{y:.4g}")
 
 
 def over_epochs(epochs: Sequence[Row], key: str) -> list[tuple[float, float]]:

@@ -16,21 +16,20 @@ from ft.metrics.confusion import top_confusions
 from ft.report.plots import plot_confusion
 from ft.report.template import template
 from ft.report.thumbnails import data_uri, thumbnail
-from ft.report.training.advice import advise, percent
+from ft.report.training.advice import advise
 from ft.report.training.charts import confusion_cells, losses_chart, reliability_bars, score_chart
 from ft.report.training.summary import FRAMEWORKS, headline
-from ft.report.training.trained import TrainedClasses, TrainedSets
 from ft.runs.folder import read_log
-from ft.runs.predictions import read_predictions
 from ft.system import files
 from ft.tasks import task_in
-from ft.tasks.label_sets import read_label_sets
-from ft.tasks.multilabel import MULTI
+from ft.tasks.sections import ByClass, Calibration, Mistakes, Page
+from ft.tasks.task import percent
 
 REPORT, CONFUSION = "report.html", "confusion.png"
 CELLS = 25  # up to so many classes the matrix is drawn cell by cell, above it is a picture
 MISTAKES, CONFUSIONS, CLASSES_SHOWN = 12, 10, 30
-Report = TrainedClasses | TrainedSets
+Row = Mapping[str, Any]
+Parts = dict[str, Any]  # what the template of a section needs
 
 
 def write_training_report(folder: Path, result: Mapping[str, Any], samples: Sequence[Sample] | None) -> Path:
@@ -38,66 +37,80 @@ def write_training_report(folder: Path, result: Mapping[str, Any], samples: Sequ
 
     samples: the validation images, for thumbnails; None where they are not to be had any more.
     """
-    rows = read_log(folder)
-    if task_in(result) is MULTI:
-        report = TrainedSets(folder, result, rows, read_label_sets(folder))
-    else:
-        report = TrainedClasses(folder, result, rows, read_predictions(folder))
-        plot_confusion(report.confusion, report.classes, folder / CONFUSION)
-    page = folder / REPORT
-    files.write_text(page, render_training(report, samples))
-    return page
+    page = task_in(result).page(folder, result)
+    for section in page.sections:
+        if isinstance(section, ByClass) and section.confusion is not None:
+            plot_confusion(section.confusion, section.classes, folder / CONFUSION)
+    files.write_text(folder / REPORT, render_training(folder, result, read_log(folder), page, samples))
+    return folder / REPORT
 
 
-def render_training(report: Report, samples: Sequence[Sample] | None) -> str:
-    """Return the page. Every name is escaped, and what cannot be seen is replaced."""
-    task = report.task
-    sources = {sample.name: sample.source for sample in samples or ()}
-    mistakes = [(p, thumbnail(sources[p.name]) if p.name in sources else None) for p in report.mistakes[:MISTAKES]]
+def render_training(
+    folder: Path, result: Mapping[str, Any], rows: Sequence[Row], page: Page, samples: Sequence[Sample] | None
+) -> str:
+    """Return the page. Every name is escaped, and what cannot be seen is replaced. rows: log.jsonl."""
+    task, epochs = task_in(result), [row for row in rows if row.get("epoch_end")]
     return template("training.html.j2").render(
-        report=report,
-        recipe=report.result["recipe"],
-        title=report.result["recipe"]["name"] or report.folder.resolve().name,
-        tiles=headline(report.result),
-        framework=FRAMEWORKS.get(report.result["backend"], report.result["backend"]),
-        advice=advise(report.result, report.epochs, report.answers),
-        charts=[c for c in (losses_chart(report.rows, report.epochs), score_chart(report.epochs, task)) if c],
-        val_loss=task.words.loss,
-        confused=confused_parts(report) if isinstance(report, TrainedClasses) else None,
-        table=class_table(report),
-        precise="average_precision" in report.result,
-        shown=CLASSES_SHOWN,
-        mistakes=mistakes,
-        wrong=len(report.mistakes),
-        images_found=samples is not None,
+        result=result,
+        recipe=result["recipe"],
+        epochs=len(epochs),
+        title=result["recipe"]["name"] or folder.resolve().name,
+        tiles=headline(result),
+        framework=FRAMEWORKS.get(result["backend"], result["backend"]),
+        advice=advise(result, epochs, page.answers),
+        charts=[c for c in (losses_chart(rows, epochs), score_chart(epochs, task.score)) if c],
+        val_loss=task.loss,
+        sections=[drawn(section, folder, samples) for section in page.sections],
     )
 
 
-def confused_parts(report: TrainedClasses) -> dict[str, Any]:
-    """Return what the page has only where an image has one class: confusions and calibration."""
-    many = len(report.classes) > CELLS
+def drawn(section: ByClass | Calibration | Mistakes, folder: Path, samples: Sequence[Sample] | None) -> Parts:
+    """Return the template of a section, and what it needs."""
+    if isinstance(section, ByClass):
+        return {"template": "classes.html.j2", **class_parts(section), "confused": confused_parts(section, folder)}
+    if isinstance(section, Calibration):
+        bars, words = reliability_bars(section.reliability), calibration_words(section.reliability)
+        return {"template": "calibration.html.j2", "bars": bars, "words": words}
+    sources = {sample.name: sample.source for sample in samples or ()}
+    first = section.rows[:MISTAKES]
+    pictures = [thumbnail(sources[p.name]) if p.name in sources else None for p in first]
     return {
-        "cells": None if many else confusion_cells(report.confusion),
-        "picture": data_uri((report.folder / CONFUSION).read_bytes(), "png") if many else None,
-        "pairs": [
-            (report.classes[i], report.classes[j], count, int(report.confusion[i].sum()))
-            for i, j, count in top_confusions(report.confusion, CONFUSIONS)
-        ],
-        "bars": reliability_bars(report.reliability),
-        "calibration": calibration_words(report.reliability),
+        "template": "mistakes.html.j2",
+        "rows": list(zip(first, pictures, strict=True)),
+        "wrong": len(section.rows),
+        "images_found": samples is not None,
     }
 
 
-def class_table(report: Report) -> list[tuple[str, float, float, float, int, float | None]]:
-    """Return name, precision, recall, F1, number of images and, of multi-label runs, average precision of every class.
+def class_parts(section: ByClass) -> Parts:
+    """Return the table of the classes: name, number of images and shares, None for none; the weakest first."""
+    shares = np.array([*section.columns.values()]).T
+    table = [
+        (name, int(count), {h: None if np.isnan(x) else float(x) for h, x in zip(section.columns, row, strict=True)})
+        for name, count, row in zip(section.classes, section.support, shares, strict=True)
+    ]
+    table.sort(key=lambda row: (row[2][section.judged], row[0]))
+    return {
+        "columns": list(section.columns),
+        "judged": section.judged,
+        "note": section.note,
+        "table": table,
+        "shown": CLASSES_SHOWN,
+    }
 
-    The lowest F1 comes first.
-    """
-    s, precisions = report.scores, report.result.get("average_precision", [None] * len(report.classes))
-    precisions = [None if p is None or np.isnan(p) else float(p) for p in precisions]
-    rows = zip(report.classes, s.precision, s.recall, s.f1, s.support, precisions, strict=True)
-    table = [(name, float(p), float(r), float(f), int(n), ap) for name, p, r, f, n, ap in rows]
-    return sorted(table, key=lambda row: (row[3], row[0]))
+
+def confused_parts(section: ByClass, folder: Path) -> Parts | None:
+    """Return the confusion matrix, cell by cell or as a picture, and the largest confusions."""
+    if section.confusion is None:
+        return None
+    names, counts = section.classes, section.confusion
+    many = len(names) > CELLS
+    return {
+        "classes": names,
+        "cells": None if many else confusion_cells(counts),
+        "picture": data_uri((folder / CONFUSION).read_bytes(), "png") if many else None,
+        "pairs": [(names[i], names[j], n, int(counts[i].sum())) for i, j, n in top_confusions(counts, CONFUSIONS)],
+    }
 
 
 def calibration_words(found: Reliability) -> str:

@@ -7,22 +7,20 @@ from typing import Any
 from ft.errors import listed, printable
 from ft.report.template import template
 from ft.report.thumbnails import data_uri
-from ft.report.training.advice import percent
 from ft.runs.folder import CURVES
 from ft.tasks import task_in
 
 LARGEST = 300_000  # bytes of a picture that a notebook keeps
-SHARES = ("top1", "top5", "exact_match")  # told in percent
 FRAMEWORKS = {"torch": "PyTorch", "tf": "Keras"}
 
 
 def headline(result: Mapping[str, Any]) -> dict[str, str]:
     """Return the metrics that a person reads first, those that were measured: name -> figure. result: model.json."""
-    names, metrics = task_in(result).words.headline, result["metrics"]
+    metrics = result["metrics"]
     return {
-        name: percent(metrics[key]) if key in SHARES else f"{metrics[key]:.4f}"
-        for key, name in names.items()
-        if metrics.get(key) is not None
+        measure.heading: measure.text(metrics[measure.name])
+        for measure in task_in(result).measures
+        if metrics.get(measure.name) is not None
     }
 
 
@@ -41,7 +39,8 @@ def facts(folder: Path, result: Mapping[str, Any], backend: str) -> dict[str, st
 def run_line(folder: Path, result: Mapping[str, Any], backend: str) -> str:
     """Return the run in one line, the metric that it was trained for included."""
     said = {key: printable(value) for key, value in facts(folder, result, backend).items()}
-    name = task_in(result).words.headline[task_in(result).score]
+    task = task_in(result)
+    name = next(measure.heading for measure in task.measures if measure.name == task.score.metric)
     score = headline(result).get(name, "not finite")
     return (
         f"<Run {said['model']} on {said['data']}, {said['wing']}, epochs: {said['epochs']}, {name}: {score}, "

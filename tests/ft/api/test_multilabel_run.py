@@ -6,6 +6,7 @@ import sys
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from ft.report.training.page import write_training_report
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.runs.folder import read_log
-from ft.tasks.label_sets import SetPrediction, read_label_sets, write_label_sets
+from ft.tasks.label_sets import SetPrediction, read_label_sets, sets_in, write_label_sets
 from ft.tasks.multilabel import MULTI
 from ft.training.job import prepare_job, weigh_classes
 from ft.training.position import Position
@@ -120,7 +121,7 @@ def test_the_report_names_wrong_sets(tmp_path):
     classes = ["a", "b<i>", "c"]
     truth = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 0, 1]])
     p = np.array([[0.9, 0.1, 0.2], [0.2, 0.7, 0.97], [0.6, 0.1, 0.1], [0.2, 0.1, 0.3]])
-    write_label_sets(tmp_path, ["0.png", "1.png", "2.png", "3.png"], truth, p, classes)
+    write_label_sets(tmp_path, ["0.png", "1.png", "2.png", "3.png"], sets_in(truth, p), classes)
     (tmp_path / "log.jsonl").write_text("")
     result = {
         "architecture": "resnet18",
@@ -148,7 +149,7 @@ def test_the_report_names_wrong_sets(tmp_path):
 
 def test_names_with_signs_come_back(tmp_path):
     classes, truth = ["a,b", "new\nline", "back\\slash", '"'], np.array([[1, 1, 1, 1], [0, 0, 0, 0]])
-    write_label_sets(tmp_path, ["x", "y"], truth, truth * 0.75, classes)
+    write_label_sets(tmp_path, ["x", "y"], sets_in(truth, truth * 0.75), classes)
     assert read_label_sets(tmp_path) == [
         SetPrediction("x", tuple(classes), tuple(classes), (0.75,) * 4),
         SetPrediction("y", (), (), ()),
@@ -177,11 +178,10 @@ def test_the_best_epoch_is_that_of_the_highest_map(tune, monkeypatch):
 
     scores, real = [0.5, 0.8, 0.6, 0.7], train.evaluate
 
-    def evaluate(learner, source):
-        found = real(learner, source)
-        found.metrics.update(mAP=scores[min(len(seen), 3)], exact_match=1 - scores[min(len(seen), 3)])
-        seen.append(found)
-        return found
+    def evaluate(*arguments):
+        score = scores[min(len(seen), 3)]
+        seen.append({**real(*arguments).result(), "mAP": score, "exact_match": 1 - score})
+        return SimpleNamespace(result=lambda found=seen[-1]: found)
 
     seen = []
     monkeypatch.setattr(train, "evaluate", evaluate)

@@ -6,8 +6,6 @@ from scipy.special import expit
 from sklearn import metrics as sklearn_metrics
 
 from ft.metrics import multilabel as own
-from ft.tasks import task_in, task_of
-from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI
 
 CASES = ["plain", "ties", "constant", "one image", "rare"]
@@ -24,13 +22,21 @@ def draw(case, count=60, classes=7):
     return truth, logits
 
 
+def measured(*batches):
+    """Return the figures of batches of logits and labels."""
+    meter = MULTI.meter(batches[0][0].shape[1])
+    for logits, labels in batches:
+        meter.update({"logits": logits}, {"labels": labels})
+    return meter.result()
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_average_precision_is_scikit_learns(case):
     truth, logits = draw(case)
     theirs = sklearn_metrics.average_precision_score(truth, logits, average=None)
     np.testing.assert_allclose(own.average_precisions(truth, logits), theirs, rtol=1e-13)
     mean = sklearn_metrics.average_precision_score(truth, logits, average="macro")
-    assert MULTI.measure([logits], [truth.astype(float)])["mAP"] == pytest.approx(mean, rel=1e-13)
+    assert measured((logits, truth.astype(float)))["mAP"] == pytest.approx(mean, rel=1e-13)
 
 
 def test_classes_without_an_image_are_left_out_of_the_mean():
@@ -66,7 +72,7 @@ def test_the_sets_scores_are_scikit_learns(case):
     theirs = sklearn_metrics.precision_recall_fscore_support(truth, predicted, zero_division=0)
     for name, values in zip(names, theirs, strict=True):
         np.testing.assert_allclose(getattr(own.set_scores(truth, predicted), name), values, rtol=1e-14)
-    found = MULTI.measure([logits[:1], logits[1:]], [truth[:1], truth[1:]])
+    found = measured((logits[:1], truth[:1]), (logits[1:], truth[1:]))
     assert found["exact_match"] == pytest.approx(sklearn_metrics.accuracy_score(truth, predicted), rel=1e-14)
     f1 = sklearn_metrics.f1_score(truth, predicted, average="macro", zero_division=0)
     assert found["macro_f1"] == pytest.approx(f1, rel=1e-14)
@@ -90,20 +96,4 @@ def test_probabilities_and_loss_stay_finite(scale):
 
 def test_half_is_a_no():
     truth = np.array([[0.0, 1.0]])
-    assert MULTI.measure([np.array([[0.0, 1e-9]])], [truth])["exact_match"] == 1
-
-
-def test_the_task_of_labels_and_records():
-    assert task_of(np.zeros(3, np.int64)) is SINGLE
-    assert task_of(np.zeros((3, 2))) is MULTI
-    assert [task_in(record) for record in ({}, {"task": "single-label"}, {"task": "multi-label"})] == [
-        SINGLE,
-        SINGLE,
-        MULTI,
-    ]
-
-
-def test_what_is_shown_of_an_image():
-    p = np.array([0.9, 0.8, 0.1, 0.7])
-    assert [MULTI.shown(p, top) for top in (1, 4)] == [3, 4]
-    assert SINGLE.shown(p, 1) == 1
+    assert measured((np.array([[0.0, 1e-9]]), truth))["exact_match"] == 1

@@ -5,7 +5,8 @@ import pytest
 
 from ft import recipe as recipes
 from ft.recipe import Recipe
-from ft.report.training.advice import Answers, advise
+from ft.report.training.advice import advise
+from ft.tasks.sections import Answers
 
 FALLING = [1.0, 0.8, 0.7, 0.65, 0.63]
 FLAT = [0.7, 0.65, 0.65, 0.65, 0.65]

@@ -8,6 +8,7 @@ from PIL import Image
 
 from ft.report import plots
 from ft.report.plots import plot_curves
+from ft.tasks.classification import SINGLE
 
 
 def run(epochs, steps, bad=None):
@@ -48,7 +49,7 @@ def run(epochs, steps, bad=None):
 def test_any_run_gives_a_picture(tmp_path, log, ends):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plot_curves(log, ends, tmp_path / "curves.png", title=r"a $\x$ run")
+        plot_curves(log, ends, tmp_path / "curves.png", task=SINGLE, title=r"a $\x$ run")
     with Image.open(tmp_path / "curves.png") as image:
         image.load()
         assert image.format == "PNG"
@@ -57,7 +58,7 @@ def test_any_run_gives_a_picture(tmp_path, log, ends):
 
 def test_the_same_run_gives_the_same_bytes(tmp_path):
     for name in "ab":
-        plot_curves(*run(2, 5, 0), tmp_path / name)
+        plot_curves(*run(2, 5, 0), tmp_path / name, task=SINGLE)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -65,8 +66,8 @@ def panels(log, ends):
     from matplotlib.figure import Figure
 
     loss, accuracy = Figure().subplots(1, 2)
-    plots.draw_loss(loss, log, ends)
-    plots.draw_score(accuracy, ends)
+    plots.draw_loss(loss, log, ends, SINGLE)
+    plots.draw_score(accuracy, ends, SINGLE.score)
     return [{line.get_label(): line.get_xydata() for line in axes.lines} for axes in (loss, accuracy)]
 
 

@@ -20,7 +20,7 @@ from ft.system.progress import Progress, download_bar
 with download_bar("weights.safetensors") as report:
     report(500, None)
     report(1000, 1000)
-with Progress(2, 3) as progress:
+with Progress(2, 3, told=["top1"]) as progress:
     for epoch in (1, 2):
         for step in range(3):
             progress.step(32, 0.5 if step else None)
@@ -40,13 +40,13 @@ class Terminal(io.StringIO):
 
 
 def test_the_line_of_an_epoch():
-    assert epoch_line(ROW, 20) == LINE
-    assert epoch_line({"epoch": 1, "loss": float("nan"), "val_loss": None}, 3) == "epoch 1/3  loss nan"
+    assert epoch_line(ROW, 20, ["top1"]) == LINE
+    assert epoch_line({"epoch": 1, "loss": float("nan"), "val_loss": None}, 3, ["top1"]) == "epoch 1/3  loss nan"
 
 
 def test_in_a_pipe_one_line_an_epoch_and_nothing_between():
     out = io.StringIO()
-    with Progress(20, 5, stream=out) as progress:
+    with Progress(20, 5, told=["top1"], stream=out) as progress:
         for _ in range(5):
             progress.step(32, 1.0)
         assert out.getvalue() == ""
@@ -56,7 +56,7 @@ def test_in_a_pipe_one_line_an_epoch_and_nothing_between():
 
 
 def test_the_default_is_stderr(capsys):
-    Progress(20, 5).end_epoch(ROW)
+    Progress(20, 5, told=["top1"]).end_epoch(ROW)
     assert capsys.readouterr() == ("", LINE + "\n")
 
 

@@ -1,6 +1,7 @@
 """Means of checkpoints, and runs that end with an average of their weights."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,10 +54,9 @@ def accuracies(monkeypatch):
         def end_epoch(self, **rest):
             top1 = left.pop(0)
 
-            def evaluate(learner, source):
-                found = real(learner, source)
-                found.metrics["top1"] = top1
-                return found
+            def evaluate(*arguments):
+                found = real(*arguments).result()
+                return SimpleNamespace(result=lambda: {**found, "top1": top1})
 
             monkeypatch.setattr(train, "evaluate", evaluate)
             row = original(self, **rest)

@@ -1,0 +1,75 @@
+"""What a task has to say on report.html: sections as data, which ft/report/training draws."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ft.metrics.calibration import Reliability
+from ft.metrics.confusion import ClassScores
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How many samples were predicted, how many are right, and how many have the most frequent answer."""
+
+    samples: int
+    right: int
+    most: int
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """Which classes: shares of each, and where a sample has one class, what it is taken for.
+
+    columns: heading -> the share of every class, NaN for none; judged: the column that says which class is weak;
+    support: samples of every class; note: a sentence on the columns; confusion: counts (K, K), as `confusion_of` has
+    them.
+    """
+
+    classes: Sequence[str]
+    columns: dict[str, np.ndarray]
+    judged: str
+    support: np.ndarray
+    note: str = ""
+    confusion: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether it knows when it errs."""
+
+    reliability: Reliability
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong answer: the sample, what was said, its probability (0: something was only missed), what it is."""
+
+    name: str
+    said: str
+    probability: float
+    truth: str
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """The wrong answers, the most confident one first."""
+
+    rows: Sequence[Mistake]
+
+
+Section = ByClass | Calibration | Mistakes
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a task says of the validation samples of a run. answers: None where none is simply right or wrong."""
+
+    sections: tuple[Section, ...]
+    answers: Answers | None = None
+
+
+def scores_by_class(scores: ClassScores) -> dict[str, np.ndarray]:
+    """Return the columns that precision, recall and F1 make."""
+    return {"precision": scores.precision, "recall": scores.recall, "F1": scores.f1}

@@ -1,0 +1,145 @@
+"""What every task owes the house, and that a split measured in parts is the split measured whole."""
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ft.metrics.accuracy import Metrics, softmax
+from ft.metrics.calibration import BINS
+from ft.metrics.confusion import class_scores, confusion_of
+from ft.tasks import TASKS, task_for, task_in
+from ft.tasks.classification import SINGLE
+from ft.tasks.multilabel import MULTI
+from ft.tasks.task import Meter, PredictionTable, Score, Task
+
+LOWER = Score("mae", "lower", word="error", heading="Error", axis="error", page="Error")
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_a_task_overrides_nothing_and_leaves_nothing_out(task):
+    assert [name for name in Task.__annotations__ if not hasattr(task, name)] == []
+    made = ((Task, type(task)), (Meter, type(task.meter(3))), (PredictionTable, task.predictions))
+    for base, kind in made:
+        assert kind.__base__ is base
+        assert kind.__final__
+        assert {name for name in vars(base) if name in vars(kind) and not name.startswith("_")} - own(base) == set()
+
+
+def own(base):
+    """Return what a subclass is there to say."""
+    return base.__abstractmethods__ | base.__annotations__.keys()
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_a_meter_gives_the_measures_of_its_task(task):
+    meter = task.meter(3)
+    outputs, targets = batch(task, np.random.default_rng(0), 4, 3)
+    meter.update(outputs, targets)
+    assert list(meter.result()) == [measure.name for measure in task.measures]
+    assert meter.count == 4
+    names = set(meter.result())
+    assert "loss" in names
+    assert {task.score.metric, task.share.metric, *(measure.name for measure in task.logged)} <= names
+
+
+def batch(task, rng, count, classes, dtype=np.float32):
+    """Return outputs and targets of so many images, with equal logits among them."""
+    logits = np.round(4 * rng.normal(size=(count, classes)), 1).astype(dtype)
+    labels = rng.integers(0, classes, count)
+    return {"logits": logits}, {"labels": labels if task is SINGLE else np.eye(classes, dtype=dtype)[labels]}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("classes", [3, 17, 300])
+def test_the_figures_of_batches_are_those_of_the_whole_split(classes, dtype):
+    """Bit for bit, from every logit at once; the loss is the sum of the batches' sums."""
+    rng, meter, metrics = np.random.default_rng(classes), SINGLE.meter(classes), Metrics()
+    batches = [batch(SINGLE, rng, count, classes, dtype) for count in (64, 64, 7, 1)]
+    for outputs, targets in batches:
+        meter.update(outputs, targets)
+        metrics.update(outputs["logits"], targets["labels"])
+    logits, labels = (np.concatenate([b[i][key] for b in batches]) for i, key in enumerate(("logits", "labels")))
+    probability, predicted = softmax(logits).max(1), logits.argmax(1)
+    confusion = confusion_of(labels, predicted, classes)
+    known = confusion.sum(0) + confusion.sum(1) > 0
+    assert meter.result() == {
+        "top1": metrics.top1,
+        "top5": metrics.top5,
+        "loss": metrics.loss,
+        "macro_f1": class_scores(confusion).f1[known].mean(),
+        "ece": calibration_error(probability, predicted == labels),
+    }
+
+
+def calibration_error(probability, right):
+    """Return the ECE from all images at once."""
+    place = np.clip(np.ceil(probability * BINS).astype(int) - 1, 0, BINS - 1)
+    count = np.bincount(place, minlength=BINS)
+    sums = [np.bincount(place, weights=x, minlength=BINS) for x in (right.astype(float), probability)]
+    accuracy, confidence = (x[count > 0] / count[count > 0] for x in sums)
+    return (np.abs(accuracy - confidence) * count[count > 0]).sum() / count.sum()
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_meters_add_up_in_any_order(task):
+    rng = np.random.default_rng(0)
+    batches = [batch(task, rng, count, 6) for count in (9, 8, 2)]
+    whole, parts = task.meter(6), [task.meter(6) for _ in batches]
+    for part, (outputs, targets) in zip(parts, batches, strict=True):
+        whole.update(outputs, targets)
+        part.update(outputs, targets)
+    merged = task.meter(6)
+    for part in (parts[2], parts[0], parts[1]):
+        merged.merge(part)
+    assert merged.count == whole.count == 19
+    assert merged.result() == pytest.approx(whole.result(), rel=1e-14)
+    for key, values in whole.by_class().items():
+        np.testing.assert_array_equal(merged.by_class()[key], values)
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_a_table_of_batches_is_that_of_the_whole_split(task, tmp_path):
+    rng, classes = np.random.default_rng(1), [f"class {i}" for i in range(6)]
+    batches = [batch(task, rng, count, 6) for count in (5, 1, 3)]
+    whole = {
+        key: np.concatenate([part[key] for b in batches for part in b if key in part]) for key in ("logits", "labels")
+    }
+    for folder, parts in (("parts", batches), ("whole", [(whole, whole)])):
+        table = task.predictions()
+        for outputs, targets in parts:
+            table.update(outputs, targets)
+        (tmp_path / folder).mkdir()
+        table.write(tmp_path / folder, [f"{i}.png" for i in range(9)], classes)
+    a, b = (tmp_path / folder / "predictions.csv" for folder in ("parts", "whole"))
+    assert a.read_bytes() == b.read_bytes()
+    rows = task.predictions.read(tmp_path / "whole")
+    assert [row.name for row in rows] == [f"{i}.png" for i in range(9)]
+    assert all(task.predictions.agree(row, row) for row in rows)
+    assert not all(task.predictions.agree(x, y) for x, y in pairwise(rows))
+
+
+def test_the_task_of_data_and_records():
+    assert [task_for(None, SimpleNamespace(multilabel=several)) for several in (False, True)] == [SINGLE, MULTI]
+    records = {}, {"task": "single-label"}, {"task": "multi-label"}
+    assert [task_in(record) for record in records] == [SINGLE, SINGLE, MULTI]
+
+
+def test_what_is_named_of_an_image():
+    logits = {"logits": np.log([[0.9, 0.8, 0.1, 0.7]]) - np.log1p([[-0.9, -0.8, -0.1, -0.7]])}
+    found = [[k for k, _ in MULTI.guesses(logits, top)[0]] for top in (1, 4)]
+    assert found == [[0, 1, 3], [0, 1, 3, 2]]
+    [[(best, probability)]] = SINGLE.guesses(logits, 1)
+    assert (best, probability) == (0, softmax(logits["logits"])[0, 0])
+
+
+@pytest.mark.parametrize(("score", "good", "bad"), [(SINGLE.score, 0.9, 0.8), (LOWER, 0.1, 0.2), (LOWER, -2.0, 3.0)])
+def test_a_score_knows_which_way_is_better(score, good, bad):
+    assert score.is_better(good, bad)
+    assert not score.is_better(bad, good)
+    assert not score.is_better(good, good)
+    assert score.is_better(bad, None)  # the first one, whatever it is
+    for nothing in (None, np.nan, np.inf):
+        assert not score.is_better(nothing, bad)
+        assert not score.is_better(nothing, None)
