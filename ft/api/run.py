@@ -100,7 +100,7 @@ class Run:
         ]
         guesses = []
         for batch in self.batches(samples).epoch(0):
-            for p in self.task.probabilities(self.learner.logits(batch.images)):
+            for p in self.task.probabilities(self.learner.outputs(batch.inputs)["logits"]):
                 best = np.argsort(-p, kind="stable")[: self.task.shown(p, top)]
                 guesses.append([Guess(self.classes[k], float(p[k])) for k in best])
         return guesses

@@ -9,6 +9,7 @@ import numpy as np
 
 from ft.backend.contract import Learner
 from ft.data import Batch
+from ft.data.targets import classes_of
 from ft.tasks import task_of
 
 
@@ -48,7 +49,7 @@ def evaluate(learner: Learner, source: Source) -> Evaluation:
     """Run a split through the network in inference mode."""
     logits, labels = [], []
     for batch in source.epoch(0):
-        logits.append(learner.logits(batch.images))
-        labels.append(batch.labels)
+        logits.append(learner.outputs(batch.inputs)["logits"])
+        labels.append(classes_of(batch.targets))
     metrics = task_of(labels[0]).measure(logits, labels)
     return Evaluation(metrics, np.concatenate(logits), np.concatenate(labels))

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import ft_tf
+from ft.data import Batch
 from ft.network.freeze import plan_freeze
 from ft.recipe import Recipe
 from ft.weights import cast, initial_weights
@@ -38,7 +39,7 @@ def eager():
 
 @pytest.fixture
 def batch():
-    """Return images (6, 32, 32, 3), a colour a class with noise, and their labels."""
+    """Return a batch of images (6, 32, 32, 3), a colour a class with noise."""
     rng = np.random.default_rng(0)
     labels = np.arange(6) % 3
-    return rng.normal(size=(6, 32, 32, 3)) + 2 * np.eye(3)[labels][:, None, None], labels
+    return Batch.of(rng.normal(size=(6, 32, 32, 3)) + 2 * np.eye(3)[labels][:, None, None], labels=labels)
