@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ft.backend.objective import Objective
 from ft.data import Batch, Pixels
 from ft.data.batches import Inputs
 from ft.network.freeze import Freeze
@@ -20,10 +21,10 @@ from ft_tf import layers
 from ft_tf.average import Average
 from ft_tf.freeze import apply_freeze, set_training_mode
 from ft_tf.frozen import Prefix, split, split_prefix
-from ft_tf.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_tf.optim import Optimizer, clip_gradients, make_optimizer
 from ft_tf.penalty import Penalty
 from ft_tf.precision import computing
+from ft_tf.tasks import TASKS
 from ft_tf.weights import get_weights, layout_of, named_variables, parameters, set_weights, to_array
 
 Outputs = dict[str, tf.Tensor]
@@ -33,8 +34,8 @@ Result = tuple[tf.Tensor, Outputs, dict[str, tf.Tensor]]  # loss, outputs, gradi
 class Learner:
     """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
 
-    With `on_features` the steps take what the frozen base made of the images, and only the head runs. class_weights:
-    what each class counts in the loss, in class order.
+    With `on_features` the steps take what the frozen base made of the images, and only the head runs. objective: what
+    the steps minimise.
     """
 
     optimizer: Optimizer
@@ -47,12 +48,12 @@ class Learner:
         card: Card,
         plan: Freeze,
         recipe: Recipe,
+        objective: Objective,
         device: str = "cpu",
         on_features: bool = False,
-        class_weights: Sequence[float] | None = None,
     ) -> None:
         self.model = model
-        self.card, self.recipe, self.class_weights = card, recipe, class_weights
+        self.card, self.recipe, self.objective = card, recipe, objective
         self.device, self.dtype, self.on_features = device, recipe.dtype, on_features
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
@@ -185,7 +186,7 @@ class Learner:
             own = batch.rows(part.rows)
             return run(self.load(own.inputs), as_tensors(own.targets), clock, share)
 
-        part, *others = parts_of(batch.targets, self.recipe, self.class_weights)
+        part, *others = parts_of(batch.targets, self.recipe, self.objective)
         loss, outputs, gradients = run_one(part)
         for part in others:
             more = run_one(part)
@@ -208,21 +209,9 @@ class Learner:
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""
-        labels = targets["labels"] if "labels" in targets else targets["shares"]
-        losses = [self.criterion(own["logits"], labels) for own in outputs]
+        losses = [TASKS[self.objective.task].loss(own, targets, self.objective) for own in outputs]
         weighted = zip(self.auxiliary, losses[1:], strict=False)
         return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
-
-    def criterion(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Return the recipe's loss."""
-        recipe, weights = self.recipe, self.class_weights
-        smoothing, gamma = recipe.label_smoothing, recipe.focal_gamma
-        if recipe.loss == "focal":
-            return focal_loss(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
-        if recipe.loss != "cross-entropy":
-            gamma = gamma if recipe.loss == "bce-focal" else 0.0
-            return binary_cross_entropy(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
-        return cross_entropy(logits, labels, label_smoothing=smoothing, class_weights=weights)
 
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """Return what the network makes of images (N, H, W, 3) or features in inference mode: "logits" (N, K)."""

@@ -21,8 +21,8 @@ from ft.parity.foreign.compare import MOMENTUM
 from ft.parity.foreign.pairing import rename_calls
 from ft.parity.trace import STATISTICS
 from ft.weights.layouts import canonical_shape, from_canonical
-from ft_tf.losses import cross_entropy
 from ft_tf.optim import SGD
+from ft_tf.tasks.classification import cross_entropy
 from ft_tf.trace import recording
 from ft_tf.weights import LEAVES, layout_for, layout_of, to_array
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from ft.backend.objective import Objective
 from ft.data import Batch, Pixels
 from ft.data.batches import Inputs
 from ft.network.freeze import Freeze
@@ -20,10 +21,10 @@ from ft_torch import layers
 from ft_torch.average import Average
 from ft_torch.freeze import apply_freeze, set_training_mode
 from ft_torch.frozen import Prefix, Trained, split, split_prefix
-from ft_torch.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
 from ft_torch.penalty import Penalty
 from ft_torch.precision import computing
+from ft_torch.tasks import TASKS
 from ft_torch.weights import get_weights, parameters, set_weights, to_array
 
 Outputs = dict[str, Tensor]
@@ -32,8 +33,8 @@ Outputs = dict[str, Tensor]
 class Learner:
     """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
 
-    With `on_features` the steps take what the frozen base made of the images, and only the head runs. class_weights:
-    what each class counts in the loss, in class order.
+    With `on_features` the steps take what the frozen base made of the images, and only the head runs. objective: what
+    the steps minimise.
     """
 
     optimizer: Optimizer
@@ -47,13 +48,13 @@ class Learner:
         card: Card,
         plan: Freeze,
         recipe: Recipe,
+        objective: Objective,
         device: str = "cpu",
         on_features: bool = False,
-        class_weights: Sequence[float] | None = None,
     ) -> None:
         # channels-last is the layout that the CPU's and the GPU's convolutions are fastest in
         self.model = model.to(device).to(memory_format=torch.channels_last)
-        self.card, self.recipe, self.class_weights = card, recipe, class_weights
+        self.card, self.recipe, self.objective = card, recipe, objective
         self.device, self.dtype, self.on_features = device, getattr(torch, recipe.dtype), on_features
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
@@ -147,7 +148,7 @@ class Learner:
         set_training_mode(self.model, self.plan)
         if self.auxiliary and not any(self.auxiliary):
             self.model.training = False  # the network's own flag, not its layers': no auxiliary logits
-        part, *others = parts_of(batch.targets, self.recipe, self.class_weights)
+        part, *others = parts_of(batch.targets, self.recipe, self.objective)
         loss, outputs, gradients = self.part_gradients(batch, step, first, part)
         for part in others:
             more = self.part_gradients(batch, step, first, part)
@@ -172,21 +173,9 @@ class Learner:
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, Tensor]) -> Tensor:
         """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""
-        labels = targets["labels"] if "labels" in targets else targets["shares"]
-        losses = [self.criterion(own["logits"], labels) for own in outputs]
+        losses = [TASKS[self.objective.task].loss(own, targets, self.objective) for own in outputs]
         weighted = zip(self.auxiliary, losses[1:], strict=False)
         return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
-
-    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the recipe's loss."""
-        recipe, weights = self.recipe, self.class_weights
-        smoothing, gamma = recipe.label_smoothing, recipe.focal_gamma
-        if recipe.loss == "focal":
-            return focal_loss(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
-        if recipe.loss != "cross-entropy":
-            gamma = gamma if recipe.loss == "bce-focal" else 0.0
-            return binary_cross_entropy(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
-        return cross_entropy(logits, labels, label_smoothing=smoothing, class_weights=weights)
 
     @torch.no_grad()
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:

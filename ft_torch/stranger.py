@@ -19,8 +19,8 @@ from ft.errors import RecipeError
 from ft.parity.foreign.code import OPTIMIZER, blamed
 from ft.parity.foreign.compare import MOMENTUM
 from ft.parity.trace import STATISTICS
-from ft_torch.losses import cross_entropy
 from ft_torch.optim import SGD
+from ft_torch.tasks.classification import cross_entropy
 from ft_torch.trace import recording
 from ft_torch.weights import to_array
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ft.backend.calls import Calls
 from ft.backend.description import Description
+from ft.backend.objective import Objective
 from ft.data import Preprocess
 from ft.data.batches import Batch, Inputs
 from ft.errors import RecipeError, unknown
@@ -109,9 +110,9 @@ class MakeLearner(Protocol):
         card: Card,
         plan: Freeze,
         recipe: Recipe,
+        objective: Objective,
         device: str = "cpu",
         on_features: bool = False,
-        class_weights: Sequence[float] | None = None,
     ) -> Learner: ...
 
 

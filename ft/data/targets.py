@@ -6,8 +6,12 @@
 A target's name says what it is; nothing looks at its shape.
 """
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import numpy as np
 
+Array = TypeVar("Array")  # NumPy's, or a tensor of a wing's
 Targets = dict[str, np.ndarray]
 
 
@@ -21,7 +25,7 @@ def count(targets: Targets) -> int:
     return len(next(iter(targets.values())))
 
 
-def classes_of(targets: Targets) -> np.ndarray:
+def classes_of(targets: Mapping[str, Array]) -> Array:
     """Return what a classifier is taught: the labels (N,), or the shares (N, K) where there are these."""
     return targets["labels"] if "labels" in targets else targets["shares"]
 

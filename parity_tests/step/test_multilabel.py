@@ -18,7 +18,7 @@ from ft.runs.folder import read_log
 from ft.system.signals import Interrupted
 from ft.tasks.label_sets import read_label_sets
 from ft.tasks.multilabel import MULTI
-from ft_tf import losses as tf_losses
+from ft_tf.tasks import classification as tf_losses
 from parity_tests.runs.test_resume import interrupt_after
 from parity_tests.support.pairs import CLASSES, STEP, TRAJECTORY, batch, colours_csv
 from parity_tests.support.small_pair import small_learners
@@ -92,9 +92,9 @@ def test_planted_faults_are_seen(fault, eager, monkeypatch):
         assert not np.array_equal(other, labels)
     elif fault == "sum":  # over the classes, as some define it
         plain = tf_losses.binary_cross_entropy
-        monkeypatch.setattr("ft_tf.learner.binary_cross_entropy", lambda z, y, **given: plain(z, y, **given) * CLASSES)
+        monkeypatch.setattr(tf_losses, "binary_cross_entropy", lambda z, y, **given: plain(z, y, **given) * CLASSES)
     else:  # softmax where each class is a yes or no of its own
-        monkeypatch.setattr("ft_tf.learner.binary_cross_entropy", lambda z, y, **_: tf_losses.cross_entropy(z, y))
+        monkeypatch.setattr(tf_losses, "binary_cross_entropy", lambda z, y, **_: tf_losses.cross_entropy(z, y))
     pair["torch"].step(given, step=0, lr=LR)
     pair["tf"].step(replace(given, targets={"shares": other}), step=0, lr=LR)
     with pytest.raises(AssertionError, match="weights differ"):

@@ -60,7 +60,7 @@ def computing(pair: Pair, wing: str, path: str, **formulas: Callable[..., Any]) 
 @contextmanager
 def losing(wing: str, **formulas: Callable[..., Any]) -> Iterator[None]:
     """Let a wing's learner compute the loss by the formula under the wing's name, of logits, labels and smoothing."""
-    with patch(f"ft_{wing}.learner.cross_entropy", formulas[wing]):
+    with patch(f"ft_{wing}.tasks.classification.cross_entropy", formulas[wing]):
         yield
 
 
@@ -334,8 +334,8 @@ def fixed_divisor(pair: Pair, rng: np.random.Generator) -> Iterator[Feed]:
 @contextmanager
 def smoothed_labels(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """Smooth the labels in one wing."""
-    learner = pair[one_wing(rng)]
-    with patch.object(learner, "recipe", learner.recipe.replace(label_smoothing=float(rng.uniform(0.05, 0.2)))):
+    learner: Any = pair[one_wing(rng)]
+    with patch.object(learner, "objective", replace(learner.objective, label_smoothing=float(rng.uniform(0.05, 0.2)))):
         yield
 
 

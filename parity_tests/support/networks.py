@@ -20,6 +20,7 @@ from ft.backend.contract import Learner
 from ft.data import Batch
 from ft.network.freeze import Freeze, plan_freeze
 from ft.parity.arrays import ZERO, Comparison, Tensors, compare
+from ft.tasks.objective import objective_of
 from ft.weights import cast
 from ft.zoo import Card, cards
 from parity_tests.support.pairs import FORWARD, STEP, Case, batch, build_network, one_learner, starting_tensors
@@ -201,7 +202,7 @@ def refrozen(name: str, learner: Learner, card: Card, freeze: str, dtype: str) -
     plan = plan_freeze(card, list(parameters), freeze=recipe.freeze, bn=recipe.bn)
     if card.parameters > GIANT:
         plan = replace(plan, trainable=one_of_each_kind(plan, wing.weight_shapes(learner.model)))
-    return wing.Learner(learner.model, card=card, plan=plan, recipe=recipe)
+    return wing.Learner(learner.model, card=card, plan=plan, recipe=recipe, objective=objective_of(recipe))
 
 
 def one_of_each_kind(plan: Freeze, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:

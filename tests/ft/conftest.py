@@ -31,7 +31,7 @@ class FakeLearner:
 
     before_step = staticmethod(lambda step: None)  # tests put a fault or a signal in
 
-    def __init__(self, model, *, card, plan, recipe, device="cpu", on_features=False, class_weights=None):
+    def __init__(self, model, *, card, plan, recipe, objective, device="cpu", on_features=False):
         self.model, self.recipe, self.on_features = model, recipe, on_features
         self.slots = {name: np.zeros(model.shapes[name]) for name in plan.trainable}
 

@@ -8,6 +8,7 @@ import ft_tf
 from ft.data import Batch
 from ft.network.freeze import plan_freeze
 from ft.recipe import Recipe
+from ft.tasks.objective import objective_of
 from ft.weights import cast, initial_weights
 from ft.zoo import find_card
 
@@ -21,7 +22,10 @@ def make_learner():
         card = find_card(recipe.model)
         model = ft_tf.build_model(recipe.model, num_classes=3, dtype=recipe.dtype)
         plan = plan_freeze(card, list(ft_tf.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
-        learner = ft_tf.Learner(model, card=card, plan=plan, recipe=recipe, on_features=on_features)
+        objective = objective_of(recipe)
+        learner = ft_tf.Learner(
+            model, card=card, plan=plan, recipe=recipe, objective=objective, on_features=on_features
+        )
         tensors = initial_weights(ft_tf.weight_shapes(model), seed=recipe.seed)
         learner.set_weights(cast(tensors, recipe.dtype))
         return learner
