@@ -45,7 +45,7 @@ class Constant:
     def __init__(self, args):
         rng = np.random.default_rng(0)
         images = rng.normal(size=(args.batch, args.size, args.size, 3)).astype("float32")
-        self.batch = Batch(images, np.arange(args.batch) % CLASSES, np.arange(args.batch), 0)
+        self.batch = Batch.of(images, labels=np.arange(args.batch) % CLASSES)
 
     def __len__(self):
         return 1000
@@ -63,8 +63,8 @@ def torch_loop(model, batch):
     criterion = torch.nn.CrossEntropyLoss()
 
     def step():
-        x = torch.from_numpy(batch.images).permute(0, 3, 1, 2)
-        y = torch.from_numpy(batch.labels)
+        x = torch.from_numpy(batch.inputs).permute(0, 3, 1, 2)
+        y = torch.from_numpy(batch.targets["labels"])
         optimizer.zero_grad()
         loss = criterion(model(x), y)
         loss.backward()
@@ -89,13 +89,14 @@ def tf_loop(model, batch):
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         return loss
 
-    return lambda: native_step(tf.constant(batch.images), tf.constant(batch.labels)), float
+    return lambda: native_step(tf.constant(batch.inputs), tf.constant(batch.targets["labels"])), float
 
 
 def training_of(args, wing, hold, log, stop):
     """Return the Training of a recipe that trains the whole network as the hand-written loops do."""
     source = Constant(args)
-    samples = tuple(Sample(str(i), int(label), source.batch.images[i]) for i, label in enumerate(source.batch.labels))
+    pairs = zip(source.batch.inputs, source.batch.targets["labels"], strict=True)
+    samples = tuple(Sample(str(i), int(label), image) for i, (image, label) in enumerate(pairs))
     card = find_card(args.model)
     recipe = Recipe(
         model=args.model, weights="none", freeze="none", lr=LR, momentum=MOMENTUM, batch_size=args.batch, dropout=None

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ft_tf.frozen import split
     from ft_tf.layers import seed_noise
     from ft_tf.learner import Learner
-    from ft_tf.losses import binary_cross_entropy, cross_entropy, focal_loss
     from ft_tf.models import build_model
     from ft_tf.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_tf.penalty import Penalty
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from ft_tf.shapes import stage_shapes
     from ft_tf.stranger import Stranger
     from ft_tf.surgery import alter
+    from ft_tf.tasks.classification import binary_cross_entropy, cross_entropy, focal_loss
     from ft_tf.trace import recording
     from ft_tf.weights import (
         building_empty,
@@ -91,10 +91,10 @@ __getattr__, __dir__ = lazy_names(
         "apply_freeze": "freeze",
         "build_model": "models",
         "building_empty": "weights",
-        "binary_cross_entropy": "losses",
-        "cross_entropy": "losses",
+        "binary_cross_entropy": "tasks.classification",
+        "cross_entropy": "tasks.classification",
         "export_model": "export",
-        "focal_loss": "losses",
+        "focal_loss": "tasks.classification",
         "get_weights": "weights",
         "is_out_of_memory": "runtime",
         "own_names": "weights",

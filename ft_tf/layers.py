@@ -680,17 +680,17 @@ class BatchGraphs:
     def __init__(self, function: Callable[..., Any], batch_size: int) -> None:
         self.function, self.batch_size = function, batch_size
         self.whole = as_graph(function)
-        self.others: dict[tuple[tf.TensorSpec, ...], Callable[..., Any]] = {}  # by shape of a sample, and types
+        self.others: dict[str, Callable[..., Any]] = {}  # by shape of a sample, types and names
 
     def __call__(self, inputs: tf.Tensor, *tensors: tf.Tensor) -> Any:
-        """Run a batch; of the other tensors the first, if there are any, holds the labels."""
+        """Run a batch; of the other tensors the first, if there are any, are the targets, by name."""
         if len(inputs) == self.batch_size:
             return self.whole(inputs, *tensors)
-        samples = [tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in (inputs, *tensors[:1])]
+        samples = tf.nest.map_structure(lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), (inputs, *tensors[:1]))
         signature = (*samples, *(tf.TensorSpec(x.shape, x.dtype) for x in tensors[1:]))
-        if signature not in self.others:
-            self.others[signature] = as_graph(self.function, signature)
-        return self.others[signature](inputs, *tensors)
+        if (key := str(signature)) not in self.others:  # targets by name have no hash
+            self.others[key] = as_graph(self.function, signature)
+        return self.others[key](inputs, *tensors)
 
 
 @contextmanager

@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ft.data.images.pixels import Images, Pixels
+from ft.backend.objective import Objective
+from ft.data import Batch, Pixels
+from ft.data.batches import Inputs
 from ft.network.freeze import Freeze
 from ft.recipe import Recipe
 from ft.training.accumulation import Part, parts_of
@@ -19,20 +21,21 @@ from ft_tf import layers
 from ft_tf.average import Average
 from ft_tf.freeze import apply_freeze, set_training_mode
 from ft_tf.frozen import Prefix, split, split_prefix
-from ft_tf.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_tf.optim import Optimizer, clip_gradients, make_optimizer
 from ft_tf.penalty import Penalty
 from ft_tf.precision import computing
+from ft_tf.tasks import TASKS
 from ft_tf.weights import get_weights, layout_of, named_variables, parameters, set_weights, to_array
 
-Result = tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]  # loss, logits, gradients
+Outputs = dict[str, tf.Tensor]
+Result = tuple[tf.Tensor, Outputs, dict[str, tf.Tensor]]  # loss, outputs, gradients
 
 
 class Learner:
     """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
 
-    With `on_features` the steps take what the frozen base made of the images, and only the head runs. class_weights:
-    what each class counts in the loss, in class order.
+    With `on_features` the steps take what the frozen base made of the images, and only the head runs. objective: what
+    the steps minimise.
     """
 
     optimizer: Optimizer
@@ -45,12 +48,12 @@ class Learner:
         card: Card,
         plan: Freeze,
         recipe: Recipe,
+        objective: Objective,
         device: str = "cpu",
         on_features: bool = False,
-        class_weights: Sequence[float] | None = None,
     ) -> None:
         self.model = model
-        self.card, self.recipe, self.class_weights = card, recipe, class_weights
+        self.card, self.recipe, self.objective = card, recipe, objective
         self.device, self.dtype, self.on_features = device, recipe.dtype, on_features
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
@@ -121,22 +124,23 @@ class Learner:
         }
         return Average({**trained, **statistics}, decay=self.recipe.ema, warmup=self.recipe.ema_warmup)
 
-    def step(self, inputs: Images, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> tf.Tensor:
+    def step(self, batch: Batch, *, step: int, lr: np.float64, first: int = 0) -> tf.Tensor:
         """Do training step number `step` and return its probes on the device, to be fetched later.
 
-        inputs: images (N, H, W, 3) or features; labels: int (N,), or target probabilities (N, K); first: position of
-        sample 0 in the global batch.
+        batch: of images (N, H, W, 3) or features; first: position of its sample 0 in the global batch.
         Probes: loss, norms of the gradient, of the trained weights and of their update.
         """
         clock, rate = tf.constant([step, first], tf.int64), tf.constant(lr, tf.float64)
         if self.recipe.accumulate == 1:
-            return self.run_step(self.load(inputs), tf.constant(labels), clock, rate)
-        loss, _, gradients = self.in_parts(self.run_part, inputs, labels, step, first)
+            return self.run_step(self.load(batch.inputs), as_tensors(batch.targets), clock, rate)
+        loss, _, gradients = self.in_parts(self.run_part, batch, step, first)
         return self.run_update(loss, gradients, clock, rate)
 
-    def native_step(self, inputs: tf.Tensor, labels: tf.Tensor, clock: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
+    def native_step(
+        self, inputs: tf.Tensor, targets: Mapping[str, tf.Tensor], clock: tf.Tensor, lr: tf.Tensor
+    ) -> tf.Tensor:
         """The step as it is traced into a graph."""
-        loss, _, gradients = self.loss_and_gradients(inputs, labels, clock)
+        loss, _, gradients = self.loss_and_gradients(inputs, targets, clock)
         return self.native_update(loss, gradients, clock, lr)
 
     def native_update(
@@ -152,14 +156,14 @@ class Learner:
         return tf.stack([loss, *norms])
 
     def gradients(
-        self, inputs: Images, labels: np.ndarray, *, step: int, first: int = 0
-    ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
-        """Return loss, logits and every gradient of a step without its update; BatchNorm statistics do move."""
+        self, batch: Batch, *, step: int, first: int = 0
+    ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return loss, outputs and every gradient of a step without its update; BatchNorm statistics do move."""
         # once and eagerly: tracing would cost more than it saves
-        loss, logits, gradients = self.in_parts(self.loss_and_gradients, inputs, labels, step, first)
+        loss, outputs, gradients = self.in_parts(self.loss_and_gradients, batch, step, first)
         loss, gradients = self.penalty.add(loss, gradients)
         arrays = {name: to_array(g, layout_of(self.optimizer.parameters[name])) for name, g in gradients.items()}
-        return float(loss), logits.numpy(), arrays
+        return float(loss), as_arrays(outputs), arrays
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
@@ -173,24 +177,25 @@ class Learner:
         clipped = clip_gradients(gradients, norm=self.recipe.clip_norm, value=self.recipe.clip_value)
         return self.optimizer.update(clipped, lr)
 
-    def in_parts(self, run: Callable[..., Result], inputs: Images, labels: np.ndarray, step: int, first: int) -> Result:
-        """Run forward and backward part by part; return loss, logits and gradients of the whole batch."""
+    def in_parts(self, run: Callable[..., Result], batch: Batch, step: int, first: int) -> Result:
+        """Run forward and backward part by part; return loss, outputs and gradients of the whole batch."""
 
         def run_one(part: Part) -> Result:
             clock = tf.constant([step, first + part.rows.start], tf.int64)
             share = tf.constant(part.share, tf.float64)
-            return run(self.load(inputs[part.rows]), tf.constant(labels[part.rows]), clock, share)
+            own = batch.rows(part.rows)
+            return run(self.load(own.inputs), as_tensors(own.targets), clock, share)
 
-        part, *others = parts_of(labels, self.recipe, self.class_weights)
-        loss, logits, gradients = run_one(part)
+        part, *others = parts_of(batch.targets, self.recipe, self.objective)
+        loss, outputs, gradients = run_one(part)
         for part in others:
             more = run_one(part)
-            loss, logits = loss + more[0], tf.concat([logits, more[1]], axis=0)
+            loss, outputs = loss + more[0], {name: tf.concat([x, more[1][name]], 0) for name, x in outputs.items()}
             gradients = {name: g + more[2][name] for name, g in gradients.items()}
-        return loss, logits, gradients
+        return loss, outputs, gradients
 
     def loss_and_gradients(
-        self, inputs: tf.Tensor, labels: tf.Tensor, clock: tf.Tensor, share: tf.Tensor | None = None
+        self, inputs: tf.Tensor, targets: Mapping[str, tf.Tensor], clock: tf.Tensor, share: tf.Tensor | None = None
     ) -> Result:
         """Run forward and backward in training mode; share: what the loss counts, as one part of a batch."""
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
@@ -198,45 +203,34 @@ class Learner:
             tape.watch(list(trained.values()))
             with layers.noise(clock):
                 outputs = self.forward(inputs, training=True)
-            loss = self.loss(outputs, labels)
+            loss = self.loss(outputs, targets)
             loss = loss if share is None else loss * tf.cast(share, loss.dtype)
         return loss, outputs[0], tape.gradient(loss, trained)
 
-    def loss(self, outputs: Sequence[tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
-        """Return the loss of the logits, plus those of auxiliary logits times their weights."""
-        losses = [self.criterion(logits, labels) for logits in outputs]
+    def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""
+        losses = [TASKS[self.objective.task].loss(own, targets, self.objective) for own in outputs]
         weighted = zip(self.auxiliary, losses[1:], strict=False)
         return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
 
-    def criterion(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Return the recipe's loss."""
-        recipe, weights = self.recipe, self.class_weights
-        smoothing, gamma = recipe.label_smoothing, recipe.focal_gamma
-        if recipe.loss == "focal":
-            return focal_loss(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
-        if recipe.loss != "cross-entropy":
-            gamma = gamma if recipe.loss == "bce-focal" else 0.0
-            return binary_cross_entropy(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
-        return cross_entropy(logits, labels, label_smoothing=smoothing, class_weights=weights)
+    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Return what the network makes of images (N, H, W, 3) or features in inference mode: "logits" (N, K)."""
+        return as_arrays(self.run_forward[self.on_features](self.load(inputs)))
 
-    def logits(self, inputs: Images) -> np.ndarray:
-        """Return the logits (N, classes) of images (N, H, W, 3) or features, in inference mode."""
-        return self.run_forward[self.on_features](self.load(inputs)).numpy()
-
-    def features(self, images: Images) -> np.ndarray:
-        """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
+    def features(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Return what the base makes of images (N, H, W, 3) in inference mode: what the "head" takes."""
         base = self.prefix if self.prefix and self.on_features else self.run_base
         with computing(self.model, self.card, self.recipe.precision):
-            return tf.cast(base(self.put(images)), self.dtype).numpy()
+            return as_arrays({"head": tf.cast(base(self.put(inputs)), self.dtype)})
 
-    def forward(self, inputs: tf.Tensor, *, training: bool) -> Sequence[tf.Tensor]:
-        """Run the whole network, or what is left of it behind `load`: the logits, then auxiliary ones if any."""
+    def forward(self, inputs: tf.Tensor, *, training: bool) -> list[Outputs]:
+        """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
         behind = self.prefix.rest if self.prefix else self.model
         with computing(self.model, self.card, self.recipe.precision):
             outputs = (self.head if self.on_features else behind)(inputs, training=training)
-        return [tf.cast(x, self.dtype) for x in (outputs if isinstance(outputs, list) else [outputs])]
+        return [{"logits": tf.cast(x, self.dtype)} for x in (outputs if isinstance(outputs, list) else [outputs])]
 
-    def load(self, inputs: Images) -> tf.Tensor:
+    def load(self, inputs: Inputs) -> tf.Tensor:
         """Put a batch on the device and, where frozen stages run ahead, through these."""
         on_device = self.put(inputs)
         if self.on_features or not self.prefix:
@@ -244,7 +238,7 @@ class Learner:
         with computing(self.model, self.card, self.recipe.precision):
             return self.prefix(on_device)
 
-    def put(self, inputs: Images) -> tf.Tensor:
+    def put(self, inputs: Inputs) -> tf.Tensor:
         """Put a batch on the device, pixels as bytes, which become numbers there."""
         if isinstance(inputs, Pixels) and self.device != "cpu":  # there NumPy's lookup takes a third of the time
             return layers.look_up(tf.constant(inputs.table, self.dtype), tf.constant(inputs.values))
@@ -281,3 +275,13 @@ class Learner:
     def averaged(self) -> AbstractContextManager[None]:
         """Return a context in which the network has its averaged weights, where it keeps an average."""
         return self.average.in_place() if self.average else nullcontext()
+
+
+def as_tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:
+    """Return arrays as tensors."""
+    return {name: tf.constant(array) for name, array in arrays.items()}
+
+
+def as_arrays(tensors: Outputs) -> dict[str, np.ndarray]:
+    """Return tensors as arrays."""
+    return {name: tensor.numpy() for name, tensor in tensors.items()}

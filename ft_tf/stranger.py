@@ -12,14 +12,17 @@ import tensorflow as tf
 
 from ft.backend.calls import Calls, Given
 from ft.backend.description import Description, Parameter, kind_of, silence
+from ft.data import Batch
+from ft.data.batches import Inputs
+from ft.data.targets import classes_of
 from ft.errors import RecipeError
 from ft.parity.foreign.code import OPTIMIZER, blamed
 from ft.parity.foreign.compare import MOMENTUM
 from ft.parity.foreign.pairing import rename_calls
 from ft.parity.trace import STATISTICS
 from ft.weights.layouts import canonical_shape, from_canonical
-from ft_tf.losses import cross_entropy
 from ft_tf.optim import SGD
+from ft_tf.tasks.classification import cross_entropy
 from ft_tf.trace import recording
 from ft_tf.weights import LEAVES, layout_for, layout_of, to_array
 
@@ -122,22 +125,22 @@ class Stranger:
             raise RecipeError(f"the model gives a {type(logits).__name__}; expected one tensor of logits (N, classes)")
         return logits
 
-    def logits(self, inputs: np.ndarray) -> np.ndarray:
+    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """Return logits in inference mode."""
-        return self.forward(inputs, training=False).numpy()
+        return {"logits": self.forward(np.asarray(inputs), training=False).numpy()}
 
     def gradients(
-        self, inputs: np.ndarray, labels: np.ndarray, *, step: int, first: int = 0
-    ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
+        self, batch: Batch, *, step: int, first: int = 0
+    ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return loss, logits and gradients of a training step without its update; BatchNorm statistics do move."""
         trained = {name: variable.value for name, variable in self.trained.items()}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
-            logits = self.forward(inputs, training=True)
-            loss = cross_entropy(logits, tf.constant(labels))
+            logits = self.forward(np.asarray(batch.inputs), training=True)
+            loss = cross_entropy(logits, tf.constant(classes_of(batch.targets)))
         gradients = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         arrays = {name: to_array(g, layout_of(self.named[name])) for name, g in gradients.items()}
-        return float(loss), logits.numpy(), arrays
+        return float(loss), {"logits": logits.numpy()}, arrays
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""

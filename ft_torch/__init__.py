@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from ft_torch.frozen import split
     from ft_torch.layers import seed_noise
     from ft_torch.learner import Learner
-    from ft_torch.losses import binary_cross_entropy, cross_entropy, focal_loss
     from ft_torch.models import build_model
     from ft_torch.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_torch.penalty import Penalty
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from ft_torch.shapes import stage_shapes
     from ft_torch.stranger import Stranger
     from ft_torch.surgery import alter
+    from ft_torch.tasks.classification import binary_cross_entropy, cross_entropy, focal_loss
     from ft_torch.trace import recording
     from ft_torch.weights import (
         building_empty,
@@ -86,10 +86,10 @@ __getattr__, __dir__ = lazy_names(
         "apply_freeze": "freeze",
         "build_model": "models",
         "building_empty": "weights",
-        "binary_cross_entropy": "losses",
-        "cross_entropy": "losses",
+        "binary_cross_entropy": "tasks.classification",
+        "cross_entropy": "tasks.classification",
         "export_model": "export",
-        "focal_loss": "losses",
+        "focal_loss": "tasks.classification",
         "get_weights": "weights",
         "is_out_of_memory": "runtime",
         "own_names": "weights",

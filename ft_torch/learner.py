@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from ft.data.images.pixels import Images, Pixels
+from ft.backend.objective import Objective
+from ft.data import Batch, Pixels
+from ft.data.batches import Inputs
 from ft.network.freeze import Freeze
 from ft.recipe import Recipe
 from ft.training.accumulation import Part, parts_of
@@ -19,18 +21,20 @@ from ft_torch import layers
 from ft_torch.average import Average
 from ft_torch.freeze import apply_freeze, set_training_mode
 from ft_torch.frozen import Prefix, Trained, split, split_prefix
-from ft_torch.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
 from ft_torch.penalty import Penalty
 from ft_torch.precision import computing
+from ft_torch.tasks import TASKS
 from ft_torch.weights import get_weights, parameters, set_weights, to_array
+
+Outputs = dict[str, Tensor]
 
 
 class Learner:
     """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
 
-    With `on_features` the steps take what the frozen base made of the images, and only the head runs. class_weights:
-    what each class counts in the loss, in class order.
+    With `on_features` the steps take what the frozen base made of the images, and only the head runs. objective: what
+    the steps minimise.
     """
 
     optimizer: Optimizer
@@ -44,13 +48,13 @@ class Learner:
         card: Card,
         plan: Freeze,
         recipe: Recipe,
+        objective: Objective,
         device: str = "cpu",
         on_features: bool = False,
-        class_weights: Sequence[float] | None = None,
     ) -> None:
         # channels-last is the layout that the CPU's and the GPU's convolutions are fastest in
         self.model = model.to(device).to(memory_format=torch.channels_last)
-        self.card, self.recipe, self.class_weights = card, recipe, class_weights
+        self.card, self.recipe, self.objective = card, recipe, objective
         self.device, self.dtype, self.on_features = device, getattr(torch, recipe.dtype), on_features
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
@@ -107,14 +111,13 @@ class Learner:
         }
         return Average({**trained, **statistics}, decay=self.recipe.ema, warmup=self.recipe.ema_warmup)
 
-    def step(self, inputs: Images, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Tensor:
+    def step(self, batch: Batch, *, step: int, lr: np.float64, first: int = 0) -> Tensor:
         """Do training step number `step` and return its probes on the device, to be fetched later.
 
-        inputs: images (N, H, W, 3) or features; labels: int (N,), or target probabilities (N, K); first: position of
-        sample 0 in the global batch.
+        batch: of images (N, H, W, 3) or features; first: position of its sample 0 in the global batch.
         Probes: loss, norms of the gradient, of the trained weights and of their update.
         """
-        loss, _, gradients = self.loss_and_gradients(inputs, labels, step, first)
+        loss, _, gradients = self.loss_and_gradients(batch, step, first)
         update = self.apply(gradients, lr)
         if self.average:
             self.average.update(step)
@@ -123,12 +126,11 @@ class Learner:
         return torch.stack([loss.detach(), *norms])
 
     def gradients(
-        self, inputs: Images, labels: np.ndarray, *, step: int, first: int = 0
-    ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
-        """Return loss, logits and every gradient of a step without its update; BatchNorm statistics do move."""
-        loss, logits, gradients = self.loss_and_gradients(inputs, labels, step, first)
-        arrays = {name: to_array(g) for name, g in gradients.items()}
-        return loss.item(), logits.detach().cpu().numpy(), arrays
+        self, batch: Batch, *, step: int, first: int = 0
+    ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return loss, outputs and every gradient of a step without its update; BatchNorm statistics do move."""
+        loss, outputs, gradients = self.loss_and_gradients(batch, step, first)
+        return loss.item(), as_arrays(outputs), {name: to_array(g) for name, g in gradients.items()}
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
@@ -141,72 +143,61 @@ class Learner:
         clipped = clip_gradients(gradients, norm=self.recipe.clip_norm, value=self.recipe.clip_value)
         return self.optimizer.update(clipped, float(lr))
 
-    def loss_and_gradients(
-        self, inputs: Images, labels: np.ndarray, step: int, first: int
-    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Run forward and backward in training mode, part by part; return loss, logits and gradients of the whole."""
+    def loss_and_gradients(self, batch: Batch, step: int, first: int) -> tuple[Tensor, Outputs, dict[str, Tensor]]:
+        """Run forward and backward in training mode, part by part; return loss, outputs and gradients of the whole."""
         set_training_mode(self.model, self.plan)
         if self.auxiliary and not any(self.auxiliary):
             self.model.training = False  # the network's own flag, not its layers': no auxiliary logits
-        part, *others = parts_of(labels, self.recipe, self.class_weights)
-        loss, logits, gradients = self.part_gradients(inputs, labels, step, first, part)
+        part, *others = parts_of(batch.targets, self.recipe, self.objective)
+        loss, outputs, gradients = self.part_gradients(batch, step, first, part)
         for part in others:
-            more = self.part_gradients(inputs, labels, step, first, part)
-            loss, logits = loss + more[0], torch.cat([logits, more[1]])
+            more = self.part_gradients(batch, step, first, part)
+            loss, outputs = loss + more[0], {name: torch.cat([x, more[1][name]]) for name, x in outputs.items()}
             gradients = {name: g + more[2][name] for name, g in gradients.items()}
         loss, gradients = self.penalty.add(loss, gradients)
-        return loss, logits, gradients
+        return loss, outputs, gradients
 
     def part_gradients(
-        self, inputs: Images, labels: np.ndarray, step: int, first: int, part: Part
-    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return what one part adds to loss and gradients, and its logits."""
+        self, batch: Batch, step: int, first: int, part: Part
+    ) -> tuple[Tensor, Outputs, dict[str, Tensor]]:
+        """Return what one part adds to loss and gradients, and its outputs."""
+        own = batch.rows(part.rows)
         with layers.noise(self.model, torch.tensor([step, first + part.rows.start], device=self.device)):
-            outputs = self.forward(self.load(inputs[part.rows]))
-        loss = self.loss(outputs, torch.from_numpy(labels[part.rows]).to(self.device))
+            outputs = self.forward(self.load(own.inputs))
+        loss = self.loss(outputs, {name: torch.from_numpy(x).to(self.device) for name, x in own.targets.items()})
         loss = loss if part.share == 1 else loss * part.share
         trained = self.optimizer.parameters
         gradients = torch.autograd.grad(loss, list(trained.values()))
-        return loss.detach(), outputs[0].detach(), dict(zip(trained, gradients, strict=True))
+        detached = {name: x.detach() for name, x in outputs[0].items()}
+        return loss.detach(), detached, dict(zip(trained, gradients, strict=True))
 
-    def loss(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Return the loss of the logits, plus those of auxiliary logits times their weights."""
-        losses = [self.criterion(logits, labels) for logits in outputs]
+    def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""
+        losses = [TASKS[self.objective.task].loss(own, targets, self.objective) for own in outputs]
         weighted = zip(self.auxiliary, losses[1:], strict=False)
         return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
 
-    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the recipe's loss."""
-        recipe, weights = self.recipe, self.class_weights
-        smoothing, gamma = recipe.label_smoothing, recipe.focal_gamma
-        if recipe.loss == "focal":
-            return focal_loss(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
-        if recipe.loss != "cross-entropy":
-            gamma = gamma if recipe.loss == "bce-focal" else 0.0
-            return binary_cross_entropy(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
-        return cross_entropy(logits, labels, label_smoothing=smoothing, class_weights=weights)
-
     @torch.no_grad()
-    def logits(self, inputs: Images) -> np.ndarray:
-        """Return the logits (N, classes) of images (N, H, W, 3) or features, in inference mode."""
+    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Return what the network makes of images (N, H, W, 3) or features in inference mode: "logits" (N, K)."""
         self.model.eval()
-        return self.forward(self.load(inputs))[0].cpu().numpy()
+        return as_arrays(self.forward(self.load(inputs))[0])
 
-    def features(self, images: Images) -> np.ndarray:
-        """Return what the base makes of images (N, H, W, 3) in inference mode: the input of the head."""
+    def features(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Return what the base makes of images (N, H, W, 3) in inference mode: what the "head" takes."""
         self.model.eval()
         base = self.prefix if self.prefix and self.on_features else self.base
         with computing(self.model, self.card, self.recipe.precision):
-            return base(as_nchw(self.put(images))).to(self.dtype).cpu().numpy()
+            return as_arrays({"head": base(as_nchw(self.put(inputs))).to(self.dtype)})
 
-    def forward(self, inputs: Tensor) -> Sequence[Tensor]:
-        """Run the whole network, or what is left of it behind `load`: the logits, then auxiliary ones if any."""
+    def forward(self, inputs: Tensor) -> list[Outputs]:
+        """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
         with computing(self.model, self.card, self.recipe.precision):
             behind = self.trained or (self.prefix.rest if self.prefix else self.model)
             outputs = (self.head if self.on_features else behind)(inputs)
-        return [x.to(self.dtype) for x in (outputs if isinstance(outputs, tuple) else [outputs])]
+        return [{"logits": x.to(self.dtype)} for x in (outputs if isinstance(outputs, tuple) else [outputs])]
 
-    def load(self, inputs: Images) -> Tensor:
+    def load(self, inputs: Inputs) -> Tensor:
         """Put a batch on the device as the network takes it and, where frozen stages run ahead, through these."""
         on_device = self.put(inputs)
         if self.on_features:
@@ -217,7 +208,7 @@ class Learner:
         with computing(self.model, self.card, self.recipe.precision):
             return self.prefix(images)
 
-    def put(self, inputs: Images) -> Tensor:
+    def put(self, inputs: Inputs) -> Tensor:
         """Put a batch on the device, pixels as bytes, which become numbers there."""
         if isinstance(inputs, Pixels):
             table = torch.tensor(inputs.table, dtype=self.dtype, device=self.device)
@@ -255,6 +246,11 @@ class Learner:
     def averaged(self) -> AbstractContextManager[None]:
         """Return a context in which the network has its averaged weights, where it keeps an average."""
         return self.average.in_place() if self.average else nullcontext()
+
+
+def as_arrays(tensors: Outputs) -> dict[str, np.ndarray]:
+    """Return tensors as arrays."""
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
 def as_nchw(images: Tensor) -> Tensor:

@@ -12,12 +12,15 @@ from torch.overrides import TorchFunctionMode
 
 from ft.backend.calls import Calls
 from ft.backend.description import Description, Parameter, kind_of, silence
+from ft.data import Batch
+from ft.data.batches import Inputs
+from ft.data.targets import classes_of
 from ft.errors import RecipeError
 from ft.parity.foreign.code import OPTIMIZER, blamed
 from ft.parity.foreign.compare import MOMENTUM
 from ft.parity.trace import STATISTICS
-from ft_torch.losses import cross_entropy
 from ft_torch.optim import SGD
+from ft_torch.tasks.classification import cross_entropy
 from ft_torch.trace import recording
 from ft_torch.weights import to_array
 
@@ -99,21 +102,21 @@ class Stranger:
         return logits
 
     @torch.no_grad()
-    def logits(self, inputs: np.ndarray) -> np.ndarray:
+    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """Return logits in inference mode."""
         self.model.eval()
-        return self.forward(inputs).numpy()
+        return {"logits": self.forward(np.asarray(inputs)).numpy()}
 
     def gradients(
-        self, inputs: np.ndarray, labels: np.ndarray, *, step: int, first: int = 0
-    ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
+        self, batch: Batch, *, step: int, first: int = 0
+    ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return loss, logits and gradients of a training step without its update; BatchNorm statistics do move."""
         self.model.train()
-        logits, trained = self.forward(inputs), self.trained
-        loss = cross_entropy(logits, torch.from_numpy(labels))
+        logits, trained = self.forward(np.asarray(batch.inputs)), self.trained
+        loss = cross_entropy(logits, torch.from_numpy(classes_of(batch.targets)))
         gradients = torch.autograd.grad(loss, list(trained.values()), materialize_grads=True) if trained else ()
         arrays = {name: to_array(g) for name, g in zip(trained, gradients, strict=True)}
-        return loss.item(), to_array(logits), arrays
+        return loss.item(), {"logits": to_array(logits)}, arrays
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""

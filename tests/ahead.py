@@ -31,9 +31,9 @@ def require_same_features_folded(make_learner, images, model):
     """Assert that a folded base makes the features of the plain one but for rounding, and leaves the network alone."""
     learner = make_learner(model=model, freeze="base", precision="float64", on_features=True)
     lively(learner)
-    plain, weights = learner.features(images), learner.get_weights()
+    plain, weights = learner.features(images)["head"], learner.get_weights()
     assert ahead(learner, compiled=False) == []
-    features = learner.features(images)
+    features = learner.features(images)["head"]
     np.testing.assert_allclose(features, plain, atol=1e-13 * np.abs(plain).max(), rtol=0)
     assert np.any(features != plain)
     for name, tensor in learner.get_weights().items():
@@ -44,8 +44,8 @@ def require_bfloat16(make_learner, images, compiled):
     """Assert that frozen stages that run ahead compute in bfloat16, where the recipe says so."""
     whole, apart, said = apart_and_whole(make_learner, "bfloat16", compiled=compiled)
     assert "bfloat16" in str(apart.load(images).dtype), said
-    logits = whole.logits(images)
-    assert np.abs(apart.logits(images) - logits).max() < 0.02 * np.abs(logits).max()
+    logits = whole.outputs(images)["logits"]
+    assert np.abs(apart.outputs(images)["logits"] - logits).max() < 0.02 * np.abs(logits).max()
 
 
 def farthest(ours, theirs):

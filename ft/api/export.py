@@ -192,7 +192,7 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool) -> dict[str, Any]:
     dtype = trained_in if kind.float64 else "float32"
     images, source = check_images(run)
     with quiet_stderr():
-        expected = run.learner.logits(run.preprocess.normalise(images, trained_in))
+        expected = run.learner.outputs(run.preprocess.normalise(images, trained_in))["logits"]
         written = run if dtype == trained_in else opened(run.folder, run.backend, precision=dtype)
         wing = backends.load(run.backend)
         metadata = describe(run, kind, dtype=dtype, raw=raw)

@@ -89,7 +89,7 @@ def sweep(learner: Learner, source: Source, *, lowest: float, highest: float, st
     try:
         for step, batch in zip(range(steps), endless(source), strict=False):
             rate = np.float64(lowest * (highest / lowest) ** (step / (steps - 1)))
-            probes = learner.step(batch.images, batch.labels, step=step, lr=rate)
+            probes = learner.step(batch, step=step, lr=rate)
             loss = float(learner.fetch([probes])[0, 0])
             if not np.isfinite(loss):
                 break

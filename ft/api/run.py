@@ -100,7 +100,7 @@ class Run:
         ]
         guesses = []
         for batch in self.batches(samples).epoch(0):
-            for found in self.task.guesses({"logits": self.learner.logits(batch.images)}, top):
+            for found in self.task.guesses(self.learner.outputs(batch.inputs), top):
                 guesses.append([Guess(self.classes[k], probability) for k, probability in found])
         return guesses
 

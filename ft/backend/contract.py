@@ -12,8 +12,9 @@ import numpy as np
 
 from ft.backend.calls import Calls
 from ft.backend.description import Description
+from ft.backend.objective import Objective
 from ft.data import Preprocess
-from ft.data.images.pixels import Images
+from ft.data.batches import Batch, Inputs
 from ft.errors import RecipeError, unknown
 from ft.network.freeze import Freeze
 from ft.network.surgery import Surgery
@@ -26,7 +27,11 @@ Model = object  # a network of the framework's, a torch.nn.Module or a keras.Mod
 
 
 class Learner(Protocol):
-    """A model, an optimizer and one native step. Images are (N, H, W, 3); tensors go by canonical names."""
+    """A model, an optimizer and one native step. Images are (N, H, W, 3); tensors go by canonical names.
+
+    Outputs are arrays by name, a classifier's are "logits" (N, K); a tap is what a part of the network takes, by the
+    part's name: "head".
+    """
 
     model: Any
     on_features: bool
@@ -48,26 +53,26 @@ class Learner(Protocol):
         """Run the network as one again, with the weights that it has by then."""
         ...
 
-    def step(self, inputs: Images, labels: np.ndarray, *, step: int, lr: np.float64, first: int = 0) -> Any:
+    def step(self, batch: Batch, *, step: int, lr: np.float64, first: int = 0) -> Any:
         """Do one training step; return probes on the device for `fetch`."""
         ...
 
     def gradients(
-        self, inputs: Images, labels: np.ndarray, *, step: int, first: int = 0
-    ) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
-        """Return loss, logits and gradients of a training step without its update."""
+        self, batch: Batch, *, step: int, first: int = 0
+    ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return loss, outputs and gradients of a training step without its update."""
         ...
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
         ...
 
-    def logits(self, inputs: Images) -> np.ndarray:
-        """Return logits in inference mode."""
+    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Return the network's outputs in inference mode."""
         ...
 
-    def features(self, images: Images) -> np.ndarray:
-        """Return the input of the head in inference mode."""
+    def features(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Return what the network takes at its taps in inference mode."""
         ...
 
     def fetch(self, probes: Sequence[Any]) -> np.ndarray:
@@ -105,9 +110,9 @@ class MakeLearner(Protocol):
         card: Card,
         plan: Freeze,
         recipe: Recipe,
+        objective: Objective,
         device: str = "cpu",
         on_features: bool = False,
-        class_weights: Sequence[float] | None = None,
     ) -> Learner: ...
 
 

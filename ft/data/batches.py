@@ -19,28 +19,40 @@ from ft.data.images.augment import crop_and_flip, short_side_for
 from ft.data.images.decode import MAX_PIXELS, decode
 from ft.data.images.distort import Distortion
 from ft.data.images.mix import Mix
-from ft.data.images.pixels import Images
+from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
 from ft.data.readers import Readers
 from ft.data.sources.dataset import Sample
+from ft.data.targets import Targets, rows
 from ft.errors import DataError, printable
 from ft.noise import generator
 
 LOOK_AHEAD = 2  # batches in the making while the caller works on one
+Inputs = np.ndarray | Pixels  # images (N, H, W, C), or the features that a base made of them
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One step: images (N, H, W, C), labels and positions in the split int64 (N,), number in the epoch from 0.
-
-    The labels of multi-label data are 0 or 1 for each class, those of a mixed batch target probabilities: (N, K) of the
-    images' type.
+    """One step: inputs, targets (their shares of the inputs' type), positions in the split int64 (N,), number in the
+    epoch from 0.
     """
 
-    images: Images
-    labels: np.ndarray
+    inputs: Inputs
+    targets: Targets
     indices: np.ndarray
     number: int
+
+    @classmethod
+    def of(cls, inputs: Inputs, **targets: np.ndarray) -> "Batch":
+        """Return samples that are in no split as a batch: `Batch.of(images, labels=labels)`."""
+        return cls(inputs, targets, np.arange(len(inputs)), 0)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def rows(self, part: slice) -> "Batch":
+        """Return some of the samples."""
+        return Batch(self.inputs[part], rows(self.targets, part), self.indices[part], self.number)
 
 
 class Batches:
@@ -125,7 +137,7 @@ class Batches:
 
     def draw(self, epoch: int) -> np.ndarray:
         """Return as many positions as there are images, drawn with replacement, every class that has any alike."""
-        count, chance = len(self.labels), chances(self.labels)
+        count, chance = len(self.labels), chances(self.labels, self.columns)
         return generator(self.seed, "balance", epoch).choice(count, count, p=chance / chance.sum())
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -178,18 +190,20 @@ class Batches:
         sample = self.samples[index]
         return printable(sample.source if isinstance(sample.source, Path) else sample.name)
 
-    def labels_at(self, indices: np.ndarray) -> np.ndarray:
-        """Return the labels of positions in the split: int64 (N,), or 0 and 1 of the images' type (N, K)."""
-        return self.labels[indices] if self.columns is None else self.labels[indices].astype(self.dtype)
+    def targets_at(self, indices: np.ndarray) -> Targets:
+        """Return the targets of positions in the split: labels, or shares of 0 and 1 of the images' type."""
+        if self.columns is None:
+            return {"labels": self.labels[indices]}
+        return {"shares": self.labels[indices].astype(self.dtype)}
 
     def batch(self, epoch: int, number: int, indices: np.ndarray, images: list[np.ndarray]) -> Batch:
         """Return the batch of finished images (H, W, C), mixed where that is asked for."""
-        stacked, labels = np.stack(images), self.labels_at(indices)
+        stacked, targets = np.stack(images), self.targets_at(indices)
         if self.as_pixels:
-            return Batch(self.preprocess.pixels(stacked, self.dtype), labels, indices, number)
+            return Batch(self.preprocess.pixels(stacked, self.dtype), targets, indices, number)
         if self.mix:
-            stacked, labels = self.mix.apply(stacked, labels, epoch=epoch, number=number)
-        return Batch(stacked, labels, indices, number)
+            stacked, targets = self.mix.apply(stacked, targets, epoch=epoch, number=number)
+        return Batch(stacked, targets, indices, number)
 
     def image(self, epoch: int, index: int) -> np.ndarray:
         """Return one sample as the network sees it in an epoch, (crop, crop, C): float, or uint8 `as_pixels`."""
@@ -221,9 +235,9 @@ def label_array(samples: Sequence[Sample], columns: int | None) -> np.ndarray:
     return hot
 
 
-def chances(labels: np.ndarray) -> np.ndarray:
+def chances(labels: np.ndarray, columns: int | None) -> np.ndarray:
     """Return how often each image is to be drawn for classes of the same chance, not normalised; labels: see above."""
-    if labels.ndim == 1:
+    if columns is None:
         return 1 / np.bincount(labels)[labels]
     hot = np.column_stack([labels, ~labels.any(1)])
     return (hot / np.maximum(hot.sum(0), 1)).sum(1)

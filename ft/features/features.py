@@ -36,7 +36,7 @@ class FeatureBatches:
         """Yield the batches of an epoch from batch `start` on."""
         view = self.features[epoch % len(self.features)]
         for number, indices in islice(enumerate(self.batches.plan(epoch)), start, None):
-            yield Batch(view[indices], self.batches.labels_at(indices), indices, number)
+            yield Batch(view[indices], self.batches.targets_at(indices), indices, number)
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def parts_of(
     ordered = batches.in_order(batch_size=batch_size, augmented=views > 0)
     for epoch in range(max(views, 1)):
         for batch in ordered.epoch(epoch):
-            features = learner.features(batch.images)
+            features = learner.features(batch.inputs)["head"]
             count(len(features))
             yield features
 

@@ -20,6 +20,8 @@ import numpy as np
 
 from ft.backend.calls import Call, Calls, map_axes
 from ft.backend.contract import Learner, Wing
+from ft.data import Batch
+from ft.data.targets import Targets
 from ft.errors import RunError
 from ft.system import files
 from ft.weights import write_safetensors
@@ -30,15 +32,26 @@ EITHER_WAY = ("layernorm", "linear")  # in PyTorch their maps may have the chann
 BEFORE = ("weights", "inference")
 EACH_STEP = ("batch", "forward", "statistics", "loss", "gradients", "updates", "slots")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+ON_DISK = {"shares": "labels"}  # a target -> its name in a trace, where labels of both kinds bear one name
 
 
 @dataclass(frozen=True)
 class TraceBatch:
-    """What one step is fed: images (N, H, W, 3), labels (N,), and its learning rate."""
+    """What one step is fed: inputs by name, "images" (N, H, W, 3), targets, and its learning rate."""
 
-    images: np.ndarray
-    labels: np.ndarray
+    inputs: dict[str, np.ndarray]
+    targets: Targets
     lr: np.float64
+
+    @property
+    def batch(self) -> Batch:
+        """The batch that a learner takes."""
+        return Batch.of(self.inputs["images"], **self.targets)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Inputs and targets under their names in a trace."""
+        return {**self.inputs, **{ON_DISK.get(name, name): array for name, array in self.targets.items()}}
 
 
 def write_trace(
@@ -52,6 +65,7 @@ def write_trace(
     with files.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     layers: dict[str, dict[str, Call]] = {}
+    outputs: dict[str, np.ndarray] = {}
 
     def write(step: int | None, phase: str, arrays: Mapping[str, np.ndarray]) -> None:
         with files.explained(folder):
@@ -62,16 +76,16 @@ def write_trace(
         if step == 0:
             write(None, "weights", learner.get_weights())
             with wing.recording(learner.model) as calls:
-                logits = learner.logits(batch.images)
-            write(None, "inference", {**calls.arrays, "logits": logits})
+                outputs = learner.outputs(batch.batch.inputs)
+            write(None, "inference", {**calls.arrays, **outputs})
             layers["inference"] = calls.calls
         rates.append(float(batch.lr))
-        write(step, "batch", {"images": batch.images, "labels": batch.labels})
+        write(step, "batch", batch.arrays)
         layers["forward"] = trace_step(learner, wing, batch, step, write, update=update).calls
     order = {phase: {key: asdict(call) for key, call in calls.items()} for phase, calls in layers.items()}
     parameters = list(wing.parameters(learner.model))
     record = {"format": FORMAT, **facts, "steps": len(rates), "update": update, "lr": rates}
-    files.write_json(folder / FACTS, {**record, "layers": order, "parameters": parameters})
+    files.write_json(folder / FACTS, {**record, "layers": order, "outputs": list(outputs), "parameters": parameters})
 
 
 def trace_step(
@@ -85,8 +99,8 @@ def trace_step(
 ) -> Calls:
     """Write the phases of one step and return its layer calls."""
     with wing.recording(learner.model) as calls:
-        loss, logits, gradients = learner.gradients(batch.images, batch.labels, step=step)
-    write(step, "forward", {**calls.arrays, "logits": logits})
+        loss, outputs, gradients = learner.gradients(batch.batch, step=step)
+    write(step, "forward", {**calls.arrays, **outputs})
     calls.arrays.clear()
     write(step, "loss", {"loss": np.array(loss)})
     write(step, "gradients", gradients)
@@ -192,7 +206,7 @@ class Trace:
     def order(self, phase: str) -> list[str]:
         """Return the names of a phase's arrays in the order in which they are computed, as far as it is known."""
         if phase in self.calls:
-            return [*self.calls[phase], "logits"]
+            return [*self.calls[phase], *self.facts.get("outputs", ["logits"])]
         names = self.facts["parameters"]
         return names[::-1] if phase == "gradients" else names
 

@@ -87,7 +87,7 @@ def trace_batches(job: Job, learner: Learner, plan: Freeze, names: Collection[st
             learner.set_plan(plan := due)
         for batch in batches.epoch(epoch):
             rate = rate_of(job.recipe, next(step), steps_per_epoch=len(batches))
-            yield TraceBatch(np.asarray(batch.images), batch.labels, rate)
+            yield TraceBatch({"images": np.asarray(batch.inputs)}, batch.targets, rate)
 
 
 @dataclass(frozen=True)

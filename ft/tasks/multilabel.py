@@ -35,7 +35,7 @@ class SetMeter(Meter):
     def update(self, outputs: Arrays, targets: Arrays) -> None:
         """Add a batch of logits and labels of 0 or 1, (N, K)."""
         self.scores.append(outputs["logits"])
-        self.labels.append(targets["labels"] > 0)
+        self.labels.append(targets["shares"] > 0)
 
     def merge(self, other: Self) -> None:
         """Add what another meter saw."""
@@ -68,7 +68,7 @@ class SetTable(PredictionTable):
 
     def update(self, outputs: Arrays, targets: Arrays) -> None:
         """Add a batch of logits and labels of 0 or 1, (N, K)."""
-        self.rows += sets_in(targets["labels"], multilabel.sigmoid(outputs["logits"]))
+        self.rows += sets_in(targets["shares"], multilabel.sigmoid(outputs["logits"]))
 
     def write(self, folder: Path, names: Sequence[str], classes: Sequence[str]) -> None:
         """Write predictions.csv."""

@@ -1,7 +1,8 @@
 """What a network learns to say of a sample, and what follows: figures, the score to train for, predictions, the page.
 
 A task is one file of this room. The rest of the house asks the task, and never which one it is.
-Outputs and targets are arrays by name whose first axis is the samples: {"logits": (N, K)}, {"labels": (N,) or (N, K)}.
+Outputs and targets are arrays by name whose first axis is the samples: {"logits": (N, K)}, {"labels": (N,)}; see
+ft/data/targets.py.
 """
 
 from abc import ABC, abstractmethod

@@ -1,13 +1,10 @@
 """One update from several passes: a batch is cut into parts whose losses add up to the loss of the whole."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-if TYPE_CHECKING:
-    from ft.recipe import Recipe
+from ft.backend.objective import Objective
+from ft.data.targets import Targets
+from ft.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -18,20 +15,20 @@ class Part:
     share: float
 
 
-def parts_of(labels: np.ndarray, recipe: "Recipe", class_weights: Sequence[float] | None = None) -> list[Part]:
+def parts_of(targets: Targets, recipe: Recipe, objective: Objective) -> list[Part]:
     """Return the parts of a batch, nearly even ones of at most `batch_size` samples; without accumulation the whole.
 
     A part is never one sample alone, from which BatchNorm cannot learn, unless `batch_size` says so: of batches of 2 an
     odd one out joins a pair.
-    A share is that of the samples, or, where a loss divides by the sum of the labels' weights, that of the weights. So
-    gradients add up to those of the whole batch, a last one that is short included. labels: (N,) or (N, classes).
+    A share is that of the samples' weights in the objective. So gradients add up to those of the whole batch, a last
+    one that is short included.
     """
+    weights = objective.weights(targets)
+    samples = len(weights)
     if recipe.accumulate == 1:
-        return [Part(slice(0, len(labels)), 1.0)]
-    by_weight = class_weights is not None and labels.ndim == 1 and recipe.loss in ("cross-entropy", "focal")
-    weights = np.asarray(class_weights)[labels] if by_weight else np.ones(len(labels))
-    count = -(-len(labels) // recipe.batch_size)
+        return [Part(slice(0, samples), 1.0)]
+    parts = -(-samples // recipe.batch_size)
     if recipe.batch_size > 1:
-        count = max(1, min(count, len(labels) // 2))
-    rows = [slice(len(labels) * i // count, len(labels) * (i + 1) // count) for i in range(count)]
+        parts = max(1, min(parts, samples // 2))
+    rows = [slice(samples * i // parts, samples * (i + 1) // parts) for i in range(parts)]
     return [Part(part, float(weights[part].sum() / weights.sum())) for part in rows]

@@ -12,6 +12,7 @@ from ft.network.freeze import Freeze, keeps_features, plan_at
 from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
 from ft.system.quiet import quiet_stderr
+from ft.tasks.objective import objective_of
 from ft.training.job import Job, weigh_classes
 from ft.weights import cast, initial_weights, match_weights
 from ft.weights.refit import Refit, refit
@@ -78,7 +79,8 @@ def new_learner(
     """
     model = new_network(recipe, wing, card=card, surgery=surgery, classes=classes, image_size=image_size)
     plan = plan_at(recipe, card, list(wing.parameters(model)), epoch=epoch)
-    learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, device=device, class_weights=class_weights)
+    objective = objective_of(recipe, class_weights)
+    learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, objective=objective, device=device)
     return learner, plan
 
 

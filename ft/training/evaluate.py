@@ -36,7 +36,7 @@ class First:
 def evaluate(learner: Learner, source: Source, meter: Meter, *tables: PredictionTable) -> Meter:
     """Run a split through the network in inference mode and return the meter, which has seen all of it."""
     for batch in source.epoch(0):
-        outputs, targets = {"logits": learner.logits(batch.images)}, {"labels": batch.labels}
+        outputs = learner.outputs(batch.inputs)
         for sink in (meter, *tables):
-            sink.update(outputs, targets)
+            sink.update(outputs, batch.targets)
     return meter

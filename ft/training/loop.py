@@ -113,12 +113,12 @@ class Training:
         reduction = position.plateau.reduction if self.recipe.schedule == "plateau" else 1.0
         length = len(self.train)
         lr = rate_of(self.recipe, position.steps_of(length), steps_per_epoch=length, reduction=reduction)
-        probes = self.learner.step(batch.images, batch.labels, step=position.step, lr=lr)
+        probes = self.learner.step(batch, step=position.step, lr=lr)
         position.step, position.batch = position.step + 1, position.batch + 1
         row = {"step": position.step, "epoch": position.epoch + 1, "lr": float(lr)}
-        self.pending.append((row, batch.indices, probes))  # not the images, which are large
+        self.pending.append((row, batch.indices, probes))  # not the inputs, which are large
         loss = self.fetch() if len(self.pending) >= FETCH_EVERY else None
-        self.progress.step(len(batch.labels), loss)
+        self.progress.step(len(batch), loss)
 
     def fetch(self) -> float | None:
         """Read the queued probes, log them, and return the last loss. A loss that is not finite ends the run."""

@@ -1,5 +1,7 @@
 """The checks can fail: each fault, planted in one wing only, must be caught by the comparison that guards it."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -24,11 +26,12 @@ LR = np.float64(0.001)
 
 def check(pair: dict[str, Learner], *, labels=lambda labels: labels, lr: np.float64 = LR) -> None:
     """Compare inference, then two steps; `labels` and `lr` let the second wing take other ones."""
-    images, right = batch(0)
-    require_equal(*({"logits": learner.logits(images)} for learner in pair.values()), bar=FORWARD, what="inference")
+    given = batch(0)
+    other = replace(given, targets={"labels": labels(given.targets["labels"])})
+    require_equal(*(learner.outputs(given.inputs) for learner in pair.values()), bar=FORWARD, what="inference")
     for step in range(2):
-        pair["torch"].step(images, right, step=step, lr=LR)
-        pair["tf"].step(images, labels(right), step=step, lr=lr)
+        pair["torch"].step(given, step=step, lr=LR)
+        pair["tf"].step(other, step=step, lr=lr)
     require_equal(*(learner.get_weights() for learner in pair.values()), bar=STEP, what="weights")
     require_equal(*(learner.get_slots() for learner in pair.values()), bar=STEP, zero=ZERO, what="momentum")
 

@@ -235,7 +235,7 @@ def test_a_module_that_does_not_import(here):
 
 def test_the_strangers_are_twins():
     protocol = [name for name, value in vars(backend.Stranger).items() if inspect.isfunction(value) and name[0] != "_"]
-    learner = ["logits", "gradients", "update", "get_slots", "recording", "parameters"]
+    learner = ["outputs", "gradients", "update", "get_slots", "recording", "parameters"]
     for name in ["__init__", *protocol, *learner]:
         torch, tf = (inspect.signature(getattr(wing.Stranger, name)).parameters for wing in (ft_torch, ft_tf))
         assert [(p.name, p.kind, p.default) for p in torch.values()] == [

@@ -25,10 +25,11 @@ for fields, precision in ((every, "float32"), ({}, "float64"), ({"augment": "cro
     assert batches.as_pixels == ("mixup" not in fields)
     for epoch in range(2):
         for batch in batches.epoch(epoch):
-            held = np.ascontiguousarray(learner.put(batch.images).numpy())
+            held = np.ascontiguousarray(learner.put(batch.inputs).numpy())
             assert held.dtype == precision and held.shape[1:] == (32, 32, 3)
-            assert (held == np.asarray(batch.images)).all()
-            print(hashlib.sha256(held.tobytes() + batch.labels.tobytes() + batch.indices.tobytes()).hexdigest())
+            assert (held == np.asarray(batch.inputs)).all()
+            seen = [held, *batch.targets.values(), batch.indices]
+            print(hashlib.sha256(b"".join(x.tobytes() for x in seen)).hexdigest())
 """
 
 

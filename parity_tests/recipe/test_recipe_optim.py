@@ -1,12 +1,12 @@
 """What a recipe says of optimizers, rates, losses and accumulation does the same in both wings, in float64."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ft.api.lr_find import sweep
-from ft.data import Batch
 from ft.network.freeze import Freeze, plan_at
 from ft.parity.arrays import ZERO, compare, require_equal
 from ft.recipe import Recipe
@@ -56,7 +56,7 @@ def test_steps_from_a_common_state(fields, eager):
         for learner in pair.values():  # from the state of the torch wing
             learner.set_weights(pair["torch"].get_weights())
             learner.set_slots(pair["torch"].get_slots())
-        probes = [p.fetch([p.step(*small_batch(step), step=step, lr=LR)]) for p in pair.values()]
+        probes = [p.fetch([p.step(small_batch(step), step=step, lr=LR)]) for p in pair.values()]
         np.testing.assert_allclose(probes[1], probes[0], rtol=STEP)
         require_alike(pair, bar=STEP)
     assert compare(start, pair["tf"].get_weights(), bar=0).largest > 1e-4
@@ -71,19 +71,19 @@ def test_trajectory(name):
     pair = small_learners(optimizer=name, freeze="base")
     for learner in pair.values():
         for step in range(50):
-            learner.step(*small_batch(step % 4), step=step, lr=np.float64(LR * (1 + step % 3)))
+            learner.step(small_batch(step % 4), step=step, lr=np.float64(LR * (1 + step % 3)))
     print(f"{name}: {require_alike(pair, bar=TRAJECTORY):.1e}")
     of_tf: Any = pair["tf"].run_step
     graphs = [of_tf.whole, *of_tf.others.values()]
     assert sum(graph.experimental_get_tracing_count() for graph in graphs) == 1
 
 
-@pytest.mark.parametrize(("fields", "weights", "labels"), LOSSES, ids=str)
-def test_losses(fields, weights, labels, eager):
-    pair, (images, hard) = small_learners(**fields, freeze="base", class_weights=weights), small_batch()
-    losses, _, gradients = zip(
-        *(p.gradients(images, hard if labels is None else labels, step=3) for p in pair.values()), strict=True
-    )
+@pytest.mark.parametrize(("fields", "weights", "shares"), LOSSES, ids=str)
+def test_losses(fields, weights, shares, eager):
+    pair, given = small_learners(**fields, freeze="base", class_weights=weights), small_batch()
+    if shares is not None:
+        given = replace(given, targets={"shares": shares})
+    losses, _, gradients = zip(*(p.gradients(given, step=3) for p in pair.values()), strict=True)
     assert abs(losses[0] - losses[1]) <= STEP * abs(losses[0])
     require_equal(*gradients, bar=STEP, what="gradients")
 
@@ -91,7 +91,7 @@ def test_losses(fields, weights, labels, eager):
 @pytest.mark.parametrize(("count", "weights"), [(8, None), (7, WEIGHTS)])
 def test_parts_are_the_large_batch(count, weights, eager):
     """All but BatchNorm trains, with dropout; the last part may be short."""
-    images, labels = small_batch(count=count)
+    given = small_batch(count=count)
     states = {}
     for accumulate in (1, 4):
         pair = small_learners(
@@ -101,7 +101,7 @@ def test_parts_are_the_large_batch(count, weights, eager):
             names = tuple(name for name in learner.get_slots() if name.endswith("exp_avg"))
             trained = tuple(name.removesuffix(".exp_avg") for name in names if not name.startswith("norm."))
             learner.set_plan(Freeze(trained, ("norm",), ("norm",), inference=True))
-            probes = [learner.fetch([learner.step(images, labels, step=step, lr=LR)]) for step in range(2)]
+            probes = [learner.fetch([learner.step(given, step=step, lr=LR)]) for step in range(2)]
             states[accumulate, learner] = learner.get_weights() | {"probes": np.concatenate(probes)}
     whole, parts = ([x for (a, _), x in states.items() if a == accumulate] for accumulate in (1, 4))
     for a, b in (*zip(whole, parts, strict=True), whole, parts):
@@ -122,7 +122,7 @@ def test_stages_thaw_in_the_middle(eager):
                 after = learner.get_slots()
                 assert all(np.array_equal(after[name], slot) for name, slot in before.items())
                 assert not any(slot.any() for name, slot in after.items() if name not in before)
-            learner.step(*small_batch(step), step=step, lr=LR)
+            learner.step(small_batch(step), step=step, lr=LR)
         require_alike(pair, bar=STEP)
     assert {name: int(s) for name, s in pair["tf"].get_slots().items() if name.endswith("conv.weight.step")} == {
         "conv.weight.step": 2
@@ -137,14 +137,13 @@ class Endless:
 
     def epoch(self, epoch, start=0):
         for number in range(start, 4):
-            images, labels = small_batch(number)
-            yield Batch(images, labels, np.arange(8), number)
+            yield replace(small_batch(number), number=number)
 
 
 def test_the_finder_puts_everything_back(eager):
     sweeps = []
     for learner in small_learners(optimizer="adamw", eps=EPS, dropout=0.0).values():
-        learner.step(*small_batch(), step=0, lr=LR)
+        learner.step(small_batch(), step=0, lr=LR)
         before = {**learner.get_weights(), **learner.get_slots()}
         sweeps.append(sweep(learner, Endless(), lowest=1e-5, highest=0.1, steps=8))
         after = {**learner.get_weights(), **learner.get_slots()}

@@ -1,10 +1,12 @@
 """Penalties, mixed targets and the moving average in both wings: every step and fifty steps, then a resumed run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import ft
-from ft.data import Mix
+from ft.data import Batch, Mix
 from ft.parity.arrays import ZERO, compare, require_equal
 from ft.runs import checkpoint
 from ft.system.signals import Interrupted
@@ -31,8 +33,9 @@ def small_pair(**fields):
 
 def mixed_batch(seed):
     """Return a batch of the small pair as mixup or cutmix leave it."""
-    images, labels = batch(seed, size=32)
-    return Mix(SOFT["mixup"], SOFT["cutmix"], CLASSES, seed=0).apply(images, labels, epoch=0, number=seed)
+    plain, mix = batch(seed, size=32), Mix(SOFT["mixup"], SOFT["cutmix"], CLASSES, seed=0)
+    images, targets = mix.apply(plain.inputs, plain.targets, epoch=0, number=seed)
+    return Batch.of(images, **targets)
 
 
 @pytest.mark.parametrize("fields", [*PENALTIES.values(), SOFT, {**PENALTIES["l2sp"], **SOFT, **AVERAGED}], ids=str)
@@ -41,7 +44,7 @@ def test_one_step_from_a_common_state(fields, eager):
     inputs = mixed_batch(1) if "mixup" in fields else batch(1, size=32)
     anchors = pair["torch"].get_weights()
     for learner in pair.values():  # leave the anchors and the first average
-        learner.step(*batch(0, size=32), step=0, lr=np.float64(0.05))
+        learner.step(batch(0, size=32), step=0, lr=np.float64(0.05))
     common, slots = pair["torch"].get_weights(), pair["torch"].get_slots()
     pair["tf"].set_weights(common)
     pair["tf"].set_slots(slots)
@@ -49,13 +52,13 @@ def test_one_step_from_a_common_state(fields, eager):
         np.testing.assert_array_equal(slots["conv.weight.anchor"], anchors["conv.weight"])
         assert "head.weight.anchor" not in slots
 
-    loss, _, gradients = zip(*(p.gradients(*inputs, step=3) for p in pair.values()), strict=True)
+    loss, _, gradients = zip(*(p.gradients(inputs, step=3) for p in pair.values()), strict=True)
     assert abs(loss[0] - loss[1]) <= STEP * abs(loss[0])
     require_equal(*gradients, bar=STEP, zero=ZERO, what="gradients")
     for learner in pair.values():
         learner.set_weights(common)
         learner.set_slots(slots)
-        learner.step(*inputs, step=3, lr=LR)
+        learner.step(inputs, step=3, lr=LR)
     require_equal(*(p.get_weights() for p in pair.values()), bar=STEP, what="weights and statistics")
     require_equal(*(p.get_slots() for p in pair.values()), bar=STEP, zero=ZERO, what="momentum, anchors, averages")
 
@@ -71,7 +74,7 @@ def test_the_penalty_is_in_loss_and_gradients(fields, eager):
         slots = with_r[name].get_slots()
         with_r[name].set_weights(moved)
         with_r[name].set_slots(slots)
-        results = [learner[name].gradients(*batch(0, size=32), step=0) for learner in (with_r, without)]
+        results = [learner[name].gradients(batch(0, size=32), step=0) for learner in (with_r, without)]
         added, expected = results[0][0] - results[1][0], 0.0
         for key, g in results[0][2].items():
             if "penalty_exempt" in fields and g.ndim == 1:
@@ -94,7 +97,7 @@ def test_fifty_steps(capsys):
     batches = [mixed_batch(seed) for seed in range(4)]
     for learner in pair.values():
         for step in range(50):
-            learner.step(*batches[step % 4], step=step, lr=LR)
+            learner.step(batches[step % 4], step=step, lr=LR)
     weights, slots = ([getattr(p, what)() for p in pair.values()] for what in ("get_weights", "get_slots"))
     found = require_equal(*weights, bar=TRAJECTORY, what="weights and statistics")
     averages = require_equal(*slots, bar=TRAJECTORY, zero=ZERO, what="momentum, anchors, averages")
@@ -111,8 +114,7 @@ def test_fifty_steps(capsys):
 def test_planted_faults_are_seen(fault, eager):
     fields = {**PENALTIES["l2sp"], **SOFT, **AVERAGED}
     pair = small_pair(**fields)
-    images, targets = mixed_batch(0)
-    other = targets
+    given = other = mixed_batch(0)
     if fault == "factor":  # lambda |w|^2 instead of lambda / 2 |w|^2
         pair["tf"].penalty.terms = {n: Terms(l2=2 * t.l2) for n, t in pair["tf"].penalty.terms.items()}
     elif fault == "anchor":  # w0 = 0: plain L2
@@ -121,9 +123,10 @@ def test_planted_faults_are_seen(fault, eager):
     elif fault == "decay":
         pair["tf"].average.warmup = False
     else:
-        other = 0.99 * targets + 0.01 * np.roll(targets, 1, axis=0)
-    pair["torch"].step(images, targets, step=0, lr=LR)
-    pair["tf"].step(images, other, step=0, lr=LR)
+        shares = given.targets["shares"]
+        other = replace(given, targets={"shares": 0.99 * shares + 0.01 * np.roll(shares, 1, axis=0)})
+    pair["torch"].step(given, step=0, lr=LR)
+    pair["tf"].step(other, step=0, lr=LR)
     states = [{**p.get_weights(), **p.get_slots()} for p in pair.values()]
     with pytest.raises(AssertionError, match="state differ"):
         require_equal(*states, bar=STEP, zero=ZERO, what="state")

@@ -65,8 +65,8 @@ def run(learner: Learner, size: int, base: float, *, nudge: bool = False) -> dic
     """Train on a few batches in turn under a changing learning rate and return the state at the end."""
     batches = [batch(seed, size=size) for seed in range(BATCHES)]
     if nudge:
-        batches[0][0][0] = np.nextafter(batches[0][0][0], np.inf)
+        images = np.asarray(batches[0].inputs)
+        images[0] = np.nextafter(images[0], np.inf)
     for step in range(STEPS):
-        images, labels = batches[step % BATCHES]
-        learner.step(images, labels, step=step, lr=np.float64(base * (1 + step % 3)))
+        learner.step(batches[step % BATCHES], step=step, lr=np.float64(base * (1 + step % 3)))
     return {"weights": learner.get_weights(), "slots": learner.get_slots()}

@@ -5,6 +5,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 
@@ -154,26 +155,27 @@ def build_script(name, job, learner):
 
 def as_tensors(name, batch):
     """Return a batch as a script's own loader gives it: N, C, H, W in PyTorch, N, H, W, C in TensorFlow."""
+    images, labels = batch.inputs, batch.targets["labels"]
     if name == "torch":
-        return torch.from_numpy(batch.images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(batch.labels)
-    return tf.constant(batch.images), tf.constant(batch.labels)
+        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels)
+    return tf.constant(images), tf.constant(labels)
 
 
 def logits_of(learner, images):
     """Return a facade's logits of images, by way of the features where it trains on these."""
-    return learner.logits(learner.features(images) if learner.on_features else images)
+    return learner.outputs(learner.features(images)["head"] if learner.on_features else images)["logits"]
 
 
 def require_same_step(learner, batch, step, lr, theirs):
-    inputs = learner.features(batch.images) if learner.on_features else batch.images
-    probes = learner.step(inputs, batch.labels, step=step, lr=np.float64(lr))
+    inputs = learner.features(batch.inputs)["head"] if learner.on_features else batch.inputs
+    probes = learner.step(replace(batch, inputs=inputs), step=step, lr=np.float64(lr))
     assert learner.fetch([probes])[0, 0] == pytest.approx(theirs, rel=TRAJECTORY, abs=0), f"step {step}"
 
 
 def require_same_evaluation(learner, val, theirs, accuracy):
     """Compare evaluations: they alone see BatchNorm's running statistics."""
-    logits = torch.from_numpy(np.concatenate([logits_of(learner, batch.images) for batch in val]))
-    labels = torch.from_numpy(np.concatenate([batch.labels for batch in val]))
+    logits = torch.from_numpy(np.concatenate([logits_of(learner, batch.inputs) for batch in val]))
+    labels = torch.from_numpy(np.concatenate([batch.targets["labels"] for batch in val]))
     assert float(torch.nn.functional.cross_entropy(logits, labels)) == pytest.approx(theirs, rel=TRAJECTORY, abs=0)
     assert float((logits.argmax(1) == labels).double().mean()) == pytest.approx(accuracy)
 

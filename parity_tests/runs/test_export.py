@@ -92,7 +92,11 @@ def pictures(folder):
     raw = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), np.uint8)
     runs = {wing: Run(folder(QUICK), backend=wing) for wing in ("torch", "tf")}
     images = runs["tf"].preprocess.normalise(raw)
-    return {"raw": raw, "normalised": images, **{wing: run.learner.logits(images) for wing, run in runs.items()}}
+    return {
+        "raw": raw,
+        "normalised": images,
+        **{wing: run.learner.outputs(images)["logits"] for wing, run in runs.items()},
+    }
 
 
 def read(path, format):

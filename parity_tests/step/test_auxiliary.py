@@ -41,11 +41,11 @@ def stock_losses(tensors, images, labels):
     ],
 )
 def test_taught_heads_count_in_the_loss(freeze, weights):
-    pair, (images, labels) = quiet_learners(freeze), batch(1)
-    expected = np.dot(weights, stock_losses(pair["torch"].get_weights(), images, labels))
-    loss, logits, gradients = zip(*(p.gradients(images, labels, step=1) for p in pair.values()), strict=True)
+    pair, given = quiet_learners(freeze), batch(1)
+    expected = np.dot(weights, stock_losses(pair["torch"].get_weights(), given.inputs, given.targets["labels"]))
+    loss, outputs, gradients = zip(*(p.gradients(given, step=1) for p in pair.values()), strict=True)
     np.testing.assert_allclose(loss, expected, rtol=1e-12)
-    assert all(found.shape == (len(images), CLASSES) for found in logits)
+    assert all(found["logits"].shape == (len(given), CLASSES) for found in outputs)
     require_equal(*gradients, bar=STEP)
     heads = {name.partition(".")[0] for name in gradients[0]}
     assert {"aux1", "aux2", "fc", "conv1"} - heads == {freeze} - {"none"}
@@ -55,10 +55,10 @@ def test_taught_heads_count_in_the_loss(freeze, weights):
 def test_heads_that_nothing_is_taught_are_not_computed():
     """Inception's takes no images of this size at all; nor do its statistics move as those of the other stages do."""
     pair = learners(Case("inception_v3", "base", {"weights": "none", "bn": "update"}))
-    images, labels = batch(2, size=96, count=32)
-    loss, logits, gradients = zip(*(p.gradients(images, labels, step=1) for p in pair.values()), strict=True)
+    given = batch(2, size=96, count=32)
+    loss, outputs, gradients = zip(*(p.gradients(given, step=1) for p in pair.values()), strict=True)
     assert abs(loss[0] - loss[1]) <= STEP * abs(loss[0])
-    require_equal({"logits": logits[0]}, {"logits": logits[1]}, bar=STEP)
+    require_equal(*outputs, bar=STEP)
     assert gradients[0].keys() == {"fc.weight", "fc.bias"}
     require_equal(*gradients, bar=STEP)
     ends = [learner.get_weights() for learner in pair.values()]
@@ -69,7 +69,7 @@ def test_heads_that_nothing_is_taught_are_not_computed():
 
 def test_kerass_model_returns_what_torchvisions_does(tmp_path):
     model = ft_tf.build_model("googlenet", num_classes=CLASSES, dtype="float64")
-    images = tf.constant(batch(3, count=2)[0])
+    images = tf.constant(batch(3, count=2).inputs)
     logits = model(images)
     assert logits.shape == (2, CLASSES)
     assert [tuple(output.shape) for output in model(images, training=True)] == 3 * [(2, CLASSES)]

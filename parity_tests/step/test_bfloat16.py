@@ -21,9 +21,10 @@ def results():
     for precision in ("float32", "bfloat16"):
         pair = learners(CASE, precision=precision, tensors=start)
         start = start or pair["torch"].get_weights()
-        images, labels = batch(0, dtype="float32")
+        given = batch(0, dtype="float32")
         for name, learner in pair.items():
-            found[precision, name] = (learner.logits(images), *learner.gradients(images, labels, step=0))
+            loss, outputs, gradients = learner.gradients(given, step=0)
+            found[precision, name] = learner.outputs(given.inputs)["logits"], loss, outputs["logits"], gradients
     yield found, pair
     tf.config.run_functions_eagerly(False)
 
@@ -52,13 +53,13 @@ def test_neither_wing_is_rougher(results):
 
 
 def test_what_is_kept_is_float32(results):
-    images, labels = batch(0, dtype="float32")
+    given = batch(0, dtype="float32")
     for learner in results[1].values():
-        learner.step(images, labels, step=0, lr=np.float64(1e-7))  # an update that bfloat16 weights could not hold
+        learner.step(given, step=0, lr=np.float64(1e-7))  # an update that bfloat16 weights could not hold
         before = learner.get_weights()
-        learner.step(images, labels, step=1, lr=np.float64(1e-7))
+        learner.step(given, step=1, lr=np.float64(1e-7))
         after = learner.get_weights()
         assert {x.dtype.name for x in after.values()} == {"float32", "int64"}
         assert {x.dtype.name for x in learner.get_slots().values()} == {"float32"}
         assert (before["layer4.0.conv1.weight"] != after["layer4.0.conv1.weight"]).mean() > 0.1
-        assert {x.dtype.name for x in [learner.logits(images)]} == {"float32"}
+        assert {x.dtype.name for x in [learner.outputs(given.inputs)["logits"]]} == {"float32"}

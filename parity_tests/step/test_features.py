@@ -51,7 +51,7 @@ def train(data, tmp_path):
         (source,) = sources_of(Features(job, learner, name, "cpu", said.append), "train")
         batches = (batch for epoch in range(EPOCHS) for batch in source.epoch(epoch))
         for step, batch in enumerate(batches):
-            learner.step(batch.images, batch.labels, step=step, lr=np.float64(job.recipe.lr))
+            learner.step(batch, step=step, lr=np.float64(job.recipe.lr))
         trained = learner.get_weights()[f"{job.card.last}.weight"]
         return trained, isinstance(source, FeatureBatches), " ".join(said)
 

@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional
 
 from ft.backend.contract import Learner
+from ft.data import Batch
 from ft.parity.arrays import ZERO, Tensors, magnitude, relative_difference
 from ft.weights import cast
 from ft.zoo import find_card
@@ -91,15 +92,15 @@ def noise_of_each_wing(case: Case) -> tuple[dict[str, dict[str, float]], dict[st
     loss: dict[str, float] = {}
     for seed in range(SEEDS):
         start = cast(starting_tensors(case, shapes, seed=seed), "float32")  # the float64 run starts from these, too
-        images, labels = images_of(find_card(case.model), "float32", seed=seed)
+        given = images_of(find_card(case.model), "float32", seed=seed)
         for wing, own in distances.items():
             sides, runs = Sides(), {}
             for dtype, pair in pairs.items():
                 with same_sides(wing, sides):
-                    gradients, rest = one_step(pair[wing], start, images, labels)
+                    gradients, rest = one_step(pair[wing], start, given)
                 runs[dtype] = {**rest, **{f"gradient {name}": g for name, g in gradients.items()}}
                 if dtype == "float32" and seed == 0:
-                    loss[wing] = loss_after(pair[wing], gradients, images, labels, np.float64(case.recipe().lr))
+                    loss[wing] = loss_after(pair[wing], gradients, given, np.float64(case.recipe().lr))
             for name, distance in from_double(runs["float32"], runs["float64"]).items():
                 own[name].append(distance)
     noise = {wing: {name: float(np.median(d)) for name, d in own.items()} for wing, own in distances.items()}
@@ -120,19 +121,19 @@ def distance(name: str, single: Tensors, double: Tensors) -> float:
     return float(np.abs(single[name] - double[name]).max() / max(spread, np.abs(double[name]).max()))
 
 
-def one_step(learner: Learner, start: Tensors, images: np.ndarray, labels: np.ndarray) -> tuple[Tensors, Tensors]:
+def one_step(learner: Learner, start: Tensors, given: Batch) -> tuple[Tensors, Tensors]:
     """Return the gradients of one step, and its logits and statistics."""
     learner.set_weights(start)
-    _, logits, gradients = learner.gradients(images, labels, step=0)
+    _, outputs, gradients = learner.gradients(given, step=0)
     parameters = {name for name in start if not name.endswith(("_mean", "_var"))}
-    return gradients, {"logits": logits, **learner.get_weights(leave_out=parameters)}
+    return gradients, {**outputs, **learner.get_weights(leave_out=parameters)}
 
 
-def loss_after(learner: Learner, gradients: Tensors, images: np.ndarray, labels: np.ndarray, lr: np.float64) -> float:
+def loss_after(learner: Learner, gradients: Tensors, given: Batch, lr: np.float64) -> float:
     """Do the update of a step, and return the loss after it."""
     learner.set_slots({name: np.zeros_like(slot) for name, slot in learner.get_slots().items()})
     learner.update(gradients, lr=lr)
-    return learner.fetch([learner.step(images, labels, step=1, lr=lr)])[0, 0]
+    return learner.fetch([learner.step(given, step=1, lr=lr)])[0, 0]
 
 
 @pytest.mark.parametrize("wing", ["torch", "tf"])

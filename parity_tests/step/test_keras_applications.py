@@ -142,12 +142,12 @@ def test_published_files_mean_what_keras_reads_in_them(name, tmp_path, served, e
 def test_batchnorm_in_frozen_stages(bn, eager):
     """Keras's own layer knows one way to be frozen, the recipe two."""
     card = find_card(QUICK)
-    pair, (images, labels) = learners(case_of(card, "stem,stage1,stage2,stage3"), bn=bn), images_of(card)
+    pair, given = learners(case_of(card, "stem,stage1,stage2,stage3"), bn=bn), images_of(card)
     start = pair["torch"].get_weights()
     outcomes = []
     for learner in pair.values():
         learner.set_weights(start)
-        found = learner.gradients(images, labels, step=7)
+        found = learner.gradients(given, step=7)
         outcomes.append(Outcome(dict(finish_step(learner, found, bn, lambda _, t: t))))
     faults = {part: comparison.faults for part, comparison in compare_outcomes(*outcomes).items()}
     assert not any(faults.values()), faults

@@ -1,11 +1,13 @@
 """Any number of labels an image, in both wings: every step, twenty free ones, whole runs, one that changes wing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import ft
 from ft.api.side_by_side import compare_runs
-from ft.data import Mix
+from ft.data import Batch, Mix
 from ft.noise import generator
 from ft.parity.arrays import ZERO, compare, require_equal
 from ft.parity.tracing import trace_recipe
@@ -16,7 +18,7 @@ from ft.runs.folder import read_log
 from ft.system.signals import Interrupted
 from ft.tasks.label_sets import read_label_sets
 from ft.tasks.multilabel import MULTI
-from ft_tf import losses as tf_losses
+from ft_tf.tasks import classification as tf_losses
 from parity_tests.runs.test_resume import interrupt_after
 from parity_tests.support.pairs import CLASSES, STEP, TRAJECTORY, batch, colours_csv
 from parity_tests.support.small_pair import small_learners
@@ -32,30 +34,31 @@ CASES = [
 
 def sets_batch(seed, recipe):
     """Return images and, for each, a yes or no for each class, mixed where the recipe mixes; some have no class."""
-    images, _ = batch(seed, size=32)
-    labels = (generator(seed, "sets").random((len(images), CLASSES)) < 0.3).astype(np.float64)
-    labels[0] = 0
+    images = batch(seed, size=32).inputs
+    shares = (generator(seed, "sets").random((len(images), CLASSES)) < 0.3).astype(np.float64)
+    shares[0], targets = 0, {"shares": shares}
     if recipe.mixup:
-        return Mix(recipe.mixup, recipe.cutmix, CLASSES, seed=0).apply(images, labels, epoch=0, number=seed)
-    return images, labels
+        mix = Mix(recipe.mixup, recipe.cutmix, CLASSES, seed=0)
+        images, targets = mix.apply(images, targets, epoch=0, number=seed)
+    return Batch.of(images, **targets)
 
 
 @pytest.mark.parametrize(("fields", "weights"), CASES, ids=str)
 def test_one_step_from_a_common_state(fields, weights, eager, say):
     pair, recipe = small_learners(**fields, class_weights=weights), Recipe(**fields)
     for learner in pair.values():
-        learner.step(*sets_batch(0, recipe), step=0, lr=LR)
+        learner.step(sets_batch(0, recipe), step=0, lr=LR)
     common, slots = pair["torch"].get_weights(), pair["torch"].get_slots()
     inputs = sets_batch(1, recipe)
     pair["tf"].set_weights(common)
     pair["tf"].set_slots(slots)
-    loss, _, gradients = zip(*(p.gradients(*inputs, step=3) for p in pair.values()), strict=True)
+    loss, _, gradients = zip(*(p.gradients(inputs, step=3) for p in pair.values()), strict=True)
     assert abs(loss[0] - loss[1]) <= STEP * abs(loss[0])
     found = require_equal(*gradients, bar=STEP, zero=ZERO, what="gradients")
     for learner in pair.values():
         learner.set_weights(common)
         learner.set_slots(slots)
-        learner.step(*inputs, step=3, lr=LR)
+        learner.step(inputs, step=3, lr=LR)
     require_equal(*(p.get_weights() for p in pair.values()), bar=STEP, what="weights and statistics")
     require_equal(*(p.get_slots() for p in pair.values()), bar=STEP, zero=ZERO, what="momentum")
     say(f"multi-label, {fields['loss']}: gradients {found.largest:.1e}")
@@ -67,7 +70,7 @@ def test_twenty_steps(say):
     start = pair["torch"].get_weights()
     for learner in pair.values():
         for step in range(20):
-            learner.step(*sets_batch(step % 4, recipe), step=step, lr=LR)
+            learner.step(sets_batch(step % 4, recipe), step=step, lr=LR)
     weights, slots = ([getattr(p, what)() for p in pair.values()] for what in ("get_weights", "get_slots"))
     found = require_equal(*weights, bar=TRAJECTORY, what="weights")
     require_equal(*slots, bar=TRAJECTORY, zero=ZERO, what="momentum")
@@ -79,7 +82,8 @@ def test_twenty_steps(say):
 def test_planted_faults_are_seen(fault, eager, monkeypatch):
     recipe = Recipe(loss="bce")
     pair = small_learners(loss="bce")
-    images, labels = sets_batch(0, recipe)
+    given = sets_batch(0, recipe)
+    labels = given.targets["shares"]
     other = labels.copy()
     if fault == "flipped":  # one yes of eighty
         other[3, 4] = 1 - other[3, 4]
@@ -88,11 +92,11 @@ def test_planted_faults_are_seen(fault, eager, monkeypatch):
         assert not np.array_equal(other, labels)
     elif fault == "sum":  # over the classes, as some define it
         plain = tf_losses.binary_cross_entropy
-        monkeypatch.setattr("ft_tf.learner.binary_cross_entropy", lambda z, y, **given: plain(z, y, **given) * CLASSES)
+        monkeypatch.setattr(tf_losses, "binary_cross_entropy", lambda z, y, **given: plain(z, y, **given) * CLASSES)
     else:  # softmax where each class is a yes or no of its own
-        monkeypatch.setattr("ft_tf.learner.binary_cross_entropy", lambda z, y, **_: tf_losses.cross_entropy(z, y))
-    pair["torch"].step(images, labels, step=0, lr=LR)
-    pair["tf"].step(images, other, step=0, lr=LR)
+        monkeypatch.setattr(tf_losses, "binary_cross_entropy", lambda z, y, **_: tf_losses.cross_entropy(z, y))
+    pair["torch"].step(given, step=0, lr=LR)
+    pair["tf"].step(replace(given, targets={"shares": other}), step=0, lr=LR)
     with pytest.raises(AssertionError, match="weights differ"):
         require_equal(*(p.get_weights() for p in pair.values()), bar=STEP, what="weights")
 

@@ -6,6 +6,7 @@ import pytest
 from ft.api.show import changes_of, show_network
 from ft.backend import contract as backend
 from ft.cli import main
+from ft.data import Batch
 from ft.errors import RecipeError
 from ft.network.surgery import plan_surgery
 from ft.noise import generator
@@ -64,11 +65,11 @@ def starting(card, shapes):
 
 
 def batch_for(case):
-    """Return eight images of the case's channels and their labels."""
+    """Return eight images of the case's channels with labels."""
     rng = generator(0, "batch")
     channels = case.fields.get("in_channels", 3)
     images = in_range(find_card(case.model), rng.normal(size=(8, 64, 64, channels)))
-    return images, rng.integers(0, CLASSES, 8)
+    return Batch.of(images, labels=rng.integers(0, CLASSES, 8))
 
 
 @pytest.mark.parametrize(
@@ -77,22 +78,22 @@ def batch_for(case):
 def test_numbers(case):
     """Inference, training forward, every gradient, and two steps from a common state."""
     pair = {name: one_learner(name, case.recipe(image_size=64)) for name in ("torch", "tf")}
-    inputs, labels = batch_for(case)
+    given = batch_for(case)
     shapes = {name: x.shape for name, x in pair["torch"].get_weights().items()}
     start = starting(find_card(case.model), shapes)
     for learner in pair.values():
         learner.set_weights(start)
-    logits = {name: {"logits": learner.logits(inputs)} for name, learner in pair.items()}
+    logits = {name: learner.outputs(given.inputs) for name, learner in pair.items()}
     require_equal(logits["torch"], logits["tf"], bar=FORWARD, what="inference logits")
-    loss, training, gradients = zip(*(p.gradients(inputs, labels, step=7) for p in pair.values()), strict=True)
+    loss, training, gradients = zip(*(p.gradients(given, step=7) for p in pair.values()), strict=True)
     assert abs(loss[0] - loss[1]) <= STEP * abs(loss[0])
-    require_equal({"logits": training[0]}, {"logits": training[1]}, bar=STEP, what="training logits")
+    require_equal(*training, bar=STEP, what="training logits")
     found = require_equal(*gradients, bar=STEP, zero=ZERO, what="gradients")
     print(f"gradients {found.largest:.1e}, {len(found.zeros)} zero but for rounding")
     for learner in pair.values():
         learner.set_weights(start)
         for step in range(2):
-            learner.step(inputs, labels, step=step, lr=np.float64(0.001))
+            learner.step(given, step=step, lr=np.float64(0.001))
     require_equal(*(p.get_weights() for p in pair.values()), bar=STEP, what="weights and statistics")
     require_equal(*(p.get_slots() for p in pair.values()), bar=STEP, zero=ZERO, what="momentum buffers")
 

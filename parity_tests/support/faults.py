@@ -58,9 +58,11 @@ def examine(
     rates: tuple[float, ...] = (0.001,),
 ) -> tuple[Verdict, list[Finding]]:
     """Trace both wings over the same batches, but for what `feed` does to them, and compare."""
-    batches = [
-        TraceBatch(*batch(seed + step, size=size), np.float64(rates[step % len(rates)])) for step in range(steps)
-    ]
+    batches = []
+    for step in range(steps):
+        drawn = batch(seed + step, size=size)
+        lr = np.float64(rates[step % len(rates)])
+        batches.append(TraceBatch({"images": np.asarray(drawn.inputs)}, drawn.targets, lr))
     facts = {"dtype": "float64", "recipe": {}, "data": "drawn", "classes": CLASSES}
     for name, learner in pair.items():
         given = [feed[name](each) for each in batches] if name in feed else batches

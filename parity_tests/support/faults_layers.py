@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ft.backend.contract import Learner
+from ft.data.targets import count, rows
 from ft.differences.depthwise_layout import regrouped
 from ft.differences.input_scaling import RANGES
 from ft.parity.trace import TraceBatch
@@ -59,7 +60,7 @@ def computing(pair: Pair, wing: str, path: str, **formulas: Callable[..., Any]) 
 @contextmanager
 def losing(wing: str, **formulas: Callable[..., Any]) -> Iterator[None]:
     """Let a wing's learner compute the loss by the formula under the wing's name, of logits, labels and smoothing."""
-    with patch(f"ft_{wing}.learner.cross_entropy", formulas[wing]):
+    with patch(f"ft_{wing}.tasks.classification.cross_entropy", formulas[wing]):
         yield
 
 
@@ -240,7 +241,7 @@ def no_shortcut(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
 
 def fed(rng: np.random.Generator, change: Callable[[np.ndarray], np.ndarray]) -> Feed:
     """Return a feed that changes the images of one wing."""
-    return {one_wing(rng): lambda batch: replace(batch, images=change(batch.images))}
+    return {one_wing(rng): lambda batch: replace(batch, inputs={"images": change(batch.inputs["images"])})}
 
 
 @contextmanager
@@ -272,7 +273,9 @@ def feeds(rng: np.random.Generator, first: list[np.ndarray], second: list[np.nda
     """Return a feed that gives each wing pictures of its own."""
     wings = rng.permutation(["torch", "tf"])
     batches = {str(wing): normalised(pixels) for wing, pixels in zip(wings, (first, second), strict=True)}
-    return {wing: lambda batch, images=images: replace(batch, images=images) for wing, images in batches.items()}
+    return {
+        wing: lambda batch, images=images: replace(batch, inputs={"images": images}) for wing, images in batches.items()
+    }
 
 
 @contextmanager
@@ -302,11 +305,11 @@ def other_order(pair: Pair, rng: np.random.Generator) -> Iterator[Feed]:
     images, labels = one_of(rng, (True, True), (True, False), (False, True))
 
     def shuffled(batch: TraceBatch) -> TraceBatch:
-        order = np.roll(np.arange(len(batch.labels)), 1 + rng.integers(3))
+        order = np.roll(np.arange(count(batch.targets)), 1 + rng.integers(3))
         return replace(
             batch,
-            images=batch.images[order] if images else batch.images,
-            labels=batch.labels[order] if labels else batch.labels,
+            inputs=rows(batch.inputs, order) if images else batch.inputs,
+            targets=rows(batch.targets, order) if labels else batch.targets,
         )
 
     yield {one_wing(rng): shuffled}
@@ -318,8 +321,8 @@ def other_order(pair: Pair, rng: np.random.Generator) -> Iterator[Feed]:
 @contextmanager
 def fixed_divisor(pair: Pair, rng: np.random.Generator) -> Iterator[Feed]:
     """Divide the losses of a short batch by a fixed number, or by none."""
-    divisor = one_of(rng, BATCH_SIZE, 1)
-    short = {wing: lambda b: replace(b, images=b.images[:SHORT], labels=b.labels[:SHORT]) for wing in pair}
+    divisor, first = one_of(rng, BATCH_SIZE, 1), slice(SHORT)
+    short = {wing: lambda b: replace(b, inputs=rows(b.inputs, first), targets=rows(b.targets, first)) for wing in pair}
     with losing(
         one_wing(rng),
         torch=lambda z, y, **_: F.cross_entropy(z, y, reduction="sum") / divisor,
@@ -331,8 +334,8 @@ def fixed_divisor(pair: Pair, rng: np.random.Generator) -> Iterator[Feed]:
 @contextmanager
 def smoothed_labels(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """Smooth the labels in one wing."""
-    learner = pair[one_wing(rng)]
-    with patch.object(learner, "recipe", learner.recipe.replace(label_smoothing=float(rng.uniform(0.05, 0.2)))):
+    learner: Any = pair[one_wing(rng)]
+    with patch.object(learner, "objective", replace(learner.objective, label_smoothing=float(rng.uniform(0.05, 0.2)))):
         yield
 
 

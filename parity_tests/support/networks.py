@@ -17,8 +17,10 @@ import torch
 from ft.backend import contract as backend
 from ft.backend.calls import Calls
 from ft.backend.contract import Learner
+from ft.data import Batch
 from ft.network.freeze import Freeze, plan_freeze
 from ft.parity.arrays import ZERO, Comparison, Tensors, compare
+from ft.tasks.objective import objective_of
 from ft.weights import cast
 from ft.zoo import Card, cards
 from parity_tests.support.pairs import FORWARD, STEP, Case, batch, build_network, one_learner, starting_tensors
@@ -66,13 +68,14 @@ def image_size(card: Card) -> int:
     return -(-size // card.size_step) * card.size_step
 
 
-def images_of(card: Card, dtype: str = "float64", *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def images_of(card: Card, dtype: str = "float64", *, seed: int = 0) -> Batch:
     """Return a batch for a network: 8 images, or 2 large ones, one pale and one of strong contrast."""
     size = image_size(card)
-    images, labels = batch(seed, size=size, count=2 if size > 200 else 8, dtype=dtype)
+    drawn = batch(seed, size=size, count=2 if size > 200 else 8, dtype=dtype)
+    images = np.asarray(drawn.inputs)
     if len(images) == 2:  # two of a kind are so alike after many layers that BatchNorm divides by next to nothing
         images *= np.array([0.5, 2], dtype)[:, None, None, None]
-    return in_range(card, images), labels
+    return replace(drawn, inputs=in_range(card, images))
 
 
 def in_range(card: Card, images: np.ndarray) -> np.ndarray:
@@ -162,17 +165,17 @@ def run_wing(
 ) -> Outcome:
     """Return what one wing makes of a network: logits in inference mode, then a step in each mode."""
     wing, outcome = backend.load(name), Outcome()
-    images, labels = images_of(card, dtype)
+    drawn = images_of(card, dtype)
     learner = one_learner(name, case_of(card).recipe(precision=dtype))
     learner.set_weights(start)
     watch = partial(wing.recording, learner.model) if record else partial(nullcontext, Calls())
     with watch() as outcome.inference:
-        outcome.parts["inference"] = {"logits": learner.logits(images)}
+        outcome.parts["inference"] = learner.outputs(drawn.inputs)
     for mode in modes:
         learner = refrozen(name, learner, card, MODES[mode], dtype)
         learner.set_weights(start)
         with watch() as outcome.training:
-            found = learner.gradients(images, labels, step=7)
+            found = learner.gradients(drawn, step=7)
         outcome.training.arrays.clear()  # of the training pass only the calls are of use
         outcome.parts |= {f"{mode} {part}": t for part, t in finish_step(learner, found, mode, keep)}
     return outcome
@@ -180,13 +183,13 @@ def run_wing(
 
 def finish_step(
     learner: Learner,
-    found: tuple[float, np.ndarray, dict[str, np.ndarray]],
+    found: tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]],
     mode: str,
     keep: Callable[[str, Tensors], Tensors],
 ) -> Iterator[tuple[str, Tensors]]:
     """Yield the parts of a training step: logits, loss and gradients as found, then the weights after it."""
-    loss, logits, gradients = found
-    yield "forward", {"logits": logits, "loss": np.array(loss)}
+    loss, outputs, gradients = found
+    yield "forward", {**outputs, "loss": np.array(loss)}
     yield "gradients", keep(f"{mode} gradients", gradients)
     learner.update(gradients, lr=np.float64(0.001))
     yield "step", keep(f"{mode} step", learner.get_weights())
@@ -199,7 +202,7 @@ def refrozen(name: str, learner: Learner, card: Card, freeze: str, dtype: str) -
     plan = plan_freeze(card, list(parameters), freeze=recipe.freeze, bn=recipe.bn)
     if card.parameters > GIANT:
         plan = replace(plan, trainable=one_of_each_kind(plan, wing.weight_shapes(learner.model)))
-    return wing.Learner(learner.model, card=card, plan=plan, recipe=recipe)
+    return wing.Learner(learner.model, card=card, plan=plan, recipe=recipe, objective=objective_of(recipe))
 
 
 def one_of_each_kind(plan: Freeze, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ft.backend import contract as backend
 from ft.backend.contract import Learner
-from ft.data import read_digits
+from ft.data import Batch, read_digits
 from ft.network.surgery import plan_surgery
 from ft.noise import generator
 from ft.recipe import Recipe
@@ -106,10 +106,11 @@ def randomised(name: str, tensor: np.ndarray, rng: np.random.Generator) -> np.nd
     return rng.normal(0, 0.1, tensor.shape)
 
 
-def batch(seed: int, *, dtype: str = "float64", size: int = 64, count: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (count, size, size, 3) and labels: at 64 px and 8 images every BatchNorm sees 32 values."""
+def batch(seed: int, *, dtype: str = "float64", size: int = 64, count: int = 8) -> Batch:
+    """Return images (count, size, size, 3) with labels: at 64 px and 8 images every BatchNorm sees 32 values."""
     rng = generator(seed, "batch")
-    return rng.normal(size=(count, size, size, 3)).astype(dtype), rng.integers(0, CLASSES, count)
+    images = rng.normal(size=(count, size, size, 3)).astype(dtype)
+    return Batch.of(images, labels=rng.integers(0, CLASSES, count))
 
 
 def digits_folder(root: Path, *, train: int, val: int) -> str:

@@ -13,6 +13,7 @@ from ft.backend.contract import Learner
 from ft.network.freeze import plan_at
 from ft.noise import generator
 from ft.recipe import Recipe
+from ft.tasks.objective import objective_of
 from ft.weights import initial_weights
 from ft.zoo import Card
 from ft.zoo.published import published
@@ -85,7 +86,7 @@ def small_learners(
 ) -> dict[str, Learner]:
     """Return the small network's learner in each wing, "torch" and "tf", starting from the same tensors.
 
-    class_weights: those of the learner; fields: those of the recipe, such as momentum or label_smoothing.
+    class_weights: those of the objective; fields: those of the recipe, such as momentum or label_smoothing.
     """
     models = {"torch": small_torch(dropout), "tf": small_tf(dropout)}
     recipe = Recipe(**{"model": "small", "freeze": "none", "weights": "none", "precision": "float64", **fields})
@@ -93,7 +94,8 @@ def small_learners(
     for name, model in models.items():
         wing = backend.load(name)
         plan = plan_at(recipe, CARD, list(wing.parameters(model)))
-        pair[name] = wing.Learner(model, card=CARD, plan=plan, recipe=recipe, class_weights=class_weights)
+        objective = objective_of(recipe, class_weights)
+        pair[name] = wing.Learner(model, card=CARD, plan=plan, recipe=recipe, objective=objective)
     shapes, rng = backend.load("torch").weight_shapes(models["torch"]), generator(seed, "randomise")
     start = {name: randomised(name, x, rng) for name, x in initial_weights(shapes, seed=seed).items()}
     for learner in pair.values():

@@ -9,10 +9,10 @@ from ft import backend
 from ft.recipe import Recipe
 from parity_tests.support.pairs import batch, one_learner
 
-images, _ = batch(0, size=64, count=2)
+images = batch(0, size=64, count=2).inputs
 for name in sys.argv[1:]:
     learner = one_learner(name, Recipe(model="squeezenet1_1", freeze="base", precision="float64"))
-    print(name, learner.logits(images).shape == (2, 10))
+    print(name, learner.outputs(images)["logits"].shape == (2, 10))
 """
 
 

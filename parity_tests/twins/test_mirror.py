@@ -63,6 +63,12 @@ def test_wings_fulfil_the_protocol(name):
     assert parameters(getattr(Wing, name))[1:] == parameters(getattr(ft_torch, name))
 
 
+@pytest.mark.parametrize("task", importlib.import_module("ft_torch.tasks").TASKS)
+def test_same_tasks(task):
+    torch, tf = (importlib.import_module(f"{wing}.tasks").TASKS[task] for wing in ("ft_torch", "ft_tf"))
+    assert parameters(torch.loss) == parameters(tf.loss)
+
+
 @pytest.mark.parametrize("name", importlib.import_module("ft_torch.models").__all__)
 def test_same_networks(name):
     torch, tf = (importlib.import_module(f"{wing}.models") for wing in ("ft_torch", "ft_tf"))

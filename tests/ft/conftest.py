@@ -27,12 +27,12 @@ collect_ignore = [
 class FakeLearner:
     """Logistic regression on the mean colour: `conv1` is carried along, `fc` is trained by SGD with momentum.
 
-    Labels (N,) are classes, (N, K) a yes or no for each class.
+    Labels are classes, shares a yes or no for each class.
     """
 
     before_step = staticmethod(lambda step: None)  # tests put a fault or a signal in
 
-    def __init__(self, model, *, card, plan, recipe, device="cpu", on_features=False, class_weights=None):
+    def __init__(self, model, *, card, plan, recipe, objective, device="cpu", on_features=False):
         self.model, self.recipe, self.on_features = model, recipe, on_features
         self.slots = {name: np.zeros(model.shapes[name]) for name in plan.trainable}
 
@@ -48,14 +48,14 @@ class FakeLearner:
     def run_as_one(self):
         pass
 
-    def step(self, inputs, labels, *, step, lr, first=0):
+    def step(self, batch, *, step, lr, first=0):
         FakeLearner.before_step(step)
-        tensors, x = self.model.tensors, self.colours(inputs)
-        if labels.ndim == 2:
-            p = sigmoid(self.logits(inputs))
-            loss, error = binary_cross_entropy(self.logits(inputs), labels), (p - labels) / p.size
+        tensors, x, logits = self.model.tensors, self.colours(batch.inputs), self.outputs(batch.inputs)["logits"]
+        if "shares" in batch.targets:
+            p, shares = sigmoid(logits), batch.targets["shares"]
+            loss, error = binary_cross_entropy(logits, shares), (p - shares) / p.size
         else:
-            p = softmax(self.logits(inputs))
+            p, labels = softmax(logits), batch.targets["labels"]
             loss = -np.log(p[np.arange(len(x)), labels]).mean()
             error = (p - np.eye(p.shape[1])[labels]) / len(x)
         for name, gradient in (("fc.weight", error.T @ x), ("fc.bias", error.sum(0))):
@@ -65,13 +65,13 @@ class FakeLearner:
         return np.array([loss, 1.0, 1.0, 1.0])
 
     def colours(self, inputs):
-        return inputs if self.on_features else self.features(inputs)
+        return inputs if self.on_features else self.features(inputs)["head"]
 
-    def features(self, images):
-        return np.asarray(images).mean((1, 2))
+    def features(self, inputs):
+        return {"head": np.asarray(inputs).mean((1, 2))}
 
-    def logits(self, inputs):
-        return self.colours(inputs) @ self.model.tensors["fc.weight"].T + self.model.tensors["fc.bias"]
+    def outputs(self, inputs):
+        return {"logits": self.colours(inputs) @ self.model.tensors["fc.weight"].T + self.model.tensors["fc.bias"]}
 
     def fetch(self, probes):
         return np.stack(list(probes))

@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 
 import ft_tf
+from ft.data import Batch
 from ft.network.freeze import plan_freeze
 from ft.recipe import Recipe
+from ft.tasks.objective import objective_of
 from ft.weights import cast, initial_weights
 from ft.zoo import find_card
 
@@ -20,7 +22,10 @@ def make_learner():
         card = find_card(recipe.model)
         model = ft_tf.build_model(recipe.model, num_classes=3, dtype=recipe.dtype)
         plan = plan_freeze(card, list(ft_tf.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
-        learner = ft_tf.Learner(model, card=card, plan=plan, recipe=recipe, on_features=on_features)
+        objective = objective_of(recipe)
+        learner = ft_tf.Learner(
+            model, card=card, plan=plan, recipe=recipe, objective=objective, on_features=on_features
+        )
         tensors = initial_weights(ft_tf.weight_shapes(model), seed=recipe.seed)
         learner.set_weights(cast(tensors, recipe.dtype))
         return learner
@@ -38,7 +43,7 @@ def eager():
 
 @pytest.fixture
 def batch():
-    """Return images (6, 32, 32, 3), a colour a class with noise, and their labels."""
+    """Return a batch of images (6, 32, 32, 3), a colour a class with noise."""
     rng = np.random.default_rng(0)
     labels = np.arange(6) % 3
-    return rng.normal(size=(6, 32, 32, 3)) + 2 * np.eye(3)[labels][:, None, None], labels
+    return Batch.of(rng.normal(size=(6, 32, 32, 3)) + 2 * np.eye(3)[labels][:, None, None], labels=labels)

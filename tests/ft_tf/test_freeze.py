@@ -11,7 +11,7 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 def moved(learner, batch):
     """Return the names of the tensors that a training step changes."""
     before = learner.get_weights()
-    learner.step(*batch, step=0, lr=LR)
+    learner.step(batch, step=0, lr=LR)
     after = learner.get_weights()
     return {name for name in before if (before[name] != after[name]).any()}
 
@@ -52,7 +52,7 @@ def test_only_what_trains_has_slots_and_gradients(make_learner, batch):
     learner = make_learner(freeze="stem,layer1,layer2,layer3")
     expected = {name for name in in_stages(learner, ("layer4", "head")) if not name.endswith(STATISTICS)}
     assert set(learner.get_slots()) == {f"{name}.momentum_buffer" for name in expected}
-    _, _, gradients = learner.gradients(*batch, step=0)
+    _, _, gradients = learner.gradients(batch, step=0)
     assert set(gradients) == expected
     assert all(gradient.any() for gradient in gradients.values())
 
@@ -60,7 +60,7 @@ def test_only_what_trains_has_slots_and_gradients(make_learner, batch):
 def test_evaluation_in_between_does_not_thaw(make_learner, batch):
     learner = make_learner(freeze="base", precision="float64")
     first = moved(learner, batch)
-    learner.logits(batch[0])
+    learner.outputs(batch.inputs)
     assert moved(learner, batch) == first == in_stages(learner, ("head",))
 
 

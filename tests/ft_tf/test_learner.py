@@ -1,5 +1,7 @@
 """One tiny fine-tuning: it learns, it repeats itself to the bit, and what it leaves is a plain network."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -14,13 +16,13 @@ FEATURES = np.random.default_rng(0).normal(size=(6, 1280))  # of efficientnet_li
 
 def train(learner, batch, steps=6, lr=LR):
     """Train on one batch and return the probes (steps, 4)."""
-    return learner.fetch([learner.step(*batch, step=step, lr=lr) for step in range(steps)])
+    return learner.fetch([learner.step(batch, step=step, lr=lr) for step in range(steps)])
 
 
 def test_the_loss_falls_and_the_probes_say_so(make_learner, batch):
     learner = make_learner(freeze="none", momentum=0.0)
     before = learner.get_weights()
-    first = learner.fetch([learner.step(*batch, step=0, lr=LR)])
+    first = learner.fetch([learner.step(batch, step=0, lr=LR)])
     after = learner.get_weights()
     loss, gradient, weights, update = np.concatenate([first, train(learner, batch)]).T
     assert loss[0] == pytest.approx(np.log(3), rel=0.5)
@@ -57,12 +59,12 @@ def test_bytes_become_the_same_numbers_on_the_device(make_learner, precision):
 def test_another_seed_drops_other_units(make_learner, batch):
     fields = {"model": "efficientnet_lite0", "freeze": "base", "precision": "float64"}
     learners = [make_learner(**fields, seed=seed, on_features=True) for seed in (0, 0, 1)]
-    batch = FEATURES, batch[1]
+    batch = replace(batch, inputs=FEATURES)
     for learner in learners[1:]:
         learner.set_weights(learners[0].get_weights())
-    a, b, c = (learner.gradients(*batch, step=1)[0] for learner in learners)
+    a, b, c = (learner.gradients(batch, step=1)[0] for learner in learners)
     assert a == b != c
-    assert learners[0].gradients(*batch, step=2)[0] != a
+    assert learners[0].gradients(batch, step=2)[0] != a
 
 
 @pytest.mark.usefixtures("eager")
@@ -74,10 +76,12 @@ def test_the_features_path_is_the_full_path(make_learner, batch):
     lively["features.8.1.running_mean"][:] = np.random.default_rng(0).normal(size=1280) * 0.1
     for learner in (full, short):
         learner.set_weights(lively)
-    features = short.features(batch[0])
+    features = short.features(batch.inputs)["head"]
     assert features.std() > 0.1
-    np.testing.assert_allclose(short.logits(features), full.logits(batch[0]), rtol=1e-12, atol=1e-13)
-    a, b = train(full, batch, steps=3), train(short, (features, batch[1]), steps=3)
+    np.testing.assert_allclose(
+        short.outputs(features)["logits"], full.outputs(batch.inputs)["logits"], rtol=1e-12, atol=1e-13
+    )
+    a, b = train(full, batch, steps=3), train(short, replace(batch, inputs=features), steps=3)
     np.testing.assert_allclose(a, b, rtol=1e-12)
     x, y = full.get_weights(), short.get_weights()
     for name in x:
@@ -89,8 +93,9 @@ def test_a_convolution_as_head_trains_on_features(make_learner, batch):
     full, short = (
         make_learner(model="squeezenet1_1", freeze="base", precision="float64", on_features=on) for on in (False, True)
     )
-    images, labels = batch[0].repeat(3, 1).repeat(3, 2), batch[1]
-    a, b = train(full, (images, labels), steps=2), train(short, (short.features(images), labels), steps=2)
+    batch = replace(batch, inputs=batch.inputs.repeat(3, 1).repeat(3, 2))
+    features = replace(batch, inputs=short.features(batch.inputs)["head"])
+    a, b = train(full, batch, steps=2), train(short, features, steps=2)
     assert (a[:, 1] > 1e-3).all()  # the gradients' norm
     np.testing.assert_allclose(a, b, rtol=1e-10)
 
@@ -98,19 +103,19 @@ def test_a_convolution_as_head_trains_on_features(make_learner, batch):
 def test_after_features_it_takes_images(make_learner, batch):
     """As at the end of a run: `run.evaluate` gives images to a learner that was trained on features."""
     learner = make_learner(freeze="base", on_features=True)
-    logits = learner.logits(learner.features(batch[0]))
+    logits = learner.outputs(learner.features(batch.inputs)["head"])["logits"]
     learner.on_features = False
-    np.testing.assert_allclose(learner.logits(batch[0]), logits, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(learner.outputs(batch.inputs)["logits"], logits, rtol=1e-4, atol=1e-5)
 
 
 def test_parts_of_a_batch_drop_what_the_whole_drops(make_learner, batch):
     learner = make_learner(model="efficientnet_lite0", freeze="base", precision="float64", on_features=True)
-    features, labels = FEATURES, batch[1]
-    whole = learner.gradients(features, labels, step=4)[2]
-    parts = [learner.gradients(features[i : i + 3], labels[i : i + 3], step=4, first=i)[2] for i in (0, 3)]
+    batch = replace(batch, inputs=FEATURES)
+    whole = learner.gradients(batch, step=4)[2]
+    parts = [learner.gradients(batch.rows(slice(i, i + 3)), step=4, first=i)[2] for i in (0, 3)]
     for name in whole:
         np.testing.assert_allclose((parts[0][name] + parts[1][name]) / 2, whole[name], rtol=1e-10, atol=1e-13)
-    wrong = learner.gradients(features[3:], labels[3:], step=4)[2]
+    wrong = learner.gradients(batch.rows(slice(3, 6)), step=4)[2]
     assert any(np.abs(wrong[name] - parts[1][name]).max() > 1e-6 for name in whole)
 
 
@@ -121,7 +126,7 @@ def test_a_run_goes_on_from_weights_and_slots(make_learner, batch):
     after.set_weights(straight.get_weights())
     after.set_slots(straight.get_slots())
     for learner in (straight, after):
-        learner.step(*batch, step=2, lr=LR)
+        learner.step(batch, step=2, lr=LR)
     x, y = straight.get_weights(), after.get_weights()
     for name in x:
         np.testing.assert_array_equal(x[name], y[name], err_msg=name)
@@ -134,14 +139,15 @@ def test_the_trained_network_is_a_plain_one(make_learner, batch, tmp_path, model
     train(learner, batch, steps=1)
     learner.model.save(tmp_path / "model.keras")
     stock = keras.models.load_model(tmp_path / "model.keras")
-    images = batch[0].astype(np.float32)
-    np.testing.assert_allclose(stock(images, training=False), learner.logits(images), rtol=1e-5, atol=1e-6)
+    images = batch.inputs.astype(np.float32)
+    np.testing.assert_allclose(stock(images, training=False), learner.outputs(images)["logits"], rtol=1e-5, atol=1e-6)
 
 
 def test_whole_batches_have_a_graph_and_all_others_share_one(make_learner, batch):
     learner = make_learner(model="efficientnet_lite0", freeze="base", on_features=True, batch_size=6)
     for step, count in enumerate([6, 3, 6, 5, 1]):
-        learner.step(FEATURES[:count], batch[1][:count], step=step, lr=np.float64(0.1 / (step + 1)), first=step)
+        part = replace(batch, inputs=FEATURES).rows(slice(count))
+        learner.step(part, step=step, lr=np.float64(0.1 / (step + 1)), first=step)
     graphs = [learner.run_step.whole, *learner.run_step.others.values()]
     assert [graph.experimental_get_tracing_count() for graph in graphs] == [1, 1]
 
@@ -158,9 +164,9 @@ def test_a_batch_gives_the_same_bits_whatever_sizes_came_before(make_learner, fr
         results = {n: run_part(learner, images[:n], labels[:n]) for n in sizes}
         assert learner.prefix is None or learner.prefix.compiled
         found.append(results)
-    for count, (loss, logits, gradients) in found[0].items():
+    for count, (loss, outputs, gradients) in found[0].items():
         again = found[1][count]
-        np.testing.assert_array_equal(logits, again[1])
+        np.testing.assert_array_equal(outputs["logits"], again[1]["logits"])
         assert loss == again[0]
         for name, gradient in gradients.items():
             np.testing.assert_array_equal(gradient, again[2][name], err_msg=name)
@@ -168,19 +174,21 @@ def test_a_batch_gives_the_same_bits_whatever_sizes_came_before(make_learner, fr
 
 def run_part(learner, images, labels):
     """Return loss, logits and gradients by the graphs of a training step."""
-    return learner.run_part(learner.load(images), tf.constant(labels), tf.constant([0, 0], tf.int64), tf.constant(1.0))
+    targets, clock = {"labels": tf.constant(labels)}, tf.constant([0, 0], tf.int64)
+    return learner.run_part(learner.load(images), targets, clock, tf.constant(1.0))
 
 
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("on_features", [False, True])
 def test_bfloat16_rounds_products_and_keeps_float32(make_learner, batch, on_features):
     fine, learner = (make_learner(precision=p, on_features=on_features) for p in ("float32", "bfloat16"))
-    images = batch[0].astype(np.float32)
-    inputs = learner.features(images) if on_features else images
-    exact, logits = fine.logits(fine.features(images) if on_features else images), learner.logits(inputs)
+    images = batch.inputs.astype(np.float32)
+    inputs = learner.features(images)["head"] if on_features else images
+    exact = fine.outputs(fine.features(images)["head"] if on_features else images)["logits"]
+    logits = learner.outputs(inputs)["logits"]
     assert logits.dtype == inputs.dtype == np.float32
     assert 1e-4 < np.abs(logits - exact).max() / np.abs(exact).max() < 0.1
-    learner.step(inputs, batch[1], step=0, lr=LR)
+    learner.step(replace(batch, inputs=inputs), step=0, lr=LR)
     kept = [*learner.get_weights().values(), *learner.get_slots().values()]
     assert {x.dtype.name for x in kept} == {"float32", "int64"}
     assert {layer.dtype_policy.name for layer in learner.model.layers} == {"float32"}

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 import ft_torch
+from ft.data import Batch
 from ft.network.freeze import plan_freeze
 from ft.recipe import Recipe
+from ft.tasks.objective import objective_of
 from ft.weights import cast, initial_weights
 from ft.zoo import find_card
 
@@ -22,7 +24,10 @@ def make_learner():
         card = find_card(recipe.model)
         model = ft_torch.build_model(recipe.model, num_classes=3, dtype=recipe.dtype)
         plan = plan_freeze(card, list(ft_torch.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
-        learner = ft_torch.Learner(model, card=card, plan=plan, recipe=recipe, on_features=on_features)
+        objective = objective_of(recipe)
+        learner = ft_torch.Learner(
+            model, card=card, plan=plan, recipe=recipe, objective=objective, on_features=on_features
+        )
         tensors = initial_weights(ft_torch.weight_shapes(model), seed=recipe.seed)
         learner.set_weights(cast(tensors, recipe.dtype))
         return learner
@@ -32,7 +37,7 @@ def make_learner():
 
 @pytest.fixture
 def batch():
-    """Return images (6, 32, 32, 3), a colour a class with noise, and their labels."""
+    """Return a batch of images (6, 32, 32, 3), a colour a class with noise."""
     rng = np.random.default_rng(0)
     labels = np.arange(6) % 3
-    return rng.normal(size=(6, 32, 32, 3)) + 2 * np.eye(3)[labels][:, None, None], labels
+    return Batch.of(rng.normal(size=(6, 32, 32, 3)) + 2 * np.eye(3)[labels][:, None, None], labels=labels)

@@ -37,9 +37,9 @@ def test_running_ahead_changes_no_bit(make_learner, batch, model, freeze):
         lively(learner)
     assert ahead(apart) == []
     for step in range(2):
-        a, b = (learner.fetch([learner.step(*batch, step=step, lr=np.float64(0.05))]) for learner in (whole, apart))
+        a, b = (learner.fetch([learner.step(batch, step=step, lr=np.float64(0.05))]) for learner in (whole, apart))
         np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(whole.logits(batch[0]), apart.logits(batch[0]))
+    np.testing.assert_array_equal(whole.outputs(batch.inputs)["logits"], apart.outputs(batch.inputs)["logits"])
     x, y = whole.get_weights(), apart.get_weights()
     for name in x:
         np.testing.assert_array_equal(x[name], y[name], err_msg=name)
@@ -48,33 +48,33 @@ def test_running_ahead_changes_no_bit(make_learner, batch, model, freeze):
 
 def test_compiled_and_folded_it_is_the_same_network(make_learner, batch):
     whole, apart, said = apart_and_whole(make_learner, "float64")
-    a, b = whole.gradients(*batch, step=0), apart.gradients(*batch, step=0)
+    a, b = whole.gradients(batch, step=0), apart.gradients(batch, step=0)
     assert apart.prefix.compiled is not None, said
     assert farthest(b[2], a[2]) <= 1e-11
-    logits = whole.logits(batch[0])
-    np.testing.assert_allclose(apart.logits(batch[0]), logits, atol=1e-13 * np.abs(logits).max(), rtol=0)
-    short = batch[0][:2]  # a short batch runs uncompiled
-    np.testing.assert_allclose(apart.logits(short), logits[:2], atol=1e-13 * np.abs(logits).max(), rtol=0)
+    logits = whole.outputs(batch.inputs)["logits"]
+    np.testing.assert_allclose(apart.outputs(batch.inputs)["logits"], logits, atol=1e-13 * np.abs(logits).max(), rtol=0)
+    short = batch.inputs[:2]  # a short batch runs uncompiled
+    np.testing.assert_allclose(apart.outputs(short)["logits"], logits[:2], atol=1e-13 * np.abs(logits).max(), rtol=0)
     assert re.fullmatch(r"compile: stem compiled in \d+ s", " ".join(said))
 
 
 def test_only_folded_it_is_the_same_network(make_learner, batch):
     whole, apart, said = apart_and_whole(make_learner, "float64", compiled=False)
-    a, b = whole.gradients(*batch, step=0), apart.gradients(*batch, step=0)
+    a, b = whole.gradients(batch, step=0), apart.gradients(batch, step=0)
     assert 0 < farthest(b[2], a[2]) <= 1e-11
-    logits = whole.logits(batch[0])
-    np.testing.assert_allclose(apart.logits(batch[0]), logits, atol=1e-13 * np.abs(logits).max(), rtol=0)
+    logits = whole.outputs(batch.inputs)["logits"]
+    np.testing.assert_allclose(apart.outputs(batch.inputs)["logits"], logits, atol=1e-13 * np.abs(logits).max(), rtol=0)
     assert (apart.prefix.compiled, said) == (None, [])
 
 
 @pytest.mark.parametrize("model", FOLDED)
 def test_a_folded_base_makes_the_same_features(make_learner, batch, model):
-    require_same_features_folded(make_learner, batch[0], model)
+    require_same_features_folded(make_learner, batch.inputs, model)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_in_bfloat16_it_computes_so(make_learner, batch, compiled):
-    require_bfloat16(make_learner, batch[0], compiled)
+    require_bfloat16(make_learner, batch.inputs, compiled)
 
 
 def test_folded_it_takes_a_few_images_at_a_time(monkeypatch):
@@ -92,21 +92,21 @@ def test_in_float32_it_rounds_otherwise(make_learner, batch):
     whole, apart, said = apart_and_whole(make_learner, "float32")
     rng, distances = np.random.default_rng(0), []
     for _ in range(5):
-        images = rng.normal(size=batch[0].shape).astype(np.float32)
-        distances.append(farthest(*(x.gradients(images, batch[1], step=0)[2] for x in (apart, whole))))
+        images = rng.normal(size=batch.inputs.shape).astype(np.float32)
+        distances.append(farthest(*(x.gradients(replace(batch, inputs=images), step=0)[2] for x in (apart, whole))))
     assert apart.prefix.compiled is not None, said
     assert min(distances) <= 5e-5
-    logits = whole.logits(images)
-    np.testing.assert_allclose(apart.logits(images), logits, atol=2e-5 * np.abs(logits).max(), rtol=0)
+    logits = whole.outputs(images)["logits"]
+    np.testing.assert_allclose(apart.outputs(images)["logits"], logits, atol=2e-5 * np.abs(logits).max(), rtol=0)
 
 
 def test_features_are_made_by_the_compiled_base(make_learner, batch, monkeypatch):
     learner = make_learner(freeze="base", on_features=True, batch_size=6)
-    before = learner.features(batch[0])
+    before = learner.features(batch.inputs)["head"]
     ahead(learner)
     monkeypatch.setattr(Prefix, "compile", lambda self, images: setattr(self, "compiled", lambda x: self.plain(x) + 1))
-    np.testing.assert_allclose(learner.features(batch[0]), before + 1, rtol=1e-6)
-    assert learner.logits(before).shape == (6, 3)
+    np.testing.assert_allclose(learner.features(batch.inputs)["head"], before + 1, rtol=1e-6)
+    assert learner.outputs(before)["logits"].shape == (6, 3)
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_compiler_that_fails_is_told_and_replaced(make_learner, batch, broken_
     whole, apart = (make_learner(freeze=STAGES, batch_size=6) for _ in range(2))
     said = ahead(apart)
     for _ in range(2):
-        np.testing.assert_array_equal(apart.logits(batch[0]), whole.logits(batch[0]))
+        np.testing.assert_array_equal(apart.outputs(batch.inputs)["logits"], whole.outputs(batch.inputs)["logits"])
     assert said == [
         "compile: not possible here (No working C++ compiler found), uncompiled: stem, layer1, layer2",
     ]
@@ -150,7 +150,7 @@ def test_what_trains_is_the_same_compiled(make_learner, batch, fields, runs_ahea
             learner.run_ahead(compiled=True, say=said.append)
     compiled.compile_trained(say=said.append)
     for step in range(2):
-        a, b = (learner.gradients(*batch, step=step) for learner in (plain, compiled))
+        a, b = (learner.gradients(batch, step=step) for learner in (plain, compiled))
         assert farthest(b[2], a[2]) <= 1e-11
         assert abs(a[0] - b[0]) <= 1e-11 * abs(a[0])
     x, y = plain.get_weights(), compiled.get_weights()
@@ -159,8 +159,8 @@ def test_what_trains_is_the_same_compiled(make_learner, batch, fields, runs_ahea
     assert re.fullmatch(r"compile: what trains compiled in \d+ s", said[-1]), said
     assert compiled.trained.compiled is not None
     compiled.trained.compiled = lambda x: pytest.fail("this is not to run compiled")
-    compiled.logits(batch[0])
-    compiled.gradients(batch[0][:4], batch[1][:4], step=2)
+    compiled.outputs(batch.inputs)
+    compiled.gradients(batch.rows(slice(4)), step=2)
 
 
 def test_code_that_cannot_be_traced_is_told_and_not_folded(make_learner, batch, monkeypatch):
@@ -170,7 +170,7 @@ def test_code_that_cannot_be_traced_is_told_and_not_folded(make_learner, batch, 
     whole, apart = (make_learner(freeze=STAGES) for _ in range(2))
     monkeypatch.setattr(LayerTracer, "trace", broken)
     said = ahead(apart, compiled=False)
-    np.testing.assert_array_equal(apart.logits(batch[0]), whole.logits(batch[0]))
+    np.testing.assert_array_equal(apart.outputs(batch.inputs)["logits"], whole.outputs(batch.inputs)["logits"])
     assert said == ["compile: not possible to fold stem, layer1, layer2, whose code cannot be traced"]
 
 
@@ -179,7 +179,7 @@ def test_what_trains_goes_on_uncompiled(make_learner, batch, broken_compiler):
     said = []
     compiled.compile_trained(say=said.append)
     for step in range(2):
-        a, b = (learner.fetch([learner.step(*batch, step=step, lr=np.float64(0.05))]) for learner in (plain, compiled))
+        a, b = (learner.fetch([learner.step(batch, step=step, lr=np.float64(0.05))]) for learner in (plain, compiled))
         np.testing.assert_array_equal(a, b)
     assert said == ["compile: not possible here (No working C++ compiler found), uncompiled: what trains"]
 
@@ -200,7 +200,7 @@ def test_run_ahead_by_mistake_statistics_would_stand_still(make_learner, batch, 
     learner.plan = replace(honest, inference=fault)
     ahead(learner)
     learner.plan, before = honest, learner.get_weights()
-    learner.step(*batch, step=0, lr=np.float64(0.05))
+    learner.step(batch, step=0, lr=np.float64(0.05))
     moved = not np.array_equal(learner.get_weights()["bn1.running_mean"], before["bn1.running_mean"])
     assert moved == (not fault)
 

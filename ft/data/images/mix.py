@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ft.data.targets import Targets, as_shares
 from ft.noise import generator
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right
-Mixed = tuple[np.ndarray, np.ndarray]  # images (N, H, W, 3) and target probabilities (N, K)
+Mixed = tuple[np.ndarray, np.ndarray]  # images (N, H, W, 3) and shares (N, K)
 
 
 @dataclass(frozen=True)
@@ -30,30 +31,32 @@ class Mix:
     classes: int
     seed: int
 
-    def apply(self, images: np.ndarray, labels: np.ndarray, *, epoch: int, number: int) -> Mixed:
-        """Return batch `number` of an epoch, mixed. images: float (N, H, W, 3); labels: int (N,), or (N, K)."""
+    def apply(self, images: np.ndarray, targets: Targets, *, epoch: int, number: int) -> tuple[np.ndarray, Targets]:
+        """Return batch `number` of an epoch, mixed: its targets are shares. images: float (N, H, W, 3)."""
         rng = generator(self.seed, "mix", epoch, number)
         cut = self.cutmix > 0 and (self.mixup == 0 or rng.random() < 0.5)
         alpha = self.cutmix if cut else self.mixup
         lam = float(rng.beta(alpha, alpha))
-        targets = np.eye(self.classes, dtype=images.dtype)[labels] if labels.ndim == 1 else labels
-        if not cut:
-            return mixup(images, targets, lam)
-        return cutmix(images, targets, draw_box(images.shape[1], images.shape[2], lam, rng))
+        shares = as_shares(targets, self.classes, images.dtype)
+        if cut:
+            images, shares = cutmix(images, shares, draw_box(images.shape[1], images.shape[2], lam, rng))
+        else:
+            images, shares = mixup(images, shares, lam)
+        return images, {"shares": shares}
 
 
-def mixup(images: np.ndarray, targets: np.ndarray, lam: float) -> Mixed:
-    """Return every image and its targets blended with those of the image before."""
-    return blend(images, lam), blend(targets, lam)
+def mixup(images: np.ndarray, shares: np.ndarray, lam: float) -> Mixed:
+    """Return every image and its shares blended with those of the image before."""
+    return blend(images, lam), blend(shares, lam)
 
 
-def cutmix(images: np.ndarray, targets: np.ndarray, box: Box) -> Mixed:
-    """Return every image with the box of the image before pasted in, and targets blended by what is left of it."""
+def cutmix(images: np.ndarray, shares: np.ndarray, box: Box) -> Mixed:
+    """Return every image with the box of the image before pasted in, and shares blended by what is left of it."""
     top, left, bottom, right = box
     mixed = images.copy()
     mixed[:, top:bottom, left:right] = np.roll(images, 1, axis=0)[:, top:bottom, left:right]
     lam = 1 - (right - left) * (bottom - top) / (images.shape[1] * images.shape[2])
-    return mixed, blend(targets, lam)
+    return mixed, blend(shares, lam)
 
 
 def blend(x: np.ndarray, lam: float) -> np.ndarray:

@@ -29,6 +29,3 @@ class Pixels:
         for channel, values in enumerate(self.table):
             result[..., channel] = values.take(self.values[..., channel])
         return result if dtype is None else result.astype(dtype, copy=False)
-
-
-Images = np.ndarray | Pixels

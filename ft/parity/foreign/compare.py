@@ -54,7 +54,8 @@ class Task:
         for step in range(max(self.steps, 1)):
             rng = generator(self.seed, "stranger", step)
             images = rng.normal(size=(self.batch_size, height, width, channels))
-            yield TraceBatch(images, rng.integers(0, self.classes, self.batch_size), np.float64(self.lr))
+            labels = rng.integers(0, self.classes, self.batch_size)
+            yield TraceBatch({"images": images}, {"labels": labels}, np.float64(self.lr))
 
 
 @dataclass(frozen=True)

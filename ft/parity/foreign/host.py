@@ -70,7 +70,7 @@ class Host:
         """Return the model and its description."""
         try:
             model = self.wing.Stranger(partial(make_model, self.target), dtype=dtype, seed=self.task.seed)
-            found = model.describe(next(self.task.batches()).images)
+            found = model.describe(next(self.task.batches()).inputs["images"])
         except UserError:
             with suppress(UserError):
                 if dtype != "float32":
@@ -85,7 +85,8 @@ class Host:
         weights = read_safetensors(self.folder / WEIGHTS)
         model.set_weights({name: weights[own] for name, own in request["source"].items()})
         batches = (
-            replace(batch, images=batch.images.astype(dtype), lr=model.lr or batch.lr) for batch in self.task.batches()
+            replace(batch, inputs={k: x.astype(dtype) for k, x in batch.inputs.items()}, lr=model.lr or batch.lr)
+            for batch in self.task.batches()
         )
         facts = {"backend": self.side, "dtype": dtype, **self.facts()}
         as_learner = cast(Any, model)  # as far as write_trace asks, it is a Learner and a Wing

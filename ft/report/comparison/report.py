@@ -19,6 +19,7 @@ Noise = Mapping[Place, float]  # of one wing: how far its float32 run is from it
 
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24}  # half a unit in the last place of 1
 OPEN = "cause not in the catalogue"
+HIDDEN = ("format", "layers", "outputs", "parameters")  # of trace.json: for programs, not for people
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def read_side(trace: Trace, name: str) -> Side:
     """Return what a report needs of one trace."""
     losses = tuple(loss_of(trace.arrays(step, "loss").get("loss")) for step in range(trace.facts["steps"]))
     kinds = {key: call.kind for calls in trace.calls.values() for key, call in calls.items()}
-    facts = {key: value for key, value in trace.facts.items() if key not in ("format", "layers", "parameters")}
+    facts = {key: value for key, value in trace.facts.items() if key not in HIDDEN}
     return Side(name, {"folder": str(trace.folder), **facts}, losses, kinds)
 
 

@@ -67,7 +67,7 @@ def test_predictions_hold_the_sets(tune):
     run = tune()
     found = {p.name: p for p in read_label_sets(run.folder)}
     samples = run.validation_samples()
-    logits = np.concatenate([run.learner.logits(batch.images) for batch in run.batches(samples).epoch(0)])
+    logits = np.concatenate([run.learner.outputs(batch.inputs)["logits"] for batch in run.batches(samples).epoch(0)])
     for sample, p in zip(samples, sigmoid(logits), strict=True):
         own = found[sample.name]
         assert own.label == tuple(run.classes[k] for k in sample.label)
@@ -84,7 +84,7 @@ def test_it_is_evaluated_and_predicts_with_the_sigmoid(tune, tmp_path):
     assert set(opened.evaluate(run.recipe.data)) == set(run.metrics)
     image = np.zeros((16, 16, 3), np.uint8)
     image[..., :2] = 225  # red and green
-    logits = opened.learner.logits(opened.preprocess.normalise(image[None], "float64"))[0]
+    logits = opened.learner.outputs(opened.preprocess.normalise(image[None], "float64"))["logits"][0]
     [guesses] = opened.predict([image], top=1)
     assert {g.label for g in guesses} == {"red", "green"}  # one was asked for, two are a yes
     assert [g.probability for g in guesses] == sorted(sigmoid(logits[None])[0][[1, 2]].tolist(), reverse=True)

@@ -34,8 +34,8 @@ def assert_same(ours, theirs):
     for a, b in zip(ours, theirs, strict=True):
         assert a.number == b.number
         assert np.array_equal(a.indices, b.indices)
-        assert np.array_equal(a.labels, b.labels)
-        assert a.images.tobytes() == b.images.tobytes()
+        assert np.array_equal(a.targets["labels"], b.targets["labels"])
+        assert a.inputs.tobytes() == b.inputs.tobytes()
 
 
 @pytest.mark.parametrize("mode", ["torch", "caffe"])
@@ -48,10 +48,10 @@ def test_pixels_hold_the_same_numbers_in_bytes(samples, mode, distortion):
         for options in ({"as_pixels": True, "dtype": "float64"}, {"dtype": "float64"})
     )
     for a, b in zip(ours.epoch(1), theirs.epoch(1), strict=True):
-        assert isinstance(a.images, Pixels)
-        assert (a.images.values.dtype, a.images.values.flags.c_contiguous) == (np.uint8, True)
-        np.testing.assert_array_equal(np.asarray(a.images), b.images, strict=True)
-        np.testing.assert_array_equal(np.asarray(a.images[1:3]), b.images[1:3], strict=True)
+        assert isinstance(a.inputs, Pixels)
+        assert (a.inputs.values.dtype, a.inputs.values.flags.c_contiguous) == (np.uint8, True)
+        np.testing.assert_array_equal(np.asarray(a.inputs), b.inputs, strict=True)
+        np.testing.assert_array_equal(np.asarray(a.inputs[1:3]), b.inputs[1:3], strict=True)
 
 
 @pytest.mark.parametrize("options", [{"mix": Mix(0.3, 0.0, 5, 7)}, {"distortion": Distortion(erase=0.5)}])
@@ -59,7 +59,7 @@ def test_what_is_changed_as_numbers_is_handed_over_as_numbers(samples, options):
     for a, b in zip(
         batches(samples, **options, as_pixels=True).epoch(0), batches(samples, **options).epoch(0), strict=True
     ):
-        np.testing.assert_array_equal(a.images, b.images, strict=True)
+        np.testing.assert_array_equal(a.inputs, b.inputs, strict=True)
 
 
 def our_threads():
@@ -80,9 +80,9 @@ def test_workers_and_start_change_nothing(augment, dtype, samples):
 
 def test_a_batch_holds_what_it_says(samples, pixels):
     for batch in batches(samples, augment="none", shuffle=True).epoch(0):
-        assert batch.images.dtype == np.float32
-        assert batch.indices.dtype == batch.labels.dtype == np.int64
-        for image, label, i in zip(batch.images, batch.labels, batch.indices, strict=True):
+        assert batch.inputs.dtype == np.float32
+        assert batch.indices.dtype == batch.targets["labels"].dtype == np.int64
+        for image, label, i in zip(batch.inputs, batch.targets["labels"], batch.indices, strict=True):
             seen = PREPROCESS.normalise(PREPROCESS.resize_and_crop(pixels(20 + i, 30 - i // 2, seed=int(i))))
             assert np.array_equal(image, seen)
             assert label == samples[i].label
@@ -226,7 +226,7 @@ def test_in_order_shows_every_image_once_as_it_is_or_as_an_epoch_augments_it(sam
         found = list(training.in_order(augmented=augmented).epoch(2))
         np.testing.assert_array_equal(np.concatenate([b.indices for b in found]), np.arange(23))
         plain = batches(samples, workers=0, augment="crop-flip" if augmented else "none")
-        images = np.concatenate([b.images for b in found])
+        images = np.concatenate([b.inputs for b in found])
         assert all((images[i] == plain.image(2, i)).all() for i in range(23))
-    other = np.concatenate([b.images for b in training.in_order(augmented=True).epoch(1)])
+    other = np.concatenate([b.inputs for b in training.in_order(augmented=True).epoch(1)])
     assert (other != images).any()

@@ -64,9 +64,9 @@ def test_boxes_are_spread_as_torchvisions():
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
 def test_lambda_is_beta_distributed(alpha):
-    images, labels = np.stack([np.zeros((1, 1, 3)), np.ones((1, 1, 3))]), np.array([0, 1])
+    images, targets = np.stack([np.zeros((1, 1, 3)), np.ones((1, 1, 3))]), {"labels": np.array([0, 1])}
     mix = Mix(alpha, 0.0, 2, seed=3)
-    lams = [mix.apply(images, labels, epoch=0, number=i)[1][0, 0] for i in range(1000)]
+    lams = [mix.apply(images, targets, epoch=0, number=i)[1]["shares"][0, 0] for i in range(1000)]
     assert stats.kstest(lams, stats.beta(alpha, alpha).cdf).pvalue > 1e-4
 
 
@@ -74,7 +74,8 @@ def test_lambda_depends_on_seed_epoch_and_batch_alone():
     images, labels = drawn()
 
     def targets(seed, epoch, number):
-        return Mix(1.0, 0.0, CLASSES, seed).apply(images, labels, epoch=epoch, number=number)[1].tobytes()
+        mix = Mix(1.0, 0.0, CLASSES, seed)
+        return mix.apply(images, {"labels": labels}, epoch=epoch, number=number)[1]["shares"].tobytes()
 
     assert len({targets(0, 0, 0), targets(1, 0, 0), targets(0, 1, 0), targets(0, 0, 1)}) == 4
     assert targets(0, 0, 0) == targets(0, 0, 0)
@@ -84,8 +85,8 @@ def test_both_take_turns_by_chance():
     images, labels = drawn()
     kinds = []
     for i in range(200):
-        mixed, targets = Mix(1.0, 1.0, CLASSES, seed=0).apply(images, labels, epoch=0, number=i)
-        np.testing.assert_allclose(targets.sum(1), 1, rtol=1e-14)
+        mixed, targets = Mix(1.0, 1.0, CLASSES, seed=0).apply(images, {"labels": labels}, epoch=0, number=i)
+        np.testing.assert_allclose(targets["shares"].sum(1), 1, rtol=1e-14)
         kept = (mixed == images) | (mixed == np.roll(images, 1, axis=0))
         kinds.append(bool(kept.all()))
     assert 60 < sum(kinds) < 140
@@ -97,7 +98,7 @@ def test_batches_are_mixed_alike_from_any_start_with_any_number_of_threads(pixel
     def batches(workers, start=0, epoch=2, **fields):
         mix = Mix(**{"mixup": 0.4, "cutmix": 1.0, "classes": CLASSES, "seed": 1, **fields})
         made = Batches(samples, PREPROCESS, batch_size=4, seed=1, shuffle=True, mix=mix, workers=workers)
-        return [(b.images.tobytes(), b.labels.tobytes()) for b in made.epoch(epoch, start)]
+        return [(b.inputs.tobytes(), b.targets["shares"].tobytes()) for b in made.epoch(epoch, start)]
 
     whole = batches(0)
     assert batches(3) == whole
@@ -109,5 +110,5 @@ def test_batches_are_mixed_alike_from_any_start_with_any_number_of_threads(pixel
 def test_in_order_nothing_is_mixed(pixels):
     samples = [Sample(f"{i}", i % 2, pixels(20, 24, seed=i)) for i in range(4)]
     mixed = Batches(samples, PREPROCESS, batch_size=4, shuffle=True, mix=Mix(1.0, 0.0, 2, seed=0), workers=0)
-    assert next(mixed.epoch(0)).labels.shape == (4, 2)
-    assert next(mixed.in_order().epoch(0)).labels.tolist() == [0, 1, 0, 1]
+    assert next(mixed.epoch(0)).targets["shares"].shape == (4, 2)
+    assert next(mixed.in_order().epoch(0)).targets["labels"].tolist() == [0, 1, 0, 1]

@@ -143,9 +143,9 @@ def samples(pixels, labels):
 def test_labels_of_batches_are_zeros_and_ones(dtype, pixels):
     ours = Batches(samples(pixels, [(0, 2), (), (1,)]), PREPROCESS, batch_size=2, columns=3, dtype=dtype)
     first, second = ours.epoch(0)
-    assert first.labels.dtype == first.images.dtype == dtype
-    assert [*first.labels.tolist(), *second.labels.tolist()] == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
-    np.testing.assert_array_equal(next(ours.in_order().epoch(0)).labels, first.labels)
+    assert first.targets["shares"].dtype == first.inputs.dtype == dtype
+    assert [*first.targets["shares"].tolist(), *second.targets["shares"].tolist()] == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+    np.testing.assert_array_equal(next(ours.in_order().epoch(0)).targets["shares"], first.targets["shares"])
 
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
@@ -156,13 +156,13 @@ def test_mixing_mixes_the_sets(kind, pixels):
         next(Batches(samples(pixels, labels), PREPROCESS, batch_size=4, columns=3, dtype="float64", mix=m).epoch(0))
         for m in (None, mix)
     )
-    before = np.roll(plain.labels, 1, axis=0)
-    lam = mixed.labels[0, 1]  # only the image before has class 1
+    before = np.roll(plain.targets["shares"], 1, axis=0)
+    lam = mixed.targets["shares"][0, 1]  # only the image before has class 1
     assert 0 < lam < 1
-    np.testing.assert_allclose(mixed.labels, (1 - lam) * plain.labels + lam * before, rtol=1e-12)
+    np.testing.assert_allclose(mixed.targets["shares"], (1 - lam) * plain.targets["shares"] + lam * before, rtol=1e-12)
     if kind == "mixup":
-        expected = (1 - lam) * plain.images + lam * np.roll(plain.images, 1, axis=0)
-        np.testing.assert_allclose(mixed.images, expected, rtol=1e-12, atol=1e-14)
+        expected = (1 - lam) * plain.inputs + lam * np.roll(plain.inputs, 1, axis=0)
+        np.testing.assert_allclose(mixed.inputs, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_balanced_draws_take_each_class_alike(pixels):

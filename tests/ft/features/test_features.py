@@ -146,7 +146,7 @@ def test_too_large_for_the_disk_trains_on_pixels_or_is_refused(keep, folder):
     ],
 )
 def test_what_changes_is_never_kept(tune, folder, fields, reason, fake_wing, monkeypatch):
-    def step(self, inputs, labels, *, step, lr):
+    def step(self, batch, *, step, lr):
         assert not self.on_features
         return np.ones(4)
 
@@ -175,10 +175,12 @@ def test_epoch_e_takes_view_e_mod_k(tune, folder):
     assert (len(train.features), len(val.features)) == (2, 1)
     pixels = job.batches("train")
     for epoch, view in ((0, 0), (1, 1), (2, 0), (3, 1)):
-        ordered = np.concatenate([learner.features(b.images) for b in pixels.in_order(augmented=True).epoch(view)])
+        ordered = np.concatenate(
+            [learner.features(b.inputs)["head"] for b in pixels.in_order(augmented=True).epoch(view)]
+        )
         for batch in train.epoch(epoch, start=1):
-            np.testing.assert_array_equal(batch.images, ordered[batch.indices])
-            np.testing.assert_array_equal(batch.labels, pixels.labels[batch.indices])
+            np.testing.assert_array_equal(batch.inputs, ordered[batch.indices])
+            np.testing.assert_array_equal(batch.targets["labels"], pixels.labels[batch.indices])
     assert (train.features[0] != train.features[1]).any()
 
 

@@ -154,10 +154,10 @@ def test_a_map_is_lines_of_names(tmp_path, text):
 
 def test_batches_come_from_the_seed_and_differ_by_step():
     first, second = TASK.batches()
-    assert first.images.shape == (8, 4, 6, 3)
+    assert first.inputs["images"].shape == (8, 4, 6, 3)
     assert first.lr == 0.001
-    assert np.array_equal(first.images, next(TASK.batches()).images)
-    assert not np.array_equal(first.images, second.images)
+    assert np.array_equal(first.inputs["images"], next(TASK.batches()).inputs["images"])
+    assert not np.array_equal(first.inputs["images"], second.inputs["images"])
     assert len(list(Task((3, 4, 6), 5, 0, 0.001, 8, 0).batches())) == 1
 
 

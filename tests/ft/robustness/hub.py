@@ -85,16 +85,16 @@ def plant_hang(name: str) -> None:
 
 def plant_signal_in_evaluation(at: int) -> None:
     """Send a SIGINT while a batch is evaluated."""
-    logits, calls = FakeLearner.logits, []
+    outputs, calls = FakeLearner.outputs, []
 
-    def struck(self: FakeLearner, inputs: np.ndarray) -> np.ndarray:
+    def struck(self: FakeLearner, inputs: np.ndarray) -> dict[str, np.ndarray]:
         if sys._getframe(1).f_code.co_name == "evaluate":
             calls.append(1)
             if len(calls) == at:
                 os.kill(os.getpid(), signal.SIGINT)
-        return logits(self, inputs)
+        return outputs(self, inputs)
 
-    FakeLearner.logits = struck  # type: ignore[method-assign]
+    FakeLearner.outputs = struck  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

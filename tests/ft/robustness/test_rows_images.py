@@ -162,7 +162,7 @@ def test_row_15_the_first_frame_of_many(kind, end, folder, checked):
 def test_row_16_one_pixel_and_a_thread(reported_and_skipped):
     for pixels in (np.zeros((1, 1, 3), np.uint8), np.zeros((1, 40, 3), np.uint8)):
         (batch,) = Batches([Sample("x", 0, pixels)], PREPROCESS, batch_size=1).epoch(0)
-        assert batch.images.shape == (1, 32, 32, 3)
+        assert batch.inputs.shape == (1, 32, 32, 3)
     thread = encode(np.zeros((1, 5000, 3), np.uint8))
     reported_and_skipped(thread, kind="narrow", words="5000x1 pixels, too narrow to be resized to 256")
 

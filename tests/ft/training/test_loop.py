@@ -175,9 +175,9 @@ def test_a_run_opens_where_its_device_is_not(tune, monkeypatch):
 def test_steps_that_wait_to_be_logged_keep_no_images(tune, fake_wing, monkeypatch):
     alive, step = [], fake_wing.step
 
-    def watch(self, inputs, labels, **where):
-        alive.append(weakref.ref(inputs))
-        return step(self, inputs, labels, **where)
+    def watch(self, batch, **where):
+        alive.append(weakref.ref(batch.inputs))
+        return step(self, batch, **where)
 
     monkeypatch.setattr(fake_wing, "step", watch)
     monkeypatch.setattr(fake_wing, "before_step", lambda step: kept.append(sum(ref() is not None for ref in alive)))

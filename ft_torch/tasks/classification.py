@@ -1,13 +1,27 @@
-"""The training losses, means over the batch, of logits (N, K).
+"""Classification: the training losses, means over the batch, of logits (N, K).
 
 Labels are class numbers (N,), or a share or truth value of each class (N, K), as after mixup.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ft.backend.objective import Objective
+from ft.data.targets import classes_of
+
+
+def loss(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], objective: Objective) -> Tensor:
+    """Return the mean by the samples' weights in the objective: a part of a batch counts by its share of them."""
+    logits, labels = outputs["logits"], classes_of(targets)
+    smoothing, gamma, weights = objective.label_smoothing, objective.gamma, objective.class_weights
+    if objective.kind == "focal":
+        return focal_loss(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
+    if objective.kind == "bce":
+        return binary_cross_entropy(logits, labels, gamma=gamma, label_smoothing=smoothing, class_weights=weights)
+    return cross_entropy(logits, labels, label_smoothing=smoothing, class_weights=weights)
 
 
 def cross_entropy(

@@ -1,0 +1,31 @@
+"""What a training minimises, as data that both wings read: which loss is decided once, not in each of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ft.data.targets import Targets, count
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Which loss, and its numbers.
+
+    task: the file in a wing's `tasks` that computes it; kind: "cross-entropy", "focal", or "bce", a yes or no for each
+    class; gamma: above 0, how much less easy samples count; class_weights: in class order.
+    """
+
+    task: str
+    kind: str
+    label_smoothing: float = 0.0
+    gamma: float = 0.0
+    class_weights: tuple[float, ...] | None = None
+
+    def weights(self, targets: Targets) -> np.ndarray:
+        """Return the weight (N,) of each sample in the loss, a mean by these: parts of a batch add up by theirs.
+
+        All count alike, but where class weights are what a mean of labels divides by.
+        """
+        if self.class_weights is None or self.kind == "bce" or "labels" not in targets:
+            return np.ones(count(targets))
+        return np.asarray(self.class_weights)[targets["labels"]]
