@@ -48,7 +48,9 @@ def batch(task, rng, count, classes, dtype=np.float32):
     """Return outputs and targets of so many images, with equal logits among them."""
     logits = np.round(4 * rng.normal(size=(count, classes)), 1).astype(dtype)
     labels = rng.integers(0, classes, count)
-    return {"logits": logits}, {"labels": labels if task is SINGLE else np.eye(classes, dtype=dtype)[labels]}
+    return {"logits": logits}, {"labels": labels} if task is SINGLE else {
+        "shares": np.eye(classes, dtype=dtype)[labels]
+    }
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -103,10 +105,10 @@ def test_meters_add_up_in_any_order(task):
 def test_a_table_of_batches_is_that_of_the_whole_split(task, tmp_path):
     rng, classes = np.random.default_rng(1), [f"class {i}" for i in range(6)]
     batches = [batch(task, rng, count, 6) for count in (5, 1, 3)]
-    whole = {
-        key: np.concatenate([part[key] for b in batches for part in b if key in part]) for key in ("logits", "labels")
-    }
-    for folder, parts in (("parts", batches), ("whole", [(whole, whole)])):
+    whole = [
+        {key: np.concatenate([part[key] for part in parts]) for key in parts[0]} for parts in zip(*batches, strict=True)
+    ]
+    for folder, parts in (("parts", batches), ("whole", [whole])):
         table = task.predictions()
         for outputs, targets in parts:
             table.update(outputs, targets)
