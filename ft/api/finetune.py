@@ -132,11 +132,21 @@ def require_same_data(dataset: Dataset, before: dict[str, Any], folder: Path) ->
     now = data_facts(dataset)
     if now["sha256"] != before["sha256"]:
         same = all(now[split] == before[split] for split in ("train", "val"))
+        if dataset.test and "test" not in before and before["train"] + before["val"] == images_in(now):
+            raise RunError(
+                f"{dataset.name}: {folder} began when test images were validated on, now they are left for the end "
+                f"({split_words(dataset)}); start a new run, or pass --allow-data-change"
+            )
         raise RunError(
             f"{dataset.name} changed since {folder} began: {before['train']} + {before['val']} images then, "
             f"{now['train']} + {now['val']} now{', with other names or classes' if same else ''}; restore it, start a "
             "new run, or pass --allow-data-change"
         )
+
+
+def images_in(facts: dict[str, Any]) -> int:
+    """Return how many images a record of a data set counts, in all splits."""
+    return facts["train"] + facts["val"] + facts.get("test", 0)
 
 
 def execute(
@@ -220,7 +230,7 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
     data, recipe = job.dataset, job.recipe
     lines = [
         f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {recipe.weights} weights, {plan.summary()}",
-        f"{data.name}: {len(data.train)} training and {len(data.val)} validation images, {len(data.classes)} classes, "
+        f"{data.name}: {split_words(data)} images, {len(data.classes)} classes, "
         f"{'any number an image, ' if data.multilabel else ''}"
         f"{job.preprocess.crop} px",
         f"run folder: {folder}",
@@ -234,6 +244,12 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
         default = RULES[recipe.optimizer].numbers["eps"]
         lines.append(f"eps 0: {recipe.optimizer} divides by zero where a gradient is 0; its default is {default:g}")
     return [*lines, *accumulation_notes(recipe, plan, tensors), *job.notes]
+
+
+def split_words(data: Dataset) -> str:
+    """Return how many images train, validate and, where there are any, test."""
+    train, val = f"{len(data.train)} training", f"{len(data.val)} validation"
+    return f"{train}, {val} and {len(data.test)} test" if data.test else f"{train} and {val}"
 
 
 def accumulation_notes(recipe: Recipe, plan: Freeze, tensors: Collection[str]) -> list[str]:
@@ -289,6 +305,7 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
         "train_metrics": training_metrics(job, learner, sources[0]),
         "sha256": {runfolder.MODEL: sha256},
     }
+    whole["metrics"] = {**result.metrics, **test_metrics(job, learner)}  # last, as it takes the learner off features
     write_training_report(folder, whole, job.dataset.val)
     files.write_json(folder / runfolder.RESULT, whole)
 
@@ -306,6 +323,14 @@ def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any
         plain = FeatureBatches(plain, train.features)
     result = evaluate(learner, First(plain, -(-len(job.dataset.val) // job.recipe.batch_size)))
     return {**result.metrics, "images": len(result.labels)}
+
+
+def test_metrics(job: Job, learner: Learner) -> dict[str, Any]:
+    """Return what the network measures on the test images, under "test", where there are any."""
+    if not job.dataset.test:
+        return {}
+    learner.on_features = False  # seen once: their features would not be used again
+    return {"test": evaluate(learner, job.batches("test", as_pixels=True)).metrics}
 
 
 def run_facts(job: Job, backend: str) -> dict[str, Any]:

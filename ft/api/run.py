@@ -61,10 +61,11 @@ class Run:
         return recipes.from_dict(self.result["recipe"])
 
     @property
-    def metrics(self) -> dict[str, float | None]:
+    def metrics(self) -> dict[str, Any]:
         """`top1`, `top5`, `loss`, `macro_f1` and `ece` on the validation images, as they were when the run ended.
 
-        Of a multi-label run: `mAP`, `exact_match`, `loss` and `macro_f1`.
+        Of a multi-label run: `mAP`, `exact_match`, `loss` and `macro_f1`. `test`, where the data has test images, holds
+        the same of these.
         """
         return self.result["metrics"]
 

@@ -1,15 +1,16 @@
 """`ft evaluate`, `ft predict` and `ft report`: what is asked of a finished run."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ft.cli.parser import Parser, add_backend
 from ft.errors import RecipeError, printable
 
 
-def metrics_line(metrics: dict[str, float | None]) -> str:
-    """Return "top1 0.914  top5 0.998  loss 0.3512" of what was measured."""
-    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None)
+def metrics_line(metrics: Mapping[str, Any]) -> str:
+    """Return "top1 0.914  top5 0.998  loss 0.3512" of what was measured, without that on test images."""
+    return "  ".join(f"{name} {x:.4f}" for name, x in metrics.items() if x is not None and name != "test")
 
 
 def evaluate(arguments: Sequence[str]) -> int:

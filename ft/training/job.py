@@ -49,7 +49,7 @@ class Job:
         return lines + list(self.dataset.notes)
 
     def batches(self, split: str, *, plain: bool = False, as_pixels: bool = False) -> Batches:
-        """Return the batches of "train", shuffled and augmented, or of "val", in order and as they are.
+        """Return the batches of "train", shuffled and augmented, or of "val" or "test", in order and as they are.
 
         plain: the images of "train" are shuffled, but not augmented; as_pixels: see `Batches`.
         """

@@ -1,7 +1,9 @@
 """A folder of class folders -> its listing, the same on every machine.
 
-    folder/train/CLASS/..., folder/val/CLASS/...    given splits, in any case; training serves as train, and valid,
-                                                    validation, test or testing where val is missing
+    folder/train/CLASS/..., folder/val/CLASS/...    given splits, in any case; training serves as train, valid or
+                                                    validation as val where that is missing
+    folder/test/CLASS/...                           beside them, images that no training touches
+    folder/test/...                                 the same without classes of train: left for prediction
     folder/CLASS/...                                no splits
 
 Images count at any depth below their class folder. Hidden files are skipped silently, everything else that is left out
@@ -11,10 +13,22 @@ is counted in a note. Links to folders are never followed, links to files only w
 
 import os
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ft.data.sources.listing import SPLITS, TRAIN_NAMES, VAL_NAMES, Entry, Inside, Listing, name_bytes, note
+from ft.data.sources.listing import (
+    SPLITS,
+    TEST_NAMES,
+    TRAIN_NAMES,
+    UNLABELLED_TEST,
+    VAL_NAMES,
+    Entry,
+    Inside,
+    Listing,
+    name_bytes,
+    note,
+)
 from ft.errors import DataError, printable
 
 EXTENSIONS = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -42,15 +56,15 @@ class Walk:
 
 
 def list_folder(root: Path, *, outside: bool = False) -> Listing:
-    """List a folder of class folders, or one of train/ and val/ with class folders each."""
+    """List a folder of class folders, or one of train/, val/ and test/ with class folders each."""
     walk = Walk(root, Inside(root, outside=outside))
     entries, classes = [], set()
     splits = find_splits(walk)
     for folder, split in splits.items():
-        for class_folder in find_class_folders(folder, split, walk):
+        for class_folder in find_class_folders(folder, split, classes, walk):
             images = find_images(class_folder, walk)
             entries += [Entry(split, class_folder.name, path.relative_to(root).as_posix(), path) for path in images]
-            if split != "val":
+            if split in ("train", ""):
                 classes.add(class_folder.name)
             if not images:
                 walk.skip(EMPTY, class_folder)
@@ -62,21 +76,29 @@ def list_folder(root: Path, *, outside: bool = False) -> Listing:
 
 
 def find_splits(walk: Walk) -> dict[Path, str]:
-    """Return the folders of "train" and "val", those that there are, or the root, of "", where classes lie in it."""
+    """Return the folders of "train", "val" and "test", those that there are, or the root, of "", where classes lie."""
     folders, images = look_into(walk.root, walk)
     for path in images:
         walk.skip(BESIDE, path)
     names = {folder.name.lower(): folder.name for folder in folders}
-    train, val = ([names[name] for name in known if name in names][:1] for known in (TRAIN_NAMES, VAL_NAMES))
-    if not train and not names.keys() <= set(VAL_NAMES):
+    every = (TRAIN_NAMES, VAL_NAMES, TEST_NAMES)
+    train, val, test = ([names[name] for name in known if name in names][:1] for known in every)
+    if not train and not names.keys() <= {*VAL_NAMES, *TEST_NAMES}:
         return {walk.root: ""}
-    walk.skipped[NO_SPLIT].update({folder.name for folder in folders}.difference(train, val))
-    return {walk.root / name: SPLITS[name.lower()] for name in train + val} or {walk.root: ""}
+    walk.skipped[NO_SPLIT].update({folder.name for folder in folders}.difference(train, val, test))
+    return {walk.root / name: SPLITS[name.lower()] for name in train + val + test} or {walk.root: ""}
 
 
-def find_class_folders(folder: Path, split: str, walk: Walk) -> list[Path]:
-    """Return the class folders in a split, of which there must be one at least."""
+def find_class_folders(folder: Path, split: str, trained: Collection[str], walk: Walk) -> list[Path]:
+    """Return the class folders in a split, of which there must be one at least.
+
+    trained: those of train; a test split with none of them, or without any, has no labels and is left for prediction.
+    """
     folders, images = look_into(folder, walk)
+    if split == "test" and trained and not any(path.name in trained for path in folders):
+        for path in [*images, *(path for inner in folders for path in find_images(inner, walk))]:
+            walk.skip(UNLABELLED_TEST, path)
+        return []
     for path in images:
         walk.skip(BESIDE, path)
     if not folders:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from ft.data.sources.listing import SPLITS, Entry, Inside, Listing, name_bytes
+from ft.data.sources.listing import SPLITS, UNLABELLED_TEST, Entry, Inside, Listing, name_bytes, note
 from ft.errors import DataError, printable
 from ft.metrics.multilabel import BETWEEN, Labels
 
@@ -26,24 +26,32 @@ def list_manifest(path: Path, *, outside: bool = False, missing: bool = False, l
     seen: dict[str, int] = {}
     multilabel = labels == "sets"
     root, inside = path.parent, Inside(path.parent, outside=outside)
-    for line, row in read_rows(path):
+    rows = list(read_rows(path))
+    tested = [row for _, row in rows if SPLITS.get(row.get("split", "")) == "test"]
+    unlabelled = not any(row["label"].strip() for row in tested)  # as a competition hands its test images out
+    left = set()
+    for line, row in rows:
         where = f"{printable(path)} line {line}"
         name = check_path(row["path"], root, where, inside, missing=missing)
         if name in seen:
             raise DataError(f"{where}: '{printable(name)}' is in line {seen[name]} already; keep one of the two")
         seen[name] = line
+        if unlabelled and SPLITS.get(row.get("split", "")) == "test":
+            left.add(name)
+            continue
         if BETWEEN in row["label"] or not row["label"].strip():
             if labels == "one":
                 raise DataError(not_one(row["label"], name, where))
             multilabel = True
         split = row.get("split", "")
         if "split" in row and split not in SPLITS:
-            raise DataError(f"{where}: split '{printable(split)}'; expected train or val")
+            raise DataError(f"{where}: split '{printable(split)}'; expected train, val or test")
         entries.append(Entry(SPLITS.get(split, ""), row["label"], name, root / name))
     if multilabel:
-        lines = seen.values()
+        lines = [seen[entry.name] for entry in entries]
         entries = [as_set(e, f"{printable(path)} line {line}") for e, line in zip(entries, lines, strict=True)]
-    return Listing(path.stem, entries, multilabel=multilabel)
+    ignored = {UNLABELLED_TEST: left} if left else {}
+    return Listing(path.stem, entries, notes=note(UNLABELLED_TEST, left), ignored=ignored, multilabel=multilabel)
 
 
 def not_one(cell: str, name: str, where: str) -> str:

@@ -17,8 +17,18 @@ FRAMEWORKS = {"torch": "PyTorch", "tf": "Keras"}
 
 
 def headline(result: Mapping[str, Any]) -> dict[str, str]:
-    """Return the metrics that a person reads first, those that were measured: name -> figure. result: model.json."""
-    names, metrics = task_in(result).words.headline, result["metrics"]
+    """Return the metrics that a person reads first, those that were measured: name -> figure. result: model.json.
+
+    Of the test images, where there are any, what the run was trained for and the loss.
+    """
+    task, metrics = task_in(result), result["metrics"]
+    found = figures(metrics, task.words.headline)
+    tested = {key: f"test {name}" for key, name in task.words.headline.items() if key in (task.score, "loss")}
+    return found | figures(metrics.get("test", {}), tested)
+
+
+def figures(metrics: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the metrics that have a name and were measured, in words."""
     return {
         name: percent(metrics[key]) if key in SHARES else f"{metrics[key]:.4f}"
         for key, name in names.items()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ft.data import open_dataset, open_images
+from ft.data import Policy, open_dataset, open_images
+from ft.data.sources.dataset import data_facts
 from ft.errors import DataError
 from ft.noise import generator
 
@@ -50,17 +51,66 @@ def test_given_splits(write_tree):
 
 
 def test_splits_in_any_case_and_as_others_name_them(write_tree):
-    images = ["Training/cat/1.jpg", "Training/dog/2.jpg", "Testing/cat/3.jpg", "Testing/dog/4.jpg"]
+    images = ["Training/cat/1.jpg", "Training/dog/2.jpg", "Valid/cat/3.jpg", "Valid/dog/4.jpg", "Testing/dog/5.jpg"]
     data = open_dataset(str(write_tree(*images)))
-    assert (data.classes, names(data.train), names(data.val)) == (("cat", "dog"), images[:2], images[2:])
-    assert data.notes == ("Training/ serves as train", "Testing/ serves as val")
+    assert (data.classes, names(data.train), names(data.val)) == (("cat", "dog"), images[:2], images[2:4])
+    assert names(data.test) == images[4:]
+    assert data.notes == ("Training/ serves as train", "Valid/ serves as val", "Testing/ serves as test")
+
+
+@pytest.mark.parametrize("other", ["test", "Testing"])
+def test_a_test_split_neither_trains_nor_validates(other, write_tree):
+    train = [f"train/{label}/{i}.jpg" for label in ("cat", "dog") for i in range(5)]
+    alone = open_dataset(str(write_tree(*train)))
+    data = open_dataset(str(write_tree(f"{other}/cat/8.jpg", f"{other}/dog/9.jpg")))
+    assert (data.train, data.val) == (alone.train, alone.val)
+    assert names(data.test) == [f"{other}/cat/8.jpg", f"{other}/dog/9.jpg"]
+    assert data_facts(data) == {**data_facts(alone), "test": 2}
+    assert names(open_images(str(write_tree())).val) == names(data.test)
+    write_tree("val/cat/7.jpg")
+    assert names(open_images(str(write_tree())).val) == ["val/cat/7.jpg"]
+    write_tree(f"{other}/emu/9.jpg")
+    refuse(write_tree(), "test has classes that train lacks: emu", "remove them from test")
+
+
+@pytest.mark.parametrize("inside", ["", "unknown/"])
+def test_a_test_folder_without_labels_is_for_prediction(inside, write_tree):
+    data = open_dataset(str(write_tree(*TWO_SPLITS, f"test/{inside}1.jpg", f"test/{inside}2.jpg")))
+    assert (data.classes, data.test) == (("cat", "dog"), ())
+    assert data.notes == (
+        f"test images without labels, left for ft predict: 2 (test/{inside}1.jpg, test/{inside}2.jpg)",
+    )
+
+
+def test_test_rows_of_a_manifest(write_tree):
+    root = write_tree(*CAT_AND_DOG)
+    splits = [*["train"] * 2, "test"] * 2
+
+    def opened(label):
+        rows = (f"{n},{label(n) if s == 'test' else n[:3]},{s}\n" for n, s in zip(CAT_AND_DOG, splits, strict=True))
+        return open_dataset(str(write_csv(root, "path,label,split\n" + "".join(rows))), labels="either")
+
+    data = opened(lambda name: name[:3])
+    assert (names(data.test), len(data.train), len(data.val)) == (["cat/3.jpg", "dog/3.jpg"], 2, 2)
+    blank = opened(lambda _: " ")
+    assert (blank.train, blank.val, blank.test, blank.multilabel) == (data.train, data.val, (), False)
+    assert "test images without labels, left for ft predict: 2 (cat/3.jpg, dog/3.jpg)" in blank.notes
+
+
+def test_leaks_into_test_are_told(write_tree):
+    root = write_tree(*TWO_SPLITS, "test/cat/9.jpg")
+    write_tree("val/cat/3.jpg", "test/cat/8.jpg", content=b"twice")
+    assert open_dataset(str(root)).notes == (
+        "test images with the bytes of a train or val image, so test accuracy flatters: 1 (test/cat/8.jpg)",
+    )
+    refuse(root, "test images with the bytes", "--no-fail-on-leak", policy=Policy(fail_on_leak=True))
 
 
 def test_a_class_that_is_called_train(write_tree):
     refuse(write_tree("bus/1.jpg", "train/2.jpg"), "1 images but no class folders", "name says train; a class needs")
 
 
-@pytest.mark.parametrize("other", ["valid", "validation", "test"])
+@pytest.mark.parametrize("other", ["valid", "validation"])
 def test_other_names_for_val(other, write_tree):
     root = write_tree(*(name.replace("val/", f"{other}/") for name in TWO_SPLITS))
     data = open_dataset(str(root))
@@ -318,7 +368,7 @@ def test_manifest_without_split(text, write_tree):
 
 def test_manifest_with_split(write_tree):
     root = write_tree(*CAT_AND_DOG)
-    splits = ["train", "val", "validation", "train", "valid", "test"]
+    splits = ["train", "val", "validation", "train", "valid", "val"]
     rows = "".join(f'./{name},"{name[:3]}",{split}\n' for name, split in zip(CAT_AND_DOG, splits, strict=True))
     data = open_dataset(str(write_csv(root, "path,label,split\n" + rows, "LIST.CSV")))
     assert [(s.name, s.label) for s in data.train] == [("cat/1.jpg", 0), ("dog/1.jpg", 1)]
@@ -355,7 +405,7 @@ def test_labels_stay_text(write_tree):
         ("path,label\nlink.jpg,cat\n", ["line 2: 'link.jpg' is not a file inside"]),
         ("path,label\n,cat\n", ["line 2: '' is not a file inside"]),
         ("path,label\nx\0y.jpg,cat\n", ["line 2: 'x\\x00y.jpg' does not exist"]),
-        ("path,label,split\ncat/1.jpg,cat,trian\n", ["line 2: split 'trian'", "expected train or val"]),
+        ("path,label,split\ncat/1.jpg,cat,trian\n", ["line 2: split 'trian'", "expected train, val or test"]),
         ("path,label,split\ncat/1.jpg,cat,\n", ["line 2: split ''"]),
         ("path,label,split\ncat/1.jpg,cat,train\ndog/1.jpg,dog,val\n", ["val has classes that train lacks: dog"]),
         (b"path,label\ncat/1.jpg,caf\xe9\n", ["not CSV in UTF-8"]),
