@@ -16,6 +16,7 @@ from ft.backend import contract as backends
 from ft.backend.contract import Learner, Wing
 from ft.data import Dataset
 from ft.data.sources.dataset import data_facts
+from ft.data.sources.recorded import find_again, place_of, require_same_data
 from ft.errors import RecipeError, RunError, memory_is_exhausted
 from ft.features.features import FeatureBatches, Features, sources_of
 from ft.network.freeze import Freeze, why_not_kept
@@ -35,7 +36,7 @@ from ft.training.averaging import mean_of
 from ft.training.build import build_learner, surgery_notes
 from ft.training.compiling import run_ahead
 from ft.training.evaluate import First, Source, evaluate
-from ft.training.job import Job, prepare_job
+from ft.training.job import Job, open_data, prepare_job
 from ft.training.loop import Training
 from ft.training.position import Position
 from ft.weights import write_safetensors
@@ -108,16 +109,19 @@ def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started
         )
     require_same_network(recipe, recipes.from_dict(saved.state["recipe"]), folder)
     allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
-    classes, task = tuple(saved.state["classes"]), task_in(saved.state)
+    classes, task, record = tuple(saved.state["classes"]), task_in(saved.state), saved.state["data"]
+    if "data" not in fields:
+        recipe = recipe.replace(data=find_again(recipe.data, record, folder, partial(open_data, recipe, classes, task)))
     job = prepare_job(recipe, classes=classes, task=task, with_weights=False, quiet=quiet)
     if not allowed:
-        require_same_data(job.dataset, saved.state["data"], folder)
+        require_same_data(job.dataset, record, folder, "start a new run, or pass --allow-data-change")
     return execute(job, hold, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
 
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
-    kept = deciding("tensors", "order", *["statistics"] * bool(before.ema))  # the average holds statistics that move
+    words = "tensors", "order", *["statistics"] * bool(before.ema)  # the average holds statistics that move
+    kept = [field for field in deciding(*words) if field != "data"]  # which images they are is for their digest to say
     then, now = ({**{field: getattr(r, field) for field in kept}, **settings_of(r)} for r in (before, recipe))
     for field in (*kept, *deciding("slots")):
         if now.get(field) != then.get(field):
@@ -125,28 +129,6 @@ def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
                 f"{folder} was trained with {field} {then.get(field)}, now asked for {now.get(field)}; "
                 "a resumed run keeps it, start a new one to change it"
             )
-
-
-def require_same_data(dataset: Dataset, before: dict[str, Any], folder: Path) -> None:
-    """Raise RunError where the images are not those that the run began with."""
-    now = data_facts(dataset)
-    if now["sha256"] != before["sha256"]:
-        same = all(now[split] == before[split] for split in ("train", "val"))
-        if dataset.test and "test" not in before and before["train"] + before["val"] == images_in(now):
-            raise RunError(
-                f"{dataset.name}: {folder} began when test images were validated on, now they are left for the end "
-                f"({split_words(dataset)}); start a new run, or pass --allow-data-change"
-            )
-        raise RunError(
-            f"{dataset.name} changed since {folder} began: {before['train']} + {before['val']} images then, "
-            f"{now['train']} + {now['val']} now{', with other names or classes' if same else ''}; restore it, start a "
-            "new run, or pass --allow-data-change"
-        )
-
-
-def images_in(facts: dict[str, Any]) -> int:
-    """Return how many images a record of a data set counts, in all splits."""
-    return facts["train"] + facts["val"] + facts.get("test", 0)
 
 
 def execute(
@@ -342,6 +324,6 @@ def run_facts(job: Job, backend: str) -> dict[str, Any]:
         "task": job.task.name,
         "classes": list(job.dataset.classes),
         "preprocess": job.preprocess.to_dict(),
-        "data": data_facts(job.dataset),
+        "data": {**data_facts(job.dataset), **place_of(job.recipe.data)},
         "versions": {package: version(package) for package in packages},
     }

@@ -1,6 +1,7 @@
 """`ft evaluate`, `ft predict` and `ft report`: what is asked of a finished run."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,8 +79,10 @@ def report(arguments: Sequence[str]) -> int:
     """Write a run's report again."""
     parser = Parser(prog="ft report", description="Write report.html of a finished run again.")
     parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("--data", metavar="DIR", help="where the run's images are now [where they were]")
     flags = parser.parse(arguments)
     from ft.api.run import Run
 
-    print(printable(Run(flags.run).write_report()))
+    said = Run(flags.run).write_report(flags.data, say=lambda line: print(f"note: {printable(line)}", file=sys.stderr))
+    print(printable(said))
     return 0

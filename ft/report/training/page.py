@@ -4,7 +4,9 @@ Everything on the page comes from the run's folder (model.json, log.jsonl, predi
 without a framework; only the thumbnails need the images.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from ft.report.training.trained import TrainedClasses, TrainedSets
 from ft.runs.folder import read_log
 from ft.runs.predictions import read_predictions
 from ft.system import files
+from ft.system.clean import clean
 from ft.tasks import task_in
 from ft.tasks.label_sets import read_label_sets
 from ft.tasks.multilabel import MULTI
@@ -30,6 +33,7 @@ from ft.tasks.multilabel import MULTI
 REPORT, CONFUSION = "report.html", "confusion.png"
 CELLS = 25  # up to so many classes the matrix is drawn cell by cell, above it is a picture
 MISTAKES, CONFUSIONS, CLASSES_SHOWN = 12, 10, 30
+THUMBNAIL = re.compile(r'<li><img src="(data:image/\w+;base64,[\w+/=]+)" alt="">.*<small class="name">(.*)</small>')
 Report = TrainedClasses | TrainedSets
 
 
@@ -45,15 +49,26 @@ def write_training_report(folder: Path, result: Mapping[str, Any], samples: Sequ
         report = TrainedClasses(folder, result, rows, read_predictions(folder))
         plot_confusion(report.confusion, report.classes, folder / CONFUSION)
     page = folder / REPORT
-    files.write_text(page, render_training(report, samples))
+    files.write_text(page, render_training(report, samples, kept_thumbnails(page)))
     return page
 
 
-def render_training(report: Report, samples: Sequence[Sample] | None) -> str:
-    """Return the page. Every name is escaped, and what cannot be seen is replaced."""
+def kept_thumbnails(page: Path) -> dict[str, str]:
+    """Return the thumbnails of a report that was written before, by the names on it; none where there is no report."""
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return {unescape(name): picture for picture, name in THUMBNAIL.findall(text)}
+
+
+def render_training(report: Report, samples: Sequence[Sample] | None, kept: Mapping[str, str] | None = None) -> str:
+    """Return the page. Every name is escaped, and what cannot be seen is replaced. kept: thumbnails made before."""
     task = report.task
     sources = {sample.name: sample.source for sample in samples or ()}
-    mistakes = [(p, thumbnail(sources[p.name]) if p.name in sources else None) for p in report.mistakes[:MISTAKES]]
+    shown = report.mistakes[:MISTAKES]
+    made = [thumbnail(sources[p.name]) if p.name in sources else None for p in shown]
+    mistakes = [(p, new or (kept or {}).get(clean(p.name))) for p, new in zip(shown, made, strict=True)]
     return template("training.html.j2").render(
         report=report,
         recipe=report.result["recipe"],
@@ -69,7 +84,7 @@ def render_training(report: Report, samples: Sequence[Sample] | None) -> str:
         shown=CLASSES_SHOWN,
         mistakes=mistakes,
         wrong=len(report.mistakes),
-        images_found=samples is not None,
+        images_found=samples is not None or any(picture for _, picture in mistakes),
     )
 
 

@@ -44,7 +44,7 @@ def test_test_rows_are_measured_once_at_the_end(data, fake_wing, tmp_path):
     for name, tensor in without.learner.get_weights().items():
         np.testing.assert_array_equal(tensor, run.learner.get_weights()[name])
     assert without.metrics == {name: value for name, value in run.metrics.items() if name != "test"}
-    assert run.result["data"] == {**without.result["data"], "test": 4}
+    assert run.result["data"] == {**without.result["data"], "test": 4, "path": str(data)}
 
 
 def test_the_command_and_the_report_name_them(data, fake_wing, tmp_path, monkeypatch, capsys):
