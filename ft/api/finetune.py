@@ -33,7 +33,7 @@ from ft.system.quiet import quiet_stderr
 from ft.system.signals import stop_requests
 from ft.tasks import task_in
 from ft.training.averaging import mean_of
-from ft.training.build import build_learner, surgery_notes
+from ft.training.build import build_learner, surgery_notes, untrained_notes
 from ft.training.compiling import run_ahead
 from ft.training.evaluate import First, Source, evaluate
 from ft.training.job import Job, open_data, prepare_job
@@ -160,7 +160,7 @@ def execute(
         memory_explained(job, wing),
     ):
         tensors = wing.weight_shapes(learner.model)
-        notes = surgery_notes(job, tensors) if saved is None else []
+        notes = surgery_notes(job, tensors) + untrained_notes(job, tensors, parameters) if saved is None else []
         for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
             progress.note(line)
         run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)

@@ -9,7 +9,7 @@ from ft.backend import contract as backend
 from ft.errors import DataError, RecipeError, WeightsError
 from ft.network.freeze import keeps_features, plan_at
 from ft.recipe import Recipe
-from ft.training.build import build_learner, starting_weights
+from ft.training.build import build_learner, starting_weights, untrained_notes
 from ft.training.job import prepare_job, weigh_classes
 from ft.weights import write_safetensors
 from ft.zoo import find_card
@@ -86,6 +86,26 @@ def test_weights_none_draws_everything(recipe):
     assert {name: tensor.shape for name, tensor in start.items()} == SHAPES
     again = starting_weights(prepare_job(recipe), SHAPES)
     assert all((start[name] == again[name]).all() for name in SHAPES)
+
+
+def test_what_is_random_to_the_end_is_told(recipe, saved):
+    def told(**changes):
+        job = prepare_job(recipe.replace(**changes))
+        return untrained_notes(job, {**SHAPES, "conv1.weight": (4, 3, 5, 5)} if "change" in changes else SHAPES, SHAPES)
+
+    (line,) = told()
+    assert "weights none: stem, layer1, layer2, layer3, layer4 start from random numbers and never train" in line
+    assert "layer2" not in told(unfreeze="0:layer2")[0]
+    assert told(freeze="none") == []
+    path, _ = saved()
+    assert told(weights=path) == []
+    kernel = {"weights": path, "change": "conv1:kernel=5"}
+    assert told(**kernel) == ["starts anew and never trains: conv1; thaw it with --freeze or --unfreeze"]
+    assert told(**kernel, unfreeze="1:stem", epochs=2) == []
+    assert told(**kernel, freeze="layer1") == []
+    assert told(weights=path, freeze="head") == [
+        "starts anew and never trains: fc; thaw it with --freeze or --unfreeze"
+    ]
 
 
 @pytest.mark.parametrize(
