@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ft.api.finetune import finetune
 from ft.backend import contract as backend
 from ft.errors import DataError, RecipeError, WeightsError
 from ft.network.freeze import keeps_features, plan_at
@@ -103,9 +104,12 @@ def test_what_is_random_to_the_end_is_told(recipe, saved):
     assert told(**kernel) == ["starts anew and never trains: conv1; thaw it with --freeze or --unfreeze"]
     assert told(**kernel, unfreeze="1:stem", epochs=2) == []
     assert told(**kernel, freeze="layer1") == []
-    assert told(weights=path, freeze="head") == [
-        "starts anew and never trains: fc; thaw it with --freeze or --unfreeze"
-    ]
+    assert told(weights=path, freeze="head")[0].startswith("starts anew and never trains: fc; thaw")
+
+
+def test_a_training_tells_it_before_it_starts(recipe, fake_wing, tmp_path, capsys):
+    finetune(recipe.replace(epochs=1), out=tmp_path / "run")
+    assert "never train, so what trains learns from random features" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
