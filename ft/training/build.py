@@ -106,7 +106,8 @@ def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
         return cast({**constants, **initial_weights(drawn, seed=recipe.seed)}, recipe.dtype)
     fitted = refit_source(job, shapes)
     fresh = {name: shapes[name] for name in fresh_names(job, shapes, fitted)}
-    match = match_weights(fitted.tensors, shapes, replaced=fresh, origin=recipe.weights)
+    replaced = {*fresh, *old_head(job, shapes, fitted)}
+    match = match_weights(fitted.tensors, shapes, replaced=replaced, origin=recipe.weights)
     return cast({**match.tensors, **initial_weights(fresh, seed=recipe.seed)}, recipe.dtype)
 
 
@@ -120,6 +121,16 @@ def fresh_names(job: Job, shapes: Mapping[str, tuple[int, ...]], fitted: Refit) 
     """Return the names of the tensors that start anew, in the network's order."""
     new_head = job.recipe.head != "keep"
     return [name for name in shapes if name in fitted.fresh or (new_head and under(name, job.card.outputs))]
+
+
+def old_head(job: Job, shapes: Mapping[str, tuple[int, ...]], fitted: Refit) -> list[str]:
+    """Return the names of the weights' own head that the network has no place for, where the head starts anew.
+
+    Somebody else's head may be of several layers: fc.0.weight, fc.2.weight.
+    """
+    head = (job.card.head, *job.card.outputs)
+    anew = job.recipe.head != "keep"
+    return [name for name in fitted.tensors if anew and name not in shapes and under(name, head)]
 
 
 def surgery_notes(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:

@@ -27,7 +27,7 @@ def pretrained_weights(card: Card, weights: str, *, quiet: bool = False) -> Mapp
         path = Path(os.path.expanduser(weights))
     else:
         path = published_file(card, card.weights(weights), quiet=quiet)
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         raise WeightsError(f"weights {path}: no such file; pass a .safetensors, .pth or .h5 file, imagenet, or none")
     source = read_source(path)
     return source.tensors if source.keras_named else {card.renames(n): tensor for n, tensor in source.tensors.items()}
@@ -41,7 +41,8 @@ def preprocess_of(card: Card, weights: str) -> Preprocess:
 def names_a_file(weights: str) -> bool:
     """Tell whether `weights` is a path rather than the name of published weights."""
     return (
-        os.path.exists(weights)  # pathlib raises on names that are too long
+        os.path.isfile(weights)  # pathlib raises on names that are too long
+        or (os.path.isdir(weights) and not weights.lower().startswith("imagenet"))  # of images, likely
         or "/" in weights
         or Path(weights).suffix in (".pth", ".pt", ".safetensors", ".h5", ".keras")
     )

@@ -10,7 +10,7 @@ from ft.backend import contract as backend
 from ft.errors import DataError, RecipeError, WeightsError
 from ft.network.freeze import keeps_features, plan_at
 from ft.recipe import Recipe
-from ft.training.build import build_learner, starting_weights, untrained_notes
+from ft.training.build import build_learner, starting_weights, surgery_notes, untrained_notes
 from ft.training.job import prepare_job, weigh_classes
 from ft.weights import write_safetensors
 from ft.zoo import find_card
@@ -80,6 +80,20 @@ def test_a_kept_head_is_loaded(recipe, saved):
     assert {tensor.dtype for tensor in start.values()} == {np.dtype("float32")}
     with pytest.raises(WeightsError, match=r"2 of another shape: fc.weight \(file \(7, 3\), model \(2, 3\)\)"):
         starting_weights(prepare_job(recipe.replace(weights=saved()[0], head="keep")), SHAPES)
+
+
+def test_a_wrapped_network_with_a_head_of_several_layers(recipe, saved):
+    head = {"fc.0.weight": np.ones((9, 3)), "fc.2.weight": np.ones((2, 9)), "fc.weight": None, "fc.bias": None}
+    path, tensors = saved(**{name.replace(".", "__"): tensor for name, tensor in head.items()})
+    wrapped = {f"_orig_mod.net.{name}": t for name, t in tensors.items() if t is not None}
+    write_safetensors(path, wrapped, {})
+    job = prepare_job(recipe.replace(weights=path, precision="float64"))
+    start = starting_weights(job, SHAPES)
+    np.testing.assert_array_equal(start["conv1.weight"], tensors["conv1.weight"])
+    assert start["fc.weight"].shape == (2, 3)
+    assert surgery_notes(job, SHAPES) == ["cut off from every name of the weights: net."]
+    with pytest.raises(WeightsError, match=r"2 missing: fc.weight, fc.bias; 2 unexpected: fc\.0\.weight"):
+        starting_weights(prepare_job(recipe.replace(weights=path, head="keep")), SHAPES)
 
 
 def test_weights_none_draws_everything(recipe):
