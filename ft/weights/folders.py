@@ -20,7 +20,7 @@ def of_folder(folder: Path) -> str:
     if any(name.endswith(SHARDED[0]) for name in names):
         return f"is {what} with {SHARDED[1]}"
     if "saved_model.pb" in names:
-        return f"is {what}, without names of layers; pass what model.save_weights('NAME.weights.h5') writes"
+        return f"is {what} without names of layers; pass what model.save_weights('NAME.weights.h5') writes"
     if "model.json" in names and "recipe.yaml" in names and "model.safetensors" not in names:
         return f"is {what} without its weights; pass the folder of a run that is finished, with /model.safetensors"
     best = next((name for name in files if name in ("model.safetensors", "pytorch_model.bin")), None)
