@@ -15,6 +15,7 @@ from ft.data.sources.dataset import Dataset, byte_sorted, list_source, split_lis
 from ft.data.sources.listing import Listing, labels_in, name_bytes
 from ft.data.sources.policy import Policy
 from ft.data.sources.scan import scan
+from ft.data.sources.spelling import one_spelling
 from ft.errors import DataError, printable
 
 
@@ -45,7 +46,7 @@ class Check:
 def check_data(spec: str, *, val_fraction: float = 0.2, seed: int = 0, policy: Policy) -> Check:
     """Decode every image that `spec` names and return what there is to say. DataError where there are none at all."""
     began = time.perf_counter()
-    listing = list_source(spec, policy, missing=True, labels="either")
+    listing = one_spelling(list_source(spec, policy, missing=True, labels="either"))
     entries = sorted(listing.entries, key=lambda entry: name_bytes(entry.name))
     looks = scan(entries, lambda entry: look_at(entry, policy), workers=policy.workers, quiet=policy.quiet)
     good = replace(

@@ -25,6 +25,7 @@ from ft.data.sources.listing import Entry, Listing, labels_in, name_bytes, note
 from ft.data.sources.manifest import list_manifest
 from ft.data.sources.policy import DEFAULT, Policy
 from ft.data.sources.scan import usable
+from ft.data.sources.spelling import one_spelling
 from ft.errors import DataError, listed, printable, unknown
 from ft.metrics.multilabel import Labels
 from ft.noise import generator
@@ -101,10 +102,16 @@ def split_listing(
     skipped: tuple[str, ...] = (),
 ) -> Dataset:
     """Number the classes of a listing and split it, see `open_dataset`."""
+    listing = one_spelling(listing, classes or ())
     names = choose_classes(listing, classes, printable(spec))
     notes = list(listing.notes)
     entries = [e for e in listing.entries if e.split != "test"]
     if not any(e.split == "val" for e in entries):
+        if not val_fraction:
+            raise DataError(
+                f"{printable(spec)}: val_fraction 0 and no val images, so nothing would be measured; give some to val, "
+                "or hold a share out with --val-fraction 0.2"
+            )
         entries, lone = hold_out(entries, names, val_fraction, seed)
         if any(e.split for e in listing.entries):
             notes.append(f"no val images: {val_fraction:.0%} of each class of train held out")
@@ -172,6 +179,7 @@ def open_images(
     classes: those of the trained model; without them the data's own, where one is enough. Raises DataError.
     """
     listing, bad = usable(list_source(spec, policy, labels=labels), policy, printable(spec))
+    listing = one_spelling(listing, classes or ())
     names = choose_classes(listing, classes, printable(spec))
     splits = ([e for e in listing.entries if e.split == split] for split in ("val", "test"))
     chosen = next(filter(None, splits), listing.entries)

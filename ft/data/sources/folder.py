@@ -7,8 +7,8 @@
     folder/CLASS/...                                no splits
 
 Images count at any depth below their class folder. Hidden files are skipped silently, everything else that is left out
-is counted in a note. Links to folders are never followed, links to files only where they stay inside the data, unless
-`outside` allows them to leave it: what a data set is should be seen in its own folder.
+is counted in a note. Links to folders are not followed, links to files only where they stay inside the data, unless
+`outside` allows both: what a data set is should be seen in its own folder.
 """
 
 import os
@@ -49,6 +49,14 @@ class Walk:
     root: Path
     inside: Inside
     skipped: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def follows(self, entry: os.DirEntry[str]) -> bool:
+        """Say whether an entry is a link to a folder that may be entered: allowed, and not one that it lies in."""
+        if not (self.inside.outside and entry.is_symlink() and os.path.isdir(entry.path)):
+            return False
+        target, place = os.path.realpath(entry.path), Path(entry.path).parent
+        around = [place, *(parent for parent in place.parents if parent.is_relative_to(self.root))]
+        return target not in map(os.path.realpath, around)
 
     def skip(self, reason: str, path: Path) -> None:
         """Note what is left out."""
@@ -132,7 +140,7 @@ def look_into(folder: Path, walk: Walk) -> tuple[list[Path], list[Path]]:
         named_as_image = path.suffix.lower() in EXTENSIONS
         if entry.name.startswith(".") or entry.name in JUNK:
             walk.skip(HIDDEN, path)
-        elif entry.is_dir(follow_symlinks=False) and not named_as_image:
+        elif not named_as_image and (entry.is_dir(follow_symlinks=False) or walk.follows(entry)):
             folders.append(path)
         elif not (entry.is_file(follow_symlinks=False) or walk.inside.holds(path)):
             walk.skip(NO_FILE, path)

@@ -351,6 +351,10 @@ ROWS = "cat/1.jpg,cat\ncat/2.jpg,cat\ndog/1.jpg,dog\ndog/2.jpg,dog\n"
     [
         "path,label\n" + ROWS,
         "\ufeffpath,label\r\n" + ROWS.replace("\n", "\r\n") + "\r\n",
+        "Path, Label\n" + ROWS.replace(",", ", "),
+        "\ufeffFileName,Category\n" + ROWS.replace("/", "\\"),
+        "image,class\n" + ROWS,
+        "path,dog,cat\n" + ROWS.replace(",cat", ",0,1").replace(",dog", ",1.0,0"),
         "id,label,path\n"
         + "".join(f"{i},{b},{a}\n" for i, (a, b) in enumerate(line.split(",") for line in ROWS.split())),
     ],
@@ -358,7 +362,8 @@ ROWS = "cat/1.jpg,cat\ncat/2.jpg,cat\ndog/1.jpg,dog\ndog/2.jpg,dog\n"
 def test_manifest_without_split(text, write_tree):
     root = write_tree(*CAT_AND_DOG)
     data = open_dataset(str(write_csv(root, text)))
-    assert (data.name, data.classes, data.notes) == ("list", ("cat", "dog"), ())
+    said = ("columns of 0 and 1 are classes: dog, cat",) if "dog,cat" in text else ()
+    assert (data.name, data.classes, data.notes) == ("list", ("cat", "dog"), said)
     held = [f"{c}/{1 + generator(0, 'split', i).permutation(2)[0]}.jpg" for i, c in enumerate(data.classes)]
     assert names(data.val) == held
     assert sorted(names(data.train + data.val)) == ["cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg"]
@@ -368,16 +373,16 @@ def test_manifest_without_split(text, write_tree):
 
 def test_manifest_with_split(write_tree):
     root = write_tree(*CAT_AND_DOG)
-    splits = ["train", "val", "validation", "train", "valid", "val"]
+    splits = ["train", "val", "Validation", " TRAIN ", "valid", "VAL"]
     rows = "".join(f'./{name},"{name[:3]}",{split}\n' for name, split in zip(CAT_AND_DOG, splits, strict=True))
-    data = open_dataset(str(write_csv(root, "path,label,split\n" + rows, "LIST.CSV")))
+    data = open_dataset(str(write_csv(root, "path,label,Split\n" + rows, "LIST.CSV")))
     assert [(s.name, s.label) for s in data.train] == [("cat/1.jpg", 0), ("dog/1.jpg", 1)]
     assert names(data.val) == ["cat/2.jpg", "cat/3.jpg", "dog/2.jpg", "dog/3.jpg"]
 
 
 def test_labels_stay_text(write_tree):
     root = write_tree(*(f"{i}.jpg" for i in range(8)))
-    labels = ["no", "null", "1e3", "-1", "NaN", "1.0", "1", " 1"]
+    labels = ["no", "null", "1e3", "-1", "NaN", "1.0", "1", "01"]
     rows = "".join(f"{i}.jpg,{label}\n" for i, label in enumerate(labels))
     data = open_images(str(write_csv(root, "path,label\n" + rows)))
     assert data.classes == tuple(sorted(labels))
@@ -389,7 +394,8 @@ def test_labels_stay_text(write_tree):
     [
         ("", ["line 1: the header is ''", "expected path,label"]),
         ("path;label\ncat/1.jpg;cat\n", ["the header is 'path;label'", "commas"]),
-        ("file,label\ncat/1.jpg,cat\n", ["the header is 'file,label'"]),
+        ("photo,label\ncat/1.jpg,cat\n", ["the header is 'photo,label'", "a column of 0 and 1 for each class"]),
+        ("path,cat,dog\ncat/1.jpg,1,0\ndog/1.jpg,0,2\n", ["the header is 'path,cat,dog'"]),
         ("path,label,label\ncat/1.jpg,cat,dog\n", ["the header is"]),
         ("path,label\n", ["no images"]),
         ("path,label\n" + ROWS + "cat/3.jpg, \n", ["line 6: blank label", "cat/3.jpg"]),
@@ -417,6 +423,55 @@ def test_manifest_mistakes_are_told_with_their_line(text, words, write_tree, tmp
     (tmp_path / "secret.jpg").touch()
     (root / "link.jpg").symlink_to(tmp_path / "secret.jpg")
     refuse(write_csv(root, text), "list.csv", *words)
+
+
+def test_a_backslash_may_be_part_of_a_name(write_tree):
+    root = write_tree("a\\1.jpg", "a/1.jpg")
+    assert names(open_images(str(write_csv(root, "path,label\na\\1.jpg,cat\na/1.jpg,dog\n"))).val) == [
+        "a/1.jpg",
+        "a\\1.jpg",
+    ]
+    refuse(write_csv(root, "path,label\n..\\1.jpg,cat\n"), "leaves the CSV's folder")
+
+
+NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+def test_accents_in_both_forms_are_one_class(write_tree):
+    root = write_tree(f"train/{NFC}/1.jpg", "train/tea/2.jpg", f"val/{NFD}/3.jpg", "val/tea/4.jpg")
+    data = open_dataset(str(root))
+    assert (data.classes, [s.label for s in data.val]) == ((NFC, "tea"), [0, 1])
+    assert data.notes == (
+        f"classes whose accents are written in two ways (NFC and NFD), taken for one each: 1 ({NFC})",
+    )
+    assert [s.label for s in open_images(str(root), ("tea", NFD)).val] == [1, 0], (
+        "a model's classes keep their spelling"
+    )
+    alone = open_dataset(str(write_csv(root, f"path,label\ntrain/{NFC}/1.jpg,{NFD}\ntrain/tea/2.jpg,tea\n"
+                                             f"val/{NFD}/3.jpg,{NFD}\nval/tea/4.jpg,tea\n")))  # fmt: skip
+    assert (alone.classes, alone.notes) == ((NFD, "tea"), ()), "one spelling stays what it is"
+
+
+def test_linked_folders_are_followed_where_that_is_allowed(write_tree, tmp_path):
+    root = write_tree("train/cat/1.jpg", "train/dog/2.jpg", "val/dog/3.jpg")
+    (tmp_path / "pool/deep").mkdir(parents=True)
+    (tmp_path / "pool/4.jpg").touch()
+    (tmp_path / "pool/deep/5.jpg").touch()
+    (tmp_path / "pool/deep/round").symlink_to(tmp_path / "pool")
+    (root / "val/cat").symlink_to(tmp_path / "pool")
+    (root / "train/cat/up").symlink_to(root)
+    data = open_dataset(str(root), policy=Policy(allow_outside_root=True))
+    assert names(data.val) == ["val/cat/4.jpg", "val/cat/deep/5.jpg", "val/dog/3.jpg"]
+    assert len(data.train) == 2
+    assert "2 (train/cat/up, val/cat/deep/round)" in data.notes[0]
+    assert names(open_dataset(str(root)).val) == ["val/dog/3.jpg"]
+
+
+def test_no_share_to_hold_out(write_tree):
+    assert len(open_dataset(str(write_tree(*TWO_SPLITS)), val_fraction=0).train) == 4
+    refuse(
+        write_csv(write_tree(*CAT_AND_DOG), "path,label\n" + ROWS), "val_fraction 0 and no val images", val_fraction=0
+    )
 
 
 # ---- images to evaluate
