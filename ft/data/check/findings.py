@@ -7,7 +7,7 @@ from typing import Literal
 
 from ft.data.check.look import FRAMES, GREY, GREY_16, INK, PROFILE, TRANSPARENT, TURNED, Look
 from ft.data.images.decode import KINDS
-from ft.data.sources.folder import BESIDE, EMPTY, NO_FILE, NO_IMAGE, NO_SPLIT
+from ft.data.sources.folder import BESIDE, EMPTY, LEFT, NO_FILE, NO_IMAGE, NO_SPLIT
 from ft.data.sources.listing import UNLABELLED_TEST, Listing
 from ft.data.sources.manifest import COMMAS
 from ft.data.sources.policy import Policy
@@ -34,6 +34,7 @@ IGNORED: dict[str, tuple[Level, str, str]] = {
     BESIDE: ("warning", "beside", "move the images into class folders"),
     NO_IMAGE: ("note", "no image", "only files with the extension of an image are read"),
     NO_SPLIT: ("note", "no split", "train, val and test are read, or what serves as val"),
+    LEFT: ("note", "left by training", "runs are no class; --out and another working folder keep them elsewhere"),
     TWO_WAYS: ("note", "spelling", "rename folders or labels to write them alike"),
     COMMAS: ("note", "comma", "write a|b for the two labels a and b"),
     UNLABELLED_TEST: ("note", "prediction", "with folders named as train's they would be evaluated"),

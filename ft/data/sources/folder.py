@@ -33,12 +33,14 @@ from ft.errors import DataError, printable
 
 EXTENSIONS = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 JUNK = {"Thumbs.db", "@eaDir", "__MACOSX"}  # what file managers leave behind; hidden files are skipped as well
+SIGNS = (("recipe.yaml", "log.jsonl"), ("recipe.yaml", "checkpoints"), ("lr-find.json",), ("bench.json", "bench.png"))
 
 NO_IMAGE = "ignored, no image by its extension"
 NO_FILE = "not opened: links out of the data or to folders, pipes, devices, or folders named like images"
 BESIDE = "ignored, images beside the class folders"
 NO_SPLIT = "ignored, folders beside the splits in use"
 EMPTY = "class folders without images"
+LEFT = "passed over, folders that a training left"
 HIDDEN = "hidden, or left behind by file managers"
 
 
@@ -127,6 +129,28 @@ def find_images(folder: Path, walk: Walk) -> list[Path]:
     return found
 
 
+def is_left_by_training(folder: Path) -> bool:
+    """Say whether a folder is a run, or what `ft lr-find` or `ft bench` writes, or holds runs and no image beside them.
+
+    Who trains in the folder of the data has `runs` among the classes.
+    """
+    if has_signs(folder):
+        return True
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError:  # told where it is looked into
+        return False
+    if any(Path(entry.name).suffix.lower() in EXTENSIONS for entry in entries):
+        return False
+    return any(entry.is_dir(follow_symlinks=False) and has_signs(Path(entry.path)) for entry in entries)
+
+
+def has_signs(folder: Path) -> bool:
+    """Say whether a folder holds the files that tell what wrote it."""
+    return any(all(os.path.exists(folder / name) for name in sign) for sign in SIGNS)
+
+
 def look_into(folder: Path, walk: Walk) -> tuple[list[Path], list[Path]]:
     """Return the folders and the images that lie directly in a folder; what is neither is skipped."""
     try:
@@ -141,7 +165,10 @@ def look_into(folder: Path, walk: Walk) -> tuple[list[Path], list[Path]]:
         if entry.name.startswith(".") or entry.name in JUNK:
             walk.skip(HIDDEN, path)
         elif not named_as_image and (entry.is_dir(follow_symlinks=False) or walk.follows(entry)):
-            folders.append(path)
+            if is_left_by_training(path):
+                walk.skip(LEFT, path)
+            else:
+                folders.append(path)
         elif not (entry.is_file(follow_symlinks=False) or walk.inside.holds(path)):
             walk.skip(NO_FILE, path)
         elif named_as_image:

@@ -467,6 +467,20 @@ def test_linked_folders_are_followed_where_that_is_allowed(write_tree, tmp_path)
     assert names(open_dataset(str(root)).val) == ["val/dog/3.jpg"]
 
 
+def test_what_a_training_left_is_no_class(write_tree):
+    alone = open_dataset(str(write_tree(*CAT_AND_DOG, "jumps/1.jpg", "jumps/runs/2.jpg")))
+    run = [f"runs/pets-torch-001/{name}" for name in ("recipe.yaml", "log.jsonl", "curves.png")]
+    root = write_tree(
+        *run, "runs/pets-torch-002/.ft.lock", "cat/run/checkpoints/a", "cat/run/recipe.yaml", "cat/run/c.png"
+    )
+    write_tree("lr-find/lr-find.json", "lr-find/lr-find.png")
+    data = open_dataset(str(root))
+    assert (data.classes, data.train, data.val) == (("cat", "dog", "jumps"), alone.train, alone.val)
+    assert data.notes == ("passed over, folders that a training left: 3 (cat/run, lr-find, runs)",)
+    write_tree("runs/3.jpg", "runs/4.jpg")
+    assert open_dataset(str(root)).classes == ("cat", "dog", "jumps", "runs"), "a class that holds a run"
+
+
 def test_no_share_to_hold_out(write_tree):
     assert len(open_dataset(str(write_tree(*TWO_SPLITS)), val_fraction=0).train) == 4
     refuse(
