@@ -58,6 +58,21 @@ def test_a_folder_says_what_to_pass(files, words, tmp_path):
     assert str(caught.value).startswith(f"weights {tmp_path}: {words.format(tmp_path)}")
 
 
+def test_without_a_connection_it_is_said_what_is_here(monkeypatch, tmp_path):
+    def offline(url, **_):
+        raise WeightsError("no connection")
+
+    monkeypatch.setattr(pretrained, "fetch", offline)
+    monkeypatch.setattr(pretrained, "package_file", lambda package, pattern: None)
+    monkeypatch.setenv("FT_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError, match=r"no connection; packages ship those of .*\(package "):
+        published_file(CARD, CARD.pretrained[0])
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / find_card("vgg11").pretrained[0].filename).touch()
+    with pytest.raises(WeightsError, match=r"no connection; on this machine are the weights of vgg11$"):
+        published_file(CARD, CARD.pretrained[0])
+
+
 def test_a_folder_of_images_called_imagenet_is_no_weights_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "imagenet").mkdir()
