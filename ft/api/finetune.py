@@ -16,6 +16,7 @@ from ft.backend import contract as backends
 from ft.backend.contract import Learner, Wing
 from ft.data import Dataset
 from ft.data.sources.dataset import data_facts
+from ft.data.sources.recorded import find_again, place_of, require_same_data
 from ft.errors import RecipeError, RunError, memory_is_exhausted
 from ft.features.features import FeatureBatches, Features, sources_of
 from ft.network.freeze import Freeze, why_not_kept
@@ -32,10 +33,10 @@ from ft.system.quiet import quiet_stderr
 from ft.system.signals import stop_requests
 from ft.tasks import task_in
 from ft.training.averaging import mean_of
-from ft.training.build import build_learner, surgery_notes
+from ft.training.build import build_learner, surgery_notes, untrained_notes
 from ft.training.compiling import run_ahead
 from ft.training.evaluate import First, Source, evaluate
-from ft.training.job import Job, prepare_job
+from ft.training.job import Job, open_data, prepare_job
 from ft.training.loop import Training
 from ft.training.position import Position
 from ft.weights import write_safetensors
@@ -108,16 +109,19 @@ def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started
         )
     require_same_network(recipe, recipes.from_dict(saved.state["recipe"]), folder)
     allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
-    classes, task = tuple(saved.state["classes"]), task_in(saved.state)
+    classes, task, record = tuple(saved.state["classes"]), task_in(saved.state), saved.state["data"]
+    if "data" not in fields:
+        recipe = recipe.replace(data=find_again(recipe.data, record, folder, partial(open_data, recipe, classes, task)))
     job = prepare_job(recipe, classes=classes, task=task, with_weights=False, quiet=quiet)
     if not allowed:
-        require_same_data(job.dataset, saved.state["data"], folder)
+        require_same_data(job.dataset, record, folder, "start a new run, or pass --allow-data-change")
     return execute(job, hold, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
 
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     """Raise RunError where changed fields no longer fit the checkpoint's tensors."""
-    kept = deciding("tensors", "order", *["statistics"] * bool(before.ema))  # the average holds statistics that move
+    words = "tensors", "order", *["statistics"] * bool(before.ema)  # the average holds statistics that move
+    kept = [field for field in deciding(*words) if field != "data"]  # which images they are is for their digest to say
     then, now = ({**{field: getattr(r, field) for field in kept}, **settings_of(r)} for r in (before, recipe))
     for field in (*kept, *deciding("slots")):
         if now.get(field) != then.get(field):
@@ -125,18 +129,6 @@ def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
                 f"{folder} was trained with {field} {then.get(field)}, now asked for {now.get(field)}; "
                 "a resumed run keeps it, start a new one to change it"
             )
-
-
-def require_same_data(dataset: Dataset, before: dict[str, Any], folder: Path) -> None:
-    """Raise RunError where the images are not those that the run began with."""
-    now = data_facts(dataset)
-    if now["sha256"] != before["sha256"]:
-        same = all(now[split] == before[split] for split in ("train", "val"))
-        raise RunError(
-            f"{dataset.name} changed since {folder} began: {before['train']} + {before['val']} images then, "
-            f"{now['train']} + {now['val']} now{', with other names or classes' if same else ''}; restore it, start a "
-            "new run, or pass --allow-data-change"
-        )
 
 
 def execute(
@@ -168,7 +160,7 @@ def execute(
         memory_explained(job, wing),
     ):
         tensors = wing.weight_shapes(learner.model)
-        notes = surgery_notes(job, tensors) if saved is None else []
+        notes = surgery_notes(job, tensors) + untrained_notes(job, tensors, parameters) if saved is None else []
         for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
             progress.note(line)
         run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
@@ -220,7 +212,7 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
     data, recipe = job.dataset, job.recipe
     lines = [
         f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {recipe.weights} weights, {plan.summary()}",
-        f"{data.name}: {len(data.train)} training and {len(data.val)} validation images, {len(data.classes)} classes, "
+        f"{data.name}: {split_words(data)} images, {len(data.classes)} classes, "
         f"{'any number an image, ' if data.multilabel else ''}"
         f"{job.preprocess.crop} px",
         f"run folder: {folder}",
@@ -234,6 +226,12 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
         default = RULES[recipe.optimizer].numbers["eps"]
         lines.append(f"eps 0: {recipe.optimizer} divides by zero where a gradient is 0; its default is {default:g}")
     return [*lines, *accumulation_notes(recipe, plan, tensors), *job.notes]
+
+
+def split_words(data: Dataset) -> str:
+    """Return how many images train, validate and, where there are any, test."""
+    train, val = f"{len(data.train)} training", f"{len(data.val)} validation"
+    return f"{train}, {val} and {len(data.test)} test" if data.test else f"{train} and {val}"
 
 
 def accumulation_notes(recipe: Recipe, plan: Freeze, tensors: Collection[str]) -> list[str]:
@@ -290,6 +288,7 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
         "train_metrics": training_metrics(job, learner, sources[0]),
         "sha256": {runfolder.MODEL: sha256},
     }
+    whole["metrics"] |= test_metrics(job, learner)  # last, as it takes the learner off features
     write_training_report(folder, whole, job.dataset.val)
     files.write_json(folder / runfolder.RESULT, whole)
 
@@ -310,6 +309,15 @@ def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any
     return {**meter.result(), "images": meter.count}
 
 
+def test_metrics(job: Job, learner: Learner) -> dict[str, Any]:
+    """Return what the network measures on the test images, under "test", where there are any."""
+    if not job.dataset.test:
+        return {}
+    learner.on_features = False  # seen once: their features would not be used again
+    meter = job.task.meter(len(job.dataset.classes))
+    return {"test": evaluate(learner, job.batches("test", as_pixels=True), meter).result()}
+
+
 def run_facts(job: Job, backend: str) -> dict[str, Any]:
     """Return what checkpoints and the result record of a run, besides its numbers."""
     packages = ("ft-parity", "numpy", "pillow", *backends.FRAMEWORKS[backend])
@@ -319,6 +327,6 @@ def run_facts(job: Job, backend: str) -> dict[str, Any]:
         "task": job.task.name,
         "classes": list(job.dataset.classes),
         "preprocess": job.preprocess.to_dict(),
-        "data": data_facts(job.dataset),
+        "data": {**data_facts(job.dataset), **place_of(job.recipe.data)},
         "versions": {package: version(package) for package in packages},
     }

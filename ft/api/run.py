@@ -1,6 +1,7 @@
 """A finished run: its model, its numbers, and what it says about images. Any run opens in either wing."""
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import numpy as np
 
 from ft import recipe as recipes
 from ft.backend.contract import Learner
-from ft.data import Batches, Policy, Preprocess, Sample, open_dataset, open_images
-from ft.errors import DataError, RecipeError
+from ft.data import Batches, Dataset, Policy, Preprocess, Sample, open_dataset, open_images
+from ft.data.sources.recorded import find_again, is_recorded, require_same_data
+from ft.errors import RecipeError, UserError
 from ft.recipe import Recipe
 from ft.report.training.page import write_training_report
 from ft.report.training.summary import run_line, run_table
@@ -61,10 +63,11 @@ class Run:
         return recipes.from_dict(self.result["recipe"])
 
     @property
-    def metrics(self) -> dict[str, float | None]:
+    def metrics(self) -> dict[str, Any]:
         """`top1`, `top5`, `loss`, `macro_f1` and `ece` on the validation images, as they were when the run ended.
 
-        Of a multi-label run: `mAP`, `exact_match`, `loss` and `macro_f1`.
+        Of a multi-label run: `mAP`, `exact_match`, `loss` and `macro_f1`. `test`, where the data has test images, holds
+        the same of these.
         """
         return self.result["metrics"]
 
@@ -105,39 +108,56 @@ class Run:
         return guesses
 
     def evaluate(self, data: str | None = None) -> dict[str, float | None]:
-        """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images."""
-        if data:
+        """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images.
+
+        Where `data` is the run's own, wherever it lies now, these too are its validation images.
+        """
+        if data and not is_recorded(data, self.result["data"], self.open_data):
             samples = open_images(data, classes=self.classes, policy=self.policy, labels=self.task.labels).val
         else:
-            samples = self.validation_samples()
+            samples = self.validation_samples(data)
         return evaluate(self.learner, self.batches(samples), self.task.meter(len(self.classes))).result()
 
-    def validation_samples(self) -> tuple[Sample, ...]:
-        """Return the run's own validation images. Raises DataError where they are no longer there."""
+    def validation_samples(self, data: str | None = None) -> tuple[Sample, ...]:
+        """Return the run's own validation images; DataError where they are not found, RunError where they changed.
+
+        data: where they are now.
+        """
+        record = self.result["data"]
+        dataset = self.open_data(data or find_again(self.recipe.data, record, self.folder, self.open_data))
+        require_same_data(dataset, record, self.folder, "or pass --data DIR for other images")
+        return dataset.val
+
+    def open_data(self, spec: str) -> Dataset:
+        """Return a source of data as the run opened its own."""
         recipe = self.recipe
         return open_dataset(
-            recipe.data,
+            spec,
             val_fraction=recipe.val_fraction,
             seed=recipe.seed,
             classes=self.classes,
             policy=self.policy,
             labels=self.task.labels,
-        ).val
+        )
 
     @property
     def policy(self) -> Policy:
         """What the run's recipe says of images that cannot be read."""
         return Policy.of(self.recipe, short_side=self.preprocess.resize)
 
-    def write_report(self) -> Path:
+    def write_report(self, data: str | None = None, *, say: Callable[[str], None] | None = None) -> Path:
         """Write report.html and confusion.png again and return the page's path. Needs no framework.
 
-        Where the images are no longer to be had, the page has no thumbnails.
+        data: where the run's images are now. Where they are not to be had, the page keeps the thumbnails that it has,
+        and that is told to `say`, or else warned of.
         """
         try:
-            samples = self.validation_samples()
-        except DataError:
-            samples = None
+            samples = self.validation_samples(data)
+        except UserError as error:
+            if data:
+                raise
+            samples, told = None, f"no new thumbnails, for {error}"
+            say(told) if say else warnings.warn(told, UserWarning, stacklevel=2)
         return write_training_report(self.folder, self.result, samples)
 
     def batches(self, samples: Sequence[Sample]) -> Batches:

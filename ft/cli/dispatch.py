@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
+from importlib.metadata import version
 
 from ft.cli.guard import guarded
-from ft.errors import RecipeError, unknown
+from ft.errors import RecipeError, printable
 
 COMMANDS = {  # name -> its function in this folder, imported when it runs; what it does
     "train": ("train.train", "fine-tune a network"),
@@ -36,10 +38,15 @@ def dispatch(arguments: Sequence[str]) -> int:
         print(
             "usage: ft COMMAND ...\n\n"
             + "\n".join(f"  {name:<11} {text}" for name, (_, text) in COMMANDS.items())
-            + "\n\nft COMMAND --help tells more"
+            + "\n\nft COMMAND --help tells more, ft --version which version this is"
         )
         return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"ft-parity {version('ft-parity')}")
+        return 0
     if arguments[0] not in COMMANDS:
-        raise RecipeError(unknown("command", arguments[0], COMMANDS) + "; see ft --help")
+        near = get_close_matches(arguments[0], COMMANDS, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise RecipeError(f"unknown command '{printable(arguments[0])}'; {hint}the commands are {', '.join(COMMANDS)}")
     module, _, function = COMMANDS[arguments[0]][0].partition(".")
     return getattr(import_module(f"ft.cli.{module}"), function)(arguments[1:])

@@ -21,23 +21,33 @@ def models(arguments: Sequence[str]) -> int:
         return show_command(arguments[1:])
     text = "The networks, their size and their published weights. `ft models show NAME` shows one by stage."
     parser = Parser(prog="ft models", description=text)
+    parser.add_argument("text", nargs="?", metavar="TEXT", help="only networks with this in their name or family")
     parser.add_argument("--family", metavar="NAME", help="only this family, such as resnet")
     parser.add_argument("--max-params", type=float, metavar="MILLIONS", help="only networks of at most this size")
     parser.add_argument("--json", action="store_true", help="print JSON")
     flags = parser.parse(arguments)
-    rows = [model_row(card) for card in chosen_cards(flags.family, flags.max_params)]
+    rows = [model_row(card) for card in chosen_cards(flags.family, flags.max_params, flags.text)]
     if flags.json:
         print(json.dumps(rows, indent=2))
     else:
-        for row in rows:
-            top1 = "   -" if row["top1"] is None else f"{row['top1']:.1f}"
-            size = f"{row['parameters'] / 1e6:5.1f} M  {row['image_size']} px  top1 {top1}"
-            print(f"{row['name']:<20} {size}  {', '.join(row['stages'])}")
+        print("\n".join(model_lines(rows)))
     return 0
 
 
-def chosen_cards(family: str | None, millions: float | None) -> list["Card"]:
-    """Return the cards of a family, or of all, up to a size; RecipeError for no such family or none so small."""
+def model_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the table of networks as text, with a heading and a mark for weights that need no download."""
+    width = max(len(row["name"]) for row in rows)
+    lines = [f"{'network':<{width}}  parameters  images  top-1  here  stages"]
+    for row in rows:
+        top1 = "-" if row["top1"] is None else f"{row['top1']:.1f}"
+        size = f"{row['parameters'] / 1e6:8.1f} M  {row['image_size']:>3} px  {top1:>5}"
+        here = "*" if row["here"] else ""
+        lines.append(f"{row['name']:<{width}}  {size}  {here:^4}  {', '.join(row['stages'])}")
+    return [*lines, f"{len(rows)} networks; * in the column here: its weights are on this machine"]
+
+
+def chosen_cards(family: str | None, millions: float | None, text: str | None = None) -> list["Card"]:
+    """Return the cards of a family, or of all, up to a size, with a text in their names; RecipeError for none."""
     from ft.errors import unknown
     from ft.zoo import cards
 
@@ -46,13 +56,18 @@ def chosen_cards(family: str | None, millions: float | None) -> list["Card"]:
         raise RecipeError(unknown("family", family, families))
     limit = float("inf") if millions is None else millions * 1e6
     found = [card for card in cards() if family in (None, card.family) and card.parameters <= limit]
+    named = [card for card in found if text is None or text.lower() in f"{card.name} {card.family}".lower()]
+    if found and not named:
+        raise RecipeError(unknown("model", str(text), [card.name for card in found]))
     if not found:
         raise RecipeError(f"max-params: no network has at most {millions} million parameters")
-    return found
+    return named
 
 
 def model_row(card: "Card") -> dict[str, Any]:
     """Return what `ft models` says of a network."""
+    from ft.weights.pretrained import is_here
+
     return {
         "name": card.name,
         "family": card.family,
@@ -62,6 +77,7 @@ def model_row(card: "Card") -> dict[str, Any]:
         "weights": [entry.name for entry in card.pretrained],
         "licences": sorted({entry.licence for entry in card.pretrained}),
         "stages": list(card.stages),
+        "here": bool(card.pretrained) and is_here(card.pretrained[0]),
     }
 
 

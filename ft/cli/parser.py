@@ -8,6 +8,17 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from ft.errors import RecipeError
 from ft.recipe import FIELDS, SYNONYMS, TYPES
 
+NEAR = 0.7  # below it are words of another meaning: version is to precision 0.63
+WORDS = {  # what other programs call ours, beside the fields of the recipe
+    **dict.fromkeys(("gpu", "gpus", "cuda", "accelerator"), "device"),
+    **dict.fromkeys(("output", "output_dir", "out_dir", "save_dir"), "out"),
+    **dict.fromkeys(("checkpoint", "continue"), "resume"),
+    **dict.fromkeys(("framework", "engine"), "backend"),
+    **dict.fromkeys(("val_split", "validation_split"), "val_fraction"),
+    **dict.fromkeys(("amp", "fp16", "bf16"), "precision"),
+    "silent": "quiet",
+}
+
 
 class Parser(argparse.ArgumentParser):
     """argparse that raises RecipeError, with the nearest flag, instead of printing usage and exiting."""
@@ -30,11 +41,14 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("--"):
             return f"unexpected argument '{word}'; see {self.prog} --help"
         flag = word.split("=")[0]
-        known = {flag: flag for action in self._actions for flag in action.option_strings}
-        synonyms = {flag_of(word): flag_of(field) for word, field in SYNONYMS.items() if flag_of(field) in known}
-        meant = {**synonyms, **known}
-        near = get_close_matches(flag, meant, n=1, cutoff=0.6)
-        hint = f"did you mean '{meant[near[0]]}'?" if near else f"see {self.prog} --help"
+        if flag == "--version":
+            return "unknown flag '--version'; ft --version says it"
+        known = {flag: flag for action in self._actions for flag in action.option_strings if flag.startswith("--")}
+        synonyms = {flag_of(word): flag_of(field) for word, field in {**SYNONYMS, **WORDS}.items()}
+        meant = {**{word: its for word, its in synonyms.items() if its in known}, **known}
+        words = {word.removeprefix("--"): its for word, its in meant.items()}  # the dashes are alike in all
+        near = get_close_matches(flag.removeprefix("--"), words, n=1, cutoff=NEAR)
+        hint = f"did you mean '{words[near[0]]}'?" if near else f"see {self.prog} --help"
         return f"unknown flag '{flag}'; {hint}"
 
 

@@ -1,15 +1,17 @@
 """`ft evaluate`, `ft predict` and `ft report`: what is asked of a finished run."""
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ft.cli.parser import Parser, add_backend
 from ft.errors import RecipeError, printable
 
 
-def metrics_line(metrics: dict[str, float | None]) -> str:
-    """Return "top1 0.914  loss 0.3512" of what was measured."""
-    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None)
+def metrics_line(metrics: Mapping[str, Any]) -> str:
+    """Return "top1 0.914  loss 0.3512" of what was measured, without that on test images."""
+    return "  ".join(f"{name} {x:.4f}" for name, x in metrics.items() if x is not None and name != "test")
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -77,8 +79,10 @@ def report(arguments: Sequence[str]) -> int:
     """Write a run's report again."""
     parser = Parser(prog="ft report", description="Write report.html of a finished run again.")
     parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("--data", metavar="DIR", help="where the run's images are now [where they were]")
     flags = parser.parse(arguments)
     from ft.api.run import Run
 
-    print(printable(Run(flags.run).write_report()))
+    said = Run(flags.run).write_report(flags.data, say=lambda line: print(f"note: {printable(line)}", file=sys.stderr))
+    print(printable(said))
     return 0

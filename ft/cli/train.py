@@ -51,4 +51,6 @@ def finetune_by(flags: argparse.Namespace, backend: str | None) -> int:
 
     run = finetune(backend=backend or flags.backend, out=flags.out, resume=flags.resume, quiet=flags.quiet, **fields)
     print(f"{metrics_line(run.metrics)}  in {run.result['seconds']:.1f} s\n{printable(run.folder)}")
+    if tested := run.metrics.get("test"):
+        print(f"test: {metrics_line(tested)}")
     return 0

@@ -24,7 +24,7 @@ class ImagesSection:
         "share of each class held out where the data has no val split",
         group="data",
         decides={"images", "check"},
-        above=0,
+        at_least=0,
         below=1,
     )
     image_size: int | None = option(

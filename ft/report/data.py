@@ -6,7 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ft.data.check.check import Check
-from ft.data.check.findings import Finding
+from ft.data.check.findings import SPLIT_ORDER, Finding
 from ft.data.check.look import Look
 from ft.data.sources.scan import scan
 from ft.errors import printable
@@ -53,12 +53,13 @@ def headline(check: Check) -> str:
 
 def facts(check: Check) -> Iterator[tuple[str, str]]:
     """Yield what the data is, in a few lines."""
-    usable, classes = check.usable, [c for c in check.classes if c.train + c.val]
+    usable, classes = check.usable, [c for c in check.classes if c.images]
     size = sum(look.size for look in check.looks) / 1e6
     yield "images", f"{len(usable)} usable of {len(check.looks)}, {size:.1f} MB, {len(classes)} classes"
-    train, val = (sum(split == wanted for split in check.splits.values()) for wanted in ("train", "val"))
+    train, val, test = (sum(split == wanted for split in check.splits.values()) for wanted in SPLIT_ORDER)
     given = any(look.entry.split == "val" for look in check.looks)
-    yield "splits", f"{train} train, {val} val{'' if given or not val else ', held out as training would by default'}"
+    held = f"{val} val{'' if given or not val else ', held out as training would by default'}"
+    yield "splits", f"{train} train, {held}" + (f", {test} test, evaluated once when a training ends" if test else "")
     if check.listing.multilabel and usable:
         count = sum(len(look.entry.labels) for look in usable)
         yield "labels", f"multi-label, {count / len(usable):.2f} an image: train with --loss bce or bce-focal"
@@ -90,13 +91,17 @@ def say_finding(console: "Console", finding: Finding) -> None:
 
 def say_classes(console: "Console", check: Check) -> None:
     """Print how many images each class has, the largest and the smallest ones where there are many."""
-    classes = sorted(check.classes, key=lambda c: -(c.train + c.val))
-    most = max((c.train + c.val for c in classes), default=0) or 1
-    rows = [("", (printable(c.label), str(c.train), str(c.val), bar(c.train + c.val, most))) for c in classes]
+    classes = sorted(check.classes, key=lambda c: -c.images)
+    most = max((c.images for c in classes), default=0) or 1
+    tested = [">test"] if any(c.test for c in classes) else []
+    rows = [
+        ("", (printable(c.label), str(c.train), str(c.val), *[str(c.test)] * len(tested), bar(c.images, most)))
+        for c in classes
+    ]
     if len(rows) > CLASSES:
         half, left = CLASSES // 2, len(rows) - CLASSES
-        rows = [*rows[:half], ("dim", (f"... {left} more", "", "", "")), *rows[-half:]]
-    say_table(console, ("class", ">train", ">val", ""), rows)
+        rows = [*rows[:half], ("dim", (f"... {left} more", "", "", *[""] * len(tested), "")), *rows[-half:]]
+    say_table(console, ("class", ">train", ">val", *tested, ""), rows)
 
 
 def bar(count: int, most: int, width: int = 30) -> str:
@@ -113,7 +118,7 @@ def to_dict(check: Check) -> dict[str, Any]:
         "usable": len(check.usable),
         "bytes": sum(look.size for look in check.looks),
         "seconds": round(check.seconds, 3),
-        "classes": [{"label": c.label, "train": c.train, "val": c.val} for c in check.classes],
+        "classes": [{"label": c.label, "train": c.train, "val": c.val, "test": c.test} for c in check.classes],
         "findings": [
             {
                 "level": f.level,
@@ -157,7 +162,7 @@ def render_html(check: Check, *, max_pixels: int, workers: int = 2, quiet: bool 
         facts=list(facts(check)),
         findings=[(f, [face(n, d, pictures) for n, d in f.items[:SHOWN]]) for f in check.findings],
         classes=[(c, [face(k.name, "", pictures) for k in strips.get(c.label, ())]) for c in check.classes],
-        most=max((c.train + c.val for c in check.classes), default=0) or 1,
+        most=max((c.images for c in check.classes), default=0) or 1,
         levels=[level for level in ("error", "warning", "note") if any(f.level == level for f in check.findings)],
         side=SIDE,
     )

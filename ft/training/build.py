@@ -1,13 +1,13 @@
 """A job's network and learner in one wing, with the weights that training starts from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ft.backend import contract as backends
 from ft.backend.contract import Learner, Wing
-from ft.errors import RecipeError
+from ft.errors import RecipeError, listed
 from ft.network.freeze import Freeze, keeps_features, plan_at
 from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
@@ -108,7 +108,8 @@ def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
         return cast({**constants, **initial_weights(drawn, seed=recipe.seed)}, recipe.dtype)
     fitted = refit_source(job, shapes)
     fresh = {name: shapes[name] for name in fresh_names(job, shapes, fitted)}
-    match = match_weights(fitted.tensors, shapes, replaced=fresh, origin=recipe.weights)
+    replaced = {*fresh, *old_head(job, shapes, fitted)}
+    match = match_weights(fitted.tensors, shapes, replaced=replaced, origin=recipe.weights)
     return cast({**match.tensors, **initial_weights(fresh, seed=recipe.seed)}, recipe.dtype)
 
 
@@ -124,6 +125,16 @@ def fresh_names(job: Job, shapes: Mapping[str, tuple[int, ...]], fitted: Refit) 
     return [name for name in shapes if name in fitted.fresh or (new_head and under(name, job.card.outputs))]
 
 
+def old_head(job: Job, shapes: Mapping[str, tuple[int, ...]], fitted: Refit) -> list[str]:
+    """Return the names of the weights' own head that the network has no place for, where the head starts anew.
+
+    Somebody else's head may be of several layers: fc.0.weight, fc.2.weight.
+    """
+    head = (job.card.head, *job.card.outputs)
+    anew = job.recipe.head != "keep"
+    return [name for name in fitted.tensors if anew and name not in shapes and under(name, head)]
+
+
 def surgery_notes(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
     """Return what surgery made of the pretrained weights and every layer that starts anew, for the user to read."""
     if job.source is None:  # everything starts anew
@@ -133,6 +144,22 @@ def surgery_notes(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         return list(fitted.notes)
     layers = dict.fromkeys(name.rpartition(".")[0] for name in fresh_names(job, shapes, fitted))
     return [f"surgery: {job.surgery.asked}", *fitted.notes, f"starts anew: {', '.join(layers)}"]
+
+
+def untrained_notes(job: Job, shapes: Mapping[str, tuple[int, ...]], parameters: Collection[str]) -> list[str]:
+    """Return what starts from random numbers and stays so to the end, for the user to read."""
+    recipe = job.recipe
+    last = plan_at(recipe, job.card, parameters, epoch=recipe.epochs - 1)  # what has thawed by then
+    if job.source is None:
+        if not last.stages:
+            return []
+        return [
+            f"weights none: {listed(last.stages)} start from random numbers and never train, so what trains learns "
+            "from random features; pass --weights imagenet or a file, or --freeze none"
+        ]
+    fresh = fresh_names(job, shapes, refit_source(job, shapes))
+    layers = dict.fromkeys(n.rpartition(".")[0] for n in fresh if n in parameters and last.is_frozen(n))
+    return [f"starts anew and never trains: {listed(layers)}; thaw it with --freeze or --unfreeze"] if layers else []
 
 
 def load_learner(

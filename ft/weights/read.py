@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ft.errors import WeightsError
+from ft.weights.folders import of_folder
 from ft.weights.safetensors_file import parse_safetensors
 from ft.weights.torch_file import LEGACY_MAGIC, read_torch_legacy, read_torch_zip
 
@@ -47,7 +48,7 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
 def read_head(path: Path) -> bytes:
     """Return the first bytes of a regular file; a pipe or device is never opened, for it could block."""
     if path.exists() and not path.is_file():
-        raise WeightsError(f"is {'a folder' if path.is_dir() else 'no regular file'}; {EXPECTED}")
+        raise WeightsError(of_folder(path) if path.is_dir() else f"is no regular file; {EXPECTED}")
     with open(path, "rb") as file:
         return file.read(512)
 

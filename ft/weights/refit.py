@@ -47,7 +47,9 @@ def refit(source: Tensors, shapes: Shapes, *, card: Card, surgery: Surgery | Non
 
     card: the network's, after surgery; in_weights: "average" or "repeat".
     """
-    tensors, notes = dict(strip_prefix(source, shapes)[1]), []
+    prefix, stripped = strip_prefix(source, shapes)
+    tensors = {card.renames(name) if prefix else name: tensor for name, tensor in stripped.items()}
+    notes = [f"cut off from every name of the weights: {prefix}"] if prefix else []
     resized = {name: t for name, tensor in tensors.items() if (t := resized_to(name, tensor, shapes)) is not None}
     resized |= {
         name: table for name, table in card.constants().items() if misshapen(tensors, shapes, name)

@@ -44,7 +44,7 @@ class Source:
         if self.keras_named:
             return dict(canonical_tensors(self.tensors, card, shapes))
         renamed: dict[str, np.ndarray] = {}
-        for name, tensor in self.tensors.items():
+        for name, tensor in strip_prefix(self.tensors, shapes)[1].items():
             today = card.renames(name)
             renamed[name if today in renamed else today] = tensor
         return renamed

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ft.data.check.findings import ClassCount, Finding, all_findings
+from ft.data.check.findings import SPLIT_ORDER, ClassCount, Finding, all_findings
 from ft.data.check.look import Look, look_at
 from ft.data.sources.dataset import Dataset, byte_sorted, list_source, split_listing
 from ft.data.sources.listing import Listing, labels_in, name_bytes
 from ft.data.sources.policy import Policy
 from ft.data.sources.scan import scan
+from ft.data.sources.spelling import one_spelling
 from ft.errors import DataError, printable
 
 
@@ -45,19 +46,19 @@ class Check:
 def check_data(spec: str, *, val_fraction: float = 0.2, seed: int = 0, policy: Policy) -> Check:
     """Decode every image that `spec` names and return what there is to say. DataError where there are none at all."""
     began = time.perf_counter()
-    listing = list_source(spec, policy, missing=True, labels="either")
+    listing = one_spelling(list_source(spec, policy, missing=True, labels="either"))
     entries = sorted(listing.entries, key=lambda entry: name_bytes(entry.name))
     looks = scan(entries, lambda entry: look_at(entry, policy), workers=policy.workers, quiet=policy.quiet)
     good = replace(
         listing,
         entries=[look.entry for look in looks if look.fault is None],
-        folders=listing.folders | labels_in(entry for entry in entries if entry.split != "val"),
+        folders=listing.folders | labels_in(entry for entry in entries if entry.learns),
         notes=[],
     )
     dataset, refusal = try_split(good, spec, val_fraction, seed)
     splits = {entry.name: entry.split or "train" for entry in good.entries}
     if dataset is not None:
-        splits = {s.name: split for split in ("train", "val") for s in getattr(dataset, split)}
+        splits = {s.name: split for split in SPLIT_ORDER for s in getattr(dataset, split)}
     classes = count_classes(good, splits, dataset)
     findings = all_findings(listing, looks, classes, splits, refusal, policy)
     seconds = time.perf_counter() - began
@@ -79,4 +80,4 @@ def count_classes(listing: Listing, splits: dict[str, str], dataset: Dataset | N
     counts = Counter((label, splits[entry.name]) for entry in listing.entries for label in entry.labels)
     found = listing.folders | labels_in(listing.entries)
     names: Sequence[str] = dataset.classes if dataset else byte_sorted(found)
-    return tuple(ClassCount(name, counts[name, "train"], counts[name, "val"]) for name in names)
+    return tuple(ClassCount(name, *(counts[name, split] for split in SPLIT_ORDER)) for name in names)

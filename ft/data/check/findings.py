@@ -7,13 +7,16 @@ from typing import Literal
 
 from ft.data.check.look import FRAMES, GREY, GREY_16, INK, PROFILE, TRANSPARENT, TURNED, Look
 from ft.data.images.decode import KINDS
-from ft.data.sources.folder import BESIDE, EMPTY, NO_FILE, NO_IMAGE, NO_SPLIT
-from ft.data.sources.listing import Listing
+from ft.data.sources.folder import BESIDE, EMPTY, LEFT, NO_FILE, NO_IMAGE, NO_SPLIT
+from ft.data.sources.listing import UNLABELLED_TEST, Listing
+from ft.data.sources.manifest import COMMAS
 from ft.data.sources.policy import Policy
+from ft.data.sources.spelling import TWO_WAYS
 
 Level = Literal["error", "warning", "note"]
 
 TINY = 32  # pixels of the short side below which a photo has lost what a pretrained network looks for
+SPLIT_ORDER = ("train", "val", "test")
 SKEWED = 10  # times as many images in the largest class as in the smallest
 
 ADVICE = {
@@ -30,7 +33,11 @@ IGNORED: dict[str, tuple[Level, str, str]] = {
     NO_FILE: ("warning", "not a file", "copy the files into their folders, or pass --allow-outside-root for links"),
     BESIDE: ("warning", "beside", "move the images into class folders"),
     NO_IMAGE: ("note", "no image", "only files with the extension of an image are read"),
-    NO_SPLIT: ("note", "no split", "train and val are read, or what serves as val"),
+    NO_SPLIT: ("note", "no split", "train, val and test are read, or what serves as val"),
+    LEFT: ("note", "left by training", "runs are no class; --out and another working folder keep them elsewhere"),
+    TWO_WAYS: ("note", "spelling", "rename folders or labels to write them alike"),
+    COMMAS: ("note", "comma", "write a|b for the two labels a and b"),
+    UNLABELLED_TEST: ("note", "prediction", "with folders named as train's they would be evaluated"),
 }
 
 
@@ -54,11 +61,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """How many usable images of a class train and validate."""
+    """How many usable images of a class train, validate and test."""
 
     label: str
     train: int
     val: int
+    test: int = 0
+
+    @property
+    def images(self) -> int:
+        """How many there are in all splits."""
+        return self.train + self.val + self.test
 
 
 def all_findings(
@@ -104,17 +117,25 @@ def find_copies(looks: Sequence[Look], splits: dict[str, str], policy: Policy) -
     for look in looks:
         if look.fault is None:
             same[look.digest].append(look)
-    leaks, conflicts, copies = [], [], []
+    leaks: dict[str, list[tuple[str, str]]] = {"val": [], "test": []}
+    conflicts, copies = [], []
     for group in same.values():
-        first, *others = sorted(group, key=lambda look: splits[look.name])  # "train" comes before "val"
+        first, *others = sorted(group, key=lambda look: SPLIT_ORDER.index(splits[look.name]))
         for look in others:
-            across = splits[look.name] != splits[first.name]
+            leak = leaks[splits[look.name]] if splits[look.name] != splits[first.name] else None
             other = look.entry.labels != first.entry.labels
             detail = f"same bytes as {first.name}" + (f", labelled {first.entry.label or 'nothing'}" if other else "")
-            (leaks if across else conflicts if other else copies).append((look.name, detail))
+            (leak if leak is not None else conflicts if other else copies).append((look.name, detail))
     level = "error" if policy.fail_on_leak else "warning"
     told: list[tuple[Level, str, str, str, list[tuple[str, str]]]] = [
-        (level, "leak", "val images that are train images, so val accuracy flatters", "remove them from val", leaks),
+        (
+            level,
+            "leak",
+            "val images that are train images, so val accuracy flatters",
+            "remove them from val",
+            leaks["val"],
+        ),
+        (level, "leak", "test images that are train or val images", "remove them from test", leaks["test"]),
         ("warning", "conflict", "the same image under two labels", "remove the wrong one", conflicts),
         ("warning", "copies", "copies within a split", "remove them, unless they are meant to weigh more", copies),
     ]
@@ -127,7 +148,7 @@ def find_class_troubles(listing: Listing, classes: Sequence[ClassCount], policy:
     """Yield classes that are empty, are never validated, or much larger than others."""
     folders = sorted(listing.ignored.get(EMPTY, ()))
     told = {name.rpartition("/")[2] for name in folders}
-    spoilt = [c.label for c in classes if not c.train + c.val and c.label not in told]
+    spoilt = [c.label for c in classes if not c.images and c.label not in told]
     empty = [(name, "") for name in folders] + [(label, "none of its images can be used") for label in spoilt]
     level = "error" if policy.fail_on_empty_class else "warning"
     unseen = [(c.label, f"{c.train} train images") for c in classes if c.train and not c.val]

@@ -1,9 +1,9 @@
 """A data set on disk -> a list of samples with integer labels, the same on every machine and in any locale.
 
 A source is "digits", a folder (folder.py), or a CSV manifest (manifest.py). Its listing says what was found;
-`open_dataset` turns that into training and validation samples, `open_images` into samples to evaluate. Where a source
-has no splits, a share of each class is held out, see `hold_out`. Classes and files are sorted by the bytes of their
-names.
+`open_dataset` turns that into training, validation and test samples, `open_images` into samples to evaluate. Where a
+source has no val split, a share of each class is held out, see `hold_out`. Classes and files are sorted by the bytes of
+their names.
 
 What labels may be is for the caller to say: "one" an image, "sets" of any number, or "either", as the source has them.
 """
@@ -25,11 +25,13 @@ from ft.data.sources.listing import Entry, Listing, labels_in, name_bytes, note
 from ft.data.sources.manifest import list_manifest
 from ft.data.sources.policy import DEFAULT, Policy
 from ft.data.sources.scan import usable
+from ft.data.sources.spelling import one_spelling
 from ft.errors import DataError, listed, printable, unknown
 from ft.metrics.multilabel import Labels
 from ft.noise import generator
 
 LEAK = "val images with the bytes of a train image, so val accuracy flatters"
+TEST_LEAK = "test images with the bytes of a train or val image, so test accuracy flatters"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Sample:
 class Dataset:
     """What to train on and what to validate on; `notes` are one-line warnings for the user.
 
+    test: images that nothing is chosen by, evaluated once when all is done; most data has none.
     skipped: names of the images that cannot be used, where the policy leaves them out; multilabel: an image may have
     several labels, or none.
     """
@@ -65,6 +68,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     multilabel: bool = False
+    test: tuple[Sample, ...] = ()
 
 
 def open_dataset(
@@ -98,20 +102,29 @@ def split_listing(
     skipped: tuple[str, ...] = (),
 ) -> Dataset:
     """Number the classes of a listing and split it, see `open_dataset`."""
+    listing = one_spelling(listing, classes or ())
     names = choose_classes(listing, classes, printable(spec))
     notes = list(listing.notes)
-    entries = listing.entries
+    entries = [e for e in listing.entries if e.split != "test"]
     if not any(e.split == "val" for e in entries):
+        if not val_fraction:
+            raise DataError(
+                f"{printable(spec)}: val_fraction 0 and no val images, so nothing would be measured; give some to val, "
+                "or hold a share out with --val-fraction 0.2"
+            )
         entries, lone = hold_out(entries, names, val_fraction, seed)
         if any(e.split for e in listing.entries):
             notes.append(f"no val images: {val_fraction:.0%} of each class of train held out")
         notes += note("classes with a single image, which trains", lone)
         notes += note("classes whose images all went to val, so that nothing is learnt of them", untrained(entries))
-    train = label_samples((e for e in entries if e.split != "val"), names, multilabel=listing.multilabel)
-    val = label_samples((e for e in entries if e.split == "val"), names, multilabel=listing.multilabel)
+    entries += [e for e in listing.entries if e.split == "test"]
+    train, val, test = (
+        label_samples((e for e in entries if e.split == split), names, multilabel=listing.multilabel)
+        for split in ("train", "val", "test")
+    )
     if not train:
         raise DataError(
-            f"{printable(spec)}: val images but no train images{because(listing)}; "
+            f"{printable(spec)}: {'val' if val else 'test'} images but no train images{because(listing)}; "
             "put the images to learn from into train"
         )
     if classes is None and len({s.label for s in train}) < 2:
@@ -121,9 +134,10 @@ def split_listing(
     if not any(s.labels for s in val):
         raise DataError(f"{printable(spec)}: no val image has a label, so nothing can be measured; label some of them")
     notes += note("classes without val images", unseen(names, train, val))
-    notes += note(LEAK, require_none(find_leaks(train, val), policy.fail_on_leak, spec, LEAK, "--no-fail-on-leak"))
+    for what, known, held in ((LEAK, train, val), (TEST_LEAK, train + val, test)):
+        notes += note(what, require_none(find_leaks(known, held), policy.fail_on_leak, spec, what, "--no-fail-on-leak"))
     require_none(listing.ignored.get(EMPTY, ()), policy.fail_on_empty_class, spec, EMPTY, "--no-fail-on-empty-class")
-    return Dataset(listing.name, names, train, val, listing.image_size, tuple(notes), skipped, listing.multilabel)
+    return Dataset(listing.name, names, train, val, listing.image_size, tuple(notes), skipped, listing.multilabel, test)
 
 
 def alike(sample: Sample, classes: Sequence[str]) -> str:
@@ -160,13 +174,15 @@ def require_none(names: Iterable[str], forbidden: bool, spec: str, what: str, fl
 def open_images(
     spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, labels: Labels = "one"
 ) -> Dataset:
-    """Return the images to evaluate as `val`, and an empty `train`: the val split, or all images where there is none.
+    """Return the images to evaluate as `val`, and an empty `train`: the val split, else the test split, else all.
 
     classes: those of the trained model; without them the data's own, where one is enough. Raises DataError.
     """
     listing, bad = usable(list_source(spec, policy, labels=labels), policy, printable(spec))
+    listing = one_spelling(listing, classes or ())
     names = choose_classes(listing, classes, printable(spec))
-    chosen = [e for e in listing.entries if e.split == "val"] or listing.entries
+    splits = ([e for e in listing.entries if e.split == split] for split in ("val", "test"))
+    chosen = next(filter(None, splits), listing.entries)
     val = label_samples(chosen, names, multilabel=listing.multilabel)
     if not any(s.labels for s in val):
         raise DataError(f"{printable(spec)}: no image has a label, so nothing can be measured; label some of them")
@@ -214,19 +230,20 @@ def list_digits() -> Listing:
 def choose_classes(listing: Listing, given: Sequence[str] | None, where: str) -> tuple[str, ...]:
     """Return the class names in the order of their labels: the given ones, else those of train in byte order.
 
-    A class of val that train lacks, or any that is not among the given ones, raises DataError.
+    A class of val or test that train lacks, or any that is not among the given ones, raises DataError.
     """
     found = listing.folders | labels_in(listing.entries)
     if given is not None:
         for label in sorted(found.difference(given)):
             raise DataError(f"{where}: {unknown('class', printable(label), given)} (the model's classes decide)")
         return tuple(given)
-    known = listing.folders | labels_in(e for e in listing.entries if e.split != "val") or found
-    if extra := found - known:
-        raise DataError(
-            f"{where}: val has classes that train lacks: {listed(map(printable, byte_sorted(extra)))}; "
-            "add train images or remove them from val"
-        )
+    known = listing.folders | labels_in(e for e in listing.entries if e.learns) or found
+    for split in ("val", "test"):
+        if extra := labels_in(e for e in listing.entries if e.split == split) - known:
+            raise DataError(
+                f"{where}: {split} has classes that train lacks: {listed(map(printable, byte_sorted(extra)))}; "
+                f"add train images or remove them from {split}"
+            )
     return tuple(byte_sorted(known))
 
 
@@ -270,9 +287,10 @@ def byte_sorted(names: Iterable[str]) -> list[str]:
 
 
 def data_facts(dataset: Dataset) -> dict[str, Any]:
-    """Return the size of each split and a hash of the names and labels, to notice data that changed."""
+    """Return the size of each split and a hash of the names and labels that train and validate, to notice a change."""
     digest = hashlib.sha256()
     for sample in (*dataset.train, *dataset.val):
         digest.update(f"{sample.name}\0{sample.label}\0".encode("utf-8", "surrogateescape"))
-    skipped = {"skipped": list(dataset.skipped)} if dataset.skipped else {}
-    return {"train": len(dataset.train), "val": len(dataset.val), "sha256": digest.hexdigest(), **skipped}
+    more: dict[str, Any] = {"skipped": list(dataset.skipped)} if dataset.skipped else {}
+    more |= {"test": len(dataset.test)} if dataset.test else {}
+    return {"train": len(dataset.train), "val": len(dataset.val), "sha256": digest.hexdigest(), **more}

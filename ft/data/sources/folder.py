@@ -1,30 +1,46 @@
 """A folder of class folders -> its listing, the same on every machine.
 
-    folder/train/CLASS/..., folder/val/CLASS/...    given splits, in any case; training serves as train, and valid,
-                                                    validation, test or testing where val is missing
+    folder/train/CLASS/..., folder/val/CLASS/...    given splits, in any case; training serves as train, valid or
+                                                    validation as val where that is missing
+    folder/test/CLASS/...                           beside them, images that no training touches
+    folder/test/...                                 the same without classes of train: left for prediction
     folder/CLASS/...                                no splits
 
 Images count at any depth below their class folder. Hidden files are skipped silently, everything else that is left out
-is counted in a note. Links to folders are never followed, links to files only where they stay inside the data, unless
-`outside` allows them to leave it: what a data set is should be seen in its own folder.
+is counted in a note. Links to folders are not followed, links to files only where they stay inside the data, unless
+`outside` allows both: what a data set is should be seen in its own folder.
 """
 
 import os
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ft.data.sources.listing import SPLITS, TRAIN_NAMES, VAL_NAMES, Entry, Inside, Listing, name_bytes, note
+from ft.data.sources.listing import (
+    SPLITS,
+    TEST_NAMES,
+    TRAIN_NAMES,
+    UNLABELLED_TEST,
+    VAL_NAMES,
+    Entry,
+    Inside,
+    Listing,
+    name_bytes,
+    note,
+)
 from ft.errors import DataError, printable
 
 EXTENSIONS = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 JUNK = {"Thumbs.db", "@eaDir", "__MACOSX"}  # what file managers leave behind; hidden files are skipped as well
+SIGNS = (("recipe.yaml", "log.jsonl"), ("recipe.yaml", "checkpoints"), ("lr-find.json",), ("bench.json", "bench.png"))
 
 NO_IMAGE = "ignored, no image by its extension"
 NO_FILE = "not opened: links out of the data or to folders, pipes, devices, or folders named like images"
 BESIDE = "ignored, images beside the class folders"
 NO_SPLIT = "ignored, folders beside the splits in use"
 EMPTY = "class folders without images"
+LEFT = "passed over, folders that a training left"
 HIDDEN = "hidden, or left behind by file managers"
 
 
@@ -36,21 +52,29 @@ class Walk:
     inside: Inside
     skipped: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
+    def follows(self, entry: os.DirEntry[str]) -> bool:
+        """Say whether an entry is a link to a folder that may be entered: allowed, and not one that it lies in."""
+        if not (self.inside.outside and entry.is_symlink() and os.path.isdir(entry.path)):
+            return False
+        target, place = os.path.realpath(entry.path), Path(entry.path).parent
+        around = [place, *(parent for parent in place.parents if parent.is_relative_to(self.root))]
+        return target not in map(os.path.realpath, around)
+
     def skip(self, reason: str, path: Path) -> None:
         """Note what is left out."""
         self.skipped[reason].add(path.relative_to(self.root).as_posix())
 
 
 def list_folder(root: Path, *, outside: bool = False) -> Listing:
-    """List a folder of class folders, or one of train/ and val/ with class folders each."""
+    """List a folder of class folders, or one of train/, val/ and test/ with class folders each."""
     walk = Walk(root, Inside(root, outside=outside))
     entries, classes = [], set()
     splits = find_splits(walk)
     for folder, split in splits.items():
-        for class_folder in find_class_folders(folder, split, walk):
+        for class_folder in find_class_folders(folder, split, classes, walk):
             images = find_images(class_folder, walk)
             entries += [Entry(split, class_folder.name, path.relative_to(root).as_posix(), path) for path in images]
-            if split != "val":
+            if split in ("train", ""):
                 classes.add(class_folder.name)
             if not images:
                 walk.skip(EMPTY, class_folder)
@@ -62,21 +86,29 @@ def list_folder(root: Path, *, outside: bool = False) -> Listing:
 
 
 def find_splits(walk: Walk) -> dict[Path, str]:
-    """Return the folders of "train" and "val", those that there are, or the root, of "", where classes lie in it."""
+    """Return the folders of "train", "val" and "test", those that there are, or the root, of "", where classes lie."""
     folders, images = look_into(walk.root, walk)
     for path in images:
         walk.skip(BESIDE, path)
     names = {folder.name.lower(): folder.name for folder in folders}
-    train, val = ([names[name] for name in known if name in names][:1] for known in (TRAIN_NAMES, VAL_NAMES))
-    if not train and not names.keys() <= set(VAL_NAMES):
+    every = (TRAIN_NAMES, VAL_NAMES, TEST_NAMES)
+    train, val, test = ([names[name] for name in known if name in names][:1] for known in every)
+    if not train and not names.keys() <= {*VAL_NAMES, *TEST_NAMES}:
         return {walk.root: ""}
-    walk.skipped[NO_SPLIT].update({folder.name for folder in folders}.difference(train, val))
-    return {walk.root / name: SPLITS[name.lower()] for name in train + val} or {walk.root: ""}
+    walk.skipped[NO_SPLIT].update({folder.name for folder in folders}.difference(train, val, test))
+    return {walk.root / name: SPLITS[name.lower()] for name in train + val + test} or {walk.root: ""}
 
 
-def find_class_folders(folder: Path, split: str, walk: Walk) -> list[Path]:
-    """Return the class folders in a split, of which there must be one at least."""
+def find_class_folders(folder: Path, split: str, trained: Collection[str], walk: Walk) -> list[Path]:
+    """Return the class folders in a split, of which there must be one at least.
+
+    trained: those of train; a test split with none of them, or without any, has no labels and is left for prediction.
+    """
     folders, images = look_into(folder, walk)
+    if split == "test" and trained and not any(path.name in trained for path in folders):
+        for path in [*images, *(path for inner in folders for path in find_images(inner, walk))]:
+            walk.skip(UNLABELLED_TEST, path)
+        return []
     for path in images:
         walk.skip(BESIDE, path)
     if not folders:
@@ -97,6 +129,28 @@ def find_images(folder: Path, walk: Walk) -> list[Path]:
     return found
 
 
+def is_left_by_training(folder: Path) -> bool:
+    """Say whether a folder is a run, or what `ft lr-find` or `ft bench` writes, or holds runs and no image beside them.
+
+    Who trains in the folder of the data has `runs` among the classes.
+    """
+    if has_signs(folder):
+        return True
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError:  # told where it is looked into
+        return False
+    if any(Path(entry.name).suffix.lower() in EXTENSIONS for entry in entries):
+        return False
+    return any(entry.is_dir(follow_symlinks=False) and has_signs(Path(entry.path)) for entry in entries)
+
+
+def has_signs(folder: Path) -> bool:
+    """Say whether a folder holds the files that tell what wrote it."""
+    return any(all(os.path.exists(folder / name) for name in sign) for sign in SIGNS)
+
+
 def look_into(folder: Path, walk: Walk) -> tuple[list[Path], list[Path]]:
     """Return the folders and the images that lie directly in a folder; what is neither is skipped."""
     try:
@@ -110,8 +164,11 @@ def look_into(folder: Path, walk: Walk) -> tuple[list[Path], list[Path]]:
         named_as_image = path.suffix.lower() in EXTENSIONS
         if entry.name.startswith(".") or entry.name in JUNK:
             walk.skip(HIDDEN, path)
-        elif entry.is_dir(follow_symlinks=False) and not named_as_image:
-            folders.append(path)
+        elif not named_as_image and (entry.is_dir(follow_symlinks=False) or walk.follows(entry)):
+            if is_left_by_training(path):
+                walk.skip(LEFT, path)
+            else:
+                folders.append(path)
         elif not (entry.is_file(follow_symlinks=False) or walk.inside.holds(path)):
             walk.skip(NO_FILE, path)
         elif named_as_image:

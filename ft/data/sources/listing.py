@@ -9,14 +9,16 @@ import numpy as np
 from ft.errors import listed, printable
 
 TRAIN_NAMES = ("train", "training")
-VAL_NAMES = ("val", "valid", "validation", "test", "testing")
+VAL_NAMES = ("val", "valid", "validation")
+TEST_NAMES = ("test", "testing")
 # what a folder's name says, in any case
-SPLITS: dict[str, str] = {**dict.fromkeys(TRAIN_NAMES, "train"), **dict.fromkeys(VAL_NAMES, "val")}
+SPLITS: dict[str, str] = {name: names[0] for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES) for name in names}
+UNLABELLED_TEST = "test images without labels, left for ft predict"
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One image as the source lists it: split "train", "val", or "" where the source has none; the label as text.
+    """One image as the source lists it: split "train", "val", "test", or "" where it has none; its label as text.
 
     several: its labels where the data is multi-label, in byte order; `label` is then the same in one text.
     """
@@ -32,10 +34,15 @@ class Entry:
         """All labels of the image: one, or what a multi-label source says."""
         return (self.label,) if self.several is None else self.several
 
+    @property
+    def learns(self) -> bool:
+        """Whether it is there to be trained on, as far as the source says."""
+        return self.split not in ("val", "test")
+
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """All that a source holds. `folders` are the class folders outside val, the empty ones too.
+    """All that a source holds. `folders` are the class folders of train, the empty ones too.
 
     ignored: reason -> names of what was left out and told in a note; hidden: how many hidden files and folders, and
     leftovers of file managers, were passed over in silence; multilabel: an image may have several labels, or none.

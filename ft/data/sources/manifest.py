@@ -1,18 +1,28 @@
 """A CSV manifest, path,label[,split] with paths relative to its folder -> its listing.
 
-A cell `cat|dog` holds two labels, an empty one none. Where such a cell is, the manifest is multi-label: every cell is
-a set of names, without the blanks around them. Elsewhere a label is the text of its cell, blanks included.
+Columns and splits may be written in any case, and columns by other names, see ROLES. A cell `cat|dog` holds two labels,
+an empty one none. Where such a cell is, the manifest is multi-label: every cell is a set of names. Elsewhere a label is
+the text of its cell. Blanks around either are no part of it.
 """
 
 import csv
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from ft.data.sources.listing import SPLITS, Entry, Inside, Listing, name_bytes
-from ft.errors import DataError, printable
+from ft.data.sources.listing import SPLITS, UNLABELLED_TEST, Entry, Inside, Listing, labels_in, name_bytes, note
+from ft.errors import DataError, listed, printable
 from ft.metrics.multilabel import BETWEEN, Labels
+
+ROLES = (  # column -> its names, in any case
+    ("path", ("path", "filename", "file", "image", "filepath", "image_path")),
+    ("label", ("label", "class", "category")),
+    ("split", ("split",)),
+)
+COMMAS = f"labels with commas, each taken for one (several have a {BETWEEN} between them)"
+YES_NO = {"1": True, "1.0": True, "0": False, "0.0": False, "": False}
 
 
 def list_manifest(path: Path, *, outside: bool = False, missing: bool = False, labels: Labels = "one") -> Listing:
@@ -26,29 +36,59 @@ def list_manifest(path: Path, *, outside: bool = False, missing: bool = False, l
     seen: dict[str, int] = {}
     multilabel = labels == "sets"
     root, inside = path.parent, Inside(path.parent, outside=outside)
-    for line, row in read_rows(path):
+    rows, notes = read_table(path)
+    tested = [row for _, row in rows if split_of(row) == "test"]
+    unlabelled = not any(row["label"] for row in tested)  # as a competition hands its test images out
+    left = set()
+    for line, row in rows:
         where = f"{printable(path)} line {line}"
         name = check_path(row["path"], root, where, inside, missing=missing)
         if name in seen:
             raise DataError(f"{where}: '{printable(name)}' is in line {seen[name]} already; keep one of the two")
         seen[name] = line
-        if BETWEEN in row["label"] or not row["label"].strip():
+        if unlabelled and split_of(row) == "test":
+            left.add(name)
+            continue
+        if BETWEEN in row["label"] or not row["label"]:
             if labels == "one":
                 raise DataError(not_one(row["label"], name, where))
             multilabel = True
-        split = row.get("split", "")
-        if "split" in row and split not in SPLITS:
-            raise DataError(f"{where}: split '{printable(split)}'; expected train or val")
-        entries.append(Entry(SPLITS.get(split, ""), row["label"], name, root / name))
+        if split_of(row) is None:
+            raise DataError(f"{where}: split '{printable(row['split'])}'; expected train, val or test")
+        entries.append(Entry(split_of(row) or "", row["label"], name, root / name))
+    lines = [f"{printable(path)} line {seen[entry.name]}" for entry in entries]
     if multilabel:
-        lines = seen.values()
-        entries = [as_set(e, f"{printable(path)} line {line}") for e, line in zip(entries, lines, strict=True)]
-    return Listing(path.stem, entries, multilabel=multilabel)
+        entries = [as_set(e, line) for e, line in zip(entries, lines, strict=True)]
+    odd = ask_about_commas(entries, lines) if labels != "one" else set()
+    ignored = {reason: names for reason, names in ((UNLABELLED_TEST, left), (COMMAS, odd)) if names}
+    notes += [line for reason, names in ignored.items() for line in note(reason, names)]
+    return Listing(path.stem, entries, notes=notes, ignored=ignored, multilabel=multilabel)
+
+
+def split_of(row: Mapping[str, str]) -> str | None:
+    """Return the split of a row, "" where the manifest has none, None for a word that says none."""
+    return SPLITS.get(row["split"].lower()) if "split" in row else ""
+
+
+def ask_about_commas(entries: Sequence[Entry], lines: Sequence[str]) -> set[str]:
+    """Return the labels with a comma; DataError where the parts of one are labels themselves, so that it may be two."""
+    known: set[str] = labels_in(entries)
+    odd: set[str] = set()
+    for entry, line in zip(entries, lines, strict=True):
+        for label in entry.labels:
+            parts = [part.strip() for part in re.split("[,;]", label)]
+            odd |= {label} if len(parts) > 1 else set()
+            if len(parts) > 1 and known.issuperset(parts):
+                raise DataError(
+                    f"{line}: is '{printable(label)}' one label or {len(parts)}? for several write "
+                    f"{printable(BETWEEN.join(parts))}, for one a name without those of others"
+                )
+    return odd
 
 
 def not_one(cell: str, name: str, where: str) -> str:
     """Return what is said of a cell with several labels, or none, where each image must have one."""
-    if cell.strip():
+    if cell:
         return (
             f"{where}: several labels, '{printable(cell)}'; give '{printable(name)}' one, or train with --loss bce, "
             "which takes any number"
@@ -71,18 +111,39 @@ def as_set(entry: Entry, where: str) -> Entry:
     return replace(entry, label=BETWEEN.join(names), several=tuple(names))
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line number and the columns of each row of a CSV in UTF-8, with or without BOM, without blank lines."""
-    line = 1  # a row may take several; an error of the reader is told with the last one that it understood
+def read_table(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+    """Return the line number and the columns path, label and perhaps split of each row of a CSV, and notes.
+
+    In a CSV without labels the other columns may be classes, with 1 where an image has it and 0 where not.
+    """
+    header, rows = read_rows(path)
+    folded = [name.lower() for name in header]
+    place, label, split = (next((folded.index(n) for n in names if n in folded), None) for _, names in ROLES)
+    classes = [i for i in range(len(header)) if i not in (place, split)] if label is None else []
+    one_hot = len(classes) > 1 and bool(rows) and all(row[i] in YES_NO for _, row in rows for i in classes)
+    if place is None or not (label is not None or one_hot) or len(set(header if one_hot else folded)) < len(header):
+        raise DataError(
+            f"{printable(path)} line 1: the header is '{printable(','.join(header))}'; expected path,label or "
+            "path,label,split with commas between, or path and a column of 0 and 1 for each class"
+        )
+    table = []
+    for line, row in rows:
+        cell = BETWEEN.join(header[i] for i in classes if YES_NO[row[i]]) if label is None else row[label]
+        table.append((line, {"path": row[place], "label": cell} | ({} if split is None else {"split": row[split]})))
+    names = listed(printable(header[i]) for i in classes)
+    return table, [f"columns of 0 and 1 are classes: {names}"] if classes else []
+
+
+def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the header, and each row with its line number, of a CSV in UTF-8, with or without BOM.
+
+    Blank lines are none, and blanks around a cell are no part of it.
+    """
+    line, rows = 1, []  # a row may take several; an error of the reader is told with the last one that it understood
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, [])
-            if not {"path", "label"} <= set(header) or len(set(header)) < len(header):
-                raise DataError(
-                    f"{printable(path)} line 1: the header is '{printable(','.join(header))}'; "
-                    "expected path,label or path,label,split with commas between"
-                )
+            reader = csv.reader(file, strict=True, skipinitialspace=True)
+            header = [name.strip() for name in next(reader, [])]
             for row in reader:
                 line = reader.line_num
                 if row and len(row) != len(header):
@@ -91,7 +152,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                         f"{len(header)}; quote fields that hold commas"
                     )
                 if row:
-                    yield line, dict(zip(header, row, strict=True))
+                    rows.append((line, [cell.strip() for cell in row]))
+            return header, rows
     except OSError as error:
         raise DataError(f"{printable(path)}: cannot be read ({error.strerror}); mend its permissions") from None
     except (csv.Error, UnicodeDecodeError) as error:
@@ -102,6 +164,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 def check_path(text: str, root: Path, where: str, inside: Inside, *, missing: bool) -> str:
     """Return a manifest's path in its shortest form, if it names a file below the manifest's folder."""
+    if "\\" in text and text[1:3] != ":\\" and not os.path.lexists(root / text):  # written on Windows
+        text = text.replace("\\", "/")
     path = PurePosixPath(text)
     if "://" in text:
         raise DataError(f"{where}: '{printable(text)}' is a URL; download it and list the file")

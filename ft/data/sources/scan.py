@@ -36,7 +36,7 @@ def usable(listing: Listing, policy: Policy, where: str) -> tuple[Listing, dict[
             f"{policy.max_bad_fraction:.3g} of max_bad_fraction; mend what ft data check lists, or raise it"
         )
     kept = [entry for entry in listing.entries if entry.name not in bad]
-    folders = listing.folders | labels_in(entry for entry in listing.entries if entry.split != "val")
+    folders = listing.folders | labels_in(entry for entry in listing.entries if entry.learns)
     notes = [*listing.notes, f"skipped, images that cannot be used: {len(bad)} of {len(listing.entries)} ({shown})"]
     return replace(listing, entries=kept, folders=folders, notes=notes), bad
 

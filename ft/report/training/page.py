@@ -4,7 +4,9 @@ Everything on the page comes from the run's folder (model.json, log.jsonl, predi
 without a framework; only the thumbnails need the images.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from ft.report.training.charts import confusion_cells, losses_chart, reliability
 from ft.report.training.summary import FRAMEWORKS, headline
 from ft.runs.folder import read_log
 from ft.system import files
+from ft.system.clean import clean
 from ft.tasks import task_in
 from ft.tasks.sections import ByClass, Calibration, Mistakes, Page
 from ft.tasks.task import percent
@@ -30,6 +33,7 @@ CELLS = 25  # up to so many classes the matrix is drawn cell by cell, above it i
 MISTAKES, CONFUSIONS, CLASSES_SHOWN = 12, 10, 30
 Row = Mapping[str, Any]
 Parts = dict[str, Any]  # what the template of a section needs
+THUMBNAIL = re.compile(r'<li><img src="(data:image/\w+;base64,[\w+/=]+)" alt="">.*<small class="name">(.*)</small>')
 
 
 def write_training_report(folder: Path, result: Mapping[str, Any], samples: Sequence[Sample] | None) -> Path:
@@ -71,15 +75,25 @@ def drawn(section: ByClass | Calibration | Mistakes, folder: Path, samples: Sequ
     if isinstance(section, Calibration):
         bars, words = reliability_bars(section.reliability), calibration_words(section.reliability)
         return {"template": "calibration.html.j2", "bars": bars, "words": words}
-    sources = {sample.name: sample.source for sample in samples or ()}
+    sources, kept = {sample.name: sample.source for sample in samples or ()}, kept_thumbnails(folder / REPORT)
     first = section.rows[:MISTAKES]
-    pictures = [thumbnail(sources[p.name]) if p.name in sources else None for p in first]
+    made = [thumbnail(sources[p.name]) if p.name in sources else None for p in first]
+    pictures = [new or kept.get(clean(p.name)) for p, new in zip(first, made, strict=True)]
     return {
         "template": "mistakes.html.j2",
         "rows": list(zip(first, pictures, strict=True)),
         "wrong": len(section.rows),
-        "images_found": samples is not None,
+        "images_found": samples is not None or any(pictures),
     }
+
+
+def kept_thumbnails(page: Path) -> dict[str, str]:
+    """Return the thumbnails of a report that was written before, by the names on it; none where there is no report."""
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return {unescape(name): picture for picture, name in THUMBNAIL.findall(text)}
 
 
 def class_parts(section: ByClass) -> Parts:

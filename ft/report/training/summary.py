@@ -1,6 +1,6 @@
 """What a run is, in few words: its headline figures, one line of text, and a table for a notebook."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +9,28 @@ from ft.report.template import template
 from ft.report.thumbnails import data_uri
 from ft.runs.folder import CURVES
 from ft.tasks import task_in
+from ft.tasks.task import Measure
 
 LARGEST = 300_000  # bytes of a picture that a notebook keeps
 FRAMEWORKS = {"torch": "PyTorch", "tf": "Keras"}
 
 
 def headline(result: Mapping[str, Any]) -> dict[str, str]:
-    """Return the metrics that a person reads first, those that were measured: name -> figure. result: model.json."""
-    metrics = result["metrics"]
+    """Return the metrics that a person reads first, those that were measured: name -> figure. result: model.json.
+
+    Of the test images, where there are any, what the run was trained for and the loss.
+    """
+    task, metrics = task_in(result), result["metrics"]
+    tested = [measure for measure in task.measures if measure.name in (task.score.metric, "loss")]
+    seen, unseen = figures(metrics, task.measures), figures(metrics.get("test", {}), tested)
+    return seen | {f"test {heading}": text for heading, text in unseen.items()}
+
+
+def figures(metrics: Mapping[str, Any], measures: Iterable[Measure]) -> dict[str, str]:
+    """Return those of the measures that were taken, in words."""
     return {
         measure.heading: measure.text(metrics[measure.name])
-        for measure in task_in(result).measures
+        for measure in measures
         if metrics.get(measure.name) is not None
     }
 

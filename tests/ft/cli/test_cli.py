@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,26 @@ def test_ft_alone_lists_its_commands(words, monkeypatch, capsys):
     assert [line.split()[0] for line in printed.splitlines() if line.startswith("  ")] == list(cli.COMMANDS)
 
 
+def test_the_version(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ft", "--version"])
+    assert cli.main() == 0
+    assert capsys.readouterr().out == f"ft-parity {version('ft-parity')}\n"
+
+
+def test_models_by_a_text_and_with_what_is_here(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("FT_CACHE", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / zoo.find_card("resnet34").pretrained[0].filename).touch()
+    monkeypatch.setattr(sys, "argv", ["ft", "models", "ResNet3"])
+    assert cli.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["network", "parameters", "images", "top-1", "here", "stages"]
+    assert [line.split()[:7] for line in lines[1:-1]] == [["resnet34", "21.8", "M", "224", "px", "73.3", "*"]]
+    monkeypatch.setattr(sys, "argv", ["ft", "models", "--json", "resnet18"])
+    assert cli.main() == 0
+    assert [(row["name"], row["here"]) for row in json.loads(capsys.readouterr().out)] == [("resnet18", False)]
+
+
 def test_models_as_json(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ft", "models", "--json"])
     assert cli.main() == 0
@@ -201,7 +222,16 @@ def test_flags_that_cannot_be(refused, write_images, here, arguments, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["trian"], "unknown command 'trian'; did you mean 'train'?; see ft --help"),
+        (["trian"], "unknown command 'trian'; did you mean 'train'? the commands are train, evaluate,"),
+        (
+            ["zzz"],
+            "unknown command 'zzz'; the commands are train, evaluate, predict, report, compare, data, convert",
+        ),
+        (["train", "--gpus", "1"], "unknown flag '--gpus'; did you mean '--device'?"),
+        (["train", "--output-dir", "x"], "unknown flag '--output-dir'; did you mean '--out'?"),
+        (["train", "--version"], "unknown flag '--version'; ft --version says it"),
+        (["train", "--verbose"], "unknown flag '--verbose'; see ft train --help"),
+        (["models", "resnet19"], "unknown model 'resnet19'; did you mean 'resnet18'?"),
         (["train", "--backend", "jax"], "argument --backend: invalid choice: 'jax'"),
         (["evaluate"], "pass a RUN folder, or --model NAME"),
         (["evaluate", "--model", "resnet18"], "--model needs --data DIR"),

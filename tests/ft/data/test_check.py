@@ -43,6 +43,26 @@ def test_a_clean_folder_has_nothing_to_say(photos, monkeypatch):
     assert render_text(check).startswith("CLEAN: data: all 12 images can be used\n")
 
 
+def test_a_test_split_is_named_and_leaks_into_it_are_told(photos, write_tree, pixels, encode, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    write_tree("test/cat/7.png", content=encode(pixels(seed=99)))
+    check = check_data("data", policy=Policy(short_side=256))
+    assert (check.status, [(c.label, c.train, c.val, c.test) for c in check.classes]) == (
+        "clean",
+        [("cat", 4, 2, 1), ("dog", 4, 2, 0)],
+    )
+    text = render_text(check)
+    assert "8 train, 4 val, 1 test, evaluated once" in text
+    assert [line.split()[:4] for line in text.splitlines() if line.strip().startswith("cat ")] == [
+        ["cat", "4", "2", "1"]
+    ]
+    assert to_dict(check)["classes"][0] == {"label": "cat", "train": 4, "val": 2, "test": 1}
+    assert ">test</th>" in render_html(check, max_pixels=10**6, workers=0)
+    write_tree("test/dog/8.png", content=(photos / "val/dog/4.png").read_bytes())
+    (leak,) = (f for f in check_data("data", policy=Policy(short_side=256)).findings if f.kind == "leak")
+    assert (leak.title[:11], leak.items) == ("test images", (("test/dog/8.png", "same bytes as val/dog/4.png"),))
+
+
 def test_copies_are_told_once_each_by_the_worst_of_what_they_are(photos):
     original = photos / "train/cat/0.png"
     for name in ("val/cat/leak.png", "val/dog/leak.png", "train/dog/wrong.png", "train/cat/copy.png"):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ft.data import open_dataset, open_images
+from ft.data import Policy, open_dataset, open_images
+from ft.data.sources.dataset import data_facts
 from ft.errors import DataError
 from ft.noise import generator
 
@@ -50,17 +51,66 @@ def test_given_splits(write_tree):
 
 
 def test_splits_in_any_case_and_as_others_name_them(write_tree):
-    images = ["Training/cat/1.jpg", "Training/dog/2.jpg", "Testing/cat/3.jpg", "Testing/dog/4.jpg"]
+    images = ["Training/cat/1.jpg", "Training/dog/2.jpg", "Valid/cat/3.jpg", "Valid/dog/4.jpg", "Testing/dog/5.jpg"]
     data = open_dataset(str(write_tree(*images)))
-    assert (data.classes, names(data.train), names(data.val)) == (("cat", "dog"), images[:2], images[2:])
-    assert data.notes == ("Training/ serves as train", "Testing/ serves as val")
+    assert (data.classes, names(data.train), names(data.val)) == (("cat", "dog"), images[:2], images[2:4])
+    assert names(data.test) == images[4:]
+    assert data.notes == ("Training/ serves as train", "Valid/ serves as val", "Testing/ serves as test")
+
+
+@pytest.mark.parametrize("other", ["test", "Testing"])
+def test_a_test_split_neither_trains_nor_validates(other, write_tree):
+    train = [f"train/{label}/{i}.jpg" for label in ("cat", "dog") for i in range(5)]
+    alone = open_dataset(str(write_tree(*train)))
+    data = open_dataset(str(write_tree(f"{other}/cat/8.jpg", f"{other}/dog/9.jpg")))
+    assert (data.train, data.val) == (alone.train, alone.val)
+    assert names(data.test) == [f"{other}/cat/8.jpg", f"{other}/dog/9.jpg"]
+    assert data_facts(data) == {**data_facts(alone), "test": 2}
+    assert names(open_images(str(write_tree())).val) == names(data.test)
+    write_tree("val/cat/7.jpg")
+    assert names(open_images(str(write_tree())).val) == ["val/cat/7.jpg"]
+    write_tree(f"{other}/emu/9.jpg")
+    refuse(write_tree(), "test has classes that train lacks: emu", "remove them from test")
+
+
+@pytest.mark.parametrize("inside", ["", "unknown/"])
+def test_a_test_folder_without_labels_is_for_prediction(inside, write_tree):
+    data = open_dataset(str(write_tree(*TWO_SPLITS, f"test/{inside}1.jpg", f"test/{inside}2.jpg")))
+    assert (data.classes, data.test) == (("cat", "dog"), ())
+    assert data.notes == (
+        f"test images without labels, left for ft predict: 2 (test/{inside}1.jpg, test/{inside}2.jpg)",
+    )
+
+
+def test_test_rows_of_a_manifest(write_tree):
+    root = write_tree(*CAT_AND_DOG)
+    splits = [*["train"] * 2, "test"] * 2
+
+    def opened(label):
+        rows = (f"{n},{label(n) if s == 'test' else n[:3]},{s}\n" for n, s in zip(CAT_AND_DOG, splits, strict=True))
+        return open_dataset(str(write_csv(root, "path,label,split\n" + "".join(rows))), labels="either")
+
+    data = opened(lambda name: name[:3])
+    assert (names(data.test), len(data.train), len(data.val)) == (["cat/3.jpg", "dog/3.jpg"], 2, 2)
+    blank = opened(lambda _: " ")
+    assert (blank.train, blank.val, blank.test, blank.multilabel) == (data.train, data.val, (), False)
+    assert "test images without labels, left for ft predict: 2 (cat/3.jpg, dog/3.jpg)" in blank.notes
+
+
+def test_leaks_into_test_are_told(write_tree):
+    root = write_tree(*TWO_SPLITS, "test/cat/9.jpg")
+    write_tree("val/cat/3.jpg", "test/cat/8.jpg", content=b"twice")
+    assert open_dataset(str(root)).notes == (
+        "test images with the bytes of a train or val image, so test accuracy flatters: 1 (test/cat/8.jpg)",
+    )
+    refuse(root, "test images with the bytes", "--no-fail-on-leak", policy=Policy(fail_on_leak=True))
 
 
 def test_a_class_that_is_called_train(write_tree):
     refuse(write_tree("bus/1.jpg", "train/2.jpg"), "1 images but no class folders", "name says train; a class needs")
 
 
-@pytest.mark.parametrize("other", ["valid", "validation", "test"])
+@pytest.mark.parametrize("other", ["valid", "validation"])
 def test_other_names_for_val(other, write_tree):
     root = write_tree(*(name.replace("val/", f"{other}/") for name in TWO_SPLITS))
     data = open_dataset(str(root))
@@ -301,6 +351,10 @@ ROWS = "cat/1.jpg,cat\ncat/2.jpg,cat\ndog/1.jpg,dog\ndog/2.jpg,dog\n"
     [
         "path,label\n" + ROWS,
         "\ufeffpath,label\r\n" + ROWS.replace("\n", "\r\n") + "\r\n",
+        "Path, Label\n" + ROWS.replace(",", ", "),
+        "\ufeffFileName,Category\n" + ROWS.replace("/", "\\"),
+        "image,class\n" + ROWS,
+        "path,dog,cat\n" + ROWS.replace(",cat", ",0,1").replace(",dog", ",1.0,0"),
         "id,label,path\n"
         + "".join(f"{i},{b},{a}\n" for i, (a, b) in enumerate(line.split(",") for line in ROWS.split())),
     ],
@@ -308,7 +362,8 @@ ROWS = "cat/1.jpg,cat\ncat/2.jpg,cat\ndog/1.jpg,dog\ndog/2.jpg,dog\n"
 def test_manifest_without_split(text, write_tree):
     root = write_tree(*CAT_AND_DOG)
     data = open_dataset(str(write_csv(root, text)))
-    assert (data.name, data.classes, data.notes) == ("list", ("cat", "dog"), ())
+    said = ("columns of 0 and 1 are classes: dog, cat",) if "dog,cat" in text else ()
+    assert (data.name, data.classes, data.notes) == ("list", ("cat", "dog"), said)
     held = [f"{c}/{1 + generator(0, 'split', i).permutation(2)[0]}.jpg" for i, c in enumerate(data.classes)]
     assert names(data.val) == held
     assert sorted(names(data.train + data.val)) == ["cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg"]
@@ -318,16 +373,16 @@ def test_manifest_without_split(text, write_tree):
 
 def test_manifest_with_split(write_tree):
     root = write_tree(*CAT_AND_DOG)
-    splits = ["train", "val", "validation", "train", "valid", "test"]
+    splits = ["train", "val", "Validation", " TRAIN ", "valid", "VAL"]
     rows = "".join(f'./{name},"{name[:3]}",{split}\n' for name, split in zip(CAT_AND_DOG, splits, strict=True))
-    data = open_dataset(str(write_csv(root, "path,label,split\n" + rows, "LIST.CSV")))
+    data = open_dataset(str(write_csv(root, "path,label,Split\n" + rows, "LIST.CSV")))
     assert [(s.name, s.label) for s in data.train] == [("cat/1.jpg", 0), ("dog/1.jpg", 1)]
     assert names(data.val) == ["cat/2.jpg", "cat/3.jpg", "dog/2.jpg", "dog/3.jpg"]
 
 
 def test_labels_stay_text(write_tree):
     root = write_tree(*(f"{i}.jpg" for i in range(8)))
-    labels = ["no", "null", "1e3", "-1", "NaN", "1.0", "1", " 1"]
+    labels = ["no", "null", "1e3", "-1", "NaN", "1.0", "1", "01"]
     rows = "".join(f"{i}.jpg,{label}\n" for i, label in enumerate(labels))
     data = open_images(str(write_csv(root, "path,label\n" + rows)))
     assert data.classes == tuple(sorted(labels))
@@ -339,7 +394,8 @@ def test_labels_stay_text(write_tree):
     [
         ("", ["line 1: the header is ''", "expected path,label"]),
         ("path;label\ncat/1.jpg;cat\n", ["the header is 'path;label'", "commas"]),
-        ("file,label\ncat/1.jpg,cat\n", ["the header is 'file,label'"]),
+        ("photo,label\ncat/1.jpg,cat\n", ["the header is 'photo,label'", "a column of 0 and 1 for each class"]),
+        ("path,cat,dog\ncat/1.jpg,1,0\ndog/1.jpg,0,2\n", ["the header is 'path,cat,dog'"]),
         ("path,label,label\ncat/1.jpg,cat,dog\n", ["the header is"]),
         ("path,label\n", ["no images"]),
         ("path,label\n" + ROWS + "cat/3.jpg, \n", ["line 6: blank label", "cat/3.jpg"]),
@@ -355,7 +411,7 @@ def test_labels_stay_text(write_tree):
         ("path,label\nlink.jpg,cat\n", ["line 2: 'link.jpg' is not a file inside"]),
         ("path,label\n,cat\n", ["line 2: '' is not a file inside"]),
         ("path,label\nx\0y.jpg,cat\n", ["line 2: 'x\\x00y.jpg' does not exist"]),
-        ("path,label,split\ncat/1.jpg,cat,trian\n", ["line 2: split 'trian'", "expected train or val"]),
+        ("path,label,split\ncat/1.jpg,cat,trian\n", ["line 2: split 'trian'", "expected train, val or test"]),
         ("path,label,split\ncat/1.jpg,cat,\n", ["line 2: split ''"]),
         ("path,label,split\ncat/1.jpg,cat,train\ndog/1.jpg,dog,val\n", ["val has classes that train lacks: dog"]),
         (b"path,label\ncat/1.jpg,caf\xe9\n", ["not CSV in UTF-8"]),
@@ -367,6 +423,69 @@ def test_manifest_mistakes_are_told_with_their_line(text, words, write_tree, tmp
     (tmp_path / "secret.jpg").touch()
     (root / "link.jpg").symlink_to(tmp_path / "secret.jpg")
     refuse(write_csv(root, text), "list.csv", *words)
+
+
+def test_a_backslash_may_be_part_of_a_name(write_tree):
+    root = write_tree("a\\1.jpg", "a/1.jpg")
+    assert names(open_images(str(write_csv(root, "path,label\na\\1.jpg,cat\na/1.jpg,dog\n"))).val) == [
+        "a/1.jpg",
+        "a\\1.jpg",
+    ]
+    refuse(write_csv(root, "path,label\n..\\1.jpg,cat\n"), "leaves the CSV's folder")
+
+
+NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+def test_accents_in_both_forms_are_one_class(write_tree):
+    root = write_tree(f"train/{NFC}/1.jpg", "train/tea/2.jpg", f"val/{NFD}/3.jpg", "val/tea/4.jpg")
+    data = open_dataset(str(root))
+    assert (data.classes, [s.label for s in data.val]) == ((NFC, "tea"), [0, 1])
+    assert data.notes == (
+        f"classes whose accents are written in two ways (NFC and NFD), taken for one each: 1 ({NFC})",
+    )
+    assert [s.label for s in open_images(str(root), ("tea", NFD)).val] == [1, 0], (
+        "a model's classes keep their spelling"
+    )
+    alone = open_dataset(str(write_csv(root, f"path,label\ntrain/{NFC}/1.jpg,{NFD}\ntrain/tea/2.jpg,tea\n"
+                                             f"val/{NFD}/3.jpg,{NFD}\nval/tea/4.jpg,tea\n")))  # fmt: skip
+    assert (alone.classes, alone.notes) == ((NFD, "tea"), ()), "one spelling stays what it is"
+
+
+def test_linked_folders_are_followed_where_that_is_allowed(write_tree, tmp_path):
+    root = write_tree("train/cat/1.jpg", "train/dog/2.jpg", "val/dog/3.jpg")
+    (tmp_path / "pool/deep").mkdir(parents=True)
+    (tmp_path / "pool/4.jpg").touch()
+    (tmp_path / "pool/deep/5.jpg").touch()
+    (tmp_path / "pool/deep/round").symlink_to(tmp_path / "pool")
+    (root / "val/cat").symlink_to(tmp_path / "pool")
+    (root / "train/cat/up").symlink_to(root)
+    data = open_dataset(str(root), policy=Policy(allow_outside_root=True))
+    assert names(data.val) == ["val/cat/4.jpg", "val/cat/deep/5.jpg", "val/dog/3.jpg"]
+    assert len(data.train) == 2
+    assert "2 (train/cat/up, val/cat/deep/round)" in data.notes[0]
+    assert names(open_dataset(str(root)).val) == ["val/dog/3.jpg"]
+
+
+def test_what_a_training_left_is_no_class(write_tree):
+    alone = open_dataset(str(write_tree(*CAT_AND_DOG, "jumps/1.jpg", "jumps/runs/2.jpg")))
+    run = [f"runs/pets-torch-001/{name}" for name in ("recipe.yaml", "log.jsonl", "curves.png")]
+    root = write_tree(
+        *run, "runs/pets-torch-002/.ft.lock", "cat/run/checkpoints/a", "cat/run/recipe.yaml", "cat/run/c.png"
+    )
+    write_tree("lr-find/lr-find.json", "lr-find/lr-find.png")
+    data = open_dataset(str(root))
+    assert (data.classes, data.train, data.val) == (("cat", "dog", "jumps"), alone.train, alone.val)
+    assert data.notes == ("passed over, folders that a training left: 3 (cat/run, lr-find, runs)",)
+    write_tree("runs/3.jpg", "runs/4.jpg")
+    assert open_dataset(str(root)).classes == ("cat", "dog", "jumps", "runs"), "a class that holds a run"
+
+
+def test_no_share_to_hold_out(write_tree):
+    assert len(open_dataset(str(write_tree(*TWO_SPLITS)), val_fraction=0).train) == 4
+    refuse(
+        write_csv(write_tree(*CAT_AND_DOG), "path,label\n" + ROWS), "val_fraction 0 and no val images", val_fraction=0
+    )
 
 
 # ---- images to evaluate

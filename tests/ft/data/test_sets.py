@@ -74,11 +74,11 @@ def test_where_one_label_is_wanted_sets_are_refused(cell, words, write):
 
 
 def test_single_labels_stay_what_they_are(write):
-    """Blanks included: they are trimmed only where a cell is a set."""
-    spec = write("cat", " cat", "dog", "cat", " cat", "dog")
+    spec = write("cat", " cat ", "dog", "cat", " cat", "dog")
     one, either = open_dataset(spec), open_dataset(spec, labels="either")
     assert one == either
-    assert (one.classes, one.multilabel) == ((" cat", "cat", "dog"), False)
+    assert (one.classes, one.multilabel) == (("cat", "dog"), False), "blanks around a label are none of it"
+    assert [s.label for s in open_images(spec, (" cat", "dog")).val] == [0, 0, 1, 0, 0, 1], "as older models kept them"
     assert all(isinstance(s.label, int) for s in one.train)
     forced = open_images(spec, labels="sets")
     assert (forced.classes, forced.multilabel) == (("cat", "dog"), True)
@@ -216,3 +216,19 @@ def test_copies_with_the_same_set_are_no_conflict(write, tmp_path):
     found = {f.kind: f for f in check_data(spec, policy=Policy()).findings}
     assert found["copies"].items == (("1.png", "same bytes as 0.png"),)
     assert found["conflict"].items == (("2.png", "same bytes as 0.png, labelled cat|dog"),)
+
+
+def test_a_comma_in_a_label_is_asked_about(write):
+    spec = write("dog", "cat", '"dog, cat"', "dog")
+    assert open_dataset(spec, val_fraction=0.5).classes == ("cat", "dog", "dog, cat")
+    with pytest.raises(DataError, match=r"line 4: is 'dog, cat' one label or 2\? for several write dog\|cat"):
+        open_dataset(spec, labels="either")
+    spec = write("dog", "cat", '"cat, Persian"', "dog")
+    said = "labels with commas, each taken for one (several have a | between them): 1 (cat, Persian)"
+    assert said in open_dataset(spec, labels="either").notes
+    assert "comma" in {finding.kind for finding in check_data(spec, policy=Policy()).findings}
+
+
+def test_columns_of_zeros_and_ones(write):
+    data = open_images(write("1,0,val", "1,1,val", "0,0,val", header="path,dog,cat,split"), labels="either")
+    assert (data.classes, [sample.label for sample in data.val]) == (("cat", "dog"), [(1,), (0, 1), ()])

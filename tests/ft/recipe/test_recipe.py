@@ -112,7 +112,7 @@ def test_a_key_like_nothing_lists_the_known_ones():
         ("momentum", 1, "below 1"),
         ("momentum", -0.1, "at least 0"),
         ("weight_decay", -1, "at least 0"),
-        ("val_fraction", 0, "above 0"),
+        ("val_fraction", -0.1, "at least 0"),
         ("val_fraction", 1, "below 1"),
         ("dropout", 1, "below 1"),
         ("seed", -1, "at least 0"),

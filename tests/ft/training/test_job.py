@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ft.api.finetune import finetune
 from ft.backend import contract as backend
 from ft.errors import DataError, RecipeError, WeightsError
 from ft.network.freeze import keeps_features, plan_at
 from ft.recipe import Recipe
-from ft.training.build import build_learner, starting_weights
+from ft.training.build import build_learner, starting_weights, surgery_notes, untrained_notes
 from ft.training.job import prepare_job, weigh_classes
 from ft.weights import write_safetensors
 from ft.zoo import find_card
@@ -81,11 +82,48 @@ def test_a_kept_head_is_loaded(recipe, saved):
         starting_weights(prepare_job(recipe.replace(weights=saved()[0], head="keep")), SHAPES)
 
 
+def test_a_wrapped_network_with_a_head_of_several_layers(recipe, saved):
+    head = {"fc.0.weight": np.ones((9, 3)), "fc.2.weight": np.ones((2, 9)), "fc.weight": None, "fc.bias": None}
+    path, tensors = saved(**{name.replace(".", "__"): tensor for name, tensor in head.items()})
+    wrapped = {f"_orig_mod.net.{name}": t for name, t in tensors.items() if t is not None}
+    write_safetensors(path, wrapped, {})
+    job = prepare_job(recipe.replace(weights=path, precision="float64"))
+    start = starting_weights(job, SHAPES)
+    np.testing.assert_array_equal(start["conv1.weight"], tensors["conv1.weight"])
+    assert start["fc.weight"].shape == (2, 3)
+    assert surgery_notes(job, SHAPES) == ["cut off from every name of the weights: net."]
+    with pytest.raises(WeightsError, match=r"2 missing: fc.weight, fc.bias; 2 unexpected: fc"):
+        starting_weights(prepare_job(recipe.replace(weights=path, head="keep")), SHAPES)
+
+
 def test_weights_none_draws_everything(recipe):
     start = starting_weights(prepare_job(recipe), SHAPES)
     assert {name: tensor.shape for name, tensor in start.items()} == SHAPES
     again = starting_weights(prepare_job(recipe), SHAPES)
     assert all((start[name] == again[name]).all() for name in SHAPES)
+
+
+def test_what_is_random_to_the_end_is_told(recipe, saved):
+    def told(**changes):
+        job = prepare_job(recipe.replace(**changes))
+        return untrained_notes(job, {**SHAPES, "conv1.weight": (4, 3, 5, 5)} if "change" in changes else SHAPES, SHAPES)
+
+    (line,) = told()
+    assert "weights none: stem, layer1, layer2, layer3, layer4 start from random numbers and never train" in line
+    assert "layer2" not in told(unfreeze="0:layer2")[0]
+    assert told(freeze="none") == []
+    path, _ = saved()
+    assert told(weights=path) == []
+    kernel = {"weights": path, "change": "conv1:kernel=5"}
+    assert told(**kernel) == ["starts anew and never trains: conv1; thaw it with --freeze or --unfreeze"]
+    assert told(**kernel, unfreeze="1:stem", epochs=2) == []
+    assert told(**kernel, freeze="layer1") == []
+    assert told(weights=path, freeze="head")[0].startswith("starts anew and never trains: fc; thaw")
+
+
+def test_a_training_tells_it_before_it_starts(recipe, fake_wing, tmp_path, capsys):
+    finetune(recipe.replace(epochs=1), out=tmp_path / "run")
+    assert "never train, so what trains learns from random features" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -129,7 +167,7 @@ def test_the_learner_starts_from_the_files_tensors(recipe, saved, fake_wing):
         ({"data": "nowhere"}, DataError, "data 'nowhere' does not exist"),
         ({"weights": "imagnet"}, WeightsError, "unknown weights 'imagnet'; did you mean 'imagenet'"),
         ({"weights": "nowhere.pth"}, WeightsError, "weights nowhere.pth: no such file"),
-        ({"weights": "/"}, WeightsError, "no such file"),
+        ({"weights": "/"}, WeightsError, "is a folder without weights"),
     ],
 )
 def test_mistakes_are_found_here(recipe, changes, kind, words):

@@ -115,6 +115,27 @@ def test_models_in_models(path):
     assert list(inspect(path)) == ["conv1/0"]
 
 
+@pytest.mark.parametrize("start", ["", "model_weights"])
+def test_models_in_an_old_model(path, start):
+    """Keras lists a model in a model as one layer with all the weights of its layers."""
+    with h5py.File(path, "w") as root:
+        top = root.create_group(start) if start else root
+        top.attrs["layer_names"] = [b"inner", b"dense"]
+        weights = {"inner": ["conv1/kernel:0", "deep/bn1/gamma:0", "bn2/gamma"], "dense": ["sequential/other/kernel"]}
+        for layer, names in weights.items():
+            held = top.create_group(layer)
+            held.attrs["weight_names"] = [name.encode() for name in names]
+            for number, name in enumerate(names):
+                held[name] = np.full(2, number, np.float32)
+    found = read_keras(path)
+    assert {name: array[0] for name, array in found.items()} == {
+        "conv1/kernel": 0,
+        "bn1/gamma": 1,
+        "bn2/gamma": 2,
+        "dense/kernel": 0,
+    }
+
+
 def test_the_variables_of_some_classes_are_known_by_name(path):
     write(path, {"attn": [KERNEL] * 5})
     with h5py.File(path, "a") as root:

@@ -6,6 +6,7 @@ import pytest
 
 from ft.errors import WeightsError
 from ft.weights import match_weights
+from ft.weights.match import strip_prefix
 
 SHAPES = {
     "conv.weight": (5, 4, 3, 2),
@@ -50,10 +51,23 @@ def test_counter_that_old_checkpoints_lack_starts_at_zero() -> None:
     assert tuple(match.tensors) == tuple(SHAPES)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "model.", "module.model."])
+@pytest.mark.parametrize("prefix", ["module.", "model.", "module.model.", "_orig_mod.", "module._orig_mod.net."])
 def test_prefix_that_all_names_share_is_stripped_and_noted(prefix: str) -> None:
     match = match_weights({prefix + name: tensor for name, tensor in source().items()}, SHAPES)
     assert (match.prefix, match.loaded) == (prefix, tuple(SHAPES))
+
+
+def test_without_the_model_only_the_prefixes_of_wrappers_are_cut() -> None:
+    tensors = {"module._orig_mod." + name: tensor for name, tensor in source().items()}
+    assert strip_prefix(tensors, {}) == ("module._orig_mod.", source_of(tensors, "module._orig_mod."))
+    trunk = {"features." + name: tensor for name, tensor in tensors.items()}
+    assert strip_prefix(trunk, {}) == ("", trunk)
+    keras = {"net.conv/kernel": np.zeros(2), "net.fc/kernel": np.zeros(2)}
+    assert strip_prefix(keras, SHAPES) == ("", keras)
+
+
+def source_of(tensors: dict, prefix: str) -> dict:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
 def test_prefix_that_only_some_names_have_is_not_stripped() -> None:
