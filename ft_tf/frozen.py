@@ -16,7 +16,8 @@ from ft.network.freeze import Freeze, leading_stages
 from ft.system.cores import images_at_a_time
 from ft.zoo import Card
 from ft.zoo.card import under
-from ft_tf.layers import BatchGraphs, BatchNorm2d, Conv2d, Noise, WithAuxiliary, as_graph
+from ft_tf.graph import BatchGraphs, as_graph
+from ft_tf.layers import BatchNorm2d, Conv2d, Noise, WithAuxiliary
 
 CONVOLUTIONS = (Conv2d, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 NORMS = (BatchNorm2d, keras.layers.BatchNormalization)

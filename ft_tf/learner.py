@@ -19,9 +19,11 @@ from ft_tf import layers
 from ft_tf.average import Average
 from ft_tf.freeze import apply_freeze, set_training_mode
 from ft_tf.frozen import Prefix, split, split_prefix
+from ft_tf.graph import BatchGraphs, as_graph
 from ft_tf.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_tf.optim import Optimizer, clip_gradients, make_optimizer
 from ft_tf.penalty import Penalty
+from ft_tf.pixels import look_up
 from ft_tf.precision import computing
 from ft_tf.weights import get_weights, layout_of, named_variables, parameters, set_weights, to_array
 
@@ -55,7 +57,7 @@ class Learner:
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
         self.set_plan(plan)
-        self.run_base = layers.BatchGraphs(lambda images: self.base(images, training=False), recipe.batch_size)
+        self.run_base = BatchGraphs(lambda images: self.base(images, training=False), recipe.batch_size)
 
     def set_plan(self, plan: Freeze) -> None:
         """Train by this plan from here on. What trained before keeps its slots, what is new starts with fresh ones."""
@@ -80,11 +82,11 @@ class Learner:
         """Make the functions whose graphs hold the plan and the prefix as they are now."""
         # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
         size = self.recipe.batch_size
-        self.run_step = layers.BatchGraphs(self.native_step, size)
-        self.run_part = layers.BatchGraphs(self.loss_and_gradients, size)
-        self.run_update = layers.as_graph(self.native_update)
+        self.run_step = BatchGraphs(self.native_step, size)
+        self.run_part = BatchGraphs(self.loss_and_gradients, size)
+        self.run_update = as_graph(self.native_update)
         self.run_forward = {  # images and features run through other layers
-            on_features: layers.BatchGraphs(lambda inputs: self.forward(inputs, training=False)[0], size)
+            on_features: BatchGraphs(lambda inputs: self.forward(inputs, training=False)[0], size)
             for on_features in (False, True)
         }
 
@@ -196,7 +198,7 @@ class Learner:
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
-            with layers.noise(clock):
+            with layers.noise(self.model, clock):
                 outputs = self.forward(inputs, training=True)
             loss = self.loss(outputs, labels)
             loss = loss if share is None else loss * tf.cast(share, loss.dtype)
@@ -247,7 +249,7 @@ class Learner:
     def put(self, inputs: Images) -> tf.Tensor:
         """Put a batch on the device, pixels as bytes, which become numbers there."""
         if isinstance(inputs, Pixels) and self.device != "cpu":  # there NumPy's lookup takes a third of the time
-            return layers.look_up(tf.constant(inputs.table, self.dtype), tf.constant(inputs.values))
+            return look_up(tf.constant(inputs.table, self.dtype), tf.constant(inputs.values))
         return tf.constant(np.asarray(inputs), self.dtype)
 
     def fetch(self, probes: Sequence[tf.Tensor]) -> np.ndarray:

@@ -18,7 +18,7 @@ from ft.system.cores import images_at_a_time
 from ft.system.quiet import quiet_stderr
 from ft.zoo import Card
 from ft.zoo.card import under
-from ft_torch import layers
+from ft_torch.graph import LayerTracer, cut, trace
 from ft_torch.layers import KerasBatchNorm2d, Noise
 
 NORMS = (nn.BatchNorm2d, KerasBatchNorm2d)
@@ -184,14 +184,6 @@ class InParts(nn.Module):
         return torch.cat([self.network(part) for part in x.split(few)])
 
 
-class LayerTracer(fx.Tracer):
-    """Sees each layer as one call, those of this project included."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        own = type(m).__module__ == layers.__name__
-        return own or not any(m.children()) or super().is_leaf_module(m, module_qualified_name)
-
-
 def folded(plain: nn.Module) -> fx.GraphModule:
     """Return a network for inference, BatchNorm folded into convolutions before it, that shares its other layers."""
     graph = LayerTracer().trace(plain)
@@ -219,27 +211,6 @@ def with_norm(conv: nn.Conv2d, norm: Any) -> nn.Conv2d:
     return both
 
 
-class StageTracer(fx.Tracer):
-    """Sees the code between the stages, and each module of a stage as one call."""
-
-    def __init__(self, card: Card) -> None:
-        super().__init__()
-        self.card = card
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        in_stage = any(under(module_qualified_name, prefixes) for prefixes in self.card.stages.values())
-        return in_stage or not any(m.children()) or super().is_leaf_module(m, module_qualified_name)
-
-
-def trace(model: nn.Module, card: Card) -> fx.Graph:
-    """Return the graph of a network without auxiliary logits."""
-    training, model.training = model.training, False  # the network's own flag, not its layers'
-    try:
-        return StageTracer(card).trace(model)
-    finally:
-        model.training = training
-
-
 def frozen_nodes(model: nn.Module, graph: fx.Graph, card: Card, plan: Freeze) -> set[fx.Node]:
     """Return the nodes that depend on images and on frozen stages in inference mode alone."""
     frozen: set[fx.Node] = set()
@@ -258,26 +229,3 @@ def stands_still(model: nn.Module, node: fx.Node, plan: Freeze) -> bool:
     module = model.get_submodule(path)
     noisy = any(isinstance(part, (Noise, nn.Dropout)) and getattr(part, "p", 0) > 0 for part in module.modules())
     return not (noisy or module.state_dict())
-
-
-def cut(model: nn.Module, graph: fx.Graph, crossing: fx.Node) -> tuple[fx.GraphModule, fx.GraphModule]:
-    """Return the graph up to a node, and from it on."""
-    first, rest = fx.Graph(), fx.Graph()
-    first.output(copy_into(first, graph, crossing, {}))
-    start = {crossing: rest.placeholder("features")}
-    rest.output(copy_into(rest, graph, graph.output_node().all_input_nodes[0], start))
-    return fx.GraphModule(model, first), fx.GraphModule(model, rest)
-
-
-def copy_into(part: fx.Graph, graph: fx.Graph, end: fx.Node, copies: dict[fx.Node, fx.Node]) -> fx.Node:
-    """Copy what a node needs, and is not among the copies yet, into another graph and return its own copy."""
-    needed, waiting = set(), [end]
-    while waiting:
-        node = waiting.pop()
-        if node not in needed and node not in copies:
-            needed.add(node)
-            waiting += node.all_input_nodes
-    for node in graph.nodes:
-        if node in needed:
-            copies[node] = part.node_copy(node, copies.__getitem__)
-    return copies[end]

@@ -22,6 +22,7 @@ from ft_torch.frozen import Prefix, Trained, split, split_prefix
 from ft_torch.losses import binary_cross_entropy, cross_entropy, focal_loss
 from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
 from ft_torch.penalty import Penalty
+from ft_torch.pixels import look_up
 from ft_torch.precision import computing
 from ft_torch.weights import get_weights, parameters, set_weights, to_array
 
@@ -221,7 +222,7 @@ class Learner:
         """Put a batch on the device, pixels as bytes, which become numbers there."""
         if isinstance(inputs, Pixels):
             table = torch.tensor(inputs.table, dtype=self.dtype, device=self.device)
-            return layers.look_up(table, torch.from_numpy(inputs.values).to(self.device))
+            return look_up(table, torch.from_numpy(inputs.values).to(self.device))
         return torch.from_numpy(inputs).to(self.device, self.dtype)
 
     def fetch(self, probes: Sequence[Tensor]) -> np.ndarray:
