@@ -154,7 +154,7 @@ def split_prefix(
     auxiliary head trains.
     """
     leading = leading_stages(plan, card)
-    if not leading or not all(plan.is_frozen(path) for path in card.auxiliary):
+    if not leading or not all(map(plan.is_still, card.auxiliary)):
         return None
     try:
         graph = trace(model, card)
@@ -215,17 +215,17 @@ def frozen_nodes(model: nn.Module, graph: fx.Graph, card: Card, plan: Freeze) ->
     """Return the nodes that depend on images and on frozen stages in inference mode alone."""
     frozen: set[fx.Node] = set()
     for node in graph.nodes:
-        still = node.op != "output" and (node.op not in ("call_module", "get_attr") or stands_still(model, node, plan))
+        still = node.op != "output" and (node.op not in ("call_module", "get_attr") or is_still(model, node, plan))
         if still and frozen.issuperset(node.all_input_nodes):
             frozen.add(node)
     return frozen
 
 
-def stands_still(model: nn.Module, node: fx.Node, plan: Freeze) -> bool:
+def is_still(model: nn.Module, node: fx.Node, plan: Freeze) -> bool:
     """Tell whether a module or tensor is frozen, or between stages and without weights, statistics and noise."""
     path = str(node.target)
-    if plan.runs_in_inference(path) or node.op == "get_attr":
-        return plan.runs_in_inference(path)
+    if plan.is_still(path) or node.op == "get_attr":
+        return plan.is_still(path)
     module = model.get_submodule(path)
     noisy = any(isinstance(part, (Noise, nn.Dropout)) and getattr(part, "p", 0) > 0 for part in module.modules())
     return not (noisy or module.state_dict())

@@ -104,7 +104,7 @@ class Learner:
         statistics = {
             name: buffer
             for name, buffer in self.model.named_buffers()
-            if is_averaged(name) and not self.plan.runs_in_inference(name)
+            if is_averaged(name) and not self.plan.is_still(name)
         }
         return Average({**trained, **statistics}, decay=self.recipe.ema, warmup=self.recipe.ema_warmup)
 
