@@ -3,7 +3,8 @@
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,23 @@ import tensorflow as tf
 
 from ft.data import Preprocess
 from ft.system import files
-from ft_tf import layers
+from ft_tf.graph import as_graph
+from ft_tf.layers import WithAuxiliary, litert_operators
 
 SIGNATURE = "serving_default"
 METADATA = "metadata.json"
+Operators = Callable[[keras.Model], AbstractContextManager[None]]
 
 
 class Exported(tf.Module):
-    """Images to logits, from normalised pixels (N, H, W, C), or from raw ones, uint8 (N, H, W, C)."""
+    """Images to logits, from normalised pixels (N, H, W, C), or from raw ones, uint8 (N, H, W, C).
 
-    def __init__(self, model: keras.Model, preprocess: Preprocess, *, raw: bool) -> None:
+    operators: makes the context in which the network is traced.
+    """
+
+    def __init__(self, model: keras.Model, preprocess: Preprocess, *, raw: bool, operators: Operators) -> None:
         super().__init__()
-        model = (
-            model.main if isinstance(model, layers.WithAuxiliary) else model
-        )  # without heads that only training runs
+        model = model.main if isinstance(model, WithAuxiliary) else model  # without heads that only training runs
         self.variables_ = [variable.value for variable in model.variables]
         dtype, size = tf.as_dtype(model.inputs[0].dtype), preprocess.crop
         mean, std = (tf.constant(values, dtype) for values in (preprocess.mean, preprocess.std))
@@ -35,10 +39,11 @@ class Exported(tf.Module):
             if raw:  # by the operations of Preprocess.normalise
                 ordered = tf.cast(tf.gather(images, preprocess.order, axis=-1), dtype)
                 images = preprocess.scaled(ordered, mean, std)
-            return {"logits": model(images, training=False)}
+            with operators(model):
+                return {"logits": model(images, training=False)}
 
         spec = tf.TensorSpec((None, size, size, preprocess.channels), tf.uint8 if raw else dtype, name="images")
-        self.serve = layers.as_graph(serve, [spec])
+        self.serve = as_graph(serve, [spec])
 
 
 def export_model(
@@ -50,7 +55,8 @@ def export_model(
     gives `logits` (N, classes), for any N. The network stays as it is.
     metadata: plain values to be carried by the file: metadata.json in a SavedModel's assets.extra and in LiteRT's zip.
     """
-    return WRITERS[format](Exported(model, preprocess, raw=raw), path, metadata)
+    operators = litert_operators if format == "litert" else nullcontext
+    return WRITERS[format](Exported(model, preprocess, raw=raw, operators=operators), path, metadata)
 
 
 def save(exported: Exported, path: Path) -> None:
@@ -72,8 +78,7 @@ def write_saved_model(exported: Exported, path: Path, metadata: Mapping[str, Any
 def write_litert(exported: Exported, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Write a LiteRT file of built-in operators, a zip archive at its end, as TFLite's files carry labels."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        with layers.litert_operators():
-            save(exported, Path(folder))
+        save(exported, Path(folder))
         path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(METADATA, files.json_text(metadata))

@@ -16,7 +16,8 @@ from ft.network.freeze import Freeze, leading_stages
 from ft.system.cores import images_at_a_time
 from ft.zoo import Card
 from ft.zoo.card import under
-from ft_tf.layers import BatchGraphs, BatchNorm2d, Conv2d, Noise, WithAuxiliary, as_graph
+from ft_tf.graph import BatchGraphs, as_graph
+from ft_tf.layers import BatchNorm2d, Conv2d, Noise, WithAuxiliary
 
 CONVOLUTIONS = (Conv2d, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 NORMS = (BatchNorm2d, keras.layers.BatchNormalization)
@@ -165,7 +166,7 @@ def split_prefix(
     auxiliary head trains.
     """
     leading = leading_stages(plan, card)
-    if not leading or not all(plan.is_frozen(path) for path in card.auxiliary):
+    if not leading or not all(map(plan.is_still, card.auxiliary)):
         return None
     main = model.main if isinstance(model, WithAuxiliary) else model
     crossing = crossing_tensors(main, card, plan)
@@ -183,14 +184,14 @@ def crossing_tensors(model: keras.Model, card: Card, plan: Freeze) -> list[Keras
     crossing: dict[int, KerasTensor] = {}
     for layer in model.layers:
         inputs = tree.flatten(layer.input)
-        if stands_still(layer, plan) and frozen.issuperset(map(id, inputs)):
+        if is_still(layer, plan) and frozen.issuperset(map(id, inputs)):
             frozen.update(map(id, tree.flatten(layer.output)))
         else:
             crossing.update({id(x): x for x in inputs if id(x) in frozen})
     return list(crossing.values())
 
 
-def stands_still(layer: keras.layers.Layer, plan: Freeze) -> bool:
+def is_still(layer: keras.layers.Layer, plan: Freeze) -> bool:
     """Tell whether a layer is frozen, or between stages and without weights, statistics and noise."""
     noisy = isinstance(layer, Noise) and layer.p > 0
-    return plan.runs_in_inference(layer.name) or not (noisy or layer.variables)
+    return plan.is_still(layer.name) or not (noisy or layer.variables)

@@ -21,8 +21,10 @@ from ft_tf import layers
 from ft_tf.average import Average
 from ft_tf.freeze import apply_freeze, set_training_mode
 from ft_tf.frozen import Prefix, split, split_prefix
+from ft_tf.graph import BatchGraphs, as_graph
 from ft_tf.optim import Optimizer, clip_gradients, make_optimizer
 from ft_tf.penalty import Penalty
+from ft_tf.pixels import look_up
 from ft_tf.precision import computing
 from ft_tf.tasks import TASKS
 from ft_tf.weights import get_weights, layout_of, named_variables, parameters, set_weights, to_array
@@ -58,7 +60,7 @@ class Learner:
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
         self.set_plan(plan)
-        self.run_base = layers.BatchGraphs(lambda images: self.base(images, training=False), recipe.batch_size)
+        self.run_base = BatchGraphs(lambda images: self.base(images, training=False), recipe.batch_size)
 
     def set_plan(self, plan: Freeze) -> None:
         """Train by this plan from here on. What trained before keeps its slots, what is new starts with fresh ones."""
@@ -83,11 +85,11 @@ class Learner:
         """Make the functions whose graphs hold the plan and the prefix as they are now."""
         # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
         size = self.recipe.batch_size
-        self.run_step = layers.BatchGraphs(self.native_step, size)
-        self.run_part = layers.BatchGraphs(self.loss_and_gradients, size)
-        self.run_update = layers.as_graph(self.native_update)
+        self.run_step = BatchGraphs(self.native_step, size)
+        self.run_part = BatchGraphs(self.loss_and_gradients, size)
+        self.run_update = as_graph(self.native_update)
         self.run_forward = {  # images and features run through other layers
-            on_features: layers.BatchGraphs(lambda inputs: self.forward(inputs, training=False)[0], size)
+            on_features: BatchGraphs(lambda inputs: self.forward(inputs, training=False)[0], size)
             for on_features in (False, True)
         }
 
@@ -120,7 +122,7 @@ class Learner:
         statistics = {
             name: buffer
             for name, buffer, _ in named_variables(self.model)
-            if is_averaged(name) and not self.plan.runs_in_inference(name)
+            if is_averaged(name) and not self.plan.is_still(name)
         }
         return Average({**trained, **statistics}, decay=self.recipe.ema, warmup=self.recipe.ema_warmup)
 
@@ -201,7 +203,7 @@ class Learner:
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
-            with layers.noise(clock):
+            with layers.noise(self.model, clock):
                 outputs = self.forward(inputs, training=True)
             loss = self.loss(outputs, targets)
             loss = loss if share is None else loss * tf.cast(share, loss.dtype)
@@ -241,7 +243,7 @@ class Learner:
     def put(self, inputs: Inputs) -> tf.Tensor:
         """Put a batch on the device, pixels as bytes, which become numbers there."""
         if isinstance(inputs, Pixels) and self.device != "cpu":  # there NumPy's lookup takes a third of the time
-            return layers.look_up(tf.constant(inputs.table, self.dtype), tf.constant(inputs.values))
+            return look_up(tf.constant(inputs.table, self.dtype), tf.constant(inputs.values))
         return tf.constant(np.asarray(inputs), self.dtype)
 
     def fetch(self, probes: Sequence[tf.Tensor]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""bfloat16: the type that products are computed in, while weights, normalisation, logits and loss stay float32."""
+"""The types of a network: that of its weights, and bfloat16 for products, while all the rest stays float32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,3 +35,14 @@ def computing(model: keras.Model, card: Card, precision: str) -> Iterator[None]:
     finally:
         for layer, policy in zip(layers, before, strict=True):
             layer.dtype_policy = policy
+
+
+@contextmanager
+def type_policy(dtype: str) -> Iterator[None]:
+    """Build layers in `dtype`, "float32" or "float64"; `set_floatx` would not reach layers that exist already."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

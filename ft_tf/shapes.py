@@ -8,7 +8,8 @@ from keras import KerasTensor
 
 from ft.network.surgery import Misfit, too_small, unequal_maps, unequal_sum
 from ft.zoo.card import Card, under
-from ft_tf.layers import WithAuxiliary, type_policy
+from ft_tf.layers import WithAuxiliary
+from ft_tf.precision import type_policy
 
 
 def stage_shapes(

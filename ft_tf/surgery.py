@@ -9,7 +9,8 @@ from ft.network.surgery import Misfit, Shapes, Surgery, first_convolution
 from ft.recipe.changes import Change, padding_of
 from ft.zoo.card import under
 from ft_tf.head import GlobalPool, build_head
-from ft_tf.layers import Conv2d, WithAuxiliary, pair, type_policy
+from ft_tf.layers import Conv2d, WithAuxiliary, pair
+from ft_tf.precision import type_policy
 from ft_tf.shapes import fitting, images_like, stage_shapes
 from ft_tf.weights import note_layouts, weight_shapes
 

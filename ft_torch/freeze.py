@@ -15,4 +15,4 @@ def apply_freeze(model: nn.Module, plan: Freeze) -> None:
 def set_training_mode(model: nn.Module, plan: Freeze) -> None:
     """Switch to training mode but for the stages that run in inference mode: model.train() alone would undo them."""
     for name, module in model.named_modules():
-        module.training = not plan.runs_in_inference(name)
+        module.training = not plan.is_still(name)

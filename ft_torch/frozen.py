@@ -18,7 +18,7 @@ from ft.system.cores import images_at_a_time
 from ft.system.quiet import quiet_stderr
 from ft.zoo import Card
 from ft.zoo.card import under
-from ft_torch import layers
+from ft_torch.graph import LayerTracer, cut, trace
 from ft_torch.layers import KerasBatchNorm2d, Noise
 
 NORMS = (nn.BatchNorm2d, KerasBatchNorm2d)
@@ -154,7 +154,7 @@ def split_prefix(
     auxiliary head trains.
     """
     leading = leading_stages(plan, card)
-    if not leading or not all(plan.is_frozen(path) for path in card.auxiliary):
+    if not leading or not all(map(plan.is_still, card.auxiliary)):
         return None
     try:
         graph = trace(model, card)
@@ -184,14 +184,6 @@ class InParts(nn.Module):
         return torch.cat([self.network(part) for part in x.split(few)])
 
 
-class LayerTracer(fx.Tracer):
-    """Sees each layer as one call, those of this project included."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        own = type(m).__module__ == layers.__name__
-        return own or not any(m.children()) or super().is_leaf_module(m, module_qualified_name)
-
-
 def folded(plain: nn.Module) -> fx.GraphModule:
     """Return a network for inference, BatchNorm folded into convolutions before it, that shares its other layers."""
     graph = LayerTracer().trace(plain)
@@ -219,65 +211,21 @@ def with_norm(conv: nn.Conv2d, norm: Any) -> nn.Conv2d:
     return both
 
 
-class StageTracer(fx.Tracer):
-    """Sees the code between the stages, and each module of a stage as one call."""
-
-    def __init__(self, card: Card) -> None:
-        super().__init__()
-        self.card = card
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        in_stage = any(under(module_qualified_name, prefixes) for prefixes in self.card.stages.values())
-        return in_stage or not any(m.children()) or super().is_leaf_module(m, module_qualified_name)
-
-
-def trace(model: nn.Module, card: Card) -> fx.Graph:
-    """Return the graph of a network without auxiliary logits."""
-    training, model.training = model.training, False  # the network's own flag, not its layers'
-    try:
-        return StageTracer(card).trace(model)
-    finally:
-        model.training = training
-
-
 def frozen_nodes(model: nn.Module, graph: fx.Graph, card: Card, plan: Freeze) -> set[fx.Node]:
     """Return the nodes that depend on images and on frozen stages in inference mode alone."""
     frozen: set[fx.Node] = set()
     for node in graph.nodes:
-        still = node.op != "output" and (node.op not in ("call_module", "get_attr") or stands_still(model, node, plan))
+        still = node.op != "output" and (node.op not in ("call_module", "get_attr") or is_still(model, node, plan))
         if still and frozen.issuperset(node.all_input_nodes):
             frozen.add(node)
     return frozen
 
 
-def stands_still(model: nn.Module, node: fx.Node, plan: Freeze) -> bool:
+def is_still(model: nn.Module, node: fx.Node, plan: Freeze) -> bool:
     """Tell whether a module or tensor is frozen, or between stages and without weights, statistics and noise."""
     path = str(node.target)
-    if plan.runs_in_inference(path) or node.op == "get_attr":
-        return plan.runs_in_inference(path)
+    if plan.is_still(path) or node.op == "get_attr":
+        return plan.is_still(path)
     module = model.get_submodule(path)
     noisy = any(isinstance(part, (Noise, nn.Dropout)) and getattr(part, "p", 0) > 0 for part in module.modules())
     return not (noisy or module.state_dict())
-
-
-def cut(model: nn.Module, graph: fx.Graph, crossing: fx.Node) -> tuple[fx.GraphModule, fx.GraphModule]:
-    """Return the graph up to a node, and from it on."""
-    first, rest = fx.Graph(), fx.Graph()
-    first.output(copy_into(first, graph, crossing, {}))
-    start = {crossing: rest.placeholder("features")}
-    rest.output(copy_into(rest, graph, graph.output_node().all_input_nodes[0], start))
-    return fx.GraphModule(model, first), fx.GraphModule(model, rest)
-
-
-def copy_into(part: fx.Graph, graph: fx.Graph, end: fx.Node, copies: dict[fx.Node, fx.Node]) -> fx.Node:
-    """Copy what a node needs, and is not among the copies yet, into another graph and return its own copy."""
-    needed, waiting = set(), [end]
-    while waiting:
-        node = waiting.pop()
-        if node not in needed and node not in copies:
-            needed.add(node)
-            waiting += node.all_input_nodes
-    for node in graph.nodes:
-        if node in needed:
-            copies[node] = part.node_copy(node, copies.__getitem__)
-    return copies[end]

@@ -23,6 +23,7 @@ from ft_torch.freeze import apply_freeze, set_training_mode
 from ft_torch.frozen import Prefix, Trained, split, split_prefix
 from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
 from ft_torch.penalty import Penalty
+from ft_torch.pixels import look_up
 from ft_torch.precision import computing
 from ft_torch.tasks import TASKS
 from ft_torch.weights import get_weights, parameters, set_weights, to_array
@@ -107,7 +108,7 @@ class Learner:
         statistics = {
             name: buffer
             for name, buffer in self.model.named_buffers()
-            if is_averaged(name) and not self.plan.runs_in_inference(name)
+            if is_averaged(name) and not self.plan.is_still(name)
         }
         return Average({**trained, **statistics}, decay=self.recipe.ema, warmup=self.recipe.ema_warmup)
 
@@ -212,7 +213,7 @@ class Learner:
         """Put a batch on the device, pixels as bytes, which become numbers there."""
         if isinstance(inputs, Pixels):
             table = torch.tensor(inputs.table, dtype=self.dtype, device=self.device)
-            return layers.look_up(table, torch.from_numpy(inputs.values).to(self.device))
+            return look_up(table, torch.from_numpy(inputs.values).to(self.device))
         return torch.from_numpy(inputs).to(self.device, self.dtype)
 
     def fetch(self, probes: Sequence[Tensor]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""bfloat16: the type that products are computed in, while weights, normalisation, logits and loss stay float32."""
+"""The types of a network: that of its weights, and bfloat16 for products, while all the rest stays float32."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,3 +40,8 @@ def in_float32(layer: nn.Module, kind: str) -> Callable[[Tensor], Tensor]:
             return type(layer).forward(layer, x.float())
 
     return forward
+
+
+def as_type(model: nn.Module, dtype: str) -> nn.Module:
+    """Return the model with its floating-point tensors in `dtype`, "float32" or "float64"."""
+    return model.to(getattr(torch, dtype))

@@ -240,7 +240,7 @@ def accumulation_notes(recipe: Recipe, plan: Freeze, tensors: Collection[str]) -
         return []
     size, whole = recipe.batch_size, recipe.batch_size * recipe.accumulate
     lines = [f"an update takes the gradients of {recipe.accumulate} batches of {size}: {whole} images"]
-    if any(name.endswith("running_var") and not plan.runs_in_inference(name) for name in tensors):
+    if any(name.endswith("running_var") and not plan.is_still(name) for name in tensors):
         lines.append(f"BatchNorm sees {size} images at a time, so this is not the same as --batch-size {whole}")
     return lines
 

@@ -1,7 +1,8 @@
 """Which parameters train, how fast, and which stages run in inference mode: rules become names, epoch by epoch."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise, takewhile
 
 from ft.errors import RecipeError, listed, unknown
@@ -10,44 +11,98 @@ from ft.zoo.card import Card, under
 
 
 @dataclass(frozen=True)
-class Freeze:
-    """A freezing rule applied to one network.
+class Rule:
+    """What becomes of all that lies below some module paths; a stage is one rule.
 
-    trainable: names of the parameters that train, in the network's order; stages: the frozen stages; prefixes: their
-    module paths; inference: whether frozen stages run in inference mode (BatchNorm, dropout, stochastic depth) inside a
-    training step, or as training stages whose parameters merely stand still (what PyTorch does when only requires_grad
-    is cleared); rates: factors of the learning rate by parameter, 1 for one that is not named.
+    trains: whether parameters do; inference: whether modules run in inference mode (BatchNorm, dropout, stochastic
+    depth) inside a training step, or in training mode while parameters merely stand still (what PyTorch does when only
+    requires_grad is cleared); rate: a factor of the learning rate.
     """
 
-    trainable: tuple[str, ...]
-    stages: tuple[str, ...]
-    prefixes: tuple[str, ...]
-    inference: bool
-    rates: Mapping[str, float] = field(default_factory=dict)
+    stage: str
+    paths: tuple[str, ...]
+    trains: bool = True
+    inference: bool = False
+    rate: float = 1.0
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing below its paths trains, moves or draws."""
+        return self.inference and not self.trains
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """Rules applied to one network: for each parameter and module the first one that it lies below.
+
+    parameters: the network's, in its order.
+    """
+
+    rules: tuple[Rule, ...]
+    parameters: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        lost = [f"'{name}'" for name in self.parameters if self.rule_of(name) is None]
+        if lost:
+            stages = listed([rule.stage for rule in self.rules])
+            raise RecipeError(f"freeze: {listed(lost)} in none of the stages; put each below a path of one ({stages})")
+
+    def rule_of(self, path: str) -> Rule | None:
+        """Return the rule for a parameter or module, None for a module that is not below any."""
+        return next((rule for rule in self.rules if under(path, rule.paths)), None)
+
+    @cached_property
+    def trainable(self) -> tuple[str, ...]:
+        """The parameters that train."""
+        return tuple(name for name in self.parameters if not self.is_frozen(name))
+
+    @cached_property
+    def rates(self) -> dict[str, float]:
+        """The factors of the learning rate by parameter, 1 for one that is not named."""
+        rules = {name: self.rule_of(name) for name in self.trainable}
+        return {name: rule.rate for name, rule in rules.items() if rule and rule.rate != 1.0}
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The frozen stages."""
+        return tuple(rule.stage for rule in self.rules if not rule.trains)
 
     def summary(self) -> str:
         """Return "frozen: stem, layer1", or that nothing is."""
         return f"frozen: {', '.join(self.stages)}" if self.stages else "nothing frozen"
 
-    def is_frozen(self, module: str) -> bool:
-        """Tell whether the module at this path is in a frozen stage."""
-        return under(module, self.prefixes)
+    def is_frozen(self, path: str) -> bool:
+        """Tell whether the parameters at or below this path stand still."""
+        rule = self.rule_of(path)
+        return rule is not None and not rule.trains
 
-    def runs_in_inference(self, module: str) -> bool:
-        """Tell whether the module at this path runs in inference mode inside a training step."""
-        return self.inference and self.is_frozen(module)
+    def is_still(self, module: str) -> bool:
+        """Tell whether nothing at or below this module's path trains, moves or draws in a training step."""
+        if module not in self.settled:
+            rule = self.rule_of(module)
+            exceptions = [
+                path
+                for other in takewhile(lambda other: other is not rule, self.rules)
+                if not other.is_still
+                for path in other.paths
+            ]
+            still = rule is not None and rule.is_still
+            self.settled[module] = still and not any(under(path, (module,)) for path in exceptions)
+        return self.settled[module]
+
+    @cached_property
+    def settled(self) -> dict[str, bool]:
+        """What `is_still` has said, for a step asks it of every module."""
+        return {}
 
 
 def plan_at(recipe: Recipe, card: Card, parameters: Collection[str], *, epoch: int = 0) -> Freeze:
     """Return what trains, and how fast, in an epoch of a recipe's training, counted from 0. Raises RecipeError."""
     due = [thaw for thaw in recipe.thaws if thaw.epoch <= epoch]
     thawed = {stage for thaw in due for stage in thaw.stages(card.stages)}
-    plan = plan_freeze(card, parameters, freeze=recipe.freeze, bn=recipe.bn, thawed=thawed)
-    factors = stage_factors(recipe, card)
     slowed = {stage: thaw.factor for thaw in due for stage in thaw.stages(card.stages) if thaw.factor is not None}
-    by_stage = {stage: factor * slowed.get(stage, 1.0) for stage, factor in factors.items()}
-    rates = {name: by_stage[card.stage_of(name)] for name in plan.trainable}
-    return replace(plan, rates={name: rate for name, rate in rates.items() if rate != 1.0})
+    rates = {stage: rate * slowed.get(stage, 1.0) for stage, rate in stage_factors(recipe, card).items()}
+    return plan_freeze(card, parameters, freeze=recipe.freeze, bn=recipe.bn, thawed=thawed, rates=rates)
 
 
 def leading_stages(plan: Freeze, card: Card) -> tuple[str, ...]:
@@ -55,7 +110,7 @@ def leading_stages(plan: Freeze, card: Card) -> tuple[str, ...]:
 
     With `bn: update` there are none, for statistics move and noise is drawn.
     """
-    return tuple(takewhile(lambda stage: plan.inference and stage in plan.stages, card.stages))
+    return tuple(takewhile(lambda stage: all(map(plan.is_still, card.stages[stage])), card.stages))
 
 
 def epochs_alike(recipe: Recipe, epoch: int) -> int:
@@ -90,17 +145,26 @@ def stage_factors(recipe: Recipe, card: Card) -> dict[str, float]:
 
 
 def plan_freeze(
-    card: Card, parameters: Collection[str], *, freeze: Sequence[str], bn: str, thawed: Collection[str] = ()
+    card: Card,
+    parameters: Collection[str],
+    *,
+    freeze: Sequence[str],
+    bn: str,
+    thawed: Collection[str] = (),
+    rates: Mapping[str, float] | None = None,
 ) -> Freeze:
     """Apply `freeze` ("base", "none" or stage names) and `bn` ("frozen" or "update") to a network's parameters.
 
-    thawed: stages that train whatever `freeze` says.
+    thawed: stages that train whatever `freeze` says; rates: factors of the learning rate by stage.
     """
-    stages = tuple(stage for stage in frozen_stages(card, freeze) if stage not in thawed)
-    stage = {name: card.stage_of(name) for name in parameters}
-    trainable = tuple(name for name in parameters if stage[name] not in stages)
-    prefixes = tuple(prefix for name in stages for prefix in card.stages[name])
-    return Freeze(trainable, stages, prefixes, inference=bn == "frozen")
+    frozen = {stage for stage in frozen_stages(card, freeze) if stage not in thawed}
+    rules = [
+        Rule(stage, paths, trains=False, inference=bn == "frozen")
+        if stage in frozen
+        else Rule(stage, paths, rate=(rates or {}).get(stage, 1.0))
+        for stage, paths in card.stages.items()
+    ]
+    return Freeze(tuple(rules), tuple(parameters))
 
 
 def frozen_stages(card: Card, freeze: Sequence[str]) -> tuple[str, ...]:
@@ -136,7 +200,7 @@ def why_not_kept(recipe: Recipe, plan: Freeze, card: Card) -> str | None:
         return "unfreeze lets the base train"
     if set(plan.stages) != set(card.stages) - {"head"}:
         return "not all of the base is frozen"
-    if not plan.inference:
+    if not all(map(plan.is_still, (path for stage in plan.stages for path in card.stages[stage]))):
         return "with bn update the base runs in training mode"
     if not (recipe.stands_still or recipe.cache_views):
         return "augmentation changes the images from epoch to epoch (see --cache-views)"

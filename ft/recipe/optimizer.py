@@ -5,7 +5,7 @@ field's usual one, where torch.optim.SGD has 0.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ft.errors import RecipeError, listed
@@ -17,12 +17,14 @@ class Rule:
     """What there is to know of an optimizer beside its formula, which stands in each wing's optim.py.
 
     numbers: those that it takes, with their defaults; slots: what it keeps of a parameter, in order, each with the
-    number without which it does not (None: always); decoupled: whether weight decay stands beside the gradient.
+    number without which it does not (None: always); decoupled: whether weight decay stands beside the gradient;
+    starts: the number that a slot starts from, 0 for one that is not named.
     """
 
     numbers: Mapping[str, Any]
     slots: Mapping[str, str | None]
     decoupled: bool = False
+    starts: Mapping[str, str] = field(default_factory=dict)
 
     def slots_with(self, **numbers: Any) -> tuple[str, ...]:
         """Return the names of the slots that there are with these numbers."""
@@ -42,7 +44,9 @@ RULES = {
         {"square_avg": None, "grad_avg": "centered", "momentum_buffer": "momentum"},
     ),
     "adagrad": Rule(
-        {"lr_decay": 0.0, "initial_accumulator": 0.0, "eps": 1e-10, "weight_decay": 0.0}, {"step": None, "sum": None}
+        {"lr_decay": 0.0, "initial_accumulator": 0.0, "eps": 1e-10, "weight_decay": 0.0},
+        {"step": None, "sum": None},
+        starts={"sum": "initial_accumulator"},
     ),
     "lars": Rule({"momentum": 0.9, "trust": 0.001, "eps": 1e-8, "weight_decay": 0.0}, {"momentum_buffer": "momentum"}),
 }

@@ -53,7 +53,7 @@ def require_company(job: Job, plan: Freeze, names: Iterable[str]) -> None:
     several pixels both go on, towards statistics of single images, which is no less a mistake.
     """
     norms = (name.removesuffix(".running_var") for name in names if name.endswith(".running_var"))
-    learning = next((module for module in norms if not plan.runs_in_inference(module)), None)
+    learning = next((module for module in norms if not plan.is_still(module)), None)
     if learning and min(job.recipe.batch_size, len(job.dataset.train)) == 1:
         raise RecipeError(
             f"batch_size: batches of a single image, from which BatchNorm ({learning}) cannot learn; "

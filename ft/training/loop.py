@@ -238,7 +238,7 @@ class Training:
 
     def stands_still(self, name: str) -> bool:
         """Tell whether a step leaves a tensor as it is: the frozen ones, but buffers of stages in training mode."""
-        return self.plan.is_frozen(name) and (self.plan.inference or name in self.parameters)
+        return self.plan.is_still(name) or (name in self.parameters and self.plan.is_frozen(name))
 
     def leave(self) -> None:
         """Save after the step at hand and end the run as the signal asked."""

@@ -3,7 +3,8 @@
 import keras
 from keras import KerasTensor
 
-from ft_tf.layers import AdaptiveAvgPool2d, Conv2d, Dropout, InlineFlatten, Linear, MaxPool2d, type_policy
+from ft_tf.layers import AdaptiveAvgPool2d, Conv2d, Dropout, InlineFlatten, Linear, MaxPool2d
+from ft_tf.precision import type_policy
 
 
 def alexnet(*, num_classes: int = 1000, dropout: float = 0.5, dtype: str = "float32") -> keras.Model:

@@ -5,7 +5,8 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft.zoo.convnext import NORM_EPS, SHAPES
-from ft_tf.layers import Conv2d, Gelu, LayerNorm, Linear, SameShape, StochasticDepth, register, type_policy
+from ft_tf.layers import Conv2d, Gelu, LayerNorm, Linear, SameShape, StochasticDepth, register
+from ft_tf.precision import type_policy
 
 
 def convnext_tiny(*, num_classes: int = 1000, stochastic_depth: float = 0.1, dtype: str = "float32") -> keras.Model:

@@ -4,7 +4,8 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo.densenet import SHAPES
-from ft_tf.layers import AvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, type_policy
+from ft_tf.layers import AvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d
+from ft_tf.precision import type_policy
 
 
 def densenet121(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:

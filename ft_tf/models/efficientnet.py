@@ -8,7 +8,8 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo.efficientnet import SHAPES, Block
-from ft_tf.layers import Dropout, Linear, StochasticDepth, conv_norm_activation, squeeze_excitation, type_policy
+from ft_tf.layers import Dropout, Linear, StochasticDepth, conv_norm_activation, squeeze_excitation
+from ft_tf.precision import type_policy
 
 ConvNorm = Callable[..., KerasTensor]  # conv_norm_activation with the network's own eps and momentum
 

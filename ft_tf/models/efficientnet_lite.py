@@ -4,7 +4,8 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo import efficientnet_lite as spec
-from ft_tf.layers import BatchNorm2d, Conv2d, Dropout, Linear, StochasticDepth, type_policy
+from ft_tf.layers import BatchNorm2d, Conv2d, Dropout, Linear, StochasticDepth
+from ft_tf.precision import type_policy
 
 
 def efficientnet_lite0(

@@ -13,8 +13,8 @@ from ft_tf.layers import (
     Linear,
     MaxPool2d,
     WithAuxiliary,
-    type_policy,
 )
+from ft_tf.precision import type_policy
 
 
 def googlenet(*, num_classes: int = 1000, dropout: float = 0.2, dtype: str = "float32") -> keras.Model:

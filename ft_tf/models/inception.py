@@ -3,8 +3,9 @@
 import keras
 from keras import KerasTensor
 
-from ft_tf.layers import AvgPool2d, Dropout, Linear, MaxPool2d, WithAuxiliary, type_policy
+from ft_tf.layers import AvgPool2d, Dropout, Linear, MaxPool2d, WithAuxiliary
 from ft_tf.models.googlenet import conv_norm_relu
+from ft_tf.precision import type_policy
 
 
 def inception_v3(*, num_classes: int = 1000, dropout: float = 0.5, dtype: str = "float32") -> keras.Model:

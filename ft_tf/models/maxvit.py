@@ -25,8 +25,8 @@ from ft_tf.layers import (
     sizes,
     split_heads,
     squeeze_excitation,
-    type_policy,
 )
+from ft_tf.precision import type_policy
 
 
 def maxvit_t(

@@ -4,7 +4,8 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo import mnasnet as spec
-from ft_tf.layers import BatchNorm2d, Conv2d, Dropout, Linear, type_policy
+from ft_tf.layers import BatchNorm2d, Conv2d, Dropout, Linear
+from ft_tf.precision import type_policy
 
 
 def mnasnet0_5(*, num_classes: int = 1000, dropout: float = 0.2, dtype: str = "float32") -> keras.Model:

@@ -6,7 +6,8 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo import mobilenetv2 as spec
-from ft_tf.layers import BatchNorm2d, Conv2d, Dropout, Linear, conv_norm_activation, type_policy
+from ft_tf.layers import BatchNorm2d, Conv2d, Dropout, Linear, conv_norm_activation
+from ft_tf.precision import type_policy
 
 
 def mobilenet_v2(*, num_classes: int = 1000, dropout: float = 0.2, dtype: str = "float32") -> keras.Model:

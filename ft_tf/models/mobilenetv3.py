@@ -8,7 +8,8 @@ from keras import KerasTensor
 
 from ft.zoo import mobilenetv3 as spec
 from ft.zoo.width import scaled
-from ft_tf.layers import Dropout, Linear, conv_norm_activation, squeeze_excitation, type_policy
+from ft_tf.layers import Dropout, Linear, conv_norm_activation, squeeze_excitation
+from ft_tf.precision import type_policy
 
 conv_norm = partial(conv_norm_activation, eps=spec.NORM_EPS, momentum=spec.NORM_MOMENTUM)
 

@@ -4,7 +4,8 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo.regnet import SHAPES, STEM
-from ft_tf.layers import Linear, conv_norm_activation, squeeze_excitation, type_policy
+from ft_tf.layers import Linear, conv_norm_activation, squeeze_excitation
+from ft_tf.precision import type_policy
 
 
 def regnet_y_400mf(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:

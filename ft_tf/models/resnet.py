@@ -4,7 +4,8 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo.resnet import SHAPES
-from ft_tf.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, type_policy
+from ft_tf.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d
+from ft_tf.precision import type_policy
 
 
 def resnet18(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:

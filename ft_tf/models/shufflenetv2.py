@@ -5,7 +5,8 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft.zoo import shufflenetv2 as spec
-from ft_tf.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, SameShape, register, sizes, type_policy
+from ft_tf.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, SameShape, register, sizes
+from ft_tf.precision import type_policy
 
 
 def shufflenet_v2_x0_5(*, num_classes: int = 1000, dtype: str = "float32") -> keras.Model:

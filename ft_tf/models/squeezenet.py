@@ -4,7 +4,8 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo.squeezenet import SHAPES
-from ft_tf.layers import Conv2d, Dropout, MaxPool2d, type_policy
+from ft_tf.layers import Conv2d, Dropout, MaxPool2d
+from ft_tf.precision import type_policy
 
 
 def squeezenet1_0(*, num_classes: int = 1000, dropout: float = 0.5, dtype: str = "float32") -> keras.Model:

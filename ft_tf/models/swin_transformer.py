@@ -14,6 +14,7 @@ from keras import KerasTensor
 from ft.zoo import swin_transformer as spec
 from ft_tf.layers import (
     Conv2d,
+    ForLiteRT,
     Gelu,
     LayerNorm,
     Linear,
@@ -27,8 +28,8 @@ from ft_tf.layers import (
     roll,
     sizes,
     split_heads,
-    type_policy,
 )
+from ft_tf.precision import type_policy
 
 Size = int | tf.Tensor  # of an axis: a number where it is known when the graph is made
 MASKED = -100.0  # added to the score of two tokens that the shift has brought together
@@ -126,7 +127,7 @@ class Neighbours(keras.layers.Layer):
         return tf.reshape(columns_first, [-1, height, width, 4 * channels])
 
 
-class WindowAttention(SameShape):
+class WindowAttention(ForLiteRT, SameShape):
     """Attention within windows, `shift` tokens down and right of the first: (N, H, W, C) -> the same shape.
 
     The two versions below differ in how tokens are scored. Weights have torch's layout and names.
@@ -151,9 +152,13 @@ class WindowAttention(SameShape):
         # a map that is one window high or wide is not shifted that way
         shift = [tf.where(count > 1, self.shift, 0) for count in counts]
         x = tf.pad(x, [[0, 0], [0, -height % self.window], [0, -width % self.window], [0, 0]])
-        x = roll(x, [-by for by in shift], [1, 2]) if self.shift else x
+        x = self.rolled(x, [-by for by in shift]) if self.shift else x
         y = joined(self.attention(cut(x, self.window, counts), counts, shift), self.window, counts)
-        return (roll(y, shift, [1, 2]) if self.shift else y)[:, :height, :width]
+        return (self.rolled(y, shift) if self.shift else y)[:, :height, :width]
+
+    def rolled(self, x: tf.Tensor, shift: list[tf.Tensor]) -> tf.Tensor:
+        """Return a map whose rows and columns have moved."""
+        return roll(x, shift, [1, 2], gather=self.for_litert)
 
     def attention(self, x: tf.Tensor, counts: Sequence[Size], shift: Sequence[Size]) -> tf.Tensor:
         """Let the tokens of each window attend to each other: (N * windows, tokens, C) -> the same shape."""

@@ -4,7 +4,8 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo.vgg import Block, blocks, normalised
-from ft_tf.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, InlineFlatten, Linear, MaxPool2d, type_policy
+from ft_tf.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, InlineFlatten, Linear, MaxPool2d
+from ft_tf.precision import type_policy
 
 
 def vgg11(*, num_classes: int = 1000, dropout: float = 0.5, dtype: str = "float32") -> keras.Model:

@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft.zoo.vision_transformer import NORM_EPS, SHAPES, Shape
-from ft_tf.layers import Conv2d, Gelu, LayerNorm, Linear, SameShape, attend, linear, register, split_heads, type_policy
+from ft_tf.layers import Conv2d, Gelu, LayerNorm, Linear, SameShape, attend, linear, register, split_heads
+from ft_tf.precision import type_policy
 
 
 def vit_b_16(*, num_classes: int = 1000, image_size: int = 224, dtype: str = "float32") -> keras.Model:

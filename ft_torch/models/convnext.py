@@ -3,7 +3,8 @@
 from torch import nn
 from torchvision.models import convnext as stock
 
-from ft_torch.layers import as_type, with_shared_noise
+from ft_torch.layers import with_shared_noise
+from ft_torch.precision import as_type
 
 
 def convnext_tiny(*, num_classes: int = 1000, stochastic_depth: float = 0.1, dtype: str = "float32") -> nn.Module:

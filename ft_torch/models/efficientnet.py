@@ -3,7 +3,8 @@
 from torch import nn
 from torchvision.models import efficientnet as stock
 
-from ft_torch.layers import as_type, with_shared_noise
+from ft_torch.layers import with_shared_noise
+from ft_torch.precision import as_type
 
 
 def efficientnet_b0(

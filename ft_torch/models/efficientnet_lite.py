@@ -3,7 +3,8 @@
 from torch import Tensor, nn
 
 from ft.zoo import efficientnet_lite as spec
-from ft_torch.layers import Conv2dSame, Dropout, StochasticDepth, as_type
+from ft_torch.layers import Conv2dSame, Dropout, StochasticDepth
+from ft_torch.precision import as_type
 
 
 def efficientnet_lite0(

@@ -4,7 +4,8 @@ from torch import nn
 from torchvision.models import maxvit as stock
 
 from ft.zoo.maxvit import rates
-from ft_torch.layers import StochasticDepth, as_type
+from ft_torch.layers import StochasticDepth
+from ft_torch.precision import as_type
 
 NOISE = (
     "layers.MBconv.stochastic_depth",

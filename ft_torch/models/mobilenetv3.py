@@ -4,7 +4,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import mobilenetv3 as stock
 
-from ft_torch.layers import as_type, with_shared_noise
+from ft_torch.layers import with_shared_noise
+from ft_torch.precision import as_type
 
 
 def mobilenet_v3_large(*, num_classes: int = 1000, dropout: float = 0.2, dtype: str = "float32") -> nn.Module:

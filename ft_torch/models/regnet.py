@@ -4,7 +4,7 @@ from torch import nn
 from torchvision.models import regnet as stock
 
 from ft.zoo.regnet import SHAPES, STEM
-from ft_torch.layers import as_type
+from ft_torch.precision import as_type
 
 
 def regnet_y_400mf(*, num_classes: int = 1000, dtype: str = "float32") -> nn.Module:

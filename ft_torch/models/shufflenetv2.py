@@ -3,7 +3,7 @@
 from torch import nn
 from torchvision.models import shufflenetv2 as stock
 
-from ft_torch.layers import as_type
+from ft_torch.precision import as_type
 
 
 def shufflenet_v2_x0_5(*, num_classes: int = 1000, dtype: str = "float32") -> nn.Module:

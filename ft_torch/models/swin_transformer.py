@@ -4,7 +4,8 @@ from torch import nn
 from torchvision.models import swin_transformer as stock
 
 from ft.zoo.swin_transformer import SHAPES
-from ft_torch.layers import StochasticDepth, as_type
+from ft_torch.layers import StochasticDepth
+from ft_torch.precision import as_type
 
 
 def swin_t(*, num_classes: int = 1000, stochastic_depth: float = 0.2, dtype: str = "float32") -> nn.Module:

@@ -3,7 +3,8 @@
 from torch import nn
 from torchvision.models import vgg as stock
 
-from ft_torch.layers import as_type, with_shared_noise
+from ft_torch.layers import with_shared_noise
+from ft_torch.precision import as_type
 
 
 def vgg11(*, num_classes: int = 1000, dropout: float = 0.5, dtype: str = "float32") -> nn.Module:

@@ -3,7 +3,7 @@
 from torch import nn
 from torchvision.models import vision_transformer as stock
 
-from ft_torch.layers import as_type
+from ft_torch.precision import as_type
 
 
 def vit_b_16(*, num_classes: int = 1000, image_size: int = 224, dtype: str = "float32") -> nn.Module:

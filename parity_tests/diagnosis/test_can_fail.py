@@ -14,8 +14,9 @@ from ft.backend.contract import Learner
 from ft.errors import WeightsError
 from ft.parity.arrays import ZERO, compare, require_equal
 from ft.parity.verdict import Row, compare_arrays
-from ft_tf.layers import BatchNorm2d, Conv2d, Gelu, type_policy
+from ft_tf.layers import BatchNorm2d, Conv2d, Gelu
 from ft_tf.models import resnet
+from ft_tf.precision import type_policy
 from parity_tests.support.pairs import FORWARD, STEP, Case, batch, learners
 
 pytestmark = pytest.mark.usefixtures("eager")

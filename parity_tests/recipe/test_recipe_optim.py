@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ft.api.lr_find import sweep
-from ft.network.freeze import Freeze, plan_at
+from ft.network.freeze import Freeze, Rule, plan_at
 from ft.parity.arrays import ZERO, compare, require_equal
 from ft.recipe import Recipe
 from parity_tests.support.pairs import CLASSES, STEP, TRAJECTORY, batch
@@ -100,7 +100,8 @@ def test_parts_are_the_large_batch(count, weights, eager):
         for learner in pair.values():
             names = tuple(name for name in learner.get_slots() if name.endswith("exp_avg"))
             trained = tuple(name.removesuffix(".exp_avg") for name in names if not name.startswith("norm."))
-            learner.set_plan(Freeze(trained, ("norm",), ("norm",), inference=True))
+            frozen = Rule("norm", ("norm",), trains=False, inference=True)
+            learner.set_plan(Freeze((frozen, *(Rule(name, (name,)) for name in trained)), trained))
             probes = [learner.fetch([learner.step(given, step=step, lr=LR)]) for step in range(2)]
             states[accumulate, learner] = learner.get_weights() | {"probes": np.concatenate(probes)}
     whole, parts = ([x for (a, _), x in states.items() if a == accumulate] for accumulate in (1, 4))

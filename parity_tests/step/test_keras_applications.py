@@ -22,7 +22,7 @@ from ft.weights.layouts import from_canonical
 from ft.weights.pretrained import pretrained_weights
 from ft.weights.source import canonical_tensors
 from ft.zoo import find_card
-from ft_tf.layers import type_policy
+from ft_tf.precision import type_policy
 from parity_tests.support.networks import Outcome, case_of, compare_outcomes, finish_step, images_of
 from parity_tests.support.pairs import FORWARD, learners, starting_tensors
 

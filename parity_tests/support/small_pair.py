@@ -18,7 +18,9 @@ from ft.weights import initial_weights
 from ft.zoo import Card
 from ft.zoo.published import published
 from ft_tf import layers as L
-from ft_torch.layers import Dropout, as_type
+from ft_tf.precision import type_policy
+from ft_torch.layers import Dropout
+from ft_torch.precision import as_type
 from parity_tests.support.pairs import CLASSES, Case, randomised
 
 SMALL = Case("small", "none")
@@ -60,7 +62,7 @@ def small_torch(dropout: float) -> nn.Module:
 
 def small_tf(dropout: float) -> keras.Model:
     """Return the network in Keras: images (N, 32, 32, 3) -> logits (N, CLASSES)."""
-    with L.type_policy("float64"):
+    with type_policy("float64"):
         x = images = keras.Input((32, 32, 3), dtype="float64", name="images")
         for layer in (
             L.Conv2d(6, 3, stride=2, padding=1, name="conv"),

@@ -25,8 +25,9 @@ METHODS = {
 
 
 def files(wing: str) -> set[Path]:
-    """Return the files of a wing, by their place in it."""
-    return {path.relative_to(ROOT / wing) for path in (ROOT / wing).rglob("*.py")}
+    """Return the files of a wing, by their place in it; its layers are what its framework lacks."""
+    every = {path.relative_to(ROOT / wing) for path in (ROOT / wing).rglob("*.py")}
+    return {path for path in every if path.parts[0] != "layers"}
 
 
 def parameters(function: object) -> list[tuple[str, object, object]]:

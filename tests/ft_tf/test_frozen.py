@@ -10,7 +10,7 @@ import tensorflow as tf
 from ft.network.freeze import leading_stages, plan_freeze
 from ft.zoo import find_card
 from ft_tf import build_model, parameters
-from ft_tf.frozen import Prefix, in_parts, split_prefix, stands_still
+from ft_tf.frozen import Prefix, in_parts, is_still, split_prefix
 from ft_tf.layers import Dropout
 from tests.ahead import ahead, apart_and_whole, farthest, lively, require_bfloat16, require_same_features_folded
 
@@ -149,7 +149,7 @@ def test_what_moves_does_not_run_ahead(make_learner, fields):
 def test_run_ahead_by_mistake_statistics_would_stand_still(make_learner, batch, fault):
     learner = make_learner(freeze=STAGES, bn="update", batch_size=6)
     honest = learner.plan
-    learner.plan = replace(honest, inference=fault)
+    learner.plan = replace(honest, rules=tuple(replace(rule, inference=fault) for rule in honest.rules))
     ahead(learner)
     learner.plan, before = honest, learner.get_weights()
     learner.step(batch, step=0, lr=np.float64(0.05))
@@ -160,7 +160,7 @@ def test_run_ahead_by_mistake_statistics_would_stand_still(make_learner, batch, 
 def test_noise_between_the_stages_does_not_run_ahead(make_learner):
     plan = make_learner(freeze=STAGES).plan
     frozen, between, quiet = (Dropout(p, name=name) for p, name in ((0.1, "layer1.x"), (0.1, "x"), (0.0, "x")))
-    assert [stands_still(layer, plan) for layer in (frozen, between, quiet)] == [True, False, True]
+    assert [is_still(layer, plan) for layer in (frozen, between, quiet)] == [True, False, True]
 
 
 @pytest.mark.usefixtures("uncompiled", "eager")

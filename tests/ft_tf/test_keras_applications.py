@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import ft_tf
 from ft.zoo import find_card
-from ft_tf.layers import type_policy
+from ft_tf.precision import type_policy
 
 SIZE, CLASSES = 64, 7
 MODES = {"caffe": "keras/resnet50", "tf": "keras/xception", "torch": "resnet50"}

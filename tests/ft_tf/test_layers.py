@@ -38,7 +38,7 @@ def network(kind, p):
 
 
 def run(layer, x, clock):
-    with noise(clock):
+    with noise(SimpleNamespace(layers=[layer]), clock):
         return layer(x, training=True)
 
 
@@ -115,18 +115,36 @@ def test_a_rate_of_zero_drops_nothing(kind):
 
 def test_evaluation_and_frozen_layers_inside_of_a_step_drop_nothing():
     layer, x = network(Dropout, P), tf.ones((4, 5), tf.float64)
-    with noise(tf.constant([1, 0], tf.int64)):
+    with noise(SimpleNamespace(layers=[layer]), tf.constant([1, 0], tf.int64)):
         np.testing.assert_array_equal(layer(x, training=False), x)
         layer.frozen = True
         np.testing.assert_array_equal(layer(x, training=True), x)
 
 
 def test_the_clock_ends_with_the_step():
-    from ft_tf import layers
-
-    with pytest.raises(KeyError), noise(tf.constant([1, 0], tf.int64)):
+    layer = network(Dropout, P)
+    with pytest.raises(KeyError), noise(SimpleNamespace(layers=[layer]), tf.constant([1, 0], tf.int64)):
         raise KeyError
-    assert layers._clock is None
+    assert layer.clock is None
+
+
+def test_a_step_of_one_network_leaves_another_alone():
+    layer, x = network(Dropout, P), tf.ones((64, 64), tf.float64)
+    with noise(SimpleNamespace(layers=[network(Dropout, P)]), tf.constant([1, 0], tf.int64)):
+        assert (layer(x, training=True).numpy() != layer(x, training=True).numpy()).any()  # drawn as Keras draws
+
+
+@pytest.mark.parametrize("name", ["Conv2d", "LayerNorm", "MaxPool2d", "Gelu", "Dropout"])
+def test_a_layer_saved_when_all_stood_in_one_file_comes_back(name):
+    config = {"Conv2d": {"filters": 2, "kernel_size": 3}, "MaxPool2d": {"kernel_size": 2, "stride": 2}}
+    saved = {
+        "module": "ft_tf.layers",
+        "class_name": name,
+        "registered_name": f"ft_tf>{name}",
+        "config": {**config.get(name, {}), **({"p": P} if name == "Dropout" else {})},
+    }
+    layer = keras.saving.deserialize_keras_object(saved)
+    assert keras.saving.serialize_keras_object(layer)["registered_name"] == saved["registered_name"]
 
 
 @pytest.mark.parametrize("own", [keras.layers.Dropout, keras.layers.SpatialDropout2D])

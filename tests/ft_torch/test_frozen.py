@@ -197,7 +197,7 @@ def test_what_moves_does_not_run_ahead(make_learner, fields):
 def test_run_ahead_by_mistake_statistics_would_stand_still(make_learner, batch, fault):
     learner = make_learner(freeze=STAGES, bn="update", batch_size=6)
     honest = learner.plan
-    learner.plan = replace(honest, inference=fault)
+    learner.plan = replace(honest, rules=tuple(replace(rule, inference=fault) for rule in honest.rules))
     ahead(learner)
     learner.plan, before = honest, learner.get_weights()
     learner.step(batch, step=0, lr=np.float64(0.05))

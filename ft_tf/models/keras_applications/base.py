@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import keras
 
-from ft_tf.layers import type_policy
+from ft_tf.precision import type_policy
 from ft_tf.weights import note_layouts
 
 

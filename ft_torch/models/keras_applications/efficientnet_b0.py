@@ -5,16 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ft.zoo.keras_applications import efficientnet_b0 as spec
-from ft_torch.layers import (
-    Conv2dSame,
-    Dropout,
-    KerasBatchNorm2d,
-    Normalization,
-    StochasticDepth,
-    ZeroPad2dSame,
-    as_type,
-)
+from ft_torch.layers import Conv2dSame, Dropout, KerasBatchNorm2d, Normalization, StochasticDepth, ZeroPad2dSame
 from ft_torch.models.keras_applications.base import ActivatedConv2d, Add, Flat, GlobalAvgPool2d, Multiply, Rescaling
+from ft_torch.precision import as_type
 
 
 def efficientnet_b0(

@@ -3,8 +3,9 @@
 from torch import Tensor, nn
 
 from ft.zoo.keras_applications import mobilenet_v2 as spec
-from ft_torch.layers import Conv2dSame, KerasBatchNorm2d, ZeroPad2dSame, as_type
+from ft_torch.layers import Conv2dSame, KerasBatchNorm2d, ZeroPad2dSame
 from ft_torch.models.keras_applications.base import Add, Flat, GlobalAvgPool2d
+from ft_torch.precision import as_type
 
 
 def mobilenet_v2(*, num_classes: int = 1000, image_size: int = 224, dtype: str = "float32") -> nn.Module:

@@ -3,8 +3,9 @@
 from torch import Tensor, nn
 
 from ft.zoo.keras_applications import resnet50 as spec
-from ft_torch.layers import KerasBatchNorm2d, as_type
+from ft_torch.layers import KerasBatchNorm2d
 from ft_torch.models.keras_applications.base import Add, Flat, GlobalAvgPool2d
+from ft_torch.precision import as_type
 
 
 def resnet50(*, num_classes: int = 1000, image_size: int = 224, dtype: str = "float32") -> nn.Module:

@@ -4,8 +4,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ft.zoo.keras_applications.vgg16 import BLOCKS, WIDTH
-from ft_torch.layers import FlattenHWC, as_type
+from ft_torch.layers import FlattenHWC
 from ft_torch.models.keras_applications.base import ActivatedConv2d, ActivatedLinear, Flat
+from ft_torch.precision import as_type
 
 
 def vgg16(*, num_classes: int = 1000, image_size: int = 224, dtype: str = "float32") -> nn.Module:

@@ -3,7 +3,7 @@
 import pytest
 
 from ft.errors import RecipeError
-from ft.network.freeze import check_plan, plan_at, plan_freeze
+from ft.network.freeze import Freeze, Rule, check_plan, plan_at, plan_freeze
 from ft.recipe import Recipe
 from ft.zoo import find_card
 
@@ -43,9 +43,9 @@ def test_rules(freeze, stages, trainable):
 
 def test_frozen_stages_run_in_inference_unless_told_otherwise():
     frozen, updating = plan(("stem",)), plan(("stem",), bn="update")
-    assert frozen.runs_in_inference("bn1")
-    assert not frozen.runs_in_inference("layer1.0.bn1")
-    assert not updating.runs_in_inference("bn1")
+    assert frozen.is_still("bn1")
+    assert not frozen.is_still("layer1.0.bn1")
+    assert not updating.is_still("bn1")
     assert updating.is_frozen("bn1")
     assert updating.trainable == frozen.trainable
 
@@ -72,8 +72,23 @@ def test_rules_that_cannot_be(freeze, words):
 
 
 def test_a_parameter_in_no_stage_is_an_error():
-    with pytest.raises(RecipeError, match=r"'classifier\.1\.weight' is in none of its stages"):
-        plan(("base",), names=(*NAMES, "classifier.1.weight"))
+    with pytest.raises(RecipeError, match=r"freeze: 'classifier\.1\.weight', 'fc1\.bias' in none of the stages"):
+        plan(("base",), names=(*NAMES, "classifier.1.weight", "fc1.bias"))
+
+
+def test_the_first_rule_counts_and_a_module_is_still_where_all_below_it_is():
+    rules = (
+        Rule("adapter", ("layer1.0.bn1",)),
+        Rule("layer1", ("layer1",), trains=False, inference=True),
+        Rule("late", ("layer1.1",)),
+        Rule("stem", ("conv1", "bn1"), trains=False),
+        Rule("head", ("fc",), rate=0.5),
+    )
+    made = Freeze(rules, tuple(name for name in NAMES if name.startswith(("conv1", "bn1", "layer1", "fc"))))
+    assert made.trainable == ("layer1.0.bn1.bias", "fc.weight", "fc.bias")
+    assert made.rates == {"fc.weight": 0.5, "fc.bias": 0.5}
+    modules = ("", "layer1", "layer1.0", "layer1.0.bn1", "layer1.0.conv1", "layer1.1", "conv1", "fc")
+    assert [module for module in modules if made.is_still(module)] == ["layer1.0.conv1", "layer1.1"]
 
 
 # ---- rates and unfreezing
@@ -105,9 +120,9 @@ def test_stages_thaw_one_by_one():
     assert [len(at(epoch, **rule).trainable) for epoch in (0, 2, 3, 4, 5, 90)] == [2, 2, 3, 3, 4, 4]
     assert at(5, **rule).stages == ("stem", "layer1", "layer2")
     assert at(5, **rule).rates == {"layer3.0.conv1.weight": 0.5}
-    assert at(2, **rule).runs_in_inference("layer4.1.bn2")
-    assert not at(3, **rule).runs_in_inference("layer4.1.bn2")
-    assert not at(2, **rule, bn="update").runs_in_inference("layer4.1.bn2")
+    assert at(2, **rule).is_still("layer4.1.bn2")
+    assert not at(3, **rule).is_still("layer4.1.bn2")
+    assert not at(2, **rule, bn="update").is_still("layer4.1.bn2")
 
 
 def test_all_thaw_at_a_lower_rate_the_head_included():

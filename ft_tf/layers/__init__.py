@@ -1,0 +1,59 @@
+"""The layers with which Keras speaks torchvision's semantics: names, layouts, padding, BatchNorm, noise.
+
+Activations are N, H, W, C here (TensorFlow's CPU kernels know nothing else); weights keep TensorFlow's layouts, and
+each variable says by its `layout` how it becomes the canonical tensor. A layer bears its torchvision module path.
+Saved models know each by "ft_tf" and its name, in whichever file it stands.
+"""
+
+from ft_tf.layers.attention import add_table, attend, relative_position_bias, roll, split_heads
+from ft_tf.layers.base import ForLiteRT, Gelu, SameShape, WithAuxiliary, litert_operators, register, sizes
+from ft_tf.layers.conv import (
+    Conv2d,
+    Linear,
+    conv_norm_activation,
+    explicit_padding,
+    grouped_conv2d,
+    linear,
+    pair,
+    squeeze_excitation,
+)
+from ft_tf.layers.noise import KERAS_DROPOUT, Dropout, Noise, StochasticDepth, noise, seed_noise
+from ft_tf.layers.norm import BatchNorm2d, LayerNorm, Normalization
+from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
+
+__all__ = [
+    "KERAS_DROPOUT",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
+    "BatchNorm2d",
+    "Conv2d",
+    "Dropout",
+    "Flatten",
+    "ForLiteRT",
+    "Gelu",
+    "InlineFlatten",
+    "LayerNorm",
+    "Linear",
+    "MaxPool2d",
+    "Noise",
+    "Normalization",
+    "SameShape",
+    "StochasticDepth",
+    "WithAuxiliary",
+    "add_table",
+    "attend",
+    "conv_norm_activation",
+    "explicit_padding",
+    "grouped_conv2d",
+    "linear",
+    "litert_operators",
+    "noise",
+    "pair",
+    "register",
+    "relative_position_bias",
+    "roll",
+    "seed_noise",
+    "sizes",
+    "split_heads",
+    "squeeze_excitation",
+]

@@ -1,0 +1,110 @@
+"""Dropout and stochastic depth whose masks are a function of seed, layer, step and position."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ft.noise import GOLDEN, MIX1, MIX2, UNIFORM_BITS, keep_threshold, layer_key
+from ft_tf.layers.base import SameShape, register
+
+KERAS_DROPOUT = (keras.layers.Dropout, keras.layers.AlphaDropout, keras.layers.GaussianDropout)
+
+
+class Noise(SameShape):
+    """What Dropout and StochasticDepth share: a rate, a key, and the clock that a training step sets.
+
+    Keras's own layers draw from a stateful seed generator, so their masks cannot equal another framework's. Inside
+    `noise(...)` these layers compute SplitMix64 (ft/noise.py) from the step instead; outside of it, in a user's own
+    loop or `fit`, they draw as Keras's layers do.
+    """
+
+    def __init__(self, p: float, **base: Any) -> None:
+        super().__init__(**base)
+        self.p, self.key, self.frozen = p, 0, False
+        self.clock: tf.Tensor | None = None  # int64 (2,): step, position of the first sample in the global batch
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training or self.frozen or self.p == 0:
+            return x
+        if self.clock is None:
+            return keras.random.dropout(x, self.p, noise_shape=self.mask_shape(x))
+        return x * tf.cast(self.keep(x, self.clock), x.dtype) * (1 / (1 - self.p))
+
+    def mask_shape(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the shape of the mask for `x`, broadcast to it."""
+        raise NotImplementedError
+
+    def keep(self, x: tf.Tensor, clock: tf.Tensor) -> tf.Tensor:
+        """Return the boolean mask of `ft.noise.keep_mask` for `x`, counted in canonical N, C, H, W order."""
+        shape = tf.cast(self.mask_shape(x), tf.int64)
+        key = mix(self.key + (clock[0] + 1) * GOLDEN)
+        index = canonical_index(shape) + clock[1] * tf.reduce_prod(shape[1:]) + 1
+        top = tf.bitwise.bitwise_and(shifted(mix(key + index * GOLDEN), 64 - UNIFORM_BITS), (1 << UNIFORM_BITS) - 1)
+        return top >= keep_threshold(self.p)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "p": self.p}
+
+
+@register
+class Dropout(Noise):
+    """Dropout whose mask is a function of seed, layer name, step and position."""
+
+    def mask_shape(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.shape(x)
+
+
+@register
+class StochasticDepth(Noise):
+    """Stochastic depth by row: a sample's whole branch is dropped, or scaled up by 1 / (1 - p)."""
+
+    def mask_shape(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.concat([tf.shape(x)[:1], tf.ones(len(x.shape) - 1, tf.int32)], 0)
+
+
+def canonical_index(shape: tf.Tensor) -> tf.Tensor:
+    """Return each element's position in canonical order (int64): N, C, H, W for a channels-last `shape` of rank 4."""
+    if shape.shape[0] != 4:
+        return tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
+    n, h, w, c = tf.unstack(shape)
+    return tf.transpose(tf.reshape(tf.range(tf.reduce_prod(shape)), [n, c, h, w]), [0, 2, 3, 1])
+
+
+def shifted(z: tf.Tensor, bits: int) -> tf.Tensor:
+    """Return int64 `z` shifted right by `bits`, zeros coming in: right_shift keeps the sign."""
+    return tf.bitwise.bitwise_and(tf.bitwise.right_shift(z, tf.constant(bits, tf.int64)), (1 << (64 - bits)) - 1)
+
+
+def mix(z: tf.Tensor) -> tf.Tensor:
+    """Return SplitMix64's output function of int64 `z`."""
+    z = tf.bitwise.bitwise_xor(z, shifted(z, 30)) * MIX1
+    z = tf.bitwise.bitwise_xor(z, shifted(z, 27)) * MIX2
+    return tf.bitwise.bitwise_xor(z, shifted(z, 31))
+
+
+def seed_noise(model: keras.Model, seed: int) -> None:
+    """Give every noise layer the key of this seed and of its own path, and refuse Keras's own dropout layers."""
+    for layer in model.layers:
+        if isinstance(layer, Noise):
+            layer.key = layer_key(seed, layer.name)
+        elif isinstance(layer, KERAS_DROPOUT) and layer.rate > 0:
+            raise TypeError(f"{layer.name}: {type(layer).__name__} draws from Keras's generator; use ft_tf.layers")
+
+
+@contextmanager
+def noise(model: keras.Model, clock: tf.Tensor) -> Iterator[None]:
+    """Let a network's noise layers draw the masks of `clock`, int64 (step, position of the first sample), for one call.
+
+    While a step is traced the clock is a symbolic argument of its function: the graph reads it anew at each call.
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, Noise)]
+    try:
+        for layer in layers:
+            layer.clock = clock
+        yield
+    finally:
+        for layer in layers:
+            layer.clock = None

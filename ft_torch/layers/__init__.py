@@ -1,0 +1,23 @@
+"""The few layers with which PyTorch speaks the recipe's semantics where its own differ from it."""
+
+from ft_torch.layers.conv import Conv2dSame, SeparableConv2d, ZeroPad2dSame
+from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, noise, seed_noise, with_shared_noise
+from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
+from ft_torch.layers.pool import FlattenHWC, MaxPool2dSame
+
+__all__ = [
+    "NOISE_CALLS",
+    "Conv2dSame",
+    "Dropout",
+    "FlattenHWC",
+    "KerasBatchNorm2d",
+    "MaxPool2dSame",
+    "Noise",
+    "Normalization",
+    "SeparableConv2d",
+    "StochasticDepth",
+    "ZeroPad2dSame",
+    "noise",
+    "seed_noise",
+    "with_shared_noise",
+]
