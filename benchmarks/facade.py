@@ -23,7 +23,7 @@ from ft.system.progress import Progress
 from ft.system.signals import stop_requests
 from ft.training.build import build_learner
 from ft.training.job import Job
-from ft.training.loop import Training
+from ft.training.loop import Session, Training
 from ft.training.position import Position
 from ft.zoo import find_card
 
@@ -105,21 +105,20 @@ def training_of(args, wing, hold, log, stop):
     job = Job(recipe, card, dataset, card.preprocess.at(args.size), None)
     device = wing.prepare(device="auto", deterministic=True)
     learner, plan = build_learner(job, wing, device=device)
-    return Training(
-        job,
-        learner,
-        source,
-        source,
+    session = Session(
+        job=job,
+        learner=learner,
+        train=source,
+        val=source,
         hold=hold,
         log=log,
         progress=Progress(1, len(source), quiet=True),
         stop=stop,
-        position=Position(),
         facts={},
-        plan=plan,
         parameters=list(wing.parameters(learner.model)),
         began=time.perf_counter(),
     )
+    return Training(session, Position(), plan)
 
 
 def seconds_of(step, finish, count):
@@ -143,7 +142,7 @@ def measure(args):
         training = training_of(args, wing, hold, log, stop)
         native = wing.build_model(args.model, num_classes=CLASSES, dtype="float32")
         loop = {"torch": torch_loop, "tf": tf_loop}[args.backend]
-        batch = training.train.batch
+        batch = training.session.train.batch
         loops = {
             "native": loop(native, batch),
             "facade": (lambda: training.run_step(batch), lambda _: training.fetch()),

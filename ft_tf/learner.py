@@ -211,7 +211,7 @@ class Learner:
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""
-        losses = [TASKS[self.objective.task].loss(own, targets, self.objective) for own in outputs]
+        losses: list[tf.Tensor] = [TASKS[self.objective.task].loss(own, targets, self.objective) for own in outputs]
         weighted = zip(self.auxiliary, losses[1:], strict=False)
         return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
 

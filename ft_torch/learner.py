@@ -174,7 +174,7 @@ class Learner:
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, Tensor]) -> Tensor:
         """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""
-        losses = [TASKS[self.objective.task].loss(own, targets, self.objective) for own in outputs]
+        losses: list[Tensor] = [TASKS[self.objective.task].loss(own, targets, self.objective) for own in outputs]
         weighted = zip(self.auxiliary, losses[1:], strict=False)
         return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
 

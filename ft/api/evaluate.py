@@ -1,6 +1,6 @@
 """A published network tested as it came: folder names are matched to the classes that it was trained on."""
 
-from ft.data import Batches, Sample, open_images
+from ft.data import Batches, Reading, Sample, Sampling, open_images
 from ft.errors import DataError, RecipeError, listed
 from ft.recipe import Recipe
 from ft.tasks import task_for
@@ -36,7 +36,8 @@ def evaluate_network(
     tensors = cast(source, recipe.dtype)
     learner = load_learner(recipe, tensors, outputs, image_size=preprocess.crop, backend=backend)
     samples = [Sample(sample.name, place[sample.labels[0]], sample.source) for sample in dataset.val]
-    batches = Batches(samples, preprocess, batch_size=recipe.batch_size, as_pixels=True, workers=workers)
+    reading = Reading(as_pixels=True, workers=workers)
+    batches = Batches(samples, preprocess, Sampling(recipe.batch_size), reading=reading)
     return evaluate(learner, batches, task_for(card, dataset).meter(outputs)).result()
 
 

@@ -37,7 +37,7 @@ from ft.training.build import build_learner, surgery_notes, untrained_notes
 from ft.training.compiling import run_ahead
 from ft.training.evaluate import First, Source, evaluate
 from ft.training.job import Job, open_data, prepare_job
-from ft.training.loop import Training
+from ft.training.loop import Session, Training
 from ft.training.position import Position
 from ft.weights import write_safetensors
 
@@ -165,24 +165,24 @@ def execute(
             progress.note(line)
         run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
         features = Features(job, learner, backend, device, progress.note, progress.counting)
-        sources = sources_of(features, "train", "val")
+        sources = train, val = sources_of(features, "train", "val")
         facts = run_facts(job, backend)
         with Log(folder) as log, stop_requests() as stop:
             log.trim(position.step)
-            Training(
-                job,
-                learner,
-                *sources,
+            session = Session(
+                job=job,
+                learner=learner,
+                train=train,
+                val=val,
                 hold=hold,
                 log=log,
                 progress=progress,
                 stop=stop,
-                position=position,
                 facts=facts,
-                plan=plan,
                 parameters=parameters,
                 began=began,
-            ).run()
+            )
+            Training(session, position, plan).run()
     hold.check()
     result = final_weights(job, folder, learner, position)
     facts |= {**result, "seconds": round(time.perf_counter() - began, 2)}

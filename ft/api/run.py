@@ -10,7 +10,7 @@ import numpy as np
 
 from ft import recipe as recipes
 from ft.backend.contract import Learner
-from ft.data import Batches, Dataset, Policy, Preprocess, Sample, open_dataset, open_images
+from ft.data import Batches, Dataset, Policy, Preprocess, Reading, Sample, Sampling, open_dataset, open_images
 from ft.data.sources.recorded import find_again, is_recorded, require_same_data
 from ft.errors import RecipeError, UserError
 from ft.recipe import Recipe
@@ -162,15 +162,6 @@ class Run:
 
     def batches(self, samples: Sequence[Sample]) -> Batches:
         """Return samples as this network's input."""
-        recipe = self.recipe
-        return Batches(
-            samples,
-            self.preprocess,
-            batch_size=recipe.batch_size,
-            columns=self.task.columns(len(self.classes)),
-            dtype=recipe.dtype,
-            as_pixels=True,
-            workers=recipe.workers,
-            max_pixels=recipe.max_pixels,
-            read_timeout=recipe.read_timeout,
-        )
+        recipe, columns = self.recipe, self.task.columns(len(self.classes))
+        reading = Reading.of(recipe, as_pixels=True)
+        return Batches(samples, self.preprocess, Sampling(recipe.batch_size), reading=reading, columns=columns)

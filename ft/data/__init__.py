@@ -7,12 +7,14 @@ from ft.data.images.distort import Distortion
 from ft.data.images.mix import Mix
 from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
+from ft.data.settings import Augmentation, Reading, Sampling
 from ft.data.sources.dataset import Dataset, Sample, open_dataset, open_images
 from ft.data.sources.digits import read_digits
 from ft.data.sources.policy import Policy
 from ft.errors import printable
 
 __all__ = [
+    "Augmentation",
     "Batch",
     "Batches",
     "Dataset",
@@ -21,7 +23,9 @@ __all__ = [
     "Pixels",
     "Policy",
     "Preprocess",
+    "Reading",
     "Sample",
+    "Sampling",
     "apply_crop",
     "crop_and_flip",
     "decode",

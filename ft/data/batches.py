@@ -7,21 +7,19 @@ resizes, so they scale, and there is no second process to fork, pickle for or lo
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from ft.data.images.augment import crop_and_flip, short_side_for
-from ft.data.images.decode import MAX_PIXELS, decode
-from ft.data.images.distort import Distortion
-from ft.data.images.mix import Mix
+from ft.data.images.decode import decode
 from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
 from ft.data.readers import Readers
+from ft.data.settings import AS_THEY_ARE, USUAL, Augmentation, Reading, Sampling
 from ft.data.sources.dataset import Sample
 from ft.data.targets import Targets, rows
 from ft.errors import DataError, printable
@@ -56,54 +54,36 @@ class Batch:
 
 
 class Batches:
-    """The batches of one split, any epoch, from any batch on; with `shuffle` for training, else for evaluation.
+    """The batches of one split, any epoch, from any batch on; shuffled for training, else for evaluation.
 
     The last batch may be short. When shuffling, a last batch of a single image is left out, because BatchNorm cannot
     train on it, unless it is the only batch; with another order each epoch, no image is left out for long.
-    balanced: an epoch draws as many images with replacement, each class with the same chance; where the data is
-    multi-label, images without a label are one class more. columns: K where the data is multi-label. dtype: of the
-    images; with as_pixels they are handed over as `Pixels`, but where they are mixed or erased as numbers.
+    columns: K where the data is multi-label.
     """
 
     def __init__(
         self,
         samples: Sequence[Sample],
         preprocess: Preprocess,
+        sampling: Sampling,
+        augmentation: Augmentation = AS_THEY_ARE,
+        reading: Reading = USUAL,
         *,
-        batch_size: int,
-        seed: int = 0,
-        shuffle: bool = False,
-        balanced: bool = False,
-        augment: Literal["none", "crop-flip"] = "none",
-        distortion: Distortion | None = None,
-        mix: Mix | None = None,
         columns: int | None = None,
-        dtype: str = "float32",
-        as_pixels: bool = False,
-        workers: int = 2,
-        max_pixels: int = MAX_PIXELS,
-        read_timeout: float = 300.0,
     ) -> None:
-        if batch_size < 1:
-            raise DataError(f"batch_size: got {batch_size}; a batch needs at least 1 image")
-        self.samples, self.preprocess = tuple(samples), preprocess
-        self.batch_size, self.seed, self.shuffle, self.balanced = batch_size, seed, shuffle, balanced
-        self.augment: Literal["none", "crop-flip"] = augment
-        cropped = preprocess.jpeg == "reduced" and augment == "crop-flip"
+        self.samples, self.preprocess, self.columns = tuple(samples), preprocess, columns
+        self.sampling, self.augmentation = sampling, augmentation
+        cropped = preprocess.jpeg == "reduced" and augmentation.augment == "crop-flip"
         self.short_side = short_side_for(preprocess.crop) if cropped else preprocess.short_side
-        self.distortion, self.mix = distortion, mix
-        self.dtype, self.workers = dtype, workers
-        self.as_pixels = as_pixels and mix is None and not (distortion and distortion.erase)
-        self.max_pixels = max_pixels
-        self.read_timeout = read_timeout
-        self.columns = columns
+        in_numbers = augmentation.mix or (augmentation.distortion and augmentation.distortion.erase)
+        self.reading = replace(reading, as_pixels=reading.as_pixels and not in_numbers)
         self.labels = label_array(self.samples, columns)
         self.names = tuple(s.name for s in self.samples)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch, the same in every epoch."""
-        full, rest = divmod(len(self.samples), self.batch_size)
-        lone = self.shuffle and rest == 1 and full > 0
+        full, rest = divmod(len(self.samples), self.sampling.batch_size)
+        lone = self.sampling.shuffle and rest == 1 and full > 0
         return full + (rest > 0) - lone
 
     def in_order(self, *, batch_size: int | None = None, augmented: bool = False) -> "Batches":
@@ -111,34 +91,25 @@ class Batches:
 
         batch_size: of these batches, if it is another.
         """
-        return Batches(
-            self.samples,
-            self.preprocess,
-            batch_size=batch_size or self.batch_size,
-            seed=self.seed,
-            augment=self.augment if augmented else "none",
-            distortion=self.distortion if augmented else None,
-            columns=self.columns,
-            dtype=self.dtype,
-            as_pixels=self.as_pixels,
-            workers=self.workers,
-            max_pixels=self.max_pixels,
-            read_timeout=self.read_timeout,
-        )
+        size = batch_size or self.sampling.batch_size
+        sampling = replace(self.sampling, batch_size=size, shuffle=False, balanced=False)
+        augmentation = replace(self.augmentation, mix=None) if augmented else AS_THEY_ARE
+        return Batches(self.samples, self.preprocess, sampling, augmentation, self.reading, columns=self.columns)
 
     def plan(self, epoch: int) -> list[np.ndarray]:
         """Return the positions in the split, int64, of every batch of an epoch."""
-        count, size = len(self.samples), self.batch_size
-        if self.balanced:
+        count, size, seed = len(self.samples), self.sampling.batch_size, self.sampling.seed
+        if self.sampling.balanced:
             order = self.draw(epoch)
         else:
-            order = generator(self.seed, "order", epoch).permutation(count) if self.shuffle else np.arange(count)
+            shuffle = self.sampling.shuffle
+            order = generator(seed, "order", epoch).permutation(count) if shuffle else np.arange(count)
         return [order[i * size : (i + 1) * size].astype(np.int64) for i in range(len(self))]
 
     def draw(self, epoch: int) -> np.ndarray:
         """Return as many positions as there are images, drawn with replacement, every class that has any alike."""
         count, chance = len(self.labels), chances(self.labels, self.columns)
-        return generator(self.seed, "balance", epoch).choice(count, count, p=chance / chance.sum())
+        return generator(self.sampling.seed, "balance", epoch).choice(count, count, p=chance / chance.sum())
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from number `start` on. Closing the iterator early leaves no thread behind.
@@ -147,11 +118,11 @@ class Batches:
         DataError when the batch that it belongs to is due. Without workers nobody can wait for less than the disk does.
         """
         plan = islice(enumerate(self.plan(epoch)), start, None)
-        if not self.workers:
+        if not self.reading.workers:
             for number, indices in plan:
                 yield self.batch(epoch, number, indices, [self.image(epoch, i) for i in indices])
             return
-        readers = Readers(self.workers)
+        readers = Readers(self.reading.workers)
         ahead: deque[tuple[int, np.ndarray, list[Future[np.ndarray]]]] = deque()
         try:
             for number, indices in plan:
@@ -173,11 +144,12 @@ class Batches:
     def finished(self, readers: Readers, index: int, image: Future[np.ndarray]) -> np.ndarray:
         """Return an image that is in the making; DataError where the file does not come."""
         try:
-            return readers.result(image, timeout=self.read_timeout)
+            return readers.result(image, timeout=self.reading.read_timeout)
         except TimeoutError:
+            seconds = f"{self.reading.read_timeout:g} s"
             raise DataError(
-                f"{self.path_of(index)}: no answer from the disk within {self.read_timeout:g} s; mend the file system, "
-                "or raise --read-timeout"
+                f"{self.path_of(index)}: no answer from the disk within {seconds}; mend the file system, or raise "
+                "--read-timeout"
             ) from None
         except DataError:
             raise
@@ -194,35 +166,37 @@ class Batches:
         """Return the targets of positions in the split: labels, or shares of 0 and 1 of the images' type."""
         if self.columns is None:
             return {"labels": self.labels[indices]}
-        return {"shares": self.labels[indices].astype(self.dtype)}
+        return {"shares": self.labels[indices].astype(self.reading.dtype)}
 
     def batch(self, epoch: int, number: int, indices: np.ndarray, images: list[np.ndarray]) -> Batch:
         """Return the batch of finished images (H, W, C), mixed where that is asked for."""
         stacked, targets = np.stack(images), self.targets_at(indices)
-        if self.as_pixels:
-            return Batch(self.preprocess.pixels(stacked, self.dtype), targets, indices, number)
-        if self.mix:
-            stacked, targets = self.mix.apply(stacked, targets, epoch=epoch, number=number)
+        if self.reading.as_pixels:
+            return Batch(self.preprocess.pixels(stacked, self.reading.dtype), targets, indices, number)
+        if self.augmentation.mix:
+            stacked, targets = self.augmentation.mix.apply(stacked, targets, epoch=epoch, number=number)
         return Batch(stacked, targets, indices, number)
 
     def image(self, epoch: int, index: int) -> np.ndarray:
         """Return one sample as the network sees it in an epoch, (crop, crop, C): float, or uint8 `as_pixels`."""
         sample = self.samples[index]
+        reading, seed, distortion = self.reading, self.sampling.seed, self.augmentation.distortion
         channels = self.preprocess.channels
-        pixels = decode(sample.source, channels=channels, max_pixels=self.max_pixels, short_side=self.short_side)
-        if self.augment == "crop-flip":
-            rng = generator(self.seed, "augment", epoch, index)
+        pixels = decode(sample.source, channels=channels, max_pixels=reading.max_pixels, short_side=self.short_side)
+        if self.augmentation.augment == "crop-flip":
+            rng = generator(seed, "augment", epoch, index)
             pixels = crop_and_flip(pixels, self.preprocess.crop, self.preprocess.interpolation, rng)
         else:
             try:
                 pixels = self.preprocess.resize_and_crop(pixels)
             except DataError as error:
                 raise DataError(f"{self.path_of(index)}: {error}") from None
-        finish = self.preprocess.ordered if self.as_pixels else partial(self.preprocess.normalise, dtype=self.dtype)
-        if self.distortion is None:
+        numbers = partial(self.preprocess.normalise, dtype=reading.dtype)
+        finish = self.preprocess.ordered if reading.as_pixels else numbers
+        if distortion is None:
             return finish(pixels)
-        rng = generator(self.seed, "distort", epoch, index)
-        return self.distortion.normalised(finish(self.distortion.pixels(pixels, rng)), rng)
+        rng = generator(seed, "distort", epoch, index)
+        return distortion.normalised(finish(distortion.pixels(pixels, rng)), rng)
 
 
 def label_array(samples: Sequence[Sample], columns: int | None) -> np.ndarray:

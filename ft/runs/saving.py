@@ -4,8 +4,9 @@ What a crash can leave is what ft/runs/checkpoint.py promises, for the same call
 checkpoint counts once the thread is through with it, and there is never more than one on its way.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,23 @@ from ft.runs.folder import Log
 Tensors = dict[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a training at one step.
+
+    model, frozen, optimizer: arrays that nobody changes from now on; frozen is written once for as long as it is the
+    same dict; best: name it the best, too; keep: steps that stay beside the last and the best.
+    """
+
+    step: int
+    model: Tensors
+    frozen: Tensors
+    optimizer: Tensors
+    state: dict[str, Any]
+    best: bool
+    keep: frozenset[int]
+
+
 class Saver:
     """Saves the checkpoints of one run. A context manager: its end waits for the last one."""
 
@@ -27,43 +45,28 @@ class Saver:
         self.pending: Future[None] | None = None
         self.frozen: tuple[Tensors, str | None] = {}, None  # what the disk has already, and its name
 
-    def save(
-        self,
-        *,
-        step: int,
-        model: Tensors,
-        frozen: Tensors,
-        optimizer: Tensors,
-        state: Mapping[str, Any],
-        best: bool,
-        keep: Collection[int],
-    ) -> None:
-        """Begin to write the checkpoint of `step`, after the one before is written; its error is raised here.
-
-        model, frozen, optimizer: arrays that nobody changes from now on; frozen is written once for as long as it is
-        the same dict; best: name it the best, too; keep: steps that stay beside the last and the best. Raises RunError
-        where the disk refuses.
+    def save(self, snapshot: Snapshot) -> None:
+        """Begin to write a checkpoint, after the one before is written, whose error is raised here: RunError where the
+        disk refused.
         """
         self.wait()
-        self.pending = self.pool.submit(self.write, step, model, frozen, optimizer, dict(state), best, frozenset(keep))
+        self.pending = self.pool.submit(self.write, snapshot)
 
-    def write(
-        self,
-        step: int,
-        model: Tensors,
-        frozen: Tensors,
-        optimizer: Tensors,
-        state: dict[str, Any],
-        best: bool,
-        keep: frozenset[int],
-    ) -> None:
+    def write(self, snapshot: Snapshot) -> None:
         """Write a checkpoint, and only then let go of the one before."""
         self.log.sync()
+        step, frozen = snapshot.step, snapshot.frozen
         if frozen is not self.frozen[0] or not checkpoint.has_frozen(self.folder, self.frozen[1]):
             self.frozen = frozen, checkpoint.save_frozen(self.folder, frozen)
-        shared = self.frozen[1]
-        checkpoint.save(self.folder, step=step, model=model, optimizer=optimizer, state=state, frozen=shared)
-        self.name(step, best=best, keep=keep)
+        checkpoint.save(
+            self.folder,
+            step=step,
+            model=snapshot.model,
+            optimizer=snapshot.optimizer,
+            state=snapshot.state,
+            frozen=self.frozen[1],
+        )
+        self.name(step, best=snapshot.best, keep=snapshot.keep)
 
     def name(self, step: int, *, best: bool, keep: Collection[int]) -> None:
         """Call a checkpoint the last, and perhaps the best; delete those that are neither, nor among those to keep."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ft.data import Batches, Dataset, Distortion, Mix, Policy, Preprocess, open_dataset
+from ft.data import Augmentation, Batches, Dataset, Policy, Preprocess, Reading, Sampling, open_dataset
+from ft.data.settings import AS_THEY_ARE
 from ft.errors import RecipeError, listed
 from ft.metrics.multilabel import Labels
 from ft.network.freeze import check_plan
@@ -50,38 +51,17 @@ class Job:
     def batches(self, split: str, *, plain: bool = False, as_pixels: bool = False) -> Batches:
         """Return the batches of "train", shuffled and augmented, or of "val" or "test", in order and as they are.
 
-        plain: the images of "train" are shuffled, but not augmented; as_pixels: see `Batches`.
+        plain: the images of "train" are shuffled, but not augmented; as_pixels: see `Reading`.
         """
-        recipe, training = self.recipe, split == "train" and not plain
-        return Batches(
-            getattr(self.dataset, split),
-            self.preprocess,
-            batch_size=recipe.batch_size * (recipe.accumulate if training else 1),
-            seed=recipe.seed,
-            shuffle=split == "train",
-            balanced=training and recipe.sampling == "balanced",
-            augment=recipe.augment if training else "none",
-            distortion=distortion_of(recipe) if training else None,
-            mix=mix_of(recipe, len(self.dataset.classes)) if training else None,
-            columns=self.task.columns(len(self.dataset.classes)),
-            dtype=recipe.dtype,
-            as_pixels=as_pixels,
-            workers=recipe.workers,
-            max_pixels=recipe.max_pixels,
-            read_timeout=recipe.read_timeout,
-        )
-
-
-def distortion_of(recipe: Recipe) -> Distortion | None:
-    """Return what a recipe does to single images beyond crop and flip."""
-    operations, magnitude = recipe.operations
-    found = Distortion(operations, magnitude, recipe.jitter, recipe.hue, recipe.erase)
-    return found if operations or recipe.jitter or recipe.hue or recipe.erase else None
-
-
-def mix_of(recipe: Recipe, classes: int) -> Mix | None:
-    """Return how a recipe mixes batches."""
-    return Mix(recipe.mixup, recipe.cutmix, classes, recipe.seed) if recipe.mixup or recipe.cutmix else None
+        recipe, classes = self.recipe, len(self.dataset.classes)
+        sampling, augmentation = Sampling(recipe.batch_size, recipe.seed, shuffle=split == "train"), AS_THEY_ARE
+        if split == "train" and not plain:
+            size, balanced = recipe.batch_size * recipe.accumulate, recipe.sampling == "balanced"
+            sampling = replace(sampling, batch_size=size, balanced=balanced)
+            augmentation = Augmentation.of(recipe, classes=classes)
+        reading, columns = Reading.of(recipe, as_pixels=as_pixels), self.task.columns(classes)
+        samples = getattr(self.dataset, split)
+        return Batches(samples, self.preprocess, sampling, augmentation, reading, columns=columns)
 
 
 def labels_of(recipe: Recipe, task: Task | None) -> Labels:

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ft.recipe import Recipe
 from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
 from ft.runs import checkpoint
 from ft.runs.folder import BAD_STEP, Log
-from ft.runs.saving import Saver
+from ft.runs.saving import Saver, Snapshot
 from ft.system import files
 from ft.system.progress import Progress
 from ft.system.signals import Interrupted, StopRequest
@@ -47,34 +47,38 @@ def what_broke(
     return f"|update| {update_norm} {numbers}", slower + f", or --eps {default:g}" * (eps < default)
 
 
-class Training:
-    """One training from a position to its end."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Session:
+    """What a training works with, from a start or a resume to its end.
 
-    def __init__(
-        self,
-        job: Job,
-        learner: Learner,
-        train: Source,
-        val: Source,
-        *,
-        hold: files.Hold,
-        log: Log,
-        progress: Progress,
-        stop: StopRequest,
-        position: Position,
-        facts: dict[str, Any],
-        plan: Freeze,
-        parameters: Collection[str],
-        began: float,
-    ) -> None:
-        self.job, self.recipe, self.learner = job, job.recipe, learner
-        self.train, self.val, self.names = train, val, [sample.name for sample in job.dataset.train]
-        self.hold, self.folder, self.log, self.progress, self.stop = hold, hold.folder, log, progress, stop
-        self.position, self.facts, self.plan, self.parameters = position, facts, plan, parameters
-        self.saver = Saver(self.folder, log)
+    hold: of the run's folder; facts: what every checkpoint records; parameters: names of all of the network's, trained
+    or not; began: when the run would have begun had it never been interrupted.
+    """
+
+    job: Job
+    learner: Learner
+    train: Source
+    val: Source
+    hold: files.Hold
+    log: Log
+    progress: Progress
+    stop: StopRequest
+    facts: dict[str, Any]
+    parameters: Collection[str]
+    began: float
+
+
+class Training:
+    """One training from a position to its end. plan: what it freezes at first."""
+
+    def __init__(self, session: Session, position: Position, plan: Freeze) -> None:
+        self.session, self.position, self.plan = session, position, plan
+        self.job, self.recipe, self.learner = session.job, session.job.recipe, session.learner
+        self.folder, self.log, self.progress = session.hold.folder, session.log, session.progress
+        self.saver = Saver(self.folder, self.log)
         self.frozen: dict[str, np.ndarray] | None = None  # copies of what the plan leaves as it is
         self.pending: deque[tuple[dict[str, Any], np.ndarray, Any]] = deque()
-        self.began, self.clock = began, time.perf_counter()
+        self.clock = time.perf_counter()
 
     def run(self) -> None:
         """Train until the last epoch, or until `patience` epochs brought nothing better."""
@@ -92,15 +96,15 @@ class Training:
     def run_epoch(self) -> None:
         """Train from the position to the end of its epoch, evaluate, log, save."""
         position, started, before = self.position, time.perf_counter(), self.position.images
-        for batch in self.train.epoch(position.epoch, position.batch):
+        for batch in self.session.train.epoch(position.epoch, position.batch):
             self.run_step(batch)
-            if self.stop.number is not None and position.batch < len(self.train):
+            if self.session.stop.number is not None and position.batch < len(self.session.train):
                 self.leave()
         self.fetch()
         seconds = time.perf_counter() - started
         self.end_epoch(images_per_second=(position.images - before) / seconds)
         self.save()
-        if self.stop.number is not None and position.epoch < self.recipe.epochs:
+        if self.session.stop.number is not None and position.epoch < self.recipe.epochs:
             self.leave()
 
     def stands_at_best(self) -> bool:
@@ -111,7 +115,7 @@ class Training:
         """Do one update and queue its probes."""
         position = self.position
         reduction = position.plateau.reduction if self.recipe.schedule == "plateau" else 1.0
-        length = len(self.train)
+        length = len(self.session.train)
         lr = rate_of(self.recipe, position.steps_of(length), steps_per_epoch=length, reduction=reduction)
         probes = self.learner.step(batch, step=position.step, lr=lr)
         position.step, position.batch = position.step + 1, position.batch + 1
@@ -128,7 +132,7 @@ class Training:
         now = time.perf_counter()
         rate = sum(len(indices) for _, indices, _ in self.pending) / (now - self.clock)
         self.clock = now
-        self.hold.used = True  # from here on there is something to lose
+        self.session.hold.used = True  # from here on there is something to lose
         for (row, indices, _), (loss, gradient, weights, update) in zip(self.pending, values, strict=True):
             self.log.write(
                 {
@@ -153,7 +157,7 @@ class Training:
         self.saver.wait()
         last, bad = checkpoint.pointed(self.folder, "last"), self.folder / BAD_STEP
         kept = f"the last good state is {last}" if last else "no checkpoint was saved yet"
-        images = [self.names[i] for i in indices]
+        images = [self.job.dataset.train[i].name for i in indices]
         files.write_json(bad, {**row, **{name: float(value) for name, value in probes.items()}, "images": images})
         what, advice = what_broke(self.recipe, **probes)
         raise RunError(
@@ -186,7 +190,7 @@ class Training:
     def evaluate(self) -> dict[str, Any]:
         """Return the metrics of the validation images."""
         meter = self.job.task.meter(len(self.job.dataset.classes))
-        return evaluate(self.learner, self.val, meter).result()
+        return evaluate(self.learner, self.session.val, meter).result()
 
     def evaluate_average(self) -> dict[str, float]:
         """Return how the moving average of the weights does, where one is kept."""
@@ -203,48 +207,49 @@ class Training:
         if recipe.schedule == "plateau":
             position.plateau.see(val_loss, base=recipe.lr, factor=recipe.step_factor, patience=recipe.plateau_patience)
         if recipe.unfreeze:
-            plan = plan_at(recipe, self.job.card, self.parameters, epoch=position.epoch)
+            plan = plan_at(recipe, self.job.card, self.session.parameters, epoch=position.epoch)
             if plan != self.plan:
                 self.plan, self.frozen = plan, None
                 self.learner.set_plan(plan)
                 self.progress.note(plan.summary())
-                backend, say = self.facts["backend"], self.progress.note
+                backend, say = self.session.facts["backend"], self.progress.note
                 run_ahead(self.job, self.learner, plan, backend=backend, epoch=position.epoch, say=say)
 
     def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""
-        self.hold.used = True
-        for said in (self.hold.check(), self.log.check()):
+        self.session.hold.used = True
+        for said in (self.session.hold.check(), self.log.check()):
             if said:
                 self.progress.note(said)
-        self.position.seconds = time.perf_counter() - self.began
+        self.position.seconds = time.perf_counter() - self.session.began
         tensors = self.learner.get_weights(leave_out=self.frozen or ())
         if self.frozen is None:
             self.frozen = {name: x for name, x in tensors.items() if self.stands_still(name)}
         frozen = self.frozen
-        self.saver.save(
+        snapshot = Snapshot(
             step=self.position.step,
             model={name: x for name, x in tensors.items() if name not in frozen},
             frozen=frozen,
             optimizer=self.learner.get_slots(),
-            state={**self.facts, "position": asdict(self.position)},
+            state={**self.session.facts, "position": asdict(self.position)},
             best=self.stands_at_best(),
             keep=self.to_average(),
         )
+        self.saver.save(snapshot)
 
-    def to_average(self) -> set[int]:
+    def to_average(self) -> frozenset[int]:
         """Return the steps whose checkpoints stay until their weights are averaged."""
-        return {int(step) for _, _, step in self.position.ranked}
+        return frozenset(int(step) for _, _, step in self.position.ranked)
 
     def stands_still(self, name: str) -> bool:
         """Tell whether a step leaves a tensor as it is: the frozen ones, but buffers of stages in training mode."""
-        return self.plan.is_still(name) or (name in self.parameters and self.plan.is_frozen(name))
+        return self.plan.is_still(name) or (name in self.session.parameters and self.plan.is_frozen(name))
 
     def leave(self) -> None:
         """Save after the step at hand and end the run as the signal asked."""
         self.fetch()
         self.save()
         self.saver.wait()
-        assert self.stop.number is not None
+        assert self.session.stop.number is not None
         where = f"stopped after step {self.position.step}; go on with --resume {self.folder}"
-        raise Interrupted(self.stop.number, where)
+        raise Interrupted(self.session.stop.number, where)

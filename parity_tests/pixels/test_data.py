@@ -22,7 +22,7 @@ for fields, precision in ((every, "float32"), ({}, "float64"), ({"augment": "cro
     job = prepare_job(recipe)
     learner, _ = build_learner(job, wing, device="cpu")
     batches = job.batches("train", as_pixels=True)
-    assert batches.as_pixels == ("mixup" not in fields)
+    assert batches.reading.as_pixels == ("mixup" not in fields)
     for epoch in range(2):
         for batch in batches.epoch(epoch):
             held = np.ascontiguousarray(learner.put(batch.inputs).numpy())

@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import ft
-from ft.data import Batches, Preprocess, Sample
+from ft.data import Preprocess, Sample
 from ft.metrics.accuracy import Metrics
 from ft.runs import checkpoint
 from ft.runs.folder import read_log
 from ft.system.signals import Interrupted
+from tests.ft.data.made import made
 from tests.ft.resume_variants import HUB_VARIANTS
 
 PREPROCESS = Preprocess(18, 16, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
@@ -41,7 +42,7 @@ def test_the_rest_of_an_epoch_is_bit_equal_with_any_number_of_workers(
     count, size, seed, epoch, share, workers, augment
 ):
     first, second = (
-        Batches(SAMPLES[:count], PREPROCESS, batch_size=size, seed=seed, shuffle=True, augment=augment, workers=n)
+        made(SAMPLES[:count], PREPROCESS, batch_size=size, seed=seed, shuffle=True, augment=augment, workers=n)
         for n in workers
     )
     start = round(share * len(first))

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import ft.data.batches
-from ft.data import Batches, Distortion, Mix, Pixels, Preprocess, Sample
+from ft.data import Distortion, Mix, Pixels, Preprocess, Sample
 from ft.data.readers import Readers
 from ft.errors import DataError
 from ft.noise import generator
+from tests.ft.data.made import made
 
 PREPROCESS = Preprocess(18, 16, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 
@@ -26,7 +27,7 @@ def samples(tmp_path, pixels, encode):
 
 def batches(samples, **options):
     usual = {"batch_size": 4, "seed": 7, "shuffle": True, "augment": "crop-flip"}
-    return Batches(samples, PREPROCESS, **{**usual, **options})
+    return made(samples, PREPROCESS, **{**usual, **options})
 
 
 def assert_same(ours, theirs):
@@ -42,7 +43,7 @@ def assert_same(ours, theirs):
 @pytest.mark.parametrize("distortion", [None, Distortion(operations=1, jitter=0.3)])
 def test_pixels_hold_the_same_numbers_in_bytes(samples, mode, distortion):
     ours, theirs = (
-        Batches(
+        made(
             samples, replace(PREPROCESS, mode=mode), batch_size=4, augment="crop-flip", distortion=distortion, **options
         )
         for options in ({"as_pixels": True, "dtype": "float64"}, {"dtype": "float64"})
@@ -158,7 +159,7 @@ def test_a_degenerate_image_is_named(tmp_path, encode):
     wide = Preprocess(256, 224, "bilinear", (0, 0, 0), (1, 1, 1))
     for sample in (Sample("thread.png", 0, path), Sample("thread.png", 0, np.zeros((1, 5000, 3), np.uint8))):
         with pytest.raises(DataError, match=r"thread\.png: 5000x1 pixels, too narrow"):
-            next(Batches([sample], wide, batch_size=1).epoch(0))
+            next(made([sample], wide, batch_size=1).epoch(0))
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from scipy import stats
 from torchvision import transforms
 from torchvision.transforms import autoaugment, functional
 
-from ft.data import Batches, Distortion, Preprocess, Sample
+from ft.data import Distortion, Preprocess, Sample
 from ft.data.images.distort import AREA, NAMES, apply_operation, draw_erased, jittered, strength
 from ft.noise import generator
+from tests.ft.data.made import made
 
 SPACE = autoaugment.RandAugment()._augmentation_space(31, (61, 83))
 PREPROCESS = Preprocess(18, 16, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
@@ -151,10 +152,10 @@ def test_what_a_sample_gets_depends_on_seed_epoch_and_sample_alone(pixels):
 
     def image(seed, epoch, index, **fields):
         distortion = Distortion(**{"operations": 2, "jitter": 0.4, "erase": 1.0, **fields})
-        made = Batches(twins, PREPROCESS, batch_size=2, seed=seed, distortion=distortion)
-        return made.image(epoch, index).tobytes()
+        ours = made(twins, PREPROCESS, batch_size=2, seed=seed, distortion=distortion)
+        return ours.image(epoch, index).tobytes()
 
     assert len({image(7, 0, 0), image(8, 0, 0), image(7, 1, 0), image(7, 0, 1)}) == 4
     assert image(7, 0, 0) == image(7, 0, 0)
-    plain = Batches(twins, PREPROCESS, batch_size=2).image(0, 0).tobytes()
+    plain = made(twins, PREPROCESS, batch_size=2).image(0, 0).tobytes()
     assert image(7, 0, 0, operations=0, jitter=0.0, erase=0.0) == plain

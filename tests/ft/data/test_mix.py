@@ -6,9 +6,10 @@ import torch
 from scipy import stats
 from torchvision.transforms import v2
 
-from ft.data import Batches, Mix, Preprocess, Sample
+from ft.data import Mix, Preprocess, Sample
 from ft.data.images.mix import cutmix, draw_box, mixup
 from ft.noise import generator
+from tests.ft.data.made import made
 
 CLASSES = 5
 PREPROCESS = Preprocess(18, 16, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
@@ -97,8 +98,8 @@ def test_batches_are_mixed_alike_from_any_start_with_any_number_of_threads(pixel
 
     def batches(workers, start=0, epoch=2, **fields):
         mix = Mix(**{"mixup": 0.4, "cutmix": 1.0, "classes": CLASSES, "seed": 1, **fields})
-        made = Batches(samples, PREPROCESS, batch_size=4, seed=1, shuffle=True, mix=mix, workers=workers)
-        return [(b.inputs.tobytes(), b.targets["shares"].tobytes()) for b in made.epoch(epoch, start)]
+        ours = made(samples, PREPROCESS, batch_size=4, seed=1, shuffle=True, mix=mix, workers=workers)
+        return [(b.inputs.tobytes(), b.targets["shares"].tobytes()) for b in ours.epoch(epoch, start)]
 
     whole = batches(0)
     assert batches(3) == whole
@@ -109,6 +110,6 @@ def test_batches_are_mixed_alike_from_any_start_with_any_number_of_threads(pixel
 
 def test_in_order_nothing_is_mixed(pixels):
     samples = [Sample(f"{i}", i % 2, pixels(20, 24, seed=i)) for i in range(4)]
-    mixed = Batches(samples, PREPROCESS, batch_size=4, shuffle=True, mix=Mix(1.0, 0.0, 2, seed=0), workers=0)
+    mixed = made(samples, PREPROCESS, batch_size=4, shuffle=True, mix=Mix(1.0, 0.0, 2, seed=0), workers=0)
     assert next(mixed.epoch(0)).targets["shares"].shape == (4, 2)
     assert next(mixed.in_order().epoch(0)).targets["labels"].tolist() == [0, 1, 0, 1]

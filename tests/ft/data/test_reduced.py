@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 import ft
-from ft.data import Batches, Preprocess, Sample, decode
+from ft.data import Preprocess, Sample, decode
 from ft.data.images.augment import draw_crop, short_side_for
 from ft.errors import DataError
 from ft.noise import generator
+from tests.ft.data.made import made
 
 WAY = Preprocess(32, 28, "bilinear", (0.0,) * 3, (1 / 255,) * 3)
 REDUCED = replace(WAY, jpeg="reduced")
@@ -55,7 +56,7 @@ def test_grey_cmyk_and_broken_ones(pixels, encode):
 
 
 def image(way, path, **options):
-    return Batches([Sample("a", 0, path)], way, batch_size=1, **options).image(0, 0)
+    return made([Sample("a", 0, path)], way, batch_size=1, **options).image(0, 0)
 
 
 def test_what_the_network_sees_is_nearly_the_same(tmp_path, pixels, encode):

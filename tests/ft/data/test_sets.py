@@ -6,10 +6,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from ft.data import Batches, Mix, Policy, Preprocess, Sample, open_dataset, open_images
+from ft.data import Mix, Policy, Preprocess, Sample, open_dataset, open_images
 from ft.data.check.check import check_data
 from ft.errors import DataError
 from ft.report.data import render_html, render_text, to_dict
+from tests.ft.data.made import made
 
 PREPROCESS = Preprocess(18, 16, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 
@@ -141,7 +142,7 @@ def samples(pixels, labels):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_labels_of_batches_are_zeros_and_ones(dtype, pixels):
-    ours = Batches(samples(pixels, [(0, 2), (), (1,)]), PREPROCESS, batch_size=2, columns=3, dtype=dtype)
+    ours = made(samples(pixels, [(0, 2), (), (1,)]), PREPROCESS, batch_size=2, columns=3, dtype=dtype)
     first, second = ours.epoch(0)
     assert first.targets["shares"].dtype == first.inputs.dtype == dtype
     assert [*first.targets["shares"].tolist(), *second.targets["shares"].tolist()] == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
@@ -153,7 +154,7 @@ def test_mixing_mixes_the_sets(kind, pixels):
     labels = [(0, 2), (), (1,), (0, 1, 2)]
     mix = Mix(0.4 * (kind == "mixup"), 1.0 * (kind == "cutmix"), 3, seed=1)
     plain, mixed = (
-        next(Batches(samples(pixels, labels), PREPROCESS, batch_size=4, columns=3, dtype="float64", mix=m).epoch(0))
+        next(made(samples(pixels, labels), PREPROCESS, batch_size=4, columns=3, dtype="float64", mix=m).epoch(0))
         for m in (None, mix)
     )
     before = np.roll(plain.targets["shares"], 1, axis=0)
@@ -169,7 +170,7 @@ def test_balanced_draws_take_each_class_alike(pixels):
     """Each class, and the images without one, with the same chance, then one of its images."""
     labels = [(0,)] * 60 + [(0, 1)] * 12 + [(2,)] * 6 + [()] * 3
     image = pixels(20, 30)
-    ours = Batches(
+    ours = made(
         [Sample(str(i), label, image) for i, label in enumerate(labels)],
         PREPROCESS,
         batch_size=8,

@@ -22,7 +22,7 @@ import numpy as np
 
 from ft.errors import UserError
 from ft.runs import checkpoint
-from ft.runs.saving import Saver
+from ft.runs.saving import Saver, Snapshot
 from ft.system import files
 from tests.ft.robustness.injection import KINDS, Injector, count_changes, watching
 from tests.ft.robustness.plants import PLANTS
@@ -60,7 +60,7 @@ def save_all(folder: Path, *, after: int = 0, saved: Callable[[int], None] = lam
         for step in range(after + 1, LAST + 1):
             state, best = {"facts": "x" * 300}, step <= BEST
             parts = {"model": tensors(step), "frozen": FROZEN[step], "optimizer": tensors(step)}
-            saver.save(step=step, **parts, state=state, best=best, keep=())
+            saver.save(Snapshot(step=step, **parts, state=state, best=best, keep=frozenset()))
             saver.wait()
             saved(step)
 

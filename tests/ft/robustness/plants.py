@@ -78,9 +78,9 @@ def forget_names() -> None:
     """Resume without looking whether the last checkpoint has its name already."""
     write, name = saving.Saver.write, saving.Saver.name
 
-    def named_on_save(self: saving.Saver, *arguments: Any) -> None:
+    def named_on_save(self: saving.Saver, snapshot: saving.Snapshot) -> None:
         self.named = True  # type: ignore[attr-defined]
-        write(self, *arguments)
+        write(self, snapshot)
 
     saving.Saver.write = named_on_save
     saving.Saver.name = lambda self, *a, **k: name(self, *a, **k) if hasattr(self, "named") else None

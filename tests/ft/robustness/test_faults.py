@@ -23,6 +23,7 @@ from ft.errors import RunError
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.system import files
+from tests.ft.data.made import made
 from tests.ft.robustness.crash import write_images
 from tests.ft.robustness.plants import PLANTS
 
@@ -225,12 +226,12 @@ def test_everything_is_renamed_within_its_folder_and_nothing_linked(row, tmp_pat
 
 @fault(8, "reader-raises")
 def test_what_a_reader_raises_comes_with_the_files_name(row, tmp_path, monkeypatch):
-    from ft.data import Batches, Preprocess, Sample, batches
+    from ft.data import Preprocess, Sample, batches
     from ft.errors import DataError
 
     write_images(tmp_path)
     path = tmp_path / "cat" / "3.png"
-    made = Batches([Sample("cat/3.png", 0, path)], Preprocess(16, 16, "bilinear", (0, 0, 0), (1, 1, 1)), batch_size=1)
+    ours = made([Sample("cat/3.png", 0, path)], Preprocess(16, 16, "bilinear", (0, 0, 0), (1, 1, 1)), batch_size=1)
 
     def break_down(*_, **__):
         raise ZeroDivisionError("planted")
@@ -238,12 +239,12 @@ def test_what_a_reader_raises_comes_with_the_files_name(row, tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(batches, "decode", break_down)
         with pytest.raises(ZeroDivisionError, match="planted") as caught:
-            next(made.epoch(0))
+            next(ours.epoch(0))
     assert caught.value.__notes__ == [f"while reading {path}"]
     assert any(entry.name == "break_down" for entry in caught.traceback)
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(DataError, match=str(path)):
-        next(made.epoch(0))
+        next(ours.epoch(0))
 
 
 @fault(10, "hanging-read")

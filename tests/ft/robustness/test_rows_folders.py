@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from ft.cli.train import train_command
-from ft.data import Batches, Policy, Preprocess, Sample, decode, open_dataset, open_images
+from ft.data import Policy, Preprocess, Sample, decode, open_dataset, open_images
 from ft.data.check.check import check_data
 from ft.errors import DataError
 from ft.recipe import Recipe
 from ft.report.data import render_html, render_text, to_dict
 from ft.runs.folder import read_log
+from tests.ft.data.made import made
 from tests.ft.robustness.conftest import encode, make_pixels
 
 
@@ -302,8 +303,8 @@ def test_row_32_labels_stay_text(folder):
 def test_row_33_a_last_batch_of_one_is_left_out_of_training():
     samples = [Sample(str(i), 0, np.zeros((8, 8, 3), np.uint8)) for i in range(9)]
     preprocess = Preprocess(8, 8, "bilinear", (0, 0, 0), (1, 1, 1))
-    sizes = [len(b) for b in Batches(samples, preprocess, batch_size=4, shuffle=True).plan(0)]
-    assert (sizes, [len(b) for b in Batches(samples, preprocess, batch_size=4).plan(0)]) == ([4, 4], [4, 4, 1])
+    sizes = [len(b) for b in made(samples, preprocess, batch_size=4, shuffle=True).plan(0)]
+    assert (sizes, [len(b) for b in made(samples, preprocess, batch_size=4).plan(0)]) == ([4, 4], [4, 4, 1])
 
 
 def test_row_34_a_class_without_val_images(splits, checked):

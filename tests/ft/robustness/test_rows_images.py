@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from ft.data import Batches, Policy, Preprocess, Sample, decode, open_dataset
+from ft.data import Policy, Preprocess, Sample, decode, open_dataset
 from ft.errors import DataError
+from tests.ft.data.made import made
 from tests.ft.robustness.conftest import encode, make_pixels
 
 PREPROCESS = Preprocess(36, 32, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -161,7 +162,7 @@ def test_row_15_the_first_frame_of_many(kind, end, folder, checked):
 
 def test_row_16_one_pixel_and_a_thread(reported_and_skipped):
     for pixels in (np.zeros((1, 1, 3), np.uint8), np.zeros((1, 40, 3), np.uint8)):
-        (batch,) = Batches([Sample("x", 0, pixels)], PREPROCESS, batch_size=1).epoch(0)
+        (batch,) = made([Sample("x", 0, pixels)], PREPROCESS, batch_size=1).epoch(0)
         assert batch.inputs.shape == (1, 32, 32, 3)
     thread = encode(np.zeros((1, 5000, 3), np.uint8))
     reported_and_skipped(thread, kind="narrow", words="5000x1 pixels, too narrow to be resized to 256")
@@ -200,8 +201,8 @@ def test_row_18_the_limit_can_be_raised(folder):
     assert open_dataset(str(folder), policy=Policy(on_bad_image="skip", max_pixels=60 * 80)).skipped == ()
     sample = Sample("large", 0, folder / "cat/large.png")
     with pytest.raises(DataError, match=r"large\.png: 80x60 pixels, more than the 4799 allowed.*raise max_pixels"):
-        next(Batches([sample], PREPROCESS, batch_size=1, max_pixels=4799).epoch(0))
-    next(Batches([sample], PREPROCESS, batch_size=1, max_pixels=4800).in_order().epoch(0))
+        next(made([sample], PREPROCESS, batch_size=1, max_pixels=4799).epoch(0))
+    next(made([sample], PREPROCESS, batch_size=1, max_pixels=4800).in_order().epoch(0))
 
 
 @pytest.mark.parametrize("head", [b"8BPS\0\1", b"%!PS-Adobe", b"%PDF-1.7", b"\0\0\0\x18ftypheic"])

@@ -9,14 +9,14 @@ import pytest
 
 from ft.errors import RunError
 from ft.runs import checkpoint
-from ft.runs.saving import Saver
+from ft.runs.saving import Saver, Snapshot
 
 X = {"w": np.arange(4.0)}
 LOG = SimpleNamespace(sync=lambda: None)
 
 
 def begin(saver, step, *, best=False, keep=()):
-    saver.save(step=step, model=X, frozen={}, optimizer=X, state={}, best=best, keep=keep)
+    saver.save(Snapshot(step=step, model=X, frozen={}, optimizer=X, state={}, best=best, keep=frozenset(keep)))
 
 
 def test_saving_does_not_wait_for_the_disk_but_the_next_save_does(tmp_path, monkeypatch):

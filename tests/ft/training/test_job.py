@@ -7,6 +7,7 @@ import pytest
 
 from ft.api.finetune import finetune
 from ft.backend import contract as backend
+from ft.data import Augmentation, Sampling
 from ft.errors import DataError, RecipeError, WeightsError
 from ft.network.freeze import keeps_features, plan_at
 from ft.recipe import Recipe
@@ -52,8 +53,9 @@ def test_a_job_holds_what_the_recipe_names(recipe):
 def test_train_batches_are_shuffled_and_val_is_not(recipe):
     job = prepare_job(recipe.replace(seed=3, augment="crop-flip", precision="float64"))
     train, val = job.batches("train"), job.batches("val")
-    assert (train.shuffle, train.augment, train.seed, train.dtype) == (True, "crop-flip", 3, "float64")
-    assert (val.shuffle, val.augment, val.dtype) == (False, "none", "float64")
+    assert (train.sampling, train.augmentation.augment) == (Sampling(4, 3, shuffle=True), "crop-flip")
+    assert (val.sampling, val.augmentation) == (Sampling(4, 3), Augmentation())
+    assert train.reading.dtype == val.reading.dtype == "float64"
     assert val.names == tuple(sample.name for sample in job.dataset.val)
 
 
@@ -212,4 +214,4 @@ def test_accumulated_batches_are_the_large_ones(recipe):
     parts, whole = recipe.replace(batch_size=2, accumulate=3), recipe.replace(batch_size=6)
     for a, b in zip(*(prepare_job(r).batches("train").plan(3) for r in (parts, whole)), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert prepare_job(parts).batches("val").batch_size == 2
+    assert prepare_job(parts).batches("val").sampling.batch_size == 2
