@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ft.errors import RunError
 from ft.runs.folder import PREDICTIONS
-from ft.system import files
+from ft.system import files, reading
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def rows_of(folder: Path) -> list[list[str]]:
     """Return the lines of predictions.csv below its header, four cells each."""
     path = Path(folder) / PREDICTIONS
     try:
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+        content = reading.read_bytes(path, most=reading.TABLE_BYTES).decode("utf-8")
+        rows = list(csv.reader(io.StringIO(content, newline="")))
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}; pass the folder of a finished run") from None
     except (UnicodeDecodeError, csv.Error) as error:

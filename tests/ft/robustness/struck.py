@@ -1,8 +1,8 @@
 """`python -m tests.ft.robustness.struck --backend torch [--kills N]`: whole runs of a wing, killed at named moments.
 
 A run is killed with SIGKILL, goes on, is killed again, and after a few kills it must come to the very end of the run
-that nobody disturbed. Where: before the N-th call of a function of MOMENTS, or before or in the middle of the N-th change
-of the disk. The framework is imported once, each start is a fork; prints JSON.
+that nobody disturbed. Where: before the N-th call of a function of MOMENTS, or before or in the middle of the N-th
+change of the disk. The framework is imported once, each start is a fork; prints JSON.
 """
 
 import argparse
