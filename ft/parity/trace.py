@@ -9,8 +9,7 @@ weight) and the optimizer's `slots`. The outputs of
 layers have the axes that the framework gives them, and trace.json says which; all else is in canonical layout.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,16 +19,46 @@ import numpy as np
 
 from ft.backend.calls import Call, Calls, map_axes
 from ft.backend.contract import Learner, Wing
-from ft.errors import RunError
-from ft.system import files
+from ft.errors import RunError, printable
+from ft.system import files, reading
+from ft.system.reading import FLAG, OBJECT, items, named, number, one_of, optional, table, text, whole
 from ft.weights import write_safetensors
+from ft.weights.safetensors_file import DTYPES
 
 FORMAT, FACTS = 2, "trace.json"
+TYPES = set(DTYPES) - {"BF16"}
 UNSAID = 1  # the format of traces that do not say the axes of their arrays
 EITHER_WAY = ("layernorm", "linear")  # in PyTorch their maps may have the channels first or last
 BEFORE = ("weights", "inference")
 EACH_STEP = ("batch", "forward", "statistics", "loss", "gradients", "updates", "slots")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+NAMES = items(text())
+CALL = table(
+    {
+        "kind": text(100),
+        "path": text(),
+        "inputs": items(reading.Check("text", lambda x: isinstance(x, str))),
+        "settings": OBJECT,
+        "axes": optional(reading.Check("text of up to 32 letters", lambda x: isinstance(x, str) and len(x) <= 32)),
+        "input_axes": optional(items(reading.Check("text", lambda x: isinstance(x, str)))),
+    },
+    others=None,
+)
+RECORD = table(
+    {
+        "format": one_of(UNSAID, FORMAT),
+        "backend": one_of("torch", "tf"),
+        "dtype": one_of("float32", "float64"),
+        "steps": whole(1, 10**6),
+        "update": FLAG,
+        "lr": items(number()),
+        "recipe": optional(OBJECT),
+        "classes": optional(NAMES),
+        "versions": optional(named(text(200))),
+        "layers": table({"inference": named(CALL), "forward": named(CALL)}, others=None),
+        "parameters": NAMES,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +132,13 @@ def file_name(step: int | None, phase: str) -> str:
     return f"{phase}.safetensors" if step is None else f"step-{step:03d}-{phase}.safetensors"
 
 
+class MissingArray(RunError, KeyError):
+    """A name that a file of arrays lacks: a user's mistake where the name must be there, a KeyError for `get`."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class Arrays(Mapping[str, np.ndarray]):
     """The arrays of one phase, read from the file one at a time."""
 
@@ -116,10 +152,15 @@ class Arrays(Mapping[str, np.ndarray]):
             reason = "no such file" if isinstance(error, FileNotFoundError) else ascii(str(error))[1:-1][:120]
             raise RunError(f"{path}: {reason}; the trace is not whole, write it again with ft trace") from None
         self.names = sorted(self.file.keys())
+        odd = [name for name in self.names if self.file.get_slice(name).get_dtype() not in TYPES]
+        if odd:
+            raise RunError(
+                f"{path}: {printable(odd[0])} is of no type that a trace holds; write it again with ft trace"
+            )
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.names:
-            raise KeyError(name)
+            raise MissingArray(f"{self.path} lacks {printable(name)}; write the trace again with ft trace")
         return self.file.get_tensor(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -137,8 +178,6 @@ class Trace:
         if not (self.folder / FACTS).is_file():
             raise RunError(f"{folder} is no trace (no {FACTS}); write one with ft trace --out {folder}")
         self.facts = read_facts(self.folder / FACTS)
-        if self.facts.get("format") not in (UNSAID, FORMAT):
-            raise RunError(f"{folder} is a trace of format {self.facts.get('format')}, not {FORMAT}; write it again")
         for step, phase in self.phases():
             if not (self.folder / file_name(step, phase)).is_file():
                 raise RunError(f"{folder} lacks {file_name(step, phase)}; write the trace again with ft trace")
@@ -187,7 +226,7 @@ class Trace:
                     f"{self.folder} is a trace of format {UNSAID}, which does not say the axes of {key}; write it again"
                 )
             return map_axes(rank, first=self.backend == "torch" and rank != 3)
-        return call.input_axes[int(number)] if number else call.axes
+        return said(call.input_axes, number) if number else call.axes
 
     def order(self, phase: str) -> list[str]:
         """Return the names of a phase's arrays in the order in which they are computed, as far as it is known."""
@@ -198,11 +237,20 @@ class Trace:
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Return the content of trace.json."""
+    """Return the content of trace.json, checked."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: {error}; the trace is not whole, write it again with ft trace") from None
-    if not isinstance(facts, dict):
-        raise RunError(f"{path}: expected a JSON object; write the trace again with ft trace")
+        facts = reading.read_json(path, OBJECT)
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}; the trace is not whole, write it again with ft trace") from None
+    found = facts.get("format")
+    if type(found) is not int or found not in (UNSAID, FORMAT):
+        raise RunError(f"{path.parent} is a trace of format {reading.shown(found)}, not {FORMAT}; write it again")
+    reading.require(facts, RECORD, path)
+    if len(facts["lr"]) != facts["steps"]:
+        raise reading.unfit(path, "steps", facts["steps"], f"the number of rates in lr, {len(facts['lr'])}")
     return facts
+
+
+def said(axes: Sequence[str], number: str) -> str:
+    """Return the axes of an input by its number, "" where there is none of it."""
+    return axes[int(number)] if number.isdecimal() and int(number) < len(axes) else ""
