@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from string import ascii_letters as LETTERS
 from typing import Any
 
 import numpy as np
@@ -33,14 +34,18 @@ BEFORE = ("weights", "inference")
 EACH_STEP = ("batch", "forward", "statistics", "loss", "gradients", "updates", "slots")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 NAMES = items(text())
+AXES = reading.Check(
+    "axes, a letter each",
+    lambda x: isinstance(x, str) and x.isascii() and not x.strip(LETTERS) and len(set(x)) == len(x),
+)
 CALL = table(
     {
         "kind": text(100),
         "path": text(),
         "inputs": items(reading.Check("text", lambda x: isinstance(x, str))),
         "settings": OBJECT,
-        "axes": optional(reading.Check("text of up to 32 letters", lambda x: isinstance(x, str) and len(x) <= 32)),
-        "input_axes": optional(items(reading.Check("text", lambda x: isinstance(x, str)))),
+        "axes": optional(AXES),
+        "input_axes": optional(items(AXES)),
     },
     others=None,
 )

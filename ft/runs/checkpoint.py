@@ -250,7 +250,8 @@ def read_tensors(path: Path, file: Path, sha256: str | None) -> Tensors:
     from ft.weights.read import read_weights
 
     try:
-        found = sha256_of(files.own(path.parent, file))
+        require_whole(files.own(path.parent, file))
+        found = sha256_of(file)
     except OSError as error:
         raise BrokenCheckpoint(f"checkpoint {path} is broken: {file.name}: {error.strerror}") from None
     if found != sha256:
@@ -269,6 +270,19 @@ def read_frozen(path: Path, sha256: str | None) -> Tensors:
         tensors = read_tensors(path, copy, sha256)
         warnings.warn(f"{printable(error)}; its copy {copy.name} takes its place", UserWarning, stacklevel=3)
         return tensors
+
+
+def require_whole(file: Path) -> None:
+    """Raise BrokenCheckpoint where a file is not as long as its header says, before all of it is read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="numpy"):
+            pass
+    except SafetensorError:
+        raise BrokenCheckpoint(
+            f"checkpoint {file.parent} is broken: {file.name} was altered (its header does not fit its size)"
+        ) from None
 
 
 def sha256_of(path: Path) -> str:

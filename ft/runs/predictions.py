@@ -11,6 +11,8 @@ from ft.errors import RunError
 from ft.runs.folder import PREDICTIONS
 from ft.system import files, reading
 
+FORMULA = re.compile("'*[=+@-]")  # with apostrophes, for such a name gets one more
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -71,11 +73,16 @@ def read_predictions(folder: Path) -> list[Prediction]:
 
 
 def escape(name: str) -> str:
-    """Return `name` with backslashes and unprintable characters (newlines, stray bytes) as Python's escapes."""
-    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in name)
+    """Return `name` with backslashes and unprintable characters (newlines, stray bytes) as Python's escapes.
+
+    A name that a spreadsheet would take for a formula, for it begins with = + - or @, gets an apostrophe in front.
+    """
+    plain = (c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in name)
+    return "'" * bool(FORMULA.match(name)) + "".join(plain)
 
 
 def unescape(text: str) -> str:
     """Return the name that `escape` was given."""
     code = r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt\\])"
+    text = text[1:] if text.startswith("'") and FORMULA.match(text) else text
     return re.sub(code, lambda match: match[0].encode().decode("unicode_escape"), text)

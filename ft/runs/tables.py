@@ -16,6 +16,7 @@ from ft.system.reading import (
     or_null,
     require,
     row_of,
+    shortened,
     table,
     text,
     unfit,
@@ -97,7 +98,8 @@ def whole_recipe(record: dict[str, Any], where: object) -> dict[str, Any]:
     try:
         return recipes.to_dict(recipes.from_dict(record["recipe"]))
     except UserError as error:
-        raise unfit(where, "recipe", record["recipe"], f"the fields of a recipe ({error})") from None
+        why = shortened(str(error), 200)
+        raise unfit(where, "recipe", record["recipe"], f"the fields of a recipe ({why})") from None
 
 
 def checked_training(state: dict[str, Any], where: object) -> dict[str, Any]:

@@ -161,9 +161,9 @@ def shown(value: Any) -> str:
     return shortened(json.dumps(value, ensure_ascii=False))
 
 
-def shortened(value: str) -> str:
+def shortened(value: str, longest: int = 60) -> str:
     """Return the beginning of a text, printable."""
-    return printable(value if len(value) <= 60 else f"{value[:57]}...")
+    return printable(value if len(value) <= longest else f"{value[: longest - 3]}...")
 
 
 def opened(path: Path) -> BinaryIO:

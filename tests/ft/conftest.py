@@ -1,6 +1,7 @@
 """What the hub's tests share: a wing without a framework, and images on disk."""
 
 import re
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -100,6 +101,7 @@ WING = SimpleNamespace(
     weight_shapes=lambda model: model.shapes,
     prepare=lambda *, device, deterministic: "cpu",
     is_out_of_memory=lambda error: False,
+    building_empty=nullcontext,
 )
 
 

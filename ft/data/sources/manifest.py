@@ -14,6 +14,8 @@ from ft.data.sources.listing import SPLITS, Entry, Inside, Listing, name_bytes
 from ft.errors import DataError, printable
 from ft.metrics.multilabel import BETWEEN, Labels
 
+MAX_ABSENT = 10_000  # files that a CSV lists and that do not exist: each is told of
+
 
 def list_manifest(path: Path, *, outside: bool = False, missing: bool = False, labels: Labels = "one") -> Listing:
     """List a CSV with the columns path, label and perhaps split. Every complaint says its line.
@@ -23,12 +25,13 @@ def list_manifest(path: Path, *, outside: bool = False, missing: bool = False, l
     cell.
     """
     entries: list[Entry] = []
+    absent: list[str] | None = [] if missing else None
     seen: dict[str, int] = {}
     multilabel = labels == "sets"
     root, inside = path.parent, Inside(path.parent, outside=outside)
     for line, row in read_rows(path):
         where = f"{printable(path)} line {line}"
-        name = check_path(row["path"], root, where, inside, missing=missing)
+        name = check_path(row["path"], root, where, inside, absent)
         if name in seen:
             raise DataError(f"{where}: '{printable(name)}' is in line {seen[name]} already; keep one of the two")
         seen[name] = line
@@ -100,8 +103,11 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         ) from None
 
 
-def check_path(text: str, root: Path, where: str, inside: Inside, *, missing: bool) -> str:
-    """Return a manifest's path in its shortest form, if it names a file below the manifest's folder."""
+def check_path(text: str, root: Path, where: str, inside: Inside, absent: list[str] | None) -> str:
+    """Return a manifest's path in its shortest form, if it names a file below the manifest's folder.
+
+    absent: takes the paths of files that do not exist, up to MAX_ABSENT; None where there may be none.
+    """
     path = PurePosixPath(text)
     if "://" in text:
         raise DataError(f"{where}: '{printable(text)}' is a URL; download it and list the file")
@@ -113,7 +119,13 @@ def check_path(text: str, root: Path, where: str, inside: Inside, *, missing: bo
     if inside.holds(root / path):
         return path.as_posix()
     there = os.path.lexists(root / path)
-    if there or not missing:
+    if there or absent is None:
         found = "is not a file inside the CSV's folder" if there else "does not exist"
         raise DataError(f"{where}: '{printable(text)}' {found}; correct the path or remove the row")
+    absent.append(path.as_posix())
+    if len(absent) > MAX_ABSENT:
+        raise DataError(
+            f"{where}: more than {MAX_ABSENT} of its files do not exist, the first is '{printable(absent[0])}'; "
+            "correct the paths, which are relative to the CSV's folder"
+        )
     return path.as_posix()
