@@ -34,10 +34,7 @@ BEFORE = ("weights", "inference")
 EACH_STEP = ("batch", "forward", "statistics", "loss", "gradients", "updates", "slots")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 NAMES = items(text())
-AXES = reading.Check(
-    "axes, a letter each",
-    lambda x: isinstance(x, str) and x.isascii() and not x.strip(LETTERS) and len(set(x)) == len(x),
-)
+AXES = reading.Check("a letter each axis", lambda x: isinstance(x, str) and not x.strip(LETTERS) and is_set(x))
 CALL = table(
     {
         "kind": text(100),
@@ -254,6 +251,11 @@ def read_facts(path: Path) -> dict[str, Any]:
     if len(facts["lr"]) != facts["steps"]:
         raise reading.unfit(path, "steps", facts["steps"], f"the number of rates in lr, {len(facts['lr'])}")
     return facts
+
+
+def is_set(letters: str) -> bool:
+    """Tell whether each letter stands once."""
+    return len(set(letters)) == len(letters)
 
 
 def said(axes: Sequence[str], number: str) -> str:

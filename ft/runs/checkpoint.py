@@ -276,6 +276,7 @@ def require_whole(file: Path) -> None:
     """Raise BrokenCheckpoint where a file is not as long as its header says, before all of it is read."""
     from safetensors import SafetensorError, safe_open
 
+    file.stat()  # an OSError that says why, where there is none
     try:
         with safe_open(file, framework="numpy"):
             pass

@@ -225,7 +225,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from ft import checkpoint
+from ft.runs import checkpoint
 from ft.weights import safetensors_file
 
 events = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree")
