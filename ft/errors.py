@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+NO_MEMORY = "failed to map segment", "Cannot allocate memory", "cannot allocate memory"  # of the loader and the system
+
 
 class UserError(Exception):
     """A mistake that the user can mend. Commands print it as one line and exit with code 2."""
@@ -27,7 +29,7 @@ class RunError(UserError):
 
 def unknown(kind: str, word: str, known: Iterable[str]) -> str:
     """Return the message for a name that is not in `known`, with the nearest ones first."""
-    known = sorted(known)
+    known, word = sorted(known), word[:100]
     near = get_close_matches(word, known, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {listed(known)}"
     return f"unknown {kind} '{printable(word)}'; {hint}"
@@ -52,4 +54,5 @@ def first_line(error: BaseException) -> str:
 
 def memory_is_exhausted(error: BaseException, wings: Iterable[Any]) -> bool:
     """Tell whether the machine or the device has no memory left, by Python's word or that of one of these wings."""
-    return isinstance(error, MemoryError) or any(wing.is_out_of_memory(error) for wing in wings)
+    said = isinstance(error, (ImportError, OSError)) and any(words in str(error) for words in NO_MEMORY)
+    return said or isinstance(error, MemoryError) or any(wing.is_out_of_memory(error) for wing in wings)

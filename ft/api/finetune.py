@@ -27,6 +27,7 @@ from ft.report.training.page import write_training_report
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.runs.folder import Log
+from ft.runs.tables import checked_training
 from ft.system import files
 from ft.system.progress import Progress
 from ft.system.quiet import quiet_stderr
@@ -99,17 +100,18 @@ def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started
             f"{folder} holds no checkpoint to go on from; start again with "
             f"--config {folder / RECIPE} --out ANOTHER_FOLDER"
         )
-    backend = backend or str(saved.state["backend"])
+    state = checked_training(saved.state, saved.path / checkpoint.STATE)
+    backend = backend or state["backend"]
     backends.require(backend)
-    position = Position.from_dict(saved.state["position"])
+    position = Position.from_dict(state["position"])
     if position.epoch >= recipe.epochs and (folder / runfolder.RESULT).exists():
         raise RunError(
             f"{folder} is finished, {position.epoch} of {recipe.epochs} epochs; "
             f"raise --epochs to train it further, or use it with ft evaluate {folder}"
         )
-    require_same_network(recipe, recipes.from_dict(saved.state["recipe"]), folder)
+    require_same_network(recipe, recipes.from_dict(state["recipe"]), folder)
     allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
-    classes, task, record = tuple(saved.state["classes"]), task_in(saved.state), saved.state["data"]
+    classes, task, record = tuple(state["classes"]), task_in(state), state["data"]
     if "data" not in fields:
         recipe = recipe.replace(data=find_again(recipe.data, record, folder, partial(open_data, recipe, classes, task)))
     job = prepare_job(recipe, classes=classes, task=task, with_weights=False, quiet=quiet)
@@ -150,8 +152,7 @@ def execute(
         learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
     parameters = list(wing.parameters(learner.model))
     if saved is not None:
-        learner.set_weights(saved.model)
-        learner.set_slots(saved.optimizer)
+        restore(learner, wing, saved)
     checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
     recipes.save(recipe, folder / RECIPE)
     length = len(job.batches("train"))
@@ -190,6 +191,15 @@ def execute(
     learner.on_features = False  # from here on it takes images
     learner.run_as_one()  # and a user may change its weights
     return Run(folder, learner=learner, backend=backend)
+
+
+def restore(learner: Learner, wing: Wing, saved: checkpoint.Checkpoint) -> None:
+    """Put a checkpoint's tensors into a learner. Raises RunError where one is missing or has another shape."""
+    checkpoint.require_tensors(saved.model, wing.weight_shapes(learner.model), saved.path / checkpoint.MODEL)
+    learner.set_weights(saved.model)
+    slots = {name: slot.shape for name, slot in learner.get_slots().items()}
+    checkpoint.require_tensors(saved.optimizer, slots, saved.path / checkpoint.OPTIMIZER)
+    learner.set_slots(saved.optimizer)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class Run:
 
     def __init__(self, folder: str | Path, *, backend: str | None = None, learner: Learner | None = None) -> None:
         self.folder = Path(folder)
-        self.result = runfolder.read_result(self.folder)
+        self.result = runfolder.read_result(self.folder, to_open=True)
         self.backend = backend or self.result["backend"]
         self._learner = learner
 

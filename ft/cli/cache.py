@@ -8,6 +8,14 @@ from ft.cli.parser import Parser
 from ft.errors import printable
 
 
+def moment(seconds: float) -> str:
+    """Return a time since 1970 as date and time; "?" where a calendar has none."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return "?"
+
+
 def cache(arguments: Sequence[str]) -> int:
     """Run `ft cache [clear]`: list the files of features, or remove them."""
     parser = Parser(
@@ -24,7 +32,7 @@ def cache(arguments: Sequence[str]) -> int:
 
     folder = features_folder(flags.cache_dir)
     rows = [
-        {"file": str(path), "bytes": size, "used": time.strftime("%Y-%m-%d %H:%M", time.localtime(used)), **about(path)}
+        {"file": str(path), "bytes": size, "used": moment(used), **about(path)}
         for path, size, used in reversed(stored(folder))
     ]
     freed = clear(folder) if flags.action == "clear" else None

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from ft.errors import UserError, memory_is_exhausted, printable
 
 USER_ERROR, INTERNAL_ERROR = 2, 70
+LEAST_MEMORY = 1 << 28  # bytes of address space: with less, what NumPy stands on ends the process without a word
+OUT_OF_MEMORY = "error: out of memory; try a smaller --batch-size, --image-size or network, or raise ulimit -v"
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -19,12 +21,16 @@ def guarded(command: Callable[[], int]) -> int:
 
     with standing_streams():
         try:
+            require_memory()
             with stops_are_errors():
                 return command()
         except Interrupted as stopped:
             print(printable(stopped), file=sys.stderr)
             return 128 + stopped.number
         except KeyboardInterrupt as stopped:
+            if is_of_a_library(stopped):
+                print(OUT_OF_MEMORY, file=sys.stderr)
+                return USER_ERROR
             print("stopped; a run that has a checkpoint goes on with --resume RUN", file=sys.stderr)
             return 128 + getattr(stopped, "number", signal.SIGINT)
         except Exception as error:
@@ -36,12 +42,46 @@ def failed(error: Exception) -> int:
     if isinstance(error, UserError):
         print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return USER_ERROR
-    from ft.backend import contract as backend
-
-    if memory_is_exhausted(error, backend.loaded()):
-        print("error: out of memory; try a smaller --batch-size, --image-size or network", file=sys.stderr)
+    if memory_is_exhausted(error, ()) or exhausted_in_a_wing(error):
+        print(OUT_OF_MEMORY, file=sys.stderr)
         return USER_ERROR
     return report_bug(error)
+
+
+def exhausted_in_a_wing(error: Exception) -> bool:
+    """Tell whether a framework has no memory left; where there is none to ask with, that is the answer."""
+    try:
+        from ft.backend import contract as backend
+
+        return memory_is_exhausted(error, backend.loaded())
+    except (MemoryError, ImportError, OSError) as another:
+        return memory_is_exhausted(another, ())
+
+
+def memory_limit() -> int | None:
+    """Return how many bytes of address space this process may have (ulimit -v), None for no limit."""
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def require_memory() -> None:
+    """Raise UserError where the limit of memory is too low for any command."""
+    limit = memory_limit()
+    if limit is not None and limit < LEAST_MEMORY:
+        raise UserError(
+            f"the limit of memory (ulimit -v) is {limit >> 10} kB, expected at least {LEAST_MEMORY >> 10}; raise it"
+        )
+
+
+def is_of_a_library(stopped: KeyboardInterrupt) -> bool:
+    """Tell whether nobody pressed Ctrl-C: OpenBLAS, short of memory, sends itself SIGINT while NumPy is imported."""
+    place = stopped.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    loading = place is not None and place.tb_frame.f_code.co_filename.startswith("<frozen importlib")
+    return loading and memory_limit() is not None
 
 
 def report_bug(error: Exception) -> int:

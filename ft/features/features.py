@@ -1,5 +1,6 @@
 """The features of a frozen base, computed once and kept: in memory, or in a file that the next run finds again."""
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 from ft.backend.contract import Learner
 from ft.data import Batch, Batches
 from ft.errors import RecipeError
-from ft.features.file import features_folder, open_features, path_of, stored, write_features
+from ft.features.file import exposed, features_folder, open_features, path_of, stored, write_features
 from ft.features.key import feature_key
 from ft.system.clean import GB, size_text
 from ft.system.progress import counting
@@ -105,8 +106,17 @@ class Features:
     def find(self, batches: Batches, views: int, key: str) -> np.ndarray | None:
         """Return the features of an earlier run; None where there is no file, or one that is not to be trusted."""
         path = path_of(features_folder(self.job.recipe.cache_dir), key)
+        if (others := exposed(path.parent)) is not None:
+            self.note(
+                f"the folder of features {path.parent} is {others}: who may write there decides what is trained on"
+            )
         try:
-            found = open_features(path, key=key, images=len(batches.samples), views=max(views, 1))
+            if not os.path.lexists(path):
+                return None
+            row = self.row(batches)
+            found = open_features(
+                path, key=key, dtype=row.dtype, shape=(max(views, 1), len(batches.samples), *row.shape)
+            )
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -114,6 +124,11 @@ class Features:
             return None
         self.note(f"features of {len(batches.samples)} images, {size_text(found.nbytes)}, found in {path}")
         return found
+
+    def row(self, batches: Batches) -> np.ndarray:
+        """Return the features of one image: their type and shape are those that a file must hold."""
+        with closing(parts_of(batches, self.learner, 1, 0, lambda done: None)) as computed:
+            return next(computed)[0]
 
     def store(
         self,

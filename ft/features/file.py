@@ -2,13 +2,14 @@
 
 A file is a plain safetensors file with one tensor, `features` (views, N, ...), whose header always takes 4096 bytes, so
 that the data begins on a page. Its metadata hold the key (key.py), the sha256 of the data, and what the file
-is about. Nothing else about a file is trusted: not its name, not its size alone.
+is about. Nothing else about a file is trusted: not its name, not its size alone. The hash tells what rotted, not what
+somebody forged: who may write to the folder decides what is trained on, so it is made for the user alone (mode 0700),
+and a folder where others may write is told of.
 
     ~/.cache/ft-parity/features/features-KEY.safetensors
 """
 
 import hashlib
-import json
 import os
 import re
 import struct
@@ -18,16 +19,33 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from ft.system import files
+from ft.errors import RunError
+from ft.system import files, reading
+from ft.system.reading import DIGEST, Check, items, one_of, row_of, table, text, whole
 from ft.weights.download import cache_folder
 from ft.weights.safetensors_file import CODES, DTYPES, encode_header
 
 HEADER = 4096  # bytes
 NAME = re.compile(r"features-[0-9a-f]{32}\.safetensors")
+WORDS = Check("text", lambda x: isinstance(x, str))
+TABLE = table(
+    {
+        "__metadata__": table({"key": text(64), "about": WORDS, "sha256": DIGEST}),
+        "features": table(
+            {
+                "dtype": one_of(*DTYPES),
+                "shape": items(whole(), least=2, most=16),
+                "data_offsets": row_of(whole(), whole(0, 1 << 60)),
+            },
+            others=None,
+        ),
+    },
+    others=None,
+)
 STALE_SECONDS = 24 * 3600  # a temporary file that nobody wrote to for so long was left by a run that died
 
 
@@ -57,12 +75,15 @@ def decode_header(head: bytes) -> Header:
     """Return the header in the first 4096 bytes of a file; ValueError where there is none."""
     try:
         (length,) = struct.unpack_from("<Q", head)
-        values: dict[str, Any] = json.loads(head[8:HEADER]) if length == HEADER - 8 else {}
-        facts, entry = values["__metadata__"], values["features"]
-        shape = tuple(int(n) for n in entry["shape"])
-        return Header(facts["key"], str(facts["about"]), facts["sha256"], DTYPES[entry["dtype"]], shape)
-    except (struct.error, ValueError, KeyError, TypeError, RecursionError):
+        values = reading.parsed(head[8:HEADER] if length == HEADER - 8 else b"", "features")
+        reading.require(values, TABLE, "features")
+    except (struct.error, RunError):
         raise ValueError("no file of features") from None
+    facts, entry = values["__metadata__"], values["features"]
+    header = Header(facts["key"], facts["about"], facts["sha256"], DTYPES[entry["dtype"]], tuple(entry["shape"]))
+    if entry["data_offsets"] != [0, header.nbytes]:
+        raise ValueError("no file of features")
+    return header
 
 
 def features_folder(cache_dir: str | None) -> Path:
@@ -75,15 +96,15 @@ def path_of(folder: Path, key: str) -> Path:
     return folder / f"features-{key[:32]}.safetensors"
 
 
-def open_features(path: Path, *, key: str, images: int, views: int) -> np.ndarray:
+def open_features(path: Path, *, key: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     """Return the features (views, images, ...) in a file, mapped read-only, after reading and checking all of it.
 
     Raises FileNotFoundError, or ValueError with the reason where the file is not what the key stands for.
     """
-    with open(path, "rb") as file:  # one descriptor for all of it: another run may rename a new file to this place
+    with regular(path) as file:  # one descriptor for all of it: another run may rename a new file to this place
         header = decode_header(file.read(HEADER))
         size = os.fstat(file.fileno()).st_size
-        if header.key != key or header.shape[:2] != (views, images):
+        if header.key != key or header.dtype != dtype or header.shape != shape:
             raise ValueError("features of something else")
         if size != HEADER + header.nbytes:
             raise ValueError(f"{size} bytes, expected {HEADER + header.nbytes}")
@@ -93,6 +114,25 @@ def open_features(path: Path, *, key: str, images: int, views: int) -> np.ndarra
         with suppress(OSError):  # the least recently used go first; a folder that is read-only keeps no account
             os.utime(path)
         return mapped(file, header)
+
+
+def regular(path: Path) -> BinaryIO:
+    """Open a regular file; ValueError for a folder, a pipe or a device."""
+    try:
+        return reading.opened(path)
+    except RunError:
+        raise ValueError("no regular file") from None
+
+
+def exposed(folder: Path) -> str | None:
+    """Return who else than the user may write to the folder of the features, in words; None where nobody may."""
+    try:
+        facts = folder.stat()
+    except OSError:  # it will be made
+        return None
+    if facts.st_uid != os.geteuid():
+        return "another user's"
+    return f"of mode {facts.st_mode & 0o777:04o}, so others write there" if facts.st_mode & 0o022 else None
 
 
 def mapped(file: Any, header: Header) -> np.ndarray:
@@ -118,7 +158,8 @@ def write_features(
     header, digest = Header(key, about, "0" * 64, dtype, shape), hashlib.sha256()
     needed = HEADER + header.nbytes
     with files.replacing(path, needed=needed, flag="--cache-dir") as temporary:
-        files.make_folder(path.parent)
+        make_own_folder(path.parent)
+        remove(path, only_folders=True)
         make_room(path.parent, needed, limit)
         files.require_room(path, needed)
         with open(temporary, "xb") as file:
@@ -135,6 +176,21 @@ def write_features(
             return mapped(file, header)
 
 
+def make_own_folder(folder: Path) -> None:
+    """Make the folder of the features where it is missing, for the user alone."""
+    if not folder.exists():
+        files.make_folder(folder)
+        folder.chmod(0o700)
+
+
+def remove(path: Path, *, only_folders: bool = False) -> None:
+    """Remove what bears the name of a file of features, whatever it is."""
+    if path.is_dir() and not path.is_symlink():
+        files.remove_folder(path)
+    elif not only_folders:
+        path.unlink(missing_ok=True)
+
+
 def make_room(folder: Path, needed: int, limit: float) -> None:
     """Remove what dead runs left, then the least recently used files, until `needed` bytes more are within `limit`."""
     for leftover in dead(folder):
@@ -144,7 +200,7 @@ def make_room(folder: Path, needed: int, limit: float) -> None:
     for path, size, _ in kept:
         if taken + needed <= limit:
             return
-        path.unlink(missing_ok=True)
+        remove(path)
         taken -= size
 
 
@@ -154,7 +210,8 @@ def stored(folder: Path) -> list[tuple[Path, int, float]]:
     for path in folder.glob("features-*.safetensors"):
         with suppress(FileNotFoundError):  # another run may just have removed it
             if NAME.fullmatch(path.name):
-                found.append((path, path.stat().st_size, path.stat().st_mtime))
+                facts = path.lstat()
+                found.append((path, facts.st_size, facts.st_mtime))
     return sorted(found, key=lambda row: row[2])
 
 
@@ -173,14 +230,14 @@ def clear(folder: Path) -> int:
     found = [(path, path.stat().st_size) for path in dead(folder)] + [(path, size) for path, size, _ in stored(folder)]
     with files.explained(folder, flag="--cache-dir"):
         for path, _ in found:
-            path.unlink(missing_ok=True)
+            remove(path)
     return sum(size for _, size in found)
 
 
 def about(path: Path) -> dict[str, str]:
     """Return what a file of features says that it is about."""
     try:
-        with open(path, "rb") as file:
+        with regular(path) as file:
             return {"about": decode_header(file.read(HEADER)).about}
     except (OSError, ValueError):
         return {"about": "damaged"}

@@ -9,11 +9,11 @@ weight) and the optimizer's `slots`. The outputs of
 layers have the axes that the framework gives them, and trace.json says which; all else is in canonical layout.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from string import ascii_letters as LETTERS
 from typing import Any
 
 import numpy as np
@@ -22,17 +22,48 @@ from ft.backend.calls import Call, Calls, map_axes
 from ft.backend.contract import Learner, Wing
 from ft.data import Batch
 from ft.data.targets import Targets
-from ft.errors import RunError
-from ft.system import files
+from ft.errors import RunError, printable
+from ft.system import files, reading
+from ft.system.reading import FLAG, OBJECT, items, named, number, one_of, optional, table, text, whole
 from ft.weights import write_safetensors
+from ft.weights.safetensors_file import DTYPES
 
 FORMAT, FACTS = 2, "trace.json"
+TYPES = set(DTYPES) - {"BF16"}
 UNSAID = 1  # the format of traces that do not say the axes of their arrays
 EITHER_WAY = ("layernorm", "linear")  # in PyTorch their maps may have the channels first or last
 BEFORE = ("weights", "inference")
 EACH_STEP = ("batch", "forward", "statistics", "loss", "gradients", "updates", "slots")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 ON_DISK = {"shares": "labels"}  # a target -> its name in a trace, where labels of both kinds bear one name
+NAMES = items(text())
+AXES = reading.Check("a letter each axis", lambda x: isinstance(x, str) and not x.strip(LETTERS) and is_set(x))
+CALL = table(
+    {
+        "kind": text(100),
+        "path": text(),
+        "inputs": items(reading.Check("text", lambda x: isinstance(x, str))),
+        "settings": OBJECT,
+        "axes": optional(AXES),
+        "input_axes": optional(items(AXES)),
+    },
+    others=None,
+)
+RECORD = table(
+    {
+        "format": one_of(UNSAID, FORMAT),
+        "backend": one_of("torch", "tf"),
+        "dtype": one_of("float32", "float64"),
+        "steps": whole(1, 10**6),
+        "update": FLAG,
+        "lr": items(number()),
+        "recipe": optional(OBJECT),
+        "classes": optional(NAMES),
+        "versions": optional(named(text(200))),
+        "layers": table({"inference": named(CALL), "forward": named(CALL)}, others=None),
+        "parameters": NAMES,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -117,6 +148,13 @@ def file_name(step: int | None, phase: str) -> str:
     return f"{phase}.safetensors" if step is None else f"step-{step:03d}-{phase}.safetensors"
 
 
+class MissingArray(RunError, KeyError):
+    """A name that a file of arrays lacks: a user's mistake where the name must be there, a KeyError for `get`."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class Arrays(Mapping[str, np.ndarray]):
     """The arrays of one phase, read from the file one at a time."""
 
@@ -130,10 +168,15 @@ class Arrays(Mapping[str, np.ndarray]):
             reason = "no such file" if isinstance(error, FileNotFoundError) else ascii(str(error))[1:-1][:120]
             raise RunError(f"{path}: {reason}; the trace is not whole, write it again with ft trace") from None
         self.names = sorted(self.file.keys())
+        odd = [name for name in self.names if self.file.get_slice(name).get_dtype() not in TYPES]
+        if odd:
+            raise RunError(
+                f"{path}: {printable(odd[0])} is of no type that a trace holds; write it again with ft trace"
+            )
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.names:
-            raise KeyError(name)
+            raise MissingArray(f"{self.path} lacks {printable(name)}; write the trace again with ft trace")
         return self.file.get_tensor(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -151,8 +194,6 @@ class Trace:
         if not (self.folder / FACTS).is_file():
             raise RunError(f"{folder} is no trace (no {FACTS}); write one with ft trace --out {folder}")
         self.facts = read_facts(self.folder / FACTS)
-        if self.facts.get("format") not in (UNSAID, FORMAT):
-            raise RunError(f"{folder} is a trace of format {self.facts.get('format')}, not {FORMAT}; write it again")
         for step, phase in self.phases():
             if not (self.folder / file_name(step, phase)).is_file():
                 raise RunError(f"{folder} lacks {file_name(step, phase)}; write the trace again with ft trace")
@@ -201,7 +242,7 @@ class Trace:
                     f"{self.folder} is a trace of format {UNSAID}, which does not say the axes of {key}; write it again"
                 )
             return map_axes(rank, first=self.backend == "torch" and rank != 3)
-        return call.input_axes[int(number)] if number else call.axes
+        return said(call.input_axes, number) if number else call.axes
 
     def order(self, phase: str) -> list[str]:
         """Return the names of a phase's arrays in the order in which they are computed, as far as it is known."""
@@ -212,11 +253,25 @@ class Trace:
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Return the content of trace.json."""
+    """Return the content of trace.json, checked."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: {error}; the trace is not whole, write it again with ft trace") from None
-    if not isinstance(facts, dict):
-        raise RunError(f"{path}: expected a JSON object; write the trace again with ft trace")
+        facts = reading.read_json(path, OBJECT)
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}; the trace is not whole, write it again with ft trace") from None
+    found = facts.get("format")
+    if type(found) is not int or found not in (UNSAID, FORMAT):
+        raise RunError(f"{path.parent} is a trace of format {reading.shown(found)}, not {FORMAT}; write it again")
+    reading.require(facts, RECORD, path)
+    if len(facts["lr"]) != facts["steps"]:
+        raise reading.unfit(path, "steps", facts["steps"], f"the number of rates in lr, {len(facts['lr'])}")
     return facts
+
+
+def is_set(letters: str) -> bool:
+    """Tell whether each letter stands once."""
+    return len(set(letters)) == len(letters)
+
+
+def said(axes: Sequence[str], number: str) -> str:
+    """Return the axes of an input by its number, "" where there is none of it."""
+    return axes[int(number)] if number.isdecimal() and int(number) < len(axes) else ""

@@ -77,7 +77,12 @@ class ImagesSection:
         decides={"preprocess"},
     )
     workers: int = option(
-        2, "threads that read and resize images", group="data", decides={"machine", "opening", "check"}, at_least=0
+        2,
+        "threads that read and resize images",
+        group="data",
+        decides={"machine", "opening", "check"},
+        at_least=0,
+        at_most=256,
     )
     on_bad_image: Literal["error", "skip"] = option(
         "error",

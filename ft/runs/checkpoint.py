@@ -12,23 +12,25 @@ named by its sha256, and a copy of that, for all of them depend on it.
 """
 
 import hashlib
-import json
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from ft.errors import RunError, printable
-from ft.system import files
+from ft.errors import RunError, listed, printable
+from ft.runs.tables import POINTER
+from ft.runs.tables import STATE as STATE_TABLE
+from ft.system import files, reading
 
 FORMAT = 2  # 1: nothing is shared between checkpoints
 MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+MEND = "restore the checkpoint, or remove it to go on from the one before"
 HEADERS = 1 << 18  # bytes of names and of state.json, generously
 STEP_NAME = re.compile(r"step-(\d{6,})")
-DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Tensors = dict[str, np.ndarray]
 
@@ -119,11 +121,13 @@ def pointed(folder: Path, name: Literal["last", "best"]) -> Path | None:
     """Return the checkpoint that is called last or best; None where none was named or it is gone."""
     path = pointer(folder, name)
     try:
-        target = step_folder(folder, int(json.loads(path.read_bytes())["step"]))
+        target = step_folder(folder, reading.read_json(path, POINTER)["step"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, LookupError):
-        raise RunError(f'{path}: expected a line like {{"step": 120}}; delete the file to go on without it') from None
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}; delete the file to go on without it") from None
+    except RunError as error:
+        raise RunError(f'{error}, a line like {{"step": 120}}, or delete the file to go on without it') from None
     return target if target.is_dir() else None
 
 
@@ -201,22 +205,37 @@ def is_whole(path: Path) -> bool:
 
 def read_state(path: Path) -> dict[str, Any]:
     """Read state.json and check that this version understands it."""
+    file = files.own(path.parent, path / STATE)
     try:
-        state = json.loads(files.own(path.parent, path / STATE).read_bytes())
-        version, digests, frozen = state["format"], state["sha256"], state.get("frozen")
-    except (OSError, ValueError, TypeError, LookupError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not the state of a checkpoint"
-        raise BrokenCheckpoint(f"checkpoint {path} is broken: {STATE}: {reason}") from None
-    if (
-        not isinstance(version, int)
-        or not isinstance(digests, dict)
-        or not isinstance(state.get("step"), int)
-        or not (frozen is None or (isinstance(frozen, str) and DIGEST.fullmatch(frozen)))
-    ):
-        raise BrokenCheckpoint(f"checkpoint {path} is broken: {STATE}: not the state of a checkpoint")
-    if version > FORMAT:
-        raise RunError(f"checkpoint {path} has format {version}, this version reads up to {FORMAT}; update ft-parity")
-    return state
+        state = reading.read_json(file, reading.OBJECT)
+    except OSError as error:
+        raise BrokenCheckpoint(f"checkpoint {path} is broken: {STATE}: {error.strerror}") from None
+    except RunError as error:
+        raise BrokenCheckpoint(f"checkpoint {path} is broken: {error}") from None
+    version = state.get("format")
+    if type(version) is int and version > FORMAT:
+        raise RunError(
+            f"checkpoint {path} has format {reading.shown(version)}, this version reads up to {FORMAT}; "
+            "update ft-parity"
+        )
+    try:
+        return reading.require(state, STATE_TABLE, path / STATE)
+    except RunError as error:
+        raise BrokenCheckpoint(f"checkpoint {path} is broken: {error}") from None
+
+
+def require_tensors(found: Tensors, wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Raise RunError where a tensor of a checkpoint is missing or has another shape. wanted: name -> shape."""
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise RunError(
+            f"{path}: found no tensor {listed(map(printable, missing), 3)}, expected one of every name; {MEND}"
+        )
+    for name, shape in wanted.items():
+        tensor = found[name]
+        if tensor.shape != tuple(shape) or tensor.dtype.kind not in "fiuV":
+            what = f"{printable(name)} {tensor.shape} of {tensor.dtype}"
+            raise RunError(f"{path}: found the tensor {what}, expected numbers of shape {tuple(shape)}; {MEND}")
 
 
 def write_tensors(path: Path, tensors: Tensors) -> str:
@@ -231,7 +250,8 @@ def read_tensors(path: Path, file: Path, sha256: str | None) -> Tensors:
     from ft.weights.read import read_weights
 
     try:
-        found = sha256_of(files.own(path.parent, file))
+        require_whole(files.own(path.parent, file))
+        found = sha256_of(file)
     except OSError as error:
         raise BrokenCheckpoint(f"checkpoint {path} is broken: {file.name}: {error.strerror}") from None
     if found != sha256:
@@ -250,6 +270,20 @@ def read_frozen(path: Path, sha256: str | None) -> Tensors:
         tensors = read_tensors(path, copy, sha256)
         warnings.warn(f"{printable(error)}; its copy {copy.name} takes its place", UserWarning, stacklevel=3)
         return tensors
+
+
+def require_whole(file: Path) -> None:
+    """Raise BrokenCheckpoint where a file is not as long as its header says, before all of it is read."""
+    from safetensors import SafetensorError, safe_open
+
+    file.stat()  # an OSError that says why, where there is none
+    try:
+        with safe_open(file, framework="numpy"):
+            pass
+    except SafetensorError:
+        raise BrokenCheckpoint(
+            f"checkpoint {file.parent} is broken: {file.name} was altered (its header does not fit its size)"
+        ) from None
 
 
 def sha256_of(path: Path) -> str:

@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from ft.errors import RunError
-from ft.system import files
+from ft.runs.tables import EPOCH_ROW, ROW, RUN, whole_recipe
+from ft.runs.tables import RESULT as RESULT_TABLE
+from ft.system import files, reading
 
 LOG, PREDICTIONS, MODEL, RESULT = "log.jsonl", "predictions.csv", "model.safetensors", "model.json"
 CURVES = "curves.png"
 BAD_STEP = "bad_step.json"  # the step, and the images, that a training broke down on
 FORMAT = 1  # of model.json
+LOG_BYTES, LINE_BYTES = 1 << 30, 1 << 16
 SIGNS_OF_A_RUN = ("recipe.yaml", LOG, "checkpoints")
 
 
@@ -122,7 +125,7 @@ class Log:
     def trim(self, step: int) -> None:
         """Drop the lines beyond `step`, and whatever a crash tore: a resumed run writes them again."""
         self._file.close()
-        rows = (parsed(line) for line in self.path.read_bytes().split(b"\n"))
+        rows = rows_of(self.path, torn=True)
         kept = [row for row in rows if row is not None and row.get("step", 0) <= step]
         files.write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
         self._file = self._open()
@@ -149,11 +152,29 @@ class Log:
         self.close()
 
 
+def rows_of(path: Path, *, torn: bool = False) -> list[dict[str, Any] | None]:
+    """Return the checked lines of a log; None for a last one that a crash tore. torn: for any other, too.
+
+    Raises OSError, or RunError that names the line.
+    """
+    lines = reading.read_bytes(path, most=LOG_BYTES).split(b"\n")
+    rows = [parsed(line) for line in lines]
+    for number, row in enumerate(rows, start=1):
+        if row is not None:
+            where = f"{path}, line {number}"
+            reading.require(row, ROW, where)
+            if row.get("epoch_end"):
+                reading.require(row, EPOCH_ROW, where)
+        elif not torn and number < len(rows):
+            raise RunError(f"{path}, line {number}: expected a JSON object; delete the line to go on")
+    return rows
+
+
 def parsed(line: bytes) -> dict[str, Any] | None:
     """Return one line of a log; None for one that was torn by a crash."""
     try:
-        row = json.loads(line)
-    except ValueError:
+        row = reading.parsed(line, LOG) if len(line) <= LINE_BYTES else None
+    except RunError:
         return None
     return row if isinstance(row, dict) else None
 
@@ -162,32 +183,40 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's log. A torn last line is left out, any other raises RunError."""
     path = Path(folder) / LOG
     try:
-        lines = path.read_bytes().split(b"\n")
+        return [row for row in rows_of(path) if row is not None]
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}; pass the folder of a run") from None
-    rows = [parsed(line) for line in lines]
-    for number, row in enumerate(rows[:-1], start=1):
-        if row is None:
-            raise RunError(f"{path}, line {number}: expected a JSON object; delete the line to go on")
-    return [row for row in rows if row is not None]
 
 
-def read_result(folder: Path) -> dict[str, Any]:
-    """Return model.json, which a run writes last. Raises RunError: not a run, not finished, not JSON."""
+def read_result(folder: Path, *, to_open: bool = False) -> dict[str, Any]:
+    """Return model.json, which a run writes last, checked, its recipe with every field.
+
+    to_open: all must be there that a `Run` is made of. Raises RunError: not a run, not finished, not what a run writes.
+    """
     folder = Path(folder)
     try:
-        result = json.loads((folder / RESULT).read_bytes())
+        result = reading.read_json(folder / RESULT, reading.OBJECT)
     except (FileNotFoundError, NotADirectoryError):
         if any((folder / name).exists() for name in SIGNS_OF_A_RUN):
             raise RunError(f"the run {folder} is not finished (no {RESULT}); go on with --resume {folder}") from None
         raise RunError(
             f"{folder} is not the folder of a run (no {RESULT}); pass one like runs/NAME-torch-001"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise RunError(f"cannot read {folder / RESULT}: {error}; expected the file that a run wrote") from None
-    found = result.get("format") if isinstance(result, dict) else None
-    if found != FORMAT:
+    if result.get("format") != FORMAT:
         raise RunError(
-            f"{folder / RESULT}: format {found}, expected {FORMAT}; update ft-parity if a newer one wrote it"
+            f"{folder / RESULT}: format {reading.shown(result.get('format'))}, expected {FORMAT}; "
+            "update ft-parity if a newer one wrote it"
         )
-    return result
+    return checked_result(result, folder / RESULT, RUN if to_open else RESULT_TABLE)
+
+
+def checked_result(result: dict[str, Any], path: Path, check: reading.Check) -> dict[str, Any]:
+    """Return the content of model.json after a look at every key that is used."""
+    reading.require(result, check, path)
+    classes = result.get("classes", [])
+    if len(result.get("average_precision", classes)) != len(classes):
+        found = result["average_precision"]
+        raise reading.unfit(path, "average_precision", found, f"a list of {len(classes)}, as of classes")
+    return {**result, "recipe": whole_recipe(result, path)} if "recipe" in result else result

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from ft.errors import RunError, printable
 from ft.runs.folder import PREDICTIONS
-from ft.system import files
+from ft.system import files, reading
+
+FORMULA = re.compile("'*[=+@-]")  # with apostrophes, for such a name gets one more
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ def rows_of(folder: Path) -> list[list[str]]:
     """Return the lines of predictions.csv below its header, four cells each."""
     path = Path(folder) / PREDICTIONS
     try:
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+        content = reading.read_bytes(path, most=reading.TABLE_BYTES).decode("utf-8")
+        rows = list(csv.reader(io.StringIO(content, newline="")))
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}; pass the folder of a finished run") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -78,11 +81,16 @@ def number_classes(folder: Path, classes: Sequence[str], used: set[str]) -> dict
 
 
 def escape(name: str) -> str:
-    """Return `name` with backslashes and unprintable characters (newlines, stray bytes) as Python's escapes."""
-    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in name)
+    """Return `name` with backslashes and unprintable characters (newlines, stray bytes) as Python's escapes.
+
+    A name that a spreadsheet would take for a formula, for it begins with = + - or @, gets an apostrophe in front.
+    """
+    plain = (c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in name)
+    return "'" * bool(FORMULA.match(name)) + "".join(plain)
 
 
 def unescape(text: str) -> str:
     """Return the name that `escape` was given."""
     code = r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt\\])"
+    text = text[1:] if text.startswith("'") and FORMULA.match(text) else text
     return re.sub(code, lambda match: match[0].encode().decode("unicode_escape"), text)

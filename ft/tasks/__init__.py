@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ft.data import Dataset
+from ft.errors import RunError, unknown
 from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI
 from ft.tasks.task import Task
@@ -19,4 +20,7 @@ def task_for(card: Card, dataset: Dataset) -> Task:
 
 def task_in(record: Mapping[str, Any]) -> Task:
     """Return the task that model.json or a checkpoint's state records; those of before there were two have none."""
-    return TASKS[record.get("task", SINGLE.name)]
+    name = record.get("task", SINGLE.name)
+    if name not in TASKS:
+        raise RunError(f"{unknown('task', name, TASKS)}, update ft-parity if a newer one wrote it")
+    return TASKS[name]

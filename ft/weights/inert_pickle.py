@@ -16,6 +16,7 @@ import numpy as np
 from ft.errors import WeightsError
 from ft.weights.tensors import BFLOAT16
 
+MAX_OPCODES = 1_000_000  # a tensor takes about 50
 HINT = "re-save it in PyTorch as torch.save(model.state_dict(), path), or as .safetensors"
 DTYPES = {
     "torch DoubleStorage": np.dtype("f8"),
@@ -69,7 +70,9 @@ def read_with_storages(stream: BinaryIO) -> tuple[Any, dict[str, Storage]]:
     """Return what the next pickle describes, and every storage that it names by key."""
     machine = Machine()
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+            if count > MAX_OPCODES:
+                raise WeightsError(f"a pickle of more than {MAX_OPCODES} steps, which no network takes; {HINT}")
             machine.step(opcode.name, argument)
         (value,) = machine.stack
         return value, machine.storages

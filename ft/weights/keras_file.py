@@ -26,7 +26,7 @@ import numpy as np
 from ft.errors import WeightsError
 from ft.system import apart
 from ft.weights.keras_names import ORDERS
-from ft.weights.tensors import BFLOAT16, require_plain_name
+from ft.weights.tensors import BFLOAT16, require_few, require_plain_name
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MEMBER, SHARDS, CONFIG = "model.weights.h5", "model.weights.json", "config.json"
@@ -47,6 +47,7 @@ def read_keras(path: str | Path) -> dict[str, np.ndarray]:
     reason only, for anything but plain arrays within the file, and where h5py is not installed.
     """
     plan = inspect_apart(Path(path))
+    require_few(len(plan))
     with opened(path) as (root, _):
         return {name: read_array(root[where], dtype) for name, (where, dtype) in plan.items()}
 

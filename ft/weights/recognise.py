@@ -10,6 +10,8 @@ from ft.zoo import CARDS, Card
 from ft.zoo.card import under
 from ft.zoo.fingerprint import fingerprint, known
 
+OUTPUTS = 100  # tensors of output layers, at most: no fingerprint is taken where there are more beside the body
+
 
 @dataclass(frozen=True)
 class Likeness:
@@ -29,7 +31,7 @@ def recognise(tensors: Mapping[str, np.ndarray]) -> list[Likeness]:
     found = []
     for row in known():
         card = CARDS.get(row.model)
-        if card is None or len(tensors) < row.tensors:
+        if card is None or not row.tensors <= len(tensors) <= row.tensors + OUTPUTS:
             continue
         if card.name not in prints:
             prints[card.name] = body_print(tensors, card, card.renames if rename else owner)

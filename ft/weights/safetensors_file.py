@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 
 from ft.errors import WeightsError, listed
-from ft.weights.tensors import BFLOAT16, require_plain_name
+from ft.weights.tensors import BFLOAT16, require_few, require_plain_name
 
 DTYPES = {
     "F64": np.dtype("<f8"),
@@ -48,6 +48,7 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
 
 def parse_safetensors(content: bytes) -> dict[str, np.ndarray]:
     """Return the tensors in a file's content; a WeightsError gives the reason only."""
+    require_few(content.count(b'"data_offsets"', 0, 8 + int.from_bytes(content[:8], "little")))
     try:
         entries = deserialize(content)
     except SafetensorError as error:

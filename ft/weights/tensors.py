@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from ft.errors import WeightsError, listed
 
+MAX_TENSORS = 10_000  # of a file; the largest network of the zoo has a sixth of that
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 
@@ -30,6 +31,12 @@ def require_finite(tensors: Mapping[str, np.ndarray], path: str | Path) -> None:
             f"{path}: NaN or infinity in {listed(bad)}; expected finite weights, take a checkpoint from before "
             "the training broke down"
         )
+
+
+def require_few(count: int) -> None:
+    """Raise WeightsError where a file holds more tensors than any network: each costs time wherever it is looked at."""
+    if count > MAX_TENSORS:
+        raise WeightsError(f"holds {count} tensors; expected at most {MAX_TENSORS}, those of one network")
 
 
 def require_plain_name(name: object) -> str:

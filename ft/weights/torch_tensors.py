@@ -8,7 +8,7 @@ import numpy as np
 
 from ft.errors import WeightsError, listed
 from ft.weights.inert_pickle import HINT, Storage, Tensor
-from ft.weights.tensors import require_plain_name
+from ft.weights.tensors import require_few, require_plain_name
 
 NESTS = ("state_dict", "model", "model_state")
 FREE_BYTES = 1 << 26  # what tensors may take in any case: a small file may expand views this far
@@ -41,6 +41,7 @@ def find_state_dict(tree: Any) -> dict[str, Tensor]:
     if len(nests) > 1:
         raise WeightsError(f"holds weights under {listed(nests)}; expected one of them, save the one that you mean")
     state = tree[nests[0]] if nests else tree
+    require_few(len(state))
     others = [ascii(name)[:80] for name, value in state.items() if not isinstance(value, Tensor)]
     if others:
         raise WeightsError(f"beside tensors it holds {listed(others)}; expected tensors only; {HINT}")

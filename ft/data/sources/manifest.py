@@ -23,6 +23,7 @@ ROLES = (  # column -> its names, in any case
 )
 COMMAS = f"labels with commas, each taken for one (several have a {BETWEEN} between them)"
 YES_NO = {"1": True, "1.0": True, "0": False, "0.0": False, "": False}
+MAX_ABSENT = 10_000  # files that a CSV lists and that do not exist: each is told of
 
 
 def list_manifest(path: Path, *, outside: bool = False, missing: bool = False, labels: Labels = "one") -> Listing:
@@ -33,6 +34,7 @@ def list_manifest(path: Path, *, outside: bool = False, missing: bool = False, l
     cell.
     """
     entries: list[Entry] = []
+    absent: list[str] | None = [] if missing else None
     seen: dict[str, int] = {}
     multilabel = labels == "sets"
     root, inside = path.parent, Inside(path.parent, outside=outside)
@@ -42,7 +44,7 @@ def list_manifest(path: Path, *, outside: bool = False, missing: bool = False, l
     left = set()
     for line, row in rows:
         where = f"{printable(path)} line {line}"
-        name = check_path(row["path"], root, where, inside, missing=missing)
+        name = check_path(row["path"], root, where, inside, absent)
         if name in seen:
             raise DataError(f"{where}: '{printable(name)}' is in line {seen[name]} already; keep one of the two")
         seen[name] = line
@@ -162,8 +164,11 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         ) from None
 
 
-def check_path(text: str, root: Path, where: str, inside: Inside, *, missing: bool) -> str:
-    """Return a manifest's path in its shortest form, if it names a file below the manifest's folder."""
+def check_path(text: str, root: Path, where: str, inside: Inside, absent: list[str] | None) -> str:
+    """Return a manifest's path in its shortest form, if it names a file below the manifest's folder.
+
+    absent: takes the paths of files that do not exist, up to MAX_ABSENT; None where there may be none.
+    """
     if "\\" in text and text[1:3] != ":\\" and not os.path.lexists(root / text):  # written on Windows
         text = text.replace("\\", "/")
     path = PurePosixPath(text)
@@ -177,7 +182,13 @@ def check_path(text: str, root: Path, where: str, inside: Inside, *, missing: bo
     if inside.holds(root / path):
         return path.as_posix()
     there = os.path.lexists(root / path)
-    if there or not missing:
+    if there or absent is None:
         found = "is not a file inside the CSV's folder" if there else "does not exist"
         raise DataError(f"{where}: '{printable(text)}' {found}; correct the path or remove the row")
+    absent.append(path.as_posix())
+    if len(absent) > MAX_ABSENT:
+        raise DataError(
+            f"{where}: more than {MAX_ABSENT} of its files do not exist, the first is '{printable(absent[0])}'; "
+            "correct the paths, which are relative to the CSV's folder"
+        )
     return path.as_posix()

@@ -3,9 +3,10 @@
 import errno
 import json
 import os
+import struct
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from ft.errors import RecipeError, RunError
 from ft.features import file as feature_file
 from ft.features import key as feature_key
 from ft.features.features import Features, sources_of
-from ft.features.file import HEADER, make_room, open_features, stored, write_features
+from ft.features.file import HEADER, decode_header, make_room, open_features, stored, write_features
 from ft.recipe import FIELDS, TYPES, option
 from ft.system import files
 from ft.training.build import build_learner
@@ -79,7 +80,7 @@ def write(folder):
 
 
 def check(path, key="a" * 64, views=2, images=5):
-    return open_features(path, key=key, views=views, images=images)
+    return open_features(path, key=key, dtype=np.dtype(np.float32), shape=(views, images, 3))
 
 
 # ---- what is kept trains to the same weights
@@ -100,7 +101,12 @@ def test_memory_disk_and_no_cache_train_the_same_bits(tune, folder):
 def test_a_second_run_finds_the_features_and_says_so(tune, folder, monkeypatch, fake_wing):
     first, _ = tune(cache="disk")
     before = [path.read_bytes() for path, _, _ in stored(folder)]
-    monkeypatch.setattr(fake_wing, "features", lambda self, images: pytest.fail("computed again"))
+    compute = fake_wing.features
+
+    def of_one_image(self, images):  # by which type and shape of the file are judged
+        return compute(self, images) if len(images) == 1 else pytest.fail("computed again")
+
+    monkeypatch.setattr(fake_wing, "features", of_one_image)
     for fields in ({"cache": "disk"}, {"cache": "auto"}, {"cache": "disk", "lr": 0.01, "momentum": 0.5}):
         weights, said = tune(**fields)
         assert said.count("found in") == 2
@@ -233,6 +239,26 @@ def of_another_key(path):
     write_features(path, [values], key="b" * 64, about="", dtype=values.dtype, shape=values.shape, limit=1e6)
 
 
+def of_another_shape(path):
+    header, data = decode_header(path.read_bytes()[:HEADER]), path.read_bytes()[HEADER:]
+    path.write_bytes(replace(header, shape=(*header.shape[:2], 1, header.shape[2])).encode() + data)
+
+
+def as_folder(path):
+    path.unlink()
+    (path / "in it").mkdir(parents=True)
+
+
+def as_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def as_link(path):
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
 SPOILED = {
     "truncated": (truncate, "bytes, expected"),
     "longer": (lengthen, "bytes, expected"),
@@ -241,6 +267,10 @@ SPOILED = {
     "foreign": (lambda path: path.write_bytes(b"\x89PNG" * 2000), "no file of features"),
     "weights": (lambda path: write_safetensors(path, {"features": np.zeros(3)}, {}), "no file of features"),
     "other": (of_another_key, "features of something else"),
+    "folder": (as_folder, "no regular file"),
+    "pipe": (as_pipe, "no regular file"),
+    "deep": (lambda path: path.write_bytes(struct.pack("<Q", HEADER - 8) + b"[" * (HEADER - 8)), "no file of features"),
+    "of another shape": (of_another_shape, "features of something else"),
 }
 
 
@@ -468,3 +498,21 @@ def test_the_command_lists_and_clears(write, folder, capsys):
     assert json.loads(capsys.readouterr().out) == {"removed": 0, "bytes": 0}
     with pytest.raises(RecipeError, match="invalid choice: 'clean'"):
         cache(["clean"])
+
+
+@pytest.mark.parametrize("spoil", [as_folder, as_pipe, as_link, lambda path: os.utime(path, (2**40, 2**40))])
+def test_the_command_lists_and_clears_what_is_no_file(write, spoil, capsys):
+    path, _, _ = write()
+    spoil(path)
+    assert cache([]) == 0
+    assert "1 files" in capsys.readouterr().out
+    assert cache(["clear"]) == 0
+    assert os.listdir(path.parent) == []
+
+
+def test_the_folder_is_the_users_own_or_it_is_said(keep, folder):
+    _, said = keep(cache="disk")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert "others write there" not in said
+    folder.chmod(0o777)
+    assert "of mode 0777, so others write there" in keep(cache="disk")[1]

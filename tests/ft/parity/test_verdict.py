@@ -223,7 +223,7 @@ def test_what_is_no_whole_trace_is_refused(pair, tmp_path):
     with pytest.raises(RunError, match="format 99"):
         Trace(a.folder)
     (a.folder / FACTS).write_text("[")
-    with pytest.raises(RunError, match="not whole"):
+    with pytest.raises(RunError, match="found no JSON"):
         Trace(a.folder)
     with pytest.raises(RunError, match="no trace"):
         Trace(tmp_path / "nowhere")

@@ -156,6 +156,8 @@ def test_a_run_says_what_it_is(fake_wing, write_images, tmp_path):
 def test_a_run_without_a_finite_score_says_so(tmp_path):
     result = {"task": "multi-label", "backend": "tf", "epoch": 1, "architecture": "resnet18", "classes": ["cat"]}
     result |= {"format": 1, "recipe": recipes.to_dict(Recipe(epochs=3)), "metrics": {"mAP": None, "loss": None}}
+    preprocess = {"resize": 8, "crop": 8, "interpolation": "bilinear", "mean": [0.5], "std": [0.5]}
+    result |= {"preprocess": preprocess, "data": {"train": 2, "val": 2, "sha256": "0"}}
     (tmp_path / "model.json").write_text(json.dumps(result))
     assert "Keras, epochs: 1 of 3, mAP: not finite," in repr(ft.Run(tmp_path))
     assert "mAP" not in ft.Run(tmp_path)._repr_html_()

@@ -148,6 +148,23 @@ def test_a_kill_or_a_failure_anywhere_in_a_run_changes_nothing_in_the_end(row, e
     assert counts["total"] >= 300 // every
 
 
+@fault(3, "kill-in-a-run-of-a-wing")
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "tf"])
+def test_a_whole_run_that_is_killed_at_named_moments_comes_to_the_same_end(row, backend):
+    counts = harness("struck", "--backend", backend, "--kills", "100")
+    assert (counts["killed"], counts["lost"]) == (100, [])
+
+
+@fault(18, "spoilt-files")
+@pytest.mark.parametrize(("every", "least"), [pytest.param(6, 2000, marks=pytest.mark.slow), (240, 50)])
+def test_a_spoilt_file_is_a_line(row, every, least):
+    counts = harness("mutate", "--every", str(every))
+    assert counts["lost"] == []
+    assert counts["mutated"] >= least
+    assert counts["grown_MB"] < 500
+
+
 @fault(4, "kill-before-the-rename")
 def test_leftovers_are_ignored_and_removed(row, train, whole, tmp_path):
     train("--out", "out", fault="sigint 4")

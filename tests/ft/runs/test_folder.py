@@ -189,3 +189,11 @@ def test_the_result_of_a_run(tmp_path):
             runfolder.read_result(tmp_path)
     (tmp_path / "model.json").write_text('{"head": "fc", "format": 1}')
     assert runfolder.read_result(tmp_path) == {"head": "fc", "format": 1}
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-x", "@SUM", "'=x", "''-", "'quoted'", "a=b", "\t=x", "=\n"])
+def test_no_name_is_a_formula_in_a_spreadsheet(name, tmp_path):
+    write_predictions(tmp_path, [name], [0], [0], [0.5], [name])
+    cells = (tmp_path / "predictions.csv").read_text().splitlines()[1].split(",")
+    assert not any(cell.lstrip('"')[:1] in tuple("=+-@\t") for cell in cells)
+    assert (read_predictions(tmp_path)[0].name, read_predictions(tmp_path)[0].label) == (name, name)

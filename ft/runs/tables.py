@@ -1,0 +1,124 @@
+"""What the files of a run may hold: keys, types and ranges of model.json, state.json, last.json and log.jsonl."""
+
+from typing import Any
+
+from ft import recipe as recipes
+from ft.errors import UserError
+from ft.system.reading import (
+    DIGEST,
+    FLAG,
+    Check,
+    items,
+    named,
+    number,
+    one_of,
+    optional,
+    or_null,
+    require,
+    row_of,
+    shortened,
+    table,
+    text,
+    unfit,
+    whole,
+)
+
+SHARE, SECONDS = number(0, 1), number(0, 1e12)
+NAMES = items(text(), least=1)
+PIXELS = whole(1, 9459)  # a side; its square is the largest image that is resized to
+SHARES = ("top1", "top5", "exact_match", "macro_f1", "mAP", "ece")
+METRICS = table({name: optional(or_null(SHARE)) for name in SHARES}, others=or_null(number()))
+PREPROCESS = table({"resize": PIXELS, "crop": PIXELS, **{key: items(number(), most=4) for key in ("mean", "std")}})
+DATA = table({"train": whole(), "val": whole(), "sha256": text(64), "skipped": optional(items(text()))})
+FACTS = {
+    "backend": one_of("torch", "tf"),
+    "recipe": Check("the fields of a recipe", lambda x: isinstance(x, dict)),
+    "task": optional(text(100)),
+    "classes": NAMES,
+    "preprocess": PREPROCESS,
+    "data": DATA,
+    "versions": optional(named(text(200))),
+}
+OF_A_RUN = {
+    **FACTS,
+    "architecture": text(200),
+    "head": optional(or_null(Check("text, or a list of texts", lambda x: isinstance(x, str) or all_text(x)))),
+    "metrics": METRICS,
+    "train_metrics": optional(or_null(table({"images": whole(1)}, others=or_null(number())))),
+    "average_precision": optional(items(or_null(SHARE))),
+    "epoch": optional(or_null(whole())),
+    "averaged_epochs": optional(items(whole())),
+    "seconds": optional(SECONDS),
+    "sha256": optional(named(DIGEST)),
+}
+RUN = table(OF_A_RUN)  # model.json of a run that is opened
+RESULT = table({key: optional(check) for key, check in OF_A_RUN.items()})  # of one that only numbers are taken from
+POSITION = table(
+    {
+        **{key: whole() for key in ("step", "epoch", "batch", "images", "best_epoch")},
+        "loss_sum": number(),
+        "best_score": optional(number()),
+        "best_top1": optional(number()),  # before there were other scores
+        "seconds": optional(SECONDS),
+        "ranked": optional(items(row_of(number(), whole(), whole()))),
+        "plateau": optional(
+            table({"reduction": SHARE, "best": or_null(number()), "waited": whole()}, others=None),
+        ),
+    },
+    others=None,
+)
+STATE = table(
+    {
+        "format": whole(1),
+        "step": whole(),
+        "sha256": table({"model.safetensors": DIGEST, "optimizer.safetensors": DIGEST}),
+        "frozen": optional(or_null(DIGEST)),
+    }
+)
+TRAINING = table({"position": POSITION, **FACTS})  # what a training goes on from, beside that
+POINTER = table({"step": whole()})
+ROW = table(
+    {
+        "step": optional(whole()),
+        "epoch": optional(whole()),
+        "epoch_end": optional(FLAG),
+    },
+    others=Check("a finite number, or null", lambda x: x is None or isinstance(x, bool) or number().holds(x)),
+)
+EPOCH_ROW = table({"step": whole(1), "epoch": whole(1)})
+
+
+def all_text(value: Any) -> bool:
+    """Tell whether a value is a list of texts."""
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def whole_recipe(record: dict[str, Any], where: object) -> dict[str, Any]:
+    """Return the recipe in a record with all of its fields; RunError where it is none."""
+    try:
+        return recipes.to_dict(recipes.from_dict(record["recipe"]))
+    except UserError as error:
+        why = shortened(str(error), 200)
+        raise unfit(where, "recipe", record["recipe"], f"the fields of a recipe ({why})") from None
+
+
+def checked_training(state: dict[str, Any], where: object) -> dict[str, Any]:
+    """Return the state that a training goes on from, after a look at every key, its recipe with every field."""
+    require(state, TRAINING, where)
+    require_together(state["position"], state["step"], where)
+    return {**state, "recipe": whole_recipe(state, where)}
+
+
+def require_together(at: dict[str, Any], step: int, where: object) -> None:
+    """Raise RunError where the numbers of the position at a checkpoint's step contradict each other."""
+    for key, most, of in (
+        ("epoch", at["step"], "updates"),
+        ("batch", at["step"] - at["epoch"], "updates beside one an epoch"),
+        ("best_epoch", at["epoch"], "epochs"),
+    ):
+        if at[key] > most:
+            raise unfit(where, f"position.{key}", at[key], f"at most {most}, for there were so many {of}")
+    if at["step"] != step:
+        raise unfit(where, "position.step", at["step"], f"the checkpoint's step, {step}")
+    if at["images"] < at["batch"]:
+        raise unfit(where, "position.images", at["images"], f"at least one for each of {at['batch']} batches")
