@@ -23,13 +23,13 @@ from ft.backend import contract as backends
 from ft.data import decode
 from ft.errors import RecipeError, RunError, UserError, listed, printable, unknown
 from ft.noise import generator
+from ft.parity.arrays import BARS, gap, magnitude
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.system import files
 from ft.system.quiet import quiet_stderr
 
 PIXELS = ("normalised", "raw")
-TOLERANCE = {"float32": 1e-4, "float64": 1e-10}  # of logits, relative to the largest; float32 noise is 1e-6
 IMAGES = 8  # to check a file with
 MAX_BYTES = 2_000_000_000  # of weights in a file that counts its bytes in 31 bits
 FOLDER = "export"  # in the run folder
@@ -203,7 +203,7 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool) -> dict[str, Any]:
         found = [wing.run_exported(path, pixels[:count], format=kind.name) for count in (1, len(pixels))]
     check = {
         "difference": max(difference(logits, expected) for logits in found),
-        "tolerance": TOLERANCE[dtype],
+        "tolerance": BARS[dtype]["export"],
         "images": source,
         "note": "" if dtype == trained_in else f"; the run is {trained_in}, {kind.name} {dtype}",
     }
@@ -247,11 +247,12 @@ def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]
 
 
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference of logits (n, classes) to the first n expected ones, relative to the largest."""
+    """Return how far logits (n, classes) are from the first n expected ones, in shares of these's largest magnitude.
+
+    Infinity where any is not finite.
+    """
     expected = expected[: len(found)]
-    if found.shape != expected.shape:
-        return float("inf")
-    return float(np.abs(found - expected).max() / (np.abs(expected).max() or 1))
+    return gap(found, expected).absolute / (magnitude(expected) or 1) if np.isfinite(found).all() else np.inf
 
 
 def refuse_difference(check: dict[str, Any], target: Path) -> None:

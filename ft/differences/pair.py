@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ft.differences import Entry
-from ft.parity.arrays import misfit, relative_difference
+from ft.parity.arrays import gap
 
 PACKAGES = {"torch": "torch", "tf": "keras"}  # what a half of a pair imports
 
@@ -61,12 +61,12 @@ class Measured:
     @property
     def default(self) -> float | None:
         """The largest relative difference between the frameworks as they come; None where one has not run."""
-        return gap(self.torch.default, self.tf.default)
+        return apart(self.torch.default, self.tf.default)
 
     @property
     def mended(self) -> float | None:
         """The same with the mend."""
-        return gap(self.torch.mended, self.tf.mended)
+        return apart(self.torch.mended, self.tf.mended)
 
 
 def measure(entry: Entry) -> Measured:
@@ -113,11 +113,9 @@ def numbers(value: Any) -> Iterator[float]:
         yield float("nan") if value is None else float(value)
 
 
-def gap(x: np.ndarray | None, y: np.ndarray | None) -> float | None:
-    """Return the largest difference over the largest magnitude; infinity where two rows do not fit each other."""
-    if x is None or y is None:
-        return None
-    return float("inf") if misfit(x, y) else relative_difference(x, y)
+def apart(x: np.ndarray | None, y: np.ndarray | None) -> float | None:
+    """Return the relative gap between two rows of numbers, None where one is not there."""
+    return None if x is None or y is None else gap(x, y).relative
 
 
 def installed(package: str) -> str | None:

@@ -16,8 +16,8 @@ from ft.backend.contract import Learner
 from ft.data.sources.dataset import data_facts
 from ft.errors import RecipeError, RunError
 from ft.network.freeze import Freeze, plan_at
+from ft.parity.arrays import gap
 from ft.parity.trace import Trace, TraceBatch, write_trace
-from ft.parity.verdict import compare_arrays
 from ft.recipe import Recipe
 from ft.runs.folder import claimed
 from ft.system import apart, files
@@ -151,6 +151,5 @@ def noise_of(one: Trace, other: Trace) -> Noise:
         if step in (None, 0) and phase in ("inference", "forward", "statistics", "loss", "gradients"):
             of_one, of_other = one.arrays(step, phase), other.arrays(step, phase)
             for name in (name for name in of_one if "<" not in name):
-                row, _ = compare_arrays(step, phase, name, of_one[name], of_other[name], 0.0)
-                distances[step, phase, name] = row.relative
+                distances[step, phase, name] = gap(of_one[name], of_other[name]).relative
     return distances
