@@ -6,9 +6,7 @@ What cannot be kept as it is, such as half precision in Keras's formats, is conv
 """
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +129,7 @@ def convert(
     match = match_weights(found.canonical(network.card, shapes), shapes, origin=str(found.path))
     tensors = change_types(match.tensors, goal, dtype)
     require_finite(tensors, found.path)
-    with replacing(goal.path) as path:
+    with files.publishing(goal.path, flag="OUT") as path:
         write(tensors, path, goal, network.card, wing, built)
         require_same_bytes(path, tensors, network.card)
     return Conversion(found, network, goal, tensors, tuple(notes(found, match, dtype)))
@@ -254,26 +252,6 @@ def change_types(tensors: dict[str, np.ndarray], goal: Target, dtype: str | None
         tensors = {name: t if is_floating(t.dtype) else t.astype(np.int64, copy=False) for name, t in tensors.items()}
     with np.errstate(over="ignore"):  # what outgrows float32 is infinite then, and refused
         return cast(tensors, np.dtype(dtype)) if dtype else tensors
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Give the name of a file to write in a temporary folder; after the block it becomes `target`, all at once."""
-    temporary = files.temporary_name(target)
-    try:
-        temporary.mkdir()
-        yield temporary / target.name  # the ending tells Keras what to write
-        files.sync(temporary / target.name)
-        os.replace(temporary / target.name, target)
-        files.sync(target.parent)
-    except (OSError, RuntimeError) as error:
-        refusal = error if isinstance(error, OSError) else error.__context__  # torch.save hides the disk's in its own
-        if not isinstance(refusal, OSError):
-            raise
-        reason = os.strerror(refusal.errno) if refusal.errno else refusal
-        raise RunError(f"cannot write {target}: {reason}; free some space or choose another OUT") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write(tensors: Mapping[str, np.ndarray], path: Path, goal: Target, card: Card, wing: Wing, built: Model) -> None:

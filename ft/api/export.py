@@ -7,7 +7,6 @@ The file takes normalised or raw pixels and carries the class names; what was me
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,10 +119,10 @@ def export_run(
     require_writer(kind)
     require_room(trained, kind)
     with publishing(target) as temporary:
-        record = write(trained, temporary / target.name, kind, raw=pixels == "raw")
+        record = write(trained, temporary, kind, raw=pixels == "raw")
         refuse_difference(record["check"], target)
-        record["sha256"] = digests(temporary / target.name)
-        files.write_json(beside(temporary / target.name), record)
+        record["sha256"] = digests(temporary)
+        files.write_json(beside(target), record)
     return Export(target, record)
 
 
@@ -279,36 +278,13 @@ def beside(path: Path) -> Path:
 
 @contextmanager
 def publishing(target: Path) -> Iterator[Path]:
-    """Give a temporary folder for a file or folder named as `target` and its JSON, which then take their places.
-
-    The rename of `target` is the commit. Where the block fails nothing stays, not even a folder made for it.
-    """
+    """Give a temporary name for `target`. Where the block fails nothing stays, not even a folder made for it."""
     is_new = not target.parent.exists()
-    with files.explained(target):
-        temporary = files.temporary_name(target)
-        temporary.mkdir(parents=True)
-        try:
+    try:
+        with files.publishing(target) as temporary:
+            files.make_folder(target.parent)
             yield temporary
-            settle(beside(temporary / target.name), beside(target))
-            settle(temporary / target.name, target)
-        except RuntimeError as error:  # PyTorch's zip writer hides the disk's error in its own
-            if isinstance(error.__context__, OSError):
-                raise error.__context__ from None
-            raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            if is_new:
-                with contextlib.suppress(OSError):  # it is not empty: all went well
-                    target.parent.rmdir()
-
-
-def settle(new: Path, target: Path) -> None:
-    """Move a file or a folder to its place, durably, and replace what is there."""
-    if new.is_file():
-        files.sync(new)
-        os.replace(new, target)
-        files.sync(target.parent)
-        return
-    if target.exists():
-        files.remove_folder(target)
-    files.publish_folder(new, target)
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # it is not empty: all went well
+                target.parent.rmdir()

@@ -277,7 +277,7 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
     plot_curves(rows, epochs, folder / runfolder.CURVES, title=f"{job.recipe.title}, {facts['backend']}", task=task)
     card = job.card
     weights = learner.get_weights()
-    with files.replacing(folder / runfolder.MODEL, needed=checkpoint.size_of(weights, {})) as path:
+    with files.publishing(folder / runfolder.MODEL, needed=checkpoint.size_of(weights, {})) as path:
         sha256 = write_safetensors(path, weights, {"architecture": card.name})
     whole = {
         "format": runfolder.FORMAT,

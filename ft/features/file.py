@@ -117,7 +117,7 @@ def write_features(
     """
     header, digest = Header(key, about, "0" * 64, dtype, shape), hashlib.sha256()
     needed = HEADER + header.nbytes
-    with files.replacing(path, needed=needed, flag="--cache-dir") as temporary:
+    with files.publishing(path, needed=needed, flag="--cache-dir") as temporary:
         files.make_folder(path.parent)
         make_room(path.parent, needed, limit)
         files.require_room(path, needed)

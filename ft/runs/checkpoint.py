@@ -65,8 +65,11 @@ def save(
         if is_whole(target):
             return target
         files.remove_folder(target)
-    contents = {MODEL: model, OPTIMIZER: optimizer}
-    with files.publishing(target, needed=size_of(model, optimizer)) as temporary:
+    contents, needed = {MODEL: model, OPTIMIZER: optimizer}, size_of(model, optimizer)
+    with files.publishing(target, needed=needed) as temporary:
+        files.make_folder(target.parent)
+        files.require_room(target, needed)
+        temporary.mkdir()
         digests = {name: write_tensors(temporary / name, tensors) for name, tensors in contents.items()}
         whole = {**state, "format": FORMAT, "step": step, "sha256": digests, "frozen": frozen}
         (temporary / STATE).write_text(files.json_text(whole), encoding="ascii")
@@ -82,7 +85,7 @@ def save_frozen(folder: Path, tensors: Tensors) -> str | None:
     sha256, needed = sha256_of_tensors(tensors), size_of(tensors, {})
     for path in frozen_files(folder, sha256):
         if not holds(path, sha256):
-            with files.replacing(path, needed=needed) as temporary:
+            with files.publishing(path, needed=needed) as temporary:
                 files.make_folder(path.parent)
                 files.require_room(path, needed)
                 write_tensors(temporary, tensors)

@@ -24,7 +24,7 @@ def test_a_gap_is_of_the_largest_and_counts_what_is_beyond_the_bar():
 
 def test_where_nan_and_infinity_stand_comes_first():
     odd = np.array([1.0, np.nan, np.inf, -np.inf])
-    assert gap(odd, odd + [0.5, 0, 0, 0]).absolute == 0.5
+    assert gap(odd, odd + np.array([0.5, 0, 0, 0])).absolute == 0.5
     for other in ([1, np.nan, np.inf, np.inf], [1, 0, np.inf, -np.inf], [np.nan] * 4, [1, np.nan, np.inf]):
         found = gap(odd, np.array(other))
         assert found.fault

@@ -20,7 +20,7 @@ STREAMS = [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | {"PYTHONPATH": str(ROOT)}
 WORK = """
 import sys
-from ft.cli import guarded
+from ft.cli.guard import guarded
 from ft.errors import RecipeError
 
 def work(code):
