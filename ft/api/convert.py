@@ -20,6 +20,7 @@ from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
+from ft.runs.names import MODEL, RESULT
 from ft.system import files
 from ft.system.quiet import quiet_stderr
 from ft.training.build import new_network
@@ -301,13 +302,13 @@ def notes(found: Source, match: Match, dtype: str | None) -> Iterator[str]:
 def read_run(folder: Path) -> Source:
     """Read the result of a run after checking that its weights are those that the run wrote."""
     result = runfolder.read_result(folder)
-    weights = folder / runfolder.MODEL
+    weights = folder / MODEL
     try:
-        model, size, sha256 = result["architecture"], result["preprocess"]["crop"], result["sha256"][runfolder.MODEL]
+        model, size, sha256 = result["architecture"], result["preprocess"]["crop"], result["sha256"][MODEL]
     except (KeyError, TypeError) as error:
-        raise RunError(f"{folder / runfolder.RESULT} lacks {error}; expected the file that a run wrote") from None
+        raise RunError(f"{folder / RESULT} lacks {error}; expected the file that a run wrote") from None
     if not isinstance(model, str) or type(size) is not int:
-        raise RunError(f"{folder / runfolder.RESULT}: architecture or crop is damaged; expected what a run wrote")
+        raise RunError(f"{folder / RESULT}: architecture or crop is damaged; expected what a run wrote")
     tensors = read_weights(weights)
     if checkpoint.sha256_of(weights) != sha256:
         raise WeightsError(f"weights {weights}: changed since the run wrote it (sha256); restore it")

@@ -25,13 +25,13 @@ from ft.noise import generator
 from ft.parity.arrays import BARS, gap, magnitude
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
+from ft.runs.names import EXPORTS, MODEL
 from ft.system import files
 from ft.system.quiet import quiet_stderr
 
 PIXELS = ("normalised", "raw")
 IMAGES = 8  # to check a file with
 MAX_BYTES = 2_000_000_000  # of weights in a file that counts its bytes in 31 bits
-FOLDER = "export"  # in the run folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,7 @@ def precision_of(run: Run) -> str:
 def find_target(run: Run, kind: Format, *, raw: bool, out: str | Path | None, force: bool) -> Path:
     """Return where to write. RecipeError where that cannot be, or exists and may not be replaced."""
     name = runfolder.file_name(run.result["architecture"]) + "-raw" * raw + kind.ending
-    path = Path(out) if out else run.folder / FOLDER / name
+    path = Path(out) if out else run.folder / EXPORTS / name
     if out and path.suffix != kind.ending and not kind.folder:
         raise RecipeError(f"--out {path}: {kind.name} files end in {kind.ending}; choose a name like {name}")
     if out and not os.path.isdir(path.absolute().parent):
@@ -178,7 +178,7 @@ def require_writer(kind: Format) -> None:
 
 def require_room(run: Run, kind: Format) -> None:
     """Raise RunError where a format cannot hold so many weights."""
-    size = (run.folder / runfolder.MODEL).stat().st_size
+    size = (run.folder / MODEL).stat().st_size
     size = size // 2 if precision_of(run) == "float64" and not kind.float64 else size
     if kind.bounded and size > MAX_BYTES:
         roomy = listed(name for name, its in FORMATS.items() if not its.bounded)
@@ -240,7 +240,7 @@ def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]
             "shape": ["batch", size, size, channels] if layout == "NHWC" else ["batch", channels, size, size],
         },
         "output": {"name": "logits", "dtype": dtype, "shape": ["batch", len(run.classes)]},
-        "weights_sha256": run.result["sha256"][runfolder.MODEL],
+        "weights_sha256": run.result["sha256"][MODEL],
         "versions": {package: version(package) for package in packages},
     }
 

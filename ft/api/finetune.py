@@ -26,6 +26,7 @@ from ft.report.training.page import write_training_report
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.runs.folder import Log
+from ft.runs.names import CURVES, MODEL, RECIPE, RESULT
 from ft.system import files
 from ft.system.progress import Progress
 from ft.system.quiet import quiet_stderr
@@ -39,8 +40,6 @@ from ft.training.job import Job, prepare_job
 from ft.training.loop import Training
 from ft.training.position import Position
 from ft.weights import write_safetensors
-
-RECIPE = "recipe.yaml"
 
 
 @takes_fields
@@ -101,7 +100,7 @@ def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started
     backend = backend or str(saved.state["backend"])
     backends.require(backend)
     position = Position.from_dict(saved.state["position"])
-    if position.epoch >= recipe.epochs and (folder / runfolder.RESULT).exists():
+    if position.epoch >= recipe.epochs and (folder / RESULT).exists():
         raise RunError(
             f"{folder} is finished, {position.epoch} of {recipe.epochs} epochs; "
             f"raise --epochs to train it further, or use it with ft evaluate {folder}"
@@ -268,16 +267,16 @@ def final_weights(job: Job, folder: Path, learner: Learner, position: Position) 
 def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Source], facts: dict[str, Any]) -> None:
     """Evaluate once more and write predictions, curves, weights, the report and, last of all, model.json."""
     result, classes, task = evaluate(learner, sources[1]), job.dataset.classes, job.task
-    with files.explained(folder / runfolder.RESULT):  # a run that went on is about to change what it describes
-        (folder / runfolder.RESULT).unlink(missing_ok=True)
+    with files.explained(folder / RESULT):  # a run that went on is about to change what it describes
+        (folder / RESULT).unlink(missing_ok=True)
     names = [sample.name for sample in job.dataset.val]
     task.write_predictions(folder, names, result.logits, result.labels, classes)
     rows = runfolder.read_log(folder)
     epochs = [row for row in rows if row.get("epoch_end")]
-    plot_curves(rows, epochs, folder / runfolder.CURVES, title=f"{job.recipe.title}, {facts['backend']}", task=task)
+    plot_curves(rows, epochs, folder / CURVES, title=f"{job.recipe.title}, {facts['backend']}", task=task)
     card = job.card
     weights = learner.get_weights()
-    with files.publishing(folder / runfolder.MODEL, needed=checkpoint.size_of(weights, {})) as path:
+    with files.publishing(folder / MODEL, needed=checkpoint.size_of(weights, {})) as path:
         sha256 = write_safetensors(path, weights, {"architecture": card.name})
     whole = {
         "format": runfolder.FORMAT,
@@ -287,10 +286,10 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
         "metrics": result.metrics,
         **task.by_class(result.logits, result.labels),
         "train_metrics": training_metrics(job, learner, sources[0]),
-        "sha256": {runfolder.MODEL: sha256},
+        "sha256": {MODEL: sha256},
     }
     write_training_report(folder, whole, job.dataset.val)
-    files.write_json(folder / runfolder.RESULT, whole)
+    files.write_json(folder / RESULT, whole)
 
 
 def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any]:

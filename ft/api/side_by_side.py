@@ -14,6 +14,7 @@ import numpy as np
 from ft.errors import RunError, listed, printable
 from ft.parity.arrays import gap
 from ft.runs.folder import read_log, read_result
+from ft.runs.names import MODEL, RESULT
 from ft.runs.predictions import Prediction
 from ft.system import files
 from ft.tasks import task_in
@@ -134,12 +135,12 @@ def head_tensors(folder: Path, result: dict[str, Any]) -> dict[str, np.ndarray]:
     prefixes = [prefixes] if isinstance(prefixes, str) else prefixes or []
     head = {
         name: tensor
-        for name, tensor in read_weights(folder / "model.safetensors").items()
+        for name, tensor in read_weights(folder / MODEL).items()
         if any(name == prefix or name.startswith(f"{prefix.rstrip('.')}.") for prefix in prefixes)
     }
     if not head:
-        named = listed(prefixes) or "model.json names none"
-        raise RunError(f"{folder / 'model.safetensors'} has no tensor of the head ({named}); train the run again")
+        named = listed(prefixes) or f"{RESULT} names none"
+        raise RunError(f"{folder / MODEL} has no tensor of the head ({named}); train the run again")
     return head
 
 

@@ -1,6 +1,5 @@
 """What `ft bench` times: the peers' programs and this project, each from the same weights on the same images."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from typing import Any, get_args
 from ft.backend.contract import FRAMEWORKS
 from ft.bench.process import Finished, run
 from ft.recipe import TYPES
+from ft.runs.folder import read_log
 
 KERAS_HAS = ("resnet50", "resnet101", "resnet152")
 
@@ -165,7 +165,6 @@ def time_ours(plan: Plan, settings: Settings, work: Path, environment: Mapping[s
     }
     flags = [word for name, value in fields.items() for word in (f"--{name}", str(value))]
     done = run("ft", ["train", "--quiet", *flags], environment)
-    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    last = [row for row in rows if row.get("epoch_end")][-1]
+    last = [row for row in read_log(out) if row.get("epoch_end")][-1]
     passes = 1 if plan.cached else settings.epochs
     return Timing(plan, done.seconds, last["images_per_second"], last["top1"], done.memory, passes)

@@ -20,6 +20,7 @@ from ft.parity.arrays import gap
 from ft.parity.trace import Trace, TraceBatch, write_trace
 from ft.recipe import Recipe
 from ft.runs.folder import claimed
+from ft.runs.names import RECIPE
 from ft.system import apart, files
 from ft.system.quiet import quiet_stderr
 from ft.training.build import build_learner
@@ -121,8 +122,8 @@ def trace_both(recipe: Recipe, folder: Path, *, steps: int) -> list[Trace]:
     """Run `ft trace` for both wings at once and return their traces."""
     with files.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    recipes.save(recipe, folder / "recipe.yaml")
-    what = ["--config", str(folder / "recipe.yaml"), "--steps", str(steps)]
+    recipes.save(recipe, folder / RECIPE)
+    what = ["--config", str(folder / RECIPE), "--steps", str(steps)]
     command = apart.command("ft", "trace", *what)
     run_side_by_side({wing: [*command, "--backend", wing, "--out", str(folder / wing)] for wing in WINGS})
     return [Trace(folder / wing) for wing in WINGS]

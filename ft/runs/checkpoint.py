@@ -22,12 +22,12 @@ from typing import Any, Literal
 import numpy as np
 
 from ft.errors import RunError, printable
+from ft.runs.names import CHECKPOINTS, FROZEN, MODEL, OPTIMIZER, STATE, STEP
 from ft.system import files
 
 FORMAT = 2  # 1: nothing is shared between checkpoints
-MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 HEADERS = 1 << 18  # bytes of names and of state.json, generously
-STEP_NAME = re.compile(r"step-(\d{6,})")
+STEP_NAME = re.compile(rf"{STEP}(\d{{6,}})")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Tensors = dict[str, np.ndarray]
@@ -156,30 +156,30 @@ def prune(folder: Path, keep: set[int]) -> None:
     except RunError:  # a broken one does not tell what it shares
         return
     files_needed = {file for sha256 in needed for file in frozen_files(folder, sha256)}
-    for file in set(place(folder).glob("frozen-*")) - files_needed:
+    for file in set(place(folder).glob(f"{FROZEN}*")) - files_needed:
         with files.explained(file):
             file.unlink()
 
 
 def place(folder: Path) -> Path:
     """Return where a run's checkpoints live; RunError where a link leads to another place."""
-    return files.own(folder, folder / "checkpoints")
+    return files.own(folder, folder / CHECKPOINTS)
 
 
 def steps(folder: Path) -> dict[int, Path]:
     """Return the step folders of a run by step."""
-    found = [files.own(folder, path) for path in place(folder).glob("step-*")]
+    found = [files.own(folder, path) for path in place(folder).glob(f"{STEP}*")]
     return {int(match[1]): path for path in found if (match := STEP_NAME.fullmatch(path.name)) and path.is_dir()}
 
 
 def step_folder(folder: Path, step: int) -> Path:
     """Return where the checkpoint of `step` lives."""
-    return files.own(folder, place(folder) / f"step-{step:06d}")
+    return files.own(folder, place(folder) / f"{STEP}{step:06d}")
 
 
 def frozen_files(folder: Path, sha256: str | None) -> list[Path]:
     """Return where the two copies of what checkpoints share live."""
-    names = [f"frozen-{sha256[:16]}-{copy}.safetensors" for copy in "ab"] if sha256 else []
+    names = [f"{FROZEN}{sha256[:16]}-{copy}.safetensors" for copy in "ab"] if sha256 else []
     return [files.own(folder, place(folder) / name) for name in names]
 
 

@@ -21,13 +21,13 @@ from ft.report.training.charts import confusion_cells, losses_chart, reliability
 from ft.report.training.summary import FRAMEWORKS, headline
 from ft.report.training.trained import TrainedClasses, TrainedSets
 from ft.runs.folder import read_log
+from ft.runs.names import CONFUSION, REPORT
 from ft.runs.predictions import read_predictions
 from ft.system import files
 from ft.tasks import task_in
 from ft.tasks.label_sets import read_label_sets
 from ft.tasks.multilabel import MULTI
 
-REPORT, CONFUSION = "report.html", "confusion.png"
 CELLS = 25  # up to so many classes the matrix is drawn cell by cell, above it is a picture
 MISTAKES, CONFUSIONS, CLASSES_SHOWN = 12, 10, 30
 Report = TrainedClasses | TrainedSets

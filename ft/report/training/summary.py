@@ -8,7 +8,7 @@ from ft.errors import listed, printable
 from ft.report.template import template
 from ft.report.thumbnails import data_uri
 from ft.report.training.advice import percent
-from ft.runs.folder import CURVES
+from ft.runs.names import CURVES
 from ft.tasks import task_in
 
 LARGEST = 300_000  # bytes of a picture that a notebook keeps

@@ -14,7 +14,7 @@ from ft.metrics.calibration import Reliability, reliability_of
 from ft.metrics.confusion import ClassScores, class_scores, confusion_of
 from ft.metrics.multilabel import set_scores
 from ft.report.training.advice import Answers
-from ft.runs.folder import PREDICTIONS
+from ft.runs.names import PREDICTIONS
 from ft.runs.predictions import Prediction
 from ft.tasks import task_in
 from ft.tasks.label_sets import SetPrediction

@@ -20,6 +20,7 @@ from ft.errors import RecipeError, RunError, UserError
 from ft.recipe import Recipe, to_dict
 from ft.runs import folder as runfolder
 from ft.runs.checkpoint import sha256_of
+from ft.runs.names import MODEL
 from ft.system import files
 from ft.weights import write_safetensors
 
@@ -92,7 +93,7 @@ def run(tmp_path, monkeypatch):
             "classes": CLASSES,
             "preprocess": PIXELS.to_dict(),
             "metrics": {},
-            "sha256": {runfolder.MODEL: sha256_of(Path("run/model.safetensors"))},
+            "sha256": {MODEL: sha256_of(Path("run/model.safetensors"))},
         }
         files.write_json("run/model.json", result)
         return "run"
