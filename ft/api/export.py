@@ -199,9 +199,9 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool) -> dict[str, Any]:
             written.model, path, format=kind.name, preprocess=run.preprocess, raw=raw, metadata=metadata
         )
         pixels = images if raw else run.preprocess.normalise(images, dtype)
-        found = [wing.run_exported(path, pixels[:count], format=kind.name) for count in (1, len(pixels))]
+        logits = [wing.run_exported(path, pixels[:count], format=kind.name) for count in (1, len(pixels))]
     check = {
-        "difference": max(difference(logits, expected) for logits in found),
+        "difference": max(difference(some, expected) for some in logits),
         "tolerance": BARS[dtype]["export"],
         "images": source,
         "note": "" if dtype == trained_in else f"; the run is {trained_in}, {kind.name} {dtype}",
@@ -245,13 +245,13 @@ def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]
     }
 
 
-def difference(found: np.ndarray, expected: np.ndarray) -> float:
+def difference(logits: np.ndarray, expected: np.ndarray) -> float:
     """Return how far logits (n, classes) are from the first n expected ones, in shares of these's largest magnitude.
 
     Infinity where any is not finite.
     """
-    expected = expected[: len(found)]
-    return gap(found, expected).absolute / (magnitude(expected) or 1) if np.isfinite(found).all() else np.inf
+    expected = expected[: len(logits)]
+    return gap(logits, expected).absolute / (magnitude(expected) or 1) if np.isfinite(logits).all() else np.inf
 
 
 def refuse_difference(check: dict[str, Any], target: Path) -> None:

@@ -97,9 +97,9 @@ def read_half(output: str, program: str) -> Half:
     """Return the numbers in the last line that a program printed."""
     line = (output.strip().splitlines() or [""])[-1]
     try:
-        found = json.loads(line)
-        default, mended = (np.array(list(numbers(found[key])), np.float64) for key in COMPARED)
-        return Half(default, mended, {key: str(value) for key, value in found.items() if key not in COMPARED})
+        printed = json.loads(line)
+        default, mended = (np.array(list(numbers(printed[key])), np.float64) for key in COMPARED)
+        return Half(default, mended, {key: str(value) for key, value in printed.items() if key not in COMPARED})
     except (ValueError, KeyError, TypeError):
         return Half(trouble=f'{program} printed {line[:60]!r}, not {{"default": numbers, "mended": numbers}}')
 
@@ -128,5 +128,5 @@ def installed(package: str) -> str | None:
 
 def versions() -> str:
     """Return the installed versions of the frameworks in words."""
-    found = {package: installed(package) for package in ("torch", "keras", "tensorflow")}
-    return ", ".join(f"{package} {number}" for package, number in found.items() if number) or "no framework"
+    there = {package: installed(package) for package in ("torch", "keras", "tensorflow")}
+    return ", ".join(f"{package} {number}" for package, number in there.items() if number) or "no framework"

@@ -120,17 +120,17 @@ def compare(a: Tensors, b: Tensors, *, bar: float, zero: float = 0.0) -> Compari
     floor = zero * max((size for of_one in sizes for size in of_one.values()), default=0.0)
     relative, zeros = {}, []
     for name in (name for name in a if name in b):
-        small, found = [of_one[name] < floor for of_one in sizes], gap(a[name], b[name])
-        if found.fault:
-            faults.append(f"{name}: {found.fault}")
+        small, apart = [of_one[name] < floor for of_one in sizes], gap(a[name], b[name])
+        if apart.fault:
+            faults.append(f"{name}: {apart.fault}")
         elif small and all(small):
             zeros.append(name)
         else:
-            relative[name] = found.relative
+            relative[name] = apart.relative
             if any(small):
                 faults.append(f"{name} is zero but for rounding in one only")
-            elif not found.relative <= bar:
-                faults.append(f"{name}: {found.relative:.3g} is above {bar:g}")
+            elif not apart.relative <= bar:
+                faults.append(f"{name}: {apart.relative:.3g} is above {bar:g}")
     return Comparison(relative, tuple(zeros), tuple(faults))
 
 

@@ -92,7 +92,7 @@ def trace_batches(job: Job, learner: Learner, plan: Freeze, names: Collection[st
 
 
 @dataclass(frozen=True)
-class Pair:
+class TracePair:
     """The traces of both wings, and how far the float32 arrays of each are from its own float64 ones, if measured."""
 
     torch: Trace
@@ -100,7 +100,7 @@ class Pair:
     noise: tuple[Noise, Noise] | None
 
 
-def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> Pair:
+def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> TracePair:
     """Trace a recipe in both wings, each in a process of its own, into folders of `folder`.
 
     noise: trace one step in the other floating-point type as well.
@@ -110,12 +110,12 @@ def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> Pair
     require_exact(recipe)
     prepare_job(recipe, quiet=True, with_weights=False)  # one message for a mistake, not one a process
     torch, tf = trace_both(recipe, folder, steps=steps)
-    found = None
+    distances = None
     if noise:
         other = "float32" if recipe.precision == "float64" else "float64"
         short = trace_both(recipe.replace(precision=other), folder / other, steps=min(steps, 1))
-        found = noise_of(short[0], torch), noise_of(short[1], tf)
-    return Pair(torch, tf, found)
+        distances = noise_of(short[0], torch), noise_of(short[1], tf)
+    return TracePair(torch, tf, distances)
 
 
 def trace_both(recipe: Recipe, folder: Path, *, steps: int) -> list[Trace]:

@@ -79,12 +79,14 @@ def compare_traces(a: Trace, b: Trace) -> Verdict:
         unpaired += [f"{phase} {name}" for name in alone if step in (None, 0)]
         bar = bar_of(a.dtype, step, phase)
         both = [name for name in dict.fromkeys([*a.order(phase), *of_a]) if name in names[0] & names[1]]
-        found = []
+        compared = []
         for name in both:
             x, y = of_a[name], of_b[name]
             axes = a.axes(phase, name, x.ndim), b.axes(phase, name, y.ndim)
-            found.append(compare_arrays(step, phase, name, x, y, bar, axes=axes))
-        rows += list(mark_zeros(found, BARS[a.dtype]["zero"])) if phase in MAY_BE_ZERO else [row for row, _ in found]
+            compared.append(compare_arrays(step, phase, name, x, y, bar, axes=axes))
+        rows += (
+            list(mark_zeros(compared, BARS[a.dtype]["zero"])) if phase in MAY_BE_ZERO else [row for row, _ in compared]
+        )
     return Verdict(tuple(rows), tuple(unpaired))
 
 
@@ -122,15 +124,15 @@ def compare_arrays(
 ) -> tuple[Row, tuple[float, float]]:
     """Return the row of two arrays, and the magnitudes of both. axes: of each; "" for what is compared as it lies."""
     fault = unlike(x, axes[0], y, axes[1])
-    found = no_fit(x, y, fault) if fault else gap(x, aligned(x, axes[0], y, axes[1]), bar=bar)
-    sizes = found.relative, found.absolute, found.beyond, x.size
-    return Row(step, phase, name, *sizes, bar, found.fault), found.magnitudes
+    apart = no_fit(x, y, fault) if fault else gap(x, aligned(x, axes[0], y, axes[1]), bar=bar)
+    sizes = apart.relative, apart.absolute, apart.beyond, x.size
+    return Row(step, phase, name, *sizes, bar, apart.fault), apart.magnitudes
 
 
-def mark_zeros(found: list[tuple[Row, tuple[float, float]]], share: float) -> Iterator[Row]:
+def mark_zeros(compared: list[tuple[Row, tuple[float, float]]], share: float) -> Iterator[Row]:
     """Yield rows; an array that is zero but for rounding in both traces is equal, in one only it is not."""
-    floor = share * max((m for _, magnitudes in found for m in magnitudes if np.isfinite(m)), default=0.0)
-    for row, magnitudes in found:
+    floor = share * max((m for _, magnitudes in compared for m in magnitudes if np.isfinite(m)), default=0.0)
+    for row, magnitudes in compared:
         small = [m < floor for m in magnitudes]
         fault = "zero but for rounding in one only" if any(small) and not all(small) else row.fault
         yield Row(**{**vars(row), "zero": all(small), "fault": fault})
