@@ -34,7 +34,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """One run. program: a module of ft_bench, or None for `ft train`; cached: whether features are kept on disk."""
+    """One run. program: a module of ft_peers, or None for `ft train`; cached: whether features are kept on disk."""
 
     name: str
     backend: str
@@ -111,7 +111,7 @@ def measure(plan: Plan, settings: Settings, work: Path) -> Timing:
 
 
 def time_peer(plan: Plan, settings: Settings, work: Path, environment: Mapping[str, str]) -> Timing:
-    """Run a program of ft_bench."""
+    """Run a program of ft_peers."""
     flags = [str(work / "data"), "--model", settings.model, "--size", str(settings.size)]
     flags += ["--epochs", str(settings.epochs), "--batch-size", str(settings.batch_size)]
     if plan.backend == "torch":
@@ -121,7 +121,7 @@ def time_peer(plan: Plan, settings: Settings, work: Path, environment: Mapping[s
         flags += ["--whole"] if plan.whole else []
     if settings.peer_steps:
         flags += ["--max-steps", str(settings.peer_steps)]
-    return timing_of(plan, run(f"ft_bench.{plan.program}", flags, environment), settings.epochs)
+    return timing_of(plan, run(f"ft_peers.{plan.program}", flags, environment), settings.epochs)
 
 
 def timing_of(plan: Plan, done: Finished, epochs: int) -> Timing:
