@@ -30,7 +30,7 @@ parity nightly: export TF_CPU_ALLOCATOR_USE_BFC = 0
 parity nightly: export MALLOC_MMAP_THRESHOLD_ = 1048576
 
 # one step of every network: two at a time, then those that want the memory alone, which gets back at once what they free
-NETWORKS := $(addprefix parity_tests/test_,step.py zoo.py float32.py)
+NETWORKS := $(addprefix parity_tests/step/test_,step.py zoo.py float32.py)
 parity: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(NETWORKS) -n 2 --dist worksteal -m "not large" --durations=15
 	$(BIN)/pytest $(NETWORKS) -m large --durations=15
@@ -41,8 +41,8 @@ nightly: lint
 	for wing in torch tf; do $(BIN)/python -m tests.soak --backend $$wing --minutes 30 || exit 1; done
 
 bench: .venv/installed
-	$(BIN)/python benchmarks/startup.py
-	for wing in torch tf; do $(BIN)/python benchmarks/facade.py --backend $$wing || exit 1; done
+	$(BIN)/python -m ft.bench.startup
+	for wing in torch tf; do $(BIN)/python -m ft.bench.facade --backend $$wing || exit 1; done
 	$(BIN)/ft bench
 
 clean:

@@ -6,9 +6,7 @@ What cannot be kept as it is, such as half precision in Keras's formats, is conv
 """
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
+from ft.runs.names import MODEL, RESULT
 from ft.system import files
 from ft.system.quiet import quiet_stderr
 from ft.training.build import new_network
@@ -131,7 +130,7 @@ def convert(
     match = match_weights(found.canonical(network.card, shapes), shapes, origin=str(found.path))
     tensors = change_types(match.tensors, goal, dtype)
     require_finite(tensors, found.path)
-    with replacing(goal.path) as path:
+    with files.publishing(goal.path, flag="OUT") as path:
         write(tensors, path, goal, network.card, wing, built)
         require_same_bytes(path, tensors, network.card)
     return Conversion(found, network, goal, tensors, tuple(notes(found, match, dtype)))
@@ -256,26 +255,6 @@ def change_types(tensors: dict[str, np.ndarray], goal: Target, dtype: str | None
         return cast(tensors, np.dtype(dtype)) if dtype else tensors
 
 
-@contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Give the name of a file to write in a temporary folder; after the block it becomes `target`, all at once."""
-    temporary = files.temporary_name(target)
-    try:
-        temporary.mkdir()
-        yield temporary / target.name  # the ending tells Keras what to write
-        files.sync(temporary / target.name)
-        os.replace(temporary / target.name, target)
-        files.sync(target.parent)
-    except (OSError, RuntimeError) as error:
-        refusal = error if isinstance(error, OSError) else error.__context__  # torch.save hides the disk's in its own
-        if not isinstance(refusal, OSError):
-            raise
-        reason = os.strerror(refusal.errno) if refusal.errno else refusal
-        raise RunError(f"cannot write {target}: {reason}; free some space or choose another OUT") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def write(tensors: Mapping[str, np.ndarray], path: Path, goal: Target, card: Card, wing: Wing, built: Model) -> None:
     """Write canonical tensors in the target's format; `built` is their network in `wing`."""
     if goal.ending == ".safetensors":
@@ -323,13 +302,13 @@ def notes(found: Source, match: Match, dtype: str | None) -> Iterator[str]:
 def read_run(folder: Path) -> Source:
     """Read the result of a run after checking that its weights are those that the run wrote."""
     result = runfolder.read_result(folder)
-    weights = folder / runfolder.MODEL
+    weights = folder / MODEL
     try:
-        model, size, sha256 = result["architecture"], result["preprocess"]["crop"], result["sha256"][runfolder.MODEL]
+        model, size, sha256 = result["architecture"], result["preprocess"]["crop"], result["sha256"][MODEL]
     except (KeyError, TypeError) as error:
-        raise RunError(f"{folder / runfolder.RESULT} lacks {error}; expected the file that a run wrote") from None
+        raise RunError(f"{folder / RESULT} lacks {error}; expected the file that a run wrote") from None
     if not isinstance(model, str) or type(size) is not int:
-        raise RunError(f"{folder / runfolder.RESULT}: architecture or crop is damaged; expected what a run wrote")
+        raise RunError(f"{folder / RESULT}: architecture or crop is damaged; expected what a run wrote")
     tensors = read_weights(weights)
     if checkpoint.sha256_of(weights) != sha256:
         raise WeightsError(f"weights {weights}: changed since the run wrote it (sha256); restore it")

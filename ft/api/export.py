@@ -7,7 +7,6 @@ The file takes normalised or raw pixels and carries the class names; what was me
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,16 +22,16 @@ from ft.backend import contract as backends
 from ft.data import decode
 from ft.errors import RecipeError, RunError, UserError, listed, printable, unknown
 from ft.noise import generator
+from ft.parity.arrays import BARS, gap, magnitude
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
+from ft.runs.names import EXPORTS, MODEL
 from ft.system import files
 from ft.system.quiet import quiet_stderr
 
 PIXELS = ("normalised", "raw")
-TOLERANCE = {"float32": 1e-4, "float64": 1e-10}  # of logits, relative to the largest; float32 noise is 1e-6
 IMAGES = 8  # to check a file with
 MAX_BYTES = 2_000_000_000  # of weights in a file that counts its bytes in 31 bits
-FOLDER = "export"  # in the run folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,10 +119,10 @@ def export_run(
     require_writer(kind)
     require_room(trained, kind)
     with publishing(target) as temporary:
-        record = write(trained, temporary / target.name, kind, raw=pixels == "raw")
+        record = write(trained, temporary, kind, raw=pixels == "raw")
         refuse_difference(record["check"], target)
-        record["sha256"] = digests(temporary / target.name)
-        files.write_json(beside(temporary / target.name), record)
+        record["sha256"] = digests(temporary)
+        files.write_json(beside(target), record)
     return Export(target, record)
 
 
@@ -150,7 +149,7 @@ def precision_of(run: Run) -> str:
 def find_target(run: Run, kind: Format, *, raw: bool, out: str | Path | None, force: bool) -> Path:
     """Return where to write. RecipeError where that cannot be, or exists and may not be replaced."""
     name = runfolder.file_name(run.result["architecture"]) + "-raw" * raw + kind.ending
-    path = Path(out) if out else run.folder / FOLDER / name
+    path = Path(out) if out else run.folder / EXPORTS / name
     if out and path.suffix != kind.ending and not kind.folder:
         raise RecipeError(f"--out {path}: {kind.name} files end in {kind.ending}; choose a name like {name}")
     if out and not os.path.isdir(path.absolute().parent):
@@ -179,7 +178,7 @@ def require_writer(kind: Format) -> None:
 
 def require_room(run: Run, kind: Format) -> None:
     """Raise RunError where a format cannot hold so many weights."""
-    size = (run.folder / runfolder.MODEL).stat().st_size
+    size = (run.folder / MODEL).stat().st_size
     size = size // 2 if precision_of(run) == "float64" and not kind.float64 else size
     if kind.bounded and size > MAX_BYTES:
         roomy = listed(name for name, its in FORMATS.items() if not its.bounded)
@@ -200,10 +199,10 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool) -> dict[str, Any]:
             written.model, path, format=kind.name, preprocess=run.preprocess, raw=raw, metadata=metadata
         )
         pixels = images if raw else run.preprocess.normalise(images, dtype)
-        found = [wing.run_exported(path, pixels[:count], format=kind.name) for count in (1, len(pixels))]
+        logits = [wing.run_exported(path, pixels[:count], format=kind.name) for count in (1, len(pixels))]
     check = {
-        "difference": max(difference(logits, expected) for logits in found),
-        "tolerance": TOLERANCE[dtype],
+        "difference": max(difference(some, expected) for some in logits),
+        "tolerance": BARS[dtype]["export"],
         "images": source,
         "note": "" if dtype == trained_in else f"; the run is {trained_in}, {kind.name} {dtype}",
     }
@@ -241,17 +240,18 @@ def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]
             "shape": ["batch", size, size, channels] if layout == "NHWC" else ["batch", channels, size, size],
         },
         "output": {"name": "logits", "dtype": dtype, "shape": ["batch", len(run.classes)]},
-        "weights_sha256": run.result["sha256"][runfolder.MODEL],
+        "weights_sha256": run.result["sha256"][MODEL],
         "versions": {package: version(package) for package in packages},
     }
 
 
-def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference of logits (n, classes) to the first n expected ones, relative to the largest."""
-    expected = expected[: len(found)]
-    if found.shape != expected.shape:
-        return float("inf")
-    return float(np.abs(found - expected).max() / (np.abs(expected).max() or 1))
+def difference(logits: np.ndarray, expected: np.ndarray) -> float:
+    """Return how far logits (n, classes) are from the first n expected ones, in shares of these's largest magnitude.
+
+    Infinity where any is not finite.
+    """
+    expected = expected[: len(logits)]
+    return gap(logits, expected).absolute / (magnitude(expected) or 1) if np.isfinite(logits).all() else np.inf
 
 
 def refuse_difference(check: dict[str, Any], target: Path) -> None:
@@ -278,36 +278,13 @@ def beside(path: Path) -> Path:
 
 @contextmanager
 def publishing(target: Path) -> Iterator[Path]:
-    """Give a temporary folder for a file or folder named as `target` and its JSON, which then take their places.
-
-    The rename of `target` is the commit. Where the block fails nothing stays, not even a folder made for it.
-    """
+    """Give a temporary name for `target`. Where the block fails nothing stays, not even a folder made for it."""
     is_new = not target.parent.exists()
-    with files.explained(target):
-        temporary = files.temporary_name(target)
-        temporary.mkdir(parents=True)
-        try:
+    try:
+        with files.publishing(target) as temporary:
+            files.make_folder(target.parent)
             yield temporary
-            settle(beside(temporary / target.name), beside(target))
-            settle(temporary / target.name, target)
-        except RuntimeError as error:  # PyTorch's zip writer hides the disk's error in its own
-            if isinstance(error.__context__, OSError):
-                raise error.__context__ from None
-            raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            if is_new:
-                with contextlib.suppress(OSError):  # it is not empty: all went well
-                    target.parent.rmdir()
-
-
-def settle(new: Path, target: Path) -> None:
-    """Move a file or a folder to its place, durably, and replace what is there."""
-    if new.is_file():
-        files.sync(new)
-        os.replace(new, target)
-        files.sync(target.parent)
-        return
-    if target.exists():
-        files.remove_folder(target)
-    files.publish_folder(new, target)
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # it is not empty: all went well
+                target.parent.rmdir()

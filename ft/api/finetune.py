@@ -27,6 +27,7 @@ from ft.report.training.page import write_training_report
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.runs.folder import Log
+from ft.runs.names import CURVES, MODEL, OPTIMIZER, RECIPE, RESULT, STATE
 from ft.runs.tables import checked_training
 from ft.system import files
 from ft.system.progress import Progress
@@ -41,8 +42,6 @@ from ft.training.job import Job, open_data, prepare_job
 from ft.training.loop import Session, Training
 from ft.training.position import Position
 from ft.weights import write_safetensors
-
-RECIPE = "recipe.yaml"
 
 
 @takes_fields
@@ -100,11 +99,11 @@ def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started
             f"{folder} holds no checkpoint to go on from; start again with "
             f"--config {folder / RECIPE} --out ANOTHER_FOLDER"
         )
-    state = checked_training(saved.state, saved.path / checkpoint.STATE)
+    state = checked_training(saved.state, saved.path / STATE)
     backend = backend or state["backend"]
     backends.require(backend)
     position = Position.from_dict(state["position"])
-    if position.epoch >= recipe.epochs and (folder / runfolder.RESULT).exists():
+    if position.epoch >= recipe.epochs and (folder / RESULT).exists():
         raise RunError(
             f"{folder} is finished, {position.epoch} of {recipe.epochs} epochs; "
             f"raise --epochs to train it further, or use it with ft evaluate {folder}"
@@ -195,10 +194,10 @@ def execute(
 
 def restore(learner: Learner, wing: Wing, saved: checkpoint.Checkpoint) -> None:
     """Put a checkpoint's tensors into a learner. Raises RunError where one is missing or has another shape."""
-    checkpoint.require_tensors(saved.model, wing.weight_shapes(learner.model), saved.path / checkpoint.MODEL)
+    checkpoint.require_tensors(saved.model, wing.weight_shapes(learner.model), saved.path / MODEL)
     learner.set_weights(saved.model)
     slots = {name: slot.shape for name, slot in learner.get_slots().items()}
-    checkpoint.require_tensors(saved.optimizer, slots, saved.path / checkpoint.OPTIMIZER)
+    checkpoint.require_tensors(saved.optimizer, slots, saved.path / OPTIMIZER)
     learner.set_slots(saved.optimizer)
 
 
@@ -278,15 +277,15 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
     classes, task = job.dataset.classes, job.task
     table = task.predictions()
     meter = evaluate(learner, sources[1], task.meter(len(classes)), table)
-    with files.explained(folder / runfolder.RESULT):  # a run that went on is about to change what it describes
-        (folder / runfolder.RESULT).unlink(missing_ok=True)
+    with files.explained(folder / RESULT):  # a run that went on is about to change what it describes
+        (folder / RESULT).unlink(missing_ok=True)
     table.write(folder, [sample.name for sample in job.dataset.val], classes)
     rows = runfolder.read_log(folder)
     epochs = [row for row in rows if row.get("epoch_end")]
-    plot_curves(rows, epochs, folder / runfolder.CURVES, title=f"{job.recipe.title}, {facts['backend']}", task=task)
+    plot_curves(rows, epochs, folder / CURVES, title=f"{job.recipe.title}, {facts['backend']}", task=task)
     card = job.card
     weights = learner.get_weights()
-    with files.replacing(folder / runfolder.MODEL, needed=checkpoint.size_of(weights, {})) as path:
+    with files.publishing(folder / MODEL, needed=checkpoint.size_of(weights, {})) as path:
         sha256 = write_safetensors(path, weights, {"architecture": card.name})
     whole = {
         "format": runfolder.FORMAT,
@@ -296,11 +295,11 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
         "metrics": meter.result(),
         **meter.by_class(),
         "train_metrics": training_metrics(job, learner, sources[0]),
-        "sha256": {runfolder.MODEL: sha256},
+        "sha256": {MODEL: sha256},
     }
     whole["metrics"] |= test_metrics(job, learner)  # last, as it takes the learner off features
     write_training_report(folder, whole, job.dataset.val)
-    files.write_json(folder / runfolder.RESULT, whole)
+    files.write_json(folder / RESULT, whole)
 
 
 def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any]:

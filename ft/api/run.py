@@ -17,6 +17,7 @@ from ft.recipe import Recipe
 from ft.report.training.page import write_training_report
 from ft.report.training.summary import run_line, run_table
 from ft.runs import folder as runfolder
+from ft.runs.names import MODEL
 from ft.tasks import task_in
 from ft.tasks.task import Task
 from ft.training.build import load_learner
@@ -80,7 +81,7 @@ class Run:
     def learner(self) -> Learner:
         """The network in its wing."""
         if self._learner is None:
-            tensors = read_weights(self.folder / runfolder.MODEL)
+            tensors = read_weights(self.folder / MODEL)
             self._learner = load_learner(
                 self.recipe, tensors, len(self.classes), image_size=self.preprocess.crop, backend=self.backend
             )

@@ -3,7 +3,6 @@
 ft compare runs/a-torch-001 runs/a-tf-001
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from io import StringIO
@@ -13,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from ft.errors import RunError, listed, printable
+from ft.parity.arrays import gap
 from ft.runs.folder import read_log, read_result
+from ft.runs.names import MODEL, RESULT
 from ft.system import files
 from ft.tasks import task_in
 from ft.tasks.task import Task, Told
@@ -67,7 +68,7 @@ def compare_runs(a: Path, b: Path) -> SideBySide:
         names=(a.resolve().name, b.resolve().name) if a.resolve().name != b.resolve().name else (str(a), str(b)),
         score=task.score.metric,
         epochs=epochs,
-        largest_loss_difference=max((loss_difference(row) for row in epochs), default=0.0),
+        largest_loss_difference=loss_difference(epochs),
         compared_images=compared,
         equal_predictions=equal / max(compared, 1),
         largest_head_difference=head_difference(a, b, *results),
@@ -97,17 +98,11 @@ def epoch_table(a: Path, b: Path, task: Task) -> tuple[Epoch, ...]:
     )
 
 
-def loss_difference(row: Epoch) -> float:
-    """Return how far apart the losses of one epoch are, train or val; infinite where only one run has a finite one."""
-    pairs = (row.loss_a, row.loss_b), (row.val_loss_a, row.val_loss_b)
-    return max(difference(x, y) for x, y in pairs)
-
-
-def difference(x: float | None, y: float | None) -> float:
-    """Return |x - y|: nothing where neither is finite, infinitely much where one is."""
-    if x is None or y is None:
-        return 0.0 if x is y else math.inf
-    return abs(x - y)
+def loss_difference(epochs: Iterable[Epoch]) -> float:
+    """Return how far apart the losses of two runs are, train or val; infinite where only one run has a finite one."""
+    rows = [(row.loss_a, row.val_loss_a, row.loss_b, row.val_loss_b) for row in epochs]
+    losses = np.array(rows, np.float64).reshape(-1, 4)  # None is NaN
+    return gap(losses[:, :2], losses[:, 2:]).absolute
 
 
 def agreement(a: Path, b: Path, task: Task) -> tuple[int, int]:
@@ -123,18 +118,10 @@ def by_name(told: Told) -> tuple[str, Any]:
 
 
 def head_difference(a: Path, b: Path, result_a: dict[str, Any], result_b: dict[str, Any]) -> float:
-    """Return the largest difference between two elements of the heads, computed in float64."""
+    """Return the largest difference between two elements of the heads; infinite where NaN is in other places."""
     heads = head_tensors(a, result_a), head_tensors(b, result_b)
     require_equal("head tensors", a, b, *(sorted((name, x.shape) for name, x in head.items()) for head in heads))
-    return max(float(tensor_difference(x, heads[1][name])) for name, x in heads[0].items())
-
-
-def tensor_difference(x: np.ndarray, y: np.ndarray) -> np.float64:
-    """Return max |x - y|; NaN in the same places is equal, anything else that is not finite is infinitely far apart."""
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        difference = np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, np.abs(x - y))
-    return np.nan_to_num(difference, nan=np.inf, posinf=np.inf).max(initial=0.0)
+    return max(gap(x, heads[1][name]).absolute for name, x in heads[0].items())
 
 
 def head_tensors(folder: Path, result: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -145,12 +132,12 @@ def head_tensors(folder: Path, result: dict[str, Any]) -> dict[str, np.ndarray]:
     prefixes = [prefixes] if isinstance(prefixes, str) else prefixes or []
     head = {
         name: tensor
-        for name, tensor in read_weights(folder / "model.safetensors").items()
+        for name, tensor in read_weights(folder / MODEL).items()
         if any(name == prefix or name.startswith(f"{prefix.rstrip('.')}.") for prefix in prefixes)
     }
     if not head:
-        named = listed(prefixes) or "model.json names none"
-        raise RunError(f"{folder / 'model.safetensors'} has no tensor of the head ({named}); train the run again")
+        named = listed(prefixes) or f"{RESULT} names none"
+        raise RunError(f"{folder / MODEL} has no tensor of the head ({named}); train the run again")
     return head
 
 

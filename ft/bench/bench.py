@@ -31,12 +31,14 @@ def bench(
     out: Path,
     only: Sequence[str],
     note: Callable[[str], None],
+    repeat: int = 3,
     peak_seconds: float = 3.0,
     peak_side: int = 4096,
 ) -> dict[str, Any]:
     """Make the runs, write bench.json and bench.png to the folder `out` and return what bench.json holds.
 
-    only: names of runs, all that can be made here if empty. data and weights: as in a recipe; data None: generated.
+    only: names of runs, all that can be made here if empty; repeat: how often each is made, all of them in turn: what
+    slows the machine for a while slows no run alone. data and weights: as in a recipe; data None: generated.
     """
     chosen = choose(only, settings, note)
     files.make_folder(out)
@@ -47,11 +49,12 @@ def bench(
         read_all(work / "data")
         run("ft.bench.start", [settings.model, weights, str(work / "start.safetensors")], {})
         peak = measure_peak(settings, peak_side, peak_seconds)
-        timings = [timed(plan, settings, work, note) for plan in chosen]
+        timings = [timed(plan, settings, work, note) for _ in range(repeat) for plan in chosen]
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    given = {"repeat": repeat, "val_images": val, "data": data or "generated", "weights": weights}
     result = {
-        "settings": {**asdict(settings), "val_images": val, "data": data or "generated", "weights": weights},
+        "settings": {**asdict(settings), **given},
         "machine": machine(),
         "peak": peak,
         "runs": rows_of(timings, peak),
@@ -85,11 +88,13 @@ def choose(only: Sequence[str], settings: Settings, note: Callable[[str], None])
 
 
 def timed(plan: Plan, settings: Settings, work: Path, note: Callable[[str], None]) -> Timing:
-    """Make one run and say what it took."""
-    found = measure(plan, settings, work)
-    warm = "" if found.warm_seconds is None else f", warm {found.warm_seconds:.1f} s"
-    note(f"{plan.name}: {found.seconds:.1f} s{warm}{f' (scaled: {found.scaled})' if found.scaled else ''}")
-    return found
+    """Make one run, say what it took, and leave nothing for the next one to find."""
+    timing = measure(plan, settings, work)
+    for left in ("caches", "runs"):
+        shutil.rmtree(work / left, ignore_errors=True)
+    warm = "" if timing.warm_seconds is None else f", warm {timing.warm_seconds:.1f} s"
+    note(f"{plan.name}: {timing.seconds:.1f} s{warm}{f' (scaled: {timing.scaled})' if timing.scaled else ''}")
+    return timing
 
 
 def measure_peak(settings: Settings, side: int, seconds: float) -> dict[str, float]:
@@ -97,7 +102,7 @@ def measure_peak(settings: Settings, side: int, seconds: float) -> dict[str, flo
     if find_spec("torchvision") is None:
         return {}
     flags = ["--model", settings.model, "--size", settings.size, "--side", side, "--seconds", seconds]
-    return run("ft_bench.peak_torch", [str(flag) for flag in flags], {}).json()
+    return run("ft_peers.peak_torch", [str(flag) for flag in flags], {}).json()
 
 
 def machine() -> dict[str, Any]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ft.report.plots import FAINT, INK, TRAIN, VAL, new_figure, write_png
 
 
@@ -11,7 +13,10 @@ def plot_rows(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str) -> N
     """Draw the seconds of each run, cold and warm, with its ratio, into the PNG `path`."""
     figure = new_figure(8, 1.2 + 0.42 * len(rows))
     axes, places = figure.subplots(), range(len(rows))
-    axes.barh(places, [row["seconds"] for row in rows], height=0.62, color=FAINT, label="cold")
+    cold = [row["seconds"] for row in rows]
+    low, high = zip(*(row["spread"]["seconds"] for row in rows), strict=True)
+    spread = np.subtract(cold, low), np.subtract(high, cold)
+    axes.barh(places, cold, xerr=spread, ecolor=INK, height=0.62, color=FAINT, label="cold: median, least to most")
     warm = [(i, row["warm_seconds"]) for i, row in enumerate(rows) if row["warm_seconds"]]
     if warm:
         axes.barh(*zip(*warm, strict=True), height=0.3, color=TRAIN, label="warm: caches full")

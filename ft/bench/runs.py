@@ -1,6 +1,5 @@
 """What `ft bench` times: the peers' programs and this project, each from the same weights on the same images."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from typing import Any, get_args
 from ft.backend.contract import FRAMEWORKS
 from ft.bench.process import Finished, run
 from ft.recipe import TYPES
+from ft.runs.folder import read_log
 
 KERAS_HAS = ("resnet50", "resnet101", "resnet152")
 
@@ -34,7 +34,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """One run. program: a module of ft_bench, or None for `ft train`; cached: whether features are kept on disk."""
+    """One run. program: a module of ft_peers, or None for `ft train`; cached: whether features are kept on disk."""
 
     name: str
     backend: str
@@ -111,7 +111,7 @@ def measure(plan: Plan, settings: Settings, work: Path) -> Timing:
 
 
 def time_peer(plan: Plan, settings: Settings, work: Path, environment: Mapping[str, str]) -> Timing:
-    """Run a program of ft_bench."""
+    """Run a program of ft_peers."""
     flags = [str(work / "data"), "--model", settings.model, "--size", str(settings.size)]
     flags += ["--epochs", str(settings.epochs), "--batch-size", str(settings.batch_size)]
     if plan.backend == "torch":
@@ -121,7 +121,7 @@ def time_peer(plan: Plan, settings: Settings, work: Path, environment: Mapping[s
         flags += ["--whole"] if plan.whole else []
     if settings.peer_steps:
         flags += ["--max-steps", str(settings.peer_steps)]
-    return timing_of(plan, run(f"ft_bench.{plan.program}", flags, environment), settings.epochs)
+    return timing_of(plan, run(f"ft_peers.{plan.program}", flags, environment), settings.epochs)
 
 
 def timing_of(plan: Plan, done: Finished, epochs: int) -> Timing:
@@ -165,7 +165,6 @@ def time_ours(plan: Plan, settings: Settings, work: Path, environment: Mapping[s
     }
     flags = [word for name, value in fields.items() for word in (f"--{name}", str(value))]
     done = run("ft", ["train", "--quiet", *flags], environment)
-    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    last = [row for row in rows if row.get("epoch_end")][-1]
+    last = [row for row in read_log(out) if row.get("epoch_end")][-1]
     passes = 1 if plan.cached else settings.epochs
     return Timing(plan, done.seconds, last["images_per_second"], last["top1"], done.memory, passes)

@@ -15,7 +15,7 @@ MODELS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")  # every
 def bench(arguments: Sequence[str]) -> int:
     """Run `ft bench`. Exit code 0, or 1 where a run of this project does not reach the textbook's accuracy."""
     flags = bench_parser().parse(arguments)
-    for name in ("epochs", "batch_size", "images", "size", "peer_steps"):
+    for name in ("epochs", "batch_size", "images", "size", "peer_steps", "repeat"):
         if (value := getattr(flags, name)) is not None and value < 1:
             raise RecipeError(f"{name}: got {value}; it must be at least 1")
     from ft.bench.bench import bench as run_bench
@@ -30,6 +30,7 @@ def bench(arguments: Sequence[str]) -> int:
         out=Path(flags.out),
         only=flags.only.split(",") if flags.only else (),
         note=lambda line: None if flags.quiet else print(printable(line), file=sys.stderr, flush=True),
+        repeat=flags.repeat,
         peak_seconds=flags.peak_seconds,
         peak_side=flags.peak_side,
     )
@@ -58,7 +59,8 @@ def bench_parser() -> Parser:
     parser = Parser(
         prog="ft bench",
         description="Time this project beside the loops that people write by hand: the same network, images, epochs "
-        "and batch, every run in a process of its own with empty caches. Writes bench.json and bench.png. Exit code 1: "
+        "and batch, every run in a process of its own with empty caches, several times in turn. Prints medians; "
+        "writes bench.json and bench.png. Exit code 1: "
         "a run does not reach the textbook's accuracy.",
     )
     parser.add_argument("--model", choices=MODELS, default="resnet50", help="network [resnet50]")
@@ -72,6 +74,7 @@ def bench_parser() -> Parser:
     parser.add_argument("--workers", type=int, default=2, help="threads of this project that read images [2]")
     parser.add_argument("--augment", choices=("none", "crop-flip"), default="none", help="of training images [none]")
     parser.add_argument("--only", metavar="RUN,RUN", help="only these runs, such as textbook-torch,ft-torch")
+    parser.add_argument("--repeat", type=int, metavar="N", default=3, help="make every run N times, all in turn [3]")
     parser.add_argument("--peer-steps", type=int, metavar="N", help="time N steps of each peer and scale the rest")
     parser.add_argument("--peak-seconds", type=float, default=3.0, help="how long each type's peak is measured [3]")
     parser.add_argument("--peak-side", type=int, default=4096, help="side of the matrices of the peak [4096]")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ft.cli.parser import Parser, add_backend, add_recipe_flags, flag_of
 from ft.errors import RecipeError, printable
 from ft.recipe import FIELDS, checked, deciding, load
+from ft.runs.names import REPORT
 
 if TYPE_CHECKING:
     from ft.recipe import Recipe
@@ -48,7 +49,9 @@ def compare(arguments: Sequence[str]) -> int:
     if flags.torch or flags.tf:
         return judge(lambda folder: of_models(flags, folder), flags)
     if flags.a and flags.b:
-        if not any((Path(folder) / "trace.json").exists() for folder in (flags.a, flags.b)):
+        from ft.parity.trace import FACTS
+
+        if not any((Path(folder) / FACTS).exists() for folder in (flags.a, flags.b)):
             return side_by_side(flags)
         return judge(lambda folder: of_traces(flags), flags)
     if flags.a:
@@ -176,7 +179,7 @@ def judge(make: Any, flags: argparse.Namespace) -> int:
         print(json.dumps(to_dict(report), indent=2) if flags.json else render_text(report, color=sys.stdout.isatty()))
         wanted = {flags.html: render_html, flags.junit: render_junit}
         if flags.out:
-            wanted |= {str(folder / "report.html"): render_html, str(folder / "junit.xml"): render_junit}
+            wanted |= {str(folder / REPORT): render_html, str(folder / "junit.xml"): render_junit}
             files.write_json(folder / "verdict.json", to_dict(report))
         for path, render in wanted.items():
             if path:

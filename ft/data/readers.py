@@ -8,14 +8,14 @@ from threading import Thread
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
-Task = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
+Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 
 class Readers:
     """`count` threads that do tasks in the order of `submit`. They are daemons: no one waits for them at exit."""
 
     def __init__(self, count: int) -> None:
-        self.tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self.tasks: SimpleQueue[Work | None] = SimpleQueue()
         self.threads = [Thread(target=self.work, name=f"ft-data_{i}", daemon=True) for i in range(count)]
         self.hang = False
         for thread in self.threads:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ft.differences.entry import Entry
 from ft.parity.evidence import Evidence, Finding
-from ft.parity.probes.update_pairs import Pair, adam_pairs, sgd_pairs
+from ft.parity.probes.update_pairs import RulePair, adam_pairs, sgd_pairs
 from ft.parity.probes.update_rules import SGD, Adam
 
 FITTED = 1e-9  # how well a number is known that is fitted to updates; float32 moves one by up to 6e-8 of itself
@@ -25,7 +25,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
             return
 
 
-def rounded_in_sgd(pair: Pair[SGD], rate: float, names: tuple[str, str]) -> str | None:
+def rounded_in_sgd(pair: RulePair[SGD], rate: float, names: tuple[str, str]) -> str | None:
     """Return in words which number one side has rounded, None where none is."""
     if "rounded" in pair.unlike:
         return f"{names[not pair.a.rounded]} uses {in_float32(rate)!r} where the recipe says {rate!r}"
@@ -37,7 +37,7 @@ def rounded_in_sgd(pair: Pair[SGD], rate: float, names: tuple[str, str]) -> str 
     return None
 
 
-def rounded_in_adam(pair: Pair[Adam], rate: float, names: tuple[str, str]) -> str | None:
+def rounded_in_adam(pair: RulePair[Adam], rate: float, names: tuple[str, str]) -> str | None:
     """Return in words which numbers one side has rounded, None where none is; betas are taken to be the usual ones."""
     first, second = in_float32(0.9), in_float32(0.999)
     of_rate, of_betas = in_float32(rate) / rate, sqrt((1 - second) / 0.001) * 0.1 / (1 - first)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ft.differences import Entry
-from ft.parity.arrays import misfit, relative_difference
+from ft.parity.arrays import gap
 
 PACKAGES = {"torch": "torch", "tf": "keras"}  # what a half of a pair imports
 
@@ -61,12 +61,12 @@ class Measured:
     @property
     def default(self) -> float | None:
         """The largest relative difference between the frameworks as they come; None where one has not run."""
-        return gap(self.torch.default, self.tf.default)
+        return apart(self.torch.default, self.tf.default)
 
     @property
     def mended(self) -> float | None:
         """The same with the mend."""
-        return gap(self.torch.mended, self.tf.mended)
+        return apart(self.torch.mended, self.tf.mended)
 
 
 def measure(entry: Entry) -> Measured:
@@ -97,9 +97,9 @@ def read_half(output: str, program: str) -> Half:
     """Return the numbers in the last line that a program printed."""
     line = (output.strip().splitlines() or [""])[-1]
     try:
-        found = json.loads(line)
-        default, mended = (np.array(list(numbers(found[key])), np.float64) for key in COMPARED)
-        return Half(default, mended, {key: str(value) for key, value in found.items() if key not in COMPARED})
+        printed = json.loads(line)
+        default, mended = (np.array(list(numbers(printed[key])), np.float64) for key in COMPARED)
+        return Half(default, mended, {key: str(value) for key, value in printed.items() if key not in COMPARED})
     except (ValueError, KeyError, TypeError):
         return Half(trouble=f'{program} printed {line[:60]!r}, not {{"default": numbers, "mended": numbers}}')
 
@@ -113,11 +113,9 @@ def numbers(value: Any) -> Iterator[float]:
         yield float("nan") if value is None else float(value)
 
 
-def gap(x: np.ndarray | None, y: np.ndarray | None) -> float | None:
-    """Return the largest difference over the largest magnitude; infinity where two rows do not fit each other."""
-    if x is None or y is None:
-        return None
-    return float("inf") if misfit(x, y) else relative_difference(x, y)
+def apart(x: np.ndarray | None, y: np.ndarray | None) -> float | None:
+    """Return the relative gap between two rows of numbers, None where one is not there."""
+    return None if x is None or y is None else gap(x, y).relative
 
 
 def installed(package: str) -> str | None:
@@ -130,5 +128,5 @@ def installed(package: str) -> str | None:
 
 def versions() -> str:
     """Return the installed versions of the frameworks in words."""
-    found = {package: installed(package) for package in ("torch", "keras", "tensorflow")}
-    return ", ".join(f"{package} {number}" for package, number in found.items() if number) or "no framework"
+    there = {package: installed(package) for package in ("torch", "keras", "tensorflow")}
+    return ", ".join(f"{package} {number}" for package, number in there.items() if number) or "no framework"

@@ -157,7 +157,7 @@ def write_features(
     """
     header, digest = Header(key, about, "0" * 64, dtype, shape), hashlib.sha256()
     needed = HEADER + header.nbytes
-    with files.replacing(path, needed=needed, flag="--cache-dir") as temporary:
+    with files.publishing(path, needed=needed, flag="--cache-dir") as temporary:
         make_own_folder(path.parent)
         remove(path, only_folders=True)
         make_room(path.parent, needed, limit)

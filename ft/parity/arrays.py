@@ -1,13 +1,41 @@
-"""Named arrays against named arrays: equal within a bar, or a list of what is not and by how much."""
+"""How far apart arrays are, and how far counts as equal: the one function, `gap`, and the one table of bars."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ft.errors import listed
 
-ZERO = 1e-10  # a gradient below this share of the network's largest is zero but for rounding
+# Largest relative difference that counts as equal, by the type that was computed in. float64 proves: the bars of
+# inference, of a step from a common state, and of a trajectory. float32 cannot: its bars only tell more from what
+# rounding and single ReLU flips do.
+BARS = {
+    "float64": {
+        "weights": 0.0,
+        "batch": 0.0,
+        "inference": 1e-13,
+        "step": 1e-11,
+        "trajectory": 1e-10,
+        "flips": 0.0,  # what flipped ReLUs may do to a gradient: in float64 none flips
+        "zero": 1e-10,  # a gradient below this share of the network's largest is zero but for rounding
+        "sensitivity": 1e-11,  # a trajectory that one ulp moves further is chaotic, and proves nothing
+        "cause": 1e-9,  # a hypothesis that comes this near has computed the same thing
+        "export": 1e-10,  # logits of an exported file
+    },
+    "float32": {
+        "weights": 0.0,
+        "batch": 0.0,
+        "inference": 1e-4,
+        "step": 1e-3,
+        "trajectory": 1e-2,
+        "flips": 0.1,
+        "zero": 1e-4,
+        "cause": 1e-4,
+        "export": 1e-4,  # the noise of float32 is 1e-6
+    },
+}
+ZERO = BARS["float64"]["zero"]
 PIECE = 2**16  # elements that are compared at a time
 
 Tensors = Mapping[str, np.ndarray]
@@ -31,6 +59,56 @@ class Comparison:
         return max(self.relative.values(), default=0.0)
 
 
+@dataclass(frozen=True)
+class Gap:
+    """How far apart two arrays are. relative: largest |x - y| over the largest magnitude in either; absolute: without.
+
+    beyond: number of elements that are off by more than the bar; magnitudes: of either; fault: why the two cannot be
+    subtracted, "" where they can. With a fault they are infinitely far apart.
+    """
+
+    relative: float
+    absolute: float
+    beyond: int
+    magnitudes: tuple[float, float]
+    fault: str = ""
+
+
+def gap(x: np.ndarray, y: np.ndarray, *, bar: float = 0.0) -> Gap:
+    """Return how far apart two arrays are, element by element in float64; 0 against 0 is 0. bar: see `Gap.beyond`.
+
+    NaN and infinity must be in the same places: those are equal, and the rest is compared.
+    """
+    if fault := misfit(x, y):
+        return no_fit(x, y, fault)
+    magnitudes = magnitude(x), magnitude(y)
+    scale, largest, beyond = max(magnitudes), 0.0, 0
+    for difference in differences(x, y) if scale else ():
+        largest = max(largest, float(difference.max(initial=0.0)))
+        beyond += int(np.count_nonzero(difference > bar * scale))
+    return Gap(largest / scale if scale else 0.0, largest, beyond, magnitudes)
+
+
+def no_fit(x: np.ndarray, y: np.ndarray, fault: str) -> Gap:
+    """Return the gap between two arrays that cannot be subtracted."""
+    return Gap(np.inf, np.inf, max(x.size, y.size), (np.inf, np.inf), fault)
+
+
+def differences(x: np.ndarray, y: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield |x - y| in float64, 0 where both are not finite, in pieces.
+
+    Of hundreds of millions of weights, a difference and its magnitudes are gigabytes.
+    """
+    pieces = np.nditer(
+        [x, y], ["external_loop", "buffered", "zerosize_ok"], op_dtypes=[np.float64] * 2, buffersize=PIECE
+    )
+    for a, b in pieces:
+        with np.errstate(invalid="ignore"):  # inf - inf, which `misfit` has found alike on both sides
+            difference = np.abs(a - b)
+        difference[~np.isfinite(difference)] = 0.0
+        yield difference
+
+
 def compare(a: Tensors, b: Tensors, *, bar: float, zero: float = 0.0) -> Comparison:
     """Compare two sets of arrays element by element.
 
@@ -42,17 +120,17 @@ def compare(a: Tensors, b: Tensors, *, bar: float, zero: float = 0.0) -> Compari
     floor = zero * max((size for of_one in sizes for size in of_one.values()), default=0.0)
     relative, zeros = {}, []
     for name in (name for name in a if name in b):
-        small = [of_one[name] < floor for of_one in sizes]
-        if fault := misfit(a[name], b[name]):
-            faults.append(f"{name}: {fault}")
+        small, apart = [of_one[name] < floor for of_one in sizes], gap(a[name], b[name])
+        if apart.fault:
+            faults.append(f"{name}: {apart.fault}")
         elif small and all(small):
             zeros.append(name)
         else:
-            relative[name] = relative_difference(a[name], b[name])
+            relative[name] = apart.relative
             if any(small):
                 faults.append(f"{name} is zero but for rounding in one only")
-            elif not relative[name] <= bar:
-                faults.append(f"{name}: {relative[name]:.3g} is above {bar:g}")
+            elif not apart.relative <= bar:
+                faults.append(f"{name}: {apart.relative:.3g} is above {bar:g}")
     return Comparison(relative, tuple(zeros), tuple(faults))
 
 
@@ -77,21 +155,6 @@ def misfit(x: np.ndarray, y: np.ndarray) -> str:
     if not np.array_equal(x[odd], y[odd], equal_nan=True):
         return "NaN or infinity of another kind or sign"
     return ""
-
-
-def relative_difference(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the largest |x - y| over the largest magnitude in either; 0 against 0 is 0."""
-    scale, largest = max(magnitude(x), magnitude(y)), 0.0
-    if not scale:
-        return 0.0
-    # piece by piece: of hundreds of millions of weights, a difference and its magnitudes are gigabytes
-    pieces = np.nditer(
-        [x, y], ["external_loop", "buffered", "zerosize_ok"], op_dtypes=[np.float64] * 2, buffersize=PIECE
-    )
-    for a, b in pieces:
-        with np.errstate(invalid="ignore"):  # inf - inf, which `misfit` has found alike on both sides
-            largest = max(largest, magnitude(a - b))
-    return largest / scale
 
 
 def magnitude(x: np.ndarray) -> float:

@@ -12,10 +12,10 @@ from functools import cached_property
 import numpy as np
 
 from ft.backend.calls import Call
+from ft.parity.arrays import BARS, gap
 from ft.parity.trace import Trace
 from ft.parity.verdict import Verdict
 
-CLOSE = {"float64": 1e-9, "float32": 1e-4}  # a hypothesis that comes this near has computed the same thing
 SIDES = ("a", "b")
 OVER_CHANNELS = ("linear", "layernorm")  # kinds that work on the last axis, the channels
 FIRST, LAST = ("NCHW", "NCDHW", "NTC", "NGTC", "NC"), ("NHWC", "NDHWC", "NTC", "NGTC", "NC")
@@ -83,7 +83,7 @@ class Evidence:
     @property
     def close(self) -> float:
         """The relative difference below which a hypothesis has computed the same thing."""
-        return CLOSE[self.a.dtype]
+        return BARS[self.a.dtype]["cause"]
 
     @cached_property
     def parted(self) -> set[tuple[int | None, str, str]]:
@@ -124,7 +124,7 @@ class Evidence:
 
     def same(self, x: np.ndarray, y: np.ndarray) -> bool:
         """Tell whether two arrays are equal but for rounding."""
-        return x.shape == y.shape and distance(x, y) <= self.close
+        return distance(x, y) <= self.close
 
     def which(self, hypotheses: dict[str, Callable[[Side], np.ndarray]], side: Side) -> str | None:
         """Return the first hypothesis that gives a side's output from that side's inputs, None where none does."""
@@ -132,11 +132,8 @@ class Evidence:
 
 
 def distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the largest |x - y| over the largest magnitude in either; infinity where one is not finite."""
-    scale = max(np.abs(x).max(initial=0.0), np.abs(y).max(initial=0.0))
-    return (
-        float(np.abs(x - y).max(initial=0.0) / scale) if np.isfinite(scale) and scale else 0.0 if not scale else np.inf
-    )
+    """Return the relative gap; infinity where one is not finite, for NaN is what any hypothesis gives of NaN."""
+    return gap(x, y).relative if np.isfinite(x).all() else np.inf
 
 
 def in_order(x: np.ndarray, trace: Trace, phase: str, name: str, orders: tuple[str, ...] = FIRST) -> np.ndarray:

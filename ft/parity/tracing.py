@@ -16,10 +16,11 @@ from ft.backend.contract import Learner
 from ft.data.sources.dataset import data_facts
 from ft.errors import RecipeError, RunError
 from ft.network.freeze import Freeze, plan_at
+from ft.parity.arrays import gap
 from ft.parity.trace import Trace, TraceBatch, write_trace
-from ft.parity.verdict import compare_arrays
 from ft.recipe import Recipe
 from ft.runs.folder import claimed
+from ft.runs.names import RECIPE
 from ft.system import apart, files
 from ft.system.quiet import quiet_stderr
 from ft.training.build import build_learner
@@ -91,7 +92,7 @@ def trace_batches(job: Job, learner: Learner, plan: Freeze, names: Collection[st
 
 
 @dataclass(frozen=True)
-class Pair:
+class TracePair:
     """The traces of both wings, and how far the float32 arrays of each are from its own float64 ones, if measured."""
 
     torch: Trace
@@ -99,7 +100,7 @@ class Pair:
     noise: tuple[Noise, Noise] | None
 
 
-def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> Pair:
+def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> TracePair:
     """Trace a recipe in both wings, each in a process of its own, into folders of `folder`.
 
     noise: trace one step in the other floating-point type as well.
@@ -109,20 +110,20 @@ def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> Pair
     require_exact(recipe)
     prepare_job(recipe, quiet=True, with_weights=False)  # one message for a mistake, not one a process
     torch, tf = trace_both(recipe, folder, steps=steps)
-    found = None
+    distances = None
     if noise:
         other = "float32" if recipe.precision == "float64" else "float64"
         short = trace_both(recipe.replace(precision=other), folder / other, steps=min(steps, 1))
-        found = noise_of(short[0], torch), noise_of(short[1], tf)
-    return Pair(torch, tf, found)
+        distances = noise_of(short[0], torch), noise_of(short[1], tf)
+    return TracePair(torch, tf, distances)
 
 
 def trace_both(recipe: Recipe, folder: Path, *, steps: int) -> list[Trace]:
     """Run `ft trace` for both wings at once and return their traces."""
     with files.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    recipes.save(recipe, folder / "recipe.yaml")
-    what = ["--config", str(folder / "recipe.yaml"), "--steps", str(steps)]
+    recipes.save(recipe, folder / RECIPE)
+    what = ["--config", str(folder / RECIPE), "--steps", str(steps)]
     command = apart.command("ft", "trace", *what)
     run_side_by_side({wing: [*command, "--backend", wing, "--out", str(folder / wing)] for wing in WINGS})
     return [Trace(folder / wing) for wing in WINGS]
@@ -151,6 +152,5 @@ def noise_of(one: Trace, other: Trace) -> Noise:
         if step in (None, 0) and phase in ("inference", "forward", "statistics", "loss", "gradients"):
             of_one, of_other = one.arrays(step, phase), other.arrays(step, phase)
             for name in (name for name in of_one if "<" not in name):
-                row, _ = compare_arrays(step, phase, name, of_one[name], of_other[name], 0.0)
-                distances[step, phase, name] = row.relative
+                distances[step, phase, name] = gap(of_one[name], of_other[name]).relative
     return distances

@@ -6,18 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ft.errors import RunError, listed
-from ft.parity.arrays import magnitude, misfit
+from ft.parity.arrays import BARS, gap, no_fit
 from ft.parity.trace import Trace
 from ft.recipe import deciding
 
-# Largest relative difference that counts as equal. float64 proves: the bars of inference, of a step from a common
-# state, and of a trajectory. float32 cannot: its bars only tell more from what rounding and single ReLU flips do.
-BARS = {
-    "float64": {"weights": 0.0, "batch": 0.0, "inference": 1e-13, "step": 1e-11, "trajectory": 1e-10},
-    "float32": {"weights": 0.0, "batch": 0.0, "inference": 1e-4, "step": 1e-3, "trajectory": 1e-2},
-}
-ZERO = {"float64": 1e-10, "float32": 1e-4}  # an array below this share of the largest is zero but for rounding
-FLIPS = 0.1  # what flipped ReLUs may do to a float32 gradient
 MAY_BE_ZERO = ("gradients", "updates", "slots")
 COMMON = ("recipe", "data", "dtype", "steps", "update", "classes")  # what two traces must have alike
 OWN = deciding("machine", "title")  # fields of a recipe that may differ
@@ -87,12 +79,14 @@ def compare_traces(a: Trace, b: Trace) -> Verdict:
         unpaired += [f"{phase} {name}" for name in alone if step in (None, 0)]
         bar = bar_of(a.dtype, step, phase)
         both = [name for name in dict.fromkeys([*a.order(phase), *of_a]) if name in names[0] & names[1]]
-        found = []
+        compared = []
         for name in both:
             x, y = of_a[name], of_b[name]
             axes = a.axes(phase, name, x.ndim), b.axes(phase, name, y.ndim)
-            found.append(compare_arrays(step, phase, name, x, y, bar, axes=axes))
-        rows += list(mark_zeros(found, ZERO[a.dtype])) if phase in MAY_BE_ZERO else [row for row, _ in found]
+            compared.append(compare_arrays(step, phase, name, x, y, bar, axes=axes))
+        rows += (
+            list(mark_zeros(compared, BARS[a.dtype]["zero"])) if phase in MAY_BE_ZERO else [row for row, _ in compared]
+        )
     return Verdict(tuple(rows), tuple(unpaired))
 
 
@@ -115,7 +109,7 @@ def bar_of(dtype: str, step: int | None, phase: str) -> float:
     if phase in bars:
         return bars[phase]
     bar = bars["trajectory" if step else "step"]
-    return max(bar, FLIPS) if dtype == "float32" and phase in MAY_BE_ZERO else bar
+    return max(bar, bars["flips"]) if phase in MAY_BE_ZERO else bar
 
 
 def compare_arrays(
@@ -130,24 +124,15 @@ def compare_arrays(
 ) -> tuple[Row, tuple[float, float]]:
     """Return the row of two arrays, and the magnitudes of both. axes: of each; "" for what is compared as it lies."""
     fault = unlike(x, axes[0], y, axes[1])
-    if not fault:
-        y = aligned(x, axes[0], y, axes[1])
-        fault = misfit(x, y)
-    if fault:
-        return Row(step, phase, name, np.inf, np.inf, max(x.size, y.size), x.size, bar, fault), (np.inf, np.inf)
-    magnitudes = magnitude(x), magnitude(y)
-    with np.errstate(invalid="ignore"):
-        difference = np.abs(np.subtract(x, y, dtype=np.float64))
-    difference = np.where(np.isfinite(difference), difference, 0.0)  # `misfit` found what is not finite alike
-    scale, largest = max(magnitudes), float(difference.max(initial=0.0))
-    beyond = int(np.count_nonzero(difference > bar * scale))
-    return Row(step, phase, name, largest / scale if scale else 0.0, largest, beyond, x.size, bar), magnitudes
+    apart = no_fit(x, y, fault) if fault else gap(x, aligned(x, axes[0], y, axes[1]), bar=bar)
+    sizes = apart.relative, apart.absolute, apart.beyond, x.size
+    return Row(step, phase, name, *sizes, bar, apart.fault), apart.magnitudes
 
 
-def mark_zeros(found: list[tuple[Row, tuple[float, float]]], share: float) -> Iterator[Row]:
+def mark_zeros(compared: list[tuple[Row, tuple[float, float]]], share: float) -> Iterator[Row]:
     """Yield rows; an array that is zero but for rounding in both traces is equal, in one only it is not."""
-    floor = share * max((m for _, magnitudes in found for m in magnitudes if np.isfinite(m)), default=0.0)
-    for row, magnitudes in found:
+    floor = share * max((m for _, magnitudes in compared for m in magnitudes if np.isfinite(m)), default=0.0)
+    for row, magnitudes in compared:
         small = [m < floor for m in magnitudes]
         fault = "zero but for rounding in one only" if any(small) and not all(small) else row.fault
         yield Row(**{**vars(row), "zero": all(small), "fault": fault})

@@ -22,15 +22,15 @@ from typing import Any, Literal
 import numpy as np
 
 from ft.errors import RunError, listed, printable
+from ft.runs.names import CHECKPOINTS, FROZEN, MODEL, OPTIMIZER, STATE, STEP
 from ft.runs.tables import POINTER
 from ft.runs.tables import STATE as STATE_TABLE
 from ft.system import files, reading
 
 FORMAT = 2  # 1: nothing is shared between checkpoints
-MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 MEND = "restore the checkpoint, or remove it to go on from the one before"
 HEADERS = 1 << 18  # bytes of names and of state.json, generously
-STEP_NAME = re.compile(r"step-(\d{6,})")
+STEP_NAME = re.compile(rf"{STEP}(\d{{6,}})")
 
 Tensors = dict[str, np.ndarray]
 
@@ -67,8 +67,11 @@ def save(
         if is_whole(target):
             return target
         files.remove_folder(target)
-    contents = {MODEL: model, OPTIMIZER: optimizer}
-    with files.publishing(target, needed=size_of(model, optimizer)) as temporary:
+    contents, needed = {MODEL: model, OPTIMIZER: optimizer}, size_of(model, optimizer)
+    with files.publishing(target, needed=needed) as temporary:
+        files.make_folder(target.parent)
+        files.require_room(target, needed)
+        temporary.mkdir()
         digests = {name: write_tensors(temporary / name, tensors) for name, tensors in contents.items()}
         whole = {**state, "format": FORMAT, "step": step, "sha256": digests, "frozen": frozen}
         (temporary / STATE).write_text(files.json_text(whole), encoding="ascii")
@@ -84,7 +87,7 @@ def save_frozen(folder: Path, tensors: Tensors) -> str | None:
     sha256, needed = sha256_of_tensors(tensors), size_of(tensors, {})
     for path in frozen_files(folder, sha256):
         if not holds(path, sha256):
-            with files.replacing(path, needed=needed) as temporary:
+            with files.publishing(path, needed=needed) as temporary:
                 files.make_folder(path.parent)
                 files.require_room(path, needed)
                 write_tensors(temporary, tensors)
@@ -157,30 +160,30 @@ def prune(folder: Path, keep: set[int]) -> None:
     except RunError:  # a broken one does not tell what it shares
         return
     files_needed = {file for sha256 in needed for file in frozen_files(folder, sha256)}
-    for file in set(place(folder).glob("frozen-*")) - files_needed:
+    for file in set(place(folder).glob(f"{FROZEN}*")) - files_needed:
         with files.explained(file):
             file.unlink()
 
 
 def place(folder: Path) -> Path:
     """Return where a run's checkpoints live; RunError where a link leads to another place."""
-    return files.own(folder, folder / "checkpoints")
+    return files.own(folder, folder / CHECKPOINTS)
 
 
 def steps(folder: Path) -> dict[int, Path]:
     """Return the step folders of a run by step."""
-    found = [files.own(folder, path) for path in place(folder).glob("step-*")]
+    found = [files.own(folder, path) for path in place(folder).glob(f"{STEP}*")]
     return {int(match[1]): path for path in found if (match := STEP_NAME.fullmatch(path.name)) and path.is_dir()}
 
 
 def step_folder(folder: Path, step: int) -> Path:
     """Return where the checkpoint of `step` lives."""
-    return files.own(folder, place(folder) / f"step-{step:06d}")
+    return files.own(folder, place(folder) / f"{STEP}{step:06d}")
 
 
 def frozen_files(folder: Path, sha256: str | None) -> list[Path]:
     """Return where the two copies of what checkpoints share live."""
-    names = [f"frozen-{sha256[:16]}-{copy}.safetensors" for copy in "ab"] if sha256 else []
+    names = [f"{FROZEN}{sha256[:16]}-{copy}.safetensors" for copy in "ab"] if sha256 else []
     return [files.own(folder, place(folder) / name) for name in names]
 
 

@@ -18,16 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from ft.errors import RunError
+from ft.runs.names import CHECKPOINTS, LOG, RECIPE, RESULT, STEP
 from ft.runs.tables import EPOCH_ROW, ROW, RUN, whole_recipe
 from ft.runs.tables import RESULT as RESULT_TABLE
 from ft.system import files, reading
 
-LOG, PREDICTIONS, MODEL, RESULT = "log.jsonl", "predictions.csv", "model.safetensors", "model.json"
-CURVES = "curves.png"
-BAD_STEP = "bad_step.json"  # the step, and the images, that a training broke down on
 FORMAT = 1  # of model.json
 LOG_BYTES, LINE_BYTES = 1 << 30, 1 << 16
-SIGNS_OF_A_RUN = ("recipe.yaml", LOG, "checkpoints")
+SIGNS_OF_A_RUN = (RECIPE, LOG, CHECKPOINTS)
 
 
 @contextmanager
@@ -57,7 +55,7 @@ def discard(hold: files.Hold, *, whole: bool) -> None:
 
     whole: the folder as well, for this process made it.
     """
-    if hold.used or not hold.stands() or any((hold.folder / "checkpoints").glob("step-*")):
+    if hold.used or not hold.stands() or any((hold.folder / CHECKPOINTS).glob(f"{STEP}*")):
         return
     with contextlib.suppress(RunError):  # what failed first is what counts
         files.remove_folder(hold.folder) if whole else files.empty_folder(hold.folder)

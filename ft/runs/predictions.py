@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ft.errors import RunError, printable
-from ft.runs.folder import PREDICTIONS
+from ft.runs.names import PREDICTIONS
 from ft.system import files, reading
 
 FORMULA = re.compile("'*[=+@-]")  # with apostrophes, for such a name gets one more

@@ -15,6 +15,7 @@ import numpy as np
 from ft.errors import RunError
 from ft.runs import checkpoint
 from ft.runs.folder import Log
+from ft.runs.names import STEP
 
 Tensors = dict[str, np.ndarray]
 
@@ -73,7 +74,7 @@ class Saver:
         for name in ("last", "best") if best else ("last",):
             checkpoint.point(self.folder, name, step)
         named = [checkpoint.pointed(self.folder, name) for name in ("last", "best")]
-        checkpoint.prune(self.folder, {*keep} | {int(path.name.removeprefix("step-")) for path in named if path})
+        checkpoint.prune(self.folder, {*keep} | {int(path.name.removeprefix(STEP)) for path in named if path})
 
     def wait(self) -> None:
         """Wait until the disk has everything; RunError where it refused."""

@@ -2,7 +2,7 @@
 
 A file is written under a temporary name beside its target, synced, and renamed; then the folder is synced, for a rename
 lives in the folder. A crash or a power loss at any moment leaves the old content or the new, never a mixture, and at
-worst a leftover named `.tmp-...`, which `sweep` removes. A folder is published in the same way: the rename commits.
+worst a leftover named `.tmp-...`, which `sweep` removes. A folder is published in the same way, by the same function.
 """
 
 import errno
@@ -23,6 +23,7 @@ from ft.errors import RunError
 
 TEMPORARY = ".tmp-"
 LOCK = ".lock"
+ENDING = 16  # characters of a name that a temporary one keeps
 MENDS = {
     errno.ENOSPC: "free some space or choose another --out",
     errno.EDQUOT: "free some space of your quota or choose another --out",
@@ -35,27 +36,60 @@ MENDS = {
 
 def write_bytes(path: Path | str, data: bytes) -> None:
     """Replace the file `path` by `data`, durably and at once. Raises RunError where the disk refuses."""
-    with replacing(Path(path), needed=len(data)) as temporary:
+    with publishing(Path(path), needed=len(data)) as temporary:
         write_new(temporary, data)
 
 
 @contextmanager
-def replacing(target: Path, *, needed: int | None = None, flag: str = "--out") -> Iterator[Path]:
-    """Give a name beside the file `target` to write, and let it replace `target`, durably, unless the block fails.
+def publishing(target: Path, *, needed: int | None = None, flag: str = "--out") -> Iterator[Path]:
+    """Give a name beside `target` to write a file or a folder at, to take the target's place unless the block fails.
 
     Raises RunError where the disk refuses, inside the block as well; needed: bytes, where known; flag: what the user
-    chose the place by.
+    chose the place by. The name has the target's ending, by which some writers tell what to write.
     """
     temporary = temporary_name(target)
     with explained(target, needed=needed, flag=flag):
         try:
             yield temporary
-            sync(temporary)
-            os.replace(temporary, target)
-        except BaseException:  # Ctrl-C as well
-            temporary.unlink(missing_ok=True)
+            commit(temporary, target)
+        except BaseException as error:  # Ctrl-C as well
+            discard(temporary)
+            if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+                raise error.__context__ from None  # PyTorch's zip writer hides the disk's error in its own
             raise
-        sync(target.parent)
+
+
+def commit(temporary: Path, target: Path) -> None:
+    """Sync a file, or a folder with all its files, then rename it to `target`, whose old content goes.
+
+    Files of a folder take the permissions of the folder, which mkdir made by the umask: what wrote them may leave 0600.
+    """
+    if temporary.is_dir():
+        sync_tree(temporary)
+        if target.is_dir():
+            remove_folder(target)
+    else:
+        sync(temporary)
+    os.replace(temporary, target)
+    sync(target.parent)
+
+
+def sync_tree(temporary: Path) -> None:
+    """Sync a folder and all that is in it, and give its files the folder's permissions."""
+    mode = temporary.stat().st_mode & 0o666
+    for folder, _, names in os.walk(temporary, topdown=False):
+        for name in names:
+            os.chmod(Path(folder, name), mode)
+            sync(Path(folder, name))
+        sync(Path(folder))
+
+
+def discard(temporary: Path) -> None:
+    """Remove what was not published."""
+    if temporary.is_dir():
+        shutil.rmtree(temporary, ignore_errors=True)
+    else:
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -82,41 +116,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         return plain(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-@contextmanager
-def publishing(target: Path, *, needed: int | None = None) -> Iterator[Path]:
-    """Give an empty temporary folder beside `target` to fill, and publish it as `target` unless the block fails.
-
-    Raises RunError where the disk refuses, inside the block as well; needed: bytes, looked for before any is written.
-    """
-    temporary = temporary_name(target)
-    with explained(target, needed=needed):
-        make_folder(target.parent)
-        require_room(target, needed or 0)
-        temporary.mkdir()
-        try:
-            yield temporary
-            publish_folder(temporary, target, needed=needed)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-
-
-def publish_folder(temporary: Path, target: Path, *, needed: int | None = None) -> None:
-    """Sync every file of the folder `temporary`, then rename it to `target`, which must not exist: the commit.
-
-    Files take the permissions of the folder, which mkdir made by the umask: safetensors leaves 0600 behind.
-    """
-    with explained(target, needed=needed):
-        mode = temporary.stat().st_mode & 0o666
-        for folder, _, names in os.walk(temporary, topdown=False):
-            for name in names:
-                os.chmod(Path(folder, name), mode)
-                sync(Path(folder, name))
-            sync(Path(folder))
-        os.rename(temporary, target)
-        sync(target.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -279,8 +278,8 @@ def room(path: Path, error: OSError, needed: int | None) -> str:
 
 
 def temporary_name(target: Path) -> Path:
-    """Return a new name beside `target`: on the same device, so that a rename can reach it, and short."""
-    return target.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+    """Return a new name beside `target`: on the same device, for a rename can reach it, short, and of its ending."""
+    return target.parent / f"{TEMPORARY}{secrets.token_hex(8)}{''.join(target.suffixes[-2:])[-ENDING:]}"
 
 
 def write_new(path: Path, data: bytes) -> None:

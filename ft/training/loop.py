@@ -15,7 +15,8 @@ from ft.network.freeze import Freeze, plan_at
 from ft.recipe import Recipe
 from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
 from ft.runs import checkpoint
-from ft.runs.folder import BAD_STEP, Log
+from ft.runs.folder import Log
+from ft.runs.names import BAD_STEP
 from ft.runs.saving import Saver, Snapshot
 from ft.system import files
 from ft.system.progress import Progress

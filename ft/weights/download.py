@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ft.errors import WeightsError
+from ft.system import files
 from ft.weights.read import describe
 
 TIMEOUT_SECONDS = 30
@@ -87,7 +88,7 @@ def fetch(
                     part.unlink(missing_ok=True)
                 download(url, part, progress)
                 require_hash(part, digest)
-                os.replace(part, target)
+                files.commit(part, target)
     except (OSError, ValueError, HTTPException, WeightsError) as error:  # ValueError: a URL that cannot be parsed
         reason = "".join(c for c in explain(error) if c.isprintable())  # some of it is the server's words
         raise WeightsError(

@@ -1,4 +1,4 @@
-"""What tells the networks apart by shapes alone: fingerprints.csv, written by `python -m benchmarks.fingerprints`.
+"""What tells the networks apart by shapes alone: fingerprints.csv, written by `python -m ft.weights.fingerprints`.
 
 A fingerprint knows neither names nor layouts, so it is the same for a network's file in either framework: of every
 tensor the sizes of its axes, sorted, without those of 1; scalars and the output layers, whose size the data set

@@ -158,7 +158,7 @@ def test_not_a_number_on_one_side(bad):
 
 def test_zero_in_one_only():
     a = {"big": np.ones(3), "small": np.full(3, 1e-17)}
-    assert compare(a, {**a, "small": np.full(3, -1e-17)}, bar=1e-11, zero=ZERO).zeros == ("small",)
+    assert compare(a, {**a, "small": np.full(3, -1e-17)}, bar=STEP, zero=ZERO).zeros == ("small",)
     for other in ({**a, "small": np.full(3, 1e-5)}, {"big": a["big"]}, {**a, "small": np.full(2, 1e-17)}):
         with pytest.raises(AssertionError, match="small"):
-            require_equal(a, other, bar=1e-11, zero=ZERO)
+            require_equal(a, other, bar=STEP, zero=ZERO)

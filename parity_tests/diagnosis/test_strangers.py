@@ -40,12 +40,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-class InProcess(strangers.Side):
+class InProcess(strangers.ModelProcess):
     """A side whose model runs in this process: it starts at once."""
 
-    def __init__(self, name, target, task, folder):
+    def __init__(self, name, target, assignment, folder):
         self.name, self.target, lines = name, target, []
-        host = Host(backend.load(name), name, target, folder, task)
+        host = Host(backend.load(name), name, target, folder, assignment)
         self.send = lambda request: lines.append(json.dumps(request))
         self.process = SimpleNamespace(stdout=SimpleNamespace(readline=lambda: host.answer(lines.pop())))
 
@@ -58,7 +58,7 @@ def here(folder, monkeypatch):
     """Run both models in this process, and leave Keras's types and the imported modules as they were."""
     before = keras.config.dtype_policy(), keras.config.floatx()
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(strangers, "Side", InProcess)
+    monkeypatch.setattr(strangers, "ModelProcess", InProcess)
     yield folder
     keras.config.set_dtype_policy(before[0])
     keras.config.set_floatx(before[1])

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from ft.backend.contract import Learner
-from ft.parity.arrays import ZERO, Comparison, compare
+from ft.parity.arrays import BARS, ZERO, Comparison, compare
 from parity_tests.support.pairs import TRAJECTORY, Case, batch, learners
 
-STEPS, SENSITIVITY, BATCHES = 100, 1e-11, 4
+STEPS, SENSITIVITY, BATCHES = 100, BARS["float64"]["sensitivity"], 4
 QUIET = {"dropout": 0.0, "stochastic_depth": 0.0}
 GENTLE = {"lr": 0.0001}  # drawn weights give large features, on which a rate of 0.001 oscillates and amplifies rounding
 QUICK = [Case("resnet18", "base", GENTLE)]

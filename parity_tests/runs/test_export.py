@@ -24,6 +24,7 @@ from ft.errors import RunError
 from ft.recipe import to_dict
 from ft.runs import folder as runfolder
 from ft.runs.checkpoint import sha256_of
+from ft.runs.names import MODEL, RESULT
 from ft.system import files
 from ft.weights import cast, write_safetensors
 from ft.zoo import find_card
@@ -71,7 +72,7 @@ def write_run(folder, name, precision, data):
     shapes = ft_torch.weight_shapes(build_network("torch", recipe))
     folder.mkdir()
     tensors = cast(starting_tensors(case, shapes, seed=0), precision)
-    write_safetensors(folder / runfolder.MODEL, tensors, {})
+    write_safetensors(folder / MODEL, tensors, {})
     result = {
         "format": runfolder.FORMAT,
         "architecture": name,
@@ -80,9 +81,9 @@ def write_run(folder, name, precision, data):
         "classes": [str(label) for label in range(CLASSES)],
         "preprocess": preprocess.to_dict(),
         "metrics": {},
-        "sha256": {runfolder.MODEL: sha256_of(folder / runfolder.MODEL)},
+        "sha256": {MODEL: sha256_of(folder / MODEL)},
     }
-    files.write_json(folder / runfolder.RESULT, result)
+    files.write_json(folder / RESULT, result)
     return folder
 
 

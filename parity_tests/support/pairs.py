@@ -13,6 +13,7 @@ from ft.backend.contract import Learner
 from ft.data import Batch, read_digits
 from ft.network.surgery import plan_surgery
 from ft.noise import generator
+from ft.parity.arrays import BARS
 from ft.recipe import Recipe
 from ft.training.build import new_learner
 from ft.weights import cast, initial_weights, match_weights
@@ -24,7 +25,7 @@ CLASSES = 10
 # the last gamma of a bottleneck block is small in trained networks; around 1, drawn blocks make all images alike, one
 # after the other, until the BatchNorms of a ResNet-152 divide by so little that rounding grows 40-fold (to 1.5e-11)
 LAST = 0.3
-FORWARD, STEP, TRAJECTORY = 1e-13, 1e-11, 1e-10  # the bars of the numerics policy
+FORWARD, STEP, TRAJECTORY = (BARS["float64"][what] for what in ("inference", "step", "trajectory"))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ MOMENTUM = 0.9
 
 
 @dataclass(frozen=True)
-class Task:
+class Assignment:
     """What both sides are told: what the models take and give, and what to do with them."""
 
     shape: tuple[int, ...]
@@ -91,8 +91,8 @@ def compare_models(
     for kind, word, known in (("dtype", dtype, ("float64", "float32")), ("direction", direction, DIRECTIONS)):
         if word not in known:
             raise RecipeError(unknown(kind, word, known))
-    task, given = Task(tuple(shape), classes, steps, lr, batch_size, seed), read_map(map_file)
-    with running({"torch": torch, "tf": tf}, task, Path(folder)) as sides:
+    assignment, given = Assignment(tuple(shape), classes, steps, lr, batch_size, seed), read_map(map_file)
+    with running({"torch": torch, "tf": tf}, assignment, Path(folder)) as sides:
         models = describe(sides, dtype, DIRECTIONS[direction])
         used = dtype if {model.dtype for model in models.values()} == {dtype} else "float32"
         if used != dtype:  # the other one could do better: it starts again
@@ -101,21 +101,21 @@ def compare_models(
         pairing = pair_parameters(models["torch"], models["tf"], given)
         optimizers = trace(sides, models, pairing, DIRECTIONS[direction])
     (Path(folder) / WEIGHTS).unlink()
-    notes = [*notes_on_task(task, optimizers, direction), *notes_on_models(models, pairing)]
+    notes = [*notes_on_assignment(assignment, optimizers, direction), *notes_on_models(models, pairing)]
     if used != dtype:
         notes.insert(0, f"a model stays {used} where {dtype} was asked for: both were compared in {used}")
     traces = Trace(Path(folder) / "torch"), Trace(Path(folder) / "tf")
     return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes))
 
 
-def describe(sides: Mapping[str, "Side"], dtype: str, source: str) -> dict[str, Description]:
+def describe(sides: Mapping[str, "ModelProcess"], dtype: str, source: str) -> dict[str, Description]:
     """Have both models built in a type and described, and the weights of the side `source` written."""
     requests = {name: {"do": "describe", "dtype": dtype, "save": name == source} for name in SIDES}
     return {name: Description.from_dict(answer) for name, answer in ask(sides, requests).items()}
 
 
 def trace(
-    sides: Mapping[str, "Side"], models: Mapping[str, Description], pairing: Pairing, source: str
+    sides: Mapping[str, "ModelProcess"], models: Mapping[str, Description], pairing: Pairing, source: str
 ) -> dict[str, str]:
     """Have both models traced under PyTorch's names; return the names of their optimizers."""
     torch, tf = models["torch"], models["tf"]
@@ -143,15 +143,16 @@ def require_alike(models: Mapping[str, Description], classes: int, dtype: str) -
         raise RecipeError(f"only the module of --{having[0]} has {OPTIMIZER}; give one to both modules, or to neither")
 
 
-def notes_on_task(task: Task, optimizers: Mapping[str, str], direction: str) -> Iterator[str]:
+def notes_on_assignment(assignment: Assignment, optimizers: Mapping[str, str], direction: str) -> Iterator[str]:
     """Yield what was done the same for any two models."""
-    yield f"{task.batch_size} images a step, drawn from a normal distribution with seed {task.seed}"
+    yield f"{assignment.batch_size} images a step, drawn from a normal distribution with seed {assignment.seed}"
     yield f"weights: copied {direction.replace('-', ' ')}"
     yield "loss: cross-entropy of the outputs, taken as logits, mean over the batch"
-    if task.steps and all(optimizers.values()):
+    if assignment.steps and all(optimizers.values()):
         yield "optimizers: your own, " + ", ".join(f"{name} {word}" for name, word in optimizers.items())
-    elif task.steps:
-        yield f"optimizer: SGD in PyTorch's form, lr {task.lr:g}, momentum {MOMENTUM:g}; no {OPTIMIZER} in your modules"
+    elif assignment.steps:
+        numbers = f"lr {assignment.lr:g}, momentum {MOMENTUM:g}"
+        yield f"optimizer: SGD in PyTorch's form, {numbers}; no {OPTIMIZER} in your modules"
 
 
 def notes_on_models(models: Mapping[str, Description], pairing: Pairing) -> Iterator[str]:
@@ -186,10 +187,10 @@ def read_map(path: Path | None) -> dict[str, str]:
     return given
 
 
-class Side:
+class ModelProcess:
     """The process of one model as the hub talks to it. What it prints goes to a log beside the traces."""
 
-    def __init__(self, name: str, target: str, task: Task, folder: Path) -> None:
+    def __init__(self, name: str, target: str, assignment: Assignment, folder: Path) -> None:
         self.name, self.target, self.log = name, target, folder / f"{name}.log"
         # both run at once, on half of the cores each: threads that wait for one another on a busy core cost 50 times as
         # much; and not on a GPU: a CPU's kernels repeat themselves to the last bit
@@ -206,7 +207,7 @@ class Side:
                 stderr=log,
                 text=True,
             )
-        self.send({"side": name, "target": target, "folder": str(folder), "task": asdict(task)})
+        self.send({"side": name, "target": target, "folder": str(folder), "assignment": asdict(assignment)})
 
     def send(self, request: Mapping[str, Any]) -> None:
         """Send a request; where nobody is left to read it, `receive` says why."""
@@ -235,7 +236,7 @@ class Side:
 
 
 @contextmanager
-def running(targets: Mapping[str, str], task: Task, folder: Path) -> Iterator[dict[str, Side]]:
+def running(targets: Mapping[str, str], assignment: Assignment, folder: Path) -> Iterator[dict[str, ModelProcess]]:
     """Run the processes of both models while the block runs."""
     for name, target in targets.items():
         backend.require(name)
@@ -246,12 +247,12 @@ def running(targets: Mapping[str, str], task: Task, folder: Path) -> Iterator[di
     with ExitStack() as stack:
         sides = {}
         for name, target in targets.items():
-            sides[name] = Side(name, target, task, folder)
+            sides[name] = ModelProcess(name, target, assignment, folder)
             stack.callback(sides[name].end)
         yield sides
 
 
-def ask(sides: Mapping[str, Side], requests: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def ask(sides: Mapping[str, ModelProcess], requests: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Ask both sides at once and return their answers."""
     for name, side in sides.items():
         side.send(requests[name])

@@ -16,7 +16,7 @@ from ft.backend.contract import Stranger, Wing
 from ft.backend.description import Description
 from ft.errors import UserError
 from ft.parity.foreign.code import find_optimizer, make_model
-from ft.parity.foreign.compare import WEIGHTS, Task
+from ft.parity.foreign.compare import WEIGHTS, Assignment
 from ft.parity.trace import write_trace
 from ft.system import files
 from ft.system.quiet import quiet_stderr
@@ -28,11 +28,11 @@ def serve() -> None:
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the user's code prints is no answer
     first = json.loads(sys.stdin.readline())
-    task = Task(**{**first["task"], "shape": tuple(first["task"]["shape"])})
+    assignment = Assignment(**{**first["assignment"], "shape": tuple(first["assignment"]["shape"])})
     with quiet_stderr():
         wing = backend.load(first["side"])
         wing.prepare(device="cpu", deterministic=True)
-    host = Host(wing, first["side"], first["target"], Path(first["folder"]), task)
+    host = Host(wing, first["side"], first["target"], Path(first["folder"]), assignment)
     for line in sys.stdin:
         channel.write(host.answer(line) + "\n")
         channel.flush()
@@ -46,7 +46,7 @@ class Host:
     side: str
     target: str
     folder: Path
-    task: Task
+    assignment: Assignment
 
     def answer(self, line: str) -> str:
         """Do what a request asks; a mistake of the user's is the answer's "error"."""
@@ -59,47 +59,47 @@ class Host:
 
     def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Describe the model, built in the type that was asked for if its code can do that, else in float32."""
-        self.model, found = self.built(request["dtype"])
+        self.model, description = self.built(request["dtype"])
         if request["save"]:
-            self.model.share({p.name: p.name for p in found.parameters}, {}, None)
+            self.model.share({p.name: p.name for p in description.parameters}, {}, None)
             with files.explained(self.folder):
                 write_safetensors(self.folder / WEIGHTS, self.model.get_weights(), {})
-        return found.to_dict()
+        return description.to_dict()
 
     def built(self, dtype: str) -> tuple[Stranger, Description]:
         """Return the model and its description."""
         try:
-            model = self.wing.Stranger(partial(make_model, self.target), dtype=dtype, seed=self.task.seed)
-            found = model.describe(next(self.task.batches()).inputs["images"])
+            model = self.wing.Stranger(partial(make_model, self.target), dtype=dtype, seed=self.assignment.seed)
+            description = model.describe(next(self.assignment.batches()).inputs["images"])
         except UserError:
             with suppress(UserError):
                 if dtype != "float32":
                     return self.built("float32")
             raise
-        return model, replace(found, own_optimizer=find_optimizer(self.target) is not None)
+        return model, replace(description, own_optimizer=find_optimizer(self.target) is not None)
 
     def trace(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Take the common names and weights, and write the trace."""
         model, dtype = self.model, request["dtype"]
-        model.share(request["names"], request["keys"], find_optimizer(self.target) if self.task.steps else None)
+        model.share(request["names"], request["keys"], find_optimizer(self.target) if self.assignment.steps else None)
         weights = read_safetensors(self.folder / WEIGHTS)
         model.set_weights({name: weights[own] for name, own in request["source"].items()})
         batches = (
             replace(batch, inputs={k: x.astype(dtype) for k, x in batch.inputs.items()}, lr=model.lr or batch.lr)
-            for batch in self.task.batches()
+            for batch in self.assignment.batches()
         )
         facts = {"backend": self.side, "dtype": dtype, **self.facts()}
         as_learner = cast(Any, model)  # as far as write_trace asks, it is a Learner and a Wing
-        write_trace(self.folder / self.side, as_learner, as_learner, batches, facts, update=self.task.steps > 0)
+        write_trace(self.folder / self.side, as_learner, as_learner, batches, facts, update=self.assignment.steps > 0)
         return {"optimizer": model.optimizer_name}
 
     def facts(self) -> dict[str, Any]:
         """Return what the trace says of its origin."""
         packages = ("ft-parity", "numpy", *backend.FRAMEWORKS[self.side])
         return {
-            "recipe": asdict(self.task),
-            "data": f"drawn with seed {self.task.seed}",
-            "classes": [str(i) for i in range(self.task.classes)],
+            "recipe": asdict(self.assignment),
+            "data": f"drawn with seed {self.assignment.seed}",
+            "classes": [str(i) for i in range(self.assignment.classes)],
             "versions": {package: version(package) for package in packages},
         }
 

@@ -73,41 +73,41 @@ def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str
 
     Raises WeightsError that lists what is left over, RecipeError for a correction that cannot be.
     """
-    found = Pairing((list(torch.parameters), list(tf.parameters)))
+    pairing = Pairing((list(torch.parameters), list(tf.parameters)))
     for names in given.items():
-        pair_given(found, *names)
-    by_name = [p for p in found.left[1] if p.layer not in tf.automatic]
-    for a, b in list(matched(found.left[0], by_name, lambda p: (plain(f"{p.layer}.{p.leaf}"), p.shape))):
-        found.add(a, b, "name")
+        pair_given(pairing, *names)
+    by_name = [p for p in pairing.left[1] if p.layer not in tf.automatic]
+    for a, b in list(matched(pairing.left[0], by_name, lambda p: (plain(f"{p.layer}.{p.leaf}"), p.shape))):
+        pairing.add(a, b, "name")
     # the same number of layers of a kind after the same layers, then of a kind at all; else the first ones
-    pair_units(found, (torch, tf), lambda unit: (unit.signature, unit.feeders), whole=True)
-    pair_units(found, (torch, tf), lambda unit: unit.signature, whole=False)
-    require_all(found)
+    pair_units(pairing, (torch, tf), lambda unit: (unit.signature, unit.feeders), whole=True)
+    pair_units(pairing, (torch, tf), lambda unit: unit.signature, whole=False)
+    require_all(pairing)
     order = {p.name: i for i, p in enumerate(torch.parameters)}
-    found.pairs.sort(key=lambda pair: order[pair.torch])
-    return found
+    pairing.pairs.sort(key=lambda pair: order[pair.torch])
+    return pairing
 
 
-def pair_given(found: Pairing, torch: str, keras: str) -> None:
+def pair_given(pairing: Pairing, torch: str, keras: str) -> None:
     """Pair two parameters as the user says."""
-    sides = [{p.name: p for p in left} for left in found.left]
+    sides = [{p.name: p for p in left} for left in pairing.left]
     for side, name, kind in zip(sides, (torch, keras), ("PyTorch parameter", "Keras variable"), strict=True):
         if name not in side:
             raise RecipeError(f"map: {unknown(kind, name, side)}; a line is `torch name: keras path`, each name once")
     a, b = sides[0][torch], sides[1][keras]
     if a.shape != b.shape:
         raise RecipeError(f"map: {torch} is {a.shape}, {keras} is {b.shape} in PyTorch's layout; they must be equal")
-    found.add(a, b, "map")
+    pairing.add(a, b, "map")
 
 
 def pair_units(
-    found: Pairing, sides: tuple[Description, Description], key: Callable[[Unit], Hashable], *, whole: bool
+    pairing: Pairing, sides: tuple[Description, Description], key: Callable[[Unit], Hashable], *, whole: bool
 ) -> None:
     """Pair what is left, layer by layer."""
-    a, b = (units(left, side) for left, side in zip(found.left, sides, strict=True))
+    a, b = (units(left, side) for left, side in zip(pairing.left, sides, strict=True))
     for pair in list(matched(a, b, key, whole=whole)):
         for x, y in zip(*(unit.members for unit in pair), strict=True):
-            found.add(x, y, "order")
+            pairing.add(x, y, "order")
 
 
 def units(left: Sequence[Parameter], side: Description) -> list[Unit]:
@@ -127,17 +127,17 @@ def feeders(side: Description) -> dict[str, Hashable]:
     for p in side.parameters:
         own[p.layer] |= {(p.kind, p.shape)}
     above: dict[str, frozenset] = {}
-    found: dict[str, Hashable] = {}
+    feeding: dict[str, Hashable] = {}
     for key, call in side.calls.items():
         sources = frozenset().union(*(above.get(source, frozenset()) for source in call.inputs))
-        found.setdefault(call.path, sources)
+        feeding.setdefault(call.path, sources)
         above[key] = frozenset({own[call.path]}) if call.path in own else sources
-    return found
+    return feeding
 
 
-def require_all(found: Pairing) -> None:
+def require_all(pairing: Pairing) -> None:
     """Raise WeightsError that lists what is left over on each side."""
-    sides = [[f"{p.name} {p.shape}" for p in left if not p.optional] for left in found.left]
+    sides = [[f"{p.name} {p.shape}" for p in left if not p.optional] for left in pairing.left]
     if any(sides):
         over = " and ".join(f"{listed(names) or 'nothing'} in {who}" for who, names in zip(SIDES, sides, strict=True))
         raise WeightsError(

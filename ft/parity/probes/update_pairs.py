@@ -17,7 +17,7 @@ Rule = TypeVar("Rule", SGD, Adam)
 
 
 @dataclass(frozen=True)
-class Pair(Generic[Rule]):
+class RulePair(Generic[Rule]):
     """The rules of both sides for one parameter, the two most alike, and the first update in which they show."""
 
     row: Row
@@ -30,7 +30,7 @@ class Pair(Generic[Rule]):
         return unlike(self.a, self.b)
 
 
-def sgd_pairs(evidence: Evidence) -> Iterator[Pair[SGD]]:
+def sgd_pairs(evidence: Evidence) -> Iterator[RulePair[SGD]]:
     """Yield the rules of updates that differ where both sides do some form of SGD."""
     steps = evidence.a.facts["steps"]
     for row in asked_rows(evidence):
@@ -38,17 +38,17 @@ def sgd_pairs(evidence: Evidence) -> Iterator[Pair[SGD]]:
         pasts = histories(evidence, until, row.name)
         pair = most_alike(*(sgd_rules(past, close=evidence.close) for past in pasts))
         if pair:
-            yield Pair(place(evidence, *pair, pasts[1], row), *pair)
+            yield RulePair(place(evidence, *pair, pasts[1], row), *pair)
 
 
-def adam_pairs(evidence: Evidence) -> Iterator[Pair[Adam]]:
+def adam_pairs(evidence: Evidence) -> Iterator[RulePair[Adam]]:
     """Yield the rules of first updates that differ where both sides do some form of Adam."""
     for row in asked_rows(evidence):
         if row.step == 0:
             pasts = histories(evidence, 0, row.name)
             pair = most_alike(*(adam_rules(past, close=evidence.close) for past in pasts))
             if pair:
-                yield Pair(row, *pair)
+                yield RulePair(row, *pair)
 
 
 def asked_rows(evidence: Evidence) -> Iterator[Row]:

@@ -3,14 +3,14 @@
 from ft.report.comparison.data import to_dict
 from ft.report.comparison.junit import render_junit
 from ft.report.comparison.page import render_html
-from ft.report.comparison.report import Cause, Part, Report, Side, make_report
+from ft.report.comparison.report import Cause, Part, Report, TraceSummary, make_report
 from ft.report.comparison.text import render_text
 
 __all__ = [
     "Cause",
     "Part",
     "Report",
-    "Side",
+    "TraceSummary",
     "make_report",
     "render_html",
     "render_junit",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ft.parity.verdict import Row
 from ft.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Dot, Floor, Mark, Tick, linear_ticks, points
-from ft.report.comparison.report import ROUNDING, Part, Report, Side, place
+from ft.report.comparison.report import ROUNDING, Part, Report, TraceSummary, place
 from ft.report.words import figure, size_words
 
 HIGH, LOW = 1.0, -18.0  # powers of ten that the error axis spans; what is 0 stands on its lowest line
@@ -145,7 +145,7 @@ def power_label(power: int) -> str:
     return "1" if power == 0 else f"10{str(power).translate(SUPERSCRIPT)}"
 
 
-def loss_chart(sides: tuple[Side, Side]) -> Chart | None:
+def loss_chart(sides: tuple[TraceSummary, TraceSummary]) -> Chart | None:
     """Return both losses over the steps on one linear axis; None where there is no finite loss."""
     finite = [loss for side in sides for loss in side.losses if math.isfinite(loss)]
     if not finite:

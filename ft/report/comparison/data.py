@@ -3,7 +3,7 @@
 from typing import Any
 
 from ft.parity.verdict import Row
-from ft.report.comparison.report import OPEN, ROUNDING, Cause, Part, Report, Side, totals
+from ft.report.comparison.report import OPEN, ROUNDING, Cause, Part, Report, TraceSummary, totals
 from ft.system import files
 
 WORST = 12  # arrays in the table of the worst
@@ -66,6 +66,6 @@ def part_data(part: Part) -> dict[str, Any]:
     }
 
 
-def side_data(side: Side) -> dict[str, Any]:
+def side_data(side: TraceSummary) -> dict[str, Any]:
     """Return what one side says about itself."""
     return {"name": side.name, "losses": side.losses, "facts": dict(side.facts)}

@@ -23,7 +23,7 @@ HIDDEN = ("format", "layers", "outputs", "parameters")  # of trace.json: for pro
 
 
 @dataclass(frozen=True)
-class Side:
+class TraceSummary:
     """One of the two traces: its name in the report, what it says about itself, its losses, and the kind of each layer
     ("conv") by key.
     """
@@ -87,7 +87,7 @@ class Report:
 
     verdict: Verdict
     findings: tuple[Finding, ...]
-    sides: tuple[Side, Side]
+    sides: tuple[TraceSummary, TraceSummary]
     noise: tuple[Noise, Noise] | None = None
     notes: tuple[str, ...] = ()
     pairing: tuple[tuple[str, str], ...] = ()
@@ -175,12 +175,12 @@ def name_of(trace: Trace, other: Trace, letter: str) -> str:
     return trace.backend if trace.backend != other.backend else f"{trace.backend} {letter}"
 
 
-def read_side(trace: Trace, name: str) -> Side:
+def read_side(trace: Trace, name: str) -> TraceSummary:
     """Return what a report needs of one trace."""
     losses = tuple(loss_of(trace.arrays(step, "loss").get("loss")) for step in range(trace.facts["steps"]))
     kinds = {key: call.kind for calls in trace.calls.values() for key, call in calls.items()}
     facts = {key: value for key, value in trace.facts.items() if key not in HIDDEN}
-    return Side(name, {"folder": str(trace.folder), **facts}, losses, kinds)
+    return TraceSummary(name, {"folder": str(trace.folder), **facts}, losses, kinds)
 
 
 def loss_of(value: np.ndarray | None) -> float:
@@ -216,6 +216,6 @@ def totals(verdict: Verdict) -> tuple[int, int]:
     return sum(row.differs for row in verdict.rows), len(verdict.rows)
 
 
-def names_of(sides: Sequence[Side]) -> str:
+def names_of(sides: Sequence[TraceSummary]) -> str:
     """Return "torch and tf"."""
     return " and ".join(side.name for side in sides)

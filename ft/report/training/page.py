@@ -22,13 +22,13 @@ from ft.report.training.advice import advise
 from ft.report.training.charts import confusion_cells, losses_chart, reliability_bars, score_chart
 from ft.report.training.summary import FRAMEWORKS, headline
 from ft.runs.folder import read_log
+from ft.runs.names import CONFUSION, REPORT
 from ft.system import files
 from ft.system.clean import clean
 from ft.tasks import task_in
 from ft.tasks.sections import ByClass, Calibration, Mistakes, Page
 from ft.tasks.task import percent
 
-REPORT, CONFUSION = "report.html", "confusion.png"
 CELLS = 25  # up to so many classes the matrix is drawn cell by cell, above it is a picture
 MISTAKES, CONFUSIONS, CLASSES_SHOWN = 12, 10, 30
 Row = Mapping[str, Any]

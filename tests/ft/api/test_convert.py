@@ -401,7 +401,7 @@ def test_a_full_disk_leaves_what_was_there(folder, squeeze, target):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
     try:
-        with pytest.raises(RunError, match=rf"cannot write {target}: .*; free some space or choose another OUT"):
+        with pytest.raises(RunError, match=rf"cannot write {target}: .*; raise the limit .* or choose another OUT"):
             convert("a.pth", target, force=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)

@@ -20,6 +20,7 @@ from ft.errors import RecipeError, RunError, UserError
 from ft.recipe import Recipe, to_dict
 from ft.runs import folder as runfolder
 from ft.runs.checkpoint import sha256_of
+from ft.runs.names import MODEL
 from ft.system import files
 from ft.weights import write_safetensors
 
@@ -92,7 +93,7 @@ def run(tmp_path, monkeypatch):
             "classes": CLASSES,
             "preprocess": PIXELS.to_dict(),
             "metrics": {},
-            "sha256": {runfolder.MODEL: sha256_of(Path("run/model.safetensors"))},
+            "sha256": {MODEL: sha256_of(Path("run/model.safetensors"))},
         }
         files.write_json("run/model.json", result)
         return "run"
@@ -326,5 +327,5 @@ def test_difference_is_relative_and_cannot_be_fooled():
     assert difference(expected + np.array([[0, 0], [0, 0.4]]), expected) == pytest.approx(0.1)
     assert difference(expected[:1], expected) == 0
     assert difference(expected[:, :1], expected) == np.inf
-    assert np.isnan(difference(expected * np.nan, expected))
+    assert difference(expected * np.nan, expected * np.nan) == np.inf
     assert difference(np.zeros((2, 2)), np.zeros((2, 2))) == 0

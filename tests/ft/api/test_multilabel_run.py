@@ -19,8 +19,8 @@ from ft.errors import DataError, RecipeError, RunError
 from ft.metrics.multilabel import sigmoid
 from ft.report.training.page import write_training_report
 from ft.runs import checkpoint
-from ft.runs import folder as runfolder
 from ft.runs.folder import read_log
+from ft.runs.names import PREDICTIONS
 from ft.tasks.label_sets import SetPrediction, read_label_sets, sets_in, write_label_sets
 from ft.tasks.multilabel import MULTI
 from ft.training.job import prepare_job, weigh_classes
@@ -165,7 +165,7 @@ def test_names_with_signs_come_back(tmp_path):
     ],
 )
 def test_predictions_that_were_changed(line, words, tmp_path):
-    (tmp_path / runfolder.PREDICTIONS).write_text(f"name,label,predicted,probability\n{line}\n")
+    (tmp_path / PREDICTIONS).write_text(f"name,label,predicted,probability\n{line}\n")
     with pytest.raises(RunError, match=words):
         read_label_sets(tmp_path)
 

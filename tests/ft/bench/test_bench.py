@@ -28,7 +28,7 @@ FAST = [*TINY, "--peak-side", "64", "--peak-seconds", "0", "--quiet"]
 @pytest.mark.skipif(find_spec("torchvision") is None, reason="times PyTorch")
 def test_a_tiny_benchmark(tmp_path, capsys, monkeypatch):
     """The textbook runs in its own process; what prepares it runs here, which saves the start of a framework."""
-    from ft_bench.peak_torch import forward_flops
+    from ft_peers.peak_torch import forward_flops
 
     def prepare(module, arguments, environment):
         if module == "ft.bench.start":
@@ -37,7 +37,7 @@ def test_a_tiny_benchmark(tmp_path, capsys, monkeypatch):
         return runs.Finished(1.0, 1, json.dumps(peak))
 
     monkeypatch.setattr(bench_module, "run", prepare)
-    assert bench([*FAST, "--only", "textbook-torch", "--out", str(tmp_path / "out")]) == 0
+    assert bench([*FAST, "--repeat", "1", "--only", "textbook-torch", "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("run ")
     found = json.loads((tmp_path / "out" / "bench.json").read_text())
@@ -53,15 +53,35 @@ def test_a_tiny_benchmark(tmp_path, capsys, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(None in map(find_spec, ("torchvision", "keras")), reason="times both frameworks")
 def test_every_run_of_a_tiny_benchmark(tmp_path, capsys):
-    code = bench([*FAST, "--out", str(tmp_path), "--json"])
+    code = bench([*FAST, "--repeat", "1", "--out", str(tmp_path), "--json"])
     found = json.loads(capsys.readouterr().out)
     assert code == int(not all(check["passed"] for check in found["checks"]))
     assert {row["run"] for row in found["runs"]} == set(plans()) - {"textbook-keras", "textbook-keras-whole"}
-    large = ["--model", "resnet50", *FAST[2:], "--out", str(tmp_path), "--json"]
+    large = ["--model", "resnet50", *FAST[2:], "--repeat", "1", "--out", str(tmp_path), "--json"]
     scaled = ["--augment", "crop-flip", "--peer-steps", "1"]
     assert bench([*large, *scaled, "--only", "textbook-torch,textbook-keras,textbook-keras-whole"]) == 0
     rows = json.loads(capsys.readouterr().out)["runs"]
     assert {row["scaled"] for row in rows} == {"1 of 3 steps and 1 of 2 to validate"}
+
+
+def test_runs_are_made_in_turn_and_find_nothing_of_each_other(tmp_path, capsys, monkeypatch):
+    made, seconds = [], iter((5.0, 1.0, 2.0, 4.0, 9.0, 3.0))
+
+    def measure(plan, settings, work):
+        assert not (work / "caches").exists()
+        (work / "caches" / plan.name).mkdir(parents=True)
+        made.append(plan.name)
+        return runs.Timing(plan, next(seconds), 10.0, 0.8, 1000, 1)
+
+    monkeypatch.setattr(bench_module, "measure", measure)
+    monkeypatch.setattr(bench_module, "run", lambda *_: runs.Finished(1.0, 1, "{}"))
+    monkeypatch.setattr(bench_module, "choose", lambda *_: [plans()[name] for name in ("textbook-torch", "ft-torch")])
+    bench([*FAST, "--out", str(tmp_path), "--json"])
+    assert made == 3 * ["textbook-torch", "ft-torch"]
+    found = json.loads(capsys.readouterr().out)
+    assert [row["seconds"] for row in found["runs"]] == [5.0, 3.0]
+    assert [row["spread"]["seconds"] for row in found["runs"]] == [[2.0, 9.0], [1.0, 4.0]]
+    assert found["settings"]["repeat"] == 3
 
 
 # ---- how a run is made, without one
@@ -161,6 +181,7 @@ def test_augmented_images_reach_every_run_that_can_have_them(calls, tmp_path):
         (["--model", "vgg16"], "invalid choice: 'vgg16'"),
         (["--epochs", "0"], "epochs: got 0; it must be at least 1"),
         (["--peer-steps", "0"], "peer_steps: got 0"),
+        (["--repeat", "0"], "repeat: got 0"),
         (["--nodel", "x"], "did you mean '--model'"),
     ],
 )

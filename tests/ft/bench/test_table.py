@@ -98,3 +98,30 @@ def test_a_part_of_a_peers_steps_is_scaled_by_its_last_epoch():
     lone = timing_of(plan, report((1, 32, 0.5), steps=20), epochs=2)
     assert lone.seconds == pytest.approx(20.0 + 19 * 0.5 + 7 * 0.3)
     assert part.scaled == "13 of 20 steps and 5 of 8 to validate"
+
+
+def test_repeated_runs_give_medians_and_their_spread():
+    peers = [
+        timing("textbook-torch", seconds, rate=rate) for seconds, rate in ((90.0, 9.0), (300.0, 3.0), (110.0, 8.0))
+    ]
+    ours = [timing("ft-torch", seconds, warm=seconds / 2) for seconds in (50.0, 10.0, 55.0)]
+    turns = [run for turn in zip(peers, ours, strict=True) for run in turn]
+    rows = {row["run"]: row for row in rows_of(turns, {})}
+    assert list(rows) == ["textbook-torch", "ft-torch"]
+    peer, own = rows.values()
+    assert (peer["seconds"], peer["images_per_second"], own["seconds"], own["warm_seconds"]) == (110, 8, 50, 25)
+    assert (own["ratio"], own["warm_ratio"]) == (110 / 50, 110 / 25)  # a mean, or the last one, says something else
+    assert (peer["spread"]["seconds"], own["spread"]["warm_seconds"]) == ((90, 300), (5, 27.5))
+    assert peer["spread"]["warm_seconds"] is None
+    assert [one["seconds"] for one in own["repeats"]] == [50, 10, 55]
+    lines = table_text(list(rows.values())).splitlines()
+    assert lines[3].split() == ["ft-torch", "50.0", "25.0", "2.20", "4.40", "10.0", "-", "0.800", "2000"]
+    assert lines[4].split() == ["10.0-55.0", "5.0-27.5", "10.0-10.0", "0.800-0.800", "2000-2000"]
+    assert lines[5] == "medians of 3 runs, all in turn; below each its least and its most"
+
+
+def test_accuracy_is_judged_by_the_median():
+    turns = [timing("textbook-torch", 1.0, top1=top1) for top1 in (0.8, 0.9, 0.8)]
+    turns += [timing("ft-torch", 1.0, top1=top1) for top1 in (0.1, 0.8, 0.8)]
+    (check,) = accuracy_checks(turns, val_images=100)
+    assert (check["top1"], check["textbook"], check["passed"]) == (0.8, 0.8, True)

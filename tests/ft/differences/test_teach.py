@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ft.differences import ENTRIES, MODULES, Entry, pair
-from ft.differences.pair import Half, Measured, gap, measure, read_half, run_half
+from ft.differences.pair import Half, Measured, apart, measure, read_half, run_half
 from ft.errors import RecipeError
 from ft.report.catalogue import document, escaped
 from ft.report.difference import list_text, show
@@ -156,9 +156,9 @@ def test_without_a_checkout_there_is_no_pair(monkeypatch, tmp_path):
 
 def test_numbers_that_do_not_fit_are_infinitely_far_apart():
     nan = read_half('{"default": [1, null], "mended": 0}', "x")
-    assert gap(nan.default, nan.default) == 0
-    assert gap(nan.default, np.ones(2)) == np.inf
-    assert gap(np.ones(2), np.ones(3)) == np.inf
+    assert apart(nan.default, nan.default) == 0
+    assert apart(nan.default, np.ones(2)) == np.inf
+    assert apart(np.ones(2), np.ones(3)) == np.inf
 
 
 def fixed(entry):

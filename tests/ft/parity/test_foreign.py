@@ -14,13 +14,13 @@ from ft.backend.description import Description, Parameter
 from ft.errors import RecipeError
 from ft.parity.foreign import compare as strangers
 from ft.parity.foreign.code import find_optimizer, make_model
-from ft.parity.foreign.compare import Side, Task, compare_models, read_map
+from ft.parity.foreign.compare import Assignment, ModelProcess, compare_models, read_map
 from ft.system import apart
 
 FC = (Parameter("fc.weight", "fc", "weight", "linear", (5, 3), True),)
 CALLS = {"fc": Call("linear", "fc", ("",))}
 MODEL = Description("float64", (8, 5), FC, CALLS)
-TASK = Task((3, 4, 6), 5, 2, 0.001, 8, 0)
+ASSIGNMENT = Assignment((3, 4, 6), 5, 2, 0.001, 8, 0)
 
 
 def changed(**fields):
@@ -32,8 +32,8 @@ def script(monkeypatch):
     """Put sides in place that answer `models[name]` to every request, and keep what they were asked."""
     models, asked = {"torch": MODEL, "tf": MODEL}, []
 
-    class Scripted(Side):
-        def __init__(self, name, target, task, folder):
+    class Scripted(ModelProcess):
+        def __init__(self, name, target, assignment, folder):
             self.name, self.target = name, target
             (folder / strangers.WEIGHTS).touch()
 
@@ -47,7 +47,7 @@ def script(monkeypatch):
         def end(self):
             asked.append((self.name, {"do": "end"}))
 
-    monkeypatch.setattr(strangers, "Side", Scripted)
+    monkeypatch.setattr(strangers, "ModelProcess", Scripted)
     monkeypatch.setattr(strangers, "Trace", lambda folder: folder)
     monkeypatch.setattr(backend, "require", lambda name: None)
     return models, asked
@@ -153,12 +153,12 @@ def test_a_map_is_lines_of_names(tmp_path, text):
 
 
 def test_batches_come_from_the_seed_and_differ_by_step():
-    first, second = TASK.batches()
+    first, second = ASSIGNMENT.batches()
     assert first.inputs["images"].shape == (8, 4, 6, 3)
     assert first.lr == 0.001
-    assert np.array_equal(first.inputs["images"], next(TASK.batches()).inputs["images"])
+    assert np.array_equal(first.inputs["images"], next(ASSIGNMENT.batches()).inputs["images"])
     assert not np.array_equal(first.inputs["images"], second.inputs["images"])
-    assert len(list(Task((3, 4, 6), 5, 0, 0.001, 8, 0).batches())) == 1
+    assert len(list(Assignment((3, 4, 6), 5, 0, 0.001, 8, 0).batches())) == 1
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_their_optimizer_is_optional(module):
 
 def test_a_process_that_ends_is_no_mistake_of_the_users(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    side = Side("torch", "a:f", TASK, tmp_path)
+    side = ModelProcess("torch", "a:f", ASSIGNMENT, tmp_path)
     side.process.wait()
     side.send({"do": "describe"})
     with pytest.raises(RuntimeError, match="the torch process ended with code 1: nothing said"):
@@ -216,7 +216,7 @@ def test_a_process_talks_in_lines_and_logs_the_rest(monkeypatch, tmp_path):
     python.write_text('#!/bin/sh\nread first; read second; echo "$*" >&2; echo \'{"error": "no"}\'\n')
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    side = Side("tf", "a:f", TASK, tmp_path)
+    side = ModelProcess("tf", "a:f", ASSIGNMENT, tmp_path)
     side.send({"do": "describe"})
     with pytest.raises(RecipeError, match="--tf a:f: no"):
         side.receive()
@@ -229,7 +229,7 @@ def test_the_current_folder_comes_last(monkeypatch, tmp_path):
         (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("")  # as `python -m ft` has it
-    side = Side("neither", "theirs:make", TASK, tmp_path)
+    side = ModelProcess("neither", "theirs:make", ASSIGNMENT, tmp_path)
     with pytest.raises(RuntimeError, match=r"the neither process ended with code 1: .*unknown backend 'neither'"):
         side.receive()
     side.end()

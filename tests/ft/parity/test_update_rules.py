@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ft.parity.arrays import BARS
 from ft.parity.probes.update_pairs import most_alike, unlike
 from ft.parity.probes.update_rules import SGD, Adam, History, adam_rules, sgd_rules
 
-CLOSE, SPACING, ELEMENTS = 1e-9, float(np.finfo(float).eps), 300
+CLOSE, SPACING, ELEMENTS = BARS["float64"]["cause"], float(np.finfo(float).eps), 300
 PLAIN = SGD(0.9, nesterov=False, decay=0.0, decoupled=False, folded=False, rounded=False)
 FORMS = [
     PLAIN,

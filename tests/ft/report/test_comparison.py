@@ -16,7 +16,7 @@ from ft.differences import ENTRIES, Finding
 from ft.parity.trace import Trace
 from ft.parity.verdict import Row, Verdict, compare_traces
 from ft.report.chart import HEIGHT
-from ft.report.comparison import Report, Side, make_report, render_html, render_junit, render_text, to_dict
+from ft.report.comparison import Report, TraceSummary, make_report, render_html, render_junit, render_text, to_dict
 from ft.report.comparison.chart import error_charts, height, loss_chart
 from ft.report.comparison.data import WORST
 from ft.weights import write_safetensors
@@ -44,8 +44,8 @@ def a_report(differ=(), findings=(), *, steps=2, names=LAYERS, dtype="float64", 
     ]
     losses = tuple(2.0 / (step + 1) for step in range(steps))
     facts = {"dtype": dtype, "recipe": {"model": "resnet18"}, "lr": [0.001] * steps}
-    sides = Side("torch", {**facts, "versions": {"torch": "2.14.1"}}, losses, dict.fromkeys(names, "conv"))
-    other = Side("tf", {**facts, "versions": {"keras": "3.15.1"}}, losses)
+    sides = TraceSummary("torch", {**facts, "versions": {"torch": "2.14.1"}}, losses, dict.fromkeys(names, "conv"))
+    other = TraceSummary("tf", {**facts, "versions": {"keras": "3.15.1"}}, losses)
     return Report(Verdict(tuple(rows), tuple(unpaired)), tuple(findings), (sides, other), **more)
 
 
@@ -167,7 +167,8 @@ def hostile_report():
     )
     facts = {HOSTILE: HOSTILE, "list": [HOSTILE, 1], "deep": {HOSTILE: {HOSTILE: HOSTILE}}}
     sides = [
-        Side(HOSTILE, {**side.facts, **facts}, side.losses, dict.fromkeys(names, HOSTILE)) for side in report.sides
+        TraceSummary(HOSTILE, {**side.facts, **facts}, side.losses, dict.fromkeys(names, HOSTILE))
+        for side in report.sides
     ]
     return replace(report, sides=tuple(sides))
 
@@ -274,12 +275,12 @@ def test_the_error_axis_is_logarithmic_and_closed():
 
 @pytest.mark.parametrize("losses", [(), (math.nan,), (math.inf, math.nan)])
 def test_no_finite_loss_no_chart(losses):
-    assert loss_chart((Side("a", losses=losses), Side("b", losses=losses))) is None
+    assert loss_chart((TraceSummary("a", losses=losses), TraceSummary("b", losses=losses))) is None
 
 
 @pytest.mark.parametrize("losses", [(1.0,), (0.0, 0.0), (2.0, math.nan, 1.0), (1e-300, 2e-300), (1e300, -1e300)])
 def test_any_losses_give_a_chart(losses):
-    chart = loss_chart((Side("a", losses=losses), Side("b", losses=losses[:1])))
+    chart = loss_chart((TraceSummary("a", losses=losses), TraceSummary("b", losses=losses[:1])))
     assert all(0 <= dot.y <= HEIGHT for dot in chart.dots)
     assert all(0 <= tick.at <= HEIGHT for tick in chart.y_ticks)
     assert len(chart.y_ticks) < 8
@@ -345,7 +346,10 @@ rows = st.builds(
 def test_anything_can_be_reported(found, unpaired, losses, name):
     places = [(row.step, row.phase, row.name) for row in found[:2]]
     findings = [Finding(name, *place, 0.1, name) for place in places]
-    sides = Side(name, {"dtype": "float64", name: losses}, tuple(losses)), Side("tf", {"dtype": "float64"}, (1.0,))
+    sides = (
+        TraceSummary(name, {"dtype": "float64", name: losses}, tuple(losses)),
+        TraceSummary("tf", {"dtype": "float64"}, (1.0,)),
+    )
     noise = dict.fromkeys(places, 1e-07)
     report = Report(Verdict(tuple(found), tuple(unpaired)), tuple(findings), sides, (noise, noise), (name,))
     render_text(report).encode()

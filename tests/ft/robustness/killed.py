@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from ft.runs import checkpoint
-from ft.runs import folder as runfolder
+from ft.runs.names import MODEL, PREDICTIONS, RESULT
 from tests.ft.robustness.crash import write_images
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +23,7 @@ def require_same_end_when_killed(folder: Path, *, wing: str, kills: int) -> None
     whole = start(folder, wing, "--out", "whole")
     assert whole.wait() == 0, (folder / "stderr").read_text()
     random, killed, steps = Random(1), 0, []
-    while not (folder / "out" / runfolder.RESULT).exists():
+    while not (folder / "out" / RESULT).exists():
         where = ["--resume", "out"] if steps or checkpoint.steps(folder / "out") else ["--out", "out", *RECIPE]
         process = start(folder, wing, *where)
         if killed < kills:
@@ -37,7 +37,7 @@ def require_same_end_when_killed(folder: Path, *, wing: str, kills: int) -> None
             assert process.wait() == 0, (folder / "stderr").read_text()
     assert steps == sorted(steps)
     print(f"{wing}: killed {killed} times, went on from the steps {steps}")
-    for name in (runfolder.MODEL, runfolder.PREDICTIONS):
+    for name in (MODEL, PREDICTIONS):
         assert (folder / "out" / name).read_bytes() == (folder / "whole" / name).read_bytes(), name
 
 
@@ -53,7 +53,7 @@ def start(folder: Path, wing: str, *arguments: str) -> subprocess.Popen:
 def wait_for_step(run: Path, *, beyond: int) -> None:
     """Wait until a checkpoint beyond this step is there, or the run is finished."""
     for _ in range(6000):
-        if max(checkpoint.steps(run), default=0) > beyond or (run / runfolder.RESULT).exists():
+        if max(checkpoint.steps(run), default=0) > beyond or (run / RESULT).exists():
             return
         time.sleep(0.02)
     raise AssertionError("no checkpoint in two minutes")

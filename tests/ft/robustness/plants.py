@@ -22,24 +22,28 @@ def sync_only(wanted: Callable[[Path], bool]) -> Callable[[], None]:
 
 
 def rename_first() -> None:
-    """Rename a folder into place, and sync it afterwards."""
+    """Rename what was written into place, and sync it afterwards."""
 
-    def publish(temporary: Path, target: Path, *, needed: int | None = None) -> None:
-        os.rename(temporary, target)
-        for path in (*target.iterdir(), target, target.parent):
+    def commit(temporary: Path, target: Path) -> None:
+        os.replace(temporary, target)
+        for path in (*(target.iterdir() if target.is_dir() else ()), target, target.parent):
             files.sync(path)
 
-    files.publish_folder = publish
+    files.commit = commit
 
 
 def write_in_place() -> None:
     """Write a checkpoint into its own folder."""
+    careful = files.publishing
 
     @contextmanager
     def publishing(target: Path, *, needed: int | None = None) -> Iterator[Path]:
-        with files.explained(target):
-            target.mkdir(parents=True)
-            yield target
+        if checkpoint.STEP_NAME.fullmatch(target.name):
+            with files.explained(target):
+                yield target
+        else:
+            with careful(target, needed=needed) as temporary:
+                yield temporary
 
     files.publishing = publishing
 

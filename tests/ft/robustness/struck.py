@@ -22,7 +22,7 @@ from typing import Any
 
 from ft.cli.train import train_command
 from ft.runs import checkpoint
-from ft.runs import folder as runfolder
+from ft.runs.names import MODEL, PREDICTIONS, RESULT
 from ft.system import files
 from tests.ft.robustness.crash import write_images
 from tests.ft.robustness.injection import Injector, watching
@@ -152,10 +152,10 @@ class Struck:
 
     def finish(self) -> None:
         """Let the run come to its end, which must be that of the run that nobody disturbed."""
-        if not (self.out / runfolder.RESULT).exists() and (end := self.start(self.out)):
+        if not (self.out / RESULT).exists() and (end := self.start(self.out)):
             self.lost.append(f"the end: {end}: {(self.root / 'stderr').read_text()[-300:]}")
             return
-        for name in (runfolder.MODEL, runfolder.PREDICTIONS):
+        for name in (MODEL, PREDICTIONS):
             if (self.out / name).read_bytes() != (self.root / "whole" / name).read_bytes():
                 self.lost.append(f"another {name} after {dict(self.killed)}")
 
@@ -167,7 +167,7 @@ class Struck:
         while self.killed.total() < kills and len(self.lost) < 5:
             shutil.rmtree(self.out, ignore_errors=True)
             in_a_row, runs = 0, runs + 1
-            while in_a_row < IN_A_ROW and self.killed.total() < kills and not (self.out / runfolder.RESULT).exists():
+            while in_a_row < IN_A_ROW and self.killed.total() < kills and not (self.out / RESULT).exists():
                 in_a_row += self.kill(random)
             self.finish()
         return runs

@@ -42,12 +42,42 @@ def test_a_file_is_synced_renamed_and_its_folder_synced(tmp_path, calls):
 
 def test_a_folder_is_wholly_synced_before_the_rename_commits_it(tmp_path, calls):
     with files.publishing(tmp_path / "target") as temporary:
-        (temporary / "deep").mkdir()
+        (temporary / "deep").mkdir(parents=True)
         (temporary / "deep" / "x").write_bytes(b"x")
         (temporary / "y").write_bytes(b"y")
         assert not (tmp_path / "target").exists()
     assert calls == ["sync file", "sync folder", "sync file", "sync folder", "rename", "sync folder"]
     assert (tmp_path / "target" / "deep" / "x").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"), [("w.weights.h5", ".weights.h5"), ("step-000120", ""), (f"x.{200 * 'y'}.pth", "yyy.pth")]
+)
+def test_a_temporary_name_is_short_and_ends_as_the_target(tmp_path, name, ending):
+    with files.publishing(tmp_path / name) as temporary:
+        temporary.mkdir()
+        assert temporary.name.endswith(ending)
+        assert len(temporary.name) < 40
+    with files.publishing(tmp_path / name) as temporary:  # in the old one's place
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert os.listdir(tmp_path) == [name]
+    assert os.listdir(tmp_path / name) == ["new"]
+
+
+def test_a_disk_s_error_is_told_by_whom_it_was_hidden(tmp_path):
+    hidden = RuntimeError("unexpected pos 64 vs 0")
+    hidden.__context__ = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(RunError, match=r"^cannot write \S+/a: No space left .*choose another OUT$"):
+        publish(tmp_path / "a", hidden)
+
+
+def publish(target, error=None):
+    with files.publishing(target, flag="OUT") as temporary:
+        temporary.mkdir()
+        (temporary / "x").write_bytes(b"x")
+        if error:
+            raise error
 
 
 def test_what_fails_half_way_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
@@ -62,8 +92,8 @@ def test_what_fails_half_way_leaves_the_old_file_and_no_litter(tmp_path, monkeyp
     ) as e:
         files.write_bytes(tmp_path / "a", b"new")
     assert e.value.__cause__.errno == errno.ENOSPC
-    with pytest.raises(RunError, match="free some space"), files.publishing(tmp_path / "folder") as temporary:
-        (temporary / "x").write_bytes(b"x")
+    with pytest.raises(RunError, match="free some space"):
+        publish(tmp_path / "folder")
     assert os.listdir(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
 
@@ -93,6 +123,7 @@ def test_permissions_follow_the_umask(tmp_path, umask):
     try:
         files.write_bytes(tmp_path / "a", b"")
         with files.publishing(tmp_path / "folder") as temporary:
+            temporary.mkdir()
             (temporary / "x").write_bytes(b"")
             (temporary / "x").chmod(0o600)  # as safetensors leaves its files
     finally:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import ft_torch
-from benchmarks.fingerprints import measure, sizes
+from ft.weights.fingerprints import measure, sizes
 from ft.weights.recognise import recognise
 from ft.zoo import cards, find_card
 from ft.zoo.card import under
@@ -44,7 +44,7 @@ def test_every_network_has_a_fingerprint_of_its_own():
 
 @pytest.mark.parametrize(("card", "size"), ROWS)
 def test_the_table_is_up_to_date(card, size):
-    """If this fails after a network was added or changed, run `python -m benchmarks.fingerprints`."""
+    """If this fails after a network was added or changed, run `python -m ft.weights.fingerprints`."""
     assert measure(card, size) in known()
 
 

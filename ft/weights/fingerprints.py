@@ -1,4 +1,4 @@
-"""Measures what tells the networks apart (ft/zoo/fingerprint.py): `python -m benchmarks.fingerprints` writes the table.
+"""Measures what tells the networks apart (ft/zoo/fingerprint.py): `python -m ft.weights.fingerprints` writes the table.
 
 Run it again when networks have been added.
 """

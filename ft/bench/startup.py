@@ -1,4 +1,4 @@
-"""Start-up times: the median of several processes, with a bare interpreter beside them. Reported, not asserted."""
+"""Start-up times, medians of several processes, with a bare interpreter beside them: `python -m ft.bench.startup`."""
 
 import statistics
 import subprocess
@@ -43,9 +43,14 @@ def seconds_to_first_step(wing: str) -> float:
         return seconds([sys.executable, "-c", FIRST_STEP.format(wing=wing), folder])
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Measure and print. Nothing is asserted."""
     for name, command in COMMANDS.items():
         print(f"{name:<34} {statistics.median(seconds(command) for _ in range(7)):.3f} s")
     for wing in ("ft_torch", "ft_tf"):
         median = statistics.median(seconds_to_first_step(wing) for _ in range(3))
         print(f"{f'first step of {wing}.train':<34} {median:.3f} s")
+
+
+if __name__ == "__main__":
+    main()

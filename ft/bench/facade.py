@@ -1,8 +1,9 @@
-"""What the facade adds to a step: a hand-written native loop and this project's, interleaved in one process.
+"""What the facade adds to a step: a hand-written step and this project's, interleaved: `python -m ft.bench.facade`.
 
 Both train the whole network on the same batches in memory: forward, loss, backward, SGD with momentum. The hand-written
-one is what a person would write; the facade is `Training.run_step`, with its schedule, its probes (the norms that the
-log holds), its log and its progress. Reported is the ratio of the medians and of the minima of a step's seconds.
+one (ft_peers/step_*.py) is what a person would write; the facade is `Training.run_step`, with its schedule, its probes
+(the norms that the log holds), its log and its progress. Reported is the ratio of the medians and of the minima of a
+step's seconds.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 import statistics
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -54,47 +56,8 @@ class Constant:
         yield self.batch
 
 
-def torch_loop(model, batch):
-    """Return a function that does one step of a hand-written PyTorch loop."""
-    import torch
-
-    model = model.to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
-    criterion = torch.nn.CrossEntropyLoss()
-
-    def step():
-        x = torch.from_numpy(batch.inputs).permute(0, 3, 1, 2)
-        y = torch.from_numpy(batch.targets["labels"])
-        optimizer.zero_grad()
-        loss = criterion(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return step, lambda loss: loss.item()
-
-
-def tf_loop(model, batch):
-    """Return a function that does one step of a hand-written TensorFlow loop."""
-    import keras
-    import tensorflow as tf
-
-    optimizer = keras.optimizers.SGD(LR, momentum=MOMENTUM)
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-    @tf.function
-    def native_step(x, y):
-        with tf.GradientTape() as tape:
-            loss = criterion(y, model(x, training=True))
-        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
-        return loss
-
-    return lambda: native_step(tf.constant(batch.inputs), tf.constant(batch.targets["labels"])), float
-
-
-def training_of(args, wing, hold, log, stop):
+def training_of(args, source, wing, hold, log, stop):
     """Return the Training of a recipe that trains the whole network as the hand-written loops do."""
-    source = Constant(args)
     pairs = zip(source.batch.inputs, source.batch.targets["labels"], strict=True)
     samples = tuple(Sample(str(i), int(label), image) for i, (image, label) in enumerate(pairs))
     card = find_card(args.model)
@@ -139,12 +102,13 @@ def measure(args):
         Log(Path(name)) as log,
         stop_requests() as stop,
     ):
-        training = training_of(args, wing, hold, log, stop)
+        source = Constant(args)
+        training = training_of(args, source, wing, hold, log, stop)
         native = wing.build_model(args.model, num_classes=CLASSES, dtype="float32")
-        loop = {"torch": torch_loop, "tf": tf_loop}[args.backend]
-        batch = training.session.train.batch
+        peer = import_module(f"ft_peers.step_{args.backend}")  # by its name, as a wing is
+        batch = source.batch
         loops = {
-            "native": loop(native, batch),
+            "native": peer.step_of(native, batch.images, batch.labels, lr=LR, momentum=MOMENTUM),
             "facade": (lambda: training.run_step(batch), lambda _: training.fetch()),
         }
         found = {name: [] for name in loops}

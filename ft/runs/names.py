@@ -1,0 +1,12 @@
+"""The names of a run's files, and of the folders in it: spelt here and nowhere else. The lock is that of any folder."""
+
+RECIPE, LOG = "recipe.yaml", "log.jsonl"
+MODEL, RESULT = "model.safetensors", "model.json"  # written last: a run that has it is finished
+PREDICTIONS = "predictions.csv"
+CURVES, CONFUSION, REPORT = "curves.png", "confusion.png", "report.html"
+BAD_STEP = "bad_step.json"  # the step, and the images, that a training broke down on
+EXPORTS = "export"
+
+CHECKPOINTS = "checkpoints"
+STEP, FROZEN = "step-", "frozen-"  # how those in it begin: a folder a checkpoint, a file of what they share
+OPTIMIZER, STATE = "optimizer.safetensors", "state.json"  # beside MODEL in each
