@@ -3,16 +3,13 @@
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ft.backend import contract as backend
-from ft.metrics.accuracy import softmax
-from ft.metrics.multilabel import binary_cross_entropy, sigmoid
-from ft.recipe.optimizer import settings_of
+from tests import numpy_wing
 
 # PyTorch is an oracle in some of these files; where it is not installed (the core job of CI) they are left out
 ORACLE = re.compile(r"^\s*(import|from) torch|ft_torch", re.MULTILINE)
@@ -23,92 +20,12 @@ collect_ignore = [
 ]
 
 
-class FakeLearner:
-    """Logistic regression on the mean colour: `conv1` is carried along, `fc` is trained by SGD with momentum.
-
-    Labels (N,) are classes, (N, K) a yes or no for each class.
-    """
-
-    before_step = staticmethod(lambda step: None)  # tests put a fault or a signal in
-
-    def __init__(self, model, *, card, plan, recipe, device="cpu", on_features=False, class_weights=None):
-        self.model, self.recipe, self.on_features = model, recipe, on_features
-        self.slots = {name: np.zeros(model.shapes[name]) for name in plan.trainable}
-
-    def set_plan(self, plan):
-        self.slots = {name: self.slots.get(name, np.zeros(self.model.shapes[name])) for name in plan.trainable}
-
-    def run_ahead(self, *, compiled, say):
-        say("compile: stem compiled in 0 s")
-
-    def compile_trained(self, *, say):
-        say("compile: what trains compiled in 0 s")
-
-    def run_as_one(self):
-        pass
-
-    def step(self, inputs, labels, *, step, lr, first=0):
-        FakeLearner.before_step(step)
-        tensors, x = self.model.tensors, self.colours(inputs)
-        if labels.ndim == 2:
-            p = sigmoid(self.logits(inputs))
-            loss, error = binary_cross_entropy(self.logits(inputs), labels), (p - labels) / p.size
-        else:
-            p = softmax(self.logits(inputs))
-            loss = -np.log(p[np.arange(len(x)), labels]).mean()
-            error = (p - np.eye(p.shape[1])[labels]) / len(x)
-        for name, gradient in (("fc.weight", error.T @ x), ("fc.bias", error.sum(0))):
-            momentum = settings_of(self.recipe).get("momentum", 0.0)
-            self.slots[name] = momentum * self.slots[name] + gradient
-            tensors[name] = (tensors[name] - lr * self.slots[name]).astype(tensors[name].dtype)
-        return np.array([loss, 1.0, 1.0, 1.0])
-
-    def colours(self, inputs):
-        return inputs if self.on_features else self.features(inputs)
-
-    def features(self, images):
-        return np.asarray(images).mean((1, 2))
-
-    def logits(self, inputs):
-        return self.colours(inputs) @ self.model.tensors["fc.weight"].T + self.model.tensors["fc.bias"]
-
-    def fetch(self, probes):
-        return np.stack(list(probes))
-
-    def get_weights(self, *, leave_out=()):
-        return {name: tensor.copy() for name, tensor in self.model.tensors.items() if name not in leave_out}
-
-    def set_weights(self, tensors):
-        self.model.tensors = {name: np.array(tensors[name]) for name in self.model.shapes}
-
-    def get_slots(self):
-        return {f"{name}.momentum_buffer": slot for name, slot in self.slots.items()}
-
-    def set_slots(self, slots):
-        self.slots = {name: np.array(slots[f"{name}.momentum_buffer"]) for name in self.slots}
-
-
-def build_model(name, *, num_classes=1000, dtype="float32", options=None):
-    shapes = {"conv1.weight": (4, 3, 3, 3), "fc.weight": (num_classes, 3), "fc.bias": (num_classes,)}
-    return SimpleNamespace(shapes=shapes)
-
-
-WING = SimpleNamespace(
-    Learner=FakeLearner,
-    build_model=build_model,
-    parameters=lambda model: model.shapes,
-    weight_shapes=lambda model: model.shapes,
-    prepare=lambda *, device, deterministic: "cpu",
-    is_out_of_memory=lambda error: False,
-)
-
-
 @pytest.fixture
 def fake_wing(monkeypatch):
     """Put a wing of NumPy in the place of both; returns its Learner. Its names are a resnet's."""
-    monkeypatch.setattr(backend, "load", lambda name: WING)
-    monkeypatch.setattr(FakeLearner, "before_step", staticmethod(lambda step: None))
-    return FakeLearner
+    monkeypatch.setattr(backend, "load", lambda name: numpy_wing)
+    monkeypatch.setattr(numpy_wing.Learner, "before_step", staticmethod(lambda step: None))
+    return numpy_wing.Learner
 
 
 @pytest.fixture

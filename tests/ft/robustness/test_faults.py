@@ -1,7 +1,7 @@
 """F1 to F20: what machines do to a training, and what is left of it. One test, or one reason, for each number.
 
 The trainings are the hub's own, in processes of their own, with a wing of NumPy (hub.py): the real wings are killed in
-tests/ft_torch/test_killed.py and its twin.
+tests/wings/test_killed.py.
 """
 
 import errno
