@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
-from torchvision.transforms import v2
 
 from ft.data import Batches, Mix, Preprocess, Sample
 from ft.data.images.mix import cutmix, draw_box, mixup
 from ft.noise import generator
+from tests.oracle import needs_torch, torch, v2
 
+pytestmark = needs_torch
 CLASSES = 5
 PREPROCESS = Preprocess(18, 16, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 

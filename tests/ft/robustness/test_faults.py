@@ -25,7 +25,9 @@ from ft.runs import folder as runfolder
 from ft.system import files
 from tests.ft.robustness.crash import write_images
 from tests.ft.robustness.plants import PLANTS
+from tests.oracle import needs_torch
 
+pytestmark = needs_torch  # the commands look for the framework that they name
 ROOT = Path(__file__).parents[3]
 SMALL = ["--model", "resnet18", "--weights", "none", "--image-size", "16", "--epochs", "3", "--batch-size", "4"]
 SMALL += ["--workers", "2", "--freeze", "none"]
