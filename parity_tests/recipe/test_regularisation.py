@@ -12,6 +12,7 @@ from ft.runs import checkpoint
 from ft.system.signals import Interrupted
 from ft.training.penalty import Terms
 from parity_tests.runs.test_resume import interrupt_after
+from parity_tests.support.one_step import require_equal_state, require_equal_step, train, train_both
 from parity_tests.support.pairs import CLASSES, STEP, TRAJECTORY, batch, digits_folder
 from parity_tests.support.small_pair import small_learners
 
@@ -43,24 +44,12 @@ def test_one_step_from_a_common_state(fields, eager):
     pair = small_pair(**fields)
     inputs = mixed_batch(1) if "mixup" in fields else batch(1, size=32)
     anchors = pair["torch"].get_weights()
-    for learner in pair.values():  # leave the anchors and the first average
-        learner.step(batch(0, size=32), step=0, lr=np.float64(0.05))
-    common, slots = pair["torch"].get_weights(), pair["torch"].get_slots()
-    pair["tf"].set_weights(common)
-    pair["tf"].set_slots(slots)
+    train_both(pair, [batch(0, size=32)], steps=1, lr=np.float64(0.05))  # leave the anchors and the first average
+    slots = pair["torch"].get_slots()
     if "l2sp" in fields:
         np.testing.assert_array_equal(slots["conv.weight.anchor"], anchors["conv.weight"])
         assert "head.weight.anchor" not in slots
-
-    loss, _, gradients = zip(*(p.gradients(inputs, step=3) for p in pair.values()), strict=True)
-    assert abs(loss[0] - loss[1]) <= STEP * abs(loss[0])
-    require_equal(*gradients, bar=STEP, zero=ZERO, what="gradients")
-    for learner in pair.values():
-        learner.set_weights(common)
-        learner.set_slots(slots)
-        learner.step(inputs, step=3, lr=LR)
-    require_equal(*(p.get_weights() for p in pair.values()), bar=STEP, what="weights and statistics")
-    require_equal(*(p.get_slots() for p in pair.values()), bar=STEP, zero=ZERO, what="momentum, anchors, averages")
+    require_equal_step(pair, inputs, number=3, updates=[3], lr=LR)
 
 
 @pytest.mark.parametrize("fields", PENALTIES.values(), ids=str)
@@ -94,18 +83,14 @@ def test_fifty_steps(capsys):
     fields = {**PENALTIES["l2sp"], "l1": 0.0005, **SOFT, **AVERAGED}
     pair = small_pair(**fields)
     start = pair["torch"].get_weights()
-    batches = [mixed_batch(seed) for seed in range(4)]
-    for learner in pair.values():
-        for step in range(50):
-            learner.step(batches[step % 4], step=step, lr=LR)
-    weights, slots = ([getattr(p, what)() for p in pair.values()] for what in ("get_weights", "get_slots"))
-    found = require_equal(*weights, bar=TRAJECTORY, what="weights and statistics")
-    averages = require_equal(*slots, bar=TRAJECTORY, zero=ZERO, what="momentum, anchors, averages")
-    assert compare(start, weights[0], bar=0).largest > 1e-3, "nothing was trained"
+    train_both(pair, [mixed_batch(seed) for seed in range(4)], steps=50, lr=LR)
+    found, averages = require_equal_state(pair, bar=TRAJECTORY)
+    weights = pair["torch"].get_weights()
+    assert compare(start, weights, bar=0).largest > 1e-3, "nothing was trained"
     with pair["torch"].averaged(), pair["tf"].averaged():
         shown = [p.get_weights() for p in pair.values()]
     require_equal(*shown, bar=TRAJECTORY, what="averaged weights")
-    assert compare(shown[0], weights[0], bar=0).largest > 1e-4
+    assert compare(shown[0], weights, bar=0).largest > 1e-4
     with capsys.disabled():
         print(f" weights {found.largest:.1e}, slots {averages.largest:.1e}", end="")
 
@@ -125,8 +110,8 @@ def test_planted_faults_are_seen(fault, eager):
     else:
         shares = given.targets["shares"]
         other = replace(given, targets={"shares": 0.99 * shares + 0.01 * np.roll(shares, 1, axis=0)})
-    pair["torch"].step(given, step=0, lr=LR)
-    pair["tf"].step(other, step=0, lr=LR)
+    for name, examples in (("torch", given), ("tf", other)):
+        train(pair[name], [(0, examples)], lr=LR)
     states = [{**p.get_weights(), **p.get_slots()} for p in pair.values()]
     with pytest.raises(AssertionError, match="state differ"):
         require_equal(*states, bar=STEP, zero=ZERO, what="state")

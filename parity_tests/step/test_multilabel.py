@@ -20,6 +20,7 @@ from ft.tasks.label_sets import read_label_sets
 from ft.tasks.multilabel import MULTI
 from ft_tf.tasks import classification as tf_losses
 from parity_tests.runs.test_resume import interrupt_after
+from parity_tests.support.one_step import require_equal_state, require_equal_step, train, train_both
 from parity_tests.support.pairs import CLASSES, STEP, TRAJECTORY, batch, colours_csv
 from parity_tests.support.small_pair import small_learners
 
@@ -46,21 +47,8 @@ def sets_batch(seed, recipe):
 @pytest.mark.parametrize(("fields", "weights"), CASES, ids=str)
 def test_one_step_from_a_common_state(fields, weights, eager, say):
     pair, recipe = small_learners(**fields, class_weights=weights), Recipe(**fields)
-    for learner in pair.values():
-        learner.step(sets_batch(0, recipe), step=0, lr=LR)
-    common, slots = pair["torch"].get_weights(), pair["torch"].get_slots()
-    inputs = sets_batch(1, recipe)
-    pair["tf"].set_weights(common)
-    pair["tf"].set_slots(slots)
-    loss, _, gradients = zip(*(p.gradients(inputs, step=3) for p in pair.values()), strict=True)
-    assert abs(loss[0] - loss[1]) <= STEP * abs(loss[0])
-    found = require_equal(*gradients, bar=STEP, zero=ZERO, what="gradients")
-    for learner in pair.values():
-        learner.set_weights(common)
-        learner.set_slots(slots)
-        learner.step(inputs, step=3, lr=LR)
-    require_equal(*(p.get_weights() for p in pair.values()), bar=STEP, what="weights and statistics")
-    require_equal(*(p.get_slots() for p in pair.values()), bar=STEP, zero=ZERO, what="momentum")
+    train_both(pair, [sets_batch(0, recipe)], steps=1, lr=LR)
+    found = require_equal_step(pair, sets_batch(1, recipe), number=3, updates=[3], lr=LR).gradients
     say(f"multi-label, {fields['loss']}: gradients {found.largest:.1e}")
 
 
@@ -68,13 +56,9 @@ def test_twenty_steps(say):
     fields = {"loss": "bce", "freeze": "base", "momentum": 0.9}
     pair, recipe = small_learners(**fields), Recipe(**fields)
     start = pair["torch"].get_weights()
-    for learner in pair.values():
-        for step in range(20):
-            learner.step(sets_batch(step % 4, recipe), step=step, lr=LR)
-    weights, slots = ([getattr(p, what)() for p in pair.values()] for what in ("get_weights", "get_slots"))
-    found = require_equal(*weights, bar=TRAJECTORY, what="weights")
-    require_equal(*slots, bar=TRAJECTORY, zero=ZERO, what="momentum")
-    assert compare(start, weights[0], bar=0).largest > 1e-3, "nothing was trained"
+    train_both(pair, [sets_batch(seed, recipe) for seed in range(4)], steps=20, lr=LR)
+    found, _ = require_equal_state(pair, bar=TRAJECTORY)
+    assert compare(start, pair["torch"].get_weights(), bar=0).largest > 1e-3, "nothing was trained"
     say(f"multi-label, 20 steps of the head: weights {found.largest:.1e}")
 
 
@@ -95,10 +79,10 @@ def test_planted_faults_are_seen(fault, eager, monkeypatch):
         monkeypatch.setattr(tf_losses, "binary_cross_entropy", lambda z, y, **given: plain(z, y, **given) * CLASSES)
     else:  # softmax where each class is a yes or no of its own
         monkeypatch.setattr(tf_losses, "binary_cross_entropy", lambda z, y, **_: tf_losses.cross_entropy(z, y))
-    pair["torch"].step(given, step=0, lr=LR)
-    pair["tf"].step(replace(given, targets={"shares": other}), step=0, lr=LR)
-    with pytest.raises(AssertionError, match="weights differ"):
-        require_equal(*(p.get_weights() for p in pair.values()), bar=STEP, what="weights")
+    for name, shares in (("torch", labels), ("tf", other)):
+        train(pair[name], [(0, replace(given, targets={"shares": shares}))], lr=LR)
+    with pytest.raises(AssertionError, match="weights and statistics differ"):
+        require_equal_state(pair, bar=STEP)
 
 
 # ---- whole runs

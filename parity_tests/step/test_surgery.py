@@ -10,12 +10,12 @@ from ft.data import Batch
 from ft.errors import RecipeError
 from ft.network.surgery import plan_surgery
 from ft.noise import generator
-from ft.parity.arrays import ZERO, require_equal
 from ft.recipe import Recipe
 from ft.training.build import new_network
 from ft.zoo import find_card
 from parity_tests.support.networks import in_range
-from parity_tests.support.pairs import CLASSES, FORWARD, STEP, Case, drawn_tensors, one_learner
+from parity_tests.support.one_step import require_equal_step
+from parity_tests.support.pairs import CLASSES, Case, drawn_tensors, one_learner
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -78,24 +78,10 @@ def batch_for(case):
 def test_numbers(case):
     """Inference, training forward, every gradient, and two steps from a common state."""
     pair = {name: one_learner(name, case.recipe(image_size=64)) for name in ("torch", "tf")}
-    given = batch_for(case)
     shapes = {name: x.shape for name, x in pair["torch"].get_weights().items()}
-    start = starting(find_card(case.model), shapes)
-    for learner in pair.values():
-        learner.set_weights(start)
-    logits = {name: learner.outputs(given.inputs) for name, learner in pair.items()}
-    require_equal(logits["torch"], logits["tf"], bar=FORWARD, what="inference logits")
-    loss, training, gradients = zip(*(p.gradients(given, step=7) for p in pair.values()), strict=True)
-    assert abs(loss[0] - loss[1]) <= STEP * abs(loss[0])
-    require_equal(*training, bar=STEP, what="training logits")
-    found = require_equal(*gradients, bar=STEP, zero=ZERO, what="gradients")
+    pair["torch"].set_weights(starting(find_card(case.model), shapes))
+    found = require_equal_step(pair, batch_for(case)).gradients
     print(f"gradients {found.largest:.1e}, {len(found.zeros)} zero but for rounding")
-    for learner in pair.values():
-        learner.set_weights(start)
-        for step in range(2):
-            learner.step(given, step=step, lr=np.float64(0.001))
-    require_equal(*(p.get_weights() for p in pair.values()), bar=STEP, what="weights and statistics")
-    require_equal(*(p.get_slots() for p in pair.values()), bar=STEP, zero=ZERO, what="momentum buffers")
 
 
 def both(model, fields):

@@ -1,4 +1,7 @@
-"""The wings are twins: the same files, the same public names, the same signatures. Layers and helpers are free."""
+"""The wings are twins: the same files, the same public names, the same signatures. Layers and helpers are free.
+
+That each fulfils the protocols of the hub: tests/wings/test_protocol.py.
+"""
 
 import importlib
 import inspect
@@ -8,16 +11,12 @@ import pytest
 
 import ft_tf
 import ft_torch
-from ft.backend.contract import Learner, Wing
+from ft.backend.contract import Learner
 
 ROOT = Path(__file__).parents[2]
 OPTIMIZER = ("update", "get_slots", "set_slots")
-LEARNER, WING = (
-    [name for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"]
-    for protocol in (Learner, Wing)
-)
 METHODS = {
-    "Learner": LEARNER,
+    "Learner": [name for name, value in vars(Learner).items() if inspect.isfunction(value) and name[0] != "_"],
     **dict.fromkeys(("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "LARS"), OPTIMIZER),
     "Penalty": ("add", "anchor", "get_slots", "set_slots"),
     "Average": ("update", "restart", "in_place", "get_slots", "set_slots"),
@@ -52,16 +51,6 @@ def test_same_signatures(name):
     assert parameters(torch) == parameters(tf)
     for method in METHODS.get(name, ()):
         assert parameters(getattr(torch, method)) == parameters(getattr(tf, method)), method
-
-
-@pytest.mark.parametrize("method", LEARNER)
-def test_learners_fulfil_the_protocol(method):
-    assert parameters(getattr(Learner, method)) == parameters(getattr(ft_torch.Learner, method))
-
-
-@pytest.mark.parametrize("name", WING)
-def test_wings_fulfil_the_protocol(name):
-    assert parameters(getattr(Wing, name))[1:] == parameters(getattr(ft_torch, name))
 
 
 @pytest.mark.parametrize("task", importlib.import_module("ft_torch.tasks").TASKS)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.oracle import needs_torch
+
+pytestmark = needs_torch  # it looks at what the wings load
 FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras"}
 TORCH, TF, WINGS = {"torch", "torchvision"}, {"tensorflow", "keras"}, {"ft_torch", "ft_tf"}
 ROOT = Path(__file__).parents[2]

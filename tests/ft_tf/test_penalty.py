@@ -59,22 +59,3 @@ def test_keras_and_autodiff_say_the_same(kind):
         own = keras.regularizers.L1L2(l1=KINDS[kind].l1, l2=KINDS[kind].l2 / 2)(weights["a.weight"])
         others = 0.05 * np.square(weights["head.weight"]).sum()
         assert float(added) - 1.5 - others == pytest.approx(float(own), rel=1e-6)  # Keras's factors are float32
-
-
-def test_without_terms_nothing_changes():
-    gradients, loss = {name: tf.constant(g) for name, g in drawn(2).items()}, tf.constant(1.5)
-    added, found = Penalty(variables(drawn(0)), {}).add(loss, gradients)
-    assert added is loss
-    assert all(found[name] is g for name, g in gradients.items())
-
-
-def test_slots_carry_the_anchors_on():
-    penalty, start = moved({"a.weight": KINDS["l2sp"], "a.bias": KINDS["l2"]})
-    slots = penalty.get_slots()
-    assert list(slots) == ["a.weight.anchor"]
-    np.testing.assert_array_equal(slots["a.weight.anchor"], start["a.weight"])
-    later = Penalty(variables(drawn(5)), penalty.terms)
-    later.set_slots(slots)
-    np.testing.assert_array_equal(later.anchors["a.weight"].numpy(), start["a.weight"])
-    with pytest.raises(KeyError, match=r"a\.weight\.anchor"):
-        later.set_slots({})

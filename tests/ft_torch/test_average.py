@@ -1,6 +1,5 @@
 """The moving average against torch.optim.swa_utils.AveragedModel, BatchNorm's statistics included."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -45,35 +44,3 @@ def test_fifty_steps_are_torchs(warmup):
     assert "1.running_var" in ours.averages
     for name, average in ours.averages.items():
         torch.testing.assert_close(average, expected[name], rtol=1e-13, atol=1e-14)
-
-
-def test_the_network_has_the_average_for_a_while_and_then_its_own_bits():
-    model = network()
-    ours = average_of(model)
-    for step in range(3):
-        move(model, step)
-        ours.update(step)
-    before = {name: x.clone() for name, x in model.state_dict().items()}
-    with ours.in_place():
-        for name, average in ours.averages.items():
-            assert torch.equal(model.state_dict()[name], average)
-            assert not torch.equal(before[name], average)
-    for name, x in model.state_dict().items():
-        assert torch.equal(x, before[name]), name
-
-
-def test_slots_carry_the_average_on():
-    model = network()
-    ours = average_of(model)
-    move(model, 0)
-    ours.update(0)
-    later = average_of(model)
-    later.set_slots(ours.get_slots())
-    for average in (ours, later):
-        average.update(1)
-    for name, x in ours.averages.items():
-        assert torch.equal(x, later.averages[name])
-    ours.restart()
-    np.testing.assert_array_equal(ours.get_slots()["0.weight.average"], model[0].weight.detach().numpy())
-    with pytest.raises(KeyError, match=r"0\.weight\.average"):
-        later.set_slots({})

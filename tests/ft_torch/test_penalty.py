@@ -50,22 +50,3 @@ def test_autograd_says_the_same(kind):
     assert added.item() == pytest.approx(formula.item(), rel=1e-14)
     for name, w in theirs.items():
         torch.testing.assert_close(found[name], gradients[name] + w.grad, rtol=1e-13, atol=1e-14)
-
-
-def test_without_terms_nothing_changes():
-    gradients, loss = drawn(2), torch.tensor(1.5)
-    added, found = Penalty(drawn(0), {}).add(loss, gradients)
-    assert added is loss
-    assert all(found[name] is g for name, g in gradients.items())
-
-
-def test_slots_carry_the_anchors_on():
-    penalty, start = moved({"a.weight": KINDS["l2sp"], "a.bias": KINDS["l2"]})
-    slots = penalty.get_slots()
-    assert list(slots) == ["a.weight.anchor"]
-    np.testing.assert_array_equal(slots["a.weight.anchor"], start["a.weight"])
-    later = Penalty(drawn(5), penalty.terms)
-    later.set_slots(slots)
-    torch.testing.assert_close(later.anchors["a.weight"], start["a.weight"], rtol=0, atol=0)
-    with pytest.raises(KeyError, match=r"a\.weight\.anchor"):
-        later.set_slots({})

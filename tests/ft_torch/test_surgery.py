@@ -11,7 +11,6 @@ from torchvision.models import resnet18, resnet50
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 import ft_torch
-from ft.errors import RecipeError
 from ft.network.surgery import plan_surgery
 from ft.recipe import Recipe
 from ft.weights.refit import refit, to_channels
@@ -178,31 +177,3 @@ def test_weights_of_another_swin_window():
     planes = table.T.reshape(1, 3, 23, 23)
     expected = F.interpolate(planes, size=13, mode="bicubic", align_corners=False).reshape(3, 169).T
     np.testing.assert_allclose(found.tensors["attn.relative_position_bias_table"], expected, rtol=0, atol=1e-13)
-
-
-@pytest.mark.parametrize(
-    ("model", "fields", "words"),
-    [
-        ("resnet18", {"change": "layer2.0.conv1:stride=1"}, "layer2.0: the shapes no longer fit each other"),
-        ("mobilenet_v3_small", {"cut": "stage4"}, "classifier.0, the first layer of mobilenet_v3_small's own head"),
-    ],
-)
-def test_what_does_not_fit_is_refused(model, fields, words):
-    with pytest.raises(RecipeError, match=words):
-        altered(model, **fields)
-
-
-@pytest.mark.parametrize(
-    ("model", "fields"),
-    [
-        ("resnet18", {"cut": "layer4", "pool": "gem", "head": "8-relu-dropout0.2"}),
-        ("convnext_tiny", {"cut": "stage2", "pool": "gem", "head": "linear"}),
-        ("googlenet", {"pool": "avg+max", "cut": "inception4"}),
-    ],
-)
-@torch.no_grad()
-def test_the_base_and_the_head_are_the_network(model, fields):
-    network, card = altered(model, **fields)
-    base, head = ft_torch.split(network, card)
-    x = images()
-    assert torch.equal(head(base(x)), network(x))

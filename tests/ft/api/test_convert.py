@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torchvision import models
 
 import ft.api.convert
 from ft.api.convert import convert, identify
@@ -24,6 +22,9 @@ from ft.runs import checkpoint
 from ft.weights import package_file, read_weights, recognise, write_safetensors
 from ft.weights.source import Source
 from ft.zoo.fingerprint import known
+from tests.oracle import models, needs_torch, torch
+
+pytestmark = needs_torch
 
 
 def state_of(name, *, classes=4, dtype=torch.float32):

@@ -25,6 +25,7 @@ from ft.tasks.label_sets import SetPrediction, read_label_sets, sets_in, write_l
 from ft.tasks.multilabel import MULTI
 from ft.training.job import prepare_job, weigh_classes
 from ft.training.position import Position
+from tests.oracle import needs_torch
 
 ROOT = Path(__file__).parents[3]
 NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4, "workers": 0, "loss": "bce"}
@@ -210,6 +211,7 @@ def test_the_averages_score_is_logged(tune, fake_wing, monkeypatch):
 # ---- recipes
 
 
+@needs_torch
 @pytest.mark.parametrize("loss", ["cross-entropy", "focal"])
 def test_a_softmax_loss_is_refused_before_a_framework_loads(loss, write_sets, tmp_path):
     code = (

@@ -18,7 +18,9 @@ from ft.cli.parser import flag_of
 from ft.cli.train import train_command, train_parser
 from ft.recipe import FIELDS
 from ft.weights import write_safetensors
+from tests.oracle import needs_torch
 
+pytestmark = needs_torch  # the commands look for the framework that they name
 ROOT = Path(__file__).parents[3]
 NET = [
     "--model",

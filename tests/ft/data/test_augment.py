@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from torchvision import transforms
-from torchvision.transforms import functional
 
 from ft.data.images.augment import RATIO, SCALE, apply_crop, crop_and_flip, draw_crop
 from ft.noise import generator
+from tests.oracle import functional, needs_torch, torch, transforms
+
+pytestmark = needs_torch
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])

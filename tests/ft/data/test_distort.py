@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from scipy import stats
-from torchvision import transforms
-from torchvision.transforms import autoaugment, functional
 
 from ft.data import Distortion, Preprocess, Sample
 from ft.data.images.distort import AREA, NAMES, apply_operation, draw_erased, jittered, strength
 from ft.noise import generator
 from tests.ft.data.made import made
+from tests.oracle import autoaugment, functional, needs_torch, torch, transforms
 
+pytestmark = needs_torch
 SPACE = autoaugment.RandAugment()._augmentation_space(31, (61, 83))
 PREPROCESS = Preprocess(18, 16, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 

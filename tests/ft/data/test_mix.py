@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
-from torchvision.transforms import v2
 
 from ft.data import Mix, Preprocess, Sample
 from ft.data.images.mix import cutmix, draw_box, mixup
 from ft.noise import generator
 from tests.ft.data.made import made
+from tests.oracle import needs_torch, torch, v2
 
+pytestmark = needs_torch
 CLASSES = 5
 PREPROCESS = Preprocess(18, 16, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 

@@ -4,14 +4,13 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from torchvision import transforms
-from torchvision.transforms import functional
 
 from ft.data import Preprocess
 from ft.errors import DataError
+from tests.oracle import functional, needs_torch, torch, transforms
 
+pytestmark = needs_torch
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZES = [(37, 53), (53, 37), (64, 64), (1, 1), (1, 40), (101, 7), (200, 131), (224, 299)]
 

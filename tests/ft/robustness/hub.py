@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from ft.api import finetune as tuning
-from ft.backend import contract as backend
 from ft.cli.train import train_command
 from ft.data import batches
-from tests.ft.conftest import WING, FakeLearner
+from tests import numpy_wing
 
 SIGNALS = {
     "sigint": [signal.SIGINT],
@@ -31,7 +30,7 @@ SIGNALS = {
 
 def main() -> int:
     """Plant the fault and train."""
-    backend.load = lambda name: WING  # type: ignore[assignment]
+    numpy_wing.stand_in()
     tuning.plot_curves = lambda *_, **__: None  # takes longer than all the rest
     what, _, where = os.environ.get("FT_FAULT", " ").partition(" ")
     if what == "hang":
@@ -55,10 +54,10 @@ def plant_fault(what: str, at: int) -> None:
             if what == "memory":
                 np.empty(1 << 62, np.uint8)
 
-    FakeLearner.before_step = staticmethod(before_step)
-    fetch = FakeLearner.fetch
+    numpy_wing.Learner.before_step = staticmethod(before_step)
+    fetch = numpy_wing.Learner.fetch
 
-    def poisoned(self: FakeLearner, probes: Any) -> np.ndarray:
+    def poisoned(self: numpy_wing.Learner, probes: Any) -> np.ndarray:
         values = fetch(self, probes)
         poisoned.done += len(values)  # type: ignore[attr-defined]
         if what == "nan" and poisoned.done > at:  # type: ignore[attr-defined]
@@ -66,7 +65,7 @@ def plant_fault(what: str, at: int) -> None:
         return values
 
     poisoned.done = 0  # type: ignore[attr-defined]
-    FakeLearner.fetch = poisoned  # type: ignore[method-assign]
+    numpy_wing.Learner.fetch = poisoned  # type: ignore[method-assign]
 
 
 def plant_hang(name: str) -> None:
@@ -85,16 +84,16 @@ def plant_hang(name: str) -> None:
 
 def plant_signal_in_evaluation(at: int) -> None:
     """Send a SIGINT while a batch is evaluated."""
-    outputs, calls = FakeLearner.outputs, []
+    outputs, calls = numpy_wing.Learner.outputs, []
 
-    def struck(self: FakeLearner, inputs: np.ndarray) -> dict[str, np.ndarray]:
+    def struck(self: numpy_wing.Learner, inputs: np.ndarray) -> dict[str, np.ndarray]:
         if sys._getframe(1).f_code.co_name == "evaluate":
             calls.append(1)
             if len(calls) == at:
                 os.kill(os.getpid(), signal.SIGINT)
         return outputs(self, inputs)
 
-    FakeLearner.outputs = struck  # type: ignore[method-assign]
+    numpy_wing.Learner.outputs = struck  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

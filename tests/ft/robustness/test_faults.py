@@ -1,7 +1,7 @@
 """F1 to F20: what machines do to a training, and what is left of it. One test, or one reason, for each number.
 
 The trainings are the hub's own, in processes of their own, with a wing of NumPy (hub.py): the real wings are killed in
-tests/ft_torch/test_killed.py and its twin.
+tests/wings/test_killed.py.
 """
 
 import errno
@@ -26,7 +26,9 @@ from ft.system import files
 from tests.ft.data.made import made
 from tests.ft.robustness.crash import write_images
 from tests.ft.robustness.plants import PLANTS
+from tests.oracle import needs_torch
 
+pytestmark = needs_torch  # the commands look for the framework that they name
 ROOT = Path(__file__).parents[3]
 SMALL = ["--model", "resnet18", "--weights", "none", "--image-size", "16", "--epochs", "3", "--batch-size", "4"]
 SMALL += ["--workers", "2", "--freeze", "none"]

@@ -16,6 +16,7 @@ from ft.recipe import Recipe
 from ft.training.build import build_learner, require_company
 from ft.training.job import prepare_job
 from ft.zoo import find_card
+from tests.oracle import needs_torch
 
 NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4, "workers": 0, "epochs": 1}
 
@@ -134,6 +135,7 @@ def test_row_45_numbers_as_yaml_1_1_reads_them(tmp_path):
 # ---- rows 46 and 47
 
 
+@needs_torch
 def test_row_46_classes_and_freeze_rules(folder, fake_wing, no_plots, tmp_path):
     recipe = Recipe(**NET, data=str(folder))
     for freeze, words in (("layer9", "unknown stage 'layer9'"), ("stem,conv1", "unknown stage 'conv1'")):
@@ -146,6 +148,7 @@ def test_row_46_classes_and_freeze_rules(folder, fake_wing, no_plots, tmp_path):
             Run(run.folder).evaluate(other)
 
 
+@needs_torch
 def test_row_47_output_folders(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(backend, "load", lambda name: pytest.fail("a framework was loaded"))
     recipe = Recipe(**NET, data=str(folder))
@@ -165,6 +168,7 @@ def test_row_47_output_folders(folder, tmp_path, monkeypatch):
     assert (tmp_path / "out/thesis.tex").read_text() == "x"
 
 
+@needs_torch
 def test_row_47_a_full_disk(folder, fake_wing, tmp_path, monkeypatch, capsys):
     from ft.system import files
 

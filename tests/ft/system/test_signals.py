@@ -14,7 +14,9 @@ from ft.cli.train import train_command
 from ft.runs import checkpoint
 from ft.system.signals import stop_requests
 from ft.weights import read_safetensors
+from tests.oracle import needs_torch
 
+pytestmark = needs_torch  # the commands look for the framework that they name
 ROOT = Path(__file__).parents[3]
 HUB = [
     "--model",

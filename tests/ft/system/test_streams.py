@@ -78,7 +78,7 @@ def test_a_file_of_the_run_never_takes_the_number_of_a_stream(tmp_path, data, hu
 
 PRINTING = """
 import os, sys
-from tests.ft.conftest import FakeLearner
+from tests.numpy_wing import Learner
 from tests.ft.robustness import hub
 from tests.ft.robustness.test_faults import SMALL
 sys.argv[1:1] = SMALL
@@ -87,7 +87,7 @@ def shout(step):
     for number in (1, 2):
         os.write(number, b"a library prints")
 plant = hub.plant_fault
-hub.plant_fault = lambda what, at: (plant(what, at), setattr(FakeLearner, "before_step", staticmethod(shout)))
+hub.plant_fault = lambda what, at: (plant(what, at), setattr(Learner, "before_step", staticmethod(shout)))
 sys.exit(hub.main())
 """.replace("'", '"')
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
-from torch.optim import lr_scheduler
 
 from ft.errors import RecipeError
 from ft.recipe import Recipe
 from ft.training.schedule import Plateau, learning_rate, rate_of
+from tests.oracle import lr_scheduler, needs_torch, torch
 
+pytestmark = needs_torch
 RULE = {"base": 0.3, "steps_per_epoch": 7, "epochs": 9, "step_epochs": 2, "step_factor": 0.3, "warmup_epochs": 0.0}
 STEPS = 63
 

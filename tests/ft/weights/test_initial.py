@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-import torch
 
 from ft.errors import WeightsError
 from ft.weights import initial_weights
+from tests.oracle import needs_torch, torch
 
+pytestmark = needs_torch
 SHAPES = {
     "conv.weight": (64, 48, 5, 3),
     "conv.bias": (64,),

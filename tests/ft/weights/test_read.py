@@ -9,11 +9,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import torch
 
 from ft.errors import WeightsError
 from ft.weights import read_weights, write_safetensors
+from tests.oracle import needs_torch, torch
 
+pytestmark = needs_torch
 STATE = {
     "conv.weight": torch.arange(24.0).reshape(2, 3, 2, 2).transpose(0, 1),
     "bn.num_batches_tracked": torch.tensor(7),

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 import ft_torch
 from ft.weights.fingerprints import measure, sizes
@@ -10,7 +9,9 @@ from ft.weights.recognise import recognise
 from ft.zoo import cards, find_card
 from ft.zoo.card import under
 from ft.zoo.fingerprint import fingerprint, known
+from tests.oracle import needs_torch, torch
 
+pytestmark = needs_torch
 QUICK = {"squeezenet1_1", "shufflenet_v2_x0_5", "efficientnet_lite0", "vit_b_32", "googlenet"}
 ROWS = [
     pytest.param(card, size, id=f"{card.name}-{size}", marks=[] if card.name in QUICK else [pytest.mark.slow])

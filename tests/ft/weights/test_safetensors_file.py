@@ -8,13 +8,13 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
-import safetensors.torch
-import torch
 
 from ft.errors import WeightsError
 from ft.weights import read_safetensors, read_weights, write_safetensors
 from ft.weights.safetensors_file import DTYPES
+from tests.oracle import needs_torch, torch
 
+pytestmark = needs_torch
 ENTRY = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 
 
@@ -56,6 +56,8 @@ def test_package_reads_what_we_write(tmp_path: Path) -> None:
 
 
 def test_we_read_what_the_package_writes(tmp_path: Path) -> None:
+    import safetensors.torch
+
     state = {"b": torch.randn(2, 3).bfloat16(), "a": torch.randn(3), "n": torch.tensor(7)}
     safetensors.torch.save_file(state, tmp_path / "x", metadata={"format": "pt"})
     found = read_weights(tmp_path / "x")

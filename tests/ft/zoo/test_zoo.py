@@ -6,18 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
-from torchvision import models
-from torchvision.models import get_model, get_model_weights, list_models, vision_transformer
 
 import ft_torch
 from ft.errors import RecipeError, WeightsError
 from ft.weights import package_file, read_weights
 from ft.zoo import cards, find_card, imagenet_classes, imagenet_ids
 from ft.zoo.card import under
+from tests.oracle import models, needs_torch, torch
 
+pytestmark = needs_torch
 CARDS = [pytest.param(card, id=card.name) for card in cards()]
-STOCK = [pytest.param(card, id=card.name) for card in cards() if card.name in list_models(module=models)]
+STOCK = [pytest.param(card, id=card.name) for card in cards() if card.name in models.list_models(module=models)]
 LITES = [pytest.param(card, id=card.name) for card in cards() if card.family == "efficientnet_lite" and card.pretrained]
 
 
@@ -54,7 +53,7 @@ def test_sizes_and_last_layers(card):
 @pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")  # theirs, never run
 @pytest.mark.parametrize("card", STOCK)
 def test_cards_are_torchvisions(card):
-    enum = get_model_weights(card.name)
+    enum = models.get_model_weights(card.name)
     if not card.auxiliary:  # GoogLeNet's figure leaves them out
         assert enum.DEFAULT.value.meta["num_params"] == card.parameters
     shipped = [entry.name for entry in card.pretrained if entry.package]
@@ -109,12 +108,12 @@ def test_names_that_no_rule_knows_stay():
     [
         pytest.param(card, id=card.name)
         for card in cards()
-        if card.constants() and card.name in list_models(module=models)
+        if card.constants() and card.name in models.list_models(module=models)
     ],
 )
 def test_constants_are_torchvisions_buffers(card, monkeypatch):
     monkeypatch.setattr(torch.nn.init, "trunc_normal_", lambda weight, **_: weight)  # slow, and of no interest here
-    theirs = dict(get_model(card.name).named_buffers())
+    theirs = dict(models.get_model(card.name).named_buffers())
     ours = card.constants()
     tables = ("relative_position_index", "relative_coords_table")
     assert set(ours) == {name for name in theirs if name.endswith(tables)}
@@ -125,7 +124,7 @@ def test_constants_are_torchvisions_buffers(card, monkeypatch):
 
 def test_old_names_of_vision_transformers_are_understood():
     rename = find_card("vit_b_16").renames
-    block = vision_transformer.MLPBlock(3, 5, 0.0)
+    block = models.vision_transformer.MLPBlock(3, 5, 0.0)
     old = {"linear_1.weight": (5, 3), "linear_1.bias": (5,), "linear_2.weight": (3, 5), "linear_2.bias": (3,)}
     block.load_state_dict({name: torch.zeros(shape) for name, shape in old.items()})  # torchvision knows them too
     path = "encoder.layers.encoder_layer_3.mlp."
@@ -135,7 +134,7 @@ def test_old_names_of_vision_transformers_are_understood():
 
 
 def test_imagenet_is_torchvisions():
-    labels = get_model_weights("resnet18").DEFAULT.meta["categories"]
+    labels = models.get_model_weights("resnet18").DEFAULT.meta["categories"]
     ours = imagenet_classes()
     assert len(set(ours)) == len(labels) == 1000
     differing = {(a, b) for a, b in zip(ours, labels, strict=True) if a != b}

@@ -3,16 +3,24 @@
 import numpy as np
 import pytest
 
-import ft_torch
 from ft.errors import WeightsError
 from ft.zoo import find_card
+from tests.wings.installed import WINGS
 
+NETWORKS = {"numpy": ["resnet18"]}  # of the others those below
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
+pytestmark = pytest.mark.parametrize(
+    ("wing", "model"),
+    [(wing, network) for wing in WINGS for network in NETWORKS.get(wing, ["resnet18", "efficientnet_lite0"])],
+    indirect=True,
+    scope="module",
+)
 
-@pytest.fixture(scope="module", params=["resnet18", "efficientnet_lite0"])
-def model(request):
-    return ft_torch.build_model(request.param, num_classes=7, dtype="float64")
+
+@pytest.fixture(scope="module")
+def model(request, wing):
+    return wing.build_model(request.param, num_classes=7, dtype="float64")
 
 
 def distinct(shapes):
@@ -30,35 +38,35 @@ def same(a, b):
     return a.keys() == b.keys() and all((a[name] == b[name]).all() for name in a)
 
 
-def test_every_value_lands(model):
-    tensors = distinct(ft_torch.weight_shapes(model))
-    ft_torch.set_weights(model, tensors)
-    found = ft_torch.get_weights(model)
-    assert list(found) == list(ft_torch.weight_shapes(model))
+def test_every_value_lands(wing, model):
+    tensors = distinct(wing.weight_shapes(model))
+    wing.set_weights(model, tensors)
+    found = wing.get_weights(model)
+    assert list(found) == list(wing.weight_shapes(model))
     for name, tensor in tensors.items():
         np.testing.assert_array_equal(found[name], tensor, err_msg=name, strict=True)
         assert found[name].flags.c_contiguous
 
 
-def test_what_is_left_out_is_not_got(model):
-    whole = ft_torch.get_weights(model)
+def test_what_is_left_out_is_not_got(wing, model):
+    whole = wing.get_weights(model)
     left = {name for name in whole if name.startswith("layer1") or name.endswith("running_mean")}
-    found = ft_torch.get_weights(model, leave_out=left)
+    found = wing.get_weights(model, leave_out=left)
     assert same(found, {name: tensor for name, tensor in whole.items() if name not in left})
 
 
-def test_what_is_got_is_a_copy(model):
-    before = ft_torch.get_weights(model)
-    for tensor in ft_torch.get_weights(model).values():
+def test_what_is_got_is_a_copy(wing, model):
+    before = wing.get_weights(model)
+    for tensor in wing.get_weights(model).values():
         tensor += 1
-    assert same(ft_torch.get_weights(model), before)
+    assert same(wing.get_weights(model), before)
 
 
-def test_parameters_are_what_a_gradient_reaches(model):
-    names = list(ft_torch.parameters(model))
-    assert set(names) == {name for name in ft_torch.weight_shapes(model) if not name.endswith(STATISTICS)}
-    shapes = {name: tuple(tensor.shape) for name, tensor in ft_torch.get_weights(model).items()}
-    assert ft_torch.weight_shapes(model) == shapes
+def test_parameters_are_what_a_gradient_reaches(wing, model):
+    names = list(wing.parameters(model))
+    assert set(names) == {name for name in wing.weight_shapes(model) if not name.endswith(STATISTICS)}
+    shapes = {name: tuple(tensor.shape) for name, tensor in wing.get_weights(model).items()}
+    assert wing.weight_shapes(model) == shapes
     head = find_card("resnet18" if "fc.weight" in names else "efficientnet_lite0").last
     assert names[-2:] == [f"{head}.weight", f"{head}.bias"]
     assert shapes[f"{head}.weight"][0] == 7
@@ -74,8 +82,8 @@ def test_parameters_are_what_a_gradient_reaches(model):
         ("integers", "1 of the wrong type: "),
     ],
 )
-def test_what_does_not_fit_changes_nothing(model, kind, words):
-    tensors = ft_torch.get_weights(model)
+def test_what_does_not_fit_changes_nothing(wing, model, kind, words):
+    tensors = wing.get_weights(model)
     last = next(name for name in reversed(tensors) if tensors[name].ndim == 2)
     if kind == "missing":
         del tensors[last]
@@ -87,20 +95,20 @@ def test_what_does_not_fit_changes_nothing(model, kind, words):
         tensors[last] = tensors[last].T
     else:
         tensors[last] = tensors[last].astype(np.int64)
-    before = ft_torch.get_weights(model)
+    before = wing.get_weights(model)
     changed = {name: tensor + 1 for name, tensor in tensors.items()}
     with pytest.raises(WeightsError) as caught:
-        ft_torch.set_weights(model, changed)
+        wing.set_weights(model, changed)
     assert words in str(caught.value)
-    assert same(ft_torch.get_weights(model), before)
+    assert same(wing.get_weights(model), before)
 
 
-def test_other_float_types_are_cast(model):
+def test_other_float_types_are_cast(wing, model):
     halves = {
         name: (tensor % 1000).astype(np.float16) if tensor.dtype.kind == "f" else tensor
-        for name, tensor in ft_torch.get_weights(model).items()
+        for name, tensor in wing.get_weights(model).items()
     }
-    ft_torch.set_weights(model, halves)
-    found = ft_torch.get_weights(model)
+    wing.set_weights(model, halves)
+    found = wing.get_weights(model)
     assert same(found, halves)
-    assert {tensor.dtype for tensor in found.values()} == {np.dtype("float64"), np.dtype("int64")}
+    assert all(tensor.dtype == ("int64" if name.endswith("tracked") else "float64") for name, tensor in found.items())
