@@ -113,7 +113,7 @@ class Run:
 
         Where `data` is the run's own, wherever it lies now, these too are its validation images.
         """
-        if data and not is_recorded(data, self.result["data"], self.open_data):
+        if data and not is_recorded(data, self.result.get("data", {}), self.open_data):
             samples = open_images(data, classes=self.classes, policy=self.policy, labels=self.task.labels).val
         else:
             samples = self.validation_samples(data)
@@ -124,7 +124,7 @@ class Run:
 
         data: where they are now.
         """
-        record = self.result["data"]
+        record = self.result.get("data", {})
         dataset = self.open_data(data or find_again(self.recipe.data, record, self.folder, self.open_data))
         require_same_data(dataset, record, self.folder, "or pass --data DIR for other images")
         return dataset.val

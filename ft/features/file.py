@@ -10,6 +10,7 @@ and a folder where others may write is told of.
 """
 
 import hashlib
+import io
 import os
 import re
 import struct
@@ -19,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -116,7 +117,7 @@ def open_features(path: Path, *, key: str, dtype: np.dtype, shape: tuple[int, ..
         return mapped(file, header)
 
 
-def regular(path: Path) -> BinaryIO:
+def regular(path: Path) -> io.BufferedReader:
     """Open a regular file; ValueError for a folder, a pipe or a device."""
     try:
         return reading.opened(path)

@@ -4,6 +4,7 @@ What a file may hold is a table, key -> check, of the checks below. Whatever els
 the file, the key, what was found and what is expected.
 """
 
+import io
 import json
 import math
 import os
@@ -11,7 +12,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ft.errors import RunError, printable
 
@@ -166,13 +167,13 @@ def shortened(value: str, longest: int = 60) -> str:
     return printable(value if len(value) <= longest else f"{value[: longest - 3]}...")
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> io.BufferedReader:
     """Open a regular file for reading; a pipe or a device is refused before it can block. OSError, or RunError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise RunError(f"{printable(path)}: found a folder, a pipe or a device, expected a regular file; {MEND}")
-    return os.fdopen(descriptor, "rb")
+    return open(descriptor, "rb")
 
 
 def read_bytes(path: Path, *, most: int) -> bytes:

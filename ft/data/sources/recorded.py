@@ -27,8 +27,8 @@ def find_again(spec: str, record: Mapping[str, Any], folder: Path, opened: Calla
     if not places:
         where = f", nor is it {printable(record['path'])}" if "path" in record else ""
         raise DataError(
-            f"the data of {printable(folder)}, '{printable(spec)}', does not exist{where}; say where it is now with "
-            "--data DIR"
+            f"data '{printable(spec)}' does not exist{where}, which {printable(folder)} was trained on; say where it "
+            "is now with --data DIR"
         )
     return next((place for place in places if len(places) == 1 or is_recorded(place, record, opened)), places[0])
 

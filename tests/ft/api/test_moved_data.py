@@ -46,7 +46,7 @@ def test_with_its_project_on_another_machine(project, tmp_path, monkeypatch):
     (tmp_path / "there/pets").rename(tmp_path / "beasts")
     run = ft.Run(tmp_path / "there/runs/a")
     with pytest.raises(
-        DataError, match=r"'pets', does not exist, nor is it .*here/pets; say where it is now with --data"
+        DataError, match=r"'pets' does not exist, nor is it .*here/pets, .*say where it is now with --data"
     ):
         run.evaluate()
     with pytest.raises(DataError, match="say where it is now with --data DIR"):

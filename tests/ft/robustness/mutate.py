@@ -31,7 +31,7 @@ from tests.ft.robustness.crash import Runs
 from tests.fuzz.__main__ import own_peak
 
 SPARE_BYTES = 500 << 20
-SECONDS = 10
+SECONDS = 30
 VALUES: dict[str, Any] = {
     "null": None,
     "text": "x",
