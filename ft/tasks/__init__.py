@@ -1,19 +1,21 @@
 """What a network learns to say of a sample, and what follows from it: a task a file."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ft.data import Dataset
 from ft.errors import RunError, unknown
 from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI
 from ft.tasks.task import Task
-from ft.zoo import Card
+
+if TYPE_CHECKING:  # which task a run of before did is asked without Pillow
+    from ft.data import Dataset
+    from ft.zoo import Card
 
 TASKS = {task.name: task for task in (SINGLE, MULTI)}
 
 
-def task_for(card: Card, dataset: Dataset) -> Task:
+def task_for(card: "Card", dataset: "Dataset") -> Task:
     """Return the task that follows from a network and the data: every card is one of images, so the data decides."""
     return MULTI if dataset.multilabel else SINGLE
 

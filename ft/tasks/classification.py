@@ -10,6 +10,9 @@ from ft.metrics.accuracy import Metrics, softmax
 from ft.metrics.calibration import Calibrator, reliability_of
 from ft.metrics.confusion import Counts, class_scores, confusion_of
 from ft.runs.predictions import Prediction, number_classes, read_predictions, write_predictions
+from ft.backend.objective import Objective
+from ft.recipe import Recipe
+from ft.tasks.objective import objective_of
 from ft.tasks.sections import Answers, ByClass, Calibration, Mistake, Mistakes, Page, scores_by_class
 from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Share, Task
 
@@ -117,6 +120,10 @@ class SingleLabel(Task):
     def columns(self, classes: int) -> int | None:
         """Return None."""
         return None
+
+    def objective(self, recipe: Recipe, class_weights: tuple[float, ...] | None) -> Objective:
+        """Return the loss that the recipe names."""
+        return objective_of(recipe, class_weights)
 
     def meter(self, classes: int) -> ClassMeter:
         """Return a meter that has seen nothing yet."""

@@ -10,6 +10,9 @@ import numpy as np
 from ft.metrics import multilabel
 from ft.runs.predictions import number_classes
 from ft.tasks.label_sets import LabelSet, SetPrediction, read_label_sets, sets_in, write_label_sets
+from ft.backend.objective import Objective
+from ft.recipe import Recipe
+from ft.tasks.objective import objective_of
 from ft.tasks.sections import Answers, ByClass, Mistake, Mistakes, Page, scores_by_class
 from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Share, Task
 
@@ -109,6 +112,10 @@ class MultiLabel(Task):
     def columns(self, classes: int) -> int | None:
         """Return one for each class."""
         return classes
+
+    def objective(self, recipe: Recipe, class_weights: tuple[float, ...] | None) -> Objective:
+        """Return the loss that the recipe names."""
+        return objective_of(recipe, class_weights)
 
     def meter(self, classes: int) -> SetMeter:
         """Return a meter that has seen nothing yet."""

@@ -1,4 +1,4 @@
-"""From the words of a recipe to what a training minimises."""
+"""From the words of a recipe to what a classifier minimises."""
 
 from ft.backend.objective import Objective
 from ft.recipe import Recipe

@@ -13,7 +13,9 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
+from ft.backend.objective import Objective
 from ft.metrics.multilabel import Labels
+from ft.recipe import Recipe
 from ft.tasks.sections import Page
 
 Arrays = Mapping[str, np.ndarray]
@@ -158,6 +160,10 @@ class Task(ABC):
     @abstractmethod
     def columns(self, classes: int) -> int | None:
         """Return the number of columns of labels (N, K), None where they are (N,)."""
+
+    @abstractmethod
+    def objective(self, recipe: Recipe, class_weights: tuple[float, ...] | None) -> Objective:
+        """Return what a training minimises. class_weights: what each class counts, in class order; None: alike."""
 
     @abstractmethod
     def meter(self, classes: int) -> Meter:

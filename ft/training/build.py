@@ -12,7 +12,8 @@ from ft.network.freeze import Freeze, keeps_features, plan_at
 from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
 from ft.system.quiet import quiet_stderr
-from ft.tasks.objective import objective_of
+from ft.backend.objective import Objective
+from ft.tasks.task import Task
 from ft.training.job import Job, weigh_classes
 from ft.weights import cast, initial_weights, match_weights
 from ft.weights.refit import Refit, refit
@@ -36,7 +37,7 @@ def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple
         image_size=size,
         device=device,
         epoch=epoch,
-        class_weights=weigh_classes(job.recipe, job.dataset),
+        objective=job.task.objective(job.recipe, weigh_classes(job.recipe, job.dataset)),
     )
     shapes = wing.weight_shapes(learner.model)
     last = plan_at(job.recipe, job.card, list(wing.parameters(learner.model)), epoch=max(epoch, job.recipe.epochs - 1))
@@ -69,9 +70,9 @@ def new_learner(
     surgery: Surgery | None,
     classes: int,
     image_size: int,
+    objective: Objective,
     device: str,
     epoch: int = 0,
-    class_weights: tuple[float, ...] | None = None,
 ) -> tuple[Learner, Freeze]:
     """Build a recipe's network and its learner in one wing; the weights are for the caller to set.
 
@@ -79,7 +80,6 @@ def new_learner(
     """
     model = new_network(recipe, wing, card=card, surgery=surgery, classes=classes, image_size=image_size)
     plan = plan_at(recipe, card, list(wing.parameters(model)), epoch=epoch)
-    objective = objective_of(recipe, class_weights)
     learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, objective=objective, device=device)
     return learner, plan
 
