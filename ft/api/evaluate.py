@@ -34,11 +34,12 @@ def evaluate_network(
     preprocess = preprocess_of(card, weights)
     preprocess = preprocess.at(image_size) if image_size else preprocess
     tensors = cast(source, recipe.dtype)
-    learner = load_learner(recipe, tensors, outputs, image_size=preprocess.crop, backend=backend)
+    task = task_for(card, dataset)
+    learner = load_learner(recipe, task, tensors, outputs, image_size=preprocess.crop, backend=backend)
     samples = [Sample(sample.name, place[sample.labels[0]], sample.source) for sample in dataset.val]
     reading = Reading(as_pixels=True, workers=workers)
     batches = Batches(samples, preprocess, Sampling(recipe.batch_size), reading=reading)
-    return evaluate(learner, batches, task_for(card, dataset).meter(outputs)).result()
+    return evaluate(learner, batches, task.meter(outputs)).result()
 
 
 def match_classes(folders: tuple[str, ...], outputs: int) -> list[int]:

@@ -83,7 +83,12 @@ class Run:
         if self._learner is None:
             tensors = read_weights(self.folder / MODEL)
             self._learner = load_learner(
-                self.recipe, tensors, len(self.classes), image_size=self.preprocess.crop, backend=self.backend
+                self.recipe,
+                self.task,
+                tensors,
+                len(self.classes),
+                image_size=self.preprocess.crop,
+                backend=self.backend,
             )
         return self._learner
 

@@ -62,7 +62,7 @@ def training_of(args, source, wing, hold, log, stop):
     samples = tuple(Sample(str(i), int(label), image) for i, (image, label) in enumerate(pairs))
     card = find_card(args.model)
     recipe = Recipe(
-        model=args.model, weights="none", freeze="none", lr=LR, momentum=MOMENTUM, batch_size=args.batch, dropout=None
+        model=args.model, weights="none", freeze=(), lr=LR, momentum=MOMENTUM, batch_size=args.batch, dropout=None
     )
     dataset = Dataset("constant", tuple(str(i) for i in range(CLASSES)), samples, samples)
     job = Job(recipe, card, dataset, card.preprocess.at(args.size), None)
@@ -108,7 +108,7 @@ def measure(args):
         peer = import_module(f"ft_peers.step_{args.backend}")  # by its name, as a wing is
         batch = source.batch
         loops = {
-            "native": peer.step_of(native, batch.images, batch.labels, lr=LR, momentum=MOMENTUM),
+            "native": peer.step_of(native, batch.inputs, batch.targets["labels"], lr=LR, momentum=MOMENTUM),
             "facade": (lambda: training.run_step(batch), lambda _: training.fetch()),
         }
         found = {name: [] for name in loops}
@@ -116,7 +116,8 @@ def measure(args):
             seconds_of(step, finish, 3)
         for block in range(args.blocks):
             for name in sorted(loops, reverse=block % 2 == 0):
-                found[name].append(seconds_of(*loops[name], args.steps))
+                step, finish = loops[name]
+                found[name].append(seconds_of(step, finish, args.steps))
     return found
 
 

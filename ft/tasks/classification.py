@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
@@ -10,11 +10,12 @@ from ft.metrics.accuracy import Metrics, softmax
 from ft.metrics.calibration import Calibrator, reliability_of
 from ft.metrics.confusion import Counts, class_scores, confusion_of
 from ft.runs.predictions import Prediction, number_classes, read_predictions, write_predictions
-from ft.backend.objective import Objective
-from ft.recipe import Recipe
-from ft.tasks.objective import objective_of
 from ft.tasks.sections import Answers, ByClass, Calibration, Mistake, Mistakes, Page, scores_by_class
 from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Share, Task
+
+if TYPE_CHECKING:
+    from ft.backend.objective import Objective
+    from ft.recipe import Recipe
 
 TOP1, TOP5 = Measure("top1", "top-1", "%"), Measure("top5", "top-5", "%", told=False)
 
@@ -121,8 +122,10 @@ class SingleLabel(Task):
         """Return None."""
         return None
 
-    def objective(self, recipe: Recipe, class_weights: tuple[float, ...] | None) -> Objective:
+    def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":
         """Return the loss that the recipe names."""
+        from ft.tasks.objective import objective_of  # not at the top: it reads YAML and images
+
         return objective_of(recipe, class_weights)
 
     def meter(self, classes: int) -> ClassMeter:

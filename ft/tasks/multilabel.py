@@ -3,18 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
 from ft.metrics import multilabel
 from ft.runs.predictions import number_classes
 from ft.tasks.label_sets import LabelSet, SetPrediction, read_label_sets, sets_in, write_label_sets
-from ft.backend.objective import Objective
-from ft.recipe import Recipe
-from ft.tasks.objective import objective_of
 from ft.tasks.sections import Answers, ByClass, Mistake, Mistakes, Page, scores_by_class
 from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Share, Task
+
+if TYPE_CHECKING:
+    from ft.backend.objective import Objective
+    from ft.recipe import Recipe
 
 NOTE = (
     "A label is given where its probability is above one half: precision, recall and F1 are of these. AP, the average "
@@ -113,8 +114,10 @@ class MultiLabel(Task):
         """Return one for each class."""
         return classes
 
-    def objective(self, recipe: Recipe, class_weights: tuple[float, ...] | None) -> Objective:
+    def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":
         """Return the loss that the recipe names."""
+        from ft.tasks.objective import objective_of  # not at the top: it reads YAML and images
+
         return objective_of(recipe, class_weights)
 
     def meter(self, classes: int) -> SetMeter:

@@ -9,14 +9,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
-from ft.backend.objective import Objective
 from ft.metrics.multilabel import Labels
-from ft.recipe import Recipe
 from ft.tasks.sections import Page
+
+if TYPE_CHECKING:  # a report of a run of before reads neither YAML nor images
+    from ft.backend.objective import Objective
+    from ft.recipe import Recipe
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -162,7 +164,7 @@ class Task(ABC):
         """Return the number of columns of labels (N, K), None where they are (N,)."""
 
     @abstractmethod
-    def objective(self, recipe: Recipe, class_weights: tuple[float, ...] | None) -> Objective:
+    def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":
         """Return what a training minimises. class_weights: what each class counts, in class order; None: alike."""
 
     @abstractmethod

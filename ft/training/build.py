@@ -7,12 +7,12 @@ import numpy as np
 
 from ft.backend import contract as backends
 from ft.backend.contract import Learner, Wing
+from ft.backend.objective import Objective
 from ft.errors import RecipeError, listed
 from ft.network.freeze import Freeze, keeps_features, plan_at
 from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
 from ft.system.quiet import quiet_stderr
-from ft.backend.objective import Objective
 from ft.tasks.task import Task
 from ft.training.job import Job, weigh_classes
 from ft.weights import cast, initial_weights, match_weights
@@ -163,7 +163,7 @@ def untrained_notes(job: Job, shapes: Mapping[str, tuple[int, ...]], parameters:
 
 
 def load_learner(
-    recipe: Recipe, tensors: Mapping[str, np.ndarray], classes: int, *, image_size: int, backend: str
+    recipe: Recipe, task: Task, tensors: Mapping[str, np.ndarray], classes: int, *, image_size: int, backend: str
 ) -> Learner:
     """Build a recipe's network in one wing with these weights; WeightsError where they do not fit."""
     wing = backends.load(backend)
@@ -181,6 +181,7 @@ def load_learner(
         surgery=surgery,
         classes=classes,
         image_size=image_size,
+        objective=task.objective(recipe, None),
         device=device,
     )
     learner.set_weights(canonical_tensors(tensors, card, wing.weight_shapes(learner.model)))

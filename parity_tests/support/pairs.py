@@ -15,6 +15,7 @@ from ft.network.surgery import plan_surgery
 from ft.noise import generator
 from ft.parity.arrays import BARS
 from ft.recipe import Recipe
+from ft.tasks.objective import objective_of
 from ft.training.build import new_learner
 from ft.weights import cast, initial_weights, match_weights
 from ft.weights.pretrained import pretrained_weights
@@ -64,7 +65,7 @@ def one_learner(name: str, recipe: Recipe) -> Learner:
     """Return a recipe's learner in one wing, its weights not set yet."""
     card = find_card(recipe.model)
     surgery, size = plan_surgery(card, recipe), recipe.image_size or card.preprocess.crop
-    plan = {"card": surgery.card if surgery else card, "surgery": surgery}
+    plan = {"card": surgery.card if surgery else card, "surgery": surgery, "objective": objective_of(recipe)}
     return new_learner(recipe, backend.load(name), **plan, classes=CLASSES, image_size=size, device="cpu")[0]
 
 

@@ -16,10 +16,15 @@ from ft.weights import initial_weights, read_weights
 from tests.wings.installed import NATIVE
 
 ROOT = Path(__file__).parents[2]
-TOP = "ft|ft_torch|ft_tf|ft_bench|parity_tests|tests|examples|docs|benchmarks"
+TOP = "ft|ft_torch|ft_tf|ft_peers|parity_tests|tests|examples|docs"
 PLACE = re.compile(rf"(?<![\w/])(?:{TOP}|ft_\*)/[\w./*]*\w[\w./*]*")
 RATE = 0.01
 
+FORMULA = """class Sign(Optimizer):
+    record, formula = RULES["sign"], staticmethod(lambda w, g, slots, lr, **_: {})
+
+
+OPTIMIZERS: dict"""
 OPTIMIZER = {
     "ft/recipe/optimizer.py": [
         ('"lars"] = option', '"lars", "sign"] = option'),
@@ -27,18 +32,13 @@ OPTIMIZER = {
     ],
     "ft_torch/optim.py": [
         ('    "lars": LARS,\n', '    "lars": LARS,\n    "sign": Sign,\n'),
-        ("OPTIMIZERS: dict", "{}torch.sign(g) * lr\n\n\nOPTIMIZERS: dict"),
+        ("OPTIMIZERS: dict", FORMULA.format("torch.sign(g) * lr")),
     ],
     "ft_tf/optim.py": [
         ('    "lars": LARS,\n', '    "lars": LARS,\n    "sign": Sign,\n'),
-        ("OPTIMIZERS: dict", "{}tf.sign(g) * tf.cast(lr, g.dtype)\n\n\nOPTIMIZERS: dict"),
+        ("OPTIMIZERS: dict", FORMULA.format("tf.sign(g) * tf.cast(lr, g.dtype)")),
     ],
 }
-FORMULA = """class Sign(Optimizer):
-    slots = RULES["sign"].slots_with()
-
-    def change(self, w, g, lr, state):
-        return """
 METRIC = {
     "ft/metrics/chance.py": [
         ("", "def beyond_chance(right, classes):\n    return (classes * right - 1) / (classes - 1)\n")
@@ -47,9 +47,9 @@ METRIC = {
         ("from ft.metrics.confusion", "from ft.metrics.chance import beyond_chance\nfrom ft.metrics.confusion"),
         (
             '            "ece": ',
-            '            "beyond": beyond_chance(metrics.top1, every.shape[1]),\n            "ece": ',
+            '            "beyond": beyond_chance(self.metrics.top1, len(self.counts.support)),\n            "ece": ',
         ),
-        ('"ece": "calibration error"', '"beyond": "beyond chance", "ece": "calibration error"'),
+        ('        Measure("ece",', '        Measure("beyond", "beyond chance", ".4f"),\n        Measure("ece",'),
     ],
 }
 
@@ -96,7 +96,7 @@ def house(tmp_path_factory):
         text = (root / file).read_text() if (root / file).exists() else ""
         for before, after in edits:
             assert text.count(before) == 1 or not text, (file, before)
-            text = text.replace(before, after.replace("{}", FORMULA), 1)
+            text = text.replace(before, after, 1)
         (root / file).write_text(text)
     return root
 

@@ -14,6 +14,7 @@ from ft.runs import checkpoint
 from ft.runs.folder import read_log
 from ft.tasks import TASKS
 from ft.tasks.classification import ClassTable
+from ft.tasks.objective import objective_of
 from ft.tasks.sections import Page
 from ft.tasks.task import Measure, Meter, Score, Task
 
@@ -55,6 +56,9 @@ class Distance(Task):
     share = None
     loss = loss_axis = "squared distance"
     predictions = ClassTable
+
+    def objective(self, recipe, class_weights):
+        return objective_of(recipe, class_weights)
 
     def columns(self, classes):
         return None
