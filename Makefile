@@ -42,7 +42,7 @@ nightly: lint
 
 bench: .venv/installed
 	$(BIN)/python -m ft.bench.startup
-	for wing in torch tf; do $(BIN)/python -m ft.bench.facade --backend $$wing || exit 1; done
+	for wing in torch tf; do $(BIN)/python -m ft_peers.facade --backend $$wing || exit 1; done
 	$(BIN)/ft bench
 
 clean:

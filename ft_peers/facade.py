@@ -1,4 +1,4 @@
-"""What the facade adds to a step: a hand-written step and this project's, interleaved: `python -m ft.bench.facade`.
+"""What the facade adds to a step: a hand-written step and this project's, interleaved: `python -m ft_peers.facade`.
 
 Both train the whole network on the same batches in memory: forward, loss, backward, SGD with momentum. The hand-written
 one (ft_peers/step_*.py) is what a person would write; the facade is `Training.run_step`, with its schedule, its probes
@@ -105,7 +105,7 @@ def measure(args):
         source = Constant(args)
         training = training_of(args, source, wing, hold, log, stop)
         native = wing.build_model(args.model, num_classes=CLASSES, dtype="float32")
-        peer = import_module(f"ft_peers.step_{args.backend}")  # by its name, as a wing is
+        peer = import_module(f"ft_peers.step_{args.backend}")
         batch = source.batch
         loops = {
             "native": peer.step_of(native, batch.inputs, batch.targets["labels"], lr=LR, momentum=MOMENTUM),
