@@ -68,10 +68,10 @@ def better_than_guessing(answers: Answers, task: Task) -> Iterator[Advice]:
 def gap(result: Mapping[str, Any]) -> Iterator[Advice]:
     """Compare training with validation images, both as the final network sees them."""
     train, val, count = result.get("train_metrics"), result["metrics"], result["data"]["val"]
-    if not train:
+    task = task_in(result)
+    if not train or any(part.get(key) is None for part in (train, val) for key in (task.share, "loss")):
         yield Advice("warn", "This run did not measure its training images with the final weights.", "")
         return
-    task = task_in(result)
     a, b = train[task.share], val[task.share]
     error = math.sqrt(a * (1 - a) / train["images"] + b * (1 - b) / count)
     words = (
@@ -134,7 +134,7 @@ def still_learning(result: Mapping[str, Any], val_losses: Sequence[float]) -> It
             f"The validation loss still fell by {percent(share)} in the last {epochs}: it could learn more.",
             f"--resume with --epochs {2 * recipe['epochs']}, or a higher --lr",
         )
-    elif train and (right := train[task_in(result).share]) < 0.9:
+    elif train and (right := train.get(task_in(result).share)) is not None and right < 0.9:
         yield Advice(
             "warn",
             f"It has stopped improving at {percent(right)} of its own training images: it has too little room "
