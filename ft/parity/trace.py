@@ -242,7 +242,10 @@ class Trace:
                     f"{self.folder} is a trace of format {UNSAID}, which does not say the axes of {key}; write it again"
                 )
             return map_axes(rank, first=self.backend == "torch" and rank != 3)
-        return said(call.input_axes, number) if number else call.axes
+        axes = said(call.input_axes, number) if number else call.axes
+        if len(axes) not in (0, rank):
+            raise RunError(f"{self.folder}: found axes '{axes}' of {printable(name)}, expected {rank}; write it again")
+        return axes
 
     def order(self, phase: str) -> list[str]:
         """Return the names of a phase's arrays in the order in which they are computed, as far as it is known."""

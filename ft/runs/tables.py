@@ -27,9 +27,10 @@ SHARE, SECONDS = number(0, 1), number(0, 1e12)
 NAMES = items(text(), least=1)
 PIXELS = whole(1, 9459)  # a side; its square is the largest image that is resized to
 SHARES = ("top1", "top5", "exact_match", "macro_f1", "mAP", "ece")
-METRICS = table({name: optional(or_null(SHARE)) for name in SHARES}, others=or_null(number()))
+MEASURED = {name: optional(or_null(SHARE)) for name in SHARES}
+METRICS = table(MEASURED, others=or_null(number()))
 PREPROCESS = table({"resize": PIXELS, "crop": PIXELS, **{key: items(number(), most=4) for key in ("mean", "std")}})
-DATA = table({"train": whole(), "val": whole(), "sha256": text(64), "skipped": optional(items(text()))})
+DATA = table({"train": whole(1), "val": whole(1), "sha256": text(64), "skipped": optional(items(text()))})
 FACTS = {
     "backend": one_of("torch", "tf"),
     "recipe": Check("the fields of a recipe", lambda x: isinstance(x, dict)),
@@ -44,7 +45,7 @@ OF_A_RUN = {
     "architecture": text(200),
     "head": optional(or_null(Check("text, or a list of texts", lambda x: isinstance(x, str) or all_text(x)))),
     "metrics": METRICS,
-    "train_metrics": optional(or_null(table({"images": whole(1)}, others=or_null(number())))),
+    "train_metrics": optional(or_null(table({"images": whole(1), **MEASURED}, others=or_null(number())))),
     "average_precision": optional(items(or_null(SHARE))),
     "epoch": optional(or_null(whole())),
     "averaged_epochs": optional(items(whole())),

@@ -182,7 +182,7 @@ def read_bytes(path: Path, *, most: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             raise RunError(f"{printable(path)}: found {size} bytes, expected at most {most}; {MEND}")
-        return file.read(most)
+        return file.read(size)  # not `most`, for which Python would ask memory at once
 
 
 def read_json(path: Path, check: Check, *, most: int = JSON_BYTES) -> Any:

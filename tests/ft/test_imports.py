@@ -91,7 +91,6 @@ def test_the_keras_wing_loads_nothing_of_pytorch():
 
 MAY_REACH = (  # the door to the wings; parts of a package; commands; the user's own modules
     *("backend/contract.py", "system/lazy.py", "cli/dispatch.py", "parity/foreign/code.py"),
-    "bench/facade.py",  # the peer that it is timed against
 )
 
 

@@ -60,12 +60,13 @@ def better_than_guessing(answers: Answers | None, share: Share | None) -> Iterat
 def gap(result: Mapping[str, Any]) -> Iterator[Advice]:
     """Compare training with validation images, both as the final network sees them."""
     train, val, count = result.get("train_metrics"), result["metrics"], result["data"]["val"]
-    if not train:
+    task, share = task_in(result), task_in(result).share
+    needed = ("loss", share.metric) if share else ("loss",)
+    if not train or any(part.get(key) is None for part in (train, val) for key in needed):
         yield Advice("warn", "This run did not measure its training images with the final weights.", "")
         return
-    share = task_in(result).share
     if share is None:
-        yield Advice("good", without_shares(task_in(result), train, val, count))
+        yield Advice("good", without_shares(task, train, val, count))
         return
     a, b = train[share.metric], val[share.metric]
     error = math.sqrt(a * (1 - a) / train["images"] + b * (1 - b) / count)
@@ -138,7 +139,7 @@ def still_learning(result: Mapping[str, Any], val_losses: Sequence[float]) -> It
             f"The validation loss still fell by {percent(share)} in the last {epochs}: it could learn more.",
             f"--resume with --epochs {2 * recipe['epochs']}, or a higher --lr",
         )
-    elif train and share and (right := train[share.metric]) < 0.9:
+    elif train and share and (right := train.get(share.metric)) is not None and right < 0.9:
         yield Advice(
             "warn",
             f"It has stopped improving at {percent(right)} of its own training images: it has too little room "

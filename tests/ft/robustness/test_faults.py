@@ -159,7 +159,7 @@ def test_a_whole_run_that_is_killed_at_named_moments_comes_to_the_same_end(row, 
 
 
 @fault(18, "spoilt-files")
-@pytest.mark.parametrize(("every", "least"), [pytest.param(6, 2000, marks=pytest.mark.slow), (240, 50)])
+@pytest.mark.parametrize(("every", "least"), [pytest.param(6, 2000, marks=pytest.mark.slow), (200, 50)])
 def test_a_spoilt_file_is_a_line(row, every, least):
     counts = harness("mutate", "--every", str(every))
     assert counts["lost"] == []
