@@ -28,9 +28,18 @@ NAMES = items(text(), least=1)
 PIXELS = whole(1, 9459)  # a side; its square is the largest image that is resized to
 SHARES = ("top1", "top5", "exact_match", "macro_f1", "mAP", "ece")
 MEASURED = {name: optional(or_null(SHARE)) for name in SHARES}
-METRICS = table(MEASURED, others=or_null(number()))
+FIGURES = table(MEASURED, others=or_null(number()))
+METRICS = table({**MEASURED, "test": optional(FIGURES)}, others=or_null(number()))  # test: on images of its own
 PREPROCESS = table({"resize": PIXELS, "crop": PIXELS, **{key: items(number(), most=4) for key in ("mean", "std")}})
-DATA = table({"train": whole(1), "val": whole(1), "sha256": text(64), "skipped": optional(items(text()))})
+DATA = table(
+    {
+        "train": whole(1),
+        "val": whole(1),
+        "test": optional(whole(1)),
+        "sha256": text(64),
+        "skipped": optional(items(text())),
+    }
+)
 FACTS = {
     "backend": one_of("torch", "tf"),
     "recipe": Check("the fields of a recipe", lambda x: isinstance(x, dict)),
