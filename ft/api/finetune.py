@@ -101,7 +101,7 @@ def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started
             f"--config {folder / RECIPE} --out ANOTHER_FOLDER"
         )
     state = checked_training(saved.state, saved.path / checkpoint.STATE)
-    backend = backend or state["backend"]
+    backend = backend or str(state["backend"])
     backends.require(backend)
     position = Position.from_dict(state["position"])
     if position.epoch >= recipe.epochs and (folder / runfolder.RESULT).exists():
