@@ -32,6 +32,7 @@ from ft.runs.tables import checked_training
 from ft.system import files
 from ft.system.progress import Progress
 from ft.system.quiet import quiet_stderr
+from ft.system.reading import shortened
 from ft.system.signals import stop_requests
 from ft.tasks import task_in
 from ft.training.averaging import mean_of
@@ -126,8 +127,9 @@ def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
     then, now = ({**{field: getattr(r, field) for field in kept}, **settings_of(r)} for r in (before, recipe))
     for field in (*kept, *deciding("slots")):
         if now.get(field) != then.get(field):
+            had, asked = (shortened(str(fields.get(field))) for fields in (then, now))
             raise RunError(
-                f"{folder} was trained with {field} {then.get(field)}, now asked for {now.get(field)}; "
+                f"{folder} was trained with {field} {had}, now asked for {asked}; "
                 "a resumed run keeps it, start a new one to change it"
             )
 

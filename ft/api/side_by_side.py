@@ -16,6 +16,7 @@ from ft.parity.arrays import gap
 from ft.runs.folder import read_log, read_result
 from ft.runs.names import MODEL, RESULT
 from ft.system import files
+from ft.system.reading import shortened
 from ft.tasks import task_in
 from ft.tasks.task import Task, Told
 
@@ -81,7 +82,7 @@ def require_equal(what: str, a: Path, b: Path, of_a: Iterable[Any], of_b: Iterab
     if of_a == of_b:
         return
     place = next((i for i, (x, y) in enumerate(zip(of_a, of_b, strict=False)) if x != y), min(len(of_a), len(of_b)))
-    here, there = (repr(items[place]) if place < len(items) else "nothing" for items in (of_a, of_b))
+    here, there = (shortened(repr(items[place]), 200) if place < len(items) else "nothing" for items in (of_a, of_b))
     raise RunError(
         f"the runs differ in their {what}: {a} has {len(of_a)}, {b} has {len(of_b)}, first difference {here} "
         f"against {there}; compare two runs of the same recipe and data"

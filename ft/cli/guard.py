@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ft.errors import UserError, memory_is_exhausted, printable
 
 USER_ERROR, INTERNAL_ERROR = 2, 70
+LONGEST = 2500  # characters of an error
 LEAST_MEMORY = 1 << 28  # bytes of address space: with less, what NumPy stands on ends the process without a word
 OUT_OF_MEMORY = "error: out of memory; try a smaller --batch-size, --image-size or network, or raise ulimit -v"
 
@@ -40,12 +41,18 @@ def guarded(command: Callable[[], int]) -> int:
 def failed(error: Exception) -> int:
     """Say what ended a command and return its exit code."""
     if isinstance(error, UserError):
-        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"error: {in_a_line(str(error))}", file=sys.stderr)
         return USER_ERROR
     if memory_is_exhausted(error, ()) or exhausted_in_a_wing(error):
         print(OUT_OF_MEMORY, file=sys.stderr)
         return USER_ERROR
     return report_bug(error)
+
+
+def in_a_line(said: str) -> str:
+    """Return a message as one printable line; of a very long one, which quotes a file, the beginning and the end."""
+    line = printable(" ".join(said.split()))
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 500]} ... {line[-490:]}"
 
 
 def exhausted_in_a_wing(error: Exception) -> bool:

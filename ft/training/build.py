@@ -184,5 +184,6 @@ def load_learner(
         objective=task.objective(recipe, None),
         device=device,
     )
-    learner.set_weights(canonical_tensors(tensors, card, wing.weight_shapes(learner.model)))
+    shapes = wing.weight_shapes(learner.model)
+    learner.set_weights(match_weights(canonical_tensors(tensors, card, shapes), shapes).tensors)
     return learner

@@ -405,7 +405,10 @@ def test_memory_that_is_exhausted_is_no_bug(monkeypatch, capsys):
     monkeypatch.setattr("ft.cli.runs.evaluate", fail)
     monkeypatch.setattr(sys, "argv", ["ft", "evaluate"])
     assert cli.main() == 2
-    assert capsys.readouterr().err == "error: out of memory; try a smaller --batch-size, --image-size or network\n"
+    assert (
+        capsys.readouterr().err == "error: out of memory; try a smaller --batch-size, --image-size or network, "
+        "or raise ulimit -v\n"
+    )
 
 
 def test_a_loss_that_is_no_number_ends_the_run(train, write_images, fake_wing, monkeypatch):
