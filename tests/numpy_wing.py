@@ -23,8 +23,8 @@ def stand_in(patch: pytest.MonkeyPatch | None = None) -> None:
     """Put this wing in the place of both, NumPy in that of their frameworks; without a patch to undo: for good."""
     patch = patch or pytest.MonkeyPatch()
     patch.setattr(backend, "load", lambda name: sys.modules[__name__])
-    for name in backend.FRAMEWORKS:
-        patch.setitem(backend.FRAMEWORKS, name, ("numpy",))
+    for name, other in (("torch", "safetensors"), ("tf", "rich")):  # two packages tell the wings' features apart
+        patch.setitem(backend.FRAMEWORKS, name, ("numpy", other))
 
 
 @dataclass

@@ -4,6 +4,7 @@ from typing import Any
 
 from ft import recipe as recipes
 from ft.errors import UserError
+from ft.system.names import MODEL, OPTIMIZER
 from ft.system.reading import (
     DIGEST,
     FLAG,
@@ -67,10 +68,10 @@ POSITION = table(
     {
         **{key: whole() for key in ("step", "epoch", "batch", "images", "best_epoch")},
         "loss_sum": number(),
-        "best_score": optional(number()),
+        "best_score": optional(or_null(number())),
         "best_top1": optional(number()),  # before there were other scores
         "seconds": optional(SECONDS),
-        "ranked": optional(items(row_of(number(), whole(), whole()))),
+        "ranked": optional(items(row_of(or_null(number()), whole(), whole()))),
         "plateau": optional(
             table({"reduction": SHARE, "best": or_null(number()), "waited": whole()}, others=None),
         ),
@@ -81,7 +82,7 @@ STATE = table(
     {
         "format": whole(1),
         "step": whole(),
-        "sha256": table({"model.safetensors": DIGEST, "optimizer.safetensors": DIGEST}),
+        "sha256": table({MODEL: DIGEST, OPTIMIZER: DIGEST}),
         "frozen": optional(or_null(DIGEST)),
     }
 )

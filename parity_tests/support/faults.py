@@ -63,7 +63,7 @@ def examine(
         drawn = batch(seed + step, size=size)
         lr = np.float64(rates[step % len(rates)])
         batches.append(TraceBatch({"images": np.asarray(drawn.inputs)}, drawn.targets, lr))
-    facts = {"dtype": "float64", "recipe": {}, "data": "drawn", "classes": CLASSES}
+    facts = {"dtype": "float64", "recipe": {}, "data": "drawn", "classes": [str(k) for k in range(CLASSES)]}
     for name, learner in pair.items():
         given = [feed[name](each) for each in batches] if name in feed else batches
         write_trace(folder / name, learner, backend.load(name), given, {"backend": name, **facts}, update=True)

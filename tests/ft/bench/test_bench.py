@@ -97,7 +97,7 @@ def calls(monkeypatch, tmp_path):
         if module == "ft":
             out = tmp_path / "runs" / arguments[arguments.index("--out") + 1].rpartition("/")[2]
             out.mkdir(parents=True)
-            row = {"epoch_end": True, "images_per_second": 7.0, "top1": 0.5}
+            row = {"epoch_end": True, "epoch": 1, "step": 1, "images_per_second": 7.0, "top1": 0.5}
             (out / "log.jsonl").write_text(json.dumps({"step": 1}) + "\n" + json.dumps(row) + "\n")
         report = {"epochs": [{"steps": 3, "images": 12, "seconds": 2.0}], "steps": 3, "top1": 0.5}
         return runs.Finished(9.0 - len(seen), 1000, json.dumps(report))

@@ -26,7 +26,7 @@ def measured(*batches):
     """Return the figures of batches of logits and labels."""
     meter = MULTI.meter(batches[0][0].shape[1])
     for logits, labels in batches:
-        meter.update({"logits": logits}, {"labels": labels})
+        meter.update({"logits": logits}, {"shares": labels})
     return meter.result()
 
 
