@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ft import recipe as recipes
 from ft.errors import UserError
 from ft.system.names import MODEL, OPTIMIZER
 from ft.system.reading import (
@@ -106,8 +105,10 @@ def all_text(value: Any) -> bool:
 
 def whole_recipe(record: dict[str, Any], where: object) -> dict[str, Any]:
     """Return the recipe in a record with all of its fields; RunError where it is none."""
+    from ft.recipe import from_dict, to_dict  # not at the top: it reads YAML
+
     try:
-        return recipes.to_dict(recipes.from_dict(record["recipe"]))
+        return to_dict(from_dict(record["recipe"]))
     except UserError as error:
         why = shortened(str(error), 200)
         raise unfit(where, "recipe", record["recipe"], f"the fields of a recipe ({why})") from None

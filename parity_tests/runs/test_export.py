@@ -20,6 +20,8 @@ import ft_tf
 import ft_torch
 from ft import Run, export_run
 from ft.api.export import FORMATS, PIXELS
+from ft.data import open_dataset
+from ft.data.sources.dataset import data_facts
 from ft.errors import RunError
 from ft.recipe import to_dict
 from ft.runs import folder as runfolder
@@ -80,6 +82,7 @@ def write_run(folder, name, precision, data):
         "recipe": to_dict(recipe),
         "classes": [str(label) for label in range(CLASSES)],
         "preprocess": preprocess.to_dict(),
+        "data": data_facts(open_dataset(str(data))),
         "metrics": {},
         "sha256": {MODEL: sha256_of(folder / MODEL)},
     }

@@ -342,7 +342,7 @@ def write_run(state, **changes):
     result = {
         "format": 1,
         "architecture": "shufflenet_v2_x0_5",
-        "preprocess": {"crop": 64},
+        "preprocess": {"resize": 64, "crop": 64, "mean": [0.0] * 3, "std": [1.0] * 3},
         "sha256": {"model.safetensors": checkpoint.sha256_of(Path("run/model.safetensors"))},
     }
     Path("run/model.json").write_text(json.dumps(result | changes))
@@ -361,11 +361,11 @@ def test_a_run_folder(folder, shuffle):
     ("changes", "reason"),
     [
         ({"format": 9}, "format 9"),
-        ({"sha256": {"model.safetensors": "00"}}, "changed since the run wrote it"),
-        ({"sha256": None}, "lacks"),
-        ({"preprocess": {}}, "lacks 'crop'"),
-        ({"preprocess": {"crop": "64"}}, "damaged"),
-        ({"architecture": []}, "damaged"),
+        ({"sha256": {"model.safetensors": "00" * 32}}, "changed since the run wrote it"),
+        ({"sha256": None}, "key 'sha256': found null"),
+        ({"preprocess": {}}, "key 'preprocess.resize': found nothing"),
+        ({"preprocess": {"resize": 64, "crop": "64"}}, "key 'preprocess.crop': found \"64\""),
+        ({"architecture": []}, "key 'architecture': found a list"),
         ({"architecture": "x"}, "unknown model"),
     ],
 )
