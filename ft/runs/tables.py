@@ -61,7 +61,7 @@ POSITION = table(
         "best_score": optional(number()),
         "best_top1": optional(number()),  # before there were other scores
         "seconds": optional(SECONDS),
-        "ranked": optional(items(row_of(number(), whole(), whole()))),
+        "ranked": optional(items(row_of(or_null(number()), whole(), whole()))),
         "plateau": optional(
             table({"reduction": SHARE, "best": or_null(number()), "waited": whole()}, others=None),
         ),
