@@ -4,6 +4,7 @@ from typing import Any
 
 from ft import recipe as recipes
 from ft.errors import UserError
+from ft.runs.names import MODEL, OPTIMIZER
 from ft.system.reading import (
     DIGEST,
     FLAG,
@@ -28,9 +29,14 @@ NAMES = items(text(), least=1)
 PIXELS = whole(1, 9459)  # a side; its square is the largest image that is resized to
 SHARES = ("top1", "top5", "exact_match", "macro_f1", "mAP", "ece")
 MEASURED = {name: optional(or_null(SHARE)) for name in SHARES}
-METRICS = table(MEASURED, others=or_null(number()))
+METRICS = table(MEASURED, others=or_null(number()))  # of one split
 PREPROCESS = table({"resize": PIXELS, "crop": PIXELS, **{key: items(number(), most=4) for key in ("mean", "std")}})
-DATA = table({"train": whole(1), "val": whole(1), "sha256": text(64), "skipped": optional(items(text()))})
+DATA = table(
+    {
+        **{"train": whole(1), "val": whole(1), "test": optional(whole()), "sha256": text(64)},
+        **{"skipped": optional(items(text())), "path": optional(or_null(text()))},
+    }
+)
 FACTS = {
     "backend": one_of("torch", "tf"),
     "recipe": Check("the fields of a recipe", lambda x: isinstance(x, dict)),
@@ -44,7 +50,7 @@ OF_A_RUN = {
     **FACTS,
     "architecture": text(200),
     "head": optional(or_null(Check("text, or a list of texts", lambda x: isinstance(x, str) or all_text(x)))),
-    "metrics": METRICS,
+    "metrics": table({**MEASURED, "test": optional(METRICS)}, others=or_null(number())),
     "train_metrics": optional(or_null(table({"images": whole(1), **MEASURED}, others=or_null(number())))),
     "average_precision": optional(items(or_null(SHARE))),
     "epoch": optional(or_null(whole())),
@@ -72,7 +78,7 @@ STATE = table(
     {
         "format": whole(1),
         "step": whole(),
-        "sha256": table({"model.safetensors": DIGEST, "optimizer.safetensors": DIGEST}),
+        "sha256": table({MODEL: DIGEST, OPTIMIZER: DIGEST}),
         "frozen": optional(or_null(DIGEST)),
     }
 )
