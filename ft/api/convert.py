@@ -20,8 +20,8 @@ from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
-from ft.runs.names import MODEL, RESULT
 from ft.system import files
+from ft.system.names import MODEL, RESULT
 from ft.system.quiet import quiet_stderr
 from ft.training.build import new_network
 from ft.weights import cast, match_weights, require_finite, write_safetensors

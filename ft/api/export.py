@@ -25,8 +25,8 @@ from ft.noise import generator
 from ft.parity.arrays import BARS, gap, magnitude
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
-from ft.runs.names import EXPORTS, MODEL
 from ft.system import files
+from ft.system.names import EXPORTS, MODEL
 from ft.system.quiet import quiet_stderr
 
 PIXELS = ("normalised", "raw")

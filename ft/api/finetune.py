@@ -27,9 +27,9 @@ from ft.report.training.page import write_training_report
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.runs.folder import Log
-from ft.runs.names import CURVES, MODEL, OPTIMIZER, RECIPE, RESULT, STATE
 from ft.runs.tables import checked_training
 from ft.system import files
+from ft.system.names import CURVES, MODEL, OPTIMIZER, RECIPE, RESULT, STATE
 from ft.system.progress import Progress
 from ft.system.quiet import quiet_stderr
 from ft.system.signals import stop_requests

@@ -17,7 +17,7 @@ from ft.recipe import Recipe
 from ft.report.training.page import write_training_report
 from ft.report.training.summary import run_line, run_table
 from ft.runs import folder as runfolder
-from ft.runs.names import MODEL
+from ft.system.names import MODEL
 from ft.tasks import task_in
 from ft.tasks.task import Task
 from ft.training.build import load_learner

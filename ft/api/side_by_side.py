@@ -14,8 +14,8 @@ import numpy as np
 from ft.errors import RunError, listed, printable
 from ft.parity.arrays import gap
 from ft.runs.folder import read_log, read_result
-from ft.runs.names import MODEL, RESULT
 from ft.system import files
+from ft.system.names import MODEL, RESULT
 from ft.tasks import task_in
 from ft.tasks.task import Task, Told
 

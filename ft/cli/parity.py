@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ft.cli.parser import Parser, add_backend, add_recipe_flags, flag_of
 from ft.errors import RecipeError, printable
 from ft.recipe import FIELDS, checked, deciding, load
-from ft.runs.names import REPORT
+from ft.system.names import REPORT
 
 if TYPE_CHECKING:
     from ft.recipe import Recipe

@@ -20,8 +20,8 @@ from ft.parity.arrays import gap
 from ft.parity.trace import Trace, TraceBatch, write_trace
 from ft.recipe import Recipe
 from ft.runs.folder import claimed
-from ft.runs.names import RECIPE
 from ft.system import apart, files
+from ft.system.names import RECIPE
 from ft.system.quiet import quiet_stderr
 from ft.training.build import build_learner
 from ft.training.job import Job, prepare_job

@@ -22,10 +22,10 @@ from typing import Any, Literal
 import numpy as np
 
 from ft.errors import RunError, listed, printable
-from ft.runs.names import CHECKPOINTS, FROZEN, MODEL, OPTIMIZER, STATE, STEP
 from ft.runs.tables import POINTER
 from ft.runs.tables import STATE as STATE_TABLE
 from ft.system import files, reading
+from ft.system.names import CHECKPOINTS, FROZEN, MODEL, OPTIMIZER, STATE, STEP
 
 FORMAT = 2  # 1: nothing is shared between checkpoints
 MEND = "restore the checkpoint, or remove it to go on from the one before"

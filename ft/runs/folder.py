@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from ft.errors import RunError
-from ft.runs.names import CHECKPOINTS, LOG, RECIPE, RESULT, STEP
 from ft.runs.tables import EPOCH_ROW, ROW, RUN, whole_recipe
 from ft.runs.tables import RESULT as RESULT_TABLE
 from ft.system import files, reading
+from ft.system.names import CHECKPOINTS, LOG, RECIPE, RESULT, STEP
 
 FORMAT = 1  # of model.json
 LOG_BYTES, LINE_BYTES = 1 << 30, 1 << 16

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ft.errors import RunError, printable
-from ft.runs.names import PREDICTIONS
 from ft.system import files, reading
+from ft.system.names import PREDICTIONS
 
 FORMULA = re.compile("'*[=+@-]")  # with apostrophes, for such a name gets one more
 

@@ -15,7 +15,7 @@ import numpy as np
 from ft.errors import RunError
 from ft.runs import checkpoint
 from ft.runs.folder import Log
-from ft.runs.names import STEP
+from ft.system.names import STEP
 
 Tensors = dict[str, np.ndarray]
 

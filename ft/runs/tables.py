@@ -4,7 +4,7 @@ from typing import Any
 
 from ft import recipe as recipes
 from ft.errors import UserError
-from ft.runs.names import MODEL, OPTIMIZER
+from ft.system.names import MODEL, OPTIMIZER
 from ft.system.reading import (
     DIGEST,
     FLAG,
@@ -33,8 +33,12 @@ METRICS = table(MEASURED, others=or_null(number()))  # of one split
 PREPROCESS = table({"resize": PIXELS, "crop": PIXELS, **{key: items(number(), most=4) for key in ("mean", "std")}})
 DATA = table(
     {
-        **{"train": whole(1), "val": whole(1), "test": optional(whole()), "sha256": text(64)},
-        **{"skipped": optional(items(text())), "path": optional(or_null(text()))},
+        "train": whole(1),
+        "val": whole(1),
+        "test": optional(whole()),
+        "sha256": text(64),
+        "skipped": optional(items(text())),
+        "path": optional(or_null(text())),
     }
 )
 FACTS = {

@@ -10,9 +10,9 @@ import numpy as np
 
 from ft.errors import RunError
 from ft.metrics.multilabel import BETWEEN, THRESHOLD
-from ft.runs.names import PREDICTIONS
 from ft.runs.predictions import escape, rows_of, unescape
 from ft.system import files
+from ft.system.names import PREDICTIONS
 
 
 @dataclass(frozen=True)

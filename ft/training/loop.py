@@ -16,9 +16,9 @@ from ft.recipe import Recipe
 from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
 from ft.runs import checkpoint
 from ft.runs.folder import Log
-from ft.runs.names import BAD_STEP
 from ft.runs.saving import Saver, Snapshot
 from ft.system import files
+from ft.system.names import BAD_STEP
 from ft.system.progress import Progress
 from ft.system.signals import Interrupted, StopRequest
 from ft.training.compiling import run_ahead

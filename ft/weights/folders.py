@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ft.errors import listed, printable
+from ft.system.names import MODEL, RECIPE, RESULT
 
 ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".h5", ".keras")
 SHARDED = (".index.json", "weights of several files, which are not read; save them again in one")
@@ -21,9 +22,9 @@ def of_folder(folder: Path) -> str:
         return f"is {what} with {SHARDED[1]}"
     if "saved_model.pb" in names:
         return f"is {what} without names of layers; pass what model.save_weights('NAME.weights.h5') writes"
-    if "model.json" in names and "recipe.yaml" in names and "model.safetensors" not in names:
-        return f"is {what} without its weights; pass the folder of a run that is finished, with /model.safetensors"
-    best = next((name for name in files if name in ("model.safetensors", "pytorch_model.bin")), None)
+    if RESULT in names and RECIPE in names and MODEL not in names:
+        return f"is {what} without its weights; pass the folder of a run that is finished, with /{MODEL}"
+    best = next((name for name in files if name in (MODEL, "pytorch_model.bin")), None)
     if best or len(files) == 1:
         return f"is {what}; pass its file {printable(folder / (best or files[0]))}"
     if files:
@@ -35,7 +36,7 @@ def kind_of(names: list[str]) -> str:
     """Return what a folder is, by the names of what lies in it."""
     if "saved_model.pb" in names:
         return "a SavedModel"
-    if "recipe.yaml" in names:
+    if RECIPE in names:
         return "the folder of a run"
     if "config.json" in names or "pytorch_model.bin" in names:
         return "a folder of Hugging Face's"

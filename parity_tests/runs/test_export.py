@@ -24,8 +24,8 @@ from ft.errors import RunError
 from ft.recipe import to_dict
 from ft.runs import folder as runfolder
 from ft.runs.checkpoint import sha256_of
-from ft.runs.names import MODEL, RESULT
 from ft.system import files
+from ft.system.names import MODEL, RESULT
 from ft.weights import cast, write_safetensors
 from ft.zoo import find_card
 from parity_tests.support.pairs import CLASSES, Case, build_network, starting_tensors

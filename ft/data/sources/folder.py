@@ -30,10 +30,11 @@ from ft.data.sources.listing import (
     note,
 )
 from ft.errors import DataError, printable
+from ft.system.names import CHECKPOINTS, LOG, RECIPE
 
 EXTENSIONS = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 JUNK = {"Thumbs.db", "@eaDir", "__MACOSX"}  # what file managers leave behind; hidden files are skipped as well
-SIGNS = (("recipe.yaml", "log.jsonl"), ("recipe.yaml", "checkpoints"), ("lr-find.json",), ("bench.json", "bench.png"))
+SIGNS = ((RECIPE, LOG), (RECIPE, CHECKPOINTS), ("lr-find.json",), ("bench.json", "bench.png"))
 
 NO_IMAGE = "ignored, no image by its extension"
 NO_FILE = "not opened: links out of the data or to folders, pipes, devices, or folders named like images"

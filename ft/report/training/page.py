@@ -22,9 +22,9 @@ from ft.report.training.advice import advise
 from ft.report.training.charts import confusion_cells, losses_chart, reliability_bars, score_chart
 from ft.report.training.summary import FRAMEWORKS, headline
 from ft.runs.folder import read_log
-from ft.runs.names import CONFUSION, REPORT
 from ft.system import files
 from ft.system.clean import clean
+from ft.system.names import CONFUSION, REPORT
 from ft.tasks import task_in
 from ft.tasks.sections import ByClass, Calibration, Mistakes, Page
 from ft.tasks.task import percent

@@ -7,7 +7,7 @@ from typing import Any
 from ft.errors import listed, printable
 from ft.report.template import template
 from ft.report.thumbnails import data_uri
-from ft.runs.names import CURVES
+from ft.system.names import CURVES
 from ft.tasks import task_in
 from ft.tasks.task import Measure
 

@@ -20,8 +20,8 @@ from ft.errors import RecipeError, RunError, UserError
 from ft.recipe import Recipe, to_dict
 from ft.runs import folder as runfolder
 from ft.runs.checkpoint import sha256_of
-from ft.runs.names import MODEL
 from ft.system import files
+from ft.system.names import MODEL
 from ft.weights import write_safetensors
 
 CLASSES = ("cat", "dog", "é\n")

@@ -20,7 +20,7 @@ from ft.metrics.multilabel import sigmoid
 from ft.report.training.page import write_training_report
 from ft.runs import checkpoint
 from ft.runs.folder import read_log
-from ft.runs.names import PREDICTIONS
+from ft.system.names import PREDICTIONS
 from ft.tasks.label_sets import SetPrediction, read_label_sets, sets_in, write_label_sets
 from ft.tasks.multilabel import MULTI
 from ft.training.job import prepare_job, weigh_classes

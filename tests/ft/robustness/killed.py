@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from ft.runs import checkpoint
-from ft.runs.names import MODEL, PREDICTIONS, RESULT
+from ft.system.names import MODEL, PREDICTIONS, RESULT
 from tests.ft.robustness.crash import write_images
 
 ROOT = Path(__file__).parents[3]

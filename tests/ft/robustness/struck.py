@@ -22,8 +22,8 @@ from typing import Any
 
 from ft.cli.train import train_command
 from ft.runs import checkpoint
-from ft.runs.names import MODEL, PREDICTIONS, RESULT
 from ft.system import files
+from ft.system.names import MODEL, PREDICTIONS, RESULT
 from tests.ft.robustness.crash import write_images
 from tests.ft.robustness.injection import Injector, watching
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ft.runs import names
+from ft.system import names
 
 ROOT = Path(__file__).parents[3]
 SPELT = {
