@@ -21,7 +21,7 @@ class Average:
 
     def update(self, step: tf.Tensor) -> None:
         """Take in the tensors as they are after update number `step`."""
-        t = tf.cast(step, tf.float64)  # of the graph, so ft.averaging.decay_at is written out here
+        t = tf.cast(step, tf.float64)  # of the graph, so ft.training.averaging.decay_at is written out here
         decay = tf.constant(self.decay, tf.float64)
         share = 1 - (tf.minimum(decay, (1 + t) / (10 + t)) if self.warmup else decay)
         for name, average in self.averages.items():

@@ -28,16 +28,16 @@ NAMES = items(text(), least=1)
 PIXELS = whole(1, 9459)  # a side; its square is the largest image that is resized to
 SHARES = ("top1", "top5", "exact_match", "macro_f1", "mAP", "ece")
 MEASURED = {name: optional(or_null(SHARE)) for name in SHARES}
-FIGURES = table(MEASURED, others=or_null(number()))
-METRICS = table({**MEASURED, "test": optional(FIGURES)}, others=or_null(number()))  # test: on images of its own
+METRICS = table(MEASURED, others=or_null(number()))  # of one split
 PREPROCESS = table({"resize": PIXELS, "crop": PIXELS, **{key: items(number(), most=4) for key in ("mean", "std")}})
 DATA = table(
     {
         "train": whole(1),
         "val": whole(1),
-        "test": optional(whole(1)),
+        "test": optional(whole()),
         "sha256": text(64),
         "skipped": optional(items(text())),
+        "path": optional(or_null(text())),
     }
 )
 FACTS = {
@@ -53,7 +53,7 @@ OF_A_RUN = {
     **FACTS,
     "architecture": text(200),
     "head": optional(or_null(Check("text, or a list of texts", lambda x: isinstance(x, str) or all_text(x)))),
-    "metrics": METRICS,
+    "metrics": table({**MEASURED, "test": optional(METRICS)}, others=or_null(number())),
     "train_metrics": optional(or_null(table({"images": whole(1), **MEASURED}, others=or_null(number())))),
     "average_precision": optional(items(or_null(SHARE))),
     "epoch": optional(or_null(whole())),

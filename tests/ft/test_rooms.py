@@ -17,6 +17,8 @@ from tests.wings.installed import NATIVE
 
 ROOT = Path(__file__).parents[2]
 TOP = "ft|ft_torch|ft_tf|ft_peers|parity_tests|tests|examples|docs"
+PAGES = ["README.md", "CONTRIBUTING.md", "parity_tests/README.md", "Makefile", ".github/workflows/ci.yml"]
+PAGES += sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))
 PLACE = re.compile(rf"(?<![\w/])(?:{TOP}|ft_\*)/[\w./*]*\w[\w./*]*")
 RATE = 0.01
 
@@ -66,13 +68,16 @@ def found(place: str) -> list[Path]:
     return list(ROOT.glob(re.sub("NAME|FAMILY", "*", place).rstrip("./")))
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "parity_tests/README.md", "Makefile"])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_place_that_is_named_is_there(page):
     text = (ROOT / page).read_text()
-    links = re.findall(r"\]\(([^)#]+)", text)
-    named = {*PLACE.findall(text), *(link for link in links if not link.startswith("http"))}
-    assert not sorted(place for place in named if not found(place))
-    assert named or page == "parity_tests/README.md"
+    links = [(ROOT / page).parent / link for link in re.findall(r"\]\(([^)#]+)", text) if not link.startswith("http")]
+    assert not sorted(place for place in PLACE.findall(text) if not found(place))
+    assert not [link for link in links if not link.exists()]
+
+
+def test_places_are_recognised():
+    assert sum(len(PLACE.findall((ROOT / page).read_text())) for page in PAGES) > 50
 
 
 def test_each_thing_has_at_most_four_places():
