@@ -18,7 +18,7 @@ from ft_tf.layers import Conv2d, Dropout, Linear, StochasticDepth, WithAuxiliary
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"inception": 443, "maxvit": 224}  # the smallest at which every BatchNorm of a training step has its values
-STOCK = {"keras/xception", "keras/resnet50", "keras/vgg16"}  # made of Keras's own layers alone
+STOCK = {"keras/resnet50", "keras/vgg16", "keras/mobilenet_v2", "keras/xception"}  # made of Keras's own layers alone
 LOAD = """
 import sys, numpy as np
 folder = sys.argv[1]
