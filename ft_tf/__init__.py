@@ -1,9 +1,10 @@
 """The Keras wing: ports of torchvision's networks, the written optimizer, one native step. Lazy throughout."""
 
 import os
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from ft.system.lazy import lazy_names
+from ft.system.lazy import lazy_names, once_imported
 
 if TYPE_CHECKING:
     from ft_tf.average import Average
@@ -111,3 +112,40 @@ __getattr__, __dir__ = lazy_names(
         "write_weights": "weights",
     },
 )
+
+# what a saved model may be made of, by the module of the wing that it stands in
+REGISTERED = {
+    "head": ("GlobalPool",),
+    "layers": (
+        *("AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dropout", "Flatten", "Gelu", "InlineFlatten"),
+        *("LayerNorm", "Linear", "MaxPool2d", "Normalization", "StochasticDepth", "WithAuxiliary"),
+    ),
+    "models.convnext": ("LayerScale",),
+    "models.maxvit": ("Departition", "Partition", "RelativeAttention"),
+    "models.shufflenetv2": ("ChannelShuffle", "Split"),
+    "models.swin_transformer": ("Neighbours", "WindowAttentionV1", "WindowAttentionV2"),
+    "models.vision_transformer": ("ClassToken", "FirstToken", "MultiheadAttention", "PositionEmbedding", "Tokens"),
+}
+
+
+class Registered:
+    """Stands for a registered class until a saved model asks for it: Keras imports no module of others by itself."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def from_config(self, config: dict[str, Any]) -> Any:
+        return getattr(import_module(f"{__name__}.{self.module}"), self.name).from_config(config)
+
+
+def register_all() -> None:
+    """Tell Keras of every class of this wing that a saved model may name, importing none of them."""
+    import keras
+
+    known = keras.saving.get_custom_objects()
+    for module, names in REGISTERED.items():
+        for name in names:
+            known.setdefault(f"{__name__}>{name}", Registered(module, name))
+
+
+once_imported("keras", register_all)

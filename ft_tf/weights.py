@@ -73,7 +73,7 @@ def named_variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable, s
     A parameter that no module holds, such as `class_token`, is a layer of that name with one variable of that name.
     """
     for layer in model.layers:
-        for variable in layer.variables:
+        for variable in layer.weights:
             leaf = variable.name
             alone = layer.name.rpartition(".")[2] == leaf
             yield layer.name if alone else f"{layer.name}.{LEAVES.get(leaf, leaf)}", variable, layout_of(variable)
@@ -87,7 +87,7 @@ def layout_of(variable: keras.Variable) -> str:
 def note_layouts(model: keras.Model) -> None:
     """Note on the weights of Keras's own layers how they become canonical tensors; ours have said so themselves."""
     for layer in model.layers:
-        for variable in layer.variables:
+        for variable in layer.weights:
             variable.layout = getattr(variable, "layout", None) or layout_for(layer, variable)
 
 

@@ -1,9 +1,11 @@
-"""Packages whose public names import their module, and with it the framework, only when they are used."""
+"""Imports that wait: of a module until a name of it is used, and of what belongs to a framework until that is here."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from typing import Any
 
@@ -38,3 +40,33 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], 
         return sorted(["__version__", *filter(str.isidentifier, sys.modules[package].__all__)])
 
     return __getattr__, __dir__
+
+
+def once_imported(package: str, do: Callable[[], Any]) -> None:
+    """Call `do` when `package` has been imported: now, or as soon as anybody imports it."""
+    if package in sys.modules:
+        do()
+    else:
+        sys.meta_path.insert(0, Awaited(package, do))
+
+
+class Awaited(MetaPathFinder):
+    """Finds one package as the other finders do, and calls `do` behind its import."""
+
+    def __init__(self, package: str, do: Callable[[], Any]) -> None:
+        self.package, self.do = package, do
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: Any = None) -> ModuleSpec | None:
+        if fullname != self.package:
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        spec = next((found for finder in others if (found := finder.find_spec(fullname, path, target))), None)
+        if spec and spec.loader:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                execute(module)
+                self.do()
+
+            spec.loader.exec_module = exec_module  # of this loader alone: each import has its own
+        return spec

@@ -33,7 +33,8 @@ class WithAuxiliary(keras.Model):
     """A network whose first output is the logits and whose others are those of auxiliary heads.
 
     It returns all of them in training and the logits alone in inference, as torchvision's GoogLeNet and Inception do;
-    the auxiliary heads are not even computed then. `frozen` makes it return the logits alone in training as well.
+    the auxiliary heads are not even computed then. `frozen` makes it return the logits alone in training as well, and
+    so does Keras's own `fit`, whose losses and metrics take one output.
     """
 
     frozen = False
@@ -47,6 +48,13 @@ class WithAuxiliary(keras.Model):
         if training and not self.frozen:
             return super().call(inputs, training=training, mask=mask)
         return self.main(inputs, training=training, mask=mask)
+
+    def train_step(self, data: Any) -> Any:
+        frozen, self.frozen = self.frozen, True
+        try:
+            return super().train_step(data)
+        finally:
+            self.frozen = frozen
 
     def compute_output_spec(self, inputs: KerasTensor, training: bool = False, mask: Any = None) -> KerasTensor:
         return self.main.compute_output_spec(inputs, training=training, mask=mask)

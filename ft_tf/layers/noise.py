@@ -18,28 +18,34 @@ class Noise(SameShape):
 
     Keras's own layers draw from a stateful seed generator, so their masks cannot equal another framework's. Inside
     `noise(...)` these layers compute SplitMix64 (ft/noise.py) from the step instead; outside of it, in a user's own
-    loop or `fit`, they draw as Keras's layers do.
+    loop or `fit`, they draw as Keras's layers do, each from a generator of its own.
     """
 
     def __init__(self, p: float, **base: Any) -> None:
         super().__init__(**base)
         self.p, self.key, self.frozen = p, 0, False
+        self.seed_generator = keras.random.SeedGenerator() if p > 0 else None
         self.clock: tf.Tensor | None = None  # int64 (2,): step, position of the first sample in the global batch
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or self.frozen or self.p == 0:
             return x
         if self.clock is None:
-            return keras.random.dropout(x, self.p, noise_shape=self.mask_shape(x))
+            return keras.random.dropout(x, self.p, noise_shape=self.noise_shape(x), seed=self.seed_generator)
         return x * tf.cast(self.keep(x, self.clock), x.dtype) * (1 / (1 - self.p))
 
-    def mask_shape(self, x: tf.Tensor) -> tf.Tensor:
-        """Return the shape of the mask for `x`, broadcast to it."""
+    def noise_shape(self, x: tf.Tensor) -> tuple[int | None, ...]:
+        """Return the shape of the mask for `x`, broadcast to it; None: as long as `x` is along that axis."""
         raise NotImplementedError
+
+    def mask_shape(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the same with every size known, int64."""
+        sizes = zip(tf.unstack(tf.shape(x, tf.int64)), self.noise_shape(x), strict=True)
+        return tf.stack([own if size is None else tf.constant(size, tf.int64) for own, size in sizes])
 
     def keep(self, x: tf.Tensor, clock: tf.Tensor) -> tf.Tensor:
         """Return the boolean mask of `ft.noise.keep_mask` for `x`, counted in canonical N, C, H, W order."""
-        shape = tf.cast(self.mask_shape(x), tf.int64)
+        shape = self.mask_shape(x)
         key = mix(self.key + (clock[0] + 1) * GOLDEN)
         index = canonical_index(shape) + clock[1] * tf.reduce_prod(shape[1:]) + 1
         top = tf.bitwise.bitwise_and(shifted(mix(key + index * GOLDEN), 64 - UNIFORM_BITS), (1 << UNIFORM_BITS) - 1)
@@ -53,16 +59,16 @@ class Noise(SameShape):
 class Dropout(Noise):
     """Dropout whose mask is a function of seed, layer name, step and position."""
 
-    def mask_shape(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.shape(x)
+    def noise_shape(self, x: tf.Tensor) -> tuple[int | None, ...]:
+        return (None,) * len(x.shape)
 
 
 @register
 class StochasticDepth(Noise):
     """Stochastic depth by row: a sample's whole branch is dropped, or scaled up by 1 / (1 - p)."""
 
-    def mask_shape(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.concat([tf.shape(x)[:1], tf.ones(len(x.shape) - 1, tf.int32)], 0)
+    def noise_shape(self, x: tf.Tensor) -> tuple[int | None, ...]:
+        return (None, *[1] * (len(x.shape) - 1))
 
 
 def canonical_index(shape: tf.Tensor) -> tf.Tensor:

@@ -83,7 +83,7 @@ def test_every_format_after_the_other():
         expected = stock.eval()(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
     np.testing.assert_allclose(ours(images).numpy(), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
     held = {name: array.shape for name, array in read_weights("c.safetensors").items()}
-    assert held == {variable.path: tuple(variable.shape) for variable in ours.variables}
+    assert held == {variable.path: tuple(variable.shape) for variable in ours.weights}
     assert held["features.0/kernel"] == (3, 3, 3, 64)
 
 
