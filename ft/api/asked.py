@@ -29,7 +29,7 @@ def asked_for(images: Picture | Iterable[Picture], *, missing: bool) -> Asked:
     if isinstance(images, (str, Path)):
         found = find_pictures(images, missing=missing)
         return Asked(found.samples, "dict" if found.several else "one")
-    if isinstance(images, Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+    if isinstance(images, Image) or (isinstance(images, np.ndarray) and images.ndim in (0, 2, 3)):
         return Asked([sample_of(0, images)], "one")
     if isinstance(images, bytes) or not isinstance(images, Iterable):
         raise RecipeError(f"images: got {type(images).__name__}; {EXPECTED}")

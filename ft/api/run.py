@@ -133,9 +133,9 @@ class Run:
         as "photos/**/*.jpg", or a CSV with a column path, which gives a dict of lists by name. The names of a folder
         are relative to it, at any depth, in the order of their bytes.
 
-        on_bad_image: "skip" warns of each image that cannot be used; in a list its guesses are [], in a dict it is left
-        out. quiet: without the progress bar of what takes more than one batch. Of a multi-label run all classes that
-        are more probable than one half are named, where these are more than `top`.
+        on_bad_image: "skip" warns of each image that cannot be used; its guesses are [], in a dict it is left out.
+        quiet: without the progress bar of what takes more than one batch. Of a multi-label run all classes that are
+        more probable than one half are named, where these are more than `top`.
         """
         require(top, on_bad_image)
         asked = asked_for(images, missing=on_bad_image == "skip")
