@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -180,25 +181,26 @@ class Run:
         Where `data` is the run's own, wherever it lies now, these too are its validation images. quiet: without a
         progress bar.
         """
-        if data and not is_recorded(data, self.result.get("data", {}), self.open_data):
-            samples = open_images(data, classes=self.classes, policy=self.policy, labels=self.task.labels).val
+        if data and not is_recorded(data, self.result.get("data", {}), partial(self.open_data, quiet=quiet)):
+            policy = replace(self.policy, quiet=quiet)
+            samples = open_images(data, classes=self.classes, policy=policy, labels=self.task.labels).val
         else:
-            samples = self.validation_samples(data)
+            samples = self.validation_samples(data, quiet=quiet)
         with counting("evaluating", len(samples), quiet=quiet) as count:
             source = Counted(self.batches(samples), count)
             return evaluate(self.learner, source, self.task.meter(len(self.classes))).result()
 
-    def validation_samples(self, data: str | None = None) -> tuple[Sample, ...]:
+    def validation_samples(self, data: str | None = None, *, quiet: bool = True) -> tuple[Sample, ...]:
         """Return the run's own validation images; DataError where they are not found, RunError where they changed.
 
-        data: where they are now.
+        data: where they are now; quiet: without a bar while images are tried out.
         """
-        record = self.result.get("data", {})
-        dataset = self.open_data(data or find_again(self.recipe.data, record, self.folder, self.open_data))
+        record, opened = self.result.get("data", {}), partial(self.open_data, quiet=quiet)
+        dataset = opened(data or find_again(self.recipe.data, record, self.folder, opened))
         require_same_data(dataset, record, self.folder, "or pass --data DIR for other images")
         return dataset.val
 
-    def open_data(self, spec: str) -> Dataset:
+    def open_data(self, spec: str, *, quiet: bool = True) -> Dataset:
         """Return a source of data as the run opened its own."""
         recipe = self.recipe
         return open_dataset(
@@ -206,7 +208,7 @@ class Run:
             val_fraction=recipe.val_fraction,
             seed=recipe.seed,
             classes=self.classes,
-            policy=self.policy,
+            policy=replace(self.policy, quiet=quiet),
             labels=self.task.labels,
         )
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 
 from ft.metrics.multilabel import Labels
-from ft.runs.predictions import escape
 from ft.tasks.sections import Page
 
 if TYPE_CHECKING:  # a report of a run of before reads neither YAML nor images
@@ -176,13 +175,13 @@ class Task(ABC):
     def guesses(self, outputs: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return what to name of each sample where `top` classes are asked for: class and probability, best first."""
 
+    @abstractmethod
     def guess_columns(self, top: int) -> list[str]:
         """Return the columns of a table of guesses where `top` are asked for, behind the sample's name."""
-        return [name + ("" if i == 1 else f"_{i}") for i in range(1, top + 1) for name in ("label", "probability")]
 
+    @abstractmethod
     def guess_cells(self, guesses: Sequence[tuple[str, float]], top: int) -> list[str]:
-        """Return what stands in these columns: names and probabilities, best first."""
-        return [cell for label, p in guesses[:top] for cell in (escape(label), repr(p))]
+        """Return what stands in these columns. guesses: names and probabilities, best first."""
 
     @abstractmethod
     def page(self, folder: Path, result: Mapping[str, Any]) -> Page:

@@ -126,3 +126,12 @@ def test_no_silence(run, mixed, capsys):
         run.predict(mixed)  # one batch
         run.predict([np.zeros((20, 20, 3), np.uint8)] * 5, quiet=True)
     assert capsys.readouterr().err == ""
+
+
+def test_images_that_are_tried_out_first_are_counted_too(fake_wing, write_images, tmp_path, capsys):
+    fields = {**NET, "epochs": 1, "on_bad_image": "skip"}
+    run = ft.finetune(data=str(write_images()), out=tmp_path / "run", **fields)
+    run.evaluate()
+    assert capsys.readouterr().err == "checking 16 images\nevaluating 4 images\n"
+    run.evaluate(quiet=True)
+    assert capsys.readouterr().err == ""
