@@ -3,9 +3,10 @@
 from ft.data import Batches, Reading, Sample, Sampling, open_images
 from ft.errors import DataError, RecipeError, listed
 from ft.recipe import Recipe
+from ft.system.progress import counting
 from ft.tasks import task_for
 from ft.training.build import load_learner
-from ft.training.evaluate import evaluate
+from ft.training.evaluate import Counted, evaluate
 from ft.weights import cast, require_finite
 from ft.weights.pretrained import preprocess_of, pretrained_weights
 from ft.weights.source import count_outputs
@@ -13,12 +14,19 @@ from ft.zoo import find_card, imagenet_classes, imagenet_ids
 
 
 def evaluate_network(
-    *, model: str, weights: str = "imagenet", data: str, backend: str, image_size: int | None = None, workers: int = 2
+    *,
+    model: str,
+    weights: str = "imagenet",
+    data: str,
+    backend: str,
+    image_size: int | None = None,
+    workers: int = 2,
+    quiet: bool = False,
 ) -> dict[str, float | None]:
     """Return `top1`, `top5`, `loss`, `macro_f1` and `ece` of a network with its own head on folders or a CSV.
 
     A folder is the class whose WordNet id or label it bears. Where no folder matches and there are as many folders as
-    outputs, they are taken in sorted order; anything else raises DataError.
+    outputs, they are taken in sorted order; anything else raises DataError. quiet: without a progress bar.
     """
     card = find_card(model)
     dataset = open_images(data)
@@ -35,11 +43,12 @@ def evaluate_network(
     preprocess = preprocess.at(image_size) if image_size else preprocess
     tensors = cast(source, recipe.dtype)
     task = task_for(card, dataset)
-    learner = load_learner(recipe, task, tensors, outputs, image_size=preprocess.crop, backend=backend)
     samples = [Sample(sample.name, place[sample.labels[0]], sample.source) for sample in dataset.val]
     reading = Reading(as_pixels=True, workers=workers)
     batches = Batches(samples, preprocess, Sampling(recipe.batch_size), reading=reading)
-    return evaluate(learner, batches, task.meter(outputs)).result()
+    with counting("evaluating", len(samples), quiet=quiet) as count:
+        learner = load_learner(recipe, task, tensors, outputs, image_size=preprocess.crop, backend=backend)
+        return evaluate(learner, Counted(batches, count), task.meter(outputs)).result()
 
 
 def match_classes(folders: tuple[str, ...], outputs: int) -> list[int]:

@@ -1,27 +1,32 @@
 """A finished run: its model, its numbers, and what it says about images. Any run opens in either wing."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+from PIL.Image import Image
 
 from ft import recipe as recipes
+from ft.api.asked import BadImages, Picture, asked_for, require
 from ft.backend.contract import Learner
 from ft.data import Batches, Dataset, Policy, Preprocess, Reading, Sample, Sampling, open_dataset, open_images
+from ft.data.lenient import LenientBatches
 from ft.data.sources.recorded import find_again, is_recorded, require_same_data
-from ft.errors import RecipeError, UserError
+from ft.errors import DataError, UserError
 from ft.recipe import Recipe
 from ft.report.training.page import write_training_report
 from ft.report.training.summary import run_line, run_table
 from ft.runs import folder as runfolder
 from ft.system.names import MODEL
+from ft.system.progress import counting
 from ft.tasks import task_in
 from ft.tasks.task import Task
 from ft.training.build import load_learner
-from ft.training.evaluate import evaluate
+from ft.training.evaluate import Counted, evaluate
 from ft.weights import read_weights
 
 
@@ -31,6 +36,11 @@ class Guess:
 
     label: str
     probability: float
+
+
+def warn(line: str) -> None:
+    """Warn the caller of `Run.predict`."""
+    warnings.warn(line, UserWarning, stacklevel=4)
 
 
 class Run:
@@ -97,44 +107,100 @@ class Run:
         """The trained network: a torch.nn.Module or a keras.Model, yours to take away."""
         return self.learner.model
 
-    def predict(self, images: Iterable[str | Path | np.ndarray], *, top: int = 5) -> list[list[Guess]]:
-        """Return the `top` most probable classes of each image (a file, or uint8 pixels (H, W, 3)), best first.
+    @overload
+    def predict(
+        self, images: np.ndarray | Image, *, top: int = 5, on_bad_image: BadImages = "error", quiet: bool = False
+    ) -> list[Guess]: ...
+    @overload
+    def predict(  # pyright: ignore[reportOverlappingOverload] - a str is not meant as its letters
+        self, images: str | Path, *, top: int = 5, on_bad_image: BadImages = "error", quiet: bool = False
+    ) -> list[Guess] | dict[str, list[Guess]]: ...
+    @overload
+    def predict(
+        self, images: Iterable[Picture], *, top: int = 5, on_bad_image: BadImages = "error", quiet: bool = False
+    ) -> list[list[Guess]]: ...
+    def predict(
+        self,
+        images: Picture | Iterable[Picture],
+        *,
+        top: int = 5,
+        on_bad_image: BadImages = "error",
+        quiet: bool = False,
+    ) -> list[Guess] | list[list[Guess]] | dict[str, list[Guess]]:
+        """Return the `top` most probable classes of images, best first.
 
-        Of a multi-label run all that are more probable than one half, where these are more.
+        images: one image, which gives a list of guesses: the path of a file, an image that Pillow opened, or uint8
+        pixels (H, W) or (H, W, 3); a list of such, which gives a list of lists; or the path of a folder, a pattern such
+        as "photos/**/*.jpg", or a CSV with a column path, which gives a dict of lists by name. The names of a folder
+        are relative to it, at any depth, in the order of their bytes.
+
+        on_bad_image: "skip" warns of each image that cannot be used; its guesses are [], in a dict it is left out.
+        quiet: without the progress bar of what takes more than one batch. Of a multi-label run all classes that are
+        more probable than one half are named, where these are more than `top`.
         """
-        if top < 1:
-            raise RecipeError(f"top: got {top}; it must be at least 1")
-        samples = [
-            Sample(str(i), 0, image if isinstance(image, np.ndarray) else Path(image)) for i, image in enumerate(images)
-        ]
-        guesses = []
-        for batch in self.batches(samples).epoch(0):
-            for found in self.task.guesses(self.learner.outputs(batch.inputs), top):
-                guesses.append([Guess(self.classes[k], probability) for k, probability in found])
-        return guesses
+        require(top, on_bad_image)
+        asked = asked_for(images, missing=on_bad_image == "skip")
+        found: list[list[Guess]] = [[] for _ in asked.samples]
+        with counting("predicting", len(found), quiet=quiet or len(found) <= self.recipe.batch_size) as count:
+            for i, guesses in self.answers(asked.samples, top=top, on_bad_image=on_bad_image, count=count):
+                found[i] = guesses
+        if asked.form == "list":
+            return found
+        named = {s.name: guesses for s, guesses in zip(asked.samples, found, strict=True) if guesses}
+        return named if asked.form == "dict" else found[0]
 
-    def evaluate(self, data: str | None = None) -> dict[str, float | None]:
+    def answers(
+        self,
+        samples: Sequence[Sample],
+        *,
+        top: int,
+        on_bad_image: BadImages = "error",
+        count: Callable[[int], None] = lambda images: None,
+        say: Callable[[str], None] = warn,
+    ) -> Iterator[tuple[int, list[Guess]]]:
+        """Yield the position and the guesses of each image, batch by batch: nothing that was yielded is kept.
+
+        count: told how many more are done; say: told of each image that is skipped.
+        """
+
+        def leave_out(index: int, fault: DataError) -> None:
+            named = isinstance(samples[index].source, Path)  # else the fault does not say which image
+            say(f"skipped: {fault}" if named else f"skipped: image {samples[index].name}: {fault}")
+            count(1)
+
+        batches = self.batches(samples)
+        for batch in (batches if on_bad_image == "error" else LenientBatches(batches, leave_out)).epoch(0):
+            found = self.task.guesses(self.learner.outputs(batch.inputs), top) if len(batch) else []
+            for index, guesses in zip(batch.indices, found, strict=True):
+                yield int(index), [Guess(self.classes[k], probability) for k, probability in guesses]
+            count(len(batch))
+
+    def evaluate(self, data: str | None = None, *, quiet: bool = False) -> dict[str, float | None]:
         """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images.
 
-        Where `data` is the run's own, wherever it lies now, these too are its validation images.
+        Where `data` is the run's own, wherever it lies now, these too are its validation images. quiet: without a
+        progress bar.
         """
-        if data and not is_recorded(data, self.result.get("data", {}), self.open_data):
-            samples = open_images(data, classes=self.classes, policy=self.policy, labels=self.task.labels).val
+        if data and not is_recorded(data, self.result.get("data", {}), partial(self.open_data, quiet=quiet)):
+            policy = replace(self.policy, quiet=quiet)
+            samples = open_images(data, classes=self.classes, policy=policy, labels=self.task.labels).val
         else:
-            samples = self.validation_samples(data)
-        return evaluate(self.learner, self.batches(samples), self.task.meter(len(self.classes))).result()
+            samples = self.validation_samples(data, quiet=quiet)
+        with counting("evaluating", len(samples), quiet=quiet) as count:
+            source = Counted(self.batches(samples), count)
+            return evaluate(self.learner, source, self.task.meter(len(self.classes))).result()
 
-    def validation_samples(self, data: str | None = None) -> tuple[Sample, ...]:
+    def validation_samples(self, data: str | None = None, *, quiet: bool = True) -> tuple[Sample, ...]:
         """Return the run's own validation images; DataError where they are not found, RunError where they changed.
 
-        data: where they are now.
+        data: where they are now; quiet: without a bar while images are tried out.
         """
-        record = self.result.get("data", {})
-        dataset = self.open_data(data or find_again(self.recipe.data, record, self.folder, self.open_data))
+        record, opened = self.result.get("data", {}), partial(self.open_data, quiet=quiet)
+        dataset = opened(data or find_again(self.recipe.data, record, self.folder, opened))
         require_same_data(dataset, record, self.folder, "or pass --data DIR for other images")
         return dataset.val
 
-    def open_data(self, spec: str) -> Dataset:
+    def open_data(self, spec: str, *, quiet: bool = True) -> Dataset:
         """Return a source of data as the run opened its own."""
         recipe = self.recipe
         return open_dataset(
@@ -142,7 +208,7 @@ class Run:
             val_fraction=recipe.val_fraction,
             seed=recipe.seed,
             classes=self.classes,
-            policy=self.policy,
+            policy=replace(self.policy, quiet=quiet),
             labels=self.task.labels,
         )
 

@@ -12,7 +12,7 @@ from ft.errors import RecipeError, printable
 COMMANDS = {  # name -> its function in this folder, imported when it runs; what it does
     "train": ("train.train", "fine-tune a network"),
     "evaluate": ("runs.evaluate", "test a run, or a network as it came"),
-    "predict": ("runs.predict", "say what is on images"),
+    "predict": ("predict.predict", "say what is on images"),
     "report": ("runs.report", "write a run's report.html again: curves, classes, calibration, mistakes"),
     "compare": ("parity.compare", "find where two implementations part, and why; or put two runs side by side"),
     "data": ("data.data", "check a folder or CSV of images before training on it"),

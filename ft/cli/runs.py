@@ -1,4 +1,4 @@
-"""`ft evaluate`, `ft predict` and `ft report`: what is asked of a finished run."""
+"""`ft evaluate` and `ft report`: what is asked of a finished run."""
 
 import json
 import sys
@@ -46,32 +46,6 @@ def evaluate(arguments: Sequence[str]) -> int:
 
         metrics = Run(flags.run, backend=flags.backend).evaluate(flags.data)
     print(json.dumps(metrics) if flags.json else metrics_line(metrics))
-    return 0
-
-
-def predict(arguments: Sequence[str]) -> int:
-    """Say what is on images."""
-    parser = Parser(prog="ft predict", description="The most probable classes of images.")
-    parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
-    parser.add_argument("--top", type=int, default=3, help="classes an image [3]")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    add_backend(parser, default=None)
-    flags = parser.parse(arguments)
-    from ft.api.run import Run
-
-    guesses = Run(flags.run, backend=flags.backend).predict(flags.images, top=flags.top)
-    if flags.json:
-        rows = [
-            {"image": image, "classes": [{"label": g.label, "probability": g.probability} for g in best]}
-            for image, best in zip(flags.images, guesses, strict=True)
-        ]
-        print(json.dumps(rows, indent=2))
-    else:
-        names = [printable(image) for image in flags.images]
-        width = max(map(len, names))
-        for name, best in zip(names, guesses, strict=True):
-            print(f"{name:<{width}}  " + "  ".join(f"{printable(g.label)} {g.probability:.3f}" for g in best))
     return 0
 
 

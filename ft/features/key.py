@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL.Image import Image
 
 from ft import recipe as recipes
 from ft.backend.contract import FRAMEWORKS, Learner
@@ -72,10 +73,10 @@ def images_digest(samples: tuple[Sample, ...]) -> str:
     return digest.hexdigest()
 
 
-def identity(source: Path | np.ndarray) -> bytes:
+def identity(source: Path | np.ndarray | Image) -> bytes:
     """Return what tells an image from any other."""
-    if isinstance(source, np.ndarray):
-        return digest_of({"pixels": source}).encode()
+    if not isinstance(source, Path):
+        return digest_of({"pixels": np.asarray(source)}).encode()
     try:
         facts = source.stat()
     except OSError:  # whoever decodes it says so

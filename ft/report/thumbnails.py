@@ -14,7 +14,7 @@ SIDE = 128  # pixels, the longer one
 EXACT = 64  # up to here nothing is lost: small images are drawn large
 
 
-def thumbnail(source: Path | np.ndarray, *, side: int = SIDE, max_pixels: int = MAX_PIXELS) -> str | None:
+def thumbnail(source: Path | np.ndarray | Image.Image, *, side: int = SIDE, max_pixels: int = MAX_PIXELS) -> str | None:
     """Return an image as a data URI of a few kilobytes; None where it cannot be read any more."""
     try:
         image = Image.fromarray(np.asarray(decode(source, max_pixels=max_pixels)))

@@ -247,7 +247,7 @@ def counting(
     title = printable(title)
     out = stream if isinstance(stream, SafeStream) else SafeStream(None if quiet else stream or sys.stderr)
     if not out.isatty():
-        out.write(f"{title} {total} images\n")
+        out.write(f"{title} {total} image{'' if total == 1 else 's'}\n")
         out.flush()
         yield lambda images: None
         return

@@ -9,7 +9,7 @@ import numpy as np
 from ft.metrics.accuracy import Metrics, softmax
 from ft.metrics.calibration import Calibrator, reliability_of
 from ft.metrics.confusion import Counts, class_scores, confusion_of
-from ft.runs.predictions import Prediction, number_classes, read_predictions, write_predictions
+from ft.runs.predictions import Prediction, escape, number_classes, read_predictions, write_predictions
 from ft.tasks.sections import Answers, ByClass, Calibration, Mistake, Mistakes, Page, scores_by_class
 from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Share, Task
 
@@ -136,6 +136,14 @@ class SingleLabel(Task):
         """Return as many classes as were asked for."""
         probabilities = softmax(outputs["logits"])
         return [[(int(k), float(p[k])) for k in np.argsort(-p, kind="stable")[:top]] for p in probabilities]
+
+    def guess_columns(self, top: int) -> list[str]:
+        """Return a column for each class that is asked for, and one for its probability."""
+        return [name + ("" if i == 1 else f"_{i}") for i in range(1, top + 1) for name in ("label", "probability")]
+
+    def guess_cells(self, guesses: Sequence[tuple[str, float]], top: int) -> list[str]:
+        """Return the classes that were asked for."""
+        return [cell for label, p in guesses[:top] for cell in (escape(label), repr(p))]
 
     def page(self, folder: Path, result: Mapping[str, Any]) -> Page:
         """Return the confusions, the scores of the classes, the calibration and the mistakes."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 
 from ft.metrics import multilabel
-from ft.runs.predictions import number_classes
+from ft.runs.predictions import escape, number_classes
 from ft.tasks.label_sets import LabelSet, SetPrediction, read_label_sets, sets_in, write_label_sets
 from ft.tasks.sections import Answers, ByClass, Mistake, Mistakes, Page, scores_by_class
 from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Share, Task
@@ -131,6 +131,15 @@ class MultiLabel(Task):
             count = max(top, int((p > multilabel.THRESHOLD).sum()))
             found.append([(int(k), float(p[k])) for k in np.argsort(-p, kind="stable")[:count]])
         return found
+
+    def guess_columns(self, top: int) -> list[str]:
+        """Return one column for all labels, and one for their probabilities."""
+        return ["label", "probability"]
+
+    def guess_cells(self, guesses: Sequence[tuple[str, float]], top: int) -> list[str]:
+        """Return the labels that are a yes, as in predictions.csv; none may be."""
+        given = [(escape(label), repr(p)) for label, p in guesses if p > multilabel.THRESHOLD]
+        return [multilabel.BETWEEN.join(label for label, _ in given), multilabel.BETWEEN.join(p for _, p in given)]
 
     def page(self, folder: Path, result: Mapping[str, Any]) -> Page:
         """Return the scores of the classes and the mistakes."""

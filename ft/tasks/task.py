@@ -176,6 +176,14 @@ class Task(ABC):
         """Return what to name of each sample where `top` classes are asked for: class and probability, best first."""
 
     @abstractmethod
+    def guess_columns(self, top: int) -> list[str]:
+        """Return the columns of a table of guesses where `top` are asked for, behind the sample's name."""
+
+    @abstractmethod
+    def guess_cells(self, guesses: Sequence[tuple[str, float]], top: int) -> list[str]:
+        """Return what stands in these columns. guesses: names and probabilities, best first."""
+
+    @abstractmethod
     def page(self, folder: Path, result: Mapping[str, Any]) -> Page:
         """Return what report.html says of the validation samples. folder: of the run; result: its model.json."""
 

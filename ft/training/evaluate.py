@@ -1,6 +1,6 @@
 """A network on a split: batch by batch into a meter, and into a table where its answers are written."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -31,6 +31,23 @@ class First:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from batch `start` on."""
         return islice(self.source.epoch(epoch, start), max(self.count - start, 0))
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A source that tells `count` of the images of each batch that is done with."""
+
+    source: Source
+    count: Callable[[int], None]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch `start` on."""
+        for batch in self.source.epoch(epoch, start):
+            yield batch
+            self.count(len(batch))
 
 
 def evaluate(learner: Learner, source: Source, meter: Meter, *tables: PredictionTable) -> Meter:

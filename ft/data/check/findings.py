@@ -20,14 +20,14 @@ SPLIT_ORDER = ("train", "val", "test")
 SKEWED = 10  # times as many images in the largest class as in the smallest
 
 ADVICE = {
-    "unreadable": "mend the permissions or the path, or remove the file",
-    "empty": "copy the files again, or remove them",
+    "unreadable": "mend the permissions or the path, or leave them out with --on-bad-image skip",
+    "empty": "copy the files again, or leave them out with --on-bad-image skip",
     "wrong type": "download the files again, or convert them to JPEG, PNG, BMP, GIF, WebP, TIFF or PPM",
-    "truncated": "copy the files again, or remove them",
-    "damaged": "copy the files again, or remove them",
+    "truncated": "copy the files again, or leave them out with --on-bad-image skip",
+    "damaged": "copy the files again, or leave them out with --on-bad-image skip",
     "huge": "shrink them, or raise --max-pixels",
     "no range": "convert them to 8 or 16 bits",
-    "narrow": "crop them, or remove them",
+    "narrow": "crop them, or leave them out with --on-bad-image skip",
 }
 IGNORED: dict[str, tuple[Level, str, str]] = {
     NO_FILE: ("warning", "not a file", "copy the files into their folders, or pass --allow-outside-root for links"),
@@ -132,12 +132,12 @@ def find_copies(looks: Sequence[Look], splits: dict[str, str], policy: Policy) -
             level,
             "leak",
             "val images that are train images, so val accuracy flatters",
-            "remove them from val",
+            "keep each image in one split",
             leaks["val"],
         ),
-        (level, "leak", "test images that are train or val images", "remove them from test", leaks["test"]),
-        ("warning", "conflict", "the same image under two labels", "remove the wrong one", conflicts),
-        ("warning", "copies", "copies within a split", "remove them, unless they are meant to weigh more", copies),
+        (level, "leak", "test images that are train or val images", "keep each image in one split", leaks["test"]),
+        ("warning", "conflict", "the same image under two labels", "keep the right label", conflicts),
+        ("warning", "copies", "copies within a split", "keep one of each, unless they are meant to weigh more", copies),
     ]
     for level, kind, title, advice, items in told:
         if items:
@@ -154,7 +154,7 @@ def find_class_troubles(listing: Listing, classes: Sequence[ClassCount], policy:
     unseen = [(c.label, f"{c.train} train images") for c in classes if c.train and not c.val]
     counts = {c.label: c.train for c in classes if c.train}
     if empty:
-        yield Finding(level, "empty class", "class folders without images", "fill them or remove them", tuple(empty))
+        yield Finding(level, "empty class", "class folders without images", "put images into them", tuple(empty))
     if unseen:
         advice = "move some images to val; without a val split a stratified share is held out"
         yield Finding("warning", "no val", "classes without val images", advice, tuple(unseen))

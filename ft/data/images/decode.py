@@ -18,8 +18,10 @@ The rules, so that nothing is silently lost:
 import io
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO, TypeVar
 
 import numpy as np
@@ -47,6 +49,9 @@ READERS: dict[bytes, type[ImageFile.ImageFile]] = {
 }
 HEAD_BYTES = 64
 MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MB of RGB
+IN_MEMORY = "image in memory"
+LEAVE_OUT = "or leave it out with --on-bad-image skip"
+LOADING = Lock()  # Pillow does not load one image in two threads
 Result = TypeVar("Result")
 
 UPRIGHT = {
@@ -81,7 +86,7 @@ KINDS = {
 
 
 def decode(
-    source: Path | bytes | np.ndarray,
+    source: Path | bytes | np.ndarray | Image.Image,
     *,
     channels: int = 3,
     max_pixels: int = MAX_PIXELS,
@@ -89,13 +94,18 @@ def decode(
 ) -> np.ndarray:
     """Return an image as uint8 (H, W, C), read-only where it comes from a file. Safe to call from many threads.
 
-    source: a file, its bytes, or uint8 pixels (H, W) or (H, W, 3); channels: 1 (grey), 3 (RGB) or 4 (with alpha);
-    max_pixels: width times height, checked before any pixel is allocated; short_side: pixels of its short side that are
-    enough: a JPEG is decoded at a half, a quarter or an eighth where that leaves so many. Whatever is wrong with the
-    image raises DataError, for a file BadImage.
+    source: a file, its bytes, uint8 pixels (H, W) or (H, W, 3), or an image that Pillow opened; channels: 1 (grey), 3
+    (RGB) or 4 (with alpha); max_pixels: width times height of a file, checked before any pixel is allocated;
+    short_side: pixels of its short side that are enough: a JPEG is decoded at a half, a quarter or an eighth where that
+    leaves so many. Whatever is wrong with the image raises DataError, but for an array BadImage.
     """
     if isinstance(source, np.ndarray):
         return to_channels(check_pixels(source, channels), channels)
+    if isinstance(source, Image.Image):
+        with explained(IN_MEMORY):
+            with LOADING:
+                source.load()
+            return pixels_of(upright(source), channels)
 
     def use(image: Image.Image) -> np.ndarray:
         return pixels_of(upright(image), channels)
@@ -116,23 +126,37 @@ def read_image(
     short_side: int | None = None,
 ) -> Result:
     """Return what `use` makes of the loaded image; BadImage where the image cannot be loaded or used."""
-    name = "image in memory" if isinstance(source, bytes) else printable(source)
+    name = IN_MEMORY if isinstance(source, bytes) else printable(source)
     try:
         file = io.BytesIO(source) if isinstance(source, bytes) else open_file(source)
     except OSError as error:
-        reason = f"cannot be read ({error.strerror}); mend it or remove it"
-        raise BadImage("unreadable", reason, name) from None
-    with file:
-        try:
-            return use(load(file, max_pixels, short_side))
-        except BadImage as error:
-            raise BadImage(error.kind, error.reason, name) from None
-        except Image.DecompressionBombError:  # of TIFF and WebP, whose readers have a limit of their own
-            raise BadImage("huge", "more pixels than Pillow reads of this format; shrink it", name) from None
-        except Exception as error:  # what decoders raise on damaged files is not enumerable
-            reason = " ".join(str(error).split()) or type(error).__name__
-            kind = "truncated" if "truncated" in reason.lower() else "damaged"
-            raise BadImage(kind, f"cannot be decoded ({reason}); replace it or remove it", name) from None
+        raise BadImage("unreadable", why_unopened(error), name) from None
+    with file, explained(name):
+        return use(load(file, max_pixels, short_side))
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn whatever is raised while the image `name` is decoded into BadImage."""
+    try:
+        yield
+    except BadImage as error:
+        raise BadImage(error.kind, error.reason, name) from None
+    except Image.DecompressionBombError:  # of TIFF and WebP, whose readers have a limit of their own
+        raise BadImage("huge", "more pixels than Pillow reads of this format; shrink it", name) from None
+    except Exception as error:  # what decoders raise on damaged files is not enumerable
+        reason = " ".join(str(error).split()) or type(error).__name__
+        kind = "truncated" if "truncated" in reason.lower() else "damaged"
+        raise BadImage(kind, f"cannot be decoded ({reason}); copy it again, {LEAVE_OUT}", name) from None
+
+
+def why_unopened(error: OSError) -> str:
+    """Return what is said of a file that cannot be opened."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return "does not exist; correct the path"
+    if isinstance(error, IsADirectoryError):
+        return "a folder; expected the file of an image"
+    return f"cannot be read ({error.strerror}); mend that, {LEAVE_OUT}"
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -185,10 +209,10 @@ def load(file: BinaryIO, max_pixels: int, short_side: int | None) -> ImageFile.I
 def describe_stranger(head: bytes) -> str:
     """Return the message for a file that is none of our formats."""
     if not head:
-        return "empty file; replace it or remove it"
+        return f"empty file; copy it again, {LEAVE_OUT}"
     text = re.match(rb"(?:\xef\xbb\xbf)?\s*(<[!?]?\w*|[{\[])", head)
     if text:
-        return f"not an image (starts with {text[1].decode()}); replace it or remove it"
+        return f"not an image (starts with {text[1].decode()}); download it again, {LEAVE_OUT}"
     return (
         f"format not in the allow-list (starts with {head[:8].decode('latin-1')!r}); "
         "convert it to JPEG, PNG, BMP, GIF, WebP, TIFF or PPM"

@@ -146,7 +146,10 @@ def resized_size(height: int, width: int, short: int) -> tuple[int, int]:
     """Return height and width once the short side is `short`; DataError where the long one would not fit in memory."""
     long = int(short * max(height, width) / min(height, width))
     if short * long > MAX_RESIZED_PIXELS:
-        raise DataError(f"{width}x{height} pixels, too narrow to be resized to {short}; crop it or remove it")
+        raise DataError(
+            f"{width}x{height} pixels, too narrow to be resized to {short}; crop it, or leave it out with "
+            "--on-bad-image skip"
+        )
     return (long, short) if width <= height else (short, long)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL.Image import Image
 
 from ft.data.sources.digits import IMAGE_SIZE, TRAIN_COUNT, read_digits
 from ft.data.sources.folder import EMPTY, list_folder
@@ -36,14 +37,15 @@ TEST_LEAK = "test images with the bytes of a train or val image, so test accurac
 
 @dataclass(frozen=True)
 class Sample:
-    """One image: its POSIX path relative to the data, its label, its pixels: a file, or uint8 (H, W) or (H, W, 3).
+    """One image: its POSIX path relative to the data, its label, its pixels.
 
-    label: a class number, or a tuple of them in ascending order where the data is multi-label.
+    source: a file, uint8 (H, W) or (H, W, 3), or what Pillow opened; label: a class number, or a tuple
+    of them in ascending order where the data is multi-label.
     """
 
     name: str
     label: int | tuple[int, ...]
-    source: Path | np.ndarray = field(compare=False)
+    source: Path | np.ndarray | Image = field(compare=False)
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -242,7 +244,7 @@ def choose_classes(listing: Listing, given: Sequence[str] | None, where: str) ->
         if extra := labels_in(e for e in listing.entries if e.split == split) - known:
             raise DataError(
                 f"{where}: {split} has classes that train lacks: {listed(map(printable, byte_sorted(extra)))}; "
-                f"add train images or remove them from {split}"
+                f"add train images of them, or keep them out of {split}"
             )
     return tuple(byte_sorted(known))
 

@@ -158,7 +158,7 @@ def look_into(folder: Path, walk: Walk) -> tuple[list[Path], list[Path]]:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: name_bytes(entry.name))
     except OSError as error:
-        raise DataError(f"{printable(folder)}: cannot be read ({error.strerror}); mend it or remove it") from None
+        raise DataError(f"{printable(folder)}: cannot be read ({error.strerror}); mend its permissions") from None
     folders, images = [], []
     for entry in entries:
         path = folder / entry.name

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from ft.data.images.decode import LEAVE_OUT
 from ft.errors import DataError, printable
 
 
@@ -42,4 +43,4 @@ def hash_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
-        raise DataError(f"{printable(path)}: cannot be read ({error.strerror}); mend it or remove it") from None
+        raise DataError(f"{printable(path)}: cannot be read ({error.strerror}); mend that, {LEAVE_OUT}") from None

@@ -67,6 +67,24 @@ def list_manifest(path: Path, *, outside: bool = False, missing: bool = False, l
     return Listing(path.stem, entries, notes=notes, ignored=ignored, multilabel=multilabel)
 
 
+def list_paths(path: Path, *, missing: bool = False) -> list[tuple[str, Path]]:
+    """Return the names of the column path of a CSV, and their files, which may lie anywhere; what else it says is left.
+
+    missing: files that do not exist are listed all the same.
+    """
+    header, rows = read_rows(path)
+    folded = [name.lower() for name in header]
+    column = next((folded.index(name) for name in dict(ROLES)["path"] if name in folded), None)
+    if column is None:
+        raise DataError(
+            f"{printable(path)} line 1: the header is '{printable(','.join(header))}'; expected a column path"
+        )
+    inside, absent = Inside(path.parent, outside=True), [] if missing else None
+    named = [(line, row[column]) for line, row in rows]
+    names = [check_path(text, path.parent, f"{printable(path)} line {line}", inside, absent) for line, text in named]
+    return [(name, path.parent / name) for name in names]
+
+
 def split_of(row: Mapping[str, str]) -> str | None:
     """Return the split of a row, "" where the manifest has none, None for a word that says none."""
     return SPLITS.get(row["split"].lower()) if "split" in row else ""
@@ -183,7 +201,8 @@ def check_path(text: str, root: Path, where: str, inside: Inside, absent: list[s
         return path.as_posix()
     there = os.path.lexists(root / path)
     if there or absent is None:
-        found = "is not a file inside the CSV's folder" if there else "does not exist"
+        place = "" if inside.outside else " inside the CSV's folder"
+        found = f"is not a file{place}" if there else "does not exist"
         raise DataError(f"{where}: '{printable(text)}' {found}; correct the path or remove the row")
     absent.append(path.as_posix())
     if len(absent) > MAX_ABSENT:

@@ -157,7 +157,7 @@ def test_truncated_files_are_refused(kind, options, share, tmp_path, pixels, enc
     data = encode(pixels(90, 70), kind, **options)
     path = tmp_path / "cut.jpg"
     path.write_bytes(data[: int(len(data) * share)])
-    refuse(path, str(path), "replace it or remove it")
+    refuse(path, str(path), "copy it again, or leave it out with --on-bad-image skip")
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -186,8 +186,8 @@ def test_flipped_bits_give_pixels_or_one_line(kind, options, pixels, encode):
 def test_empty_and_missing_files(tmp_path):
     (tmp_path / "a.jpg").touch()
     refuse(tmp_path / "a.jpg", "a.jpg: empty file")
-    refuse(tmp_path / "b.jpg", "b.jpg: cannot be read (No such file")
-    refuse(tmp_path, "cannot be read (Is a directory)")
+    refuse(tmp_path / "b.jpg", "b.jpg: does not exist; correct the path")
+    refuse(tmp_path, "a folder; expected the file of an image")
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_row_27_the_classes_are_those_of_train_or_of_the_checkpoint(splits):
     assert {s.label for s in open_images(str(splits), ("emu", "dog", "cat")).val} == {1, 2}
     (splits / "val/emu").mkdir()
     (splits / "val/emu/1.png").write_bytes(encode(make_pixels(90)))
-    refuse(splits, "val has classes that train lacks: emu", "add train images or remove them from val")
+    refuse(splits, "val has classes that train lacks: emu", "add train images of them, or keep them out of val")
     structure = next(f for f in check_data(str(splits), policy=Policy()).findings if f.kind == "structure")
     assert "train lacks: emu" in structure.title
     refuse(splits, "unknown class 'emu'", classes=("cat", "dog"))

@@ -1,0 +1,138 @@
+"""`ft predict`: what a finished run says of images, as lines, JSON or a CSV."""
+
+import csv
+import json
+import os
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from textwrap import indent
+from typing import TYPE_CHECKING, Protocol
+
+from ft.cli.parser import Parser, add_backend
+from ft.errors import DataError, RecipeError, printable
+from ft.runs.predictions import escape
+from ft.system.files import publishing
+from ft.system.progress import counting
+
+if TYPE_CHECKING:
+    from ft.api.run import Guess, Run
+    from ft.data import Sample
+
+
+class Sink(Protocol):
+    """Takes the answer to one image after the other."""
+
+    def __call__(self, name: str, guesses: "Sequence[Guess]") -> None: ...
+
+
+def predict(arguments: Sequence[str]) -> int:
+    """Say what is on images."""
+    parser = Parser(prog="ft predict", description="The most probable classes of images.")
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    what = "image files, folders (at any depth), patterns such as 'photos/**/*.jpg', or CSVs with a column path"
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help=what)
+    parser.add_argument("--top", type=int, default=3, help="classes an image [3]")
+    parser.add_argument("--out", metavar="CSV", help="write a CSV, name,label,probability,label_2,..., and no lines")
+    parser.add_argument("--force", action="store_true", help="replace it if it exists")
+    text = "images that cannot be used: error ends the command, skip names them and goes on [error]"
+    parser.add_argument("--on-bad-image", choices=["error", "skip"], default="error", help=text)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_backend(parser, default=None)
+    flags = parser.parse(arguments)
+    from ft.api.asked import require
+    from ft.api.run import Run
+    from ft.data.sources.pictures import all_pictures
+
+    require(flags.top, flags.on_bad_image)
+    require_new(flags.out, flags.force)
+    run = Run(flags.run, backend=flags.backend)
+    found = all_pictures(flags.images, missing=flags.on_bad_image == "skip")
+    for line in found.notes:
+        tell(f"note: {line}")
+    return answer(run, found.samples, flags)
+
+
+def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
+    """Hand the answer to each image to what the flags ask for."""
+    names = [sample.name for sample in samples]
+    sinks = [table(Path(flags.out), run, flags.top)] if flags.out else []
+    sinks += [as_json()] if flags.json else []
+    sinks = sinks or [lines(names)]
+    watched = not (flags.json or flags.out) and sys.stdout.isatty()  # the lines are the progress, a bar would mix in
+    if watched:
+        tell(f"predicting {count_text(len(names))}")
+    with counting("predicting", len(names), quiet=watched) as count, ExitStack() as stack:
+        takers = [stack.enter_context(sink) for sink in sinks]
+        _, began, done = run.learner, time.monotonic(), 0  # built before the clock starts
+        for i, guesses in run.answers(samples, top=flags.top, on_bad_image=flags.on_bad_image, count=count, say=tell):
+            for take in takers:
+                take(names[i], guesses)
+            done += 1
+        if not done:
+            raise DataError(f"none of {count_text(len(names))} can be used; mend what is named above")
+        seconds = max(time.monotonic() - began, 1e-9)
+    if flags.out and not flags.json:
+        print(printable(flags.out))
+    skipped = f", {len(names) - done} skipped" if done < len(names) else ""
+    tell(f"{count_text(done)}, {done / seconds:.3g} images/s{skipped}")
+    return 0
+
+
+def count_text(images: int) -> str:
+    """Return "1 image", "2 images"."""
+    return f"{images} image{'' if images == 1 else 's'}"
+
+
+def tell(line: str) -> None:
+    """Print a line that is no result."""
+    print(printable(line), file=sys.stderr)
+
+
+def require_new(out: str | None, force: bool) -> None:
+    """Raise RecipeError where --out may not be written."""
+    if out and os.path.isdir(out):
+        raise RecipeError(f"{printable(out)} is a folder; choose a file as --out, such as preds.csv")
+    if out and os.path.lexists(out) and not force:
+        raise RecipeError(f"{printable(out)} exists; choose another --out, or replace it with --force")
+
+
+@contextmanager
+def lines(names: Sequence[str]) -> Iterator[Sink]:
+    """Print a line an image. names: of all, for the width of their column."""
+    width = max(len(printable(name)) for name in names)
+
+    def take(name: str, guesses: "Sequence[Guess]") -> None:
+        print(f"{printable(name):<{width}}  " + "  ".join(f"{printable(g.label)} {g.probability:.3f}" for g in guesses))
+
+    yield take
+
+
+@contextmanager
+def as_json() -> Iterator[Sink]:
+    """Print a list of all images when they are done; until then it is kept as text."""
+    rows: list[str] = []
+
+    def take(name: str, guesses: "Sequence[Guess]") -> None:
+        classes = [{"label": g.label, "probability": g.probability} for g in guesses]
+        rows.append(indent(json.dumps({"image": name, "classes": classes}, indent=2), "  "))
+
+    yield take
+    print("[\n" + ",\n".join(rows) + "\n]")
+
+
+@contextmanager
+def table(path: Path, run: "Run", top: int) -> Iterator[Sink]:
+    """Write a CSV, with names as predictions.csv has them; it takes its place when all images are done."""
+    task, top = run.task, min(top, len(run.classes))
+    with publishing(path) as temporary, temporary.open("x", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["name", *task.guess_columns(top)])
+
+        def take(name: str, guesses: "Sequence[Guess]") -> None:
+            rows.writerow([escape(name), *task.guess_cells([(g.label, g.probability) for g in guesses], top)])
+
+        yield take
