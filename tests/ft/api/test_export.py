@@ -15,7 +15,8 @@ from ft.api.export import FORMATS, MAX_BYTES, difference, export_run
 from ft.backend import contract as backend
 from ft.cli.export import export_command
 from ft.cli.guard import guarded
-from ft.data import Preprocess
+from ft.data import Preprocess, open_dataset
+from ft.data.sources.dataset import data_facts
 from ft.errors import RecipeError, RunError, UserError
 from ft.recipe import Recipe, to_dict
 from ft.runs import folder as runfolder
@@ -92,6 +93,7 @@ def run(tmp_path, monkeypatch):
             "recipe": to_dict(Recipe(model="resnet18", data="data", **changes)),
             "classes": CLASSES,
             "preprocess": PIXELS.to_dict(),
+            "data": data_facts(open_dataset("data", val_fraction=0.2, seed=0)),
             "metrics": {},
             "sha256": {MODEL: sha256_of(Path("run/model.safetensors"))},
         }
@@ -157,9 +159,9 @@ def test_generated_images_where_the_data_are_gone(run, wing):
 
 
 def test_at_most_eight_images_of_all_classes(run, wing):
-    run()
     for i in range(30):
         os.link("data/val/cat/0.png", f"data/val/cat/{i}-again.png")
+    run()
     assert export_run("run", format="onnx").record["check"]["images"] == "7 of its validation images"
 
 
