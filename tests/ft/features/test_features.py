@@ -369,9 +369,8 @@ def test_what_a_dead_run_left_goes_and_what_is_being_written_stays(write, folder
 
 
 @pytest.fixture
-def key(tune, folder, monkeypatch):
+def key(tune, folder):
     """Return the key of the training images' features under changed fields."""
-    monkeypatch.setitem(backend.FRAMEWORKS, "tf", ("safetensors",))  # another framework than the other's
 
     def key(backend_name="torch", device="cpu", seed_of_weights=0, **fields):
         job = prepare_job(ft.Recipe(**{**NET, "data": tune.data, **fields}))
