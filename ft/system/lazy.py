@@ -2,11 +2,8 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from importlib import import_module
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.metadata import version
 from typing import Any
 
 from ft.system.quiet import quiet_stderr
@@ -21,8 +18,12 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], 
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":
+            from importlib.metadata import version  # what is rarely asked for is not imported with every `import ft`
+
             return version("ft-parity")
         if name not in homes:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, __dir__(), n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             # with a name Python adds no hint of its own: notebooks never show that one
@@ -50,8 +51,8 @@ def once_imported(package: str, do: Callable[[], Any]) -> None:
         sys.meta_path.insert(0, Awaited(package, do))
 
 
-class Awaited(MetaPathFinder):
-    """Finds one package as the other finders do, and calls `do` behind its import."""
+class Awaited:
+    """Finds one package as the other finders of sys.meta_path do, and calls `do` behind its import."""
 
     def __init__(self, package: str, do: Callable[[], Any]) -> None:
         self.package, self.do = package, do
