@@ -1,6 +1,5 @@
 """Frozen stages apart from the rest: the same logits and gradients, compiled or not; never where they still move."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from ft.zoo import find_card
 from ft_tf import build_model, parameters
 from ft_tf.frozen import Prefix, in_parts, is_still, split_prefix
 from ft_tf.layers import Dropout
-from tests.ahead import ahead, apart_and_whole, farthest, lively, require_bfloat16, require_same_features_folded
+from tests.ahead import ahead, lively, require_same_features_folded
 
 STAGES = "stem,layer1,layer2"
 QUICK = ["resnet18", "squeezenet1_1"]
@@ -53,36 +52,10 @@ def test_running_ahead_changes_no_bit(make_learner, batch, model, freeze):
     assert apart.prefix is not None
 
 
-def test_compiled_and_folded_it_is_the_same_network(make_learner, batch):
-    whole, apart, said = apart_and_whole(make_learner, "float64")
-    a, b = whole.gradients(batch, step=0), apart.gradients(batch, step=0)
-    assert apart.prefix.compiled is not None, said
-    assert farthest(b[2], a[2]) <= 1e-11
-    logits = whole.outputs(batch.inputs)["logits"]
-    np.testing.assert_allclose(apart.outputs(batch.inputs)["logits"], logits, atol=1e-13 * np.abs(logits).max(), rtol=0)
-    short = batch.inputs[:2]
-    np.testing.assert_allclose(apart.outputs(short)["logits"], logits[:2], atol=1e-13 * np.abs(logits).max(), rtol=0)
-    assert re.fullmatch(r"compile: stem compiled in \d+ s", " ".join(said))
-
-
-def test_only_folded_it_is_the_same_network(make_learner, batch):
-    whole, apart, said = apart_and_whole(make_learner, "float64", compiled=False)
-    a, b = whole.gradients(batch, step=0), apart.gradients(batch, step=0)
-    assert 0 < farthest(b[2], a[2]) <= 1e-11
-    logits = whole.outputs(batch.inputs)["logits"]
-    np.testing.assert_allclose(apart.outputs(batch.inputs)["logits"], logits, atol=1e-13 * np.abs(logits).max(), rtol=0)
-    assert (apart.prefix.compiled, said) == (None, [])
-
-
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("model", FOLDED)
 def test_a_folded_base_makes_the_same_features(make_learner, batch, model):
     require_same_features_folded(make_learner, batch.inputs, model)
-
-
-@pytest.mark.parametrize("compiled", [False, True])
-def test_in_bfloat16_it_computes_so(make_learner, batch, compiled):
-    require_bfloat16(make_learner, batch.inputs, compiled)
 
 
 @pytest.mark.usefixtures("eager")
@@ -96,20 +69,6 @@ def test_folded_it_takes_a_few_images_at_a_time(monkeypatch):
 
     np.testing.assert_array_equal(in_parts(network, "float32", batch_size=10)(x), x[:, 0])
     assert seen == [4, 4, 2]
-
-
-@pytest.mark.slow
-def test_in_float32_it_rounds_otherwise(make_learner, batch):
-    """In the quietest of five batches: a ReLU that flips moves single gradients by a percent."""
-    whole, apart, said = apart_and_whole(make_learner, "float32")
-    rng, distances = np.random.default_rng(0), []
-    for _ in range(5):
-        images = rng.normal(size=batch.inputs.shape).astype(np.float32)
-        distances.append(farthest(*(x.gradients(replace(batch, inputs=images), step=0)[2] for x in (apart, whole))))
-    assert apart.prefix.compiled is not None, said
-    assert min(distances) <= 5e-5
-    logits = whole.outputs(images)["logits"]
-    np.testing.assert_allclose(apart.outputs(images)["logits"], logits, atol=2e-5 * np.abs(logits).max(), rtol=0)
 
 
 def test_features_are_made_by_the_compiled_base(make_learner, batch, monkeypatch):
@@ -134,14 +93,6 @@ def test_a_compiler_that_fails_is_told_and_replaced(make_learner, batch, monkeyp
     assert said == [
         "compile: not possible here (The graph is above 2 GB), uncompiled: stem, layer1, layer2",
     ]
-
-
-@pytest.mark.parametrize("fields", [{"bn": "update"}, {"freeze": "layer1,layer2"}, {"freeze": "none"}])
-def test_what_moves_does_not_run_ahead(make_learner, fields):
-    learner = make_learner(**{"freeze": STAGES, **fields})
-    said = ahead(learner)
-    assert learner.prefix is None
-    assert "runs as one" in said[0]
 
 
 @pytest.mark.usefixtures("uncompiled", "eager")

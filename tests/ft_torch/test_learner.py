@@ -18,21 +18,6 @@ def train(learner, batch, steps=6, lr=LR):
     return learner.fetch([learner.step(batch, step=step, lr=lr) for step in range(steps)])
 
 
-def test_the_loss_falls_and_the_probes_say_so(make_learner, batch):
-    learner = make_learner(freeze="none", momentum=0.0)
-    before = learner.get_weights()
-    first = learner.fetch([learner.step(batch, step=0, lr=LR)])
-    after = learner.get_weights()
-    loss, gradient, weights, update = np.concatenate([first, train(learner, batch)]).T
-    assert loss[0] == pytest.approx(np.log(3), rel=0.5)
-    assert loss[-1] < 0.5 * loss[0]
-    np.testing.assert_allclose(update, LR * gradient, rtol=1e-5)
-    trained = [name for name in before if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
-    norm = np.sqrt(sum((after[name].astype(float) ** 2).sum() for name in trained))
-    change = np.sqrt(sum(((after[name] - before[name]).astype(float) ** 2).sum() for name in trained))
-    np.testing.assert_allclose([weights[0], update[0]], [norm, change], rtol=1e-4)
-
-
 def test_the_same_seed_ends_in_the_same_bits(make_learner, batch):
     runs = []
     for _ in range(2):
@@ -50,17 +35,6 @@ def test_bytes_become_the_same_numbers_on_the_device(make_learner, precision):
     learner = make_learner(precision=precision)
     np.testing.assert_array_equal(learner.put(pixels).numpy(), pixels, strict=True)
     np.testing.assert_array_equal(learner.put(pixels[1:3]).numpy(), pixels[1:3], strict=True)
-
-
-def test_another_seed_drops_other_units(make_learner, batch):
-    fields = {"model": "efficientnet_lite0", "freeze": "base", "precision": "float64"}
-    learners = [make_learner(**fields, seed=seed, on_features=True) for seed in (0, 0, 1)]
-    batch = replace(batch, inputs=FEATURES)
-    for learner in learners[1:]:
-        learner.set_weights(learners[0].get_weights())
-    a, b, c = (learner.gradients(batch, step=1)[0] for learner in learners)
-    assert a == b != c
-    assert learners[0].gradients(batch, step=2)[0] != a
 
 
 def test_the_features_path_is_the_full_path(make_learner, batch):
@@ -94,25 +68,6 @@ def test_other_heads_train_on_features(make_learner, batch, model):
     a, b = train(full, batch, steps=2), train(short, features, steps=2)
     assert (a[:, 1] > 1e-3).all()  # the gradients' norm
     np.testing.assert_allclose(a, b, rtol=1e-10)
-
-
-def test_after_features_it_takes_images(make_learner, batch):
-    """As at the end of a run: `run.evaluate` gives images to a learner that was trained on features."""
-    learner = make_learner(freeze="base", on_features=True)
-    logits = learner.outputs(learner.features(batch.inputs)["head"])["logits"]
-    learner.on_features = False
-    np.testing.assert_allclose(learner.outputs(batch.inputs)["logits"], logits, rtol=1e-4, atol=1e-5)
-
-
-def test_parts_of_a_batch_drop_what_the_whole_drops(make_learner, batch):
-    learner = make_learner(model="efficientnet_lite0", freeze="base", precision="float64", on_features=True)
-    batch = replace(batch, inputs=FEATURES)
-    whole = learner.gradients(batch, step=4)[2]
-    parts = [learner.gradients(batch.rows(slice(i, i + 3)), step=4, first=i)[2] for i in (0, 3)]
-    for name in whole:
-        np.testing.assert_allclose((parts[0][name] + parts[1][name]) / 2, whole[name], rtol=1e-10, atol=1e-13)
-    wrong = learner.gradients(batch.rows(slice(3, 6)), step=4)[2]
-    assert any(np.abs(wrong[name] - parts[1][name]).max() > 1e-6 for name in whole)
 
 
 def test_a_run_goes_on_from_weights_and_slots(make_learner, batch):

@@ -39,12 +39,13 @@ def eager(framework):
 def make_learner(wing):
     """Build a learner of a network for three classes, started from the seed."""
 
-    def make(**fields):
+    def make(*, on_features=False, **fields):
         recipe = Recipe(**{"model": "resnet18", "weights": "none", "lr": 0.05, **fields})
         card = find_card(recipe.model)
         model = wing.build_model(recipe.model, num_classes=3, dtype=recipe.dtype)
         plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
-        learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, objective=objective_of(recipe))
+        of_recipe = {"plan": plan, "recipe": recipe, "objective": objective_of(recipe)}
+        learner = wing.Learner(model, card=card, **of_recipe, on_features=on_features)
         learner.set_weights(cast(initial_weights(wing.weight_shapes(model), seed=recipe.seed), recipe.dtype))
         return learner
 
