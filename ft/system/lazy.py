@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 from ft.system.quiet import quiet_stderr
@@ -33,13 +34,20 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], 
             with quiet_stderr():
                 import_module(home)
         value = getattr(sys.modules[home], name.rpartition("/")[2])
-        # a submodule of the same name, such as models.alexnet, has just become an attribute and would hide the function
         setattr(sys.modules[package], name, value)
         return value
 
     def __dir__() -> list[str]:
         return sorted(["__version__", *filter(str.isidentifier, sys.modules[package].__all__)])
 
+    class Package(ModuleType):
+        """A package whose submodules, such as models.alexnet, never hide the function of their name."""
+
+        def __setattr__(self, attribute: str, value: Any) -> None:
+            if attribute not in homes or not isinstance(value, ModuleType):
+                super().__setattr__(attribute, value)
+
+    sys.modules[package].__class__ = Package
     return __getattr__, __dir__
 
 
