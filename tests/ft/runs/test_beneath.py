@@ -3,14 +3,14 @@
 import os
 import shutil
 import signal
-import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import ft
-from ft.runs import checkpoint
+from ft.runs import checkpoint, saving
 from ft.runs.folder import read_log
 from ft.system.signals import Interrupted
 
@@ -21,14 +21,20 @@ NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4
 @pytest.fixture
 def tune(fake_wing, write_images, tmp_path, monkeypatch):
     """Train three epochs in tmp_path/out, with `act(out)` before a step; return the steps that its log holds."""
-    data, out = str(write_images()), tmp_path / "out"
+    data, out, saved = str(write_images()), tmp_path / "out", []
     monkeypatch.setattr("ft.api.finetune.plot_curves", lambda *_, **__: None)
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *given):
+            saved.append(super().submit(*given))
+            return saved[-1]
+
+    monkeypatch.setattr(saving, "ThreadPoolExecutor", Pool)
 
     def tune(act, at=(4,), **how):
         def before_step(step):
             if step in at:
-                if step >= STEPS:
-                    settle(out)
+                wait(saved)  # of the epoch before
                 act(out)
 
         monkeypatch.setattr(fake_wing, "before_step", staticmethod(before_step))
@@ -36,12 +42,6 @@ def tune(fake_wing, write_images, tmp_path, monkeypatch):
         return [row["step"] for row in read_log(run.folder) if "lr" in row]
 
     return tune
-
-
-def settle(out):
-    """Wait until the save of the epoch before is through."""
-    while not (out / "checkpoints/best.json").exists() or list(out.rglob(".tmp-*")):
-        time.sleep(0.01)
 
 
 def replace(path):
