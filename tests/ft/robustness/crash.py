@@ -126,6 +126,19 @@ def in_child(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def fork(work: Callable[[], int], errors: Path) -> int:
+    """Run `work` in a fork, its stderr in a file, and return the process's number."""
+    child = os.fork()
+    if child == 0:
+        code = 70
+        try:
+            with open(errors, "w") as sys.stderr, open(os.devnull, "w") as sys.stdout:
+                code = work()
+        finally:
+            os._exit(code)
+    return child
+
+
 def write_images(folder: Path) -> None:
     """Write two classes of eight images."""
     from PIL import Image

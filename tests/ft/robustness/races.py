@@ -21,26 +21,13 @@ from ft.errors import DataError
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.system import files
-from tests.ft.robustness.crash import Runs
+from tests.ft.robustness.crash import Runs, fork
 
 SMALL = ["--model", "resnet18", "--weights", "none", "--image-size", "8", "--epochs", "2", "--batch-size", "4"]
 SMALL += ["--workers", "0", "--freeze", "none", "--quiet"]
 STEPS = 6
 SPREAD = 0.1  # seconds: about what a training takes
 REFUSED = "another process is writing to", "is in use (it holds"
-
-
-def fork(work: Callable[[], int], errors: Path) -> int:
-    """Run `work` in a fork, its stderr in a file, and return the process's number."""
-    child = os.fork()
-    if child == 0:
-        code = 70
-        try:
-            with open(errors, "w") as sys.stderr, open(os.devnull, "w") as sys.stdout:
-                code = work()
-        finally:
-            os._exit(code)
-    return child
 
 
 def start(out: Path, data: Path, gate: tuple[int, int], *, wait: float, fail: bool) -> int:

@@ -24,7 +24,7 @@ from ft.cli.train import train_command
 from ft.runs import checkpoint
 from ft.system import files
 from ft.system.names import MODEL, PREDICTIONS, RESULT
-from tests.ft.robustness.crash import write_images
+from tests.ft.robustness.crash import fork, write_images
 from tests.ft.robustness.injection import Injector, watching
 
 RECIPE = ["--model", "resnet18", "--weights", "none", "--image-size", "32", "--batch-size", "4", "--epochs", "3"]
@@ -82,15 +82,7 @@ def found(place: str) -> Any:
 
 def forked(work: Callable[[], int], errors: Path) -> int:
     """Run `work` in a fork, what it says in a file, and return its exit code: -N for signal N."""
-    child = os.fork()
-    if child == 0:
-        code = 70
-        try:
-            with open(errors, "w") as sys.stderr, open(os.devnull, "w") as sys.stdout:
-                code = work()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return os.waitstatus_to_exitcode(os.waitpid(fork(work, errors), 0)[1])
 
 
 class Struck:
