@@ -24,6 +24,10 @@ NORMS = (BatchNorm2d, keras.layers.BatchNormalization)
 Call = Callable[[tf.Tensor], tf.Tensor]
 
 
+class Taps(dict[str, tf.Tensor]):
+    """What the parts of a network behind its base take, by the part's name: Features on the device."""
+
+
 def split(model: keras.Model, card: Card) -> tuple[keras.Model, keras.Model]:
     """Return the network as two models: images (N, H, W, C) -> what the head takes, and the head -> logits."""
     first = next(layer for layer in model.layers if under(layer.name, card.stages["head"]))
@@ -35,7 +39,7 @@ class Prefix:
 
     They run without gradients, BatchNorm folded into the convolutions before it: by `fold`, or compiled at the first
     batch, all weights being constants of the graph, too. That is made for images of that size; others run as they are,
-    and so do all where it cannot be made, after `say` was told why.
+    and so do all where it cannot be made, after `say` was told why. is_base: whether all but the head is among them.
     """
 
     def __init__(
@@ -44,10 +48,11 @@ class Prefix:
         plain: keras.Model,
         rest: keras.Model,
         *,
+        is_base: bool,
         batch_size: int,
         say: Callable[[str], None],
     ) -> None:
-        self.stages, self.rest, self.batch_size, self.say = stages, rest, batch_size, say
+        self.stages, self.rest, self.is_base, self.batch_size, self.say = stages, rest, is_base, batch_size, say
         self.model = plain
         self.plain: Call = BatchGraphs(lambda images: plain(images, training=False), batch_size)
         self.compiled: Call | None = None
@@ -175,7 +180,8 @@ def split_prefix(
     plain, rest = keras.Model(main.inputs, crossing[0]), keras.Model(crossing[0], main.outputs[0])
     names = [layer.name for layer in plain.layers]
     stages = tuple(stage for stage in leading if any(under(name, card.stages[stage]) for name in names))
-    return Prefix(stages, plain, rest, batch_size=batch_size, say=say)
+    is_base = len(leading) >= len(card.stages) - 1  # the head is the last stage
+    return Prefix(stages, plain, rest, is_base=is_base, batch_size=batch_size, say=say)
 
 
 def crossing_tensors(model: keras.Model, card: Card, plan: Freeze) -> list[KerasTensor]:

@@ -26,9 +26,9 @@ class BatchGraphs:
         self.whole = as_graph(function)
         self.others: dict[str, Callable[..., Any]] = {}  # by shape of a sample, types and names
 
-    def __call__(self, inputs: tf.Tensor, *tensors: tf.Tensor) -> Any:
-        """Run a batch; of the other tensors the first, if there are any, are the targets, by name."""
-        if len(inputs) == self.batch_size:
+    def __call__(self, inputs: Any, *tensors: Any) -> Any:
+        """Run a batch, one tensor or several by name; of the others the first, if any, are the targets, by name."""
+        if len(tf.nest.flatten(inputs)[0]) == self.batch_size:
             return self.whole(inputs, *tensors)
         samples = tf.nest.map_structure(lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), (inputs, *tensors[:1]))
         signature = (*samples, *(tf.TensorSpec(x.shape, x.dtype) for x in tensors[1:]))

@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ft.backend.objective import Objective
-from ft.data import Batch, Pixels
-from ft.data.batches import Inputs
+from ft.data import Batch, Features, Inputs, Pixels
 from ft.network.freeze import Freeze
 from ft.recipe import Recipe
 from ft.training.accumulation import Part, parts_of
@@ -20,7 +19,7 @@ from ft.zoo import Card
 from ft_tf import layers
 from ft_tf.average import Average
 from ft_tf.freeze import apply_freeze, set_training_mode
-from ft_tf.frozen import Prefix, split, split_prefix
+from ft_tf.frozen import Prefix, Taps, split, split_prefix
 from ft_tf.graph import BatchGraphs, as_graph
 from ft_tf.optim import Optimizer, clip_gradients, make_optimizer
 from ft_tf.penalty import Penalty
@@ -36,8 +35,8 @@ Result = tuple[tf.Tensor, Outputs, dict[str, tf.Tensor]]  # loss, outputs, gradi
 class Learner:
     """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
 
-    With `on_features` the steps take what the frozen base made of the images, and only the head runs. objective: what
-    the steps minimise.
+    Where it is given Features, what the frozen base made of the images, only the head runs. objective: what the steps
+    minimise.
     """
 
     optimizer: Optimizer
@@ -52,11 +51,10 @@ class Learner:
         recipe: Recipe,
         objective: Objective,
         device: str = "cpu",
-        on_features: bool = False,
     ) -> None:
         self.model = model
         self.card, self.recipe, self.objective = card, recipe, objective
-        self.device, self.dtype, self.on_features = device, recipe.dtype, on_features
+        self.device, self.dtype = device, recipe.dtype
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
         self.set_plan(plan)
@@ -88,10 +86,7 @@ class Learner:
         self.run_step = BatchGraphs(self.native_step, size)
         self.run_part = BatchGraphs(self.loss_and_gradients, size)
         self.run_update = as_graph(self.native_update)
-        self.run_forward = {  # images and features run through other layers
-            on_features: BatchGraphs(lambda inputs: self.forward(inputs, training=False)[0], size)
-            for on_features in (False, True)
-        }
+        self.run_forward = BatchGraphs(lambda inputs: self.forward(inputs, training=False)[0], size)
 
     def run_ahead(self, *, compiled: bool, say: Callable[[str], None]) -> None:
         """Run the frozen stages that the network begins with ahead of the rest from here on, BatchNorm folded.
@@ -129,7 +124,7 @@ class Learner:
     def step(self, batch: Batch, *, step: int, lr: np.float64, first: int = 0) -> tf.Tensor:
         """Do training step number `step` and return its probes on the device, to be fetched later.
 
-        batch: of images (N, H, W, 3) or features; first: position of its sample 0 in the global batch.
+        batch: of images (N, H, W, 3) or Features; first: position of its sample 0 in the global batch.
         Probes: loss, norms of the gradient, of the trained weights and of their update.
         """
         clock, rate = tf.constant([step, first], tf.int64), tf.constant(lr, tf.float64)
@@ -139,7 +134,7 @@ class Learner:
         return self.run_update(loss, gradients, clock, rate)
 
     def native_step(
-        self, inputs: tf.Tensor, targets: Mapping[str, tf.Tensor], clock: tf.Tensor, lr: tf.Tensor
+        self, inputs: tf.Tensor | Taps, targets: Mapping[str, tf.Tensor], clock: tf.Tensor, lr: tf.Tensor
     ) -> tf.Tensor:
         """The step as it is traced into a graph."""
         loss, _, gradients = self.loss_and_gradients(inputs, targets, clock)
@@ -197,7 +192,11 @@ class Learner:
         return loss, outputs, gradients
 
     def loss_and_gradients(
-        self, inputs: tf.Tensor, targets: Mapping[str, tf.Tensor], clock: tf.Tensor, share: tf.Tensor | None = None
+        self,
+        inputs: tf.Tensor | Taps,
+        targets: Mapping[str, tf.Tensor],
+        clock: tf.Tensor,
+        share: tf.Tensor | None = None,
     ) -> Result:
         """Run forward and backward in training mode; share: what the loss counts, as one part of a batch."""
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
@@ -217,30 +216,34 @@ class Learner:
 
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """Return what the network makes of images (N, H, W, 3) or features in inference mode: "logits" (N, K)."""
-        return as_arrays(self.run_forward[self.on_features](self.load(inputs)))
+        return as_arrays(self.run_forward(self.load(inputs)))
 
-    def features(self, inputs: Inputs) -> dict[str, np.ndarray]:
+    def features(self, inputs: np.ndarray | Pixels) -> Features:
         """Return what the base makes of images (N, H, W, 3) in inference mode: what the "head" takes."""
-        base = self.prefix if self.prefix and self.on_features else self.run_base
+        base = self.prefix if self.prefix and self.prefix.is_base else self.run_base
         with computing(self.model, self.card, self.recipe.precision):
-            return as_arrays({"head": tf.cast(base(self.put(inputs)), self.dtype)})
+            return Features(as_arrays({"head": tf.cast(base(self.put(inputs)), self.dtype)}))
 
-    def forward(self, inputs: tf.Tensor, *, training: bool) -> list[Outputs]:
+    def forward(self, inputs: tf.Tensor | Taps, *, training: bool) -> list[Outputs]:
         """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
-        behind = self.prefix.rest if self.prefix else self.model
         with computing(self.model, self.card, self.recipe.precision):
-            outputs = (self.head if self.on_features else behind)(inputs, training=training)
+            if isinstance(inputs, Taps):
+                outputs = self.head(inputs["head"], training=training)
+            else:
+                outputs = (self.prefix.rest if self.prefix else self.model)(inputs, training=training)
         return [{"logits": tf.cast(x, self.dtype)} for x in (outputs if isinstance(outputs, list) else [outputs])]
 
-    def load(self, inputs: Inputs) -> tf.Tensor:
+    def load(self, inputs: Inputs) -> tf.Tensor | Taps:
         """Put a batch on the device and, where frozen stages run ahead, through these."""
+        if isinstance(inputs, Features):
+            return Taps({name: self.put(array) for name, array in inputs.taps.items()})
         on_device = self.put(inputs)
-        if self.on_features or not self.prefix:
+        if not self.prefix:
             return on_device
         with computing(self.model, self.card, self.recipe.precision):
             return self.prefix(on_device)
 
-    def put(self, inputs: Inputs) -> tf.Tensor:
+    def put(self, inputs: np.ndarray | Pixels) -> tf.Tensor:
         """Put a batch on the device, pixels as bytes, which become numbers there."""
         if isinstance(inputs, Pixels) and self.device != "cpu":  # there NumPy's lookup takes a third of the time
             return look_up(tf.constant(inputs.table, self.dtype), tf.constant(inputs.values))

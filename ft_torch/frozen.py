@@ -25,6 +25,10 @@ NORMS = (nn.BatchNorm2d, KerasBatchNorm2d)
 Call = Callable[[Tensor], Tensor]
 
 
+class Taps(dict[str, Tensor]):
+    """What the parts of a network behind its base take, by the part's name: Features on the device."""
+
+
 def split(model: nn.Module, card: Card) -> tuple[Call, nn.Module]:
     """Return the network as two callables: images (N, C, H, W) -> what the head takes, and the head -> logits."""
     # flattened in between as Inception does after its dropout, and at the end where the last layer is a convolution
@@ -93,16 +97,23 @@ class Prefix(CompiledPart):
     """The frozen stages that a network begins with: images (N, C, H, W) -> what `rest` makes logits of.
 
     They run without gradients, BatchNorm folded into the convolutions before it: by `fold`, or by inductor, which also
-    takes weights for constants.
+    takes weights for constants. is_base: whether all but the head is among them.
     """
 
     options: ClassVar = {"freezing": True}
 
     def __init__(
-        self, stages: tuple[str, ...], plain: nn.Module, rest: nn.Module, *, batch_size: int, say: Callable[[str], None]
+        self,
+        stages: tuple[str, ...],
+        plain: nn.Module,
+        rest: nn.Module,
+        *,
+        is_base: bool,
+        batch_size: int,
+        say: Callable[[str], None],
     ) -> None:
         super().__init__(", ".join(stages), plain, batch_size=batch_size, say=say)
-        self.stages, self.rest = stages, rest
+        self.stages, self.rest, self.is_base = stages, rest, is_base
 
     def fold(self, precision: str) -> None:
         """Fold BatchNorm and leave it at that, for a pass in `precision`.
@@ -167,7 +178,8 @@ def split_prefix(
     plain, rest = cut(model, graph, crossing[0])
     calls = [str(node.target) for node in plain.graph.nodes if node.op == "call_module"]
     stages = tuple(stage for stage in leading if any(under(call, card.stages[stage]) for call in calls))
-    return Prefix(stages, plain, rest, batch_size=batch_size, say=say)
+    is_base = len(leading) >= len(card.stages) - 1  # the head is the last stage
+    return Prefix(stages, plain, rest, is_base=is_base, batch_size=batch_size, say=say)
 
 
 class InParts(nn.Module):

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from ft.backend.objective import Objective
-from ft.data import Batch, Pixels
-from ft.data.batches import Inputs
+from ft.data import Batch, Features, Inputs, Pixels
 from ft.network.freeze import Freeze
 from ft.recipe import Recipe
 from ft.training.accumulation import Part, parts_of
@@ -20,7 +19,7 @@ from ft.zoo import Card
 from ft_torch import layers
 from ft_torch.average import Average
 from ft_torch.freeze import apply_freeze, set_training_mode
-from ft_torch.frozen import Prefix, Trained, split, split_prefix
+from ft_torch.frozen import Prefix, Taps, Trained, split, split_prefix
 from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
 from ft_torch.penalty import Penalty
 from ft_torch.pixels import look_up
@@ -34,8 +33,8 @@ Outputs = dict[str, Tensor]
 class Learner:
     """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
 
-    With `on_features` the steps take what the frozen base made of the images, and only the head runs. objective: what
-    the steps minimise.
+    Where it is given Features, what the frozen base made of the images, only the head runs. objective: what the steps
+    minimise.
     """
 
     optimizer: Optimizer
@@ -51,12 +50,11 @@ class Learner:
         recipe: Recipe,
         objective: Objective,
         device: str = "cpu",
-        on_features: bool = False,
     ) -> None:
         # channels-last is the layout that the CPU's and the GPU's convolutions are fastest in
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.card, self.recipe, self.objective = card, recipe, objective
-        self.device, self.dtype, self.on_features = device, getattr(torch, recipe.dtype), on_features
+        self.device, self.dtype = device, getattr(torch, recipe.dtype)
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
         self.set_plan(plan)
@@ -94,9 +92,8 @@ class Learner:
 
         say: is told at the first whole batch what became of it.
         """
-        if not self.on_features:  # a head alone has nothing to gain
-            behind = self.prefix.rest if self.prefix else self.model
-            self.trained = Trained("what trains", behind, batch_size=self.recipe.batch_size, say=say)
+        behind = self.prefix.rest if self.prefix else self.model
+        self.trained = Trained("what trains", behind, batch_size=self.recipe.batch_size, say=say)
 
     def run_as_one(self) -> None:
         """Run the network as one again, with the weights that it has by then."""
@@ -115,7 +112,7 @@ class Learner:
     def step(self, batch: Batch, *, step: int, lr: np.float64, first: int = 0) -> Tensor:
         """Do training step number `step` and return its probes on the device, to be fetched later.
 
-        batch: of images (N, H, W, 3) or features; first: position of its sample 0 in the global batch.
+        batch: of images (N, H, W, 3) or Features; first: position of its sample 0 in the global batch.
         Probes: loss, norms of the gradient, of the trained weights and of their update.
         """
         loss, _, gradients = self.loss_and_gradients(batch, step, first)
@@ -184,32 +181,33 @@ class Learner:
         self.model.eval()
         return as_arrays(self.forward(self.load(inputs))[0])
 
-    def features(self, inputs: Inputs) -> dict[str, np.ndarray]:
+    def features(self, inputs: np.ndarray | Pixels) -> Features:
         """Return what the base makes of images (N, H, W, 3) in inference mode: what the "head" takes."""
         self.model.eval()
-        base = self.prefix if self.prefix and self.on_features else self.base
+        base = self.prefix if self.prefix and self.prefix.is_base else self.base
         with computing(self.model, self.card, self.recipe.precision):
-            return as_arrays({"head": base(as_nchw(self.put(inputs))).to(self.dtype)})
+            return Features(as_arrays({"head": base(as_nchw(self.put(inputs))).to(self.dtype)}))
 
-    def forward(self, inputs: Tensor) -> list[Outputs]:
+    def forward(self, inputs: Tensor | Taps) -> list[Outputs]:
         """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
         with computing(self.model, self.card, self.recipe.precision):
-            behind = self.trained or (self.prefix.rest if self.prefix else self.model)
-            outputs = (self.head if self.on_features else behind)(inputs)
+            if isinstance(inputs, Taps):
+                outputs = self.head(inputs["head"])
+            else:
+                outputs = (self.trained or (self.prefix.rest if self.prefix else self.model))(inputs)
         return [{"logits": x.to(self.dtype)} for x in (outputs if isinstance(outputs, tuple) else [outputs])]
 
-    def load(self, inputs: Inputs) -> Tensor:
+    def load(self, inputs: Inputs) -> Tensor | Taps:
         """Put a batch on the device as the network takes it and, where frozen stages run ahead, through these."""
-        on_device = self.put(inputs)
-        if self.on_features:
-            return on_device
-        images = as_nchw(on_device)
+        if isinstance(inputs, Features):
+            return Taps({name: self.put(array) for name, array in inputs.taps.items()})
+        images = as_nchw(self.put(inputs))
         if not self.prefix:
             return images
         with computing(self.model, self.card, self.recipe.precision):
             return self.prefix(images)
 
-    def put(self, inputs: Inputs) -> Tensor:
+    def put(self, inputs: np.ndarray | Pixels) -> Tensor:
         """Put a batch on the device, pixels as bytes, which become numbers there."""
         if isinstance(inputs, Pixels):
             table = torch.tensor(inputs.table, dtype=self.dtype, device=self.device)

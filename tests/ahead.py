@@ -29,11 +29,11 @@ def apart_and_whole(make_learner, precision, *, compiled=True):
 
 def require_same_features_folded(make_learner, images, model):
     """Assert that a folded base makes the features of the plain one but for rounding, and leaves the network alone."""
-    learner = make_learner(model=model, freeze="base", precision="float64", on_features=True)
+    learner = make_learner(model=model, freeze="base", precision="float64")
     lively(learner)
-    plain, weights = learner.features(images)["head"], learner.get_weights()
+    plain, weights = learner.features(images).taps["head"], learner.get_weights()
     assert ahead(learner, compiled=False) == []
-    features = learner.features(images)["head"]
+    features = learner.features(images).taps["head"]
     np.testing.assert_allclose(features, plain, atol=1e-13 * np.abs(plain).max(), rtol=0)
     assert np.any(features != plain)
     for name, tensor in learner.get_weights().items():

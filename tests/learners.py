@@ -13,14 +13,14 @@ from ft.weights import cast, initial_weights
 from ft.zoo import find_card
 
 
-def learner_of(wing: ModuleType, *, on_features: bool = False, **fields: object) -> Learner:
+def learner_of(wing: ModuleType, **fields: object) -> Learner:
     """Return a wing's learner of a network for three classes, started from the seed. fields: of the recipe."""
     recipe = Recipe(**{"model": "resnet18", "weights": "none", "lr": 0.05, **fields})
     card = find_card(recipe.model)
     model = wing.build_model(recipe.model, num_classes=3, dtype=recipe.dtype)
     plan = plan_freeze(card, list(wing.parameters(model)), freeze=recipe.freeze, bn=recipe.bn)
     of_recipe = {"plan": plan, "recipe": recipe, "objective": objective_of(recipe)}
-    learner = wing.Learner(model, card=card, **of_recipe, on_features=on_features)
+    learner = wing.Learner(model, card=card, **of_recipe)
     learner.set_weights(cast(initial_weights(wing.weight_shapes(model), seed=recipe.seed), recipe.dtype))
     return learner
 

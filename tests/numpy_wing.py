@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ft.backend import contract as backend
+from ft.data import Features
 from ft.metrics.accuracy import softmax
 from ft.metrics.multilabel import binary_cross_entropy, sigmoid
 from ft.recipe.optimizer import settings_of
@@ -39,8 +40,8 @@ class Learner:
 
     before_step = staticmethod(lambda step: None)  # tests put a fault or a signal in
 
-    def __init__(self, model, *, card, plan, recipe, objective, device="cpu", on_features=False):
-        self.model, self.recipe, self.on_features = model, recipe, on_features
+    def __init__(self, model, *, card, plan, recipe, objective, device="cpu"):
+        self.model, self.recipe = model, recipe
         self.plan, self.slots = plan, {name: np.zeros(model.tensors[name].shape) for name in plan.trainable}
 
     def set_plan(self, plan):
@@ -86,10 +87,10 @@ class Learner:
         return updates
 
     def colours(self, inputs):
-        return inputs if self.on_features else self.features(inputs)["head"]
+        return inputs.taps["head"] if isinstance(inputs, Features) else np.asarray(inputs).mean((1, 2))
 
     def features(self, inputs):
-        return {"head": np.asarray(inputs).mean((1, 2))}
+        return Features({"head": self.colours(inputs)})
 
     def outputs(self, inputs):
         return {"logits": self.colours(inputs) @ self.model.tensors["fc.weight"].T + self.model.tensors["fc.bias"]}

@@ -1,6 +1,6 @@
 """A published network tested as it came: folder names are matched to the classes that it was trained on."""
 
-from ft.data import Batches, Reading, Sample, Sampling, open_images
+from ft.data import ImageBatches, Reading, Sample, Sampling, open_images
 from ft.errors import DataError, RecipeError, listed
 from ft.recipe import Recipe
 from ft.system.progress import counting
@@ -45,7 +45,8 @@ def evaluate_network(
     task = task_for(card, dataset)
     samples = [Sample(sample.name, place[sample.labels[0]], sample.source) for sample in dataset.val]
     reading = Reading(as_pixels=True, workers=workers)
-    batches = Batches(samples, preprocess, Sampling(recipe.batch_size), reading=reading)
+    teach = task.teach(classes=outputs, dtype=recipe.dtype)
+    batches = ImageBatches(samples, preprocess, Sampling(recipe.batch_size), reading=reading, teach=teach)
     with counting("evaluating", len(samples), quiet=quiet) as count:
         learner = load_learner(recipe, task, tensors, outputs, image_size=preprocess.crop, backend=backend)
         return evaluate(learner, Counted(batches, count), task.meter(outputs)).result()

@@ -18,7 +18,7 @@ from ft.data import Dataset
 from ft.data.sources.dataset import data_facts
 from ft.data.sources.recorded import find_again, place_of, require_same_data
 from ft.errors import RecipeError, RunError, memory_is_exhausted
-from ft.features.features import FeatureBatches, Features, sources_of
+from ft.features.features import FeatureBatches, Keeper, sources_of
 from ft.network.freeze import Freeze, why_not_kept
 from ft.recipe import Recipe, deciding
 from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
@@ -166,8 +166,8 @@ def execute(
         for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
             progress.note(line)
         run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
-        features = Features(job, learner, backend, device, progress.note, progress.counting)
-        sources = train, val = sources_of(features, "train", "val")
+        keeper = Keeper(job, learner, backend, device, progress.note, progress.counting)
+        sources = train, val = sources_of(keeper, "train", "val")
         facts = run_facts(job, backend)
         with Log(folder) as log, stop_requests() as stop:
             log.trim(position.step)
@@ -189,8 +189,7 @@ def execute(
     result = final_weights(job, folder, learner, position)
     facts |= {**result, "seconds": round(time.perf_counter() - began, 2)}
     write_result(job, folder, learner, sources, facts)
-    learner.on_features = False  # from here on it takes images
-    learner.run_as_one()  # and a user may change its weights
+    learner.run_as_one()  # a user may change its weights
     return Run(folder, learner=learner, backend=backend)
 
 
@@ -299,7 +298,7 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
         "train_metrics": training_metrics(job, learner, sources[0]),
         "sha256": {MODEL: sha256},
     }
-    whole["metrics"] |= test_metrics(job, learner)  # last, as it takes the learner off features
+    whole["metrics"] |= test_metrics(job, learner)
     write_training_report(folder, whole, job.dataset.val)
     files.write_json(folder / RESULT, whole)
 
@@ -309,12 +308,9 @@ def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any
 
     They are the first batches of epoch 0, which are a random sample, without augmentation.
     """
-    if job.recipe.cache_views:
-        learner.on_features = False  # the features that are kept are of augmented images
     plain = job.batches("train", plain=True, as_pixels=True)
-    if learner.on_features:
-        assert isinstance(train, FeatureBatches)
-        plain = FeatureBatches(plain, train.features)
+    if isinstance(train, FeatureBatches) and not job.recipe.cache_views:  # else those kept are of augmented images
+        plain = FeatureBatches(plain, train.views)
     first = First(plain, -(-len(job.dataset.val) // job.recipe.batch_size))
     meter = evaluate(learner, first, job.task.meter(len(job.dataset.classes)))
     return {**meter.result(), "images": meter.count}
@@ -324,7 +320,6 @@ def test_metrics(job: Job, learner: Learner) -> dict[str, Any]:
     """Return what the network measures on the test images, under "test", where there are any."""
     if not job.dataset.test:
         return {}
-    learner.on_features = False  # seen once: their features would not be used again
     meter = job.task.meter(len(job.dataset.classes))
     return {"test": evaluate(learner, job.batches("test", as_pixels=True), meter).result()}
 

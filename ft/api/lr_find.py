@@ -20,7 +20,7 @@ from ft.backend import contract as backends
 from ft.backend.contract import Learner
 from ft.data import Batch
 from ft.errors import RecipeError, RunError, printable
-from ft.features.features import Features, sources_of
+from ft.features.features import Keeper, sources_of
 from ft.recipe import Recipe
 from ft.report.plots import FAINT, INK, TRAIN, VAL, new_figure, write_png
 from ft.runs import folder as runfolder
@@ -74,7 +74,7 @@ def find_lr(
     with quiet_stderr():
         device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
     learner, _ = build_learner(job, wing, device=device)
-    (source,) = sources_of(Features(job, learner, backend, device, note=lambda line: None), "train")
+    (source,) = sources_of(Keeper(job, learner, backend, device, note=lambda line: None), "train")
     found = sweep(learner, source, lowest=lr_min, highest=lr_max, steps=lr_steps)
     if folder:
         files.write_json(folder / NUMBERS, asdict(found))

@@ -13,7 +13,18 @@ from PIL.Image import Image
 from ft import recipe as recipes
 from ft.api.asked import BadImages, Picture, asked_for, require
 from ft.backend.contract import Learner
-from ft.data import Batches, Dataset, Policy, Preprocess, Reading, Sample, Sampling, open_dataset, open_images
+from ft.data import (
+    Batches,
+    Dataset,
+    ImageBatches,
+    Policy,
+    Preprocess,
+    Reading,
+    Sample,
+    Sampling,
+    open_dataset,
+    open_images,
+)
 from ft.data.lenient import LenientBatches
 from ft.data.sources.recorded import find_again, is_recorded, require_same_data
 from ft.errors import DataError, UserError
@@ -234,6 +245,6 @@ class Run:
 
     def batches(self, samples: Sequence[Sample]) -> Batches:
         """Return samples as this network's input."""
-        recipe, columns = self.recipe, self.task.columns(len(self.classes))
-        reading = Reading.of(recipe, as_pixels=True)
-        return Batches(samples, self.preprocess, Sampling(recipe.batch_size), reading=reading, columns=columns)
+        recipe, reading = self.recipe, Reading.of(self.recipe, as_pixels=True)
+        teach = self.task.teach(classes=len(self.classes), dtype=recipe.dtype)
+        return ImageBatches(samples, self.preprocess, Sampling(recipe.batch_size), reading=reading, teach=teach)

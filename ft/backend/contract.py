@@ -13,8 +13,7 @@ import numpy as np
 from ft.backend.calls import Calls
 from ft.backend.description import Description
 from ft.backend.objective import Objective
-from ft.data import Preprocess
-from ft.data.batches import Batch, Inputs
+from ft.data import Batch, Features, Inputs, Preprocess
 from ft.errors import RecipeError, unknown
 from ft.network.freeze import Freeze
 from ft.network.surgery import Surgery
@@ -29,12 +28,10 @@ Model = object  # a network of the framework's, a torch.nn.Module or a keras.Mod
 class Learner(Protocol):
     """A model, an optimizer and one native step. Images are (N, H, W, 3); tensors go by canonical names.
 
-    Outputs are arrays by name, a classifier's are "logits" (N, K); a tap is what a part of the network takes, by the
-    part's name: "head".
+    Inputs that are Features run through the head alone. Outputs are arrays by name, a classifier's are "logits" (N, K).
     """
 
     model: Any
-    on_features: bool
     plan: Freeze
 
     def set_plan(self, plan: Freeze) -> None:
@@ -71,8 +68,8 @@ class Learner(Protocol):
         """Return the network's outputs in inference mode."""
         ...
 
-    def features(self, inputs: Inputs) -> dict[str, np.ndarray]:
-        """Return what the network takes at its taps in inference mode."""
+    def features(self, inputs: Inputs) -> Features:
+        """Return what the base makes of images in inference mode: steps and outputs take it in their place."""
         ...
 
     def fetch(self, probes: Sequence[Any]) -> np.ndarray:
@@ -112,7 +109,6 @@ class MakeLearner(Protocol):
         recipe: Recipe,
         objective: Objective,
         device: str = "cpu",
-        on_features: bool = False,
     ) -> Learner: ...
 
 

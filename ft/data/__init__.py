@@ -2,11 +2,13 @@
 
 from ft.data.batches import Batch, Batches
 from ft.data.images.augment import apply_crop, crop_and_flip, draw_crop
+from ft.data.images.batches import ImageBatches
 from ft.data.images.decode import decode
 from ft.data.images.distort import Distortion
 from ft.data.images.mix import Mix
 from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
+from ft.data.inputs import Features, Inputs
 from ft.data.settings import Augmentation, Reading, Sampling
 from ft.data.sources.dataset import Dataset, Sample, open_dataset, open_images
 from ft.data.sources.digits import read_digits
@@ -19,6 +21,9 @@ __all__ = [
     "Batches",
     "Dataset",
     "Distortion",
+    "Features",
+    "ImageBatches",
+    "Inputs",
     "Mix",
     "Pixels",
     "Policy",

@@ -6,7 +6,7 @@
 A target's name says what it is; nothing looks at its shape.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -33,3 +33,15 @@ def classes_of(targets: Mapping[str, Array]) -> Array:
 def as_shares(targets: Targets, classes: int, dtype: np.dtype) -> np.ndarray:
     """Return shares (N, K) of that type, one-hot where every image has one class."""
     return np.eye(classes, dtype=dtype)[targets["labels"]] if "labels" in targets else targets["shares"]
+
+
+def chances(labels: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """Return how often each sample is to be drawn for classes of the same chance, not normalised, float64 (N,).
+
+    labels: the numbers of each sample's classes; samples without one are a class more.
+    """
+    none = 1 + max((k for own in labels for k in own), default=-1)
+    hot = np.zeros((len(labels), none + 1), np.bool_)
+    for row, own in zip(hot, labels, strict=True):
+        row[list(own) or [none]] = True
+    return (hot / np.maximum(hot.sum(0), 1)).sum(1)

@@ -1,7 +1,7 @@
 """The features of a frozen base, computed once and kept: in memory, or in a file that the next run finds again."""
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import partial
@@ -10,10 +10,11 @@ from itertools import chain, islice
 import numpy as np
 
 from ft.backend.contract import Learner
-from ft.data import Batch, Batches
+from ft.data import Batch, Batches, Features
 from ft.errors import RecipeError
 from ft.features.file import exposed, features_folder, open_features, path_of, stored, write_features
 from ft.features.key import feature_key
+from ft.network.freeze import keeps_features
 from ft.system.clean import GB, size_text
 from ft.system.progress import counting
 from ft.training.job import Job
@@ -24,24 +25,24 @@ SILENT = partial(counting, quiet=True)
 class FeatureBatches:
     """The same batches with the base's features in place of the pixels.
 
-    features: (views, N, ...), in the order of the samples; epoch e takes view e mod views.
+    views: the features of all samples, in their order; epoch e takes view e mod views.
     """
 
-    def __init__(self, batches: Batches, features: np.ndarray) -> None:
-        self.batches, self.features = batches, features
+    def __init__(self, batches: Batches, views: Sequence[Features]) -> None:
+        self.batches, self.views = batches, views
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from batch `start` on."""
-        view = self.features[epoch % len(self.features)]
+        seen = epoch % len(self.views)
         for number, indices in islice(enumerate(self.batches.plan(epoch)), start, None):
-            yield Batch(view[indices], self.batches.targets_at(indices), indices, number)
+            yield Batch(self.views[seen][indices], self.batches.targets_at(seen, indices), indices, number)
 
 
 @dataclass(frozen=True)
-class Features:
+class Keeper:
     """Computes the features of a job's splits with a learner, and keeps them where the recipe says.
 
     note: takes lines for the user; counting: shows how many images are done. `keep` may find that they are too large
@@ -63,21 +64,22 @@ class Features:
         if key is not None:
             found = self.find(batches, views, key)
             if found is not None:
-                return FeatureBatches(batches, found)
+                return found
         images = len(batches.samples) * max(views, 1)
         with (
             self.counting("computing the features of", images) as count,
             closing(parts_of(batches, self.learner, recipe.batch_size, views, count)) as computed,
         ):
-            first = next(computed)
+            like = next(computed)
+            first = like.packed()
             shape = (max(views, 1), len(batches.samples), *first.shape[1:])
-            place, parts = self.place(first[:1].nbytes), chain([first], computed)
+            place, parts = self.place(first[:1].nbytes), chain([first], (part.packed() for part in computed))
             if place == "nowhere":
                 return None
             if place == "memory":
-                return FeatureBatches(batches, gathered(parts, first.dtype, shape))
+                return unpacked(batches, gathered(parts, first.dtype, shape), like)
             key = key or self.key(batches, views)
-            return FeatureBatches(batches, self.store(batches, views, key, parts, first.dtype, shape))
+            return unpacked(batches, self.store(batches, views, key, parts, first.dtype, shape), like)
 
     @property
     def may_be_stored(self) -> bool:
@@ -103,7 +105,7 @@ class Features:
         """Return what the features of a split are known by."""
         return feature_key(self.job, self.learner, batches, views=views, backend=self.backend, device=self.device)
 
-    def find(self, batches: Batches, views: int, key: str) -> np.ndarray | None:
+    def find(self, batches: Batches, views: int, key: str) -> FeatureBatches | None:
         """Return the features of an earlier run; None where there is no file, or one that is not to be trusted."""
         path = path_of(features_folder(self.job.recipe.cache_dir), key)
         if (others := exposed(path.parent)) is not None:
@@ -113,7 +115,8 @@ class Features:
         try:
             if not os.path.lexists(path):
                 return None
-            row = self.row(batches)
+            like = self.row(batches)
+            row = like.packed()[0]
             found = open_features(
                 path, key=key, dtype=row.dtype, shape=(max(views, 1), len(batches.samples), *row.shape)
             )
@@ -123,12 +126,12 @@ class Features:
             self.note(f"features are computed anew: {path}: {error}")
             return None
         self.note(f"features of {len(batches.samples)} images, {size_text(found.nbytes)}, found in {path}")
-        return found
+        return unpacked(batches, found, like)
 
-    def row(self, batches: Batches) -> np.ndarray:
-        """Return the features of one image: their type and shape are those that a file must hold."""
+    def row(self, batches: Batches) -> Features:
+        """Return the features of one sample: their type and shape are those that a file must hold."""
         with closing(parts_of(batches, self.learner, 1, 0, lambda done: None)) as computed:
-            return next(computed)[0]
+            return next(computed)
 
     def store(
         self,
@@ -150,36 +153,41 @@ class Features:
         return write_features(path, parts, key=key, about=about, dtype=dtype, shape=shape, limit=limit)
 
 
-def sources_of(features: Features, *splits: str) -> list[FeatureBatches] | list[Batches]:
-    """Return the batches of "train" or "val": of features where the learner takes them and they can be kept."""
-    learner, job, found = features.learner, features.job, []
-    if learner.on_features and job.recipe.cache_views:
-        features.note(
+def sources_of(keeper: Keeper, *splits: str) -> list[FeatureBatches] | list[Batches]:
+    """Return the batches of "train" or "val": of features where these stand still and can be kept."""
+    learner, job, found = keeper.learner, keeper.job, []
+    keeps = keeps_features(job.recipe, learner.plan, job.card)
+    if keeps and job.recipe.cache_views:
+        keeper.note(
             f"an approximation: of every image {job.recipe.cache_views} augmented views are kept, epoch e (from 0) "
             f"trains on view e mod {job.recipe.cache_views}"
         )
-    for split in splits if learner.on_features else ():
-        kept = features.keep(split)
+    for split in splits if keeps else ():
+        kept = keeper.keep(split)
         if kept is None:
-            learner.on_features = False
             break
         found.append(kept)
-    return found if learner.on_features else [job.batches(split, as_pixels=True) for split in splits]
+    return found if len(found) == len(splits) else [job.batches(split, as_pixels=True) for split in splits]
 
 
 def parts_of(
     batches: Batches, learner: Learner, batch_size: int, views: int, count: Callable[[int], None]
-) -> Generator[np.ndarray, None, None]:
-    """Yield the features (n, ...) of every image in order, batch by batch; view k is the augmentation of epoch k.
+) -> Generator[Features, None, None]:
+    """Yield the features of every image in order, batch by batch; view k is the augmentation of epoch k.
 
     count: is told how many images are done.
     """
     ordered = batches.in_order(batch_size=batch_size, augmented=views > 0)
     for epoch in range(max(views, 1)):
         for batch in ordered.epoch(epoch):
-            features = learner.features(batch.inputs)["head"]
+            features = learner.features(batch.inputs)
             count(len(features))
             yield features
+
+
+def unpacked(batches: Batches, views: np.ndarray, like: Features) -> FeatureBatches:
+    """Return batches with packed features (views, N, ...) of taps like these."""
+    return FeatureBatches(batches, [like.unpacked(view) for view in views])
 
 
 def gathered(parts: Iterator[np.ndarray], dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:

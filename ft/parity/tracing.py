@@ -48,7 +48,6 @@ def trace_recipe(recipe: Recipe, folder: Path, *, backend: str, steps: int) -> T
         device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
         learner, plan = build_learner(job, wing, device=device)
         names = list(wing.parameters(learner.model))
-        learner.on_features = False  # every layer is to be seen in every step
         facts = {
             "backend": backend,
             "dtype": recipe.precision,

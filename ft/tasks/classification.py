@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
+from ft.data.targets import Targets
 from ft.metrics.accuracy import Metrics, softmax
 from ft.metrics.calibration import Calibrator, reliability_of
 from ft.metrics.confusion import Counts, class_scores, confusion_of
@@ -118,9 +119,9 @@ class SingleLabel(Task):
     loss, loss_axis = "cross-entropy", "cross-entropy (nats)"
     predictions = ClassTable
 
-    def columns(self, classes: int) -> int | None:
-        """Return None."""
-        return None
+    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:
+        """Return class numbers."""
+        return {"labels": np.array(labels, np.int64)}
 
     def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":
         """Return the loss that the recipe names."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
+from ft.data.targets import Targets
 from ft.metrics import multilabel
 from ft.runs.predictions import escape, number_classes
 from ft.tasks.label_sets import LabelSet, SetPrediction, read_label_sets, sets_in, write_label_sets
@@ -110,9 +111,12 @@ class MultiLabel(Task):
     loss, loss_axis = "binary cross-entropy", "binary cross-entropy (nats)"
     predictions = SetTable
 
-    def columns(self, classes: int) -> int | None:
-        """Return one for each class."""
-        return classes
+    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:
+        """Return a yes (1) or no (0) for each class."""
+        shares = np.zeros((len(labels), classes), dtype)
+        for row, own in zip(shares, labels, strict=True):
+            row[list(own)] = 1
+        return {"shares": shares}
 
     def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":
         """Return the loss that the recipe names."""

@@ -6,13 +6,15 @@ ft/data/targets.py.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
+from ft.data.targets import Targets
 from ft.metrics.multilabel import Labels
 from ft.tasks.sections import Page
 
@@ -160,8 +162,12 @@ class Task(ABC):
         return tuple(measure.name for measure in self.logged if measure.told)
 
     @abstractmethod
-    def columns(self, classes: int) -> int | None:
-        """Return the number of columns of labels (N, K), None where they are (N,)."""
+    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:
+        """Return what a network is to say of samples with these labels, see ft/data/targets.py. dtype: of shares."""
+
+    def teach(self, *, classes: int, dtype: str) -> Callable[[Sequence[Any]], Targets]:
+        """Return `targets` for a training's classes and type."""
+        return partial(self.targets, classes=classes, dtype=dtype)
 
     @abstractmethod
     def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":

@@ -9,7 +9,7 @@ from ft.backend import contract as backends
 from ft.backend.contract import Learner, Wing
 from ft.backend.objective import Objective
 from ft.errors import RecipeError, listed
-from ft.network.freeze import Freeze, keeps_features, plan_at
+from ft.network.freeze import Freeze, plan_at
 from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
 from ft.system.quiet import quiet_stderr
@@ -42,7 +42,6 @@ def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple
     shapes = wing.weight_shapes(learner.model)
     last = plan_at(job.recipe, job.card, list(wing.parameters(learner.model)), epoch=max(epoch, job.recipe.epochs - 1))
     require_company(job, last, shapes)  # what has thawed by then includes all that learns before
-    learner.on_features = keeps_features(job.recipe, plan, job.card)
     learner.set_weights(starting_weights(job, shapes))
     return learner, plan
 

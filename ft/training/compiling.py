@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ft.backend.contract import Learner
-from ft.network.freeze import Freeze, epochs_alike, leading_stages
+from ft.network.freeze import Freeze, epochs_alike, keeps_features, leading_stages
 from ft.training.job import Job
 
 SIDE = 224  # pixels a side of the images that are counted; larger ones count more, by their area
@@ -25,19 +25,19 @@ def run_ahead(job: Job, learner: Learner, plan: Freeze, *, backend: str, epoch: 
     epoch: the one to train next; with `unfreeze` the stages are counted for as long as they stay frozen.
     """
     stages = leading_stages(plan, job.card)
-    way, reason = choose(job, stages, images=images_through(job, learner, epoch), backend=backend)
+    way, reason = choose(job, stages, images=images_through(job, plan, epoch), backend=backend)
     if reason:
         say(reason)
     if way != "as one":
         learner.run_ahead(compiled=way == "compiled", say=say)
-    if job.recipe.compile == "on":
+    if job.recipe.compile == "on" and not keeps_features(job.recipe, plan, job.card):  # a head alone gains nothing
         learner.compile_trained(say=say)
 
 
-def images_through(job: Job, learner: Learner, epoch: int) -> int:
+def images_through(job: Job, plan: Freeze, epoch: int) -> int:
     """Return how many images pass through the frozen stages while these are the ones that are frozen."""
     train, val = len(job.dataset.train), len(job.dataset.val)
-    if learner.on_features:
+    if keeps_features(job.recipe, plan, job.card):
         return train * max(job.recipe.cache_views, 1) + val
     return (train + val * (2 if job.recipe.ema else 1)) * epochs_alike(job.recipe, epoch)
 

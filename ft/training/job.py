@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ft.data import Augmentation, Batches, Dataset, Policy, Preprocess, Reading, Sampling, open_dataset
+from ft.data import Augmentation, Dataset, ImageBatches, Policy, Preprocess, Reading, Sampling, open_dataset
 from ft.data.settings import AS_THEY_ARE
 from ft.errors import RecipeError, listed
 from ft.metrics.multilabel import Labels
@@ -48,7 +48,7 @@ class Job:
         lines += [f"weights of type {listed(sorted(types))} are cast to {precision}"] if types else []
         return lines + list(self.dataset.notes)
 
-    def batches(self, split: str, *, plain: bool = False, as_pixels: bool = False) -> Batches:
+    def batches(self, split: str, *, plain: bool = False, as_pixels: bool = False) -> ImageBatches:
         """Return the batches of "train", shuffled and augmented, or of "val" or "test", in order and as they are.
 
         plain: the images of "train" are shuffled, but not augmented; as_pixels: see `Reading`.
@@ -59,9 +59,9 @@ class Job:
             size, balanced = recipe.batch_size * recipe.accumulate, recipe.sampling == "balanced"
             sampling = replace(sampling, batch_size=size, balanced=balanced)
             augmentation = Augmentation.of(recipe, classes=classes)
-        reading, columns = Reading.of(recipe, as_pixels=as_pixels), self.task.columns(classes)
+        reading, teach = Reading.of(recipe, as_pixels=as_pixels), self.task.teach(classes=classes, dtype=recipe.dtype)
         samples = getattr(self.dataset, split)
-        return Batches(samples, self.preprocess, sampling, augmentation, reading, columns=columns)
+        return ImageBatches(samples, self.preprocess, sampling, augmentation, reading, teach=teach)
 
 
 def labels_of(recipe: Recipe, task: Task | None) -> Labels:

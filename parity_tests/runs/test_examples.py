@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from ft.backend import contract as backend
+from ft.network.freeze import keeps_features
 from ft.noise import generator
 from ft.recipe import from_dict, load
 from ft.training.build import build_learner
@@ -161,20 +162,22 @@ def as_tensors(name, batch):
     return tf.constant(images), tf.constant(labels)
 
 
-def logits_of(learner, images):
-    """Return a facade's logits of images, by way of the features where it trains on these."""
-    return learner.outputs(learner.features(images)["head"] if learner.on_features else images)["logits"]
+def as_fed(learner, job, images):
+    """Return images as a facade feeds them to its learner: by way of the features where it keeps these."""
+    keeps = keeps_features(job.recipe, learner.plan, job.card)
+    return learner.features(images) if keeps else images
 
 
-def require_same_step(learner, batch, step, lr, theirs):
-    inputs = learner.features(batch.inputs)["head"] if learner.on_features else batch.inputs
+def require_same_step(learner, job, batch, step, lr, theirs):
+    inputs = as_fed(learner, job, batch.inputs)
     probes = learner.step(replace(batch, inputs=inputs), step=step, lr=np.float64(lr))
     assert learner.fetch([probes])[0, 0] == pytest.approx(theirs, rel=TRAJECTORY, abs=0), f"step {step}"
 
 
-def require_same_evaluation(learner, val, theirs, accuracy):
+def require_same_evaluation(learner, job, val, theirs, accuracy):
     """Compare evaluations: they alone see BatchNorm's running statistics."""
-    logits = torch.from_numpy(np.concatenate([logits_of(learner, batch.inputs) for batch in val]))
+    outputs = [learner.outputs(as_fed(learner, job, batch.inputs))["logits"] for batch in val]
+    logits = torch.from_numpy(np.concatenate(outputs))
     labels = torch.from_numpy(np.concatenate([batch.targets["labels"] for batch in val]))
     assert float(torch.nn.functional.cross_entropy(logits, labels)) == pytest.approx(theirs, rel=TRAJECTORY, abs=0)
     assert float((logits.argmax(1) == labels).double().mean()) == pytest.approx(accuracy)
@@ -199,15 +202,16 @@ WAYS = {"frozen_head": ({"cache": "memory"}, {"cache": "off"}), "full": ({},)}
 def test_facade_equals_script(name, choice, photos, weights):
     facades = [build_facade(name, choice, photos, weights, EXACT[name] | way) for way in WAYS[choice]]
     jobs, learners = zip(*facades, strict=True)
-    assert [learner.on_features for learner in learners] == [way.get("cache") == "memory" for way in WAYS[choice]]
+    keeps = [keeps_features(job.recipe, learner.plan, job.card) for job, learner in zip(jobs, learners, strict=True)]
+    assert keeps == [way.get("cache") == "memory" for way in WAYS[choice]]
     script, model, optimizer, args = build_script(name, jobs[0], learners[0])
     batches = (batch for epoch in count() for batch in jobs[0].batches("train").epoch(epoch))
     for step, batch in enumerate(islice(batches, STEPS)):
         theirs = float(script.train_step(model, optimizer, *as_tensors(name, batch), args.recipe))
-        for learner in learners:
-            require_same_step(learner, batch, step, args.lr, theirs)
+        for learner, job in zip(learners, jobs, strict=True):
+            require_same_step(learner, job, batch, step, args.lr, theirs)
 
     val = list(jobs[0].batches("val").epoch(0))
     theirs, accuracy = script.evaluate(model, [as_tensors(name, batch) for batch in val])
-    for learner in learners:
-        require_same_evaluation(learner, val, theirs, accuracy)
+    for learner, job in zip(learners, jobs, strict=True):
+        require_same_evaluation(learner, job, val, theirs, accuracy)

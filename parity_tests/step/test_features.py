@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ft.backend import contract as backend
-from ft.features.features import FeatureBatches, Features, sources_of
+from ft.features.features import FeatureBatches, Keeper, sources_of
 from ft.noise import generator
 from ft.recipe import Recipe
 from ft.training.build import build_learner
@@ -48,7 +48,7 @@ def train(data, tmp_path):
         job = prepare_job(Recipe(**{**NET, "data": data, "cache_dir": str(tmp_path), **fields}), quiet=True)
         wing, said = backend.load(name), []
         learner, _ = build_learner(job, wing, device="cpu")
-        (source,) = sources_of(Features(job, learner, name, "cpu", said.append), "train")
+        (source,) = sources_of(Keeper(job, learner, name, "cpu", said.append), "train")
         batches = (batch for epoch in range(EPOCHS) for batch in source.epoch(epoch))
         for step, batch in enumerate(batches):
             learner.step(batch, step=step, lr=np.float64(job.recipe.lr))

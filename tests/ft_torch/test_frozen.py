@@ -61,11 +61,12 @@ def test_folded_it_takes_a_few_images_at_a_time(monkeypatch):
 
 
 def test_features_are_made_by_the_compiled_base(make_learner, batch, monkeypatch):
-    learner = make_learner(freeze="base", on_features=True, batch_size=6)
-    before = learner.features(batch.inputs)["head"]
+    learner = make_learner(freeze="base", batch_size=6)
+    before = learner.features(batch.inputs)
     ahead(learner)
     monkeypatch.setattr(Prefix, "compile", lambda self, images: setattr(self, "compiled", lambda x: self.plain(x) + 1))
-    np.testing.assert_allclose(learner.features(batch.inputs)["head"], before + 1, rtol=1e-6)
+    after = learner.features(batch.inputs)
+    np.testing.assert_allclose(after.taps["head"], before.taps["head"] + 1, rtol=1e-6)
     assert learner.outputs(before)["logits"].shape == (6, 3)
 
 

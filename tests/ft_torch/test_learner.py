@@ -39,14 +39,14 @@ def test_bytes_become_the_same_numbers_on_the_device(make_learner, precision):
 
 def test_the_features_path_is_the_full_path(make_learner, batch):
     fields = {"model": "efficientnet_lite0", "freeze": "base", "precision": "float64"}  # dropout is in the head
-    full, short = make_learner(**fields), make_learner(**fields, on_features=True)
+    full, short = make_learner(**fields), make_learner(**fields)
     lively = full.get_weights()
     lively["features.8.1.running_var"][:] = 1e-12  # a fresh network of this depth says next to nothing
     lively["features.8.1.running_mean"][:] = np.random.default_rng(0).normal(size=1280) * 0.1
     for learner in (full, short):
         learner.set_weights(lively)
-    features = short.features(batch.inputs)["head"]
-    assert features.std() > 0.1
+    features = short.features(batch.inputs)
+    assert features.taps["head"].std() > 0.1
     np.testing.assert_allclose(
         short.outputs(features)["logits"], full.outputs(batch.inputs)["logits"], rtol=1e-12, atol=1e-13
     )
@@ -60,11 +60,9 @@ def test_the_features_path_is_the_full_path(make_learner, batch):
 @pytest.mark.parametrize("model", ["squeezenet1_1", "googlenet", "inception_v3"])
 def test_other_heads_train_on_features(make_learner, batch, model):
     """A convolution as the last layer; a dropout as a module of its own, before or after the features are flat."""
-    full, short = (
-        make_learner(model=model, freeze="base", precision="float64", on_features=on) for on in (False, True)
-    )
+    full, short = (make_learner(model=model, freeze="base", precision="float64") for _ in range(2))
     batch = replace(batch, inputs=batch.inputs.repeat(3, 1).repeat(3, 2))
-    features = replace(batch, inputs=short.features(batch.inputs)["head"])
+    features = replace(batch, inputs=short.features(batch.inputs))
     a, b = train(full, batch, steps=2), train(short, features, steps=2)
     assert (a[:, 1] > 1e-3).all()  # the gradients' norm
     np.testing.assert_allclose(a, b, rtol=1e-10)
@@ -95,12 +93,12 @@ def test_the_trained_network_is_a_plain_one(make_learner, batch):
 
 @pytest.mark.parametrize("on_features", [False, True])
 def test_bfloat16_rounds_products_and_keeps_float32(make_learner, batch, on_features):
-    fine, learner = (make_learner(precision=p, on_features=on_features) for p in ("float32", "bfloat16"))
+    fine, learner = (make_learner(precision=p) for p in ("float32", "bfloat16"))
     images = batch.inputs.astype(np.float32)
-    inputs = learner.features(images)["head"] if on_features else images
-    exact = fine.outputs(fine.features(images)["head"] if on_features else images)["logits"]
+    inputs = learner.features(images) if on_features else images
+    exact = fine.outputs(fine.features(images) if on_features else images)["logits"]
     logits = learner.outputs(inputs)["logits"]
-    assert logits.dtype == inputs.dtype == np.float32
+    assert logits.dtype == learner.features(images).taps["head"].dtype == np.float32
     assert 1e-4 < np.abs(logits - exact).max() / np.abs(exact).max() < 0.1
     learner.step(replace(batch, inputs=inputs), step=0, lr=LR)
     kept = [*learner.get_weights().values(), *learner.get_slots().values()]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ft.data import Features
 from tests.wings.installed import in_each_framework
 
 LR = np.float64(0.05)
@@ -35,8 +36,8 @@ def test_the_loss_falls_and_the_probes_say_so(make_learner, batch):
 @in_each_framework
 def test_another_seed_drops_other_units(make_learner, batch):
     fields = {"model": "efficientnet_lite0", "freeze": "base", "precision": "float64"}
-    learners = [make_learner(**fields, seed=seed, on_features=True) for seed in (0, 0, 1)]
-    batch = replace(batch, inputs=FEATURES)
+    learners = [make_learner(**fields, seed=seed) for seed in (0, 0, 1)]
+    batch = replace(batch, inputs=Features({"head": FEATURES}))
     for learner in learners[1:]:
         learner.set_weights(learners[0].get_weights())
     a, b, c = (learner.gradients(batch, step=1)[0] for learner in learners)
@@ -45,18 +46,17 @@ def test_another_seed_drops_other_units(make_learner, batch):
 
 
 @in_each_framework
-def test_after_features_it_takes_images(make_learner, batch):
+def test_it_takes_features_and_images_in_turn(make_learner, batch):
     """As at the end of a run: `run.evaluate` gives images to a learner that was trained on features."""
-    learner = make_learner(freeze="base", on_features=True)
-    logits = learner.outputs(learner.features(batch.inputs)["head"])["logits"]
-    learner.on_features = False
+    learner = make_learner(freeze="base")
+    logits = learner.outputs(learner.features(batch.inputs))["logits"]
     np.testing.assert_allclose(learner.outputs(batch.inputs)["logits"], logits, rtol=1e-4, atol=1e-5)
 
 
 @in_each_framework
 def test_parts_of_a_batch_drop_what_the_whole_drops(make_learner, batch):
-    learner = make_learner(model="efficientnet_lite0", freeze="base", precision="float64", on_features=True)
-    batch = replace(batch, inputs=FEATURES)
+    learner = make_learner(model="efficientnet_lite0", freeze="base", precision="float64")
+    batch = replace(batch, inputs=Features({"head": FEATURES}))
     whole = learner.gradients(batch, step=4)[2]
     parts = [learner.gradients(batch.rows(slice(i, i + 3)), step=4, first=i)[2] for i in (0, 3)]
     for name in whole:

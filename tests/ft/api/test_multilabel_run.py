@@ -232,13 +232,15 @@ def test_a_softmax_loss_is_refused_before_a_framework_loads(loss, write_sets, tm
 def test_single_labels_with_bce_stay_one_hot(fake_wing, write_images, tmp_path):
     recipe = ft.Recipe(model="resnet18", weights="none", data=str(write_images()), loss="bce")
     job = prepare_job(recipe, quiet=True)
-    assert (job.task.name, job.batches("train").labels.ndim) == ("single-label", 1)
+    (batch, *_) = job.batches("train").epoch(0)
+    assert (job.task.name, [*batch.targets]) == ("single-label", ["labels"])
 
 
 def test_balanced_class_weights_count_every_label(tune, write_images, tmp_path):
     recipe = ft.Recipe(**{k: v for k, v in NET.items() if k != "quiet"}, data=str(tmp_path / "sets/labels.csv"))
     job = prepare_job(recipe.replace(class_weights="balanced"), quiet=True)
-    counts = job.batches("train").labels.sum(0)
+    train = job.batches("train")
+    counts = train.targets_at(0, np.arange(len(train.samples)))["shares"].sum(0)
     np.testing.assert_allclose(weigh_classes(job.recipe, job.dataset), counts.sum() / (3 * counts), rtol=1e-15)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import ft.data.batches
+import ft.data.images.batches
 from ft.data import Distortion, Mix, Pixels, Preprocess, Sample
 from ft.data.readers import Readers
 from ft.errors import DataError
@@ -91,15 +92,16 @@ def test_a_batch_holds_what_it_says(samples, pixels):
 
 def test_labels_and_names_are_the_splits(samples):
     ours = batches(samples)
-    assert ours.labels.dtype == np.int64
-    assert ours.labels.tolist() == [s.label for s in samples]
+    labels = ours.targets_at(0, np.arange(len(samples)))["labels"]
+    assert labels.dtype == np.int64
+    assert labels.tolist() == [s.label for s in samples]
     assert ours.names == tuple(s.name for s in samples)
 
 
 def test_crops_change_with_epoch_seed_and_sample(samples):
     def image(seed, epoch, index):
         twins = [samples[0], samples[0]]
-        return batches(twins, seed=seed).image(epoch, index).tobytes()
+        return batches(twins, seed=seed).read(epoch, index).tobytes()
 
     assert len({image(7, 0, 0), image(8, 0, 0), image(7, 1, 0), image(7, 0, 1)}) == 4
 
@@ -167,7 +169,7 @@ def read(monkeypatch):
     """Count the images that are decoded, all of them grey."""
     read = []
     grey = np.zeros((20, 20, 3), np.uint8)
-    monkeypatch.setattr(ft.data.batches, "decode", lambda source, **_: read.append(1) or grey)
+    monkeypatch.setattr(ft.data.images.batches, "decode", lambda source, **_: read.append(1) or grey)
     return read
 
 
@@ -193,9 +195,9 @@ def test_closing_early_drops_what_is_not_begun_and_leaves_no_thread(samples, rea
         assert len(read) < 4 or closing.wait(60)
         return grey(source)
 
-    grey = ft.data.batches.decode
+    grey = ft.data.images.batches.decode
     monkeypatch.setattr(ft.data.batches, "Readers", Closing)
-    monkeypatch.setattr(ft.data.batches, "decode", decode)
+    monkeypatch.setattr(ft.data.images.batches, "decode", decode)
     epoch = batches(samples * 10, workers=1).epoch(0)
     next(epoch)
     assert len(our_threads()) == 1
@@ -228,6 +230,6 @@ def test_in_order_shows_every_image_once_as_it_is_or_as_an_epoch_augments_it(sam
         np.testing.assert_array_equal(np.concatenate([b.indices for b in found]), np.arange(23))
         plain = batches(samples, workers=0, augment="crop-flip" if augmented else "none")
         images = np.concatenate([b.inputs for b in found])
-        assert all((images[i] == plain.image(2, i)).all() for i in range(23))
+        assert all((images[i] == plain.read(2, i)).all() for i in range(23))
     other = np.concatenate([b.inputs for b in training.in_order(augmented=True).epoch(1)])
     assert (other != images).any()

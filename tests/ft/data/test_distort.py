@@ -152,9 +152,9 @@ def test_what_a_sample_gets_depends_on_seed_epoch_and_sample_alone(pixels):
     def image(seed, epoch, index, **fields):
         distortion = Distortion(**{"operations": 2, "jitter": 0.4, "erase": 1.0, **fields})
         ours = made(twins, PREPROCESS, batch_size=2, seed=seed, distortion=distortion)
-        return ours.image(epoch, index).tobytes()
+        return ours.read(epoch, index).tobytes()
 
     assert len({image(7, 0, 0), image(8, 0, 0), image(7, 1, 0), image(7, 0, 1)}) == 4
     assert image(7, 0, 0) == image(7, 0, 0)
-    plain = made(twins, PREPROCESS, batch_size=2).image(0, 0).tobytes()
+    plain = made(twins, PREPROCESS, batch_size=2).read(0, 0).tobytes()
     assert image(7, 0, 0, operations=0, jitter=0.0, erase=0.0) == plain

@@ -56,7 +56,7 @@ def test_grey_cmyk_and_broken_ones(pixels, encode):
 
 
 def image(way, path, **options):
-    return made([Sample("a", 0, path)], way, batch_size=1, **options).image(0, 0)
+    return made([Sample("a", 0, path)], way, batch_size=1, **options).read(0, 0)
 
 
 def test_what_the_network_sees_is_nearly_the_same(tmp_path, pixels, encode):

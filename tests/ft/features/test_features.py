@@ -15,10 +15,11 @@ import pytest
 import ft
 from ft.backend import contract as backend
 from ft.cli.cache import cache
+from ft.data import Features
 from ft.errors import RecipeError, RunError
 from ft.features import file as feature_file
 from ft.features import key as feature_key
-from ft.features.features import Features, sources_of
+from ft.features.features import FeatureBatches, Keeper, sources_of
 from ft.features.file import HEADER, decode_header, make_room, open_features, stored, write_features
 from ft.recipe import FIELDS, TYPES, option
 from ft.system import files
@@ -58,11 +59,16 @@ def keep(fake_wing, write_images, folder):
     def keep(**fields):
         job, said = prepare_job(ft.Recipe(**{**NET, "data": data, **fields})), []
         learner, _ = build_learner(job, backend.load("torch"), device="cpu")
-        sources = sources_of(Features(job, learner, "torch", "cpu", said.append), "train", "val")
-        assert learner.on_features is hasattr(sources[0], "features")
-        return [getattr(source, "features", None) for source in sources], " ".join(said)
+        sources = sources_of(Keeper(job, learner, "torch", "cpu", said.append), "train", "val")
+        kept = [isinstance(source, FeatureBatches) for source in sources]
+        return [arrays(source) if k else None for source, k in zip(sources, kept, strict=True)], " ".join(said)
 
     return keep
+
+
+def arrays(source):
+    """Return what is kept of a source, (views, N, ...)."""
+    return np.stack([view.taps["head"] for view in source.views])
 
 
 @pytest.fixture
@@ -153,7 +159,7 @@ def test_too_large_for_the_disk_trains_on_pixels_or_is_refused(keep, folder):
 )
 def test_what_changes_is_never_kept(tune, folder, fields, reason, fake_wing, monkeypatch):
     def step(self, batch, *, step, lr):
-        assert not self.on_features
+        assert not isinstance(batch.inputs, Features)
         return np.ones(4)
 
     monkeypatch.setattr(fake_wing, "step", step)
@@ -177,17 +183,17 @@ def test_as_many_views_as_epochs_are_no_approximation(tune):
 def test_epoch_e_takes_view_e_mod_k(tune, folder):
     job = prepare_job(ft.Recipe(**NET, **AUGMENTED, data=tune.data, cache_views=2))
     learner, _ = build_learner(job, backend.load("torch"), device="cpu")
-    train, val = sources_of(Features(job, learner, "torch", "cpu", print), "train", "val")
-    assert (len(train.features), len(val.features)) == (2, 1)
+    train, val = sources_of(Keeper(job, learner, "torch", "cpu", print), "train", "val")
+    assert (len(train.views), len(val.views)) == (2, 1)
     pixels = job.batches("train")
     for epoch, view in ((0, 0), (1, 1), (2, 0), (3, 1)):
         ordered = np.concatenate(
-            [learner.features(b.inputs)["head"] for b in pixels.in_order(augmented=True).epoch(view)]
+            [learner.features(b.inputs).taps["head"] for b in pixels.in_order(augmented=True).epoch(view)]
         )
         for batch in train.epoch(epoch, start=1):
-            np.testing.assert_array_equal(batch.inputs, ordered[batch.indices])
-            np.testing.assert_array_equal(batch.targets["labels"], pixels.labels[batch.indices])
-    assert (train.features[0] != train.features[1]).any()
+            np.testing.assert_array_equal(batch.inputs.taps["head"], ordered[batch.indices])
+            np.testing.assert_array_equal(batch.targets["labels"], [pixels.samples[i].label for i in batch.indices])
+    assert (arrays(train)[0] != arrays(train)[1]).any()
 
 
 def test_a_run_with_views_goes_on_where_it_was(tune, tmp_path):

@@ -16,14 +16,16 @@ NAMES = ["conv1.weight", "fc.weight", "fc.bias"]
 @pytest.fixture
 def recipe(write_images):
     """Return a recipe for 12 training and 4 validation images of 16 px."""
-    return Recipe(model="resnet18", weights="none", data=str(write_images()), workers=0, batch_size=4, image_size=16)
+    return Recipe(
+        model="resnet18", weights="none", data=str(write_images()), workers=0, batch_size=4, image_size=16, cache="off"
+    )
 
 
 class Asked:
     """A learner that remembers whether it was asked to run ahead, and to compile what trains."""
 
-    def __init__(self, on_features=False):
-        self.on_features, self.way = on_features, "as one"
+    def __init__(self):
+        self.way = "as one"
 
     def run_ahead(self, *, compiled, say):
         self.way = "compiled" if compiled else "folded"
@@ -32,9 +34,9 @@ class Asked:
         say("and the rest")
 
 
-def chosen(recipe, *, on_features=False, epoch=0, **fields):
+def chosen(recipe, *, epoch=0, **fields):
     """Return how a recipe's frozen stages run, and what is said of it."""
-    recipe, said, learner = recipe.replace(**fields), [], Asked(on_features)
+    recipe, said, learner = recipe.replace(**fields), [], Asked()
     job = prepare_job(recipe)
     plan = plan_freeze(job.card, NAMES, freeze=recipe.freeze, bn=recipe.bn)
     compiling.run_ahead(job, learner, plan, backend="torch", epoch=epoch, say=said.append)
@@ -57,7 +59,7 @@ def test_more_is_folded_and_much_is_compiled(recipe, monkeypatch):
     monkeypatch.setattr(compiling, "COMPILING_PAYS_FROM", 1.6)
     assert chosen(recipe)[0] == "compiled"
     assert chosen(recipe, epochs=15)[0] == "folded"
-    assert chosen(recipe, on_features=True)[0] == "as one"  # once, whatever the epochs
+    assert chosen(recipe, cache="auto")[0] == "as one"  # once, whatever the epochs
 
 
 def test_a_moving_average_is_evaluated_too(recipe):

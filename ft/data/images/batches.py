@@ -1,0 +1,74 @@
+"""Batches of images: decoded, augmented, resized and turned into numbers, one by one in the readers' threads."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from ft.data.batches import Batch, Batches, Teach
+from ft.data.images.augment import crop_and_flip, short_side_for
+from ft.data.images.decode import decode
+from ft.data.images.preprocess import Preprocess
+from ft.data.settings import AS_THEY_ARE, USUAL, Augmentation, Reading, Sampling
+from ft.data.sources.dataset import Sample
+from ft.errors import DataError
+from ft.noise import generator
+
+
+class ImageBatches(Batches):
+    """The batches of one split of images."""
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        preprocess: Preprocess,
+        sampling: Sampling,
+        augmentation: Augmentation = AS_THEY_ARE,
+        reading: Reading = USUAL,
+        *,
+        teach: Teach,
+    ) -> None:
+        in_numbers = augmentation.mix or (augmentation.distortion and augmentation.distortion.erase)
+        reading = replace(reading, as_pixels=reading.as_pixels and not in_numbers)
+        super().__init__(samples, sampling, reading, teach)
+        self.preprocess, self.augmentation = preprocess, augmentation
+        cropped = preprocess.jpeg == "reduced" and augmentation.augment == "crop-flip"
+        self.short_side = short_side_for(preprocess.crop) if cropped else preprocess.short_side
+
+    def in_order(self, *, batch_size: int | None = None, augmented: bool = False) -> "ImageBatches":
+        """Return the same images once each and unshuffled, see `Batches`."""
+        size = batch_size or self.sampling.batch_size
+        sampling = replace(self.sampling, batch_size=size, shuffle=False, balanced=False)
+        augmentation = replace(self.augmentation, mix=None) if augmented else AS_THEY_ARE
+        return type(self)(self.samples, self.preprocess, sampling, augmentation, self.reading, teach=self.teach)
+
+    def batch(self, epoch: int, number: int, indices: np.ndarray, read: list[np.ndarray]) -> Batch:
+        """Return the batch of finished images (H, W, C), mixed where that is asked for."""
+        stacked, targets = np.stack(read), self.targets_at(epoch, indices)
+        if self.reading.as_pixels:
+            return Batch(self.preprocess.pixels(stacked, self.reading.dtype), targets, indices, number)
+        if self.augmentation.mix:
+            stacked, targets = self.augmentation.mix.apply(stacked, targets, epoch=epoch, number=number)
+        return Batch(stacked, targets, indices, number)
+
+    def read(self, epoch: int, index: int) -> np.ndarray:
+        """Return one sample as the network sees it in an epoch, (crop, crop, C): float, or uint8 `as_pixels`."""
+        sample = self.samples[index]
+        reading, seed, distortion = self.reading, self.sampling.seed, self.augmentation.distortion
+        channels = self.preprocess.channels
+        pixels = decode(sample.source, channels=channels, max_pixels=reading.max_pixels, short_side=self.short_side)
+        if self.augmentation.augment == "crop-flip":
+            rng = generator(seed, "augment", epoch, index)
+            pixels = crop_and_flip(pixels, self.preprocess.crop, self.preprocess.interpolation, rng)
+        else:
+            try:
+                pixels = self.preprocess.resize_and_crop(pixels)
+            except DataError as error:
+                raise DataError(f"{self.path_of(index)}: {error}") from None
+        numbers = partial(self.preprocess.normalise, dtype=reading.dtype)
+        finish = self.preprocess.ordered if reading.as_pixels else numbers
+        if distortion is None:
+            return finish(pixels)
+        rng = generator(seed, "distort", epoch, index)
+        return distortion.normalised(finish(distortion.pixels(pixels, rng)), rng)
