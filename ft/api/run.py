@@ -25,7 +25,7 @@ from ft.data import (
     open_dataset,
     open_images,
 )
-from ft.data.lenient import LenientBatches
+from ft.data.batches.lenient import LenientBatches
 from ft.data.sources.recorded import find_again, is_recorded, require_same_data
 from ft.errors import DataError, UserError
 from ft.recipe import Recipe

@@ -1,8 +1,8 @@
 """The data pipeline: a folder, a CSV or the built-in set -> samples -> pixels -> batches, one for both wings."""
 
 from ft.data.batches import Batch, Batches
+from ft.data.batches.images import ImageBatches
 from ft.data.images.augment import apply_crop, crop_and_flip, draw_crop
-from ft.data.images.batches import ImageBatches
 from ft.data.images.decode import decode
 from ft.data.images.distort import Distortion
 from ft.data.images.mix import Mix

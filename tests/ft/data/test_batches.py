@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import ft.data.batches
-import ft.data.images.batches
+import ft.data.batches.base
+import ft.data.batches.images
 from ft.data import Distortion, Mix, Pixels, Preprocess, Sample
-from ft.data.readers import Readers
+from ft.data.batches.readers import Readers
 from ft.errors import DataError
 from ft.noise import generator
 from tests.ft.data.made import made
@@ -169,7 +169,7 @@ def read(monkeypatch):
     """Count the images that are decoded, all of them grey."""
     read = []
     grey = np.zeros((20, 20, 3), np.uint8)
-    monkeypatch.setattr(ft.data.images.batches, "decode", lambda source, **_: read.append(1) or grey)
+    monkeypatch.setattr(ft.data.batches.images, "decode", lambda source, **_: read.append(1) or grey)
     return read
 
 
@@ -195,9 +195,9 @@ def test_closing_early_drops_what_is_not_begun_and_leaves_no_thread(samples, rea
         assert len(read) < 4 or closing.wait(60)
         return grey(source)
 
-    grey = ft.data.images.batches.decode
-    monkeypatch.setattr(ft.data.batches, "Readers", Closing)
-    monkeypatch.setattr(ft.data.images.batches, "decode", decode)
+    grey = ft.data.batches.images.decode
+    monkeypatch.setattr(ft.data.batches.base, "Readers", Closing)
+    monkeypatch.setattr(ft.data.batches.images, "decode", decode)
     epoch = batches(samples * 10, workers=1).epoch(0)
     next(epoch)
     assert len(our_threads()) == 1

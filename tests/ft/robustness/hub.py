@@ -15,7 +15,7 @@ import numpy as np
 
 from ft.api import finetune as tuning
 from ft.cli.train import train_command
-from ft.data.images import batches
+from ft.data.batches import images as batches
 from tests import numpy_wing
 
 SIGNALS = {

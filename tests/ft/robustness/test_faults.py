@@ -246,7 +246,7 @@ def test_everything_is_renamed_within_its_folder_and_nothing_linked(row, tmp_pat
 @fault(8, "reader-raises")
 def test_what_a_reader_raises_comes_with_the_files_name(row, tmp_path, monkeypatch):
     from ft.data import Preprocess, Sample
-    from ft.data.images import batches
+    from ft.data.batches import images as batches
     from ft.errors import DataError
 
     write_images(tmp_path)

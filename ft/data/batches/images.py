@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from ft.data.batches import Batch, Batches, Teach
+from ft.data.batches.base import Batch, Batches, Teach
 from ft.data.images.augment import crop_and_flip, short_side_for
 from ft.data.images.decode import decode
 from ft.data.images.preprocess import Preprocess

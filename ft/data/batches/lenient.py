@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ft.data.batches import Batch, Batches
+from ft.data.batches.base import Batch, Batches
 from ft.errors import DataError
 
 

@@ -15,8 +15,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from ft.data.batches.readers import Readers
 from ft.data.inputs import Inputs
-from ft.data.readers import Readers
 from ft.data.settings import Reading, Sampling
 from ft.data.sources.dataset import Sample
 from ft.data.targets import Targets, chances, rows
