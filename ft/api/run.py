@@ -181,7 +181,7 @@ class Run:
 
         batches = self.batches(samples)
         for batch in (batches if on_bad_image == "error" else LenientBatches(batches, leave_out)).epoch(0):
-            found = self.task.guesses(self.learner.outputs(batch.inputs), top) if len(batch) else []
+            found = self.task.guesses(self.learner.outputs(batch.inputs), batch.targets, top) if len(batch) else []
             for index, guesses in zip(batch.indices, found, strict=True):
                 yield int(index), [Guess(self.classes[k], probability) for k, probability in guesses]
             count(len(batch))

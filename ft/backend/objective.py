@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ft.data.targets import Targets, count
+from ft.metrics.pixels import LEFT_OUT
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,7 @@ class Objective:
     """Which loss, and its numbers.
 
     task: the file in a wing's `tasks` that computes it; kind: "cross-entropy", "focal", or "bce", a yes or no for each
-    class; gamma: above 0, how much less easy samples count; class_weights: in class order.
+    class, "dice", or "cross-entropy-dice", their sum; gamma: above 0, how much less easy samples count; class_weights: in class order.
     """
 
     task: str
@@ -26,6 +27,15 @@ class Objective:
 
         All count alike, but where class weights are what a mean of labels divides by.
         """
+        if "mask" in targets:
+            return self.pixel_weights(targets["mask"])
         if self.class_weights is None or self.kind == "bce" or "labels" not in targets:
             return np.ones(count(targets))
         return np.asarray(self.class_weights)[targets["labels"]]
+
+    def pixel_weights(self, masks: np.ndarray) -> np.ndarray:
+        """Return what the pixels of each sample weigh together, (N,). masks: class numbers (N, H, W)."""
+        counts = np.stack([np.bincount(mask.ravel(), minlength=LEFT_OUT + 1)[:LEFT_OUT] for mask in masks])
+        if self.class_weights is None:
+            return counts.sum(1).astype(np.float64)
+        return counts[:, : len(self.class_weights)] @ np.asarray(self.class_weights)

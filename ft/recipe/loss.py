@@ -11,9 +11,10 @@ from ft.recipe.fields import option
 class LossSection:
     """Fields under the heading "loss"."""
 
-    loss: Literal["cross-entropy", "focal", "bce", "bce-focal"] = option(
+    loss: Literal["cross-entropy", "focal", "bce", "bce-focal", "dice", "cross-entropy-dice"] = option(
         "cross-entropy",
-        "training loss; bce: each class is a yes or no of its own, as where an image has several labels",
+        "training loss; bce: each class is a yes or no of its own, as where an image has several labels; dice, "
+        "cross-entropy-dice: of masks",
         group="loss",
         decides={"loss"},
     )

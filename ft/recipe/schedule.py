@@ -28,7 +28,7 @@ class Thaw:
 class ScheduleSection:
     """Fields under the heading "learning rate"."""
 
-    schedule: Literal["constant", "step", "exponential", "cosine", "one-cycle", "linear", "plateau"] = option(
+    schedule: Literal["constant", "step", "exponential", "cosine", "one-cycle", "linear", "poly", "plateau"] = option(
         "constant", "learning rate over time", group="learning rate", decides={"rate"}
     )
     step_epochs: int = option(
@@ -42,6 +42,9 @@ class ScheduleSection:
     )
     end_factor: float = option(
         0.0, "schedule linear: share of lr at the end", group="learning rate", decides={"rate"}, at_least=0
+    )
+    poly_power: float = option(
+        0.9, "schedule poly: exponent of what is left of the training", group="learning rate", decides={"rate"}, above=0
     )
     rise: float = option(
         0.3,

@@ -26,7 +26,7 @@ from ft.system.reading import (
 SHARE, SECONDS = number(0, 1), number(0, 1e12)
 NAMES = items(text(), least=1)
 PIXELS = whole(1, 9459)  # a side; its square is the largest image that is resized to
-SHARES = ("top1", "top5", "exact_match", "macro_f1", "mAP", "ece")
+SHARES = ("top1", "top5", "exact_match", "macro_f1", "mAP", "ece", "mean_iou", "pixel_accuracy")
 MEASURED = {name: optional(or_null(SHARE)) for name in SHARES}
 METRICS = table(MEASURED, others=or_null(number()))  # of one split
 PREPROCESS = table({"resize": PIXELS, "crop": PIXELS, **{key: items(number(), most=4) for key in ("mean", "std")}})

@@ -3,6 +3,7 @@
 RECIPE, LOG = "recipe.yaml", "log.jsonl"
 MODEL, RESULT = "model.safetensors", "model.json"  # written last: a run that has it is finished
 PREDICTIONS = "predictions.csv"
+WORST_MASKS = "worst-masks.npz"  # of a segmentation run, for its page
 CURVES, CONFUSION, REPORT = "curves.png", "confusion.png", "report.html"
 BAD_STEP = "bad_step.json"  # the step, and the images, that a training broke down on
 EXPORTS = "export"

@@ -133,7 +133,7 @@ class SingleLabel(Task):
         """Return a meter that has seen nothing yet."""
         return ClassMeter(classes)
 
-    def guesses(self, outputs: Arrays, top: int) -> list[list[tuple[int, float]]]:
+    def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return as many classes as were asked for."""
         probabilities = softmax(outputs["logits"])
         return [[(int(k), float(p[k])) for k in np.argsort(-p, kind="stable")[:top]] for p in probabilities]

@@ -128,7 +128,7 @@ class MultiLabel(Task):
         """Return a meter that has seen nothing yet."""
         return SetMeter()
 
-    def guesses(self, outputs: Arrays, top: int) -> list[list[tuple[int, float]]]:
+    def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return as many classes as were asked for, or more where more are a yes."""
         found = []
         for p in multilabel.sigmoid(outputs["logits"]):

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ft.metrics.calibration import Reliability
 from ft.metrics.confusion import ClassScores
+
+if TYPE_CHECKING:
+    from ft.tasks.pixel_rows import Worst
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,15 @@ class Mistakes:
     rows: Sequence[Mistake]
 
 
-Section = ByClass | Calibration | Mistakes
+@dataclass(frozen=True)
+class WorstMasks:
+    """Pictures with their masks, the lowest IoU first: name, mask and the predicted one; classes: what they are of."""
+
+    rows: Sequence[tuple[str, "Worst"]]
+    classes: Sequence[str]
+
+
+Section = ByClass | Calibration | Mistakes | WorstMasks
 
 
 @dataclass(frozen=True)

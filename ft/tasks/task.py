@@ -177,8 +177,11 @@ class Task(ABC):
     def meter(self, classes: int) -> Meter:
         """Return a meter that has seen nothing yet."""
 
+    def require(self, recipe: "Recipe") -> None:
+        """Raise RecipeError where a recipe asks for what has no meaning here."""
+
     @abstractmethod
-    def guesses(self, outputs: Arrays, top: int) -> list[list[tuple[int, float]]]:
+    def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return what to name of each sample where `top` classes are asked for: class and probability, best first."""
 
     @abstractmethod

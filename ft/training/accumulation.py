@@ -31,4 +31,5 @@ def parts_of(targets: Targets, recipe: Recipe, objective: Objective) -> list[Par
     if recipe.batch_size > 1:
         parts = max(1, min(parts, samples // 2))
     rows = [slice(samples * i // parts, samples * (i + 1) // parts) for i in range(parts)]
-    return [Part(part, float(weights[part].sum() / weights.sum())) for part in rows]
+    whole = weights.sum() or 1.0  # where no pixel counts the loss is 0
+    return [Part(part, float(weights[part].sum() / whole)) for part in rows]

@@ -11,7 +11,7 @@ from ft.errors import RecipeError, unknown
 if TYPE_CHECKING:
     from ft.recipe import Recipe
 
-SCHEDULES = ("constant", "step", "exponential", "cosine", "one-cycle", "linear", "plateau")
+SCHEDULES = ("constant", "step", "exponential", "cosine", "one-cycle", "linear", "poly", "plateau")
 START, END = 1 / 25, 1 / 25 / 1e4  # one-cycle: shares of the rate at the start and at the end
 BETTER, SMALLEST = 1 - 1e-4, 1e-8  # plateau: a loss counts as better below this share; no smaller change of the rate
 
@@ -29,6 +29,7 @@ def rate_of(recipe: "Recipe", step: int, *, steps_per_epoch: int, reduction: flo
         warmup_epochs=recipe.warmup_epochs,
         epoch_factor=recipe.epoch_factor,
         end_factor=recipe.end_factor,
+        poly_power=recipe.poly_power,
         rise=recipe.rise,
     )
     return np.float64(reduction * rate)
@@ -46,6 +47,7 @@ def learning_rate(
     warmup_epochs: float,
     epoch_factor: float = 0.95,
     end_factor: float = 0.0,
+    poly_power: float = 0.9,
     rise: float = 0.3,
 ) -> np.float64:
     """Return the learning rate of update number `step`, counted from 0, as a float64 number.
@@ -58,10 +60,12 @@ def learning_rate(
         exponential  base * epoch_factor ** epoch
         cosine       base * (1 + cos(pi * t / T)) / 2
         linear       base * (1 + (end_factor - 1) * t / T)
+        poly         base * (1 - t / T) ** poly_power
         one-cycle    from base / 25 up to base in the first `rise` of the training and down to base / 250000, along
                      half a cosine each; momentum stands still
     The same numbers as torch.optim.lr_scheduler's LinearLR(start_factor=1 / (W + 1), total_iters=W) followed by
-    ConstantLR, StepLR, ExponentialLR, CosineAnnealingLR(T_max=T) or LinearLR(1, end_factor, T), and as OneCycleLR;
+    ConstantLR, StepLR, ExponentialLR, CosineAnnealingLR(T_max=T), LinearLR(1, end_factor, T) or
+    PolynomialLR(T, poly_power), and as OneCycleLR;
     step and exponential are stepped by epoch. Raises ValueError for a step outside of the training.
     """
     if not 0 <= step < steps_per_epoch * epochs:
@@ -80,6 +84,8 @@ def learning_rate(
         return np.float64(base * 0.5 * (1 + math.cos(math.pi * t / left)))
     if schedule == "linear":
         return np.float64(base * (1 + (end_factor - 1) * t / left))
+    if schedule == "poly":
+        return np.float64(base * (1 - t / left) ** poly_power)
     if schedule == "one-cycle":
         return np.float64(base * one_cycle(step, steps_per_epoch * epochs, rise))
     raise RecipeError(unknown("schedule", schedule, SCHEDULES))

@@ -1,5 +1,5 @@
 """What is native of a task, a file each: its loss."""
 
-from ft_tf.tasks import classification
+from ft_tf.tasks import classification, segmentation
 
-TASKS = {"classification": classification}  # by the name in an objective
+TASKS = {"classification": classification, "segmentation": segmentation}  # by the name in an objective

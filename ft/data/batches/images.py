@@ -9,6 +9,7 @@ import numpy as np
 from ft.data.batches.base import Batch, Batches, Teach
 from ft.data.images.augment import crop_and_flip, short_side_for
 from ft.data.images.decode import decode
+from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
 from ft.data.settings import AS_THEY_ARE, USUAL, Augmentation, Reading, Sampling
 from ft.data.sources.dataset import Sample
@@ -45,12 +46,26 @@ class ImageBatches(Batches):
 
     def batch(self, epoch: int, number: int, indices: np.ndarray, read: list[np.ndarray]) -> Batch:
         """Return the batch of finished images (H, W, C), mixed where that is asked for."""
-        stacked, targets = np.stack(read), self.targets_at(epoch, indices)
-        if self.reading.as_pixels:
-            return Batch(self.preprocess.pixels(stacked, self.reading.dtype), targets, indices, number)
+        inputs, targets = self.inputs(read), self.targets_at(epoch, indices)
         if self.augmentation.mix:
-            stacked, targets = self.augmentation.mix.apply(stacked, targets, epoch=epoch, number=number)
-        return Batch(stacked, targets, indices, number)
+            assert isinstance(inputs, np.ndarray)
+            inputs, targets = self.augmentation.mix.apply(inputs, targets, epoch=epoch, number=number)
+        return Batch(inputs, targets, indices, number)
+
+    def inputs(self, images: list[np.ndarray]) -> np.ndarray | Pixels:
+        """Return finished images (H, W, C) as a network's input."""
+        stacked = np.stack(images)
+        return self.preprocess.pixels(stacked, self.reading.dtype) if self.reading.as_pixels else stacked
+
+    def shown(self, pixels: np.ndarray, epoch: int, index: int) -> np.ndarray:
+        """Return what an epoch shows of an image, uint8 (crop, crop, C)."""
+        if self.augmentation.augment == "crop-flip":
+            rng = generator(self.sampling.seed, "augment", epoch, index)
+            return crop_and_flip(pixels, self.preprocess.crop, self.preprocess.interpolation, rng)
+        try:
+            return self.preprocess.resize_and_crop(pixels)
+        except DataError as error:
+            raise DataError(f"{self.path_of(index)}: {error}") from None
 
     def read(self, epoch: int, index: int) -> np.ndarray:
         """Return one sample as the network sees it in an epoch, (crop, crop, C): float, or uint8 `as_pixels`."""
@@ -58,14 +73,7 @@ class ImageBatches(Batches):
         reading, seed, distortion = self.reading, self.sampling.seed, self.augmentation.distortion
         channels = self.preprocess.channels
         pixels = decode(sample.source, channels=channels, max_pixels=reading.max_pixels, short_side=self.short_side)
-        if self.augmentation.augment == "crop-flip":
-            rng = generator(seed, "augment", epoch, index)
-            pixels = crop_and_flip(pixels, self.preprocess.crop, self.preprocess.interpolation, rng)
-        else:
-            try:
-                pixels = self.preprocess.resize_and_crop(pixels)
-            except DataError as error:
-                raise DataError(f"{self.path_of(index)}: {error}") from None
+        pixels = self.shown(pixels, epoch, index)
         numbers = partial(self.preprocess.normalise, dtype=reading.dtype)
         finish = self.preprocess.ordered if reading.as_pixels else numbers
         if distortion is None:

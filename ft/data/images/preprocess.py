@@ -78,6 +78,14 @@ class Preprocess:
         return 2 * self.resize if self.jpeg == "reduced" else None
 
     @property
+    def fill(self) -> np.ndarray:
+        """The colour uint8 (C,) around a picture that does not fill its square: as near to 0 as bytes come."""
+        if self.mode == "raw":
+            return np.full(self.channels, 127, np.uint8)
+        means = np.asarray(self.mean) * (1 if self.mode == "caffe" else 255)
+        return np.rint(means).astype(np.uint8)[list(self.order)]
+
+    @property
     def order(self) -> tuple[int, ...]:
         """Which channel of an image becomes the first, the second ... of the network's input."""
         return (2, 1, 0) if self.mode == "caffe" else tuple(range(self.channels))

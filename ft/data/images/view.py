@@ -1,0 +1,90 @@
+"""Which part of a picture shows in a square, how large and mirrored or not: drawn once, applied to all that moves.
+
+A picture is scaled, mirrored and laid into the square; what it leaves free is filled. Pixels are resized as the network
+wants it; masks by their nearest pixel and never blended, for a class between two others would be a third.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from ft.data.images.preprocess import resize
+from ft.errors import DataError
+from ft.metrics.pixels import LEFT_OUT
+
+SCALES = 0.5, 2.0  # of the size at which the picture just fits, drawn uniformly; torchvision's reference has the same
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture scaled to (height, width), with its upper left corner at (top, left) of a square of `size` pixels.
+
+    top and left are negative where it reaches beyond the square; flip: mirrored.
+    """
+
+    size: int
+    height: int
+    width: int
+    top: int = 0
+    left: int = 0
+    flip: bool = False
+
+    @property
+    def shown(self) -> tuple[slice, slice]:
+        """The rows and columns of the square that show the picture."""
+        return shown(self.top, self.height, self.size), shown(self.left, self.width, self.size)
+
+    def pixels(self, picture: np.ndarray, interpolation: str, fill: np.ndarray) -> np.ndarray:
+        """Return uint8 (size, size, C) of uint8 (H, W, C). fill: a colour (C,)."""
+        return self.placed(resize(picture, self.height, self.width, interpolation), fill)
+
+    def mask(self, mask: np.ndarray) -> np.ndarray:
+        """Return class numbers uint8 (size, size) of such (H, W); 255 around the picture."""
+        resized = Image.fromarray(mask).resize((self.width, self.height), Image.Resampling.NEAREST)
+        return self.placed(np.asarray(resized), np.uint8(LEFT_OUT))
+
+    def placed(self, scaled: np.ndarray, fill: np.ndarray | np.uint8) -> np.ndarray:
+        """Return the square with a scaled picture in it."""
+        square = np.empty((self.size, self.size, *scaled.shape[2:]), scaled.dtype)
+        square[:] = fill
+        rows, columns = self.shown
+        mirrored = scaled[:, ::-1] if self.flip else scaled
+        square[rows, columns] = mirrored[moved(rows, self.top), moved(columns, self.left)]
+        return square
+
+    def restored(self, square: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Return class numbers uint8 (height, width), a picture's own size, of what a network said of the square.
+
+        For a view that shows the whole picture.
+        """
+        part = np.ascontiguousarray(square[self.shown])
+        return np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.NEAREST))
+
+
+def shown(start: int, length: int, size: int) -> slice:
+    """Return which of `size` pixels a picture of `length` covers that begins at `start`."""
+    return slice(max(start, 0), min(start + length, size))
+
+
+def moved(pixels: slice, start: int) -> slice:
+    """Return pixels of the square as those of a picture that begins at `start`."""
+    return slice(pixels.start - start, pixels.stop - start)
+
+
+def fitted(height: int, width: int, size: int, scale: float = 1.0) -> View:
+    """Return the view of a whole picture (height, width) that just fits into the square, times `scale`."""
+    factor = scale * size / max(height, width)
+    if round(factor * min(height, width)) < 1:
+        raise DataError(f"{width}x{height} pixels, too narrow to be fitted into {size}x{size}; crop it")
+    return View(size, round(height * factor), round(width * factor))
+
+
+def drawn(height: int, width: int, size: int, rng: np.random.Generator) -> View:
+    """Draw a view: the scale uniform, the place uniform over those with nothing more than must be free, half mirrored.
+
+    Source: RandomResize, RandomCrop and RandomHorizontalFlip of torchvision's segmentation reference.
+    """
+    whole = fitted(height, width, size, rng.uniform(*SCALES))
+    top, left = (int(rng.integers(min(size - n, 0), max(size - n, 0) + 1)) for n in (whole.height, whole.width))
+    return View(size, whole.height, whole.width, top, left, bool(rng.random() < 0.5))

@@ -1,0 +1,93 @@
+"""What is kept of every picture of a segmentation run: pixels by class in predictions.csv, and the worst masks."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Self
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ft.errors import RunError
+from ft.metrics.multilabel import BETWEEN
+from ft.runs.predictions import Prediction, escape, rows_of, unescape
+from ft.system import files
+from ft.system.names import PREDICTIONS, WORST_MASKS
+
+Counts = dict[str, int]  # class name -> pixels
+
+
+@dataclass(frozen=True)
+class PixelRow:
+    """One picture: pixels by class as they are (`label`) and as they are said to be, and the share that is right."""
+
+    name: str
+    label: Counts
+    predicted: Counts
+    right: float
+
+    @classmethod
+    def of(cls, confusion: np.ndarray) -> Self:
+        """Return the row of a picture's confusion matrix; classes by their numbers, the name is to follow."""
+        truth, said = ({str(k): int(n) for k, n in enumerate(confusion.sum(axis)) if n} for axis in (1, 0))
+        return cls("", truth, said, float(np.trace(confusion)) / max(int(confusion.sum()), 1))
+
+
+class Worst(NamedTuple):
+    """A picture that went badly: its place in the split, its IoU, its mask and the predicted one, uint8 (H, W)."""
+
+    index: int
+    iou: float
+    mask: np.ndarray
+    predicted: np.ndarray
+
+
+def write_pixel_rows(folder: Path, names: Iterable[str], rows: Iterable[PixelRow], classes: Sequence[str]) -> None:
+    """Write predictions.csv: name,label,predicted,probability; cells as cat:1200|dog:31, the last one what is right."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(Prediction.__dataclass_fields__)
+    for name, row in zip(names, rows, strict=True):
+        cells = (
+            BETWEEN.join(f"{escape(classes[int(k)])}:{n}" for k, n in counts.items())
+            for counts in (row.label, row.predicted)
+        )
+        table.writerow((escape(name), *cells, repr(row.right)))
+    files.write_text(Path(folder) / PREDICTIONS, text.getvalue())
+
+
+def read_pixel_rows(folder: Path) -> list[PixelRow]:
+    """Return the lines of predictions.csv."""
+    try:
+        return [
+            PixelRow(unescape(name), counts_in(label), counts_in(predicted), float(right))
+            for name, label, predicted, right in rows_of(folder)
+        ]
+    except ValueError as error:
+        raise RunError(f"{Path(folder) / PREDICTIONS}: {error}; expected pixels by class, as cat:1200|dog:31") from None
+
+
+def counts_in(cell: str) -> Counts:
+    """Return a cell's pixels by class."""
+    pairs = (part.rpartition(":") for part in cell.split(BETWEEN)) if cell else ()
+    return {unescape(name): int(count) for name, _, count in pairs}
+
+
+def write_worst(folder: Path, rows: Sequence[Worst]) -> None:
+    """Write the masks of the worst pictures, for the page."""
+    content = io.BytesIO()
+    index, iou, *masks = ([row[i] for row in rows] for i in range(4))
+    np.savez_compressed(content, index=index, iou=iou, masks=np.array(masks, np.uint8))
+    files.write_bytes(Path(folder) / WORST_MASKS, content.getvalue())
+
+
+def read_worst(folder: Path) -> list[Worst]:
+    """Return the masks of the worst pictures; none where the file is gone or is not what a run wrote."""
+    try:
+        with np.load(Path(folder) / WORST_MASKS, allow_pickle=False) as arrays:
+            index, iou, (truth, said) = arrays["index"], arrays["iou"], arrays["masks"]
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return []
+    return [Worst(int(i), float(x), a, b) for i, x, a, b in zip(index, iou, truth, said, strict=True)]
