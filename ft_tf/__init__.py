@@ -118,7 +118,7 @@ REGISTERED = {
     "head": ("GlobalPool",),
     "layers": (
         *("AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dropout", "Flatten", "Gelu", "InlineFlatten"),
-        *("LayerNorm", "Linear", "MaxPool2d", "Normalization", "StochasticDepth", "WithAuxiliary"),
+        *("LayerNorm", "Linear", "MaxPool2d", "Normalization", "Resize", "StochasticDepth", "WithAuxiliary"),
     ),
     "models.convnext": ("LayerScale",),
     "models.maxvit": ("Departition", "Partition", "RelativeAttention"),

@@ -4,12 +4,15 @@ from ft.errors import RecipeError, unknown
 from ft.zoo import (
     alexnet,
     convnext,
+    deeplabv3,
     densenet,
     efficientnet,
     efficientnet_lite,
+    fcn,
     googlenet,
     inception,
     keras_applications,
+    lraspp,
     maxvit,
     mnasnet,
     mobilenetv2,
@@ -47,13 +50,16 @@ FAMILIES = (
     maxvit,
     efficientnet,
     keras_applications,
+    fcn,
+    deeplabv3,
+    lraspp,
 )
 CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 
 
-def cards() -> list[Card]:
-    """Return every card, smaller families first, in the order of their files."""
-    return list(CARDS.values())
+def cards(task: str | None = "classification") -> list[Card]:
+    """Return the cards of the networks for a task, or of all for None, families in the order of their files."""
+    return [card for card in CARDS.values() if task in (None, card.task)]
 
 
 def find_card(name: str) -> Card:

@@ -17,6 +17,9 @@ class Pretrained:
 
     sha256 is the whole digest or a prefix; where its publisher gives none there may be an md5, or nothing to check the
     file by. `package` names the registry package that ships the file, if one does: it is looked for there first.
+    `classes` are those that it tells apart, where they are not ImageNet's; top1 and mean_iou are what it reached,
+    in per cent. Weights of a backbone alone have a `place`: the network's name for a tensor of the file, None for one
+    that stays out.
     """
 
     name: str
@@ -27,7 +30,15 @@ class Pretrained:
     package: str | None = None
     preprocess: Preprocess
     top1: float | None = None
+    mean_iou: float | None = None
     licence: str = "BSD-3-Clause"
+    classes: tuple[str, ...] = ()
+    place: Callable[[str], str | None] | None = field(default=None, repr=False)
+
+    @property
+    def is_backbone(self) -> bool:
+        """Whether these are the weights of the network's backbone alone."""
+        return self.place is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +60,11 @@ class Card:
 
     `tail` names the layers without parameters between the last stage and the head, `pool` the one of them that averages
     each channel over the whole map, None where there is none. `channels_last`: torchvision hands maps on as N, H, W, C.
+
+    `task` is what the network was made for. One for segmentation gives maps of logits by name, "out" and those of its
+    auxiliary heads; its head takes the maps of its backbone at the `taps`, name -> module path. Where several layers
+    give the logits together, `last` is the last of them and `beside` holds the others. `classes` are as many as the
+    published weights tell apart.
     """
 
     name: str
@@ -70,6 +86,10 @@ class Card:
     tail: tuple[str, ...] = ("avgpool",)
     pool: str | None = "avgpool"
     channels_last: bool = False
+    task: str = "classification"
+    taps: dict[str, str] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
+    classes: int = 1000
 
     @property
     def preprocess(self) -> Preprocess:
@@ -84,7 +104,14 @@ class Card:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The module paths of all layers that give logits, the main one first."""
-        return (self.last, *self.auxiliary)
+        return (self.last, *self.beside, *self.auxiliary)
+
+    def starts_anew(self, weights: str) -> tuple[str, ...]:
+        """Return the module paths that start anew on other classes: behind a backbone's weights the whole head."""
+        published = next((entry for entry in self.pretrained if entry.name == weights), None)
+        if weights == "imagenet" and self.pretrained:
+            published = self.pretrained[0]
+        return self.stages["head"] if published and published.is_backbone else self.outputs
 
     def options(
         self, *, dropout: float | None = None, stochastic_depth: float | None = None, image_size: int | None = None

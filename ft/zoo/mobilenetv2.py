@@ -29,16 +29,17 @@ class Block:
     expansion: int
     channels: int
     stride: int
+    dilation: int = 1
 
 
-def blocks() -> list[Block]:
-    """Return the blocks in order, features.1 to features.17."""
+def blocks(path: str = "features") -> list[Block]:
+    """Return the blocks in order, features.1 to features.17, or below another path."""
     rows = [
         (stage, expansion, channels, stride if index == 0 else 1)
         for stage, (expansion, channels, depth, stride) in enumerate(STAGES, start=1)
         for index in range(depth)
     ]
-    return [Block(f"features.{place}", *row) for place, row in enumerate(rows, start=1)]
+    return [Block(f"{path}.{place}", *row) for place, row in enumerate(rows, start=1)]
 
 
 def stages() -> dict[str, tuple[str, ...]]:

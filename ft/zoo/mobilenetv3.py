@@ -1,5 +1,6 @@
 """MobileNetV3: the blocks that the Keras port builds from, and the cards. Source: torchvision/models/mobilenetv3.py."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -21,6 +22,7 @@ class Block:
     squeeze: bool
     hard: bool
     stride: int
+    dilation: int = 1
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,6 @@ class Shape:
 
     blocks: tuple[Block, ...]
     hidden: int
-
-    @property
-    def top(self) -> int:
-        """The number of channels that the last convolution makes."""
-        return 6 * self.blocks[-1].channels
 
 
 RELU, HARD = False, True
@@ -77,6 +74,11 @@ SHAPES = {
         hidden=1024,
     ),
 }
+
+
+def top(blocks: Sequence[Block]) -> int:
+    """Return the number of channels that the last convolution makes."""
+    return 6 * blocks[-1].channels
 
 
 def stages(name: str) -> dict[str, tuple[str, ...]]:

@@ -40,6 +40,19 @@ SHAPES = {
     "wide_resnet101_2": Shape("bottleneck", (3, 4, 23, 3), group_width=128),
 }
 
+
+def strides(*, dilated: int = 0) -> list[tuple[int, int, int]]:
+    """Return of layer1 to layer4 the stride, the dilation of the first block and that of the others.
+
+    dilated: layers, from the last on, that have dilation in place of stride: their maps are as large as those before.
+    """
+    found, gap = [(1, 1, 1)], 1
+    for left in (3, 2, 1):
+        first, gap = gap, gap * 2 if left <= dilated else gap
+        found.append((1 if left <= dilated else 2, first, gap))
+    return found
+
+
 STAGES = {
     "stem": ("conv1", "bn1"),
     **{layer: (layer,) for layer in ("layer1", "layer2", "layer3", "layer4")},

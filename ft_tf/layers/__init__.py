@@ -20,6 +20,7 @@ from ft_tf.layers.conv import (
 from ft_tf.layers.noise import KERAS_DROPOUT, Dropout, Noise, StochasticDepth, noise, seed_noise
 from ft_tf.layers.norm import BatchNorm2d, LayerNorm, Normalization
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
+from ft_tf.layers.resize import Resize, resize_bilinear
 
 __all__ = [
     "KERAS_DROPOUT",
@@ -37,6 +38,7 @@ __all__ = [
     "MaxPool2d",
     "Noise",
     "Normalization",
+    "Resize",
     "SameShape",
     "StochasticDepth",
     "WithAuxiliary",
@@ -51,6 +53,7 @@ __all__ = [
     "pair",
     "register",
     "relative_position_bias",
+    "resize_bilinear",
     "roll",
     "seed_noise",
     "sizes",

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft_tf.layers.base import register, sizes
+from ft_tf.layers.dilation import dilated_conv2d, spread
 from ft_tf.layers.norm import BatchNorm2d
 
 
@@ -48,10 +49,12 @@ class Conv2d(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         plain = tf.nn.conv2d if self.groups == 1 else grouped_conv2d
         convolve = depthwise_conv2d if self.depthwise else plain
-        strides = [1, self.stride, self.stride, 1]
-        kernel = dilated(tf.convert_to_tensor(self.kernel), self.dilation)
+        kernel = tf.convert_to_tensor(self.kernel)
         x, padding = self.padded(x)
-        y = convolve(x, kernel, strides, padding)
+        if self.dilation > 1 and self.stride == 1:
+            y = dilated_conv2d(convolve, x, kernel, self.dilation, padding)
+        else:
+            y = convolve(x, spread(kernel, self.dilation), [1, self.stride, self.stride, 1], padding)
         return y if self.bias is None else y + self.bias
 
     def padded(self, x: tf.Tensor) -> tuple[tf.Tensor, str]:
@@ -97,19 +100,6 @@ def depthwise_conv2d(x: tf.Tensor, kernel: tf.Tensor, strides: list[int], paddin
     exact = tf.float32 if x.dtype == tf.bfloat16 else x.dtype
     y = tf.compat.v1.nn.depthwise_conv2d_native(tf.cast(x, exact), tf.cast(kernel, exact), strides, padding)
     return tf.cast(y, x.dtype)
-
-
-def dilated(kernel: tf.Tensor, dilation: int) -> tf.Tensor:
-    """Return a kernel (H, W, ...) with dilation - 1 zeros between its rows and columns.
-
-    TensorFlow's CPU kernels have no gradients of dilated convolutions; one with such a kernel is the same.
-    """
-    if dilation == 1:
-        return kernel
-    height, width, *channels = (int(size) for size in kernel.shape)
-    between = [[0, 0], [0, dilation - 1], [0, 0], [0, dilation - 1], [0, 0], [0, 0]]
-    spread = tf.reshape(tf.pad(kernel[:, None, :, None], between), [height * dilation, width * dilation, *channels])
-    return spread[: (height - 1) * dilation + 1, : (width - 1) * dilation + 1]
 
 
 def grouped_conv2d(x: tf.Tensor, kernel: tf.Tensor, strides: list[int], padding: str) -> tf.Tensor:
@@ -192,6 +182,7 @@ def conv_norm_activation(
     *,
     stride: int = 1,
     groups: int = 1,
+    dilation: int = 1,
     eps: float = 1e-5,
     momentum: float = 0.1,
     activation: str | None = None,
@@ -200,8 +191,8 @@ def conv_norm_activation(
 
     (N, H, W, C) -> (N, ceil(H / stride), ceil(W / stride), filters). Source: torchvision/ops/misc.py.
     """
-    padding = (kernel_size - 1) // 2
-    x = Conv2d(filters, kernel_size, stride=stride, padding=padding, groups=groups, bias=False, name=f"{path}.0")(x)
+    window = {"stride": stride, "padding": (kernel_size - 1) // 2 * dilation, "dilation": dilation}
+    x = Conv2d(filters, kernel_size, **window, groups=groups, bias=False, name=f"{path}.0")(x)
     x = BatchNorm2d(eps=eps, momentum=momentum, name=f"{path}.1")(x)
     return x if activation is None else keras.layers.Activation(activation, name=f"{path}.2")(x)
 

@@ -8,7 +8,7 @@ import keras
 from ft.system.lazy import lazy_names
 from ft.zoo import cards, find_card
 
-HOMES = {card.name: card.family for card in cards()}
+HOMES = {card.name: card.family for card in cards(None)}
 
 __all__ = ["build_model", *HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -1,5 +1,6 @@
 """MobileNetV3, a port of torchvision/models/mobilenetv3.py. Blocks: ft/zoo/mobilenetv3.py."""
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import count
 
@@ -29,15 +30,21 @@ def mobilenet_v3(name: str, num_classes: int, dropout: float, dtype: str) -> ker
     shape = spec.SHAPES[name]
     with type_policy(dtype):
         images = keras.Input((None, None, 3), dtype=dtype, name="images")
-        x = conv_norm(images, "features.0", spec.STEM, 3, stride=2, activation="hard_silu")
-        for place, block in enumerate(shape.blocks, start=1):
-            x = inverted_residual(x, f"features.{place}", block)
-        x = conv_norm(x, f"features.{len(shape.blocks) + 1}", shape.top, 1, activation="hard_silu")
+        *_, x = maps(images, "features", shape.blocks)
         x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
         x = Linear(shape.hidden, name="classifier.0")(x)
         x = keras.layers.Activation("hard_silu", name="classifier.1")(x)
         x = Dropout(dropout, name="classifier.2")(x)
         return keras.Model(images, Linear(num_classes, name="classifier.3")(x), name=name)
+
+
+def maps(images: KerasTensor, path: str, blocks: Sequence[spec.Block]) -> list[KerasTensor]:
+    """Return what the stem, each of these blocks and the top make of images; they stand below `path`."""
+    found = [conv_norm(images, f"{path}.0", spec.STEM, 3, stride=2, activation="hard_silu")]
+    for place, block in enumerate(blocks, start=1):
+        found.append(inverted_residual(found[-1], f"{path}.{place}", block))
+    top = conv_norm(found[-1], f"{path}.{len(blocks) + 1}", spec.top(blocks), 1, activation="hard_silu")
+    return [*found, top]
 
 
 def inverted_residual(x: KerasTensor, path: str, block: spec.Block) -> KerasTensor:
@@ -47,7 +54,8 @@ def inverted_residual(x: KerasTensor, path: str, block: spec.Block) -> KerasTens
     wide, y = block.wide, x
     if wide != x.shape[-1]:
         y = conv_norm(y, next(paths), wide, 1, activation=activation)
-    y = conv_norm(y, next(paths), wide, block.kernel, stride=block.stride, groups=wide, activation=activation)
+    window = {"stride": block.stride, "dilation": block.dilation}
+    y = conv_norm(y, next(paths), wide, block.kernel, **window, groups=wide, activation=activation)
     if block.squeeze:
         y = squeeze_excitation(y, next(paths), scaled(wide, 1 / 4), scale_activation="hard_sigmoid")
     y = conv_norm(y, next(paths), block.channels, 1)

@@ -3,7 +3,7 @@
 import keras
 from keras import KerasTensor
 
-from ft.zoo.resnet import SHAPES
+from ft.zoo.resnet import SHAPES, Shape, strides
 from ft_tf.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d
 from ft_tf.precision import type_policy
 
@@ -63,19 +63,31 @@ def resnet(name: str, num_classes: int, dtype: str) -> keras.Model:
     shape = SHAPES[name]
     with type_policy(dtype):
         images = keras.Input((None, None, 3), dtype=dtype, name="images")
-        x = conv_norm(images, "conv1", "bn1", 64, 7, stride=2, padding=3)
-        x = keras.layers.ReLU(name="relu")(x)
-        x = MaxPool2d(3, stride=2, padding=1, name="maxpool")(x)
-        for layer, depth in enumerate(shape.depths):
-            for index in range(depth):
-                path, planes = f"layer{layer + 1}.{index}", 64 << layer
-                stride = 2 if layer > 0 and index == 0 else 1
-                if shape.block == "basic":
-                    x = basic_block(x, path, planes, stride)
-                else:
-                    x = bottleneck(x, path, planes, stride, width=shape.width(planes), groups=shape.groups)
+        *_, x = maps(images, shape)
         x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
         return keras.Model(images, Linear(num_classes, name="fc")(x), name=name)
+
+
+def maps(images: KerasTensor, shape: Shape, *, prefix: str = "", dilated: int = 0) -> list[KerasTensor]:
+    """Return what layer1 to layer4 make of images. prefix: before every path; dilated: see `strides`."""
+    x = conv_norm(images, f"{prefix}conv1", f"{prefix}bn1", 64, 7, stride=2, padding=3)
+    x = keras.layers.ReLU(name=f"{prefix}relu")(x)
+    found = [MaxPool2d(3, stride=2, padding=1, name=f"{prefix}maxpool")(x)]
+    for layer, window in enumerate(strides(dilated=dilated)):
+        found.append(blocks(found[-1], shape, layer, window, path=f"{prefix}layer{layer + 1}"))
+    return found[1:]
+
+
+def blocks(x: KerasTensor, shape: Shape, layer: int, window: tuple[int, int, int], *, path: str) -> KerasTensor:
+    """Apply the blocks of one layer. window: stride, dilation of the first block, dilation of the others."""
+    (stride, first, gap), planes = window, 64 << layer
+    for index in range(shape.depths[layer]):
+        own = {"stride": 1 if index else stride, "dilation": gap if index else first}
+        if shape.block == "basic":
+            x = basic_block(x, f"{path}.{index}", planes, own["stride"])
+        else:
+            x = bottleneck(x, f"{path}.{index}", planes, **own, width=shape.width(planes), groups=shape.groups)
+    return x
 
 
 def conv_norm(
@@ -88,9 +100,11 @@ def conv_norm(
     stride: int = 1,
     padding: int = 0,
     groups: int = 1,
+    dilation: int = 1,
 ) -> KerasTensor:
     """Apply a convolution without bias and its BatchNorm."""
-    x = Conv2d(channels, kernel, stride=stride, padding=padding, groups=groups, bias=False, name=conv)(x)
+    window = {"stride": stride, "padding": padding, "dilation": dilation}
+    x = Conv2d(channels, kernel, **window, groups=groups, bias=False, name=conv)(x)
     return BatchNorm2d(name=norm)(x)
 
 
@@ -103,11 +117,16 @@ def basic_block(x: KerasTensor, path: str, planes: int, stride: int) -> KerasTen
     return keras.layers.ReLU(name=f"{path}.relu.1")(y)
 
 
-def bottleneck(x: KerasTensor, path: str, planes: int, stride: int, *, width: int, groups: int) -> KerasTensor:
-    """1x1, 3x3 (which takes stride and groups) and 1x1 around a shortcut: `width` channels inside, 4 * planes out."""
+def bottleneck(
+    x: KerasTensor, path: str, planes: int, *, stride: int, dilation: int, width: int, groups: int
+) -> KerasTensor:
+    """1x1, 3x3 (which takes stride, dilation and groups) and 1x1 around a shortcut: `width` channels inside, 4 * planes
+    out.
+    """
+    window = {"stride": stride, "padding": dilation, "dilation": dilation}
     y = conv_norm(x, f"{path}.conv1", f"{path}.bn1", width, 1)
     y = keras.layers.ReLU(name=f"{path}.relu")(y)
-    y = conv_norm(y, f"{path}.conv2", f"{path}.bn2", width, 3, stride=stride, padding=1, groups=groups)
+    y = conv_norm(y, f"{path}.conv2", f"{path}.bn2", width, 3, **window, groups=groups)
     y = keras.layers.ReLU(name=f"{path}.relu.1")(y)
     y = conv_norm(y, f"{path}.conv3", f"{path}.bn3", 4 * planes, 1)
     y = keras.layers.Add(name=f"{path}.add")([y, shortcut(x, path, 4 * planes, stride)])

@@ -4,6 +4,7 @@ from ft_torch.layers.conv import Conv2dSame, SeparableConv2d, ZeroPad2dSame
 from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, noise, seed_noise, with_shared_noise
 from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
 from ft_torch.layers.pool import FlattenHWC, MaxPool2dSame
+from ft_torch.layers.resize import resize_bilinear
 
 __all__ = [
     "NOISE_CALLS",
@@ -18,6 +19,7 @@ __all__ = [
     "StochasticDepth",
     "ZeroPad2dSame",
     "noise",
+    "resize_bilinear",
     "seed_noise",
     "with_shared_noise",
 ]

@@ -1,0 +1,13 @@
+"""Resizing maps: the weights that both wings, and the hub, resize by."""
+
+import numpy as np
+
+
+def bilinear_weights(old: int, new: int) -> np.ndarray:
+    """Return float64 (new, old): what each old row or column counts in each new one.
+
+    Pixels are squares and corners are not aligned, as in torch.nn.functional.interpolate with align_corners=False: the
+    middle of new pixel i lies at (i + 1/2) * old / new, and what lies beyond the outermost middles is theirs.
+    """
+    place = np.clip((np.arange(new) + 0.5) * (old / new) - 0.5, 0, old - 1)
+    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(old)))
