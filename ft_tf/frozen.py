@@ -28,10 +28,47 @@ class Taps(dict[str, tf.Tensor]):
     """What the parts of a network behind its base take, by the part's name: Features on the device."""
 
 
-def split(model: keras.Model, card: Card) -> tuple[keras.Model, keras.Model]:
-    """Return the network as two models: images (N, H, W, C) -> what the head takes, and the head -> logits."""
+Base, Head = Callable[[tf.Tensor], Taps], Callable[..., Any]
+
+
+def split(model: keras.Model, card: Card) -> tuple[Base, Head]:
+    """Return the network as two callables: images (N, H, W, C) -> what its head takes, and the head, see `forward`."""
+    return split_maps(model, card) if card.taps else split_features(model, card)
+
+
+def split_maps(model: keras.Model, card: Card) -> tuple[Base, Head]:
+    """Return the base and the head of a network for segmentation, whose logits have the images' size.
+
+    That goes along with the maps, as the shape of images without channels (N, H, W, 0).
+    """
+    (images,) = model.inputs
+    maps = {tap: maps_at(model, path) for tap, path in card.taps.items()}
+    backbone, heads = keras.Model(images, maps), keras.Model([*maps.values(), images], model.output)
+
+    def base(images: tf.Tensor) -> Taps:
+        return Taps(backbone(images, training=False), images=images[..., :0])
+
+    def head(taps: Taps, *, training: bool) -> dict[str, tf.Tensor]:
+        height, width = taps["images"].shape[1:3]
+        like = tf.zeros([1, height, width, images.shape[-1]], images.dtype)  # only its size is looked at
+        return heads([*(taps[tap] for tap in card.taps), like], training=training)
+
+    return base, head
+
+
+def maps_at(model: keras.Model, path: str) -> KerasTensor:
+    """Return what the last layer at or below a path gives."""
+    return [layer for layer in model.layers if under(layer.name, (path,))][-1].output
+
+
+def split_features(model: keras.Model, card: Card) -> tuple[Base, Head]:
+    """Return the base and the head of a network that says one thing of an image."""
     first = next(layer for layer in model.layers if under(layer.name, card.stages["head"]))
-    return keras.Model(model.inputs, first.input), keras.Model(first.input, model.outputs[0])
+    backbone, head = keras.Model(model.inputs, first.input), keras.Model(first.input, model.outputs[0])
+    return (
+        lambda images: Taps(head=backbone(images, training=False)),
+        lambda taps, *, training: head(taps["head"], training=training),
+    )
 
 
 class Prefix:
@@ -171,7 +208,7 @@ def split_prefix(
     auxiliary head trains.
     """
     leading = leading_stages(plan, card)
-    if not leading or not all(map(plan.is_still, card.auxiliary)):
+    if card.taps or not leading or not all(map(plan.is_still, card.auxiliary)):  # several maps cross over
         return None
     main = model.main if isinstance(model, WithAuxiliary) else model
     crossing = crossing_tensors(main, card, plan)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import keras
 import numpy as np
@@ -58,7 +59,7 @@ class Learner:
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = split(model, card)
         self.set_plan(plan)
-        self.run_base = BatchGraphs(lambda images: self.base(images, training=False), recipe.batch_size)
+        self.run_base = BatchGraphs(self.base, recipe.batch_size)
 
     def set_plan(self, plan: Freeze) -> None:
         """Train by this plan from here on. What trained before keeps its slots, what is new starts with fresh ones."""
@@ -210,9 +211,11 @@ class Learner:
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""
-        losses: list[tf.Tensor] = [TASKS[self.objective.task].loss(own, targets, self.objective) for own in outputs]
-        weighted = zip(self.auxiliary, losses[1:], strict=False)
-        return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
+        main, *others = outputs
+        loss = TASKS[self.objective.task].loss
+        weighted = [(weight, own) for weight, own in zip(self.auxiliary, others, strict=False) if weight]
+        losses = (weight * loss(own, targets, self.objective) for weight, own in weighted)
+        return sum(losses, start=loss(main, targets, self.objective))
 
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """Return what the network makes of images (N, H, W, 3) or features in inference mode: "logits" (N, K)."""
@@ -220,18 +223,19 @@ class Learner:
 
     def features(self, inputs: np.ndarray | Pixels) -> Features:
         """Return what the base makes of images (N, H, W, 3) in inference mode: what the "head" takes."""
-        base = self.prefix if self.prefix and self.prefix.is_base else self.run_base
+        images = self.put(inputs)
         with computing(self.model, self.card, self.recipe.precision):
-            return Features(as_arrays({"head": tf.cast(base(self.put(inputs)), self.dtype)}))
+            taps = Taps(head=self.prefix(images)) if self.prefix and self.prefix.is_base else self.run_base(images)
+            return Features(as_arrays({name: tf.cast(x, self.dtype) for name, x in taps.items()}))
 
     def forward(self, inputs: tf.Tensor | Taps, *, training: bool) -> list[Outputs]:
         """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
         with computing(self.model, self.card, self.recipe.precision):
             if isinstance(inputs, Taps):
-                outputs = self.head(inputs["head"], training=training)
+                outputs = self.head(inputs, training=training)
             else:
                 outputs = (self.prefix.rest if self.prefix else self.model)(inputs, training=training)
-        return [{"logits": tf.cast(x, self.dtype)} for x in (outputs if isinstance(outputs, list) else [outputs])]
+        return [{"logits": tf.cast(x, self.dtype)} for x in parts_in(outputs)]
 
     def load(self, inputs: Inputs) -> tf.Tensor | Taps:
         """Put a batch on the device and, where frozen stages run ahead, through these."""
@@ -285,6 +289,13 @@ class Learner:
 def as_tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:
     """Return arrays as tensors."""
     return {name: tf.constant(array) for name, array in arrays.items()}
+
+
+def parts_in(outputs: Any) -> list[tf.Tensor]:
+    """Return the outputs of a network, the main one first, those of its auxiliary heads behind it."""
+    if isinstance(outputs, Mapping):
+        return list(outputs.values())
+    return list(outputs) if isinstance(outputs, list) else [outputs]
 
 
 def as_arrays(tensors: Outputs) -> dict[str, np.ndarray]:

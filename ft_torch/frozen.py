@@ -11,6 +11,8 @@ from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision.models.convnext import LayerNorm2d
+from torchvision.models.segmentation._utils import _SimpleSegmentationModel
+from torchvision.models.segmentation.lraspp import LRASPP
 
 from ft.errors import first_line
 from ft.network.freeze import Freeze, leading_stages
@@ -19,18 +21,52 @@ from ft.system.quiet import quiet_stderr
 from ft.zoo import Card
 from ft.zoo.card import under
 from ft_torch.graph import LayerTracer, cut, trace
-from ft_torch.layers import KerasBatchNorm2d, Noise
+from ft_torch.layers import KerasBatchNorm2d, Noise, resize_bilinear
 
 NORMS = (nn.BatchNorm2d, KerasBatchNorm2d)
-Call = Callable[[Tensor], Tensor]
 
 
 class Taps(dict[str, Tensor]):
     """What the parts of a network behind its base take, by the part's name: Features on the device."""
 
 
-def split(model: nn.Module, card: Card) -> tuple[Call, nn.Module]:
-    """Return the network as two callables: images (N, C, H, W) -> what the head takes, and the head -> logits."""
+Base, Head = Callable[[Tensor], Taps], Callable[[Taps], Any]
+
+
+def split(model: nn.Module, card: Card) -> tuple[Base, Head]:
+    """Return the network as two callables: images (N, C, H, W) -> what its head takes, and the head, see `forward`."""
+    return split_maps(model) if card.taps else split_features(model, card)
+
+
+def split_maps(model: nn.Module) -> tuple[Base, Head]:
+    """Return the base and the head of a network for segmentation, whose logits have the images' size.
+
+    That goes along with the maps, as the shape of images without channels (N, H, W, 0).
+    """
+    backbone, heads = model.get_submodule("backbone"), maps_head(model)
+
+    @torch.no_grad()
+    def base(images: Tensor) -> Taps:
+        return Taps(backbone(images), images=images[:, :0].permute(0, 2, 3, 1))
+
+    def head(taps: Taps) -> dict[str, Tensor]:
+        size = (taps["images"].shape[1], taps["images"].shape[2])
+        return {name: resize_bilinear(logits, size) for name, logits in heads(taps).items()}
+
+    return base, head
+
+
+def maps_head(model: nn.Module) -> Callable[[Taps], dict[str, Tensor]]:
+    """Return what gives logits at the size of the maps."""
+    if isinstance(model, LRASPP):
+        return lambda taps: {"out": model.classifier(taps)}
+    assert isinstance(model, _SimpleSegmentationModel)
+    heads = {"out": model.classifier, "aux": model.aux_classifier}
+    return lambda taps: {name: head(taps[name]) for name, head in heads.items() if head is not None}
+
+
+def split_features(model: nn.Module, card: Card) -> tuple[Base, Head]:
+    """Return the base and the head of a network that says one thing of an image."""
     # flattened in between as Inception does after its dropout, and at the end where the last layer is a convolution
     parts = [part for path in card.stages["head"] for part in (model.get_submodule(path), nn.Flatten())]
     if len(parts) > 2 and takes_maps(parts[2]):
@@ -38,16 +74,16 @@ def split(model: nn.Module, card: Card) -> tuple[Call, nn.Module]:
     head = nn.Sequential(*parts)
 
     @torch.no_grad()
-    def base(images: Tensor) -> Tensor:
+    def base(images: Tensor) -> Taps:
         taken: list[Tensor] = []
         handle = head[0].register_forward_pre_hook(lambda module, arguments: taken.append(arguments[0]))
         try:
             model(images)
         finally:
             handle.remove()
-        return taken[0]
+        return Taps(head=taken[0])
 
-    return base, head
+    return base, lambda taps: head(taps["head"])
 
 
 def takes_maps(head: nn.Module) -> bool:
@@ -165,7 +201,7 @@ def split_prefix(
     auxiliary head trains.
     """
     leading = leading_stages(plan, card)
-    if not leading or not all(map(plan.is_still, card.auxiliary)):
+    if card.taps or not leading or not all(map(plan.is_still, card.auxiliary)):  # several maps cross over
         return None
     try:
         graph = trace(model, card)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -171,9 +172,11 @@ class Learner:
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, Tensor]) -> Tensor:
         """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""
-        losses: list[Tensor] = [TASKS[self.objective.task].loss(own, targets, self.objective) for own in outputs]
-        weighted = zip(self.auxiliary, losses[1:], strict=False)
-        return sum((weight * loss for weight, loss in weighted if weight), start=losses[0])
+        main, *others = outputs
+        loss = TASKS[self.objective.task].loss
+        weighted = [(weight, own) for weight, own in zip(self.auxiliary, others, strict=False) if weight]
+        losses = (weight * loss(own, targets, self.objective) for weight, own in weighted)
+        return sum(losses, start=loss(main, targets, self.objective))
 
     @torch.no_grad()
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
@@ -184,18 +187,19 @@ class Learner:
     def features(self, inputs: np.ndarray | Pixels) -> Features:
         """Return what the base makes of images (N, H, W, 3) in inference mode: what the "head" takes."""
         self.model.eval()
-        base = self.prefix if self.prefix and self.prefix.is_base else self.base
+        images = as_nchw(self.put(inputs))
         with computing(self.model, self.card, self.recipe.precision):
-            return Features(as_arrays({"head": base(as_nchw(self.put(inputs))).to(self.dtype)}))
+            taps = Taps(head=self.prefix(images)) if self.prefix and self.prefix.is_base else self.base(images)
+            return Features(to_host({name: x.to(self.dtype) for name, x in taps.items()}))
 
     def forward(self, inputs: Tensor | Taps) -> list[Outputs]:
         """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
         with computing(self.model, self.card, self.recipe.precision):
             if isinstance(inputs, Taps):
-                outputs = self.head(inputs["head"])
+                outputs = self.head(inputs)
             else:
                 outputs = (self.trained or (self.prefix.rest if self.prefix else self.model))(inputs)
-        return [{"logits": x.to(self.dtype)} for x in (outputs if isinstance(outputs, tuple) else [outputs])]
+        return [{"logits": x.to(self.dtype)} for x in parts_in(outputs)]
 
     def load(self, inputs: Inputs) -> Tensor | Taps:
         """Put a batch on the device as the network takes it and, where frozen stages run ahead, through these."""
@@ -247,8 +251,20 @@ class Learner:
         return self.average.in_place() if self.average else nullcontext()
 
 
-def as_arrays(tensors: Outputs) -> dict[str, np.ndarray]:
-    """Return tensors as arrays."""
+def parts_in(outputs: Any) -> list[Tensor]:
+    """Return the outputs of a network, the main one first, those of its auxiliary heads behind it."""
+    if isinstance(outputs, Mapping):
+        return list(outputs.values())
+    return list(outputs) if isinstance(outputs, tuple) else [outputs]
+
+
+def as_arrays(outputs: Outputs) -> dict[str, np.ndarray]:
+    """Return outputs as arrays, maps (N, K, H, W) as (N, H, W, K)."""
+    return to_host({name: x.permute(0, 2, 3, 1) if x.ndim == 4 else x for name, x in outputs.items()})
+
+
+def to_host(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Return tensors as arrays of the same shapes."""
     return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 

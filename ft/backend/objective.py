@@ -13,7 +13,8 @@ class Objective:
     """Which loss, and its numbers.
 
     task: the file in a wing's `tasks` that computes it; kind: "cross-entropy", "focal", or "bce", a yes or no for each
-    class, "dice", or "cross-entropy-dice", their sum; gamma: above 0, how much less easy samples count; class_weights: in class order.
+    class, "dice", or "cross-entropy-dice", their sum; gamma: above 0, how much less easy samples count;
+    class_weights: in class order.
     """
 
     task: str

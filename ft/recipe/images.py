@@ -84,6 +84,14 @@ class ImagesSection:
         at_least=0,
         at_most=256,
     )
+    ignore_index: int = option(
+        255,
+        "masks: the value whose pixels do not count",
+        group="data",
+        decides={"images", "check"},
+        at_least=0,
+        at_most=65535,
+    )
     on_bad_image: Literal["error", "skip"] = option(
         "error",
         "an image that cannot be used: stop there, or try all first and leave it out",

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Any
 from ft.errors import RunError, unknown
 from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI
+from ft.tasks.segmentation import SEGMENTATION
 from ft.tasks.task import Task
 
 if TYPE_CHECKING:  # which task a run of before did is asked without Pillow
     from ft.data import Dataset
     from ft.zoo import Card
 
-TASKS = {task.name: task for task in (SINGLE, MULTI)}
+TASKS = {task.name: task for task in (SINGLE, MULTI, SEGMENTATION)}
 
 
 def task_for(card: "Card", dataset: "Dataset") -> Task:
-    """Return the task that follows from a network and the data: every card is one of images, so the data decides."""
+    """Return the task that follows from a network and, where that has one answer an image, from the data."""
+    if card.task == SEGMENTATION.name:
+        return SEGMENTATION
     return MULTI if dataset.multilabel else SINGLE
 
 

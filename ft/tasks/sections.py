@@ -28,7 +28,7 @@ class ByClass:
 
     columns: heading -> the share of every class, NaN for none; judged: the column that says which class is weak;
     support: samples of every class; note: a sentence on the columns; confusion: counts (K, K), as `confusion_of` has
-    them.
+    them; unit: what is counted.
     """
 
     classes: Sequence[str]
@@ -37,6 +37,7 @@ class ByClass:
     support: np.ndarray
     note: str = ""
     confusion: np.ndarray | None = None
+    unit: str = "images"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ft.data.targets import Targets
 from ft.errors import RecipeError
-from ft.metrics.pixels import PixelCounts, pixel_confusion, pixel_scores
+from ft.metrics.pixels import LEFT_OUT, PixelCounts, pixel_confusion, pixel_scores
 from ft.runs.predictions import escape
 from ft.tasks.pixel_rows import PixelRow, Worst, read_pixel_rows, read_worst, write_pixel_rows, write_worst
 from ft.tasks.sections import ByClass, Page, WorstMasks
@@ -16,6 +16,7 @@ from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Task
 
 if TYPE_CHECKING:
     from ft.backend.objective import Objective
+    from ft.data import ImageBatches, Sample
     from ft.recipe import Recipe
 
 WORST = 12  # pictures that the page shows
@@ -126,6 +127,19 @@ class Segmentation(Task):
         if recipe.loss.startswith("bce"):
             raise RecipeError(f"loss: {recipe.loss} gives a pixel any number of classes; say cross-entropy or dice")
 
+    def batches(self) -> "type[ImageBatches]":
+        """Return what moves masks with the pixels."""
+        from ft.data.batches.masks import MaskBatches
+
+        return MaskBatches
+
+    def counts(self, samples: "Sequence[Sample]", classes: int) -> np.ndarray:
+        """Return how many pixels of the masks each class has, int64 (K,)."""
+        counts = np.zeros(LEFT_OUT + 1, np.int64)
+        for sample in samples:
+            counts += np.bincount(sample.label.read().ravel(), minlength=LEFT_OUT + 1)
+        return counts[:classes]
+
     def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:
         """Return the masks (N, H, W) of one size each."""
         return {"mask": np.stack(labels)}
@@ -164,7 +178,9 @@ class Segmentation(Task):
         scores = pixel_scores(confusion)
         columns = {"IoU": scores.iou, "Dice": scores.dice, "recall": scores.recall}
         worst = WorstMasks([(rows[w.index].name, w) for w in read_worst(folder)], result["classes"])
-        return Page((ByClass(result["classes"], columns, "IoU", scores.support, confusion=confusion), worst))
+        return Page(
+            (ByClass(result["classes"], columns, "IoU", scores.support, confusion=confusion, unit="pixels"), worst)
+        )
 
 
 SEGMENTATION: Task = Segmentation()

@@ -20,6 +20,7 @@ from ft.tasks.sections import Page
 
 if TYPE_CHECKING:  # a report of a run of before reads neither YAML nor images
     from ft.backend.objective import Objective
+    from ft.data import ImageBatches, Sample
     from ft.recipe import Recipe
 
 Arrays = Mapping[str, np.ndarray]
@@ -169,6 +170,16 @@ class Task(ABC):
         """Return `targets` for a training's classes and type."""
         return partial(self.targets, classes=classes, dtype=dtype)
 
+    def batches(self) -> "type[ImageBatches]":
+        """Return what makes batches of the samples."""
+        from ft.data.batches.images import ImageBatches
+
+        return ImageBatches
+
+    def counts(self, samples: "Sequence[Sample]", classes: int) -> np.ndarray:
+        """Return how often each class occurs in samples, int64 (K,): what balanced class weights are made of."""
+        return np.bincount([label for sample in samples for label in sample.labels], minlength=classes)
+
     @abstractmethod
     def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":
         """Return what a training minimises. class_weights: what each class counts, in class order; None: alike."""
@@ -177,7 +188,7 @@ class Task(ABC):
     def meter(self, classes: int) -> Meter:
         """Return a meter that has seen nothing yet."""
 
-    def require(self, recipe: "Recipe") -> None:
+    def require(self, recipe: "Recipe") -> None:  # noqa: B027 - most tasks refuse nothing
         """Raise RecipeError where a recipe asks for what has no meaning here."""
 
     @abstractmethod

@@ -37,7 +37,7 @@ def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple
         image_size=size,
         device=device,
         epoch=epoch,
-        objective=job.task.objective(job.recipe, weigh_classes(job.recipe, job.dataset)),
+        objective=job.task.objective(job.recipe, weigh_classes(job.recipe, job.task, job.dataset)),
     )
     shapes = wing.weight_shapes(learner.model)
     last = plan_at(job.recipe, job.card, list(wing.parameters(learner.model)), epoch=max(epoch, job.recipe.epochs - 1))

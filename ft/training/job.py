@@ -7,6 +7,7 @@ import numpy as np
 
 from ft.data import Augmentation, Dataset, ImageBatches, Policy, Preprocess, Reading, Sampling, open_dataset
 from ft.data.settings import AS_THEY_ARE
+from ft.data.sources.masks import open_masks
 from ft.errors import RecipeError, listed
 from ft.metrics.multilabel import Labels
 from ft.network.freeze import check_plan
@@ -61,7 +62,7 @@ class Job:
             augmentation = Augmentation.of(recipe, classes=classes)
         reading, teach = Reading.of(recipe, as_pixels=as_pixels), self.task.teach(classes=classes, dtype=recipe.dtype)
         samples = getattr(self.dataset, split)
-        return ImageBatches(samples, self.preprocess, sampling, augmentation, reading, teach=teach)
+        return self.task.batches()(samples, self.preprocess, sampling, augmentation, reading, teach=teach)
 
 
 def labels_of(recipe: Recipe, task: Task | None) -> Labels:
@@ -95,7 +96,9 @@ def prepare_job(
     require_anchor(recipe, altered)
     dataset = open_data(recipe, classes, task, recipe.data, quiet=quiet)
     preprocess = preprocess_of(card, recipe.weights).for_channels(recipe.in_channels)
-    weigh_classes(recipe, dataset)
+    found = task_for(card, dataset)
+    found.require(recipe)
+    weigh_classes(recipe, found, dataset)
     size = recipe.image_size or dataset.image_size or preprocess.crop
     card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=size)
     source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
@@ -109,22 +112,32 @@ def open_data(
     recipe: Recipe, classes: tuple[str, ...] | None, task: Task | None, spec: str, *, quiet: bool = True
 ) -> Dataset:
     """Open the data `spec` as a recipe says. classes, task: those of a run that goes on."""
-    preprocess = preprocess_of(find_card(recipe.model), recipe.weights)
-    return open_dataset(
+    card = find_card(recipe.model)
+    preprocess = preprocess_of(card, recipe.weights)
+    return open_split(
+        recipe,
         spec,
-        val_fraction=recipe.val_fraction,
-        seed=recipe.seed,
         classes=classes,
         policy=Policy.of(recipe, short_side=preprocess.at(recipe.image_size or preprocess.crop).resize, quiet=quiet),
-        labels=labels_of(recipe, task),
+        labels="masks" if card.task == "segmentation" else labels_of(recipe, task),
     )
 
 
-def weigh_classes(recipe: Recipe, dataset: Dataset) -> tuple[float, ...] | None:
+def open_split(
+    recipe: Recipe, spec: str, *, classes: tuple[str, ...] | None, policy: Policy, labels: Labels
+) -> Dataset:
+    """Open data with labels of a kind and split it as a recipe says."""
+    options = {"val_fraction": recipe.val_fraction, "seed": recipe.seed, "classes": classes, "policy": policy}
+    if labels == "masks":
+        return open_masks(spec, **options, ignore_index=recipe.ignore_index)
+    return open_dataset(spec, **options, labels=labels)
+
+
+def weigh_classes(recipe: Recipe, task: Task, dataset: Dataset) -> tuple[float, ...] | None:
     """Return what each class counts in the loss, None for no weights; RecipeError where the numbers do not fit.
 
     balanced: images / (classes * images of the class), over the training images, as scikit-learn has it; where an image
-    may have several labels, it counts once for each.
+    may have several labels, it counts once for each, and of masks the pixels are counted.
     """
     if recipe.class_weights == "none":
         return None
@@ -135,7 +148,7 @@ def weigh_classes(recipe: Recipe, dataset: Dataset) -> tuple[float, ...] | None:
                 f"class_weights: got {len(recipe.class_weights)} numbers, {dataset.name} has {count} classes"
             )
         return recipe.class_weights
-    images = np.bincount([label for sample in dataset.train for label in sample.labels], minlength=count)
+    images = task.counts(dataset.train, count)
     if not images.all():
         raise RecipeError(
             f"class_weights: class '{dataset.classes[int(images.argmin())]}' has no training image, so balanced "

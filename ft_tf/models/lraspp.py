@@ -37,5 +37,8 @@ def lraspp_head(high: KerasTensor, low: KerasTensor, path: str, num_classes: int
     scale = keras.layers.Activation("sigmoid", name=f"{path}.scale.2")(scale)
     x = keras.layers.Multiply(name=f"{path}.mul")([x, scale])
     x = Resize(name=f"{path}.interpolate")([x, low])
-    ends = Conv2d(num_classes, 1, name=f"{path}.low_classifier")(low), Conv2d(num_classes, 1, name=f"{path}.high_classifier")(x)
+    ends = (
+        Conv2d(num_classes, 1, name=f"{path}.low_classifier")(low),
+        Conv2d(num_classes, 1, name=f"{path}.high_classifier")(x),
+    )
     return keras.layers.Add(name=f"{path}.add")(list(ends))

@@ -21,12 +21,13 @@ from ft.report.thumbnails import data_uri, thumbnail
 from ft.report.training.advice import advise
 from ft.report.training.charts import confusion_cells, losses_chart, reliability_bars, score_chart
 from ft.report.training.summary import FRAMEWORKS, headline
+from ft.report.training.worst import worst_parts
 from ft.runs.folder import read_log
 from ft.system import files
 from ft.system.clean import clean
 from ft.system.names import CONFUSION, REPORT
 from ft.tasks import task_in
-from ft.tasks.sections import ByClass, Calibration, Mistakes, Page
+from ft.tasks.sections import ByClass, Calibration, Page, Section, WorstMasks
 from ft.tasks.task import percent
 
 CELLS = 25  # up to so many classes the matrix is drawn cell by cell, above it is a picture
@@ -68,13 +69,15 @@ def render_training(
     )
 
 
-def drawn(section: ByClass | Calibration | Mistakes, folder: Path, samples: Sequence[Sample] | None) -> Parts:
+def drawn(section: Section, folder: Path, samples: Sequence[Sample] | None) -> Parts:
     """Return the template of a section, and what it needs."""
     if isinstance(section, ByClass):
         return {"template": "classes.html.j2", **class_parts(section), "confused": confused_parts(section, folder)}
     if isinstance(section, Calibration):
         bars, words = reliability_bars(section.reliability), calibration_words(section.reliability)
         return {"template": "calibration.html.j2", "bars": bars, "words": words}
+    if isinstance(section, WorstMasks):
+        return worst_parts(section, samples)
     sources, kept = {sample.name: sample.source for sample in samples or ()}, kept_thumbnails(folder / REPORT)
     first = section.rows[:MISTAKES]
     made = [thumbnail(sources[p.name]) if p.name in sources else None for p in first]
@@ -108,6 +111,7 @@ def class_parts(section: ByClass) -> Parts:
         "columns": list(section.columns),
         "judged": section.judged,
         "note": section.note,
+        "unit": section.unit,
         "table": table,
         "shown": CLASSES_SHOWN,
     }
@@ -121,6 +125,7 @@ def confused_parts(section: ByClass, folder: Path) -> Parts | None:
     many = len(names) > CELLS
     return {
         "classes": names,
+        "unit": section.unit,
         "cells": None if many else confusion_cells(counts),
         "picture": data_uri((folder / CONFUSION).read_bytes(), "png") if many else None,
         "pairs": [(names[i], names[j], n, int(counts[i].sum())) for i, j, n in top_confusions(counts, CONFUSIONS)],

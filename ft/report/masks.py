@@ -1,0 +1,45 @@
+"""Masks in colour: alone, as the palette of a PNG, and over their picture."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from ft.metrics.pixels import LEFT_OUT
+from ft.report.thumbnails import data_uri
+
+EDGE = (224, 224, 192)  # of pixels that do not count
+
+
+def palette() -> np.ndarray:
+    """Return the colours of 256 classes, uint8 (256, 3), those of Pascal VOC: class 0 is black, neighbours differ.
+
+    Bit 0 of a class is the highest bit of red, bit 1 of green, bit 2 of blue, bit 3 the next one of red, and so on.
+    """
+    classes, colours = np.arange(256), np.zeros((256, 3), np.int64)
+    for place in range(8):
+        for channel in range(3):
+            colours[:, channel] |= (classes >> (3 * place + channel) & 1) << (7 - place)
+    colours[LEFT_OUT] = EDGE
+    return colours.astype(np.uint8)
+
+
+def as_png(mask: np.ndarray) -> bytes:
+    """Return class numbers uint8 (H, W) as a PNG with a palette: its values are the classes, a viewer shows colours."""
+    picture, content = Image.fromarray(mask), io.BytesIO()
+    picture.putpalette(palette().tobytes())
+    picture.save(content, "PNG")
+    return content.getvalue()
+
+
+def overlay(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return a picture uint8 (H, W, 3) with a mask's colours half over it; class 0 leaves it as it is."""
+    mixed = (picture.astype(np.uint16) + palette()[mask]) // 2
+    return np.where((mask > 0)[..., None], mixed, picture).astype(np.uint8)
+
+
+def as_uri(picture: np.ndarray) -> str:
+    """Return a picture uint8 (H, W, 3) as a data URI."""
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "JPEG", quality=85)
+    return data_uri(content.getvalue(), "jpeg")

@@ -1,0 +1,48 @@
+"""The pictures with the lowest IoU, for the page: picture, mask and prediction side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ft.data import Sample, decode
+from ft.data.images.view import fitted
+from ft.errors import DataError
+from ft.report.masks import as_uri, overlay, palette
+from ft.tasks.sections import WorstMasks
+
+FILL = np.full(3, 128, np.uint8)  # around a picture
+
+
+def worst_parts(section: WorstMasks, samples: Sequence[Sample] | None) -> dict[str, Any]:
+    """Return what the template needs: name, IoU and pictures of each row, and the colours of the classes in them."""
+    sources = {sample.name: sample.source for sample in samples or ()}
+    rows, found = [], False
+    for name, worst in section.rows:
+        picture = shown(sources.get(name), worst.mask.shape[0])
+        found |= picture is not None
+        rows.append((name, worst.iou, triple(picture, worst.mask, worst.predicted)))
+    present = sorted({int(k) for _, worst in section.rows for k in np.unique([worst.mask, worst.predicted])})
+    colours = palette()
+    legend = [
+        (section.classes[k], "#{:02x}{:02x}{:02x}".format(*colours[k])) for k in present if k < len(section.classes)
+    ]
+    return {"template": "masks.html.j2", "rows": rows, "images_found": found, "legend": legend}
+
+
+def shown(source: Any, size: int) -> np.ndarray | None:
+    """Return a picture as the network saw it, uint8 (size, size, 3); None where it is not to be had."""
+    try:
+        pixels = None if source is None else decode(source)
+    except DataError:
+        return None
+    return None if pixels is None else fitted(*pixels.shape[:2], size).pixels(pixels, "bilinear", FILL)
+
+
+def triple(picture: np.ndarray | None, mask: np.ndarray, predicted: np.ndarray) -> list[tuple[str, str]]:
+    """Return the pictures of a row and what each is; without the picture the masks alone."""
+    colours = palette()
+    if picture is None:
+        return [("mask", as_uri(colours[mask])), ("predicted mask", as_uri(colours[predicted]))]
+    parts = (("picture", picture), ("mask", overlay(picture, mask)), ("predicted mask", overlay(picture, predicted)))
+    return [(what, as_uri(part)) for what, part in parts]
