@@ -178,9 +178,8 @@ class Segmentation(Task):
         scores = pixel_scores(confusion)
         columns = {"IoU": scores.iou, "Dice": scores.dice, "recall": scores.recall}
         worst = WorstMasks([(rows[w.index].name, w) for w in read_worst(folder)], result["classes"])
-        return Page(
-            (ByClass(result["classes"], columns, "IoU", scores.support, confusion=confusion, unit="pixels"), worst)
-        )
+        table = ByClass(result["classes"], columns, "IoU", scores.support, confusion=confusion, unit="pixels")
+        return Page((table, worst))
 
 
 SEGMENTATION: Task = Segmentation()

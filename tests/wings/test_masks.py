@@ -51,7 +51,7 @@ def torchs(kind, smoothing, weights):
 
 
 def dice(x, y, weight):
-    """Return the mean over pictures of 1 - Dice over the classes of each, by what their pixels weigh, in plain words."""
+    """Return the mean over pictures of 1 - Dice over the classes of each, by what their pixels weigh."""
     total, whole = 0.0, 0.0
     for scores, labels in zip(x.movedim(1, -1), y, strict=True):
         counted = labels != 255

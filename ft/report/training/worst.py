@@ -23,10 +23,8 @@ def worst_parts(section: WorstMasks, samples: Sequence[Sample] | None) -> dict[s
         found |= picture is not None
         rows.append((name, worst.iou, triple(picture, worst.mask, worst.predicted)))
     present = sorted({int(k) for _, worst in section.rows for k in np.unique([worst.mask, worst.predicted])})
-    colours = palette()
-    legend = [
-        (section.classes[k], "#{:02x}{:02x}{:02x}".format(*colours[k])) for k in present if k < len(section.classes)
-    ]
+    colours = [f"#{bytes(colour).hex()}" for colour in palette()]
+    legend = [(name, colours[k]) for k, name in enumerate(section.classes) if k in present]
     return {"template": "masks.html.j2", "rows": rows, "images_found": found, "legend": legend}
 
 
