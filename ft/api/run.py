@@ -14,20 +14,19 @@ from ft import recipe as recipes
 from ft.api.asked import BadImages, Picture, asked_for, require
 from ft.backend.contract import Learner
 from ft.data import (
+    Batch,
     Batches,
     Dataset,
-    ImageBatches,
     Policy,
     Preprocess,
     Reading,
     Sample,
     Sampling,
-    open_dataset,
     open_images,
 )
 from ft.data.batches.lenient import LenientBatches
 from ft.data.sources.recorded import find_again, is_recorded, require_same_data
-from ft.errors import DataError, UserError
+from ft.errors import DataError, RecipeError, UserError
 from ft.recipe import Recipe
 from ft.report.training.page import write_training_report
 from ft.report.training.summary import run_line, run_table
@@ -38,6 +37,7 @@ from ft.tasks import task_in
 from ft.tasks.task import Task
 from ft.training.build import load_learner
 from ft.training.evaluate import Counted, evaluate
+from ft.training.job import open_split
 from ft.weights import read_weights
 
 
@@ -47,6 +47,15 @@ class Guess:
 
     label: str
     probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a network says of one image: its position among those asked about, guesses, and a mask if it gives one."""
+
+    index: int
+    guesses: list[Guess]
+    mask: np.ndarray | None = None
 
 
 def warn(line: str) -> None:
@@ -153,8 +162,8 @@ class Run:
         asked = asked_for(images, missing=on_bad_image == "skip")
         found: list[list[Guess]] = [[] for _ in asked.samples]
         with counting("predicting", len(found), quiet=quiet or len(found) <= self.recipe.batch_size) as count:
-            for i, guesses in self.answers(asked.samples, top=top, on_bad_image=on_bad_image, count=count):
-                found[i] = guesses
+            for answer in self.answers(asked.samples, top=top, on_bad_image=on_bad_image, count=count):
+                found[answer.index] = answer.guesses
         if asked.form == "list":
             return found
         named = {s.name: guesses for s, guesses in zip(asked.samples, found, strict=True) if guesses}
@@ -168,8 +177,8 @@ class Run:
         on_bad_image: BadImages = "error",
         count: Callable[[int], None] = lambda images: None,
         say: Callable[[str], None] = warn,
-    ) -> Iterator[tuple[int, list[Guess]]]:
-        """Yield the position and the guesses of each image, batch by batch: nothing that was yielded is kept.
+    ) -> Iterator[Answer]:
+        """Yield the answer to each image, batch by batch: nothing that was yielded is kept.
 
         count: told how many more are done; say: told of each image that is skipped.
         """
@@ -181,10 +190,37 @@ class Run:
 
         batches = self.batches(samples)
         for batch in (batches if on_bad_image == "error" else LenientBatches(batches, leave_out)).epoch(0):
-            found = self.task.guesses(self.learner.outputs(batch.inputs), batch.targets, top) if len(batch) else []
-            for index, guesses in zip(batch.indices, found, strict=True):
-                yield int(index), [Guess(self.classes[k], probability) for k, probability in guesses]
+            if len(batch):
+                yield from self.answers_of(batch, top)
             count(len(batch))
+
+    def answers_of(self, batch: Batch, top: int) -> Iterator[Answer]:
+        """Yield the answer to each image of a batch."""
+        outputs = self.learner.outputs(batch.inputs)
+        guesses = self.task.guesses(outputs, batch.targets, top)
+        masks = self.task.masks(outputs, batch.targets) or [None] * len(batch)
+        for index, own, mask in zip(batch.indices, guesses, masks, strict=True):
+            yield Answer(int(index), [Guess(self.classes[k], probability) for k, probability in own], mask)
+
+    def masks(
+        self, images: Picture | Iterable[Picture], *, on_bad_image: BadImages = "error", quiet: bool = False
+    ) -> np.ndarray | list[np.ndarray | None] | dict[str, np.ndarray]:
+        """Return the class of every pixel, uint8 (H, W) of the image's own size, in the forms that `predict` has.
+
+        images, on_bad_image: see `predict`. RecipeError for a run whose network gives no masks.
+        """
+        if self.task.name != "segmentation":
+            raise RecipeError(f"{self.folder} is a {self.task.name} run, whose network gives no masks; ask run.predict")
+        require(1, on_bad_image)
+        asked = asked_for(images, missing=on_bad_image == "skip")
+        found: list[np.ndarray | None] = [None] * len(asked.samples)
+        with counting("predicting", len(found), quiet=quiet or len(found) <= self.recipe.batch_size) as count:
+            for answer in self.answers(asked.samples, top=1, on_bad_image=on_bad_image, count=count):
+                found[answer.index] = answer.mask
+        if asked.form == "list":
+            return found
+        named = {s.name: mask for s, mask in zip(asked.samples, found, strict=True) if mask is not None}
+        return named if asked.form == "dict" else next(iter(named.values()))
 
     def evaluate(self, data: str | None = None, *, quiet: bool = False) -> dict[str, float | None]:
         """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images.
@@ -213,15 +249,8 @@ class Run:
 
     def open_data(self, spec: str, *, quiet: bool = True) -> Dataset:
         """Return a source of data as the run opened its own."""
-        recipe = self.recipe
-        return open_dataset(
-            spec,
-            val_fraction=recipe.val_fraction,
-            seed=recipe.seed,
-            classes=self.classes,
-            policy=replace(self.policy, quiet=quiet),
-            labels=self.task.labels,
-        )
+        policy = replace(self.policy, quiet=quiet)
+        return open_split(self.recipe, spec, classes=self.classes, policy=policy, labels=self.task.labels)
 
     @property
     def policy(self) -> Policy:
@@ -247,4 +276,4 @@ class Run:
         """Return samples as this network's input."""
         recipe, reading = self.recipe, Reading.of(self.recipe, as_pixels=True)
         teach = self.task.teach(classes=len(self.classes), dtype=recipe.dtype)
-        return ImageBatches(samples, self.preprocess, Sampling(recipe.batch_size), reading=reading, teach=teach)
+        return self.task.batches()(samples, self.preprocess, Sampling(recipe.batch_size), reading=reading, teach=teach)

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Protocol
 from ft.cli.parser import Parser, add_backend
 from ft.errors import DataError, RecipeError, printable
 from ft.runs.predictions import escape
-from ft.system.files import publishing
+from ft.system.files import make_folder, publishing, write_bytes
 from ft.system.progress import counting
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ft.api.run import Guess, Run
     from ft.data import Sample
 
@@ -37,6 +39,8 @@ def predict(arguments: Sequence[str]) -> int:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help=what)
     parser.add_argument("--top", type=int, default=3, help="classes an image [3]")
     parser.add_argument("--out", metavar="CSV", help="write a CSV, name,label,probability,label_2,..., and no lines")
+    parser.add_argument("--masks", metavar="DIR", help="segmentation: write each mask there, a PNG of the image's size")
+    parser.add_argument("--overlays", metavar="DIR", help="segmentation: write each image with its mask over it there")
     parser.add_argument("--force", action="store_true", help="replace it if it exists")
     text = "images that cannot be used: error ends the command, skip names them and goes on [error]"
     parser.add_argument("--on-bad-image", choices=["error", "skip"], default="error", help=text)
@@ -50,6 +54,8 @@ def predict(arguments: Sequence[str]) -> int:
     require(flags.top, flags.on_bad_image)
     require_new(flags.out, flags.force)
     run = Run(flags.run, backend=flags.backend)
+    if (flags.masks or flags.overlays) and run.task.name != "segmentation":
+        raise RecipeError(f"masks: {printable(flags.run)} is a {run.task.name} run, whose network gives none")
     found = all_pictures(flags.images, missing=flags.on_bad_image == "skip")
     for line in found.notes:
         tell(f"note: {line}")
@@ -68,9 +74,11 @@ def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
     with counting("predicting", len(names), quiet=watched) as count, ExitStack() as stack:
         takers = [stack.enter_context(sink) for sink in sinks]
         _, began, done = run.learner, time.monotonic(), 0  # built before the clock starts
-        for i, guesses in run.answers(samples, top=flags.top, on_bad_image=flags.on_bad_image, count=count, say=tell):
+        for each in run.answers(samples, top=flags.top, on_bad_image=flags.on_bad_image, count=count, say=tell):
             for take in takers:
-                take(names[i], guesses)
+                take(names[each.index], each.guesses)
+            if each.mask is not None:
+                write_masks(names[each.index], samples[each.index], each.mask, flags)
             done += 1
         if not done:
             raise DataError(f"none of {count_text(len(names))} can be used; mend what is named above")
@@ -80,6 +88,25 @@ def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
     skipped = f", {len(names) - done} skipped" if done < len(names) else ""
     tell(f"{count_text(done)}, {done / seconds:.3g} images/s{skipped}")
     return 0
+
+
+def write_masks(name: str, sample: "Sample", mask: "np.ndarray", flags: Namespace) -> None:
+    """Write the mask of an image, and the image with it over it, into the folders that the flags name."""
+    from ft.data import decode
+    from ft.report.masks import as_jpeg, as_png, overlay
+
+    if flags.masks:
+        write_below(flags.masks, name, ".png", as_png(mask))
+    if flags.overlays:
+        write_below(flags.overlays, name, ".jpg", as_jpeg(overlay(decode(sample.source), mask)))
+
+
+def write_below(folder: str, name: str, suffix: str, content: bytes) -> None:
+    """Write a file into a folder under an image's name, whose folders are kept, but none above it."""
+    parts = [part for part in Path(name).with_suffix(suffix).parts if part not in ("/", "..")]
+    path = Path(folder, *parts)
+    make_folder(path.parent)
+    write_bytes(path, content)
 
 
 def count_text(images: int) -> str:

@@ -38,8 +38,13 @@ def overlay(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where((mask > 0)[..., None], mixed, picture).astype(np.uint8)
 
 
-def as_uri(picture: np.ndarray) -> str:
-    """Return a picture uint8 (H, W, 3) as a data URI."""
+def as_jpeg(picture: np.ndarray) -> bytes:
+    """Return a picture uint8 (H, W, 3) as a JPEG."""
     content = io.BytesIO()
     Image.fromarray(picture).save(content, "JPEG", quality=85)
-    return data_uri(content.getvalue(), "jpeg")
+    return content.getvalue()
+
+
+def as_uri(picture: np.ndarray) -> str:
+    """Return a picture uint8 (H, W, 3) as a data URI."""
+    return data_uri(as_jpeg(picture), "jpeg")

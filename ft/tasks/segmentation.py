@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
+from ft.data.images.view import fitted
 from ft.data.targets import Targets
 from ft.errors import RecipeError
 from ft.metrics.pixels import LEFT_OUT, PixelCounts, pixel_confusion, pixel_scores
@@ -162,6 +163,13 @@ class Segmentation(Task):
             shares = row / max(row.sum(), 1)
             found.append([(int(k), float(shares[k])) for k in np.argsort(-shares, kind="stable")[:top] if shares[k]])
         return found
+
+    def masks(self, outputs: Arrays, targets: Arrays) -> list[np.ndarray]:
+        """Return the mask of each picture, the class with the largest logit, by the nearest pixel at its own size."""
+        said = outputs["logits"].argmax(-1).astype(np.uint8)
+        views = (fitted(height, width, said.shape[1]) for height, width in targets["size"].tolist())
+        sizes = targets["size"].tolist()
+        return [view.restored(mask, *size) for view, mask, size in zip(views, said, sizes, strict=True)]
 
     def guess_columns(self, top: int) -> list[str]:
         """Return a column for each class that is asked for, and one for its share of the pixels."""

@@ -195,6 +195,10 @@ class Task(ABC):
     def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return what to name of each sample where `top` classes are asked for: class and probability, best first."""
 
+    def masks(self, outputs: Arrays, targets: Arrays) -> "list[np.ndarray] | None":
+        """Return the class of every pixel, uint8 (H, W) a sample, of its own size; None where that is no answer."""
+        return None
+
     @abstractmethod
     def guess_columns(self, top: int) -> list[str]:
         """Return the columns of a table of guesses where `top` are asked for, behind the sample's name."""

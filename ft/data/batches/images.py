@@ -69,14 +69,18 @@ class ImageBatches(Batches):
 
     def read(self, epoch: int, index: int) -> np.ndarray:
         """Return one sample as the network sees it in an epoch, (crop, crop, C): float, or uint8 `as_pixels`."""
-        sample = self.samples[index]
-        reading, seed, distortion = self.reading, self.sampling.seed, self.augmentation.distortion
-        channels = self.preprocess.channels
-        pixels = decode(sample.source, channels=channels, max_pixels=reading.max_pixels, short_side=self.short_side)
-        pixels = self.shown(pixels, epoch, index)
-        numbers = partial(self.preprocess.normalise, dtype=reading.dtype)
-        finish = self.preprocess.ordered if reading.as_pixels else numbers
-        if distortion is None:
-            return finish(pixels)
-        rng = generator(seed, "distort", epoch, index)
-        return distortion.normalised(finish(distortion.pixels(pixels, rng)), rng)
+        return self.ready(self.shown(self.opened(index), epoch, index), epoch, index)
+
+    def opened(self, index: int) -> np.ndarray:
+        """Return the pixels of a file, uint8 (H, W, C)."""
+        channels, most = self.preprocess.channels, self.reading.max_pixels
+        return decode(self.samples[index].source, channels=channels, max_pixels=most, short_side=self.short_side)
+
+    def ready(self, shown: np.ndarray, epoch: int, index: int) -> np.ndarray:
+        """Return what is shown of an image as the network takes it, distorted where that is asked for."""
+        numbers = partial(self.preprocess.normalise, dtype=self.reading.dtype)
+        finish = self.preprocess.ordered if self.reading.as_pixels else numbers
+        if (distortion := self.augmentation.distortion) is None:
+            return finish(shown)
+        rng = generator(self.sampling.seed, "distort", epoch, index)
+        return distortion.normalised(finish(distortion.pixels(shown, rng)), rng)

@@ -1,6 +1,6 @@
 """Batches of pictures with a mask each, which moves with the pixels."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,14 @@ from ft.data.images.view import View, drawn, fitted
 from ft.data.targets import Targets
 from ft.errors import DataError
 from ft.noise import generator
+
+
+class Picture(NamedTuple):
+    """One picture that was read: what the network is shown (crop, crop, C), its mask, and the picture's own size."""
+
+    shown: np.ndarray
+    mask: np.ndarray
+    size: tuple[int, int]
 
 
 class MaskBatches(ImageBatches):
@@ -38,17 +46,27 @@ class MaskBatches(ImageBatches):
         mask = self.samples[index].label.read()
         return self.view(epoch, index, *mask.shape).mask(mask)
 
-    def read(self, epoch: int, index: int) -> Any:
-        """Return a picture as the network sees it in an epoch, and its mask where it has one."""
-        mask = None if self.samples[index].label is None else self.mask(epoch, index)
-        return super().read(epoch, index), mask
+    def read(self, epoch: int, index: int) -> Picture:
+        """Return a picture as the network sees it in an epoch, and its mask; without one 0 wherever it shows."""
+        pixels = self.opened(index)
+        size = pixels.shape[:2]
+        shown = self.ready(self.shown(pixels, epoch, index), epoch, index)
+        if is_mask(self.samples[index].label):
+            return Picture(shown, self.mask(epoch, index), size)
+        return Picture(shown, self.view(epoch, index, *size).mask(np.zeros(size, np.uint8)), size)
 
     def targets_at(self, epoch: int, indices: np.ndarray) -> Targets:
         """Return the masks of positions in the split, as an epoch has them."""
         return self.teach([self.mask(epoch, i) for i in indices])
 
-    def batch(self, epoch: int, number: int, indices: np.ndarray, read: list[Any]) -> Batch:
-        """Return the batch of pictures and masks; without masks it has no targets."""
-        images, masks = zip(*read, strict=True)
-        targets = self.teach(masks) if masks[0] is not None else {}
-        return Batch(self.inputs(list(images)), targets, indices, number)
+    def batch(self, epoch: int, number: int, indices: np.ndarray, read: list[Picture]) -> Batch:
+        """Return the batch of pictures and masks; of pictures without a mask also their own size (N, 2)."""
+        targets = self.teach([picture.mask for picture in read])
+        if not is_mask(self.samples[indices[0]].label):
+            targets["size"] = np.array([picture.size for picture in read])
+        return Batch(self.inputs([picture.shown for picture in read]), targets, indices, number)
+
+
+def is_mask(label: Any) -> bool:
+    """Tell whether a sample's label is a mask, and not the number that stands for none."""
+    return hasattr(label, "read")
