@@ -24,6 +24,7 @@ from ft.data.sources.folder import EMPTY, list_folder
 from ft.data.sources.leaks import find_leaks
 from ft.data.sources.listing import Entry, Listing, labels_in, name_bytes, note
 from ft.data.sources.manifest import list_manifest
+from ft.data.sources.mask import Mask
 from ft.data.sources.policy import DEFAULT, Policy
 from ft.data.sources.scan import usable
 from ft.data.sources.spelling import one_spelling
@@ -40,16 +41,18 @@ class Sample:
     """One image: its POSIX path relative to the data, its label, its pixels.
 
     source: a file, uint8 (H, W) or (H, W, 3), or what Pillow opened; label: a class number, or a tuple
-    of them in ascending order where the data is multi-label.
+    of them in ascending order where the data is multi-label, or where its mask is.
     """
 
     name: str
-    label: int | tuple[int, ...]
+    label: int | tuple[int, ...] | Mask
     source: Path | np.ndarray | Image = field(compare=False)
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """The numbers of all its classes."""
+        """The numbers of all its classes; none of an image with a mask, whose pixels have one each."""
+        if isinstance(self.label, Mask):
+            return ()
         return self.label if isinstance(self.label, tuple) else (self.label,)
 
 
@@ -59,7 +62,7 @@ class Dataset:
 
     test: images that nothing is chosen by, evaluated once when all is done; most data has none.
     skipped: names of the images that cannot be used, where the policy leaves them out; multilabel: an image may have
-    several labels, or none.
+    several labels, or none; masks: the label of every image is a `Mask`.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Dataset:
     skipped: tuple[str, ...] = ()
     multilabel: bool = False
     test: tuple[Sample, ...] = ()
+    masks: bool = False
 
 
 def open_dataset(

@@ -8,13 +8,13 @@ from typing import Any
 from ft.data.sources.dataset import Dataset, data_facts
 from ft.errors import DataError, RunError, printable
 
-BUILT_IN = "digits"
+BUILT_IN = ("digits", "scenes")
 ABOVE = 4  # folders above a run's own that a relative path is tried from
 
 
 def place_of(spec: str) -> dict[str, str]:
-    """Return the absolute path of a source of data, for a record; nothing for the built-in set."""
-    return {} if spec == BUILT_IN else {"path": os.path.abspath(os.path.expanduser(spec))}
+    """Return the absolute path of a source of data, for a record; nothing for a built-in set."""
+    return {} if spec in BUILT_IN else {"path": os.path.abspath(os.path.expanduser(spec))}
 
 
 def find_again(spec: str, record: Mapping[str, Any], folder: Path, opened: Callable[[str], Dataset]) -> str:
@@ -35,7 +35,7 @@ def find_again(spec: str, record: Mapping[str, Any], folder: Path, opened: Calla
 
 def places_of(spec: str, absolute: str | None, folder: Path) -> list[str]:
     """Return the places that exist: as typed, where it was, and as typed from the folders above the run's."""
-    if spec == BUILT_IN:
+    if spec in BUILT_IN:
         return [spec]
     above = [str(parent / spec) for parent in folder.resolve().parents[:ABOVE]]  # an absolute one stays what it is
     found = [place for place in (spec, absolute, *above) if place and os.path.exists(os.path.expanduser(place))]

@@ -1,0 +1,204 @@
+"""Images with masks -> samples whose label is a `Mask`, the same on every machine.
+
+Before training every file is looked at by its header: whether it is there, and whether mask and image are of one size.
+Values are looked at when a mask is read, and by `ft data check`. Where a source has no val split, a share is held out
+by name, as of one class of images.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from ft.data.images.decode import BadImage
+from ft.data.sources.dataset import LEAK, TEST_LEAK, Dataset, Sample, hold_out, require_none
+from ft.data.sources.leaks import find_leaks
+from ft.data.sources.listing import Entry, name_bytes, note
+from ft.data.sources.mask import IGNORED, Coding, Mask, values_in
+from ft.data.sources.masks.found import are_colours, found_coding, given_coding, modes_of
+from ft.data.sources.masks.pairs import MaskListing, Pair
+from ft.data.sources.masks.source import list_masks
+from ft.data.sources.policy import DEFAULT, Policy
+from ft.data.sources.scan import fault_of, scan
+from ft.errors import DataError, listed, printable, unknown
+
+
+def open_masks(
+    spec: str,
+    *,
+    val_fraction: float = 0.2,
+    seed: int = 0,
+    classes: tuple[str, ...] | None = None,
+    policy: Policy = DEFAULT,
+    ignore_index: int = 255,
+) -> Dataset:
+    """Return the images and masks that `spec` names, with a validation split in any case.
+
+    classes: those of a trained model, in its order; ignore_index: the value whose pixels count for nothing, unless
+    classes.txt names it. Raises DataError.
+    """
+    listing, names, coding, skipped = usable_masks(spec, classes, policy, ignore_index)
+    pairs, notes = split_pairs(listing, spec, val_fraction, seed)
+    train, val, test = (mask_samples((p for p in pairs if p.split == s), coding) for s in ("train", "val", "test"))
+    if not train:
+        raise DataError(f"{printable(spec)}: no train images; put the images to learn from into train")
+    if not val:
+        raise DataError(f"{printable(spec)}: a single image, so none is left for val; add images")
+    for what, known, held in ((LEAK, train, val), (TEST_LEAK, train + val, test)):
+        notes += note(what, require_none(find_leaks(known, held), policy.fail_on_leak, spec, what, "--no-fail-on-leak"))
+    return Dataset(listing.name, names, train, val, listing.image_size, tuple(notes), skipped, test=test, masks=True)
+
+
+def open_mask_images(
+    spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, ignore_index: int = 255
+) -> Dataset:
+    """Return the images to evaluate as `val`, and an empty `train`: the val split, else the test split, else all."""
+    listing, names, coding, skipped = usable_masks(spec, classes, policy, ignore_index)
+    splits = ([p for p in listing.pairs if p.split == split] for split in ("val", "test"))
+    val = mask_samples(next(filter(None, splits), listing.pairs), coding)
+    return Dataset(listing.name, names, (), val, listing.image_size, tuple(listing.notes), skipped, masks=True)
+
+
+def usable_masks(
+    spec: str, classes: tuple[str, ...] | None, policy: Policy, ignore_index: int
+) -> tuple[MaskListing, tuple[str, ...], Coding, tuple[str, ...]]:
+    """Return the listing without what the policy skips, the classes, the coding of masks and what was skipped."""
+    where = printable(spec)
+    listing = list_masks(spec, policy, ignore_index=ignore_index)
+    sifted = Sieve(listing.pairs, policy, where)
+    sifted.drop(lambda pair: geometry_fault(pair, policy), "sizes")
+    names, coding, told = choose_coding(listing, sifted, classes, ignore_index)
+    if policy.on_bad_image == "skip":
+        sifted.drop(lambda pair: value_fault(pair, coding, policy), "masks")
+    notes = [*listing.notes, *told, *sifted.notes()]
+    return replace(listing, pairs=sifted.pairs, notes=notes), names, coding, tuple(sifted.bad)
+
+
+class Sieve:
+    """Pairs of which those with a fault are left out, where the policy skips them; else the first fault is raised."""
+
+    def __init__(self, pairs: Sequence[Pair], policy: Policy, where: str) -> None:
+        self.pairs, self.policy, self.where, self.count = list(pairs), policy, where, len(pairs)
+        self.bad: dict[str, BadImage] = {}
+
+    def drop(self, fault: Callable[[Pair], BadImage | None], title: str) -> None:
+        """Look at every pair, and leave out those with a fault."""
+        policy = self.policy
+        faults = scan(self.pairs, fault, workers=policy.workers, quiet=policy.quiet, title=title)
+        self.leave_out(faults)
+
+    def leave_out(self, faults: Sequence[BadImage | None]) -> None:
+        """Leave out the pairs with a fault."""
+        found = {pair.name: fault for pair, fault in zip(self.pairs, faults, strict=True) if fault}
+        if found and self.policy.on_bad_image == "error":
+            more = f" (and {len(found) - 1} more; ft data check lists them)" if len(found) > 1 else ""
+            raise DataError(f"{next(iter(found.values()))}{more}")
+        self.bad |= found
+        if len(self.bad) > self.policy.max_bad_fraction * self.count:
+            raise DataError(
+                f"{self.where}: {len(self.bad)} of {self.count} images cannot be used ({self.shown()}), more than the "
+                f"{self.policy.max_bad_fraction:.3g} of max_bad_fraction; mend what ft data check lists, or raise it"
+            )
+        self.pairs = [pair for pair in self.pairs if pair.name not in found]
+
+    def shown(self) -> str:
+        """Return the first faults in words."""
+        return listed((f"{printable(name)}: {fault.reason.split(';')[0]}" for name, fault in self.bad.items()), 3)
+
+    def notes(self) -> list[str]:
+        """Return a line that says what was left out."""
+        what = "skipped, images that cannot be used"
+        return [f"{what}: {len(self.bad)} of {self.count} ({self.shown()})"] if self.bad else []
+
+
+def geometry_fault(pair: Pair, policy: Policy) -> BadImage | None:
+    """Return what the headers say is wrong with a pair; where bad images are skipped, the image is decoded, too."""
+    try:
+        pair.require_geometry()
+    except BadImage as fault:
+        return fault
+    if policy.on_bad_image == "error":
+        return None
+    return fault_of(Entry("", "", pair.name, pair.source), policy.max_pixels, policy.short_side)
+
+
+def value_fault(pair: Pair, coding: Coding, policy: Policy) -> BadImage | None:
+    """Return what is wrong with the values of a mask."""
+    try:
+        mask_of(pair, coding).read(policy.max_pixels)
+    except BadImage as fault:
+        return fault
+    return None
+
+
+def choose_coding(
+    listing: MaskListing, sifted: Sieve, given: tuple[str, ...] | None, ignore_index: int
+) -> tuple[tuple[str, ...], Coding, list[str]]:
+    """Return the classes, how values become their numbers, and notes: of the source, of a trained model, or found."""
+    if listing.names is not None and listing.coding is not None:
+        if given is None and len(listing.names) < 2:
+            raise DataError(f"{sifted.where}: one class, '{printable(listing.names[0])}'; training needs at least two")
+        return given or listing.names, renumbered(listing.names, listing.coding, given, sifted.where), []
+    if given is not None:
+        return given, given_coding(given, ignore_index), []
+    colours = are_colours(modes_of(sifted.pairs))
+    values = values_of(sifted, colours)
+    names, coding, told = found_coding(values, ignore_index, sifted.where, colours=colours)
+    return names, coding, [told]
+
+
+def values_of(sifted: Sieve, colours: bool) -> set[int]:
+    """Return the values that occur in the masks that can be read."""
+    values: set[int] = set()
+
+    def look(pair: Pair) -> tuple[int, ...] | BadImage:
+        assert pair.drawing is not None, "pairs without a mask were left out"
+        try:
+            return values_in(pair.drawing, colours=colours, max_pixels=sifted.policy.max_pixels)
+        except BadImage as fault:
+            return fault
+
+    policy = sifted.policy
+    found = scan(sifted.pairs, look, workers=policy.workers, quiet=policy.quiet, title="reading masks")
+    sifted.leave_out([look if isinstance(look, BadImage) else None for look in found])
+    for look_of_one in found:
+        values.update(() if isinstance(look_of_one, BadImage) else look_of_one)
+    return values
+
+
+def renumbered(names: Sequence[str], coding: Coding, given: Sequence[str] | None, where: str) -> Coding:
+    """Return the coding with the numbers of a trained model's classes."""
+    if given is None or tuple(given) == tuple(names):
+        return coding
+    for name in names:
+        if name not in given:
+            raise DataError(f"{where}: {unknown('class', printable(name), given)} (the model's classes decide)")
+    numbers = {value: k if k == IGNORED else list(given).index(names[k]) for value, k in coding.classes.items()}
+    return Coding(numbers, coding.colours)
+
+
+def split_pairs(listing: MaskListing, spec: str, fraction: float, seed: int) -> tuple[list[Pair], list[str]]:
+    """Return the pairs with a split each, and notes. See `hold_out`: all images are of one class."""
+    pairs, notes = listing.pairs, list(listing.notes)
+    if any(pair.split == "val" for pair in pairs):
+        return [replace(pair, split=pair.split or "train") for pair in pairs], notes
+    if not fraction:
+        raise DataError(
+            f"{printable(spec)}: val_fraction 0 and no val images, so nothing would be measured; give some to val, "
+            "or hold a share out with --val-fraction 0.2"
+        )
+    entries = [Entry("", "", pair.name, pair.source, ()) for pair in pairs if pair.split != "test"]
+    split = {entry.name: entry.split for entry in hold_out(entries, (), fraction, seed)[0]}
+    if any(pair.split for pair in pairs):
+        notes.append(f"no val images: {fraction:.0%} of train held out")
+    return [replace(pair, split=split.get(pair.name, pair.split)) for pair in pairs], notes
+
+
+def mask_of(pair: Pair, coding: Coding) -> Mask:
+    """Return the mask of a pair that has one."""
+    assert pair.drawing is not None, "pairs without a mask were left out"
+    return Mask(pair.mask, pair.drawing, coding)
+
+
+def mask_samples(pairs: Iterable[Pair], coding: Coding) -> tuple[Sample, ...]:
+    """Return pairs as samples, in byte order of their names."""
+    ordered = sorted(pairs, key=lambda pair: name_bytes(pair.name))
+    return tuple(Sample(pair.name, mask_of(pair, coding), pair.source) for pair in ordered)

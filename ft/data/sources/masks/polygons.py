@@ -1,0 +1,101 @@
+"""Shapes as COCO writes them, drawn into a mask: polygons and run lengths.
+
+A pixel belongs to a polygon where its centre lies inside by the even-odd rule, so a box from 2 to 5 covers 3 pixels.
+Later shapes lie over earlier ones, and a crowd is ignored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ft.data.images.decode import MAX_PIXELS, BadImage
+from ft.data.images.header import Header
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """What is drawn into the mask of one image: (value, segmentation) each, over pixels of value 0."""
+
+    name: str
+    height: int
+    width: int
+    shapes: Sequence[tuple[int, Any]]
+
+    def header(self) -> Header:
+        """Return the size that the annotations state."""
+        return Header(self.height, self.width, "L", "")
+
+    def values(self, *, colours: bool, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """Return the drawn mask, uint8 (H, W)."""
+        drawn = np.zeros((self.height, self.width), np.uint8)
+        for value, segmentation in self.shapes:
+            try:
+                drawn[covered(segmentation, self.height, self.width)] = value
+            except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise BadImage(
+                    "mask file", f"a segmentation that cannot be drawn ({reason}); mend it", self.name
+                ) from None
+        return drawn
+
+
+def covered(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """Return which pixels a segmentation covers, bool (H, W): those of any of its polygons, or of its run lengths."""
+    if isinstance(segmentation, dict):
+        return run_lengths(segmentation, height, width)
+    inside = np.zeros((height, width), np.bool_)
+    for polygon in segmentation:
+        corners = np.array(polygon, np.float64)
+        if corners.ndim != 1 or len(corners) % 2 or len(corners) < 6 or not np.isfinite(corners).all():
+            raise ValueError(f"a polygon of {corners.size} numbers; expected x, y of three corners or more")
+        fill(inside, corners.reshape(-1, 2))
+    return inside
+
+
+def fill(inside: np.ndarray, corners: np.ndarray) -> None:
+    """Set the pixels whose centres lie in a polygon (N, 2) of x and y."""
+    height, width = inside.shape
+    x0, y0 = corners.T
+    x1, y1 = np.roll(corners, -1, axis=0).T
+    first, last = (int(np.clip(edge, 0, height)) for edge in (np.floor(y0.min()), np.ceil(y0.max())))
+    centres = np.arange(first, last)[:, None] + 0.5
+    rows, edges = np.nonzero((y0 <= centres) != (y1 <= centres))
+    slope = (x1[edges] - x0[edges]) / (y1[edges] - y0[edges])
+    crossing = x0[edges] + (centres[rows, 0] - y0[edges]) * slope
+    columns = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.int64)
+    toggles = np.zeros((last - first, width + 1), np.int64)
+    np.add.at(toggles, (rows, columns), 1)
+    inside[first:last] |= toggles.cumsum(axis=1)[:, :-1] % 2 == 1
+
+
+def run_lengths(code: dict[str, Any], height: int, width: int) -> np.ndarray:
+    """Return what run lengths cover, bool (H, W): counts of 0 and 1 in turn, down the columns, a list or a text."""
+    if list(code["size"]) != [height, width]:
+        raise ValueError(f"run lengths of {code['size']}, the image has {[height, width]}")
+    counts = unpack(code["counts"]) if isinstance(code["counts"], str) else code["counts"]
+    counts = np.array(counts, np.int64)
+    if counts.ndim != 1 or counts.min(initial=0) < 0 or counts.sum() != height * width:
+        raise ValueError(f"run lengths that sum to {counts.sum()}; expected {height * width}")
+    return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(width, height).T
+
+
+def unpack(text: str) -> list[int]:
+    """Return the counts of COCO's compressed text: 5 bits a character from 48 on, lowest first, bit 5 says go on.
+
+    From the fourth count on, each is the difference to the one before the last.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for character in text.encode("ascii"):
+        bits = character - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            value -= (1 << shift) if bits & 16 else 0
+            counts.append(value)
+            value = shift = 0
+    for i in range(3, len(counts)):
+        counts[i] += counts[i - 2]
+    return counts
