@@ -4,7 +4,7 @@ from ft.data import Batches, Reading, Sample, Sampling, open_images
 from ft.errors import DataError, RecipeError, listed
 from ft.recipe import Recipe
 from ft.system.progress import counting
-from ft.tasks import task_for
+from ft.tasks import require_task, task_for
 from ft.training.build import load_learner
 from ft.training.evaluate import Counted, evaluate
 from ft.weights import cast, require_finite
@@ -29,6 +29,7 @@ def evaluate_network(
     outputs, they are taken in sorted order; anything else raises DataError. quiet: without a progress bar.
     """
     card = find_card(model)
+    require_task(card)
     dataset = open_images(data)
     source = pretrained_weights(card, weights)
     if source is None:

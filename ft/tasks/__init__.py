@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ft.errors import RunError, unknown
+from ft.errors import RecipeError, RunError, unknown
 from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI
 from ft.tasks.task import Task
@@ -16,8 +16,18 @@ TASKS = {task.name: task for task in (SINGLE, MULTI)}
 
 
 def task_for(card: "Card", dataset: "Dataset") -> Task:
-    """Return the task that follows from a network and the data: every card is one of images, so the data decides."""
+    """Return the task that follows from a network and the data: networks for classification leave it to the data."""
+    require_task(card)
     return MULTI if dataset.multilabel else SINGLE
+
+
+def require_task(card: "Card") -> None:
+    """Raise RecipeError for a network that is there for a task that is not."""
+    if card.task != "classification":
+        raise RecipeError(
+            f"model: {card.name} is for {card.task}, which cannot be trained yet; take a network for classification "
+            "(ft models)"
+        )
 
 
 def task_in(record: Mapping[str, Any]) -> Task:

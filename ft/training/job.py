@@ -12,7 +12,7 @@ from ft.metrics.multilabel import Labels
 from ft.network.freeze import check_plan
 from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
-from ft.tasks import task_for
+from ft.tasks import require_task, task_for
 from ft.tasks.task import Task
 from ft.training.penalty import require_anchor
 from ft.weights import require_finite
@@ -89,6 +89,7 @@ def prepare_job(
     """
     labels_of(recipe, task)
     card = find_card(recipe.model)
+    require_task(card)
     surgery = plan_surgery(card, recipe)
     altered = surgery.card if surgery else card
     check_plan(recipe, altered)
