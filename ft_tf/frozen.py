@@ -18,6 +18,7 @@ from ft.zoo import Card
 from ft.zoo.card import under
 from ft_tf.graph import BatchGraphs, as_graph
 from ft_tf.layers import BatchNorm2d, Conv2d, Noise, WithAuxiliary
+from ft_tf.taps import split_at_taps
 
 CONVOLUTIONS = (Conv2d, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 NORMS = (BatchNorm2d, keras.layers.BatchNormalization)
@@ -28,11 +29,11 @@ class Taps(dict[str, tf.Tensor]):
     """What the parts of a network behind its base take, by the part's name: Features on the device."""
 
 
-Base, Head = Callable[[tf.Tensor], Taps], Callable[..., Any]
+Base, Head = Callable[..., Taps], Callable[..., Any]
 
 
 def split(model: keras.Model, card: Card) -> tuple[Base, Head]:
-    """Return the network as two callables: images (N, H, W, C) -> what its head takes, and the head, see `forward`."""
+    """Return the network as two callables: images (N, H, W, C) -> what its head takes, and the head."""
     return split_maps(model, card) if card.taps else split_features(model, card)
 
 
@@ -41,24 +42,16 @@ def split_maps(model: keras.Model, card: Card) -> tuple[Base, Head]:
 
     That goes along with the maps, as the shape of images without channels (N, H, W, 0).
     """
-    (images,) = model.inputs
-    maps = {tap: maps_at(model, path) for tap, path in card.taps.items()}
-    backbone, heads = keras.Model(images, maps), keras.Model([*maps.values(), images], model.output)
+    backbone, heads = split_at_taps(model, card)
 
-    def base(images: tf.Tensor) -> Taps:
-        return Taps(backbone(images, training=False), images=images[..., :0])
+    def base(images: tf.Tensor, *, training: bool = False) -> Taps:
+        return Taps(backbone(images, training=training), images=images[..., :0])
 
-    def head(taps: Taps, *, training: bool) -> dict[str, tf.Tensor]:
-        height, width = taps["images"].shape[1:3]
-        like = tf.zeros([1, height, width, images.shape[-1]], images.dtype)  # only its size is looked at
-        return heads([*(taps[tap] for tap in card.taps), like], training=training)
+    def head(taps: Taps, *, training: bool, auxiliary: bool) -> dict[str, tf.Tensor]:
+        _, height, width, _ = taps["images"].shape
+        return heads(taps, (height, width), training=training, auxiliary=auxiliary)
 
     return base, head
-
-
-def maps_at(model: keras.Model, path: str) -> KerasTensor:
-    """Return what the last layer at or below a path gives."""
-    return [layer for layer in model.layers if under(layer.name, (path,))][-1].output
 
 
 def split_features(model: keras.Model, card: Card) -> tuple[Base, Head]:
@@ -67,7 +60,7 @@ def split_features(model: keras.Model, card: Card) -> tuple[Base, Head]:
     backbone, head = keras.Model(model.inputs, first.input), keras.Model(first.input, model.outputs[0])
     return (
         lambda images: Taps(head=backbone(images, training=False)),
-        lambda taps, *, training: head(taps["head"], training=training),
+        lambda taps, *, training, **_: head(taps["head"], training=training),
     )
 
 

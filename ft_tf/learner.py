@@ -231,8 +231,10 @@ class Learner:
     def forward(self, inputs: tf.Tensor | Taps, *, training: bool) -> list[Outputs]:
         """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
         with computing(self.model, self.card, self.recipe.precision):
+            if self.card.taps and not isinstance(inputs, Taps):
+                inputs = self.base(inputs, training=training)
             if isinstance(inputs, Taps):
-                outputs = self.head(inputs, training=training)
+                outputs = self.head(inputs, training=training, auxiliary=training and any(self.auxiliary))
             else:
                 outputs = (self.prefix.rest if self.prefix else self.model)(inputs, training=training)
         return [{"logits": tf.cast(x, self.dtype)} for x in parts_in(outputs)]

@@ -11,8 +11,6 @@ from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision.models.convnext import LayerNorm2d
-from torchvision.models.segmentation._utils import _SimpleSegmentationModel
-from torchvision.models.segmentation.lraspp import LRASPP
 
 from ft.errors import first_line
 from ft.network.freeze import Freeze, leading_stages
@@ -21,7 +19,8 @@ from ft.system.quiet import quiet_stderr
 from ft.zoo import Card
 from ft.zoo.card import under
 from ft_torch.graph import LayerTracer, cut, trace
-from ft_torch.layers import KerasBatchNorm2d, Noise, resize_bilinear
+from ft_torch.layers import KerasBatchNorm2d, Noise
+from ft_torch.taps import split_at_taps
 
 NORMS = (nn.BatchNorm2d, KerasBatchNorm2d)
 
@@ -30,39 +29,29 @@ class Taps(dict[str, Tensor]):
     """What the parts of a network behind its base take, by the part's name: Features on the device."""
 
 
-Base, Head = Callable[[Tensor], Taps], Callable[[Taps], Any]
+Base, Head = Callable[[Tensor], Taps], Callable[..., Any]
 
 
 def split(model: nn.Module, card: Card) -> tuple[Base, Head]:
-    """Return the network as two callables: images (N, C, H, W) -> what its head takes, and the head, see `forward`."""
-    return split_maps(model) if card.taps else split_features(model, card)
+    """Return the network as two callables: images (N, C, H, W) -> what its head takes, and the head."""
+    return split_maps(model, card) if card.taps else split_features(model, card)
 
 
-def split_maps(model: nn.Module) -> tuple[Base, Head]:
+def split_maps(model: nn.Module, card: Card) -> tuple[Base, Head]:
     """Return the base and the head of a network for segmentation, whose logits have the images' size.
 
     That goes along with the maps, as the shape of images without channels (N, H, W, 0).
     """
-    backbone, heads = model.get_submodule("backbone"), maps_head(model)
+    backbone, heads = split_at_taps(model, card)
 
-    @torch.no_grad()
     def base(images: Tensor) -> Taps:
         return Taps(backbone(images), images=images[:, :0].permute(0, 2, 3, 1))
 
-    def head(taps: Taps) -> dict[str, Tensor]:
-        size = (taps["images"].shape[1], taps["images"].shape[2])
-        return {name: resize_bilinear(logits, size) for name, logits in heads(taps).items()}
+    def head(taps: Taps, *, auxiliary: bool) -> dict[str, Tensor]:
+        _, height, width, _ = taps["images"].shape
+        return heads(taps, (height, width), auxiliary=auxiliary)
 
     return base, head
-
-
-def maps_head(model: nn.Module) -> Callable[[Taps], dict[str, Tensor]]:
-    """Return what gives logits at the size of the maps."""
-    if isinstance(model, LRASPP):
-        return lambda taps: {"out": model.classifier(taps)}
-    assert isinstance(model, _SimpleSegmentationModel)
-    heads = {"out": model.classifier, "aux": model.aux_classifier}
-    return lambda taps: {name: head(taps[name]) for name, head in heads.items() if head is not None}
 
 
 def split_features(model: nn.Module, card: Card) -> tuple[Base, Head]:
@@ -73,7 +62,6 @@ def split_features(model: nn.Module, card: Card) -> tuple[Base, Head]:
         del parts[1]
     head = nn.Sequential(*parts)
 
-    @torch.no_grad()
     def base(images: Tensor) -> Taps:
         taken: list[Tensor] = []
         handle = head[0].register_forward_pre_hook(lambda module, arguments: taken.append(arguments[0]))
@@ -83,7 +71,7 @@ def split_features(model: nn.Module, card: Card) -> tuple[Base, Head]:
             handle.remove()
         return Taps(head=taken[0])
 
-    return base, lambda taps: head(taps["head"])
+    return base, lambda taps, **_: head(taps["head"])
 
 
 def takes_maps(head: nn.Module) -> bool:

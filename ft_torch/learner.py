@@ -184,6 +184,7 @@ class Learner:
         self.model.eval()
         return as_arrays(self.forward(self.load(inputs))[0])
 
+    @torch.no_grad()
     def features(self, inputs: np.ndarray | Pixels) -> Features:
         """Return what the base makes of images (N, H, W, 3) in inference mode: what the "head" takes."""
         self.model.eval()
@@ -195,8 +196,10 @@ class Learner:
     def forward(self, inputs: Tensor | Taps) -> list[Outputs]:
         """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
         with computing(self.model, self.card, self.recipe.precision):
+            if self.card.taps and not isinstance(inputs, Taps):
+                inputs = self.base(inputs)
             if isinstance(inputs, Taps):
-                outputs = self.head(inputs)
+                outputs = self.head(inputs, auxiliary=self.model.training and any(self.auxiliary))
             else:
                 outputs = (self.trained or (self.prefix.rest if self.prefix else self.model))(inputs)
         return [{"logits": x.to(self.dtype)} for x in parts_in(outputs)]

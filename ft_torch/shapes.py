@@ -77,12 +77,12 @@ def watching(model: nn.Module, card: Card, found: dict) -> Iterator[list[tuple[s
 
     def before(path: str, arguments: tuple) -> None:
         running.append((path, arguments[0]))
-        if (stage := stages.get(path)) and stage not in found:
+        if (stage := stages.get(path)) and stage not in found and isinstance(arguments[0], Tensor):
             found[stage] = (shape_of(arguments[0], last=turned and bool(found) and stage != "head"), ())
 
     def after(path: str, output: Tensor) -> None:
         running.pop()
-        if (stage := stages.get(path)) and isinstance(output, Tensor):
+        if (stage := stages.get(path)) in found and isinstance(output, Tensor):
             found[stage] = (found[stage][0], shape_of(output, last=turned and stage != "head"))
 
     handles = []

@@ -29,6 +29,11 @@ def evaluate_network(
     outputs, they are taken in sorted order; anything else raises DataError. quiet: without a progress bar.
     """
     card = find_card(model)
+    if card.task != "classification":
+        raise RecipeError(
+            f"model: {card.name} is for {card.task}, whose classes data alone does not name; train it first, then "
+            "ft evaluate RUN --data DATA"
+        )
     dataset = open_images(data)
     source = pretrained_weights(card, weights)
     if source is None:

@@ -36,11 +36,15 @@ class Table:
         return sum(row.parameters for row in self.rows)
 
 
-def show_network(recipe: Recipe, *, backend: str, classes: int = 1000) -> tuple[Table, Table | None]:
-    """Return a recipe's network before and after its surgery (None without any), both wings alike."""
+def show_network(recipe: Recipe, *, backend: str, classes: int | None = None) -> tuple[Table, Table | None]:
+    """Return a recipe's network before and after its surgery (None without any), both wings alike.
+
+    classes: as many as the published weights have, where it is not given.
+    """
+    card = find_card(recipe.model)
+    classes = card.classes if classes is None else classes
     if classes < 1:
         raise RecipeError(f"classes: got {classes}; a network has at least 1")
-    card = find_card(recipe.model)
     size = recipe.image_size or card.preprocess.crop
     card.options(image_size=size)
     surgery = plan_surgery(card, recipe)
@@ -69,6 +73,8 @@ def table_of(
         after = next(iter(running[running.index(stage) + 1 :]), "head") if stage in found else "head"
         shape = found[after][0] if after != "head" else found[stage][1] if stage in found else ()
         convolutions = tuple(name.removesuffix(".weight") for name in names if len(shapes[name]) == 4)
+        if card.taps and stage == "head":  # behind it logits become as large as the image
+            shape = (classes, image_size, image_size)
         rows.append(Row(stage, shape, sum(math.prod(shapes[name]) for name in names), convolutions))
     return Table(tuple(rows), shapes)
 

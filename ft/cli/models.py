@@ -37,12 +37,13 @@ def models(arguments: Sequence[str]) -> int:
 def model_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Return the table of networks as text, with a heading and a mark for weights that need no download."""
     width = max(len(row["name"]) for row in rows)
-    lines = [f"{'network':<{width}}  parameters  images  top-1  here  stages"]
+    tasks = max(len(row["task"]) for row in rows)
+    lines = [f"{'network':<{width}}  parameters  images  top-1  here  {'task':<{tasks}}  stages"]
     for row in rows:
         top1 = "-" if row["top1"] is None else f"{row['top1']:.1f}"
         size = f"{row['parameters'] / 1e6:8.1f} M  {row['image_size']:>3} px  {top1:>5}"
         here = "*" if row["here"] else ""
-        lines.append(f"{row['name']:<{width}}  {size}  {here:^4}  {', '.join(row['stages'])}")
+        lines.append(f"{row['name']:<{width}}  {size}  {here:^4}  {row['task']:<{tasks}}  {', '.join(row['stages'])}")
     return [*lines, f"{len(rows)} networks; * in the column here: its weights are on this machine"]
 
 
@@ -51,11 +52,11 @@ def chosen_cards(family: str | None, millions: float | None, text: str | None = 
     from ft.errors import unknown
     from ft.zoo import cards
 
-    families = {card.family for card in cards()}
+    families = {card.family for card in cards(None)}
     if family is not None and family not in families:
         raise RecipeError(unknown("family", family, families))
     limit = float("inf") if millions is None else millions * 1e6
-    found = [card for card in cards() if family in (None, card.family) and card.parameters <= limit]
+    found = [card for card in cards(None) if family in (None, card.family) and card.parameters <= limit]
     named = [card for card in found if text is None or text.lower() in f"{card.name} {card.family}".lower()]
     if found and not named:
         raise RecipeError(unknown("model", str(text), [card.name for card in found]))
@@ -71,9 +72,11 @@ def model_row(card: "Card") -> dict[str, Any]:
     return {
         "name": card.name,
         "family": card.family,
+        "task": card.task,
         "parameters": card.parameters,
         "image_size": card.preprocess.crop,
         "top1": card.pretrained[0].top1 if card.pretrained else None,
+        "mean_iou": card.pretrained[-1].mean_iou if card.pretrained else None,
         "weights": [entry.name for entry in card.pretrained],
         "licences": sorted({entry.licence for entry in card.pretrained}),
         "stages": list(card.stages),
@@ -99,7 +102,7 @@ def show_command(arguments: Sequence[str]) -> int:
         prog="ft models show", description="A network by stage: what each hands on for one image, and its parameters."
     )
     parser.add_argument("model", metavar="NAME", help="network, see `ft models`")
-    parser.add_argument("--classes", type=int, default=1000, help="outputs [1000]")
+    parser.add_argument("--classes", type=int, help="outputs [those of the published weights]")
     parser.add_argument("--convolutions", action="store_true", help="list the convolutions, which --change can name")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_backend(parser)
@@ -113,7 +116,8 @@ def show_command(arguments: Sequence[str]) -> int:
         print(json.dumps(as_json(before, after), indent=2))
         return 0
     size = recipe.image_size or find_card(recipe.model).preprocess.crop
-    print(f"{recipe.model}, {flags.classes} classes, images 3 x {size} x {size}")
+    classes = flags.classes or find_card(recipe.model).classes
+    print(f"{recipe.model}, {classes} classes, images 3 x {size} x {size}")
     print("\n".join(lines_of(before, convolutions=flags.convolutions)))
     if after is not None:
         print(f"\nafter {printable(' '.join(arguments[1:]))}, images {recipe.in_channels} x {size} x {size}")

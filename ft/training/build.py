@@ -120,8 +120,8 @@ def refit_source(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> Refit:
 
 def fresh_names(job: Job, shapes: Mapping[str, tuple[int, ...]], fitted: Refit) -> list[str]:
     """Return the names of the tensors that start anew, in the network's order."""
-    new_head = job.recipe.head != "keep"
-    return [name for name in shapes if name in fitted.fresh or (new_head and under(name, job.card.outputs))]
+    anew = job.card.new_head(fitted.tensors) if job.recipe.head != "keep" else ()
+    return [name for name in shapes if name in fitted.fresh or under(name, anew)]
 
 
 def old_head(job: Job, shapes: Mapping[str, tuple[int, ...]], fitted: Refit) -> list[str]:

@@ -12,6 +12,7 @@ from ft.system.progress import download_bar
 from ft.weights.download import cache_folder, digest_of, fetch, is_whole, package_file
 from ft.weights.source import read_source
 from ft.zoo import Card, Pretrained, cards
+from ft.zoo.backbone import PATH
 
 
 def pretrained_weights(card: Card, weights: str, *, quiet: bool = False) -> Mapping[str, np.ndarray] | None:
@@ -30,7 +31,15 @@ def pretrained_weights(card: Card, weights: str, *, quiet: bool = False) -> Mapp
     if not os.path.exists(path):
         raise WeightsError(f"weights {path}: no such file; pass a .safetensors, .pth or .h5 file, imagenet, or none")
     source = read_source(path)
-    return source.tensors if source.keras_named else {card.renames(n): tensor for n, tensor in source.tensors.items()}
+    return source.tensors if source.keras_named else canonical_names(card, source.tensors)
+
+
+def canonical_names(card: Card, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the tensors of a published file by canonical name, those of a classification network as a backbone's."""
+    if card.backbone is None or any(f"{PATH}." in name for name in tensors):
+        return {card.renames(name): tensor for name, tensor in tensors.items()}
+    places = {name: card.backbone(name) for name in tensors}
+    return {place: tensors[name] for name, place in places.items() if place is not None}
 
 
 def preprocess_of(card: Card, weights: str) -> Preprocess:

@@ -41,9 +41,7 @@ class Backbone:
     def weights(self) -> tuple[Pretrained, ...]:
         """Return its published weights, as torchvision's segmentation networks take them: the first version first."""
         entries = sorted(published(self.name), key=lambda entry: entry.name)
-        return tuple(
-            dataclasses.replace(entry, preprocess=sized(entry), top1=None, place=self.place) for entry in entries
-        )
+        return tuple(dataclasses.replace(entry, preprocess=sized(entry), top1=None) for entry in entries)
 
     def place(self, name: str) -> str | None:
         """Return the name here of a tensor of the classification network, None for one of its head."""
@@ -58,6 +56,7 @@ def card_fields(network: str, backbone: Backbone, *, deep: str, shallow: str | N
         "name": network,
         "task": "segmentation",
         "taps": taps,
+        "backbone": backbone.place,
         "pretrained": (*backbone.weights(), *voc_weights(network)),
         "classes": 21,
         "tail": (),

@@ -1,6 +1,6 @@
 """The card of a network: everything about it that is not code."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,8 +18,7 @@ class Pretrained:
     sha256 is the whole digest or a prefix; where its publisher gives none there may be an md5, or nothing to check the
     file by. `package` names the registry package that ships the file, if one does: it is looked for there first.
     `classes` are those that it tells apart, where they are not ImageNet's; top1 and mean_iou are what it reached,
-    in per cent. Weights of a backbone alone have a `place`: the network's name for a tensor of the file, None for one
-    that stays out.
+    in per cent.
     """
 
     name: str
@@ -33,12 +32,6 @@ class Pretrained:
     mean_iou: float | None = None
     licence: str = "BSD-3-Clause"
     classes: tuple[str, ...] = ()
-    place: Callable[[str], str | None] | None = field(default=None, repr=False)
-
-    @property
-    def is_backbone(self) -> bool:
-        """Whether these are the weights of the network's backbone alone."""
-        return self.place is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +55,10 @@ class Card:
     each channel over the whole map, None where there is none. `channels_last`: torchvision hands maps on as N, H, W, C.
 
     `task` is what the network was made for. One for segmentation gives maps of logits by name, "out" and those of its
-    auxiliary heads; its head takes the maps of its backbone at the `taps`, name -> module path. Where several layers
-    give the logits together, `last` is the last of them and `beside` holds the others. `classes` are as many as the
-    published weights tell apart.
+    auxiliary heads; its head takes the maps of its backbone at the `taps`, name -> module path. `backbone` gives the
+    network's name for a tensor of the classification network that its backbone is of, None for one of that one's head.
+    Where several layers give the logits together, `last` is the last of them and `beside` holds the others. `classes`
+    are as many as the published weights tell apart.
     """
 
     name: str
@@ -88,6 +82,7 @@ class Card:
     channels_last: bool = False
     task: str = "classification"
     taps: dict[str, str] = field(default_factory=dict)
+    backbone: Callable[[str], str | None] | None = field(default=None, repr=False)
     beside: tuple[str, ...] = ()
     classes: int = 1000
 
@@ -106,12 +101,13 @@ class Card:
         """The module paths of all layers that give logits, the main one first."""
         return (self.last, *self.beside, *self.auxiliary)
 
-    def starts_anew(self, weights: str) -> tuple[str, ...]:
-        """Return the module paths that start anew on other classes: behind a backbone's weights the whole head."""
-        published = next((entry for entry in self.pretrained if entry.name == weights), None)
-        if weights == "imagenet" and self.pretrained:
-            published = self.pretrained[0]
-        return self.stages["head"] if published and published.is_backbone else self.outputs
+    def new_head(self, given: Collection[str]) -> tuple[str, ...]:
+        """Return the module paths that start anew where the head does. given: the names of the pretrained tensors.
+
+        The layers that give logits; behind the weights of a backbone alone the whole head.
+        """
+        whole = self.backbone is not None and not any(under(name, self.stages["head"]) for name in given)
+        return self.stages["head"] if whole else self.outputs
 
     def options(
         self, *, dropout: float | None = None, stochastic_depth: float | None = None, image_size: int | None = None

@@ -28,5 +28,5 @@ CARDS = [
     card("resnet50", FILES["deeplabv3_resnet50"][2]),
     card("resnet101", FILES["deeplabv3_resnet101"][2]),
     card("mobilenet_v3_large", FILES["deeplabv3_mobilenet_v3_large"][2]),
-    card("mobilenet_v2", 0),
+    card("mobilenet_v2", 12_655_586),
 ]

@@ -26,5 +26,5 @@ def card(backbone: str, parameters: int) -> Card:
 CARDS = [
     card("resnet50", FILES["fcn_resnet50"][2]),
     card("resnet101", FILES["fcn_resnet101"][2]),
-    card("mobilenet_v2", 0),
+    card("mobilenet_v2", 5_920_162),
 ]
