@@ -39,7 +39,7 @@ from ft.training.averaging import mean_of
 from ft.training.build import build_learner, surgery_notes, untrained_notes
 from ft.training.compiling import run_ahead
 from ft.training.evaluate import First, Source, evaluate
-from ft.training.job import Job, open_data, prepare_job
+from ft.training.job import Job, open_data, prepare_job, recipe_of
 from ft.training.loop import Session, Training
 from ft.training.position import Position
 from ft.weights import write_safetensors
@@ -72,7 +72,7 @@ def finetune(
         return go_on(Path(resume), backend=backend, quiet=quiet, started=started, fields=fields)
     backend = backend or "torch"
     backends.require(backend)
-    recipe = (recipe or Recipe()).replace(**fields)
+    recipe = recipe.replace(**fields) if recipe else recipe_of(fields)
     start = partial(runfolder.new_run, Path(out) if out else None, title=recipe.title, backend=backend)
     with ExitStack() as stack:
         # a folder that is there is held before any work; one that is not is made after a look at the data around it

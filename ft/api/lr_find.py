@@ -28,7 +28,7 @@ from ft.system import files
 from ft.system.quiet import quiet_stderr
 from ft.training.build import build_learner
 from ft.training.evaluate import Source
-from ft.training.job import prepare_job
+from ft.training.job import prepare_job, recipe_of
 
 DECAY, DIVERGED = 0.9, 4.0
 NUMBERS, CURVE = "lr-find.json", "lr-find.png"
@@ -67,7 +67,7 @@ def find_lr(
             "at least 3 steps"
         )
     backends.require(backend)
-    recipe = (recipe or Recipe()).replace(**fields)
+    recipe = recipe.replace(**fields) if recipe else recipe_of(fields)
     job = prepare_job(recipe, quiet=True)
     folder = runfolder.claimed(Path(out), replaceable=(NUMBERS, CURVE)) if out else None
     wing = backends.load(backend)

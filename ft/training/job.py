@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,12 @@ from ft.weights import require_finite
 from ft.weights.pretrained import preprocess_of, pretrained_weights
 from ft.weights.tensors import is_floating
 from ft.zoo import Card, find_card
+
+
+def recipe_of(fields: Mapping[str, Any]) -> Recipe:
+    """Return a recipe with these fields, the others as is usual for its network, else the defaults."""
+    usual = find_card(fields.get("model", Recipe.model)).usual
+    return Recipe(**{**usual, **fields})
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ft.zoo.voc import SIZE, voc_weights
 
 Block = TypeVar("Block", bound=Any)
 PATH = "backbone"
+USUAL = {"lr": 0.03, "batch_size": 8, "schedule": "poly"}  # a mean over pixels has small gradients
 DILATED = 2  # layers of a ResNet
 
 
@@ -59,6 +60,7 @@ def card_fields(network: str, backbone: Backbone, *, deep: str, shallow: str | N
         "backbone": backbone.place,
         "pretrained": (*backbone.weights(), *voc_weights(network)),
         "classes": 21,
+        "usual": USUAL,
         "tail": (),
         "pool": None,
     }

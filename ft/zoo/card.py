@@ -1,7 +1,8 @@
 """The card of a network: everything about it that is not code."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,8 @@ class Card:
     auxiliary heads; its head takes the maps of its backbone at the `taps`, name -> module path. `backbone` gives the
     network's name for a tensor of the classification network that its backbone is of, None for one of that one's head.
     Where several layers give the logits together, `last` is the last of them and `beside` holds the others. `classes`
-    are as many as the published weights tell apart.
+    are as many as the published weights tell apart. `usual` holds fields of a recipe that it is usually trained with,
+    where these are not the defaults.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Card:
     backbone: Callable[[str], str | None] | None = field(default=None, repr=False)
     beside: tuple[str, ...] = ()
     classes: int = 1000
+    usual: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def preprocess(self) -> Preprocess:

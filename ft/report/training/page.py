@@ -106,7 +106,7 @@ def class_parts(section: ByClass) -> Parts:
         (name, int(count), {h: None if np.isnan(x) else float(x) for h, x in zip(section.columns, row, strict=True)})
         for name, count, row in zip(section.classes, section.support, shares, strict=True)
     ]
-    table.sort(key=lambda row: (row[2][section.judged], row[0]))
+    table.sort(key=lambda row: (row[2][section.judged] is None, row[2][section.judged] or 0, row[0]))
     return {
         "columns": list(section.columns),
         "judged": section.judged,
