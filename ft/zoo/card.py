@@ -47,6 +47,8 @@ class Card:
     for files outlive the names in its sources. `constants` gives the buffers that are computed and never trained, such
     as position indices. `pixels` is the preprocessing of a network without published weights.
 
+    `inputs` says what it takes: "images", or "text" (ft/zoo/text/card.py).
+
     `tail` names the layers without parameters between the last stage and the head, `pool` the one of them that averages
     each channel over the whole map, None where there is none. `channels_last`: torchvision hands maps on as N, H, W, C.
     """
@@ -70,6 +72,7 @@ class Card:
     tail: tuple[str, ...] = ("avgpool",)
     pool: str | None = "avgpool"
     channels_last: bool = False
+    inputs: str = "images"
 
     @property
     def preprocess(self) -> Preprocess:
