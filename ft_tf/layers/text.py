@@ -204,7 +204,7 @@ class SplitThree(keras.layers.Layer):
 
 @register
 class PoolTokens(keras.layers.Layer):
-    """One vector a text: tokens (N, T, C), mask (N, T) -> (N, C). "mean" of its tokens, its first ("cls"), its "last"."""
+    """One vector a text, "mean" of its tokens, its first ("cls"), its "last": (N, T, C), mask (N, T) -> (N, C)."""
 
     traced_as = ""
 

@@ -18,7 +18,7 @@ def attend(
     dropout: float = 0.0,
     **_: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Return dropout(softmax(q k^T * scaling + mask)) v: (N, heads, tokens, C / heads) -> (N, tokens, heads, C / heads).
+    """Return dropout(softmax(q k^T * scaling + mask)) v: (N, heads, T, C / heads) -> (N, T, heads, C / heads).
 
     `dropout` is the rate; what draws is the module's own layer, which bears the path that keys the noise.
     """

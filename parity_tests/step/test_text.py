@@ -6,6 +6,9 @@ The batch has a whole text, one padded on the right, one on the left and one of 
 import pytest
 
 from ft.parity.arrays import BARS, ZERO, require_equal
+from ft.weights import cast
+from ft.weights.text_files import text_weights
+from ft.zoo import find_text_card
 from parity_tests.support.texts import run_stock, run_tf, run_torch, small_card, start, texts
 
 FORWARD, STEP = BARS["float64"]["inference"], BARS["float64"]["step"]
@@ -51,3 +54,18 @@ def test_as_transformers_does(case):
     require_equal(
         run_torch(card, tensors, inputs, training=False), run_stock(card, tensors, inputs), bar=STOCK, zero=ZERO
     )
+
+
+@pytest.mark.parametrize("head", ["mean", "reference"])
+def test_minilm_with_its_real_weights(head):
+    """The whole network, its published tensors, a head drawn; both wings, and transformers' class."""
+    card = find_text_card("minilm_l6").with_head(pool=head)
+    tensors = {**start(card), **cast(text_weights(card), "float64")}
+    inputs = texts(card, length=12)
+    torch, tf = (run(card, tensors, inputs, training=False) for run in (run_torch, run_tf))
+    require_equal({"logits": torch["logits"]}, {"logits": tf["logits"]}, bar=FORWARD, what="inference")
+    if head == "reference":
+        require_equal(torch, run_stock(card, tensors, inputs), bar=STOCK, zero=ZERO, what="wing and transformers")
+    pair = [run(card, tensors, inputs, training=True) for run in (run_torch, run_tf)]
+    found = require_equal(*pair, bar=STEP, zero=ZERO, what="training")
+    assert len(found.zeros) == card.config.layers
