@@ -19,7 +19,7 @@ class GeluNew(SameShape):
 
 
 @register
-class Embedding(keras.layers.Layer):
+class TokenEmbedding(keras.layers.Layer):
     """A vector for each number: (N, T) -> (N, T, width). As in PyTorch the row of `padding` has no gradient."""
 
     def __init__(self, rows: int, width: int, *, padding: int | None = None, **base: Any) -> None:
@@ -40,7 +40,7 @@ class Embedding(keras.layers.Layer):
 
 
 @register
-class TiedEmbedding(Embedding):
+class TiedEmbedding(TokenEmbedding):
     """An embedding that also hands on its matrix (rows, width), for the layer that gives the logits by it."""
 
     def call(self, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -67,8 +67,8 @@ def look_up_rows(table: tf.Tensor, numbers: tf.Tensor, padding: int | None) -> t
 
 
 @register
-class Conv1D(keras.layers.Layer):
-    """Transformers' name for a dense layer whose weight is laid out (in, out): (..., in) -> (..., units)."""
+class Affine(keras.layers.Layer):
+    """A dense layer whose weight is (in, out) in the canonical layout, too, as GPT-2's: (..., in) -> (..., units)."""
 
     def __init__(self, units: int, **base: Any) -> None:
         super().__init__(**base)
@@ -97,7 +97,7 @@ class Positions(SameShape):
     traced_as = ""
 
     def __init__(self, first: int, **base: Any) -> None:
-        super().__init__(dtype="int64", **base)
+        super().__init__(**{**base, "dtype": "int64"})
         self.first = first
 
     def call(self, present: tf.Tensor) -> tf.Tensor:  # Keras takes an argument called mask for one of its own

@@ -1,4 +1,4 @@
-"""One tokenizer for both wings, Hugging Face's in Rust, with nothing of the padding and truncation that its file holds."""
+"""One tokenizer for both wings, Hugging Face's in Rust, without the padding and truncation that its file holds."""
 
 import json
 from collections.abc import Sequence

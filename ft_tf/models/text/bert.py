@@ -3,7 +3,7 @@
 import keras
 from keras import KerasTensor
 
-from ft_tf.layers import Dropout, Embedding, LayerNorm, Linear, PoolTokens
+from ft_tf.layers import Dropout, LayerNorm, Linear, PoolTokens, TokenEmbedding
 from ft_tf.models.text.network import Base, Given, TextNetwork
 
 
@@ -22,10 +22,10 @@ class Bert(TextNetwork):
     def embed(self, given: Given) -> KerasTensor:
         """Return the sum of three embeddings, normalised."""
         config, path = self.config, f"{self.name}.embeddings"
-        words = Embedding(config.vocabulary, config.width, padding=config.pad, name=f"{path}.word_embeddings")
-        types = Embedding(config.types, config.width, name=f"{path}.token_type_embeddings")
+        words = TokenEmbedding(config.vocabulary, config.width, padding=config.pad, name=f"{path}.word_embeddings")
+        types = TokenEmbedding(config.types, config.width, name=f"{path}.token_type_embeddings")
         pad = config.pad if self.pads_positions else None
-        places = Embedding(config.positions, config.width, padding=pad, name=f"{path}.position_embeddings")
+        places = TokenEmbedding(config.positions, config.width, padding=pad, name=f"{path}.position_embeddings")
         x = keras.layers.Add(name=f"{path}.add")([words(given.ids), types(given.types)])
         x = keras.layers.Add(name=f"{path}.add.1")([x, places(given.positions)])
         x = LayerNorm(eps=config.eps, name=f"{path}.LayerNorm")(x)

@@ -3,7 +3,7 @@
 import keras
 from keras import KerasTensor
 
-from ft_tf.layers import Dropout, Embedding, LayerNorm, Linear
+from ft_tf.layers import Dropout, LayerNorm, Linear, TokenEmbedding
 from ft_tf.models.text.network import Base, Given, TextNetwork
 
 
@@ -19,8 +19,8 @@ class DistilBert(TextNetwork):
     def embed(self, given: Given) -> KerasTensor:
         """Return the sum of both embeddings, normalised."""
         config, path = self.config, "distilbert.embeddings"
-        words = Embedding(config.vocabulary, config.width, padding=config.pad, name=f"{path}.word_embeddings")
-        places = Embedding(config.positions, config.width, name=f"{path}.position_embeddings")
+        words = TokenEmbedding(config.vocabulary, config.width, padding=config.pad, name=f"{path}.word_embeddings")
+        places = TokenEmbedding(config.positions, config.width, name=f"{path}.position_embeddings")
         x = keras.layers.Add(name=f"{path}.add")([words(given.ids), places(given.positions)])
         x = LayerNorm(eps=config.eps, name=f"{path}.LayerNorm")(x)
         return Dropout(config.dropout, name=f"{path}.dropout")(x)

@@ -3,7 +3,7 @@
 import keras
 from keras import KerasTensor
 
-from ft_tf.layers import Conv1D, Dropout, Embedding, LayerNorm, Linear, SplitThree, TiedEmbedding, TiedLogits
+from ft_tf.layers import Affine, Dropout, LayerNorm, Linear, SplitThree, TiedEmbedding, TiedLogits, TokenEmbedding
 from ft_tf.models.text.network import Base, Given, TextNetwork
 
 
@@ -17,7 +17,7 @@ class GPT2(TextNetwork):
     def run_base(self, given: Given) -> Base:
         config = self.config
         words = TiedEmbedding(config.vocabulary, config.width, name="transformer.wte")
-        places = Embedding(config.positions, config.width, name="transformer.wpe")
+        places = TokenEmbedding(config.positions, config.width, name="transformer.wpe")
         x, matrix = words(given.ids)
         x = keras.layers.Add(name="transformer.add")([x, places(given.positions)])
         x = Dropout(config.embedding_dropout, name="transformer.drop")(x)
@@ -29,14 +29,14 @@ class GPT2(TextNetwork):
         """Self-attention, then a two-layer perceptron, each normalised first and beside the identity."""
         config, own = self.config, f"{path}.attn"
         y = LayerNorm(eps=config.eps, name=f"{path}.ln_1")(x)
-        qkv = Conv1D(3 * config.width, name=f"{own}.c_attn")(y)
+        qkv = Affine(3 * config.width, name=f"{own}.c_attn")(y)
         q, k, v = SplitThree(name=f"{own}.split")(qkv)
-        y = Conv1D(config.width, name=f"{own}.c_proj")(self.attend(q, k, v, mask, path=own, noise="attn_dropout"))
+        y = Affine(config.width, name=f"{own}.c_proj")(self.attend(q, k, v, mask, path=own, noise="attn_dropout"))
         y = Dropout(config.dropout, name=f"{own}.resid_dropout")(y)
         x = keras.layers.Add(name=f"{path}.add")([y, x])
         y = LayerNorm(eps=config.eps, name=f"{path}.ln_2")(x)
-        y = self.activate(Conv1D(config.hidden, name=f"{path}.mlp.c_fc")(y), f"{path}.mlp.act")
-        y = Conv1D(config.width, name=f"{path}.mlp.c_proj")(y)
+        y = self.activate(Affine(config.hidden, name=f"{path}.mlp.c_fc")(y), f"{path}.mlp.act")
+        y = Affine(config.width, name=f"{path}.mlp.c_proj")(y)
         y = Dropout(config.dropout, name=f"{path}.mlp.dropout")(y)
         return keras.layers.Add(name=f"{path}.add.1")([x, y])
 
