@@ -95,7 +95,7 @@ def text_card(
     stages, last = stages_of(config, "sequence", pool)
     return TextCard(
         name=name,
-        family="text",
+        family=config.architecture,
         parameters=count_parameters(config),
         stages=stages,
         last=last,
