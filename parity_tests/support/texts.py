@@ -49,11 +49,14 @@ def small_card(architecture: str, task: str = "sequence", pool: str | None = Non
 
 
 def texts(card: TextCard, *, length: int = 9, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return four texts: a whole one, one padded on the right, one on the left, and one of a single token."""
+    """Return four texts: a whole one that has padding's number as a token, one padded on the right, one on the left,
+    and one of a single token.
+    """
     rng, pad = generator(seed, "texts"), card.config.pad or 0
     mask = np.ones((4, length), np.int64)
     mask[1, 6:] = mask[2, :4] = mask[3, 1:] = 0
     ids = rng.integers(2, card.config.vocabulary, mask.shape)
+    ids[0, 3] = pad
     types = rng.integers(0, max(card.config.types, 1), mask.shape)
     given = {"ids": np.where(mask == 1, ids, pad), "mask": mask, "types": types * mask}
     return given if card.config.types else {name: given[name] for name in ("ids", "mask")}

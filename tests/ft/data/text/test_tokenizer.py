@@ -9,7 +9,8 @@ import pytest
 from tokenizers import AddedToken, ByteLevelBPETokenizer
 
 from ft.data.text import Tokenizer, open_tokenizer
-from ft.errors import DataError, WeightsError
+from ft.errors import DataError, RecipeError, WeightsError
+from ft.system.extras import require_extra
 from ft.weights.text_files import tokenizer_files
 from ft.zoo import find_text_card
 
@@ -97,7 +98,7 @@ def test_pairs_as_transformers_cuts_them():
     assert ours.truncated.tolist() == [False, True, True]
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "gpt2"])
 def test_words_and_their_labels(merges, kind):
     import transformers
 
@@ -108,7 +109,8 @@ def test_words_and_their_labels(merges, kind):
     else:
         files = {"vocab": str(merges / "vocab.json"), "merges": str(merges / "merges.txt")}
         ours = open_tokenizer([merges / "vocab.json", merges / "merges.txt"], architecture=kind)
-        their = transformers.RobertaTokenizer(**files, add_prefix_space=True)
+        name = "RobertaTokenizer" if kind == "roberta" else "GPT2Tokenizer"
+        their = getattr(transformers, name)(**files, add_prefix_space=True)
     tokens = ours.encode_words(words, max_length=20)
     expected = [their(text, is_split_into_words=True, truncation=True, max_length=20) for text in words]
     assert tokens.ids.tolist() == flat(each["input_ids"] for each in expected)
@@ -118,6 +120,7 @@ def test_words_and_their_labels(merges, kind):
     first = [n for n in dict.fromkeys(numbers[0]) if n >= 0]  # the null byte is no token of BERT's
     assert [x for x in labels[: tokens.starts[1]] if x >= 0] == first
     assert (labels[tokens.words < 0] == -100).all()
+    assert (labels >= 0).sum() == sum(len({n for n in row if n >= 0}) for row in numbers)
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
@@ -167,8 +170,14 @@ def test_files_that_hold_no_tokenizer(tmp_path, name, content, said):
 
 
 def test_lower_case_is_what_the_settings_say(tmp_path):
-    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nA\n")
-    for cased, number in [(True, 6), (False, 5)]:
+    """Of a vocabulary that has a separator of lines as a token."""
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n\u2028\na\nA\n")
+    for cased, number in [(True, 7), (False, 6)]:
         (tmp_path / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": not cased}))
         tokens = open_tokenizer([tmp_path / "vocab.txt"], architecture="bert").encode(["A"], max_length=8)
         assert tokens.ids.tolist() == [2, number, 3]
+
+
+def test_a_missing_extra_is_named():
+    with pytest.raises(RecipeError, match=r'no_such and nor_such not installed; pip install "ft-parity\[text\]"'):
+        require_extra("text", "no_such", "tokenizers", "nor_such")
