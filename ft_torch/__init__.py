@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ft_torch.layers import seed_noise
     from ft_torch.learner import Learner
     from ft_torch.models import build_model
+    from ft_torch.models.text import build_text, split_text
     from ft_torch.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_torch.penalty import Penalty
     from ft_torch.runtime import is_out_of_memory, prepare
@@ -45,6 +46,7 @@ __all__ = [
     "apply_freeze",
     "binary_cross_entropy",
     "build_model",
+    "build_text",
     "building_empty",
     "clip_gradients",
     "cross_entropy",
@@ -62,6 +64,7 @@ __all__ = [
     "set_training_mode",
     "set_weights",
     "split",
+    "split_text",
     "stage_shapes",
     "weight_shapes",
     "write_weights",
@@ -85,6 +88,7 @@ __getattr__, __dir__ = lazy_names(
         "alter": "surgery",
         "apply_freeze": "freeze",
         "build_model": "models",
+        "build_text": "models.text",
         "building_empty": "weights",
         "binary_cross_entropy": "tasks.classification",
         "cross_entropy": "tasks.classification",
@@ -101,6 +105,7 @@ __getattr__, __dir__ = lazy_names(
         "set_training_mode": "freeze",
         "set_weights": "weights",
         "split": "frozen",
+        "split_text": "models.text",
         "stage_shapes": "shapes",
         "weight_shapes": "weights",
         "write_weights": "weights",

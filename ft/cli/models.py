@@ -12,7 +12,7 @@ from ft.recipe import Recipe, deciding
 from ft.zoo import find_card
 
 if TYPE_CHECKING:
-    from ft.zoo import Card
+    from ft.zoo import Card, TextCard
 
 
 def models(arguments: Sequence[str]) -> int:
@@ -38,10 +38,11 @@ def model_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Return the table of networks as text, with a heading and a mark for weights that need no download."""
     width = max(len(row["name"]) for row in rows)
     tasks = max(len(row["task"]) for row in rows)
-    lines = [f"{'network':<{width}}  parameters  images  top-1  here  {'task':<{tasks}}  stages"]
+    lines = [f"{'network':<{width}}  parameters  {'takes':>11}  top-1  here  {'task':<{tasks}}  stages"]
     for row in rows:
         top1 = "-" if row["top1"] is None else f"{row['top1']:.1f}"
-        size = f"{row['parameters'] / 1e6:8.1f} M  {row['image_size']:>3} px  {top1:>5}"
+        takes = f"{row['image_size']} px" if row["inputs"] == "images" else f"{row['max_length']} tokens"
+        size = f"{row['parameters'] / 1e6:8.1f} M  {takes:>11}  {top1:>5}"
         here = "*" if row["here"] else ""
         lines.append(f"{row['name']:<{width}}  {size}  {here:^4}  {row['task']:<{tasks}}  {', '.join(row['stages'])}")
     return [*lines, f"{len(rows)} networks; * in the column here: its weights are on this machine"]
@@ -50,13 +51,14 @@ def model_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 def chosen_cards(family: str | None, millions: float | None, text: str | None = None) -> list["Card"]:
     """Return the cards of a family, or of all, up to a size, with a text in their names; RecipeError for none."""
     from ft.errors import unknown
-    from ft.zoo import cards
+    from ft.zoo import cards, text_cards
 
-    families = {card.family for card in cards(None)}
+    every = [*cards(None), *text_cards()]
+    families = {card.family for card in every}
     if family is not None and family not in families:
         raise RecipeError(unknown("family", family, families))
     limit = float("inf") if millions is None else millions * 1e6
-    found = [card for card in cards(None) if family in (None, card.family) and card.parameters <= limit]
+    found = [card for card in every if family in (None, card.family) and card.parameters <= limit]
     named = [card for card in found if text is None or text.lower() in f"{card.name} {card.family}".lower()]
     if found and not named:
         raise RecipeError(unknown("model", str(text), [card.name for card in found]))
@@ -68,11 +70,15 @@ def chosen_cards(family: str | None, millions: float | None, text: str | None = 
 def model_row(card: "Card") -> dict[str, Any]:
     """Return what `ft models` says of a network."""
     from ft.weights.pretrained import is_here
+    from ft.zoo import TextCard
 
+    if isinstance(card, TextCard):
+        return text_row(card)
     return {
         "name": card.name,
         "family": card.family,
         "task": card.task,
+        "inputs": card.inputs,
         "parameters": card.parameters,
         "image_size": card.preprocess.crop,
         "top1": card.pretrained[0].top1 if card.pretrained else None,
@@ -81,6 +87,24 @@ def model_row(card: "Card") -> dict[str, Any]:
         "licences": sorted({entry.licence for entry in card.pretrained}),
         "stages": list(card.stages),
         "here": bool(card.pretrained) and is_here(card.pretrained[0]),
+    }
+
+
+def text_row(card: "TextCard") -> dict[str, Any]:
+    """Return the same of one that takes text."""
+    from ft.weights.text_files import text_is_here
+
+    return {
+        "name": card.name,
+        "family": card.config.architecture,
+        "inputs": card.inputs,
+        "parameters": card.parameters,
+        "max_length": card.config.max_length,
+        "top1": None,
+        "weights": [card.files.filename] if card.files else [],
+        "licences": [card.files.licence] if card.files else [],
+        "stages": list(card.stages),
+        "here": text_is_here(card),
     }
 
 

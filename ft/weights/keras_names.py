@@ -41,6 +41,9 @@ ORDERS = {  # class, as a group of a file is named after it -> its variables in 
         "relative_position_index",
         "relative_coords_table",
     ),
+    "token_embedding": ("weight",),
+    "tied_embedding": ("weight",),
+    "affine": ("weight", "bias"),
 }
 INDEX = re.compile("[0-9]{1,6}")
 

@@ -1,6 +1,8 @@
 """The zoo: a card for every network, found by its name."""
 
-from ft.errors import RecipeError, unknown
+from pathlib import Path
+
+from ft.errors import RecipeError, listed, printable, unknown
 from ft.zoo import (
     alexnet,
     convnext,
@@ -27,8 +29,20 @@ from ft.zoo import (
 )
 from ft.zoo.card import Card, Pretrained
 from ft.zoo.imagenet import imagenet_classes, imagenet_ids
+from ft.zoo.text import CARDS as TEXT
+from ft.zoo.text import TextCard, read_config, text_card
 
-__all__ = ["Card", "Pretrained", "cards", "find_card", "imagenet_classes", "imagenet_ids"]
+__all__ = [
+    "Card",
+    "Pretrained",
+    "TextCard",
+    "cards",
+    "find_card",
+    "find_text_card",
+    "imagenet_classes",
+    "imagenet_ids",
+    "text_cards",
+]
 
 FAMILIES = (
     resnet,
@@ -57,13 +71,35 @@ FAMILIES = (
 CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 
 
+TEXT_CARDS = {card.name: card for card in TEXT}
+
+
 def cards(task: str | None = "classification") -> list[Card]:
-    """Return the cards of the networks for a task, or of all for None, families in the order of their files."""
+    """Return the cards of the networks that take images, those for a task or, for None, all, families in file order."""
     return [card for card in CARDS.values() if task in (None, card.task)]
 
 
+def text_cards() -> list[TextCard]:
+    """Return the card of every named network that takes text, the smallest first."""
+    return list(TEXT_CARDS.values())
+
+
 def find_card(name: str) -> Card:
-    """Return the card of the network called `name`."""
-    if name not in CARDS:
-        raise RecipeError(unknown("model", name, CARDS))
-    return CARDS[name]
+    """Return the card of the network called `name`, which takes images."""
+    if name in CARDS:
+        return CARDS[name]
+    if name in TEXT_CARDS or (Path(name) / "config.json").is_file():
+        raise RecipeError(f"model '{printable(name)}' takes text, which is not trained on yet; take one for images")
+    raise RecipeError(unknown("model", name, [*CARDS, *TEXT_CARDS]))
+
+
+def find_text_card(name: str) -> TextCard:
+    """Return the card of the text network called `name`, or of the one in the folder of that path."""
+    if name in TEXT_CARDS:
+        return TEXT_CARDS[name]
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return text_card(folder.resolve().name, read_config(folder / "config.json"), folder=folder)
+    if name in CARDS:
+        raise RecipeError(f"model '{name}' takes images; for text take {listed(TEXT_CARDS)}, or a folder")
+    raise RecipeError(unknown("model", name, [*CARDS, *TEXT_CARDS]))

@@ -52,6 +52,8 @@ class Card:
     for files outlive the names in its sources. `constants` gives the buffers that are computed and never trained, such
     as position indices. `pixels` is the preprocessing of a network without published weights.
 
+    `inputs` says what it takes: "images", or "text" (ft/zoo/text/card.py).
+
     `tail` names the layers without parameters between the last stage and the head, `pool` the one of them that averages
     each channel over the whole map, None where there is none. `channels_last`: torchvision hands maps on as N, H, W, C.
 
@@ -88,6 +90,7 @@ class Card:
     beside: tuple[str, ...] = ()
     classes: int = 1000
     usual: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    inputs: str = "images"
 
     @property
     def preprocess(self) -> Preprocess:

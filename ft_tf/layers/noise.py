@@ -21,6 +21,8 @@ class Noise(SameShape):
     loop or `fit`, they draw as Keras's layers do, each from a generator of its own.
     """
 
+    maps = True  # whether what has four axes is N, H, W, C
+
     def __init__(self, p: float, **base: Any) -> None:
         super().__init__(**base)
         self.p, self.key, self.frozen = p, 0, False
@@ -47,7 +49,8 @@ class Noise(SameShape):
         """Return the boolean mask of `ft.noise.keep_mask` for `x`, counted in canonical N, C, H, W order."""
         shape = self.mask_shape(x)
         key = mix(self.key + (clock[0] + 1) * GOLDEN)
-        index = canonical_index(shape) + clock[1] * tf.reduce_prod(shape[1:]) + 1
+        order = canonical_index(shape) if self.maps else tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
+        index = order + clock[1] * tf.reduce_prod(shape[1:]) + 1
         top = tf.bitwise.bitwise_and(shifted(mix(key + index * GOLDEN), 64 - UNIFORM_BITS), (1 << UNIFORM_BITS) - 1)
         return top >= keep_threshold(self.p)
 

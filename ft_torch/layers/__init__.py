@@ -1,5 +1,6 @@
 """The few layers with which PyTorch speaks the recipe's semantics where its own differ from it."""
 
+from ft_torch.layers.attention import additive_mask, pool_tokens, positions_of
 from ft_torch.layers.conv import Conv2dSame, SeparableConv2d, ZeroPad2dSame
 from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, noise, seed_noise, with_shared_noise
 from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
@@ -18,7 +19,10 @@ __all__ = [
     "SeparableConv2d",
     "StochasticDepth",
     "ZeroPad2dSame",
+    "additive_mask",
     "noise",
+    "pool_tokens",
+    "positions_of",
     "resize_bilinear",
     "seed_noise",
     "with_shared_noise",

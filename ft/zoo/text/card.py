@@ -1,0 +1,146 @@
+"""The card of a text network: a config, the head that a task puts on it, and where its files come from."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from ft.errors import RecipeError, listed
+from ft.zoo.card import Card
+from ft.zoo.text.config import TextConfig
+
+Answer = Literal["sequence", "tokens", "lm"]
+ANSWERS = ("sequence", "tokens", "lm")
+POOLS = ("mean", "cls", "last")
+REFERENCE = "reference"
+BASES = {"bert": "bert", "roberta": "roberta", "distilbert": "distilbert", "gpt2": "transformer"}
+BLOCKS = {
+    "bert": "bert.encoder.layer",
+    "roberta": "roberta.encoder.layer",
+    "distilbert": "distilbert.transformer.layer",
+    "gpt2": "transformer.h",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextFiles:
+    """Where the files of a published network are: a package of the registry, or a folder on a hub.
+
+    sha256: of the weights, where it is known; megabytes: of the weights.
+    """
+
+    filename: str = "model.safetensors"
+    sha256: str | None = None
+    package: str | None = None
+    url: str | None = None
+    megabytes: int
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextCard(Card):
+    """One text network and the head that its task puts on it.
+
+    It takes a dictionary of "ids", "mask" (1 for a token, 0 for padding) and, if the config has types, "types", all
+    integers (N, T); padding may stand on either side, and every row has a token. answer: "sequence", one a text;
+    "tokens", one a token; "lm", the next token by the embeddings' own matrix. pool: how a text becomes one vector,
+    "mean", "cls" (the first token) or "last", then dropout and one layer; None: by the head of the reference.
+    `folder` holds the files of a network of the user's own.
+    """
+
+    config: TextConfig
+    answer: Answer = "sequence"
+    pool: str | None = None
+    files: TextFiles | None = None
+    folder: Path | None = None
+    inputs: str = "text"
+    task: str = "text"
+
+    def with_head(self, *, answer: str | None = None, pool: str | None = None) -> "TextCard":
+        """Return the card with another head; what is None stays. pool "reference" is the head of the reference."""
+        answer = answer or self.answer
+        if answer not in ANSWERS:
+            raise RecipeError(f"answer '{answer}': a text network gives {listed(ANSWERS)}")
+        if pool is not None and (pool not in (*POOLS, REFERENCE) or answer != "sequence"):
+            raise RecipeError(f"pool '{pool}': expected {listed((*POOLS, REFERENCE))}, for one answer a text")
+        pool = None if answer != "sequence" or pool == REFERENCE else pool or self.pool
+        stages, last = stages_of(self.config, answer, pool)
+        return replace(self, answer=answer, pool=pool, stages=stages, last=last)
+
+    @property
+    def rate(self) -> float:
+        """The dropout of the head, as the reference has it for this answer."""
+        config = self.config
+        if config.head_dropout is None:
+            return 0.1 if config.architecture == "gpt2" else config.dropout
+        return config.dropout if (config.architecture, self.answer) == ("distilbert", "tokens") else config.head_dropout
+
+    def options(self, **_: object) -> dict[str, float | int]:
+        """Return no keywords: a text network is built from its card."""
+        return {}
+
+
+def text_card(
+    name: str,
+    config: TextConfig,
+    *,
+    files: TextFiles | None = None,
+    folder: Path | None = None,
+    pool: str | None = None,
+) -> TextCard:
+    """Return the card of a network with the head for one answer a text."""
+    stages, last = stages_of(config, "sequence", pool)
+    return TextCard(
+        name=name,
+        family=config.architecture,
+        parameters=count_parameters(config),
+        stages=stages,
+        last=last,
+        pretrained=(),
+        tail=(),
+        pool=pool,
+        config=config,
+        files=files,
+        folder=folder,
+    )
+
+
+def stages_of(config: TextConfig, answer: str, pool: str | None) -> tuple[dict[str, tuple[str, ...]], str]:
+    """Return the module paths of each stage from the embeddings to the head, and the layer that gives the logits."""
+    name, base = config.architecture, BASES[config.architecture]
+    embeddings = ("wte", "wpe", "drop") if name == "gpt2" else ("embeddings",)
+    stages = {"embeddings": tuple(f"{base}.{path}" for path in embeddings)}
+    stages |= {f"layer.{index}": (f"{BLOCKS[name]}.{index}",) for index in range(config.layers)}
+    if name == "gpt2":
+        stages["norm"] = (f"{base}.ln_f",)
+    if has_pooler(name, answer, pool):
+        stages["pooler"] = (f"{base}.pooler",)
+    head, last = head_of(name, answer, pool)
+    return {**stages, "head": head}, last
+
+
+def has_pooler(architecture: str, answer: str, pool: str | None) -> bool:
+    """Tell whether the base ends with BERT's dense layer and tanh on the first token."""
+    return architecture == "bert" and answer == "sequence" and pool is None
+
+
+def head_of(architecture: str, answer: str, pool: str | None) -> tuple[tuple[str, ...], str]:
+    """Return the modules of the head, and the one that gives the logits."""
+    if answer == "lm":
+        if architecture != "gpt2":
+            raise RecipeError(f"answer 'lm': {architecture} sees the whole text; expected gpt2")
+        return ("lm_head",), "lm_head"
+    if answer == "sequence" and architecture == "gpt2":
+        return ("score",), "score"
+    if answer == "sequence" and pool is None and architecture != "bert":
+        wholes = {"distilbert": ("pre_classifier", "dropout", "classifier"), "roberta": ("classifier",)}
+        return wholes[architecture], "classifier.out_proj" if architecture == "roberta" else "classifier"
+    return ("dropout", "classifier"), "classifier"
+
+
+def count_parameters(config: TextConfig) -> int:
+    """Return the parameters of the base, BERT's pooler among them, without a head."""
+    width, hidden = config.width, config.hidden
+    rows = config.vocabulary + config.positions + config.types
+    layer = 4 * (width * width + width) + 2 * width * hidden + hidden + width + 4 * width
+    pooler = width * width + width if config.architecture == "bert" else 0
+    return rows * width + 2 * width + config.layers * layer + pooler

@@ -1,0 +1,66 @@
+"""Attention through transformers' interface, its dropout drawn by the noise layer that the attention module holds."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+NAME = "ft_shared_noise"
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor,
+    scaling: float = 1.0,
+    dropout: float = 0.0,
+    **_: Any,
+) -> tuple[Tensor, Tensor]:
+    """Return dropout(softmax(q k^T * scaling + mask)) v: (N, heads, T, C / heads) -> (N, T, heads, C / heads).
+
+    `dropout` is the rate; what draws is the module's own layer, which bears the path that keys the noise.
+    """
+    weights = torch.softmax(query @ key.transpose(2, 3) * scaling + attention_mask, dim=-1).to(value.dtype)
+    noise = module.get_submodule("attn_dropout" if hasattr(module, "attn_dropout") else "dropout")
+    weights = noise(weights)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+def additive_mask(mask: Tensor, *, causal: bool, dtype: torch.dtype) -> Tensor:
+    """Return what is added to the scores: 0 where a token may look, else the type's least number.
+
+    mask: (N, tokens), 1 for a token and 0 for padding -> (N, 1, 1, tokens), causal (N, 1, tokens, tokens). There every
+    place sees itself, padding too, for a row that sees nothing would see all alike.
+    """
+    seen = mask.bool()[:, None, None, :]
+    if causal:
+        places = torch.arange(mask.shape[1], device=mask.device)
+        seen = (seen & (places[:, None] >= places)) | (places[:, None] == places)
+    return torch.zeros(seen.shape, dtype=dtype, device=mask.device).masked_fill(~seen, torch.finfo(dtype).min)
+
+
+def positions_of(mask: Tensor, first: int) -> Tensor:
+    """Return each token's position, whichever side is padded: (N, tokens) -> from `first` on; padding has the one
+    before `first`, or 0.
+    """
+    count = mask.long().cumsum(1) * mask
+    return (count + first - 1).clamp(min=0)
+
+
+def pool_tokens(tokens: Tensor, mask: Tensor, kind: str) -> Tensor:
+    """Return one vector a text: (N, tokens, C) -> (N, C). "mean" of its tokens, its first ("cls"), its "last"."""
+    if kind == "mean":
+        shares = mask.to(tokens.dtype)[:, :, None]
+        return (tokens * shares).sum(1) / shares.sum(1)
+    places = torch.arange(mask.shape[1], device=mask.device) * mask
+    at = mask.argmax(1) if kind == "cls" else places.argmax(1)
+    return tokens[torch.arange(len(tokens), device=mask.device), at]
+
+
+def offer_attention() -> None:
+    """Make this attention known to transformers, whose models call what their config names."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, attend)
