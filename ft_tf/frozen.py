@@ -18,6 +18,7 @@ from ft.zoo import Card
 from ft.zoo.card import under
 from ft_tf.graph import BatchGraphs, as_graph
 from ft_tf.layers import BatchNorm2d, Conv2d, Noise, WithAuxiliary
+from ft_tf.models.text.network import split_text
 from ft_tf.taps import split_at_taps
 
 CONVOLUTIONS = (Conv2d, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
@@ -33,8 +34,10 @@ Base, Head = Callable[..., Taps], Callable[..., Any]
 
 
 def split(model: keras.Model, card: Card) -> tuple[Base, Head]:
-    """Return the network as two callables: images (N, H, W, C) -> what its head takes, and the head."""
-    return split_maps(model, card) if card.taps else split_features(model, card)
+    """Return the network as two callables: images (N, H, W, C), or tokens -> what its head takes, and the head."""
+    if card.taps:
+        return split_maps(model, card)
+    return parts(*split_text(model)) if card.inputs == "text" else split_features(model, card)
 
 
 def split_maps(model: keras.Model, card: Card) -> tuple[Base, Head]:
@@ -57,7 +60,11 @@ def split_maps(model: keras.Model, card: Card) -> tuple[Base, Head]:
 def split_features(model: keras.Model, card: Card) -> tuple[Base, Head]:
     """Return the base and the head of a network that says one thing of an image."""
     first = next(layer for layer in model.layers if under(layer.name, card.stages["head"]))
-    backbone, head = keras.Model(model.inputs, first.input), keras.Model(first.input, model.outputs[0])
+    return parts(keras.Model(model.inputs, first.input), keras.Model(first.input, model.outputs[0]))
+
+
+def parts(backbone: keras.Model, head: keras.Model) -> tuple[Base, Head]:
+    """Return the two parts of a network as what is called with Taps in between."""
     return (
         lambda images: Taps(head=backbone(images, training=False)),
         lambda taps, *, training, **_: head(taps["head"], training=training),
@@ -201,7 +208,9 @@ def split_prefix(
     auxiliary head trains.
     """
     leading = leading_stages(plan, card)
-    if card.taps or not leading or not all(map(plan.is_still, card.auxiliary)):  # several maps cross over
+    if card.taps or card.inputs == "text":  # several maps cross over, or lengths differ from batch to batch
+        return None
+    if not leading or not all(map(plan.is_still, card.auxiliary)):
         return None
     main = model.main if isinstance(model, WithAuxiliary) else model
     crossing = crossing_tensors(main, card, plan)

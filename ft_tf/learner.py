@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ft.backend.objective import Objective
-from ft.data import Batch, Features, Inputs, Pixels
+from ft.data import Batch, Features, Given, Inputs, Pixels, TokenIds
 from ft.network.freeze import Freeze
 from ft.recipe import Recipe
 from ft.training.accumulation import Part, parts_of
@@ -134,9 +134,7 @@ class Learner:
         loss, _, gradients = self.in_parts(self.run_part, batch, step, first)
         return self.run_update(loss, gradients, clock, rate)
 
-    def native_step(
-        self, inputs: tf.Tensor | Taps, targets: Mapping[str, tf.Tensor], clock: tf.Tensor, lr: tf.Tensor
-    ) -> tf.Tensor:
+    def native_step(self, inputs: Any, targets: Mapping[str, tf.Tensor], clock: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
         """The step as it is traced into a graph."""
         loss, _, gradients = self.loss_and_gradients(inputs, targets, clock)
         return self.native_update(loss, gradients, clock, lr)
@@ -194,7 +192,7 @@ class Learner:
 
     def loss_and_gradients(
         self,
-        inputs: tf.Tensor | Taps,
+        inputs: Any,
         targets: Mapping[str, tf.Tensor],
         clock: tf.Tensor,
         share: tf.Tensor | None = None,
@@ -221,14 +219,14 @@ class Learner:
         """Return what the network makes of images (N, H, W, 3) or features in inference mode: "logits" (N, K)."""
         return as_arrays(self.run_forward(self.load(inputs)))
 
-    def features(self, inputs: np.ndarray | Pixels) -> Features:
-        """Return what the base makes of images (N, H, W, 3) in inference mode: what the "head" takes."""
-        images = self.put(inputs)
+    def features(self, inputs: Given) -> Features:
+        """Return what the base makes of images (N, H, W, 3), or of tokens, in inference mode: what the "head" takes."""
+        given = self.given(inputs)
         with computing(self.model, self.card, self.recipe.precision):
-            taps = Taps(head=self.prefix(images)) if self.prefix and self.prefix.is_base else self.run_base(images)
+            taps = Taps(head=self.prefix(given)) if self.prefix and self.prefix.is_base else self.run_base(given)
             return Features(as_arrays({name: tf.cast(x, self.dtype) for name, x in taps.items()}))
 
-    def forward(self, inputs: tf.Tensor | Taps, *, training: bool) -> list[Outputs]:
+    def forward(self, inputs: Any, *, training: bool) -> list[Outputs]:
         """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
         with computing(self.model, self.card, self.recipe.precision):
             if self.card.taps and not isinstance(inputs, Taps):
@@ -239,15 +237,19 @@ class Learner:
                 outputs = (self.prefix.rest if self.prefix else self.model)(inputs, training=training)
         return [{"logits": tf.cast(x, self.dtype)} for x in parts_in(outputs)]
 
-    def load(self, inputs: Inputs) -> tf.Tensor | Taps:
+    def load(self, inputs: Inputs) -> Any:
         """Put a batch on the device and, where frozen stages run ahead, through these."""
         if isinstance(inputs, Features):
             return Taps({name: self.put(array) for name, array in inputs.taps.items()})
-        on_device = self.put(inputs)
+        given = self.given(inputs)
         if not self.prefix:
-            return on_device
+            return given
         with computing(self.model, self.card, self.recipe.precision):
-            return self.prefix(on_device)
+            return self.prefix(given)
+
+    def given(self, inputs: Given) -> Any:
+        """Put what a whole network takes on the device: images (N, H, W, C), or tokens by name."""
+        return as_tensors(inputs.arrays) if isinstance(inputs, TokenIds) else self.put(inputs)
 
     def put(self, inputs: np.ndarray | Pixels) -> tf.Tensor:
         """Put a batch on the device, pixels as bytes, which become numbers there."""

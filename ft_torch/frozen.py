@@ -20,6 +20,7 @@ from ft.zoo import Card
 from ft.zoo.card import under
 from ft_torch.graph import LayerTracer, cut, trace
 from ft_torch.layers import KerasBatchNorm2d, Noise
+from ft_torch.models.text.network import TextNetwork
 from ft_torch.taps import split_at_taps
 
 NORMS = (nn.BatchNorm2d, KerasBatchNorm2d)
@@ -29,11 +30,13 @@ class Taps(dict[str, Tensor]):
     """What the parts of a network behind its base take, by the part's name: Features on the device."""
 
 
-Base, Head = Callable[[Tensor], Taps], Callable[..., Any]
+Base, Head = Callable[[Any], Taps], Callable[..., Any]
 
 
 def split(model: nn.Module, card: Card) -> tuple[Base, Head]:
-    """Return the network as two callables: images (N, C, H, W) -> what its head takes, and the head."""
+    """Return the network as two callables: images (N, C, H, W), or tokens -> what its head takes, and the head."""
+    if isinstance(model, TextNetwork):
+        return lambda tokens: Taps(head=model.features(tokens)), lambda taps, **_: model.logits(taps["head"])
     return split_maps(model, card) if card.taps else split_features(model, card)
 
 
@@ -189,7 +192,9 @@ def split_prefix(
     auxiliary head trains.
     """
     leading = leading_stages(plan, card)
-    if card.taps or not leading or not all(map(plan.is_still, card.auxiliary)):  # several maps cross over
+    if card.taps or card.inputs == "text":  # several maps cross over, or lengths differ from batch to batch
+        return None
+    if not leading or not all(map(plan.is_still, card.auxiliary)):
         return None
     try:
         graph = trace(model, card)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from ft.backend.objective import Objective
-from ft.data import Batch, Features, Inputs, Pixels
+from ft.data import Batch, Features, Given, Inputs, Pixels, TokenIds
 from ft.network.freeze import Freeze
 from ft.recipe import Recipe
 from ft.training.accumulation import Part, parts_of
@@ -185,15 +185,15 @@ class Learner:
         return as_arrays(self.forward(self.load(inputs))[0])
 
     @torch.no_grad()
-    def features(self, inputs: np.ndarray | Pixels) -> Features:
-        """Return what the base makes of images (N, H, W, 3) in inference mode: what the "head" takes."""
+    def features(self, inputs: Given) -> Features:
+        """Return what the base makes of images (N, H, W, 3), or of tokens, in inference mode: what the "head" takes."""
         self.model.eval()
-        images = as_nchw(self.put(inputs))
+        given = self.given(inputs)
         with computing(self.model, self.card, self.recipe.precision):
-            taps = Taps(head=self.prefix(images)) if self.prefix and self.prefix.is_base else self.base(images)
+            taps = Taps(head=self.prefix(given)) if self.prefix and self.prefix.is_base else self.base(given)
             return Features(to_host({name: x.to(self.dtype) for name, x in taps.items()}))
 
-    def forward(self, inputs: Tensor | Taps) -> list[Outputs]:
+    def forward(self, inputs: Any) -> list[Outputs]:
         """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
         with computing(self.model, self.card, self.recipe.precision):
             if self.card.taps and not isinstance(inputs, Taps):
@@ -204,15 +204,21 @@ class Learner:
                 outputs = (self.trained or (self.prefix.rest if self.prefix else self.model))(inputs)
         return [{"logits": x.to(self.dtype)} for x in parts_in(outputs)]
 
-    def load(self, inputs: Inputs) -> Tensor | Taps:
+    def load(self, inputs: Inputs) -> Any:
         """Put a batch on the device as the network takes it and, where frozen stages run ahead, through these."""
         if isinstance(inputs, Features):
             return Taps({name: self.put(array) for name, array in inputs.taps.items()})
-        images = as_nchw(self.put(inputs))
+        given = self.given(inputs)
         if not self.prefix:
-            return images
+            return given
         with computing(self.model, self.card, self.recipe.precision):
-            return self.prefix(images)
+            return self.prefix(given)
+
+    def given(self, inputs: Given) -> Any:
+        """Put what a whole network takes on the device: images (N, C, H, W), or tokens by name."""
+        if isinstance(inputs, TokenIds):
+            return {name: torch.from_numpy(array).to(self.device) for name, array in inputs.arrays.items()}
+        return as_nchw(self.put(inputs))
 
     def put(self, inputs: np.ndarray | Pixels) -> Tensor:
         """Put a batch on the device, pixels as bytes, which become numbers there."""

@@ -42,6 +42,7 @@ from ft.training.evaluate import First, Source, evaluate
 from ft.training.job import Job, open_data, prepare_job, recipe_of
 from ft.training.loop import Session, Training
 from ft.training.position import Position
+from ft.training.ways import way_of
 from ft.weights import write_safetensors
 
 
@@ -168,7 +169,7 @@ def execute(
         run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
         keeper = Keeper(job, learner, backend, device, progress.note, progress.counting)
         sources = train, val = sources_of(keeper, "train", "val")
-        facts = run_facts(job, backend)
+        facts = run_facts(job, backend, folder)
         with Log(folder) as log, stop_requests() as stop:
             log.trim(position.step)
             session = Session(
@@ -324,7 +325,7 @@ def test_metrics(job: Job, learner: Learner) -> dict[str, Any]:
     return {"test": evaluate(learner, job.batches("test", as_pixels=True), meter).result()}
 
 
-def run_facts(job: Job, backend: str) -> dict[str, Any]:
+def run_facts(job: Job, backend: str, folder: Path) -> dict[str, Any]:
     """Return what checkpoints and the result record of a run, besides its numbers."""
     packages = ("ft-parity", "numpy", "pillow", *backends.FRAMEWORKS[backend])
     return {
@@ -332,7 +333,7 @@ def run_facts(job: Job, backend: str) -> dict[str, Any]:
         "recipe": recipes.to_dict(job.recipe),
         "task": job.task.name,
         "classes": list(job.dataset.classes),
-        "preprocess": job.preprocess.to_dict(),
+        "preprocess": way_of(job.card).kept(job.preprocess, folder),
         "data": {**data_facts(job.dataset), **place_of(job.recipe.data)},
         "versions": {package: version(package) for package in packages},
     }

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -26,6 +26,7 @@ from ft.data import (
 )
 from ft.data.batches.lenient import LenientBatches
 from ft.data.sources.recorded import find_again, is_recorded, require_same_data
+from ft.data.text.process import TextProcess
 from ft.errors import DataError, RecipeError, UserError
 from ft.recipe import Recipe
 from ft.report.training.page import write_training_report
@@ -37,8 +38,9 @@ from ft.tasks import task_in
 from ft.tasks.task import Task
 from ft.training.build import load_learner
 from ft.training.evaluate import Counted, evaluate
-from ft.training.job import open_split
+from ft.training.ways import way_of
 from ft.weights import read_weights
+from ft.zoo import Card, find_card
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,14 @@ class Run:
         return self.result["metrics"]
 
     @property
-    def preprocess(self) -> Preprocess:
-        """How pixels become the network's input."""
-        return Preprocess.from_dict(self.result["preprocess"])
+    def card(self) -> Card:
+        """The card of its network."""
+        return find_card(self.recipe.model)
+
+    @cached_property
+    def preprocess(self) -> Preprocess | TextProcess:
+        """How pixels, or texts, become the network's input."""
+        return way_of(self.card).reopened(self.folder, self.result["preprocess"])
 
     @property
     def learner(self) -> Learner:
@@ -249,13 +256,13 @@ class Run:
 
     def open_data(self, spec: str, *, quiet: bool = True) -> Dataset:
         """Return a source of data as the run opened its own."""
-        policy = replace(self.policy, quiet=quiet)
-        return open_split(self.recipe, spec, classes=self.classes, policy=policy, labels=self.task.labels)
+        way, policy = way_of(self.card), replace(self.policy, quiet=quiet)
+        return way.open_split(self.recipe, spec, classes=self.classes, policy=policy, labels=self.task.labels)
 
     @property
     def policy(self) -> Policy:
         """What the run's recipe says of images that cannot be read."""
-        return Policy.of(self.recipe, short_side=self.preprocess.resize)
+        return way_of(self.card).policy_of(self.recipe, self.card, quiet=True)
 
     def write_report(self, data: str | None = None, *, say: Callable[[str], None] | None = None) -> Path:
         """Write report.html and confusion.png again and return the page's path. Needs no framework.
@@ -276,4 +283,5 @@ class Run:
         """Return samples as this network's input."""
         recipe, reading = self.recipe, Reading.of(self.recipe, as_pixels=True)
         teach = self.task.teach(classes=len(self.classes), dtype=recipe.dtype)
-        return self.task.batches()(samples, self.preprocess, Sampling(recipe.batch_size), reading=reading, teach=teach)
+        make = way_of(self.card).batches_for(self.task)
+        return make(samples, self.preprocess, Sampling(recipe.batch_size), reading=reading, teach=teach)

@@ -13,13 +13,13 @@ import numpy as np
 from ft.backend.calls import Calls
 from ft.backend.description import Description
 from ft.backend.objective import Objective
-from ft.data import Batch, Features, Inputs, Preprocess
+from ft.data import Batch, Features, Given, Inputs, Preprocess
 from ft.errors import RecipeError, unknown
 from ft.network.freeze import Freeze
 from ft.network.surgery import Surgery
 from ft.recipe import Recipe
 from ft.system.quiet import quiet_stderr
-from ft.zoo import Card
+from ft.zoo import Card, TextCard
 
 FRAMEWORKS = {"torch": ("torch", "torchvision"), "tf": ("tensorflow", "keras")}
 Model = object  # a network of the framework's, a torch.nn.Module or a keras.Model: the hub hands it on, as it is
@@ -68,7 +68,7 @@ class Learner(Protocol):
         """Return the network's outputs in inference mode."""
         ...
 
-    def features(self, inputs: Inputs) -> Features:
+    def features(self, inputs: Given) -> Features:
         """Return what the base makes of images in inference mode: steps and outputs take it in their place."""
         ...
 
@@ -154,6 +154,8 @@ class Wing(Protocol):
     def build_model(
         self, name: str, *, num_classes: int = 1000, dtype: str = "float32", options: Mapping[str, Any] | None = None
     ) -> Model: ...
+
+    def build_text(self, card: TextCard, *, num_classes: int = 2, dtype: str = "float32") -> Model: ...
 
     def building_empty(self) -> AbstractContextManager[object]: ...
 

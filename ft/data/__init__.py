@@ -8,7 +8,7 @@ from ft.data.images.distort import Distortion
 from ft.data.images.mix import Mix
 from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
-from ft.data.inputs import Features, Inputs
+from ft.data.inputs import Features, Given, Inputs, TokenIds
 from ft.data.settings import Augmentation, Reading, Sampling
 from ft.data.sources.dataset import Dataset, Sample, open_dataset, open_images
 from ft.data.sources.digits import read_digits
@@ -22,6 +22,7 @@ __all__ = [
     "Dataset",
     "Distortion",
     "Features",
+    "Given",
     "ImageBatches",
     "Inputs",
     "Mix",
@@ -31,6 +32,7 @@ __all__ = [
     "Reading",
     "Sample",
     "Sampling",
+    "TokenIds",
     "apply_crop",
     "crop_and_flip",
     "decode",

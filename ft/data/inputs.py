@@ -1,4 +1,4 @@
-"""What a network is given: pixels of images, or what its frozen base made of samples, by tap."""
+"""What a network is given: pixels of images, tokens of texts, or what its frozen base made of either, by tap."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,4 +43,18 @@ class Features:
         )
 
 
-Inputs = np.ndarray | Pixels | Features  # images (N, H, W, C) as numbers or as bytes, or the features of samples
+@dataclass(frozen=True, eq=False)
+class TokenIds:
+    """Texts by name, int64 (N, T) each: "ids", "mask" (1 for a token, 0 for padding) and, where wanted, "types"."""
+
+    arrays: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.arrays["ids"])
+
+    def __getitem__(self, rows: slice | np.ndarray) -> "TokenIds":
+        return TokenIds({name: array[rows] for name, array in self.arrays.items()})
+
+
+Given = np.ndarray | Pixels | TokenIds  # what a whole network takes: images (N, H, W, C), or texts
+Inputs = Given | Features  # or, for its head alone, the features of samples

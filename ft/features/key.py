@@ -19,7 +19,7 @@ from PIL.Image import Image
 from ft import recipe as recipes
 from ft.backend.contract import FRAMEWORKS, Learner
 from ft.data import Batches
-from ft.data.sources.dataset import Sample
+from ft.data.sources.dataset import Sample, Text
 from ft.recipe import Recipe, deciding
 from ft.training.job import Job
 
@@ -73,8 +73,10 @@ def images_digest(samples: tuple[Sample, ...]) -> str:
     return digest.hexdigest()
 
 
-def identity(source: Path | np.ndarray | Image) -> bytes:
+def identity(source: Path | np.ndarray | Image | Text) -> bytes:
     """Return what tells an image from any other."""
+    if isinstance(source, Text):
+        return f"{source.text}\0{source.pair}\0".encode("utf-8", "surrogateescape")
     if not isinstance(source, Path):
         return digest_of({"pixels": np.asarray(source)}).encode()
     try:

@@ -30,7 +30,7 @@ class ModelSection:
         group="model",
         decides={"base", "tensors", "shapes"},
     )
-    pool: Literal["avg", "max", "avg+max", "gem"] | None = option(
+    pool: Literal["avg", "max", "avg+max", "gem", "mean", "cls", "last", "reference"] | None = option(
         None,
         "pooling before the head: avg, max, avg+max (both, side by side), gem (default: the network's)",
         group="model",

@@ -21,6 +21,7 @@ from ft.recipe.optimizer import OptimizerSection
 from ft.recipe.regularise import RegularisationSection
 from ft.recipe.run import NameSection, RunSection
 from ft.recipe.schedule import ScheduleSection
+from ft.recipe.text import TextSection
 from ft.recipe.training import TrainingSection
 
 
@@ -34,6 +35,7 @@ class Recipe(  # the last section first: fields of a dataclass begin with those 
     OptimizerSection,
     TrainingSection,
     FreezeSection,
+    TextSection,
     ImagesSection,
     ModelSection,
     NameSection,

@@ -1,5 +1,6 @@
 """What the files of a run may hold: keys, types and ranges of model.json, state.json, last.json and log.jsonl."""
 
+from dataclasses import replace
 from typing import Any
 
 from ft.errors import UserError
@@ -7,6 +8,7 @@ from ft.system.names import MODEL, OPTIMIZER
 from ft.system.reading import (
     DIGEST,
     FLAG,
+    OBJECT,
     Check,
     items,
     named,
@@ -29,7 +31,9 @@ PIXELS = whole(1, 9459)  # a side; its square is the largest image that is resiz
 SHARES = ("top1", "top5", "exact_match", "macro_f1", "mAP", "ece", "mean_iou", "pixel_accuracy")
 MEASURED = {name: optional(or_null(SHARE)) for name in SHARES}
 METRICS = table(MEASURED, others=or_null(number()))  # of one split
-PREPROCESS = table({"resize": PIXELS, "crop": PIXELS, **{key: items(number(), most=4) for key in ("mean", "std")}})
+IMAGES = table({"resize": PIXELS, "crop": PIXELS, **{key: items(number(), most=4) for key in ("mean", "std")}})
+TEXTS = table({"max_length": whole(1), "pad": whole(), "side": one_of("right", "left"), "types": FLAG}, others=None)
+PREPROCESS = replace(OBJECT, parts=lambda x: (TEXTS if "max_length" in x else IMAGES).parts(x))
 DATA = table(
     {
         "train": whole(1),

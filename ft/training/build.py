@@ -15,10 +15,11 @@ from ft.recipe import Recipe
 from ft.system.quiet import quiet_stderr
 from ft.tasks.task import Task
 from ft.training.job import Job, weigh_classes
-from ft.weights import cast, initial_weights, match_weights
+from ft.training.ways import way_of
+from ft.weights import cast, match_weights
 from ft.weights.refit import Refit, refit
 from ft.weights.source import canonical_tensors
-from ft.zoo import Card, find_card
+from ft.zoo import Card, TextCard, find_card
 from ft.zoo.card import under
 
 
@@ -88,6 +89,8 @@ def new_network(
 ) -> Any:
     """Build a recipe's network in one wing, after its surgery; card: the one after it."""
     card = surgery.original if surgery else card
+    if isinstance(card, TextCard):
+        return wing.build_text(card, num_classes=classes, dtype=recipe.dtype)
     options = card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=image_size)
     model = wing.build_model(card.name, num_classes=classes, dtype=recipe.dtype, options=options)
     if surgery is None:
@@ -104,12 +107,12 @@ def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
     if job.source is None:
         constants = {name: table for name, table in card.constants().items() if name in shapes}
         drawn = {name: shape for name, shape in shapes.items() if name not in constants}
-        return cast({**constants, **initial_weights(drawn, seed=recipe.seed)}, recipe.dtype)
+        return cast({**constants, **way_of(card).drawn(drawn, card, seed=recipe.seed)}, recipe.dtype)
     fitted = refit_source(job, shapes)
     fresh = {name: shapes[name] for name in fresh_names(job, shapes, fitted)}
     replaced = {*fresh, *old_head(job, shapes, fitted)}
     match = match_weights(fitted.tensors, shapes, replaced=replaced, origin=recipe.weights)
-    return cast({**match.tensors, **initial_weights(fresh, seed=recipe.seed)}, recipe.dtype)
+    return cast({**match.tensors, **way_of(card).drawn(fresh, card, seed=recipe.seed)}, recipe.dtype)
 
 
 def refit_source(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> Refit:
@@ -172,6 +175,7 @@ def load_learner(
         except RecipeError:  # it was trained on a device that is not here
             device = wing.prepare(device="auto", deterministic=recipe.deterministic)
     card = find_card(recipe.model)
+    card = way_of(card).adapted(card, recipe)
     surgery = plan_surgery(card, recipe)
     learner, _ = new_learner(
         recipe,

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ft.data import Augmentation, Dataset, ImageBatches, Policy, Preprocess, Reading, Sampling, open_dataset
+from ft.data import Augmentation, Batches, Dataset, Preprocess, Reading, Sampling
 from ft.data.settings import AS_THEY_ARE
-from ft.data.sources.masks import open_masks
+from ft.data.text.process import TextProcess
 from ft.errors import RecipeError, listed
 from ft.metrics.multilabel import Labels
 from ft.network.freeze import check_plan
@@ -17,26 +17,25 @@ from ft.recipe import Recipe
 from ft.tasks import task_for
 from ft.tasks.task import Task
 from ft.training.penalty import require_anchor
+from ft.training.ways import way_of
 from ft.weights import require_finite
-from ft.weights.pretrained import preprocess_of, pretrained_weights
 from ft.weights.tensors import is_floating
 from ft.zoo import Card, find_card
 
 
 def recipe_of(fields: Mapping[str, Any]) -> Recipe:
     """Return a recipe with these fields, the others as is usual for its network, else the defaults."""
-    usual = find_card(fields.get("model", Recipe.model)).usual
-    return Recipe(**{**usual, **fields})
+    return Recipe(**{**find_card(fields.get("model", Recipe.model)).usual(fields), **fields})
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a recipe's names stand for: the card, the images, the pixels' way in, the tensors to start from."""
+    """What a recipe's names stand for: the card, the samples, their way in, the tensors to start from."""
 
     recipe: Recipe
     card: Card
     dataset: Dataset
-    preprocess: Preprocess
+    preprocess: Preprocess | TextProcess
     source: Mapping[str, np.ndarray] | None
     surgery: Surgery | None = None
 
@@ -56,7 +55,7 @@ class Job:
         lines += [f"weights of type {listed(sorted(types))} are cast to {precision}"] if types else []
         return lines + list(self.dataset.notes)
 
-    def batches(self, split: str, *, plain: bool = False, as_pixels: bool = False) -> ImageBatches:
+    def batches(self, split: str, *, plain: bool = False, as_pixels: bool = False) -> Batches:
         """Return the batches of "train", shuffled and augmented, or of "val" or "test", in order and as they are.
 
         plain: the images of "train" are shuffled, but not augmented; as_pixels: see `Reading`.
@@ -69,7 +68,8 @@ class Job:
             augmentation = Augmentation.of(recipe, classes=classes)
         reading, teach = Reading.of(recipe, as_pixels=as_pixels), self.task.teach(classes=classes, dtype=recipe.dtype)
         samples = getattr(self.dataset, split)
-        return self.task.batches()(samples, self.preprocess, sampling, augmentation, reading, teach=teach)
+        make = way_of(self.card).batches_for(self.task)
+        return make(samples, self.preprocess, sampling, augmentation, reading, teach=teach)
 
 
 def labels_of(recipe: Recipe, task: Task | None) -> Labels:
@@ -97,21 +97,20 @@ def prepare_job(
     """
     labels_of(recipe, task)
     card = find_card(recipe.model)
+    way = way_of(card)
+    card = way.adapted(card, recipe)
     surgery = plan_surgery(card, recipe)
     altered = surgery.card if surgery else card
     check_plan(recipe, altered)
     require_anchor(recipe, altered)
     dataset = open_data(recipe, classes, task, recipe.data, quiet=quiet)
-    preprocess = preprocess_of(card, recipe.weights).for_channels(recipe.in_channels)
     found = task_for(card, dataset)
     found.require(recipe)
     weigh_classes(recipe, found, dataset)
-    size = recipe.image_size or dataset.image_size or preprocess.crop
-    card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=size)
-    source = pretrained_weights(card, recipe.weights, quiet=quiet) if with_weights else None
+    preprocess = way.way_in(recipe, card, dataset, quiet=quiet)
+    source = way.published(recipe, card, quiet=quiet) if with_weights else None
     if not recipe.allow_nonfinite:
         require_finite(source or {}, f"weights {recipe.weights}")
-    preprocess = replace(preprocess.at(size), jpeg=recipe.jpeg)
     return Job(recipe, altered, dataset, preprocess, source, surgery)
 
 
@@ -120,24 +119,9 @@ def open_data(
 ) -> Dataset:
     """Open the data `spec` as a recipe says. classes, task: those of a run that goes on."""
     card = find_card(recipe.model)
-    preprocess = preprocess_of(card, recipe.weights)
-    return open_split(
-        recipe,
-        spec,
-        classes=classes,
-        policy=Policy.of(recipe, short_side=preprocess.at(recipe.image_size or preprocess.crop).resize, quiet=quiet),
-        labels="masks" if card.task == "segmentation" else labels_of(recipe, task),
-    )
-
-
-def open_split(
-    recipe: Recipe, spec: str, *, classes: tuple[str, ...] | None, policy: Policy, labels: Labels
-) -> Dataset:
-    """Open data with labels of a kind and split it as a recipe says."""
-    options = {"val_fraction": recipe.val_fraction, "seed": recipe.seed, "classes": classes, "policy": policy}
-    if labels == "masks":
-        return open_masks(spec, **options, ignore_index=recipe.ignore_index)
-    return open_dataset(spec, **options, labels=labels)
+    way = way_of(card)
+    labels = "masks" if card.task == "segmentation" else labels_of(recipe, task)
+    return way.open_split(recipe, spec, classes=classes, policy=way.policy_of(recipe, card, quiet=quiet), labels=labels)
 
 
 def weigh_classes(recipe: Recipe, task: Task, dataset: Dataset) -> tuple[float, ...] | None:

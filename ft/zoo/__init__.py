@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ft.errors import RecipeError, listed, printable, unknown
+from ft.errors import RecipeError, listed, unknown
 from ft.zoo import (
     alexnet,
     convnext,
@@ -85,21 +85,19 @@ def text_cards() -> list[TextCard]:
 
 
 def find_card(name: str) -> Card:
-    """Return the card of the network called `name`, which takes images."""
+    """Return the card of the network called `name`, or of the text network in the folder of that path."""
     if name in CARDS:
         return CARDS[name]
-    if name in TEXT_CARDS or (Path(name) / "config.json").is_file():
-        raise RecipeError(f"model '{printable(name)}' takes text, which is not trained on yet; take one for images")
+    if name in TEXT_CARDS:
+        return TEXT_CARDS[name]
+    if (folder := Path(name).expanduser()).is_dir():
+        return text_card(folder.resolve().name, read_config(folder / "config.json"), folder=folder)
     raise RecipeError(unknown("model", name, [*CARDS, *TEXT_CARDS]))
 
 
 def find_text_card(name: str) -> TextCard:
-    """Return the card of the text network called `name`, or of the one in the folder of that path."""
-    if name in TEXT_CARDS:
-        return TEXT_CARDS[name]
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return text_card(folder.resolve().name, read_config(folder / "config.json"), folder=folder)
-    if name in CARDS:
+    """Return the card of a network that takes text, see `find_card`."""
+    card = find_card(name)
+    if not isinstance(card, TextCard):
         raise RecipeError(f"model '{name}' takes images; for text take {listed(TEXT_CARDS)}, or a folder")
-    raise RecipeError(unknown("model", name, [*CARDS, *TEXT_CARDS]))
+    return card

@@ -60,7 +60,7 @@ def card_fields(network: str, backbone: Backbone, *, deep: str, shallow: str | N
         "backbone": backbone.place,
         "pretrained": (*backbone.weights(), *voc_weights(network)),
         "classes": 21,
-        "usual": USUAL,
+        "usual": lambda fields: USUAL,
         "tail": (),
         "pool": None,
     }

@@ -61,8 +61,8 @@ class Card:
     auxiliary heads; its head takes the maps of its backbone at the `taps`, name -> module path. `backbone` gives the
     network's name for a tensor of the classification network that its backbone is of, None for one of that one's head.
     Where several layers give the logits together, `last` is the last of them and `beside` holds the others. `classes`
-    are as many as the published weights tell apart. `usual` holds fields of a recipe that it is usually trained with,
-    where these are not the defaults.
+    are as many as the published weights tell apart. `usual` gives the fields of a recipe that it is usually trained
+    with, where these are not the defaults, by those that are given.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Card:
     backbone: Callable[[str], str | None] | None = field(default=None, repr=False)
     beside: tuple[str, ...] = ()
     classes: int = 1000
-    usual: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    usual: Callable[[Mapping[str, Any]], dict[str, Any]] = field(default=lambda fields: {}, repr=False)
     inputs: str = "images"
 
     @property

@@ -37,16 +37,24 @@ TEST_LEAK = "test images with the bytes of a train or val image, so test accurac
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One image: its POSIX path relative to the data, its label, its pixels.
+class Text:
+    """A text, and the one that it makes a pair with, where there is one."""
 
-    source: a file, uint8 (H, W) or (H, W, 3), or what Pillow opened; label: a class number, or a tuple
+    text: str
+    pair: str | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image or text: its POSIX path relative to the data, its label, its pixels.
+
+    source: a file, uint8 (H, W) or (H, W, 3), what Pillow opened, or a `Text`; label: a class number, or a tuple
     of them in ascending order where the data is multi-label, or where its mask is.
     """
 
     name: str
     label: int | tuple[int, ...] | Mask
-    source: Path | np.ndarray | Image = field(compare=False)
+    source: Path | np.ndarray | Image | Text = field(compare=False)
 
     @property
     def labels(self) -> tuple[int, ...]:

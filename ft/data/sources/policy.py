@@ -25,7 +25,7 @@ class Policy:
     quiet: bool = True
 
     @classmethod
-    def of(cls, recipe: Recipe, *, short_side: int, quiet: bool = True) -> "Policy":
+    def of(cls, recipe: Recipe, *, short_side: int | None, quiet: bool = True) -> "Policy":
         """Return the policy of a recipe."""
         return cls(**{name: getattr(recipe, name) for name in deciding("opening")}, short_side=short_side, quiet=quiet)
 

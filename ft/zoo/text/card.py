@@ -1,8 +1,9 @@
 """The card of a text network: a config, the head that a task puts on it, and where its files come from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ft.errors import RecipeError, listed
 from ft.zoo.card import Card
@@ -101,7 +102,21 @@ def text_card(
         config=config,
         files=files,
         folder=folder,
+        usual=usual_of,
     )
+
+
+def usual_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a text network is usually trained with: AdamW and a rate that rises first and then falls to 0.
+
+    The rate is that of a head on a frozen base, and, where the base trains, the one that it was published with.
+    """
+    whole = fields.get("freeze", "base") != "base" or "unfreeze" in fields
+    rates = {"lr": 5e-5, "warmup_epochs": 0.3, "epochs": 3} if whole else {"lr": 5e-3, "epochs": 10}
+    if fields.get("epochs", rates["epochs"]) <= rates.get("warmup_epochs", 0):
+        rates.pop("warmup_epochs")
+    usual = {"optimizer": "adamw", "schedule": "linear", "decay_exempt": "norms-and-biases", "data": "reuters"}
+    return {**usual, **rates}
 
 
 def stages_of(config: TextConfig, answer: str, pool: str | None) -> tuple[dict[str, tuple[str, ...]], str]:

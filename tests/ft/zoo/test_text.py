@@ -65,10 +65,10 @@ def test_a_text_network_is_no_image_network():
 @pytest.mark.parametrize(
     ("head", "said"),
     [
-        ({"task": "speech"}, "task 'speech': a text network does sequence, tokens, lm"),
+        ({"answer": "speech"}, "answer 'speech': a text network gives sequence, tokens, lm"),
         ({"pool": "max"}, "pool 'max': expected mean, cls, last, reference"),
-        ({"task": "tokens", "pool": "mean"}, "for one answer a text"),
-        ({"task": "lm"}, "bert sees the whole text; expected gpt2"),
+        ({"answer": "tokens", "pool": "mean"}, "for one answer a text"),
+        ({"answer": "lm"}, "bert sees the whole text; expected gpt2"),
     ],
 )
 def test_heads_that_there_are_not(head, said):

@@ -1,0 +1,78 @@
+"""How texts become a network's input: the tokenizer and its settings, as a run keeps them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ft.data.inputs import TokenIds
+from ft.data.sources.dataset import Sample
+from ft.data.text.buckets import bucket_lengths, buckets_of
+from ft.data.text.tokenizer import Tokenizer
+from ft.data.text.tokens import Side, Tokens
+from ft.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class TextProcess:
+    """Cut texts to `max_length` tokens and pad them on a side with the token `pad` to the next bucket.
+
+    types: whether the network tells the two texts of a pair apart. It takes the place of an image's `Preprocess`.
+    """
+
+    tokenizer: Tokenizer
+    max_length: int
+    pad: int
+    side: Side = "right"
+    types: bool = True
+    known: dict[int, tuple[tuple[Sample, ...], Tokens]] = field(default_factory=dict, repr=False)
+
+    @property
+    def crop(self) -> int:
+        """The largest size of an input: tokens here, pixels of images."""
+        return self.max_length
+
+    def tokens(self, samples: tuple[Sample, ...]) -> Tokens:
+        """Return the tokens of samples, made once for as long as these samples are used."""
+        found = self.known.get(id(samples))
+        if found is None or found[0] is not samples:
+            found = self.known[id(samples)] = (samples, self.encoded(samples))
+        return found[1]
+
+    def encoded(self, samples: Sequence[Sample]) -> Tokens:
+        """Return the tokens of samples."""
+        texts, pairs = [s.source.text for s in samples], [s.source.pair for s in samples]
+        try:
+            several = None if pairs[0] is None else [pair or "" for pair in pairs]
+            return self.tokenizer.encode(texts, several, max_length=self.max_length)
+        except DataError:
+            for sample in samples:  # which one it is
+                self.require(sample)
+            raise
+
+    def require(self, sample: Sample) -> None:
+        """Raise DataError with its name for a text that has no tokens."""
+        pairs = None if sample.source.pair is None else [sample.source.pair]
+        try:
+            self.tokenizer.encode([sample.source.text], pairs, max_length=self.max_length)
+        except DataError as error:
+            raise DataError(f"{sample.name}: {str(error).removeprefix('text 0: ')}") from None
+
+    def batch(self, tokens: Tokens, rows: np.ndarray) -> TokenIds:
+        """Return some texts, padded to the bucket of the longest."""
+        length = int(buckets_of(tokens.lengths[rows].max(keepdims=True), bucket_lengths(self.max_length))[0])
+        arrays = tokens.padded(rows, length=length, pad=self.pad, side=self.side)
+        return TokenIds({name: array for name, array in arrays.items() if name != "types" or self.types})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values for JSON; the tokenizer is a file of its own."""
+        return {"max_length": self.max_length, "pad": self.pad, "side": self.side, "types": self.types}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], tokenizer: Tokenizer) -> "TextProcess":
+        """Return what `to_dict` was made from."""
+        try:
+            return cls(tokenizer, **values)
+        except TypeError:
+            raise DataError(f"preprocess: got {dict(values)}; expected max_length, pad, side and types") from None

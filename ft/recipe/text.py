@@ -1,0 +1,22 @@
+"""What becomes of texts before they train."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ft.recipe.fields import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSection:
+    """Fields under the heading "text"."""
+
+    max_length: int = option(
+        128,
+        "tokens of a text at most, special ones included; what is longer loses its end",
+        group="text",
+        decides={"preprocess", "base"},
+        at_least=3,
+    )
+    pad_side: Literal["right", "left"] = option(
+        "right", "the side on which shorter texts are padded", group="text", decides={"preprocess", "base"}
+    )

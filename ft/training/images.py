@@ -1,0 +1,71 @@
+"""How a job of images comes about: its data, what becomes of pixels, and the tensors to start from."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft.data import Batches, Dataset, Policy, Preprocess, open_dataset
+from ft.data.sources.masks import open_masks
+from ft.metrics.multilabel import Labels
+from ft.recipe import Recipe
+from ft.tasks.task import Task
+from ft.weights import initial_weights
+from ft.weights.pretrained import preprocess_of, pretrained_weights
+from ft.zoo import Card
+
+
+def adapted(card: Card, recipe: Recipe) -> Card:
+    """Return the card as a recipe takes it, before its surgery."""
+    return card
+
+
+def policy_of(recipe: Recipe, card: Card, *, quiet: bool) -> Policy:
+    """Return what a recipe says of samples that cannot be used."""
+    preprocess = preprocess_of(card, recipe.weights)
+    return Policy.of(recipe, short_side=preprocess.at(recipe.image_size or preprocess.crop).resize, quiet=quiet)
+
+
+def open_split(
+    recipe: Recipe, spec: str, *, classes: tuple[str, ...] | None, policy: Policy, labels: Labels
+) -> Dataset:
+    """Open data with labels of a kind and split it as a recipe says."""
+    options = {"val_fraction": recipe.val_fraction, "seed": recipe.seed, "classes": classes, "policy": policy}
+    if labels == "masks":
+        return open_masks(spec, **options, ignore_index=recipe.ignore_index)
+    return open_dataset(spec, **options, labels=labels)
+
+
+def way_in(recipe: Recipe, card: Card, dataset: Dataset, *, quiet: bool) -> Preprocess:
+    """Return how pixels become the network's input."""
+    preprocess = preprocess_of(card, recipe.weights).for_channels(recipe.in_channels)
+    size = recipe.image_size or dataset.image_size or preprocess.crop
+    card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=size)
+    return replace(preprocess.at(size), jpeg=recipe.jpeg)
+
+
+def reopened(folder: Path, values: dict[str, Any]) -> Preprocess:
+    """Return the way in of a run, from what its model.json says."""
+    return Preprocess.from_dict(values)
+
+
+def kept(preprocess: Preprocess, folder: Path) -> dict[str, Any]:
+    """Return what model.json keeps of the way in; what does not fit there becomes files of the run's folder."""
+    return preprocess.to_dict()
+
+
+def published(recipe: Recipe, card: Card, *, quiet: bool) -> Mapping[str, np.ndarray] | None:
+    """Return the pretrained tensors that a recipe names; None for none."""
+    return pretrained_weights(card, recipe.weights, quiet=quiet)
+
+
+def drawn(shapes: Mapping[str, tuple[int, ...]], card: Card, *, seed: int) -> dict[str, np.ndarray]:
+    """Return a start for tensors that are not pretrained."""
+    return initial_weights(shapes, seed=seed)
+
+
+def batches_for(task: Task) -> type[Batches]:
+    """Return what makes batches of the samples."""
+    return task.batches()

@@ -1,0 +1,97 @@
+"""How a job of texts comes about: its data, the tokenizer, and the tensors to start from. The twin of images.py."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ft.data import Batches, Dataset, Policy
+from ft.data.batches.texts import TextBatches
+from ft.data.sources.texts import open_texts
+from ft.data.text.open import open_tokenizer
+from ft.data.text.process import TextProcess
+from ft.errors import RecipeError
+from ft.metrics.multilabel import Labels
+from ft.recipe import FIELDS, Recipe
+from ft.system import files
+from ft.system.names import TOKENIZER
+from ft.tasks.task import Task
+from ft.weights.pretrained import names_a_file
+from ft.weights.source import read_source
+from ft.weights.text import drawn_text, text_tensors
+from ft.weights.text_files import text_weights, tokenizer_files
+from ft.zoo.text import TextCard
+
+MEANINGLESS = {  # fields that say nothing of texts: each has to stay at its default
+    *("image_size", "augment", "randaugment", "jitter", "hue", "erase", "mixup", "cutmix", "jpeg", "in_channels"),
+    *("cut", "change", "dropout", "stochastic_depth", "cache_views"),
+}
+
+
+def adapted(card: TextCard, recipe: Recipe) -> TextCard:
+    """Return the card as a recipe takes it, with its pool; RecipeError for fields that say nothing of texts."""
+    for name in sorted(MEANINGLESS):
+        if getattr(recipe, name) != FIELDS[name].default:
+            raise RecipeError(f"{name}: {card.name} takes text, of which it says nothing; leave it out")
+    if recipe.head_layers is not None:
+        raise RecipeError(f"head: {recipe.head} is not there for text; say new or keep")
+    return card.with_head(pool=recipe.pool)
+
+
+def policy_of(recipe: Recipe, card: TextCard, *, quiet: bool) -> Policy:
+    """Return what a recipe says of samples that cannot be used."""
+    return Policy.of(recipe, short_side=None, quiet=quiet)
+
+
+def open_split(
+    recipe: Recipe, spec: str, *, classes: tuple[str, ...] | None, policy: Policy, labels: Labels
+) -> Dataset:
+    """Open data with labels of a kind and split it as a recipe says."""
+    return open_texts(
+        spec, val_fraction=recipe.val_fraction, seed=recipe.seed, classes=classes, policy=policy, labels=labels
+    )
+
+
+def way_in(recipe: Recipe, card: TextCard, dataset: Dataset, *, quiet: bool) -> TextProcess:
+    """Return how texts become the network's input."""
+    config = card.config
+    tokenizer = open_tokenizer(tokenizer_files(card, quiet=quiet), architecture=config.architecture)
+    tokenizer.require_fits(config.vocabulary)
+    most = config.positions - config.first_position
+    if recipe.max_length > most:
+        raise RecipeError(f"max_length {recipe.max_length}: {card.name} has positions for {most} tokens")
+    pad = 0 if config.pad is None else config.pad
+    return TextProcess(tokenizer, recipe.max_length, pad, recipe.pad_side, types=bool(config.types))
+
+
+def reopened(folder: Path, values: dict[str, Any]) -> TextProcess:
+    """Return the way in of a run, from what its model.json says and from its tokenizer.json."""
+    return TextProcess.from_dict(values, open_tokenizer([folder / TOKENIZER], architecture=""))
+
+
+def kept(preprocess: TextProcess, folder: Path) -> dict[str, Any]:
+    """Return what model.json keeps of the way in; the tokenizer becomes a file of the run's folder."""
+    files.write_text(folder / TOKENIZER, preprocess.tokenizer.rust.to_str())
+    return preprocess.to_dict()
+
+
+def published(recipe: Recipe, card: TextCard, *, quiet: bool) -> Mapping[str, np.ndarray] | None:
+    """Return the pretrained tensors that a recipe names; None for none."""
+    if recipe.weights == "none":
+        return None
+    if names_a_file(recipe.weights):
+        return text_tensors(read_source(recipe.weights).tensors, card)
+    if recipe.weights != "imagenet":  # the default: the network's own
+        raise RecipeError(f"weights: {card.name} has one published set; leave weights out, pass a file, or none")
+    return text_weights(card, quiet=quiet)
+
+
+def drawn(shapes: Mapping[str, tuple[int, ...]], card: TextCard, *, seed: int) -> dict[str, np.ndarray]:
+    """Return a start for tensors that are not pretrained, as transformers draws it."""
+    return drawn_text(shapes, spread=card.config.spread, seed=seed)
+
+
+def batches_for(task: Task) -> type[Batches]:
+    """Return what makes batches of the samples."""
+    return TextBatches
