@@ -29,6 +29,7 @@ from ft.data.sources.masks.source import list_masks
 from ft.data.sources.policy import Policy
 from ft.data.sources.scan import scan
 from ft.errors import DataError, printable
+from ft.metrics.multilabel import BETWEEN
 
 RARE = 0.001  # share of the pixels that train below which a class is hardly learnt
 
@@ -106,7 +107,7 @@ def look_at_pair(pair: Pair, names: Sequence[str], coding: Coding | None, policy
     counts = np.bincount(mask.reshape(-1), minlength=IGNORED + 1)
     pixels = np.append(counts[: len(names)], counts[IGNORED])
     labels = tuple(name for name, count in zip(names, pixels.tolist(), strict=False) if count)
-    return MaskLook(replace(look, entry=replace(entry, several=labels)), pixels)
+    return MaskLook(replace(look, entry=replace(entry, label=BETWEEN.join(labels), several=labels)), pixels)
 
 
 def try_split(listing: MaskListing, spec: str, val_fraction: float, seed: int) -> tuple[dict[str, str], str]:
