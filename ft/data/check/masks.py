@@ -10,6 +10,7 @@ from ft.data.check.findings import (
     SPLIT_ORDER,
     ClassCount,
     Finding,
+    Level,
     find_copies,
     find_faults,
     find_left_out,
@@ -162,7 +163,7 @@ def find_class_troubles(classes: Sequence[ClassCount], policy: Policy) -> list[F
     unseen = tuple((c.label, f"in {c.train} train images") for c in classes if c.train and not c.val)
     unlearnt = tuple((c.label, f"in {c.val} val images") for c in classes if c.val and not c.train)
     rare = tuple((c.label, f"{c.pixels:.3%} of the pixels") for c in classes if c.images and (c.pixels or 0) < RARE)
-    told = (
+    told: tuple[tuple[Level, str, str, str, tuple[tuple[str, str], ...]], ...] = (
         ("error" if policy.fail_on_empty_class else "warning", "empty class", "classes that never occur",
          "leave them out of the list of classes, or add masks of them", never),
         ("warning", "no train", "classes that no train mask shows, so that nothing is learnt of them",
@@ -175,13 +176,12 @@ def find_class_troubles(classes: Sequence[ClassCount], policy: Policy) -> list[F
 
 def find_ignored(looks: Sequence[MaskLook]) -> list[Finding]:
     """Return the masks without a pixel that counts, and the share of ignored pixels."""
-    read = [x for x in looks if x.pixels is not None]
-    blank = tuple((x.look.name, "") for x in read if not x.pixels[:-1].any())
+    blank = tuple((x.look.name, "") for x in looks if x.pixels is not None and not x.pixels[:-1].any())
     found = []
     if blank:
         advice = "they teach nothing; draw them, or remove the images"
         found.append(Finding("warning", "all ignored", "masks whose every pixel is ignored", advice, blank))
     pixels = total(looks)
-    if read and pixels[-1]:
+    if pixels[-1]:
         found.append(Finding("note", "ignored", f"{pixels[-1] / pixels.sum():.1%} of the pixels are ignored"))
     return found

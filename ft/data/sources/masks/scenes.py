@@ -76,7 +76,7 @@ def make_scene(
 ) -> Scene:
     """Return one scene. glyphs: the digits of each class, uint8 (N, 8, 8)."""
     width, height = rng.integers(SIDES[0], SIDES[1] + 1, 2).tolist()
-    image = background(photos[rng.integers(len(photos))], width, height, rng)
+    image = background(photos[int(rng.integers(len(photos)))], width, height, rng)
     mask = Image.new("L", (width, height))
     boxes: list[tuple[int, int, int, int]] = []
     labels: list[int] = []
