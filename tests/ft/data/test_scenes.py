@@ -9,6 +9,7 @@ import pytest
 from ft.data import holds_masks, open_masks
 from ft.data.sources.digits import read_digits
 from ft.data.sources.masks.scenes import CLASSES, COUNTS, PHOTOS, make_scenes
+from ft.data.sources.recorded import place_of
 from ft.errors import DataError
 
 BYTES = "57d1dae50212d2f2"
@@ -39,6 +40,7 @@ def test_boxes_and_classes_are_those_of_the_masks(scenes):
 
 def test_the_data_set(scenes):
     data = open_masks("scenes")
+    assert place_of("scenes") == {}
     assert (holds_masks("scenes"), data.name, data.classes, data.masks) == (True, "scenes", CLASSES, True)
     assert (len(data.train), len(data.val)) == (COUNTS["train"], COUNTS["val"])
     assert not set(PHOTOS["train"]) & set(PHOTOS["val"])
