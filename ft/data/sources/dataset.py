@@ -151,7 +151,7 @@ def alike(sample: Sample, classes: Sequence[str]) -> str:
     if isinstance(sample.label, int):
         name = printable(classes[sample.label])
         return f"all train images are of one class, '{name}'; training needs at least two classes"
-    names = listed(f"'{printable(classes[k])}'" for k in sample.label) or "none"
+    names = listed(f"'{printable(classes[k])}'" for k in sample.labels) or "none"
     return f"all train images have the same labels ({names}); there is nothing to tell apart, add others"
 
 
