@@ -26,7 +26,12 @@ class TapHead:
         self.model, self.alone = (keras.Model(inputs, found) for found in (logits, {"out": logits["out"]}))
 
     def __call__(
-        self, features: Mapping[str, tf.Tensor], size: tuple[int, int], *, training: bool = False, auxiliary: bool = True
+        self,
+        features: Mapping[str, tf.Tensor],
+        size: tuple[int, int],
+        *,
+        training: bool = False,
+        auxiliary: bool = True,
     ) -> Maps:
         logits = (self.model if auxiliary else self.alone)([features[tap] for tap in self.taps], training=training)
         return {name: resize_bilinear(x, size) for name, x in logits.items()}

@@ -48,7 +48,7 @@ def model_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def chosen_cards(family: str | None, millions: float | None, text: str | None = None) -> list["Card"]:
-    """Return the cards of a family, or of all, up to a size, with a text in their names or tasks; RecipeError for none."""
+    """Return the cards of a family, or of all, up to a size, with a text in name or task; RecipeError for none."""
     from ft.errors import unknown
     from ft.zoo import cards
 

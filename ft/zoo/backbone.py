@@ -100,9 +100,7 @@ def inverted(name: str, stages: dict[str, tuple[str, ...]], blocks: Sequence[Any
 
 def residual(name: str) -> Backbone:
     """Return the backbone of a ResNet of bottlenecks."""
-    return Backbone(
-        name, "", moved(RESNET_STAGES, ""), deep=(f"{PATH}.layer4", 2048), shallow=(f"{PATH}.layer3", 1024)
-    )
+    return Backbone(name, "", moved(RESNET_STAGES, ""), deep=(f"{PATH}.layer4", 2048), shallow=(f"{PATH}.layer3", 1024))
 
 
 V3 = V3_SHAPES["mobilenet_v3_large"].blocks

@@ -28,7 +28,7 @@ def lraspp(backbone: str, num_classes: int, dtype: str) -> keras.Model:
 
 
 def lraspp_head(high: KerasTensor, low: KerasTensor, path: str, num_classes: int) -> KerasTensor:
-    """Return logits at the size of the low map: its own, and those of the high one, scaled by what that is as a whole."""
+    """Return logits as large as the low map: its own, and those of the high one, scaled by what that is as a whole."""
     x = Conv2d(CHANNELS, 1, bias=False, name=f"{path}.cbr.0")(high)
     x = BatchNorm2d(name=f"{path}.cbr.1")(x)
     x = keras.layers.ReLU(name=f"{path}.cbr.2")(x)
@@ -37,5 +37,8 @@ def lraspp_head(high: KerasTensor, low: KerasTensor, path: str, num_classes: int
     scale = keras.layers.Activation("sigmoid", name=f"{path}.scale.2")(scale)
     x = keras.layers.Multiply(name=f"{path}.mul")([x, scale])
     x = Resize(name=f"{path}.interpolate")([x, low])
-    ends = Conv2d(num_classes, 1, name=f"{path}.low_classifier")(low), Conv2d(num_classes, 1, name=f"{path}.high_classifier")(x)
+    ends = (
+        Conv2d(num_classes, 1, name=f"{path}.low_classifier")(low),
+        Conv2d(num_classes, 1, name=f"{path}.high_classifier")(x),
+    )
     return keras.layers.Add(name=f"{path}.add")(list(ends))

@@ -1,7 +1,7 @@
 """Every network for segmentation, whole, in float64 and both wings: inference, a training pass with every gradient.
 
-Drawn weights, every constant start randomised, dropout on, no two axes alike, sides that no stride divides. Four images:
-behind the pooling of DeepLabV3 BatchNorm sees one value an image, and of two values nothing but the sign is left.
+Drawn weights, every constant start randomised, dropout on, no two axes alike, sides that no stride divides. Four
+images, for behind DeepLabV3's pooling BatchNorm sees one value of each: of two it leaves nothing but the sign.
 """
 
 from dataclasses import dataclass
@@ -106,7 +106,15 @@ def stock_of(card: Card) -> nn.Module:
     if card.name in STOCK:
         auxiliary = {"aux_loss": True} if card.auxiliary else {}
         return STOCK[card.name](weights_backbone=None, num_classes=CLASSES, **auxiliary)
-    settings = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 1), (6, 320, 1, 1)]
+    settings = [
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 1),
+        (6, 320, 1, 1),
+    ]
     body = mobilenet_v2(inverted_residual_setting=settings)
     for conv in chain(*(block.modules() for block in body.features[14:18])):
         if isinstance(conv, nn.Conv2d) and conv.groups > 1:
@@ -145,7 +153,7 @@ def outputs_of(card: Card) -> tuple[str, ...]:
 
 
 def require_as_stock(pair: Pair):
-    """Torchvision's network takes the weights strictly and gives the same, but for the exact hard sigmoid's rounding."""
+    """Torchvision's network takes the weights strictly and gives the same, but for the hard sigmoid's rounding."""
     stock = stock_of(pair.card).double().eval()
     stock.load_state_dict(pair.torch.state_dict(), strict=True)
     with torch.no_grad():

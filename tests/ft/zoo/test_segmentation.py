@@ -1,5 +1,7 @@
 """The cards of networks for segmentation against torchvision; whose weights find which place; what is refused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -97,8 +99,13 @@ def test_real_weights_give_the_maps_that_they_give_in_their_own_network():
 
 
 def test_what_cannot_be_done_yet_is_said():
-    with pytest.raises(RecipeError, match=r"model: fcn_resnet50 is for segmentation, which cannot be trained yet; take"):
+    with pytest.raises(
+        RecipeError, match=r"model: fcn_resnet50 is for segmentation, which cannot be trained yet; take"
+    ):
         prepare_job(Recipe(model="fcn_resnet50", data="digits", weights="none"))
-    for asked in ({"cut": "layer4"}, {"change": "backbone.conv1:stride=1"}, {"in_channels": 1}):
-        with pytest.raises(RecipeError, match="fcn_resnet50: cut, change and in_channels are not there for segmentation"):
+    every: tuple[dict[str, Any], ...] = ({"cut": "layer4"}, {"change": "backbone.conv1:stride=1"}, {"in_channels": 1})
+    for asked in every:
+        with pytest.raises(
+            RecipeError, match="fcn_resnet50: cut, change and in_channels are not there for segmentation"
+        ):
             plan_surgery(find_card("fcn_resnet50"), Recipe(model="fcn_resnet50", **asked))
