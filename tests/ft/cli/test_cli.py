@@ -160,7 +160,7 @@ def test_models_by_a_text_and_with_what_is_here(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["ft", "models", "ResNet3"])
     assert cli.main() == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["network", "parameters", "images", "top-1", "here", "stages"]
+    assert lines[0].split() == ["network", "parameters", "images", "top-1", "here", "task", "stages"]
     assert [line.split()[:7] for line in lines[1:-1]] == [["resnet34", "21.8", "M", "224", "px", "73.3", "*"]]
     monkeypatch.setattr(sys, "argv", ["ft", "models", "--json", "resnet18"])
     assert cli.main() == 0
@@ -170,7 +170,7 @@ def test_models_by_a_text_and_with_what_is_here(monkeypatch, capsys, tmp_path):
 def test_models_as_json(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ft", "models", "--json"])
     assert cli.main() == 0
-    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == [card.name for card in zoo.cards()]
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == [card.name for card in zoo.cards(None)]
 
 
 # ---- data
