@@ -20,7 +20,8 @@ from ft.report.template import template
 from ft.report.thumbnails import data_uri, thumbnail
 from ft.report.training.advice import advise
 from ft.report.training.charts import confusion_cells, losses_chart, reliability_bars, score_chart
-from ft.report.training.summary import FRAMEWORKS, headline
+from ft.report.training.sessions import frozen_words, told_sessions, wing_words
+from ft.report.training.summary import headline
 from ft.runs.folder import read_log
 from ft.system import files
 from ft.system.clean import clean
@@ -60,7 +61,9 @@ def render_training(
         epochs=len(epochs),
         title=result["recipe"]["name"] or folder.resolve().name,
         tiles=headline(result),
-        framework=FRAMEWORKS.get(result["backend"], result["backend"]),
+        wings=wing_words(result),
+        frozen=frozen_words(result["recipe"], len(epochs)),
+        sessions=told_sessions(result.get("history", ())),
         advice=advise(result, epochs, page.answers),
         charts=[c for c in (losses_chart(rows, epochs), score_chart(epochs, task.score)) if c],
         val_loss=task.loss,
