@@ -35,6 +35,7 @@ DATA = table(
         "train": whole(1),
         "val": whole(1),
         "test": optional(whole()),
+        "leaked": optional(whole()),
         "sha256": text(64),
         "skipped": optional(items(text())),
         "path": optional(or_null(text())),
