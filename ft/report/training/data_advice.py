@@ -84,7 +84,7 @@ def imbalance(e: Evidence) -> Iterator[Advice]:
 
 def normalisation(e: Evidence) -> Iterator[Advice]:
     """Find frozen features of somebody's file that hardly tell the training images apart."""
-    recipe, right = e.recipe, e.right("train_metrics")
+    recipe, right = e.recipe, e.right("train_metrics") if e.score_is_share else None
     if right is None or right >= POOR or recipe["freeze"] != ["base"] or not names_a_file(recipe["weights"]):
         return
     found = e.result.get("preprocess", {})

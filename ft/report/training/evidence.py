@@ -41,6 +41,11 @@ class Evidence:
         """The metric that is a share of right samples, where the task has one."""
         return self.task.share
 
+    @property
+    def score_is_share(self) -> bool:
+        """Whether what the run was trained for is the share of right samples."""
+        return self.share is not None and self.share.metric == self.task.score.metric
+
     @cached_property
     def val(self) -> np.ndarray:
         """The validation loss after every epoch."""

@@ -135,20 +135,19 @@ def best_epoch(e: Evidence) -> Iterator[Advice]:
     if result == "best" and at == e.kept and at != e.epochs[-1]["epoch"]:
         yield Advice("good", f"The run kept its best epoch, {at} of {len(e.score)}: {score.word} {text(a)}.")
     elif score.is_better(a, b):
+        end = f"the run ends with the weights of epoch {e.kept}, {text(b)}"
+        words = f"The best epoch was {at}, {score.word} {text(a)}; {end}"
         chance = chance_of(e, a, b, of=len(e.score))
-        beyond = chance is None or abs(a - b) > chance
-        yield Advice(
-            "warn" if beyond else "good",
-            f"The best epoch was {at}, {score.word} {text(a)}; the run ends with the weights of epoch {e.kept}, "
-            + text(b)
-            + ("." if beyond else f", within the {100 * chance:.1f} points by which the best of so many is lucky."),
-            "--resume RUN --result best, which trains nothing" if beyond else "",
-        )
+        if abs(a - b) > (0.02 * abs(a) if chance is None else chance):
+            yield Advice("warn", f"{words}.", "--resume RUN --result best, which trains nothing")
+        else:
+            lucky = f", within the {100 * (chance or 0):.1f} points by which the best of so many is lucky"
+            yield Advice("good", f"{words}{lucky * (chance is not None)}.")
 
 
 def chance_of(e: Evidence, a: float, b: float, *, of: int) -> float | None:
     """Return how far apart two scores are by chance, where the score is a share; of: so many a is the best one."""
-    if e.share is None or e.share.metric != e.task.score.metric:
+    if not e.score_is_share:
         return None
     return (2 + math.sqrt(math.log(of))) * error_between(a, e.val_count, b, e.val_count)
 

@@ -113,7 +113,7 @@ def plateau(e: Evidence) -> Iterator[Advice]:
 def settled_at(e: Evidence) -> int:
     """Return the first epoch from whose validation loss and score the best ones differ by no more than chance."""
     near = e.val <= 1.02 * np.nanmin(e.val)
-    if e.share and e.share.metric == e.task.score.metric and np.isfinite(e.score).all():
+    if e.score_is_share and np.isfinite(e.score).all():
         best, count = float(e.score.max()), e.val_count
         near &= np.array([best - s <= error_between(best, count, float(s), count) for s in e.score])
     return int(np.argmax(near)) + 1
