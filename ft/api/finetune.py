@@ -24,7 +24,7 @@ from ft.recipe import Recipe, deciding
 from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
 from ft.report.plots import plot_curves
 from ft.report.training.page import write_training_report
-from ft.runs import checkpoint
+from ft.runs import checkpoint, history
 from ft.runs import folder as runfolder
 from ft.runs.folder import Log
 from ft.runs.tables import checked_training
@@ -35,10 +35,12 @@ from ft.system.quiet import quiet_stderr
 from ft.system.reading import shortened
 from ft.system.signals import stop_requests
 from ft.tasks import task_in
+from ft.tasks.task import Task
 from ft.training.averaging import mean_of
 from ft.training.build import build_learner, surgery_notes, untrained_notes
 from ft.training.compiling import run_ahead
 from ft.training.evaluate import First, Source, evaluate
+from ft.training.going_on import change_note, why_finished
 from ft.training.job import Job, open_data, prepare_job, recipe_of
 from ft.training.loop import Session, Training
 from ft.training.position import Position
@@ -103,21 +105,34 @@ def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started
     state = checked_training(saved.state, saved.path / STATE)
     backend = backend or str(state["backend"])
     backends.require(backend)
-    position = Position.from_dict(state["position"])
-    if position.epoch >= recipe.epochs and (folder / RESULT).exists():
-        raise RunError(
-            f"{folder} is finished, {position.epoch} of {recipe.epochs} epochs; "
-            f"raise --epochs to train it further, or use it with ft evaluate {folder}"
-        )
+    position, task = Position.from_dict(state["position"]), task_in(state)
+    require_work(recipe, position, task, folder, state["recipe"])
     require_same_network(recipe, recipes.from_dict(state["recipe"]), folder)
     allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
-    classes, task, record = tuple(state["classes"]), task_in(state), state["data"]
+    classes, record = tuple(state["classes"]), state["data"]
     if "data" not in fields:
         recipe = recipe.replace(data=find_again(recipe.data, record, folder, partial(open_data, recipe, classes, task)))
     job = prepare_job(recipe, classes=classes, task=task, with_weights=False, quiet=quiet)
     if not allowed:
         require_same_data(job.dataset, record, folder, "start a new run, or pass --allow-data-change")
     return execute(job, hold, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
+
+
+def require_work(recipe: Recipe, position: Position, task: Task, folder: Path, before: dict[str, Any]) -> None:
+    """Raise RunError where no step is left to train and the result is there. before: the recipe of the checkpoint."""
+    why, there = why_finished(recipe, position, task), written_recipe(folder)
+    if why is None or there is None or any(there[name] != before[name] for name in deciding("length")):
+        return  # it ended before it wrote the result of its last epochs
+    if there["result"] == recipe.result or (recipe.result == "average" and not position.ranked):
+        raise RunError(f"{folder} {why}, or use it with ft evaluate {folder}")
+
+
+def written_recipe(folder: Path) -> dict[str, Any] | None:
+    """Return the recipe of the result that a run wrote last, None where there is none that can be read."""
+    try:
+        return runfolder.read_result(folder).get("recipe")
+    except RunError:
+        return None
 
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
@@ -163,12 +178,13 @@ def execute(
     ):
         tensors = wing.weight_shapes(learner.model)
         notes = surgery_notes(job, tensors) + untrained_notes(job, tensors, parameters) if saved is None else []
-        for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
+        changed = saved and what_changes(saved.state, job, backend, position, length)
+        for line in [*headlines(job, backend, device, folder, plan, tensors), *notes, *filter(None, [changed])]:
             progress.note(line)
         run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
         keeper = Keeper(job, learner, backend, device, progress.note, progress.counting)
         sources = train, val = sources_of(keeper, "train", "val")
-        facts = run_facts(job, backend)
+        facts = run_facts(job, backend, device, position, saved)
         with Log(folder) as log, stop_requests() as stop:
             log.trim(position.step)
             session = Session(
@@ -283,7 +299,8 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
     table.write(folder, [sample.name for sample in job.dataset.val], classes)
     rows = runfolder.read_log(folder)
     epochs = [row for row in rows if row.get("epoch_end")]
-    plot_curves(rows, epochs, folder / CURVES, title=f"{job.recipe.title}, {facts['backend']}", task=task)
+    title = f"{job.recipe.title}, {', then '.join(history.wings(facts['history']))}"
+    plot_curves(rows, epochs, folder / CURVES, title=title, task=task)
     card = job.card
     weights = learner.get_weights()
     with files.publishing(folder / MODEL, needed=checkpoint.size_of(weights, {})) as path:
@@ -324,15 +341,34 @@ def test_metrics(job: Job, learner: Learner) -> dict[str, Any]:
     return {"test": evaluate(learner, job.batches("test", as_pixels=True), meter).result()}
 
 
-def run_facts(job: Job, backend: str) -> dict[str, Any]:
+def what_changes(state: dict[str, Any], job: Job, backend: str, position: Position, length: int) -> str | None:
+    """Return what this session changes of the run, see `change_note`. state: of the checkpoint; length: of an epoch."""
+    return change_note(recipes.from_dict(state["recipe"]), job.recipe, (state["backend"], backend), position, length)
+
+
+def run_facts(
+    job: Job, backend: str, device: str, position: Position, saved: checkpoint.Checkpoint | None
+) -> dict[str, Any]:
     """Return what checkpoints and the result record of a run, besides its numbers."""
     packages = ("ft-parity", "numpy", "pillow", *backends.FRAMEWORKS[backend])
+    versions, recipe = {package: version(package) for package in packages}, recipes.to_dict(job.recipe)
+    before = history.recorded(saved.state) if saved else []
+    found = history.changes(recipes.from_dict(saved.state["recipe"]), job.recipe) if saved else {}
+    session = history.session(
+        {name: recipe[name] for name in found} if saved else recipe,
+        backend=backend,
+        device=device,
+        versions=versions,
+        step=position.step,
+        epoch=position.epoch,
+    )
     return {
         "backend": backend,
-        "recipe": recipes.to_dict(job.recipe),
+        "recipe": recipe,
         "task": job.task.name,
         "classes": list(job.dataset.classes),
         "preprocess": job.preprocess.to_dict(),
         "data": {**data_facts(job.dataset), **place_of(job.recipe.data)},
-        "versions": {package: version(package) for package in packages},
+        "versions": versions,
+        "history": history.joined(before, session),
     }

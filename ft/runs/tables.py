@@ -35,19 +35,32 @@ DATA = table(
         "train": whole(1),
         "val": whole(1),
         "test": optional(whole()),
+        "leaked": optional(whole()),
         "sha256": text(64),
         "skipped": optional(items(text())),
         "path": optional(or_null(text())),
     }
 )
+WING, FIELDS = one_of("torch", "tf"), Check("the fields of a recipe", lambda x: isinstance(x, dict))
+SESSION = table(
+    {
+        "step": whole(),
+        "epoch": whole(),
+        "backend": WING,
+        "recipe": FIELDS,
+        "versions": optional(named(text(200))),
+        **{key: optional(text()) for key in ("began", "command", "machine")},
+    }
+)
 FACTS = {
-    "backend": one_of("torch", "tf"),
-    "recipe": Check("the fields of a recipe", lambda x: isinstance(x, dict)),
+    "backend": WING,
+    "recipe": FIELDS,
     "task": optional(text(100)),
     "classes": NAMES,
     "preprocess": PREPROCESS,
     "data": DATA,
     "versions": optional(named(text(200))),
+    "history": optional(items(SESSION, least=1)),
 }
 OF_A_RUN = {
     **FACTS,

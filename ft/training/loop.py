@@ -23,6 +23,7 @@ from ft.system.progress import Progress
 from ft.system.signals import Interrupted, StopRequest
 from ft.training.compiling import run_ahead
 from ft.training.evaluate import Source, evaluate
+from ft.training.going_on import out_of_patience, stopped_early
 from ft.training.job import Job
 from ft.training.position import Position
 from ft.training.schedule import rate_of
@@ -86,13 +87,13 @@ class Training:
         with self.saver:
             if self.position.step:  # a crash may have come between the checkpoint and its name
                 self.saver.name(self.position.step, best=self.stands_at_best(), keep=self.to_average())
-            while self.position.epoch < self.recipe.epochs and not self.out_of_patience():
+            begun = self.position.step
+            while self.position.epoch < self.recipe.epochs and not out_of_patience(self.recipe, self.position):
                 self.run_epoch()
-
-    def out_of_patience(self) -> bool:
-        """Tell whether early stopping ends the training here."""
-        waited = self.position.epoch - self.position.best_epoch
-        return self.recipe.patience is not None and waited >= self.recipe.patience
+        if words := stopped_early(self.recipe, self.position, self.job.task):
+            self.progress.note(words)
+        if self.position.step == begun:
+            self.progress.note("no step is left to train, only the result is written")
 
     def run_epoch(self) -> None:
         """Train from the position to the end of its epoch, evaluate, log, save."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ft.data import Sample
+from ft.errors import listed
 from ft.metrics.calibration import Reliability
 from ft.metrics.confusion import top_confusions
 from ft.report.plots import plot_confusion
@@ -20,7 +21,9 @@ from ft.report.template import template
 from ft.report.thumbnails import data_uri, thumbnail
 from ft.report.training.advice import advise
 from ft.report.training.charts import confusion_cells, losses_chart, reliability_bars, score_chart
-from ft.report.training.summary import FRAMEWORKS, headline
+from ft.report.training.remedies import against_modesty, against_overconfidence
+from ft.report.training.sessions import frozen_words, told_sessions, wing_words
+from ft.report.training.summary import headline
 from ft.report.training.worst import worst_parts
 from ft.runs.folder import read_log
 from ft.system import files
@@ -61,20 +64,22 @@ def render_training(
         epochs=len(epochs),
         title=result["recipe"]["name"] or folder.resolve().name,
         tiles=headline(result),
-        framework=FRAMEWORKS.get(result["backend"], result["backend"]),
-        advice=advise(result, epochs, page.answers),
+        wings=wing_words(result),
+        frozen=frozen_words(result["recipe"], len(epochs)),
+        sessions=told_sessions(result.get("history", ())),
+        advice=advise(result, epochs, page),
         charts=[c for c in (losses_chart(rows, epochs), score_chart(epochs, task.score)) if c],
         val_loss=task.loss,
-        sections=[drawn(section, folder, samples) for section in page.sections],
+        sections=[drawn(section, folder, samples, result["recipe"]) for section in page.sections],
     )
 
 
-def drawn(section: Section, folder: Path, samples: Sequence[Sample] | None) -> Parts:
+def drawn(section: Section, folder: Path, samples: Sequence[Sample] | None, recipe: Row) -> Parts:
     """Return the template of a section, and what it needs."""
     if isinstance(section, ByClass):
         return {"template": "classes.html.j2", **class_parts(section), "confused": confused_parts(section, folder)}
     if isinstance(section, Calibration):
-        bars, words = reliability_bars(section.reliability), calibration_words(section.reliability)
+        bars, words = reliability_bars(section.reliability), calibration_words(section.reliability, recipe)
         return {"template": "calibration.html.j2", "bars": bars, "words": words}
     if isinstance(section, WorstMasks):
         return worst_parts(section, samples)
@@ -132,8 +137,8 @@ def confused_parts(section: ByClass, folder: Path) -> Parts | None:
     }
 
 
-def calibration_words(found: Reliability) -> str:
-    """Return what the reliability diagram says, in a sentence, with the error that chance alone would give."""
+def calibration_words(found: Reliability, recipe: Row) -> str:
+    """Return what the reliability diagram says, with the error that chance alone would give, and what may mend it."""
     filled = found.count > 0
     count, confidence = found.count[filled], found.confidence[filled]
     total = count.sum()
@@ -148,10 +153,7 @@ def calibration_words(found: Reliability) -> str:
         return f"{start} {measured} Its probabilities can be taken at their word."
     if said > right:
         return (
-            f"{start} {measured} It is overconfident: label smoothing, mixup, fewer epochs, or one temperature above 1 "
-            "that all logits are divided by make its probabilities more honest."
+            f"{start} {measured} It is overconfident: {listed([*against_overconfidence(recipe)])} make its "
+            "probabilities more honest."
         )
-    return (
-        f"{start} {measured} It is too modest: less label smoothing or mixup, more epochs, or one temperature below 1 "
-        "that all logits are divided by."
-    )
+    return f"{start} {measured} It is too modest: {listed([*against_modesty(recipe)])} make its probabilities larger."
