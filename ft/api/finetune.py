@@ -229,7 +229,7 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
         f"run folder: {folder}",
     ]
     if recipe.unfreeze:
-        lines.append(f"unfreezing at epochs (from 0): {', '.join(recipe.unfreeze)}; no features are kept")
+        lines.append(f"unfreezing at epochs: {', '.join(recipe.unfreeze)}; no features are kept")
     elif recipe.cache in ("memory", "disk") or recipe.cache_views:  # somebody counts on it
         reason = why_not_kept(recipe, plan, job.card)
         lines += [f"no features are kept: {reason}"] if reason else []
@@ -335,6 +335,7 @@ def run_facts(job: Job, backend: str) -> dict[str, Any]:
     return {
         "backend": backend,
         "recipe": recipes.to_dict(job.recipe),
+        "recipe_version": recipes.VERSION,
         "task": job.task.name,
         "classes": list(job.dataset.classes),
         "preprocess": job.preprocess.to_dict(),

@@ -2,13 +2,12 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from ft.cli.guard import guarded
-from ft.cli.parser import Parser, add_backend, add_recipe_flags
+from ft.cli.parser import Parser, add_backend, add_recipe_flags, config_fields
 from ft.cli.runs import metrics_line
 from ft.errors import RecipeError, printable
-from ft.recipe import FIELDS, load
+from ft.recipe import FIELDS
 
 
 def train_parser(prog: str, *, choose_backend: bool) -> Parser:
@@ -42,11 +41,9 @@ def train(arguments: Sequence[str]) -> int:
 def finetune_by(flags: argparse.Namespace, backend: str | None) -> int:
     """Fine-tune by the flags and print the result."""
     fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name) is not None}
-    if flags.config:
-        if flags.resume:
-            raise RecipeError("--config and --resume contradict each other; a resumed run has its recipe")
-        path = Path(flags.config)
-        fields = {"name": path.stem, **load(path), **fields}
+    if flags.config and flags.resume:
+        raise RecipeError("--config and --resume contradict each other; a resumed run has its recipe")
+    fields = {**config_fields(flags.config), **fields}
     from ft.api.finetune import finetune
 
     run = finetune(backend=backend or flags.backend, out=flags.out, resume=flags.resume, quiet=flags.quiet, **fields)

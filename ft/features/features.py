@@ -155,8 +155,8 @@ def sources_of(features: Features, *splits: str) -> list[FeatureBatches] | list[
     learner, job, found = features.learner, features.job, []
     if learner.on_features and job.recipe.cache_views:
         features.note(
-            f"an approximation: of every image {job.recipe.cache_views} augmented views are kept, epoch e (from 0) "
-            f"trains on view e mod {job.recipe.cache_views}"
+            f"an approximation: of every image {job.recipe.cache_views} augmented views are kept, and epoch "
+            f"{job.recipe.cache_views + 1} shows those of epoch 1 again"
         )
     for split in splits if learner.on_features else ():
         kept = features.keep(split)

@@ -217,4 +217,4 @@ def checked_result(result: dict[str, Any], path: Path, check: reading.Check) -> 
     if len(result.get("average_precision", classes)) != len(classes):
         found = result["average_precision"]
         raise reading.unfit(path, "average_precision", found, f"a list of {len(classes)}, as of classes")
-    return {**result, "recipe": whole_recipe(result, path)} if "recipe" in result else result
+    return {**result, **whole_recipe(result, path)} if "recipe" in result else result

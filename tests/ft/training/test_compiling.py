@@ -69,10 +69,10 @@ def test_the_choice_does_not_depend_on_where_a_run_stands(recipe):
 
 
 def test_until_they_thaw(recipe):
-    fields = {"unfreeze": "5:layer4"}
+    fields = {"unfreeze": "6:layer4"}
     assert "80 images" in chosen(recipe, **fields, epoch=4)[1]
     assert "240 images" in chosen(recipe, **fields, epoch=5)[1]
-    assert epochs_alike(recipe.replace(unfreeze="5:layer4,7:layer3"), 6) == 2
+    assert epochs_alike(recipe.replace(unfreeze="6:layer4,8:layer3"), 6) == 2
 
 
 @pytest.mark.parametrize(("wish", "way"), [("on", "compiled"), ("off", "as one")])
@@ -105,7 +105,7 @@ def test_yaml_reads_on_and_off_as_truth_values(tmp_path):
 
 
 def test_a_run_says_its_choice_once_a_plan(recipe, tmp_path, fake_wing, capsys):
-    ft.finetune(recipe, out=tmp_path / "run", epochs=3, unfreeze="1:layer4", compile="on")
+    ft.finetune(recipe, out=tmp_path / "run", epochs=3, unfreeze="2:layer4", compile="on")
     said = capsys.readouterr().err
     assert said.count("compile: on, as asked for") == 2
     assert said.count("stem compiled in 0 s") == 2
