@@ -24,6 +24,7 @@ from ft.recipe import Recipe, deciding
 from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
 from ft.report.plots import plot_curves
 from ft.report.training.page import write_training_report
+from ft.report.training.summary import FRAMEWORKS
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.runs.folder import Log
@@ -163,14 +164,18 @@ def execute(
     ):
         tensors = wing.weight_shapes(learner.model)
         notes = surgery_notes(job, tensors) + untrained_notes(job, tensors, parameters) if saved is None else []
-        for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
+        resumed = [went_on(position, recipe, str(saved.state["backend"]), backend)] if saved else []
+        for line in [*resumed, *headlines(job, backend, device, folder, plan, tensors), *notes]:
             progress.note(line)
-        run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
+        to_log: list[str] = []
+        run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note, log=to_log.append)
         features = Features(job, learner, backend, device, progress.note, progress.counting)
         sources = train, val = sources_of(features, "train", "val")
         facts = run_facts(job, backend)
         with Log(folder) as log, stop_requests() as stop:
             log.trim(position.step)
+            for line in to_log:
+                log.note(position.step, line)
             session = Session(
                 job=job,
                 learner=learner,
@@ -192,6 +197,14 @@ def execute(
     learner.on_features = False  # from here on it takes images
     learner.run_as_one()  # and a user may change its weights
     return Run(folder, learner=learner, backend=backend)
+
+
+def went_on(position: Position, recipe: Recipe, before: str, now: str) -> str:
+    """Return where a run goes on, and in which wing; before: the one that its last checkpoint is of."""
+    wing = f"in {FRAMEWORKS[now]}" + (f", until there in {FRAMEWORKS[before]}" if before != now else "")
+    if position.epoch >= recipe.epochs:
+        return f"goes on after step {position.step}, the last one, {wing}"
+    return f"goes on at step {position.step + 1}, in epoch {position.epoch + 1} of {recipe.epochs}, {wing}"
 
 
 def restore(learner: Learner, wing: Wing, saved: checkpoint.Checkpoint) -> None:

@@ -92,6 +92,7 @@ ROW = table(
         "step": optional(whole()),
         "epoch": optional(whole()),
         "epoch_end": optional(FLAG),
+        "note": optional(text()),
     },
     others=Check("a finite number, or null", lambda x: x is None or isinstance(x, bool) or number().holds(x)),
 )

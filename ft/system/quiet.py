@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
@@ -11,6 +10,8 @@ from typing import TextIO
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Hold back what is written to file descriptor 2; show it after all if the block raises."""
+    import tempfile  # not at the top: every command imports this file
+
     if sys.stderr is None:  # the caller closed it (2>&-), so there is nothing to hold back
         yield
         return

@@ -176,7 +176,10 @@ def test_a_run_in_float64(name, run, wing):
 
 def test_the_command_says_what_it_wrote_and_measured(run, wing, capsys):
     assert command(run(), "--format", "onnx", "--pixels", "raw", "--out", "a.onnx") == 0
-    first, second = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    first, second = said.out.splitlines()
+    begun = ["building resnet18 in PyTorch", "writing ONNX", "running it on 3 of its validation images"]
+    assert said.err.splitlines() == [f"export: {what}" for what in begun]
     assert first == "wrote a.onnx (ONNX, opset 18): images uint8 (batch, 8, 8, 3), raw -> logits float32 (batch, 3)"
     assert second.startswith("run again on 3 of its validation images: logits differ from the run's by at most ")
     assert second.endswith(" of the largest (tolerance 1e-04)")

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from ft.system.progress import stages
 from ft.system.quiet import quiet_stderr
 
 
@@ -14,6 +15,14 @@ def test_the_descriptor_is_held_back(capfd):
         os.write(2, b"from C++\n")
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
+
+
+def test_what_is_at_hand_is_seen_all_the_same(capfd):
+    with stages(2) as begin, quiet_stderr():
+        begin("building")
+        os.write(2, b"from C++\n")
+        begin("writing")
+    assert capfd.readouterr().err == "building\nwriting\n"
 
 
 def test_what_was_held_back_comes_with_the_error(capfd):
