@@ -1,6 +1,7 @@
 """One call from a recipe to a finished run: look up, build, train, write the result."""
 
 import os
+import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,7 +32,7 @@ from ft.runs.folder import Log
 from ft.runs.tables import checked_training
 from ft.system import files
 from ft.system.names import CURVES, MODEL, OPTIMIZER, RECIPE, RESULT, STATE
-from ft.system.progress import Progress
+from ft.system.progress import Progress, SafeStream, stages
 from ft.system.quiet import quiet_stderr
 from ft.system.reading import shortened
 from ft.system.signals import stop_requests
@@ -147,14 +148,17 @@ def execute(
 ) -> Run:
     """Train a job from a position to its end in the folder that is held and write the result there."""
     folder, recipe, began = hold.folder, job.recipe, started - position.seconds  # as if all sessions were one
-    wing = backends.load(backend)
-    with quiet_stderr():
-        device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-    with memory_explained(job, wing):
-        learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
-    parameters = list(wing.parameters(learner.model))
-    if saved is not None:
-        restore(learner, wing, saved)
+    with stages(2, quiet=quiet or not SafeStream(sys.stderr).isatty()) as begin:  # in a file the headlines say enough
+        begin(f"loading {FRAMEWORKS[backend]}")
+        wing = backends.load(backend)
+        with quiet_stderr():
+            device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+        begin(f"building {job.card.name}")
+        with memory_explained(job, wing):
+            learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
+        parameters = list(wing.parameters(learner.model))
+        if saved is not None:
+            restore(learner, wing, saved)
     checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
     recipes.save(recipe, folder / RECIPE)
     length = len(job.batches("train"))
