@@ -217,8 +217,9 @@ def bar(out: SafeStream, *columns: Any, console: Any = None, redirect_stderr: bo
     from rich.progress import Progress as RichProgress
 
     console = console or Console(file=out, force_terminal=True)  # type: ignore[arg-type] - all that rich asks of a file
-    redirect = {"redirect_stdout": False, "redirect_stderr": redirect_stderr}
-    return RichProgress(*columns, console=console, transient=True, **redirect)
+    return RichProgress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=redirect_stderr
+    )
 
 
 @contextmanager
@@ -284,7 +285,7 @@ def stages(total: int, *, quiet: bool = False) -> Iterator[Callable[[str], None]
     with open_stderr() as stream:
         out = SafeStream(None if quiet else stream)
         if not out.isatty():
-            yield lambda text: out.write(printable(text) + "\n") and out.flush()
+            yield lambda text: print(printable(text), file=cast(Any, out), flush=True)
             return
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
