@@ -50,6 +50,7 @@ def find_lr(
     lr_max: float = 1.0,
     lr_steps: int = 100,
     out: str | Path | None = None,
+    quiet: bool = False,
     name: str | None = None,
     model: str = "efficientnet_lite0",
     weights: str = "imagenet",
@@ -142,7 +143,8 @@ def find_lr(
 ) -> Sweep:
     """Sweep the learning rate over a recipe's first updates; write lr-find.json and lr-find.png to `out`, if given.
 
-    Those of an earlier sweep are replaced. The keywords from `name` on change single fields of the recipe.
+    Those of an earlier sweep are replaced. quiet: without progress. The keywords from `name` on change single fields of
+    the recipe.
     Raises UserError for a mistake, RunError where not even two updates have a finite loss.
     """
 

@@ -1,6 +1,7 @@
 """One call from a recipe to a finished run: look up, build, train, write the result."""
 
 import os
+import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,13 +25,14 @@ from ft.recipe import Recipe, deciding
 from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
 from ft.report.plots import plot_curves
 from ft.report.training.page import write_training_report
+from ft.report.training.summary import FRAMEWORKS
 from ft.runs import checkpoint, history
 from ft.runs import folder as runfolder
 from ft.runs.folder import Log
 from ft.runs.tables import checked_training
 from ft.system import files
 from ft.system.names import CURVES, MODEL, OPTIMIZER, RECIPE, RESULT, STATE
-from ft.system.progress import Progress
+from ft.system.progress import Progress, SafeStream, stages
 from ft.system.quiet import quiet_stderr
 from ft.system.reading import shortened
 from ft.system.signals import stop_requests
@@ -161,14 +163,17 @@ def execute(
 ) -> Run:
     """Train a job from a position to its end in the folder that is held and write the result there."""
     folder, recipe, began = hold.folder, job.recipe, started - position.seconds  # as if all sessions were one
-    wing = backends.load(backend)
-    with quiet_stderr():
-        device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-    with memory_explained(job, wing):
-        learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
-    parameters = list(wing.parameters(learner.model))
-    if saved is not None:
-        restore(learner, wing, saved)
+    with stages(2, quiet=quiet or not SafeStream(sys.stderr).isatty()) as begin:  # in a file the headlines say enough
+        begin(f"loading {FRAMEWORKS[backend]}")
+        wing = backends.load(backend)
+        with quiet_stderr():
+            device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+        begin(f"building {job.card.name}")
+        with memory_explained(job, wing):
+            learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
+        parameters = list(wing.parameters(learner.model))
+        if saved is not None:
+            restore(learner, wing, saved)
     checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
     recipes.save(recipe, folder / RECIPE)
     length = len(job.batches("train"))
@@ -178,15 +183,20 @@ def execute(
     ):
         tensors = wing.weight_shapes(learner.model)
         notes = surgery_notes(job, tensors) + untrained_notes(job, tensors, parameters) if saved is None else []
+        resumed = [went_on(position, recipe, str(saved.state["backend"]), backend)] if saved else []
         changed = saved and what_changes(saved.state, job, backend, position, length)
-        for line in [*headlines(job, backend, device, folder, plan, tensors), *notes, *filter(None, [changed])]:
+        told = [*resumed, *headlines(job, backend, device, folder, plan, tensors), *notes, *filter(None, [changed])]
+        for line in told:
             progress.note(line)
-        run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
+        to_log: list[str] = []
+        run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note, log=to_log.append)
         keeper = Keeper(job, learner, backend, device, progress.note, progress.counting)
         sources = train, val = sources_of(keeper, "train", "val")
         facts = run_facts(job, backend, device, position, saved)
         with Log(folder) as log, stop_requests() as stop:
             log.trim(position.step)
+            for line in to_log:
+                log.note(position.step, line)
             session = Session(
                 job=job,
                 learner=learner,
@@ -207,6 +217,14 @@ def execute(
     write_result(job, folder, learner, sources, facts)
     learner.run_as_one()  # a user may change its weights
     return Run(folder, learner=learner, backend=backend)
+
+
+def went_on(position: Position, recipe: Recipe, before: str, now: str) -> str:
+    """Return where a run goes on, and in which wing; before: the one that its last checkpoint is of."""
+    wing = f"in {FRAMEWORKS[now]}" + (f", until there in {FRAMEWORKS[before]}" if before != now else "")
+    if position.epoch >= recipe.epochs:
+        return f"goes on after step {position.step}, the last one, {wing}"
+    return f"goes on at step {position.step + 1}, in epoch {position.epoch + 1} of {recipe.epochs}, {wing}"
 
 
 def restore(learner: Learner, wing: Wing, saved: checkpoint.Checkpoint) -> None:
@@ -244,7 +262,7 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
         f"run folder: {folder}",
     ]
     if recipe.unfreeze:
-        lines.append(f"unfreezing at epochs (from 0): {', '.join(recipe.unfreeze)}; no features are kept")
+        lines.append(f"unfreezing at epochs: {', '.join(recipe.unfreeze)}; no features are kept")
     elif recipe.cache in ("memory", "disk") or recipe.cache_views:  # somebody counts on it
         reason = why_not_kept(recipe, plan, job.card)
         lines += [f"no features are kept: {reason}"] if reason else []
@@ -365,6 +383,7 @@ def run_facts(
     return {
         "backend": backend,
         "recipe": recipe,
+        "recipe_version": recipes.VERSION,
         "task": job.task.name,
         "classes": list(job.dataset.classes),
         "preprocess": job.preprocess.to_dict(),

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ft.cli.parser import Parser, add_backend, add_recipe_flags, flag_of
+from ft.cli.parser import Parser, add_backend, add_recipe_flags, config_fields, flag_of
 from ft.errors import RecipeError, printable
-from ft.recipe import FIELDS, checked, deciding, load
+from ft.recipe import FIELDS, checked, deciding
 from ft.system.names import REPORT
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def recipe_of(flags: argparse.Namespace, file: str | None) -> "Recipe":
     from ft.recipe import from_dict
 
     fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name, None) is not None}
-    return from_dict({**({"name": Path(file).stem, **load(file)} if file else {}), **fields})
+    return from_dict({**config_fields(file), **fields})
 
 
 def of_traces(flags: argparse.Namespace) -> "Report":

@@ -105,6 +105,7 @@ ROW = table(
         "step": optional(whole()),
         "epoch": optional(whole()),
         "epoch_end": optional(FLAG),
+        "note": optional(text()),
     },
     others=Check("a finite number, or null", lambda x: x is None or isinstance(x, bool) or number().holds(x)),
 )
@@ -117,11 +118,12 @@ def all_text(value: Any) -> bool:
 
 
 def whole_recipe(record: dict[str, Any], where: object) -> dict[str, Any]:
-    """Return the recipe in a record with all of its fields; RunError where it is none."""
-    from ft.recipe import from_dict, to_dict  # not at the top: it reads YAML
+    """Return the recipe in a record with all of its fields, and its version; RunError where it is none."""
+    from ft.recipe import VERSION, from_dict, renewed, to_dict  # not at the top: it reads YAML
 
     try:
-        return to_dict(from_dict(record["recipe"]))
+        recipe = from_dict(renewed(record["recipe"], record.get("recipe_version", 1)))
+        return {"recipe": to_dict(recipe), "recipe_version": VERSION}
     except UserError as error:
         why = shortened(str(error), 200)
         raise unfit(where, "recipe", record["recipe"], f"the fields of a recipe ({why})") from None
@@ -131,7 +133,7 @@ def checked_training(state: dict[str, Any], where: object) -> dict[str, Any]:
     """Return the state that a training goes on from, after a look at every key, its recipe with every field."""
     require(state, TRAINING, where)
     require_together(state["position"], state["step"], where)
-    return {**state, "recipe": whole_recipe(state, where)}
+    return {**state, **whole_recipe(state, where)}
 
 
 def require_together(at: dict[str, Any], step: int, where: object) -> None:

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -214,8 +215,9 @@ class Training:
                 self.plan, self.frozen = plan, None
                 self.learner.set_plan(plan)
                 self.progress.note(plan.summary())
-                backend, say = self.session.facts["backend"], self.progress.note
-                run_ahead(self.job, self.learner, plan, backend=backend, epoch=position.epoch, say=say)
+                backend, epoch = self.session.facts["backend"], position.epoch
+                say, log = self.progress.note, partial(self.log.note, position.step)
+                run_ahead(self.job, self.learner, plan, backend=backend, epoch=epoch, say=say, log=log)
 
     def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -110,6 +111,21 @@ def test_a_training_leaves_a_run_and_prints_its_result(train, write_images, here
     }
     assert {path.name for path in (here / "out").iterdir()} == names
     assert json.loads((here / "out/model.json").read_text())["recipe"]["lr"] == 0.01
+
+
+@pytest.mark.parametrize("backend", ["torch", "tf"])
+def test_a_training_ends_with_its_report_and_whole_commands(train, write_images, here, capsys, backend):
+    net = [word for word in NET if word != "--quiet"]
+    code, _, lines = train("--data", write_images("Ann's pets"), "--out", "my run", net=net, backend=backend)
+    assert code == 0
+    assert lines[-3] == "report: my run/report.html"
+    predict, export = (shlex.split(line.removeprefix("next: ft ")) for line in lines[-2:])
+    assert cli.dispatch(predict) == 0
+    assert capsys.readouterr().out.startswith(f"{predict[-1]}  ")
+    assert export == ["export", "my run", "--format", {"torch": "torch-export", "tf": "savedmodel"}[backend]]
+    code, _, lines = train("--resume", "my run", "--epochs", "3", net=[], backend="torch")
+    wing = {"torch": "in PyTorch", "tf": "in PyTorch, until there in Keras"}[backend]
+    assert (code, lines[0]) == (0, f"goes on at step 7, in epoch 3 of 3, {wing}")
 
 
 def test_flags_win_over_the_file_and_the_file_names_the_run(train, write_images, here):
