@@ -20,7 +20,7 @@ from ft.noise import generator
 NAME = "scenes"
 CLASSES = ("background", "zero", "one", "four")
 DIGITS = (0, 1, 4)  # the digit of each class but the first
-IMAGE_SIZE = 128
+IMAGE_SIZE = 160
 COUNTS = {"train": 160, "val": 40}
 PHOTOS = {  # PNG alone: JPEG decoders differ by a value here and there
     "train": ("astronaut", "brick", "camera", "coffee", "coins", "grass", "ihc", "motorcycle_left"),
