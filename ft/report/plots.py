@@ -117,6 +117,7 @@ def draw_loss(axes: Any, log: Sequence[Row], epochs: Sequence[Row], task: Task) 
 
 def draw_score(axes: Any, epochs: Sequence[Row], score: Score) -> None:
     """Draw the score of every epoch; five points of air keep noise from filling the panel where it is in percent."""
+    draw_epochs(axes, epochs, f"train_{score.metric}", color=TRAIN, label="train, in its steps", scale=score.scale)
     draw_epochs(axes, epochs, score.metric, color=VAL, label="validation", scale=score.scale)
     shown = np.concatenate([line.get_ydata() for line in axes.lines] or [np.array([np.nan])])
     if score.scale == 100 and np.isfinite(shown).any():

@@ -141,7 +141,8 @@ class Task(ABC):
 
     name: in model.json and checkpoints; labels: what the data may hold, see ft/data/sources/dataset.py; measures: all
     that a meter gives, in the order of a page; logged: those of every epoch; share: the one that is a share of the
-    samples, if one is; loss, loss_axis: what the loss of an evaluation is, in a sentence and at an axis.
+    samples, if one is; of_steps: the one that the samples which a training's steps have right add up to, if one is; loss,
+    loss_axis: what the loss of an evaluation is, in a sentence and at an axis.
     """
 
     name: ClassVar[str]
@@ -150,6 +151,7 @@ class Task(ABC):
     measures: ClassVar[tuple[Measure, ...]]
     logged: ClassVar[tuple[Measure, ...]]
     share: ClassVar[Share | None]
+    of_steps: ClassVar[str | None] = None
     loss: ClassVar[str]
     loss_axis: ClassVar[str]
     predictions: ClassVar[type[PredictionTable]]

@@ -39,6 +39,7 @@ def losses_chart(rows: Sequence[Row], epochs: Sequence[Row]) -> Chart | None:
 def score_chart(epochs: Sequence[Row], score: Score) -> Chart | None:
     """Return the scores over epochs; None where none is known."""
     keys = (
+        ("train", f"train_{score.metric}", f"training {score.word}"),
         ("val", score.metric, f"validation {score.word}"),
         ("ema", f"ema_{score.metric}", f"validation {score.word} of the average"),
     )
