@@ -76,7 +76,7 @@ class Learner(Protocol):
         ...
 
     def fetch(self, probes: Sequence[Any]) -> np.ndarray:
-        """Return float64 (steps, 5): loss, |gradient|, |weights|, |update|, samples right."""
+        """Return float64 (steps, 5): loss, |gradient|, |weights|, |update|, how many right."""
         ...
 
     def get_weights(self, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:

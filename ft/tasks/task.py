@@ -141,7 +141,7 @@ class Task(ABC):
 
     name: in model.json and checkpoints; labels: what the data may hold, see ft/data/sources/dataset.py; measures: all
     that a meter gives, in the order of a page; logged: those of every epoch; share: the one that is a share of the
-    samples, if one is; of_steps: the one that the samples which a training's steps have right add up to, if one is; loss,
+    samples, if one is; of_steps: the one that adds up from the samples which each step has right, if one does; loss,
     loss_axis: what the loss of an evaluation is, in a sentence and at an axis.
     """
 
