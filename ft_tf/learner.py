@@ -254,7 +254,7 @@ class Learner:
         return tf.constant(np.asarray(inputs), self.dtype)
 
     def fetch(self, probes: Sequence[tf.Tensor]) -> np.ndarray:
-        """Return the probes of several steps, float64 (steps, 5): loss, |gradient|, |weights|, |update|, how many right."""
+        """Return probes of several steps, float64 (steps, 5): loss, |gradient|, |weights|, |update|, how many right."""
         return tf.cast(tf.stack(list(probes)), tf.float64).numpy()
 
     def get_weights(self, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:

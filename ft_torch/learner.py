@@ -219,7 +219,7 @@ class Learner:
         return torch.from_numpy(inputs).to(self.device, self.dtype)
 
     def fetch(self, probes: Sequence[Tensor]) -> np.ndarray:
-        """Return the probes of several steps, float64 (steps, 5): loss, |gradient|, |weights|, |update|, how many right."""
+        """Return probes of several steps, float64 (steps, 5): loss, |gradient|, |weights|, |update|, how many right."""
         return torch.stack(list(probes)).cpu().double().numpy()  # on the host: mps has no float64
 
     def get_weights(self, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:
