@@ -29,7 +29,11 @@ from tests.newcomer.readme import (
     told_otherwise,
 )
 
-STAND_INS = {"resnet50": "mobilenet_v2", "resnet18": "efficientnet_lite0"}  # networks whose weights a package brings
+STAND_INS = {  # networks whose weights a package brings; a comparison takes any weights
+    r"resnet50": "mobilenet_v2",
+    r"(?<!--model )resnet18": "efficientnet_lite0",
+    r"--model resnet18": "--model resnet18 --weights none",
+}
 LEFT = {"pip install": "this is installed already", "make test": "`make nightly` runs all tests before"}
 ENDS = {"ft compare --torch": (0, 1)}  # exit codes that are right; elsewhere 0
 WRITTEN = ("--out", "--html")  # flags that name a file which must come to be
@@ -119,7 +123,7 @@ def names(readme: str) -> Iterator[str]:
 def plans(readme: str, *, download: bool) -> Iterator[list[Step]]:
     """Yield the steps of both walks; the second leaves out what it would not do otherwise."""
     for found, model in STAND_INS.items() if not download else ():
-        readme = readme.replace(found, model)
+        readme = re.sub(found, model, readme)
     first = list(steps_of(readme))
     yield first
     second = [Step(step.kind, swapped(step.text)) for step in first]

@@ -12,14 +12,14 @@ MODELS = """
 def make_torch():
     from torch import nn
 
-    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), head)
 
 
 def make_keras():
     from keras import Input, Sequential, layers
 
-    body = [layers.Conv2D(8, 3), layers.ReLU(), layers.GlobalAveragePooling2D(), layers.Dense(5)]
+    body = [layers.Conv2D(8, 3), layers.ReLU(), layers.GlobalAveragePooling2D(), layers.Dense(10)]
     return Sequential([Input((32, 32, 3)), *body])
 """
 

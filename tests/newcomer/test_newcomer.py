@@ -10,7 +10,6 @@ from tests.newcomer.readme import Step, left_behind, missing_lines, named_files,
 
 README = """
 ```
-ft models       # lists them
 ft modls
 ft data check photos --html page.html
 ft data check photos --json --out-of-the-air
@@ -32,7 +31,7 @@ a song that nobody can check
 
 def test_what_is_not_so_is_found(tmp_path, capsys):
     steps = list(steps_of(README))
-    assert [step.kind for step in steps] == ["command"] * 4 + ["folder", "python", "unknown"]
+    assert [step.kind for step in steps] == ["command"] * 3 + ["folder", "python", "unknown"]
     assert walk(steps, tmp_path) == 5
     said = capsys.readouterr().out
     failed = [line.split(" s  ")[1] for line in said.splitlines() if line.startswith("FAILED")]
