@@ -47,8 +47,9 @@ def main() -> None:
     browser = parser.parse_args().browser
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        ft(folder, "train", "--backend", "torch", "--out", "digits", "--quiet")
-        photograph(browser, folder / "digits" / "report.html", HERE / "report.png", size=(1400, 1330))
+        ft(folder, "train", "--backend", "torch", "--quiet")
+        report = folder / "runs" / "efficientnet_lite0-digits-torch-001" / "report.html"
+        photograph(browser, report, HERE / "report.png", size=(1400, 1440))
         (folder / "mymodels.py").write_text(MODELS)
         pair = "--torch", "mymodels:make_torch", "--tf", "mymodels:make_keras", "--input", "3x32x32", "--classes", "10"
         ft(folder, "compare", *pair, "--steps", "3", "--html", "page.html", expected=1)
