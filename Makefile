@@ -37,6 +37,7 @@ parity: .venv/installed
 
 nightly: lint
 	$(BIN)/pytest -s --durations=30
+	$(BIN)/python -m tests.newcomer
 	for reader in pth keras safetensors yaml csv image; do $(BIN)/python -m tests.fuzz $$reader --minutes 30 || exit 1; done
 	for wing in torch tf; do $(BIN)/python -m tests.soak --backend $$wing --minutes 30 || exit 1; done
 

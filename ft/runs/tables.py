@@ -80,6 +80,7 @@ POSITION = table(
     {
         **{key: whole() for key in ("step", "epoch", "batch", "images", "best_epoch")},
         "loss_sum": number(),
+        "right": optional(or_null(whole())),
         "best_score": optional(or_null(number())),
         "best_top1": optional(number()),  # before there were other scores
         "seconds": optional(SECONDS),
@@ -149,3 +150,5 @@ def require_together(at: dict[str, Any], step: int, where: object) -> None:
         raise unfit(where, "position.step", at["step"], f"the checkpoint's step, {step}")
     if at["images"] < at["batch"]:
         raise unfit(where, "position.images", at["images"], f"at least one for each of {at['batch']} batches")
+    if (right := at.get("right") or 0) > at["images"]:
+        raise unfit(where, "position.right", right, f"at most {at['images']}, for there were so many images")

@@ -136,7 +136,7 @@ class Training:
         rate = sum(len(indices) for _, indices, _ in self.pending) / (now - self.clock)
         self.clock = now
         self.session.hold.used = True  # from here on there is something to lose
-        for (row, indices, _), (loss, gradient, weights, update) in zip(self.pending, values, strict=True):
+        for (row, indices, _), (loss, gradient, weights, update, right) in zip(self.pending, values, strict=True):
             self.log.write(
                 {
                     **row,
@@ -148,8 +148,7 @@ class Training:
                 }
             )
             self.require_finite(row, indices, loss=loss, grad_norm=gradient, weight_norm=weights, update_norm=update)
-            self.position.loss_sum += float(loss) * len(indices)
-            self.position.images += len(indices)
+            self.position.count(len(indices), loss=float(loss), right=int(right))
         self.pending.clear()
         return float(values[-1, 0])
 
@@ -177,6 +176,7 @@ class Training:
             "epoch": position.epoch,
             "step": position.step,
             "loss": position.loss_sum / position.images,
+            **self.right_in_training(),
             "val_loss": metrics["loss"],
             **{measure.name: metrics[measure.name] for measure in self.job.task.logged},
             **averaged,
@@ -184,11 +184,18 @@ class Training:
         }
         keep = self.recipe.average_best if self.recipe.result == "average" else 0
         position.rank(self.job.task.score, metrics[self.job.task.score.metric], keep=keep)
-        position.batch, position.loss_sum, position.images = 0, 0.0, 0
+        position.begin_epoch()
         self.look_ahead(metrics["loss"])
         self.log.write(row)
         self.progress.end_epoch(row)
         self.clock = time.perf_counter()
+
+    def right_in_training(self) -> dict[str, float]:
+        """Return the share of the epoch's images that its steps had right, where that is a metric of the task."""
+        position, metric = self.position, self.job.task.of_steps
+        if metric is None or position.right is None:
+            return {}
+        return {f"train_{metric}": position.right / position.images}
 
     def evaluate(self) -> dict[str, Any]:
         """Return the metrics of the validation images."""

@@ -36,8 +36,10 @@ def error_chart(report: Report, part: Part) -> Chart:
     lines = [("trend", points((dot.x, dot.y) for dot in dots)), *noise_lines(report, rows, x)]
     where = "before the first step" if part.step is None else f"step {part.step}"
     title = {"inference": "Inference", "forward": "Forward pass in training", "gradients": "Gradients"}
+    heading = f"{title.get(part.phase, part.phase.capitalize())}, {where}"
     return Chart(
-        title=f"{title.get(part.phase, part.phase.capitalize())}, {where}",
+        title=heading,
+        words=f"{heading}: {error_words(part)}",
         x_ticks=groups([row.name for row in rows], x),
         y_ticks=(*(Tick(height(10.0**power), power_label(power)) for power in range(-15, 1, 3)), Tick(height(0), "0")),
         dots=dots,
@@ -45,6 +47,15 @@ def error_chart(report: Report, part: Part) -> Chart:
         floors=floors(rows[0].bar),
         marks=marks(report, rows, x),
     )
+
+
+def error_words(part: Part) -> str:
+    """Return what the chart of a phase shows."""
+    worst, count = part.worst, len(part.rows)
+    if worst is None:
+        return f"{count} arrays, none compared"
+    most = worst.fault or f"relative {figure(worst.relative)}"
+    return f"of {count} arrays {len(part.differing)} differ; the largest difference, {most}, is at {worst.name}"
 
 
 def dot_radius(count: int) -> float:
@@ -167,8 +178,17 @@ def loss_chart(sides: tuple[TraceSummary, TraceSummary]) -> Chart | None:
     every = max(1, -(-count // 12))
     return Chart(
         title="Loss",
+        words="; ".join(map(loss_words, sides)),
         x_ticks=tuple(Tick(x[step], f"step {step}") for step in range(0, count, every)),
         y_ticks=tuple(Tick(y(loss), f"{loss:.5g}") for loss in linear_ticks(*ends)),
         dots=tuple(dots),
         lines=tuple(lines),
+    )
+
+
+def loss_words(side: TraceSummary) -> str:
+    """Return how the loss of a side goes."""
+    finite = [f"{loss:.5g}" for loss in side.losses if math.isfinite(loss)]
+    return f"loss of {side.name}: " + (
+        f"{finite[0]} to {finite[-1]} over {len(side.losses)} steps" if finite else "none"
     )

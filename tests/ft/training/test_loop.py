@@ -237,7 +237,8 @@ def test_a_trace_thaws_as_the_training_does(fake_wing, write_images):
     ],
 )
 def test_a_step_that_breaks_names_what_is_not_finite(tune, fake_wing, monkeypatch, fields, probes, what, advice):
-    monkeypatch.setattr(fake_wing, "fetch", lambda self, pending: np.tile(probes, (len(pending), 1)).astype(float))
+    bad = [*probes, 0]
+    monkeypatch.setattr(fake_wing, "fetch", lambda self, pending: np.tile(bad, (len(pending), 1)).astype(float))
     with pytest.raises(ft.RunError) as caught:
         tune(epochs=1, **fields)
     assert str(caught.value).startswith(f"step 1: {what}; no checkpoint was saved yet; {advice}; images (")
