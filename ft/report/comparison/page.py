@@ -4,14 +4,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ft.parity.finding_id import finding_id
 from ft.parity.trace import BEFORE, EACH_STEP
 from ft.report.comparison.chart import error_charts, loss_chart
 from ft.report.comparison.data import WORST
-from ft.report.comparison.report import OPEN, ROUNDING, Part, Report, names_of, noise_words, totals
-from ft.report.comparison.text import cautions, headline
+from ft.report.comparison.report import OPEN, ROUNDING, Part, Report, names_of, noise_words, place_words, totals
+from ft.report.comparison.text import cautions, headline, opened_line
 from ft.report.template import template
 
 STEPS_SHOWN = 8
+
+
+def render_refusal_page(message: str) -> str:
+    """Return the page of a comparison that was refused."""
+    return template("refusal.html.j2").render(message=message)
 
 
 def render_html(report: Report) -> str:
@@ -26,6 +32,11 @@ def render_html(report: Report) -> str:
         differ=differ,
         arrays=arrays,
         open=OPEN,
+        opened=[opened_line(item) for item in report.opened],
+        let_pass=[
+            (item, finding_id(item), place_words(item), report.accepted.reason(item)) for item in report.let_pass
+        ],
+        deciding=finding_id(report.rest[0]) if report.rest else "",
         steps=step_table(report),
         phases=EACH_STEP,
         before=[part for part in report.parts() if part.phase in BEFORE],

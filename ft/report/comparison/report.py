@@ -9,7 +9,9 @@ import numpy as np
 
 from ft.differences import ENTRIES
 from ft.differences.entry import Entry
+from ft.parity.accepted import Accepted
 from ft.parity.evidence import Finding
+from ft.parity.finding_id import UNEXPLAINED, finding_id
 from ft.parity.trace import BEFORE, EACH_STEP, Trace
 from ft.parity.verdict import Row, Verdict
 from ft.report.words import figure
@@ -36,10 +38,14 @@ class TraceSummary:
 
 @dataclass(frozen=True)
 class Cause:
-    """A finding and what the catalogue says about it; entry is None where the catalogue has none of that name."""
+    """A finding and what the catalogue says about it; entry is None where the catalogue has none of that name.
+
+    others: findings of the same entry at other places.
+    """
 
     finding: Finding
     entry: Entry | None
+    others: tuple[Finding, ...] = ()
 
     @property
     def title(self) -> str:
@@ -54,8 +60,12 @@ class Cause:
     @property
     def place(self) -> str:
         """Where it was found, in words."""
-        where = "before the first step" if self.finding.step is None else f"step {self.finding.step}"
-        return f"{where}, {self.finding.phase}, {self.finding.name}"
+        return place_words(self.finding)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all its findings."""
+        return [finding_id(finding) for finding in (self.finding, *self.others)]
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,8 @@ class Report:
     """A verdict with all that explains it.
 
     noise: the float32 noise of each side where it was measured; notes: lines to print as they are; pairing: which name
-    of the first model was taken for which of the second, where they were not named alike.
+    of the first model was taken for which of the second, where they were not named alike; origins: where differences
+    begin that no finding names; accepted: what to let pass.
     """
 
     verdict: Verdict
@@ -91,16 +102,56 @@ class Report:
     noise: tuple[Noise, Noise] | None = None
     notes: tuple[str, ...] = ()
     pairing: tuple[tuple[str, str], ...] = ()
+    origins: tuple[Finding, ...] = ()
+    accepted: Accepted = field(default_factory=Accepted)
+
+    @cached_property
+    def items(self) -> tuple[Finding, ...]:
+        """Everything that may be accepted, each once: findings, and where a difference begins that none explains."""
+        found, first = [*self.findings], self.verdict.first
+        if first is not None and not self.first_is_named:
+            found.append(Finding(UNEXPLAINED, first.step, first.phase, first.name, first.relative, first.fault))
+        found += [origin for origin in self.origins if first is None or place(origin) != place(first)]
+        found.sort(key=lambda finding: (self.position(*place(finding)), not finding.certain))
+        by_id: dict[str, Finding] = {}
+        for finding in found:
+            by_id.setdefault(finding_id(finding), finding)
+        return tuple(by_id.values())
+
+    @cached_property
+    def let_pass(self) -> tuple[Finding, ...]:
+        """What is accepted."""
+        return tuple(item for item in self.items if self.accepted.reason(item) is not None)
+
+    @cached_property
+    def rest(self) -> tuple[Finding, ...]:
+        """What is not accepted: the verdict is over this."""
+        return tuple(item for item in self.items if self.accepted.reason(item) is None)
 
     @cached_property
     def first(self) -> Row | None:
-        """The first difference."""
-        return self.verdict.first
+        """The first difference that is not accepted."""
+        first = self.verdict.first
+        if not self.let_pass or first is None:
+            return first
+        return self.row_at(self.rest[0], first) if self.rest else None
+
+    def row_at(self, item: Finding, otherwise: Row) -> Row:
+        """Return the row at the place of a finding, `otherwise` where it is no row's."""
+        at = self.order.get(place(item))
+        return otherwise if at is None else self.verdict.rows[at]
 
     @property
     def status(self) -> str:
-        """The verdict in words: "equal", "different", or "nothing compared", which must not pass for equal."""
-        return "different" if self.first else "equal" if self.verdict.rows else "nothing compared"
+        """The verdict in words: "equal", "accepted", "different", or "nothing compared", which must not pass."""
+        if self.rest:
+            return "different"
+        return "accepted" if self.items else "equal" if self.verdict.rows else "nothing compared"
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing differs but what is accepted."""
+        return self.status in ("equal", "accepted")
 
     @property
     def dtype(self) -> str:
@@ -109,17 +160,33 @@ class Report:
 
     @cached_property
     def causes(self) -> tuple[Cause, ...]:
-        """The findings with their entries, in the order of computation."""
-        ordered = sorted(self.findings, key=lambda found: (self.position(*place(found)), not found.certain))
-        return tuple(Cause(finding, ENTRIES.get(finding.entry)) for finding in ordered)
+        """The findings that are not accepted, by entry with their places, in the order of computation."""
+        entries: dict[str, list[Finding]] = {}
+        for finding in self.rest:
+            if finding.entry != UNEXPLAINED:
+                entries.setdefault(finding.entry, []).append(finding)
+        return tuple(Cause(first, ENTRIES.get(name), tuple(more)) for name, (first, *more) in entries.items())
+
+    @cached_property
+    def opened(self) -> tuple[Finding, ...]:
+        """Where differences begin without a known cause, beside the first one."""
+        found = tuple(item for item in self.rest if item.entry == UNEXPLAINED)
+        return found if self.explained else found[1:]
+
+    @cached_property
+    def first_is_named(self) -> bool:
+        """Whether a finding stands at or before the first difference of all; without one its cause is not known."""
+        if self.verdict.first is None:
+            return True
+        here = self.position(*place(self.verdict.first))
+        return any(self.position(*place(finding)) <= here for finding in self.findings)
 
     @cached_property
     def explained(self) -> bool:
-        """Whether a finding stands at or before the first difference; without one its cause is not known."""
-        if self.first is None:
-            return True
-        here = self.position(*place(self.first))
-        return any(self.position(*place(finding)) <= here for finding in self.findings)
+        """Whether the cause of the first difference that is not accepted is known."""
+        if not self.let_pass or not self.rest:
+            return self.first_is_named
+        return self.rest[0].entry != UNEXPLAINED
 
     @cached_property
     def order(self) -> dict[Place, int]:
@@ -164,10 +231,13 @@ def make_report(
     noise: tuple[Noise, Noise] | None = None,
     notes: Iterable[str] = (),
     pairing: Iterable[tuple[str, str]] = (),
+    origins: Iterable[Finding] = (),
+    accepted: Accepted | None = None,
 ) -> Report:
     """Gather what two traces and their comparison say. Raises RunError where a trace cannot be read."""
     sides = read_side(a, name_of(a, b, "A")), read_side(b, name_of(b, a, "B"))
-    return Report(verdict, tuple(findings), sides, noise, tuple(notes), tuple(pairing))
+    more = noise, tuple(notes), tuple(pairing), tuple(origins), accepted or Accepted()
+    return Report(verdict, tuple(findings), sides, *more)
 
 
 def name_of(trace: Trace, other: Trace, letter: str) -> str:
@@ -196,6 +266,12 @@ def severity(row: Row) -> tuple[bool, float]:
 def place(at: Row | Finding) -> Place:
     """Return where a row or a finding stands."""
     return at.step, at.phase, at.name
+
+
+def place_words(at: Finding) -> str:
+    """Return where a finding stands, in words."""
+    where = "before the first step" if at.step is None else f"step {at.step}"
+    return f"{where}, {at.phase}, {at.name}"
 
 
 def noise_words(report: Report, row: Row) -> str:

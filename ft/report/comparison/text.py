@@ -4,8 +4,23 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ft.errors import listed
+from ft.parity.accepted import words_of_gone
+from ft.parity.evidence import Finding
+from ft.parity.finding_id import UNEXPLAINED, finding_id
 from ft.parity.verdict import Row
-from ft.report.comparison.report import OPEN, ROUNDING, Cause, Part, Report, names_of, noise_words, severity, totals
+from ft.report.comparison.report import (
+    OPEN,
+    ROUNDING,
+    Cause,
+    Part,
+    Report,
+    names_of,
+    noise_words,
+    place_words,
+    severity,
+    totals,
+)
 from ft.report.words import figure, size_words
 from ft.system.console import new_console, say, say_pairs, say_table, written
 
@@ -19,7 +34,7 @@ FLOAT32 = "float32 shows only what is larger than rounding and flipped ReLUs; fl
 def render_text(report: Report, *, color: bool = False) -> str:
     """Return the report as text of at most 100 columns; color: for a terminal."""
     console = new_console(color=color)
-    say(console, headline(report), style="bold red" if report.first else "bold green")
+    say(console, headline(report), style="bold green" if report.passed else "bold red")
     if report.first:
         say_pairs(console, first_facts(report, report.first))
     phase_table(console, report)
@@ -27,6 +42,10 @@ def render_text(report: Report, *, color: bool = False) -> str:
         say(console, unexplained(report) + "\n", style="bold")
     for number, cause in enumerate(report.causes, 1):
         cause_block(console, cause, number)
+    for item in report.opened:
+        say(console, opened_line(item) + "\n")
+    for item in report.let_pass:
+        say(console, accepted_line(report, item))
     for line in [*cautions(report), *pairing_lines(report), *report.notes]:
         say(console, line)
     return written(console)
@@ -34,13 +53,18 @@ def render_text(report: Report, *, color: bool = False) -> str:
 
 def headline(report: Report) -> str:
     """Return the verdict in one sentence."""
-    arrays = len(report.verdict.rows)
+    arrays, names = len(report.verdict.rows), names_of(report.sides)
+    if report.status == "accepted":
+        count = f"{len(report.let_pass)} difference{'s' * (len(report.let_pass) > 1)}"
+        return f"ACCEPTED: {names} are equal but for {count} that you accept"
+    if report.rest and not report.first:
+        return f"DIFFERENT: {names} are not set alike: {place_words(report.rest[0])}"
     if report.first:
         at = "" if report.first.step is None else "at "
-        return f"DIFFERENT: {names_of(report.sides)} part {at}{report.first.place}"
+        return f"DIFFERENT: {names} part {at}{report.first.place}"
     if not arrays:
-        return f"NOTHING COMPARED: {names_of(report.sides)} have no array of the same name"
-    return f"EQUAL: all {arrays:,} arrays of {names_of(report.sides)} agree within the {report.dtype} bars"
+        return f"NOTHING COMPARED: {names} have no array of the same name"
+    return f"EQUAL: all {arrays:,} arrays of {names} agree within the {report.dtype} bars"
 
 
 def first_facts(report: Report, row: Row) -> list[tuple[str, str]]:
@@ -75,7 +99,8 @@ def cause_block(console: "Console", cause: Cause, number: int) -> None:
     finding, entry = cause.finding, cause.entry
     say(console, f"{cause.heading} {number}: {cause.title}", style="bold")
     explains = "explains" if finding.certain else "would explain"
-    lines = [("at", cause.place), ("found", finding.detail), (explains, f"a difference of {figure(finding.error)}")]
+    lines = [("at", cause.place), *[("also at", listed(cause.ids[1:]))] * bool(cause.others)]
+    lines += [("id", cause.ids[0]), ("found", finding.detail), (explains, f"a difference of {figure(finding.error)}")]
     if entry:
         lines += [("PyTorch", entry.torch), ("Keras", entry.tf), ("why", entry.why)]
         lines += [("mend in PyTorch", entry.mend_torch), ("mend in Keras", entry.mend_tf)]
@@ -88,13 +113,27 @@ def unexplained(report: Report) -> str:
     """Return the sentence for a first difference that no finding explains."""
     assert report.first
     later = "; the causes below explain only what comes after it" if report.findings else ""
-    return f"{OPEN.capitalize()}: {report.first.place}. All before it agrees{later}."
+    agrees = "agrees or is accepted" if report.let_pass else "agrees"
+    item = next(item for item in report.rest if item.entry == UNEXPLAINED)
+    return f"{OPEN.capitalize()}: {report.first.place}. All before it {agrees}{later}. Its id: {finding_id(item)}"
+
+
+def opened_line(item: Finding) -> str:
+    """Return the sentence for a later place where a difference begins without a known cause."""
+    return f"Here too, from equal inputs, cause not in the catalogue: {place_words(item)}. Its id: {finding_id(item)}"
+
+
+def accepted_line(report: Report, item: Finding) -> str:
+    """Return what is let pass, where it is, how large, and why."""
+    where = f"{figure(item.error)} at {place_words(item)}"
+    return f"accepted: {finding_id(item)}, {where}: {report.accepted.reason(item)}"
 
 
 def cautions(report: Report) -> Iterator[str]:
     """Yield what limits the verdict."""
     if report.dtype == "float32":
         yield FLOAT32
+    yield from words_of_gone(report.accepted, report.items)
     unpaired = report.verdict.unpaired
     if unpaired:
         yield f"in one trace only, and not compared: {', '.join(unpaired[:LISTED])}{more(len(unpaired))}"
