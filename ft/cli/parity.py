@@ -234,9 +234,11 @@ def accepted_of(flags: argparse.Namespace) -> "Accepted":
 def side_by_side(flags: argparse.Namespace) -> Outcome:
     """Put two finished runs side by side."""
     from ft.api.side_by_side import compare_runs, render
+    from ft.api.side_by_side_files import render_page, render_xml
 
     result = compare_runs(Path(flags.a), Path(flags.b))
-    return Outcome(lambda: render(result)[:-1], result.to_dict(), lambda: "", lambda: "", 0)
+    forms = (lambda: render(result)[:-1]), result.to_dict(), (lambda: render_page(result)), (lambda: render_xml(result))
+    return Outcome(*forms, code=0)
 
 
 def differences(arguments: Sequence[str]) -> int:

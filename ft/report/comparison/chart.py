@@ -145,8 +145,11 @@ def power_label(power: int) -> str:
     return "1" if power == 0 else f"10{str(power).translate(SUPERSCRIPT)}"
 
 
-def loss_chart(sides: tuple[TraceSummary, TraceSummary]) -> Chart | None:
-    """Return both losses over the steps on one linear axis; None where there is no finite loss."""
+def loss_chart(sides: tuple[TraceSummary, TraceSummary], *, unit: str = "step", first: int = 0) -> Chart | None:
+    """Return both losses over the steps on one linear axis; None where there is no finite loss.
+
+    unit, first: what they are counted in, and from which number on.
+    """
     finite = [loss for side in sides for loss in side.losses if math.isfinite(loss)]
     if not finite:
         return None
@@ -167,7 +170,7 @@ def loss_chart(sides: tuple[TraceSummary, TraceSummary]) -> Chart | None:
     every = max(1, -(-count // 12))
     return Chart(
         title="Loss",
-        x_ticks=tuple(Tick(x[step], f"step {step}") for step in range(0, count, every)),
+        x_ticks=tuple(Tick(x[step], f"{unit} {first + step}") for step in range(0, count, every)),
         y_ticks=tuple(Tick(y(loss), f"{loss:.5g}") for loss in linear_ticks(*ends)),
         dots=tuple(dots),
         lines=tuple(lines),

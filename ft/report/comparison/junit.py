@@ -2,6 +2,7 @@
 servers read.
 """
 
+from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
 from ft.parity.evidence import Finding
@@ -37,6 +38,16 @@ def render_refusal(message: str) -> str:
     suite = ET.Element("testsuite", {"name": NAME})
     case = ET.SubElement(suite, "testcase", {"classname": NAME, "name": "comparison"})
     ET.SubElement(case, "error", {"message": message, "type": "refused"})
+    return written(suite)
+
+
+def render_told(cases: Mapping[str, str], words: str) -> str:
+    """Return JUnit XML of what is told and not judged: a passing case each, what is told beneath it."""
+    suite = ET.Element("testsuite", {"name": NAME})
+    for name, told in cases.items():
+        case = ET.SubElement(suite, "testcase", {"classname": f"{NAME}.runs", "name": name})
+        ET.SubElement(case, "system-out").text = told
+    ET.SubElement(suite, "system-out").text = words
     return written(suite)
 
 
