@@ -13,7 +13,6 @@ import numpy as np
 
 from ft.errors import RunError, listed, printable
 from ft.parity.arrays import gap
-from ft.recipe import FIELDS, deciding
 from ft.runs.folder import read_log, read_result
 from ft.system import files
 from ft.system.names import MODEL, RESULT
@@ -100,6 +99,8 @@ def compare_runs(a: Path, b: Path) -> SideBySide:
 
 def changed_settings(a: dict[str, Any], b: dict[str, Any]) -> tuple[Setting, ...]:
     """Return the fields of the recipes that differ and decide what is computed; none where a run keeps no recipe."""
+    from ft.recipe import FIELDS, deciding  # not at the top: it reads YAML
+
     recipes, own = (a.get("recipe"), b.get("recipe")), deciding("machine", "title")
     if not all(recipes):
         return ()

@@ -14,6 +14,7 @@ from ft.recipe import FIELDS, checked, deciding, load
 
 if TYPE_CHECKING:
     from ft.parity.accepted import Accepted
+    from ft.parity.sensitivity import Band
     from ft.recipe import Recipe
     from ft.report.comparison import Report
 
@@ -29,13 +30,17 @@ def trace(arguments: Sequence[str]) -> int:
     parser = Parser(prog="ft trace", description="Write what every layer, gradient and update of a few steps is.")
     parser.add_argument("--out", metavar="DIR", required=True, help="folder of the trace, new or empty")
     add_steps(parser, default=1)
+    parser.add_argument(
+        "--one-ulp", action="store_true", help="move every starting weight by one unit in the last place"
+    )
     parser.add_argument("--config", metavar="FILE", help="recipe file (YAML); flags win over it")
     add_backend(parser)
     add_recipe_flags(parser)
     flags = parser.parse(arguments)
     from ft.parity.tracing import trace_recipe
 
-    written = trace_recipe(recipe_of(flags, flags.config), Path(flags.out), backend=flags.backend, steps=flags.steps)
+    recipe, how = recipe_of(flags, flags.config), {"steps": flags.steps, "one_ulp": flags.one_ulp}
+    written = trace_recipe(recipe, Path(flags.out), backend=flags.backend, **how)
     print(printable(written.folder))
     return 0
 
@@ -99,6 +104,7 @@ def compare_parser() -> Parser:
     add_steps(parser, default=None, text="1; with two models of your own 0")
     parser.add_argument("--dtype", choices=["float32", "float64"], help="type to compute in [float64]")
     parser.add_argument("--noise", action=argparse.BooleanOptionalAction, help="measure float32's own noise as well")
+    parser.add_argument("--sensitivity", action="store_true", help="show what one ulp in the weights does to one side")
     parser.add_argument("--out", metavar="DIR", help="keep traces and reports here, new or empty")
     parser.add_argument("--html", metavar="FILE", help="write the report as a page")
     parser.add_argument("--junit", metavar="FILE", help="write the verdict as JUnit XML, for CI")
@@ -146,8 +152,8 @@ def of_recipe(flags: argparse.Namespace, folder: Path) -> "Report":
     recipe = recipe.replace(precision=flags.dtype or flags.precision or "float64")
     steps = 1 if flags.steps is None else flags.steps
     noise = recipe.precision == "float32" if flags.noise is None else flags.noise
-    pair = trace_pair(recipe, folder, steps=steps, noise=noise)
-    return report_of(pair.torch, pair.tf, noise=pair.noise)
+    pair = trace_pair(recipe, folder, steps=steps, noise=noise, sensitivity=flags.sensitivity)
+    return report_of(pair.torch, pair.tf, noise=pair.noise, band=pair.band)
 
 
 def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
@@ -174,9 +180,10 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
         batch_size=8 if flags.batch_size is None else checked("batch_size", flags.batch_size),
         seed=0 if flags.seed is None else checked("seed", flags.seed),
         folder=folder,
+        sensitivity=flags.sensitivity,
     )
     renamed = [(pair.torch, pair.keras) for pair in result.pairing if pair.rule != "name"]
-    return report_of(result.torch, result.tf, notes=result.notes, pairing=renamed)
+    return report_of(result.torch, result.tf, notes=result.notes, pairing=renamed, band=result.band)
 
 
 def shape_of(text: str) -> tuple[int, int, int]:
@@ -188,17 +195,25 @@ def shape_of(text: str) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def report_of(a: Any, b: Any, **more: Any) -> "Report":
-    """Return the report on two traces: verdict, causes, and what else is known."""
+def report_of(a: Any, b: Any, *, band: "Band | None" = None, **more: Any) -> "Report":
+    """Return the report on two traces: verdict, causes, and what else is known.
+
+    band: where it holds all that differs, that is chaos, and no place in it is a difference of its own.
+    """
     from ft.differences import Evidence, find_all
     from ft.parity.origins import unexplained
+    from ft.parity.sensitivity import CHAOS, chaos_in
     from ft.parity.verdict import compare_traces
     from ft.report.comparison import make_report
 
     verdict = compare_traces(a, b)
     evidence = Evidence(a, b, verdict)
     findings = find_all(evidence)
-    return make_report(a, b, verdict, findings, origins=unexplained(evidence, findings), **more)
+    if band is not None and band.holds_all(verdict):
+        findings, origins = [chaos_in(verdict, band), *(f for f in findings if f.entry != CHAOS)], []
+    else:
+        origins = unexplained(evidence, findings)
+    return make_report(a, b, verdict, findings, origins=origins, band=band, **more)
 
 
 def verdict_on(report: "Report", accepted: "Accepted", flags: argparse.Namespace) -> Outcome:

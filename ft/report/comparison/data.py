@@ -4,6 +4,7 @@ from typing import Any
 
 from ft.parity.evidence import Finding
 from ft.parity.finding_id import finding_id
+from ft.parity.sensitivity import FEW, by_step
 from ft.parity.verdict import Row
 from ft.report.comparison.report import OPEN, ROUNDING, Cause, Part, Report, TraceSummary, place_words, totals
 from ft.system import files
@@ -31,6 +32,7 @@ def to_dict(report: Report) -> dict[str, Any]:
             "worst": [row_data(report, row) for row in report.worst(WORST)],
             "unpaired": list(report.verdict.unpaired),
             "rounding": ROUNDING,
+            "sensitivity": band_data(report),
             "sides": [side_data(side) for side in report.sides],
             "notes": list(report.notes),
             "pairing": [list(pair) for pair in report.pairing],
@@ -58,6 +60,14 @@ def item_data(report: Report, item: Finding) -> dict[str, Any]:
         "place": place_words(item),
         "accepted": report.accepted.reason(item),
     }
+
+
+def band_data(report: Report) -> dict[str, Any] | None:
+    """Return what one ulp does to one side, step by step, and whether all that differs is within a few times that."""
+    if report.band is None:
+        return None
+    steps = [vars(each) for each in by_step(report.verdict.rows, report.band)]
+    return {"side": report.band.side, "within": report.is_chaos, "times": FEW, "steps": steps}
 
 
 def cause_data(cause: Cause) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ft.differences.entry import Entry
 from ft.parity.accepted import Accepted
 from ft.parity.evidence import Finding
 from ft.parity.finding_id import UNEXPLAINED, finding_id
+from ft.parity.sensitivity import Band
 from ft.parity.trace import BEFORE, EACH_STEP, Trace
 from ft.parity.verdict import Row, Verdict
 from ft.report.words import figure
@@ -20,6 +21,7 @@ Place = tuple[int | None, str, str]  # step, phase, name
 Noise = Mapping[Place, float]  # of one wing: how far its float32 run is from its own float64 run, relative
 
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24}  # half a unit in the last place of 1
+STEPS_SHOWN = 8
 OPEN = "cause not in the catalogue"
 HIDDEN = ("format", "layers", "outputs", "parameters")  # of trace.json: for programs, not for people
 
@@ -93,7 +95,7 @@ class Report:
 
     noise: the float32 noise of each side where it was measured; notes: lines to print as they are; pairing: which name
     of the first model was taken for which of the second, where they were not named alike; origins: where differences
-    begin that no finding names; accepted: what to let pass.
+    begin that no finding names; accepted: what to let pass; band: what one ulp does to the first side alone.
     """
 
     verdict: Verdict
@@ -104,6 +106,7 @@ class Report:
     pairing: tuple[tuple[str, str], ...] = ()
     origins: tuple[Finding, ...] = ()
     accepted: Accepted = field(default_factory=Accepted)
+    band: Band | None = None
 
     @cached_property
     def items(self) -> tuple[Finding, ...]:
@@ -147,6 +150,11 @@ class Report:
         if self.rest:
             return "different"
         return "accepted" if self.items else "equal" if self.verdict.rows else "nothing compared"
+
+    @cached_property
+    def is_chaos(self) -> bool:
+        """Whether all that differs is within a few times what one ulp does."""
+        return self.band is not None and self.band.holds_all(self.verdict)
 
     @property
     def passed(self) -> bool:
@@ -216,6 +224,15 @@ class Report:
         groups = {phase: [row for row in self.verdict.rows if row.phase == phase] for phase in (*BEFORE, *EACH_STEP)}
         return [Part(None, phase, tuple(rows)) for phase, rows in groups.items() if rows]
 
+    def shown_steps(self) -> list[int]:
+        """Return the steps to show: the first ones, those around the first difference, the last."""
+        steps = sorted({row.step for row in self.verdict.rows if row.step is not None})
+        if len(steps) > STEPS_SHOWN:
+            first = (self.first.step if self.first else 0) or 0
+            wanted = {*steps[:3], first - 1, first, first + 1, steps[-1]}
+            steps = [step for step in steps if step in wanted]
+        return steps
+
     def worst(self, count: int) -> list[Row]:
         """Return the arrays that are furthest apart, the furthest first."""
         told = (row for row in self.verdict.rows if row.differs or not row.zero)
@@ -233,10 +250,11 @@ def make_report(
     pairing: Iterable[tuple[str, str]] = (),
     origins: Iterable[Finding] = (),
     accepted: Accepted | None = None,
+    band: Band | None = None,
 ) -> Report:
     """Gather what two traces and their comparison say. Raises RunError where a trace cannot be read."""
     sides = read_side(a, name_of(a, b, "A")), read_side(b, name_of(b, a, "B"))
-    more = noise, tuple(notes), tuple(pairing), tuple(origins), accepted or Accepted()
+    more = noise, tuple(notes), tuple(pairing), tuple(origins), accepted or Accepted(), band
     return Report(verdict, tuple(findings), sides, *more)
 
 
@@ -285,6 +303,15 @@ def noise_words(report: Report, row: Row) -> str:
         return words
     times = row.relative / floor
     return f"{words}; the difference is {f'{times:.3g} times as large' if times >= 2 else 'lost in it'}"
+
+
+def band_words(report: Report, row: Row) -> str:
+    """Return what one ulp does to one side at a row in words, "" where that was not measured."""
+    if report.band is None:
+        return ""
+    moved = report.band.at(row)
+    times = f"; the difference is {row.relative / moved:.3g} times as large" if moved else ""
+    return f"moves {report.band.side} alone by {figure(moved)}{times}"
 
 
 def totals(verdict: Verdict) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from ft.errors import listed
 from ft.parity.accepted import words_of_gone
 from ft.parity.evidence import Finding
 from ft.parity.finding_id import UNEXPLAINED, finding_id
+from ft.parity.sensitivity import SHOWN, by_step
 from ft.parity.verdict import Row
 from ft.report.comparison.report import (
     OPEN,
@@ -15,6 +16,7 @@ from ft.report.comparison.report import (
     Cause,
     Part,
     Report,
+    band_words,
     names_of,
     noise_words,
     place_words,
@@ -38,6 +40,12 @@ def render_text(report: Report, *, color: bool = False) -> str:
     if report.first:
         say_pairs(console, first_facts(report, report.first))
     phase_table(console, report)
+    for headings, rows in filter(None, [band_table(report)]):
+        say(
+            console,
+            f"step by step: how far the two are apart | how far one ulp moves {names_of(report.sides[:1])} alone",
+        )
+        say_table(console, [headings[0], *(f">{heading}" for heading in headings[1:])], (("", row) for row in rows))
     if not report.explained:
         say(console, unexplained(report) + "\n", style="bold")
     for number, cause in enumerate(report.causes, 1):
@@ -61,7 +69,12 @@ def headline(report: Report) -> str:
         return f"DIFFERENT: {names} are not set alike: {place_words(report.rest[0])}"
     if report.first:
         at = "" if report.first.step is None else "at "
-        return f"DIFFERENT: {names} part {at}{report.first.place}"
+        band = (
+            f", but not by more than one ulp does to {report.band.side} alone"
+            if report.is_chaos and report.band
+            else ""
+        )
+        return f"DIFFERENT{band}: {names} part {at}{report.first.place}"
     if not arrays:
         return f"NOTHING COMPARED: {names} have no array of the same name"
     return f"EQUAL: all {arrays:,} arrays of {names} agree within the {report.dtype} bars"
@@ -75,7 +88,7 @@ def first_facts(report: Report, row: Row) -> list[tuple[str, str]]:
         rounding = f"{report.dtype} bar {figure(row.bar)}, one rounding {figure(ROUNDING[report.dtype])}"
         facts += [("relative difference", f"{figure(row.relative)}   ({rounding})")]
         facts += [("absolute difference", figure(row.absolute)), ("beyond the bar", size_words(row))]
-        facts += [("float32 noise", noise_words(report, row))]
+        facts += [("float32 noise", noise_words(report, row)), ("one ulp", band_words(report, row))]
     return [*facts, ("in all", f"{differ:,} of {arrays:,} arrays differ")]
 
 
@@ -92,6 +105,19 @@ def phase_cells(part: Part) -> list[str]:
     where = "" if worst is None or not severity(worst)[1] else worst.name
     step = f", step {worst.step}" if where and worst and worst.step is not None else ""
     return [part.phase, *map(str, figures), where + step]
+
+
+def band_table(report: Report) -> tuple[list[str], list[list[str]]] | None:
+    """Return the headings and rows of the steps that are shown, beside what one ulp does; None if not measured."""
+    if report.band is None:
+        return None
+    found = {(each.step, each.phase): each for each in by_step(report.verdict.rows, report.band)}
+    phases = [phase for phase in SHOWN if any(phase == p for _, p in found)]
+    rows = []
+    for step in report.shown_steps():
+        sizes = [found.get((step, phase)) for phase in phases]
+        rows.append([str(step), *(f"{figure(s.apart)} | {figure(s.moved)}" if s else "-" for s in sizes)])
+    return ["step", *phases], rows
 
 
 def cause_block(console: "Console", cause: Cause, number: int) -> None:
