@@ -51,7 +51,7 @@ class SideBySide:
     run has; largest_loss_difference: over the train and val losses of the `common_epochs`, infinite where only one of
     two is finite; equal_predictions: share of the `compared_images`, those of both runs, with the same predicted class,
     or set of labels; largest_head_difference: over all elements of the head's tensors, None where these are not of the
-    same shapes.
+    same shapes; one_ulp: A beside itself, trained again from weights moved by one ulp, where that was asked for.
     """
 
     names: tuple[str, str]
@@ -64,6 +64,7 @@ class SideBySide:
     recipes: tuple[Setting, ...] = ()
     common_epochs: int = 0
     images: tuple[int, int] = (0, 0)
+    one_ulp: "SideBySide | None" = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values of JSON; what is not finite is None."""
@@ -207,6 +208,11 @@ def render(result: SideBySide) -> str:
     for row in result.epochs:
         epochs.add_row(*cells(row))
     console.print(epochs)
+    if rows := apart_rows(result):
+        by_epoch = table("epoch", "losses apart", "by one ulp", "val losses apart", "by one ulp", right=True)
+        for row in rows:
+            by_epoch.add_row(*row)
+        console.print(by_epoch)
     for name, told in summary(result).items():
         console.print(f"{name:<23}  {told}")
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"  # type: ignore[attr-defined]
@@ -231,11 +237,40 @@ def summary(result: SideBySide) -> dict[str, str]:
     alone = [count - result.compared_images for count in result.images]
     others = f"; images of one run only: {alone[0]} of A, {alone[1]} of B" if any(alone) else ""
     loss = f"{result.largest_loss_difference:.3g}" if result.common_epochs else "no epoch is in both"
-    return {
+    told = {
         "largest loss difference": loss + (partly if 0 < result.common_epochs < epochs else ""),
         "equal predictions": f"{images} of {result.compared_images} ({100 * result.equal_predictions:.2f} %){others}",
         "largest head difference": "the heads are not of the same shapes" if head is None else f"{head:.3g}",
     }
+    return told if result.one_ulp is None else {**told, "one ulp in A's start": ulp_words(result, result.one_ulp)}
+
+
+def ulp_words(result: SideBySide, moved: SideBySide) -> str:
+    """Return what one ulp does to A alone, and whether B is further from it than a few times that."""
+    from ft.parity.sensitivity import FEW
+
+    pairs = [(result.largest_loss_difference, moved.largest_loss_difference)]
+    pairs += [(result.largest_head_difference or 0, moved.largest_head_difference or 0)]
+    pairs += [(1 - result.equal_predictions, 1 - moved.equal_predictions)]
+    within = all(apart <= FEW * band for apart, band in pairs)
+    figures = f"loss {pairs[0][1]:.3g}, head {pairs[1][1]:.3g}, equal predictions {100 * moved.equal_predictions:.2f} %"
+    return f"{figures}; A and B are {'not ' if within else ''}further apart than {FEW} times that"
+
+
+def apart_rows(result: SideBySide) -> list[list[str]]:
+    """Return how far the losses of every epoch are apart, beside what one ulp does to A; none if not measured."""
+    if result.one_ulp is None:
+        return []
+    moved = {row.epoch: row for row in result.one_ulp.epochs}
+    pairs = [(row, moved[row.epoch]) for row in result.epochs if row.epoch in moved]
+    return [[str(row.epoch), *(f"{x:.3g}" for x in apart_at(row, one))] for row, one in pairs]
+
+
+def apart_at(row: Epoch, moved: Epoch) -> list[float]:
+    """Return how far train and val losses are apart in an epoch, each beside what one ulp does; NaN where unknown."""
+    losses = [(each.loss_a, each.loss_b) for each in (row, moved)]
+    losses += [(each.val_loss_a, each.val_loss_b) for each in (row, moved)]
+    return [float("nan") if a is None or b is None else abs(a - b) for a, b in losses]
 
 
 def words_of(value: Any) -> str:

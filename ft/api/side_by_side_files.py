@@ -1,6 +1,6 @@
 """Two runs side by side as a page, and as JUnit XML for CI: told, not judged."""
 
-from ft.api.side_by_side import SideBySide, cells, headings, summary, words_of
+from ft.api.side_by_side import SideBySide, apart_rows, cells, headings, summary, words_of
 from ft.report.comparison import TraceSummary
 from ft.report.comparison.chart import loss_chart
 from ft.report.comparison.junit import render_told
@@ -20,6 +20,7 @@ def render_page(result: SideBySide) -> str:
         headings=headings(result),
         rows=[cells(row) for row in result.epochs],
         summary=summary(result),
+        apart=apart_rows(result),
         losses=loss_chart((sides[0], sides[1]), unit="epoch", first=result.epochs[0].epoch) if sides else None,
     )
 

@@ -23,6 +23,7 @@ OF_MODELS = deciding("step")  # what of a recipe there is for models of the user
 OF_STRANGERS = {"input", "classes", "map", "direction"}
 OUTPUTS = {"a", "b", "out", "html", "junit", "json"}
 OF_VERDICTS = {"accept", "accepted", "write_accept"}
+OF_RUNS = {"sensitivity"}
 
 
 def trace(arguments: Sequence[str]) -> int:
@@ -63,7 +64,7 @@ def compared(flags: argparse.Namespace, folder: Path, given: set[str]) -> Outcom
 
         runs = not any((Path(each) / FACTS).exists() for each in (flags.a, flags.b))
         what = "two finished runs" if runs else "two traces"
-        refuse(given - OUTPUTS - (set() if runs else OF_VERDICTS), f"{what}, which are read as they are")
+        refuse(given - OUTPUTS - (OF_RUNS if runs else OF_VERDICTS), f"{what}, which are read as they are")
     elif flags.a and not models:
         raise RecipeError("compare: one folder is not enough; pass two, or --recipe FILE, or --torch and --tf")
     if runs:
@@ -252,6 +253,10 @@ def side_by_side(flags: argparse.Namespace) -> Outcome:
     from ft.api.side_by_side_files import render_page, render_xml
 
     result = compare_runs(Path(flags.a), Path(flags.b))
+    if flags.sensitivity:
+        from ft.api.one_ulp import trained_again
+
+        result = replace(result, one_ulp=trained_again(Path(flags.a), Path(flags.b)))
     forms = (lambda: render(result)[:-1]), result.to_dict(), (lambda: render_page(result)), (lambda: render_xml(result))
     return Outcome(*forms, code=0)
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LISTED = 10
+BEHIND = (
+    "behind an accepted difference inputs differ: there only what has a name in the catalogue is told from what follows"
+)
 FLOAT32 = "float32 shows only what is larger than rounding and flipped ReLUs; float64 proves"
 
 
@@ -159,6 +162,8 @@ def cautions(report: Report) -> Iterator[str]:
     """Yield what limits the verdict."""
     if report.dtype == "float32":
         yield FLOAT32
+    if report.let_pass:
+        yield BEHIND
     yield from words_of_gone(report.accepted, report.items)
     unpaired = report.verdict.unpaired
     if unpaired:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+import ft
 from ft.api import side_by_side
 from ft.api.side_by_side import compare_runs, render
 from ft.cli.dispatch import dispatch
@@ -210,6 +211,23 @@ def test_page_and_junit_tell_the_same_and_other_flags_are_refused(a, tmp_path):
     for flag in (["--dtype", "float64"], ["--steps", "0"], ["--lr", "0.1"], ["--accept", "x@y"], ["--noise"]):
         with pytest.raises(RecipeError, match=f"{flag[0]} cannot be had with two finished runs"):
             dispatch(["compare", str(a), str(b), *flag])
+
+
+def test_sensitivity_trains_one_run_again_from_weights_moved_by_one_ulp(fake_wing, write_images, tmp_path, capsys):
+    net = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4, "workers": 0, "epochs": 2}
+    net |= {"data": str(write_images()), "precision": "float64", "quiet": True}
+    runs = {name: ft.finetune(**net, lr=lr, out=tmp_path / name) for name, lr in (("a", 0.5), ("b", 0.5), ("c", 0.6))}
+    a, b, c = (str(run.folder) for run in runs.values())
+    before = {path: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()}
+    assert dispatch(["compare", a, b, "--sensitivity", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["largest_head_difference"] == 0 < said["one_ulp"]["largest_head_difference"] < 1e-12
+    assert dispatch(["compare", a, b, "--sensitivity", "--html", str(tmp_path / "x.html")]) == 0
+    assert "A and B are not further apart than 10 times that" in " ".join(capsys.readouterr().out.split())
+    assert "by one ulp" in (tmp_path / "x.html").read_text()
+    assert {path: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()} == before
+    with pytest.raises(RunError, match=r"the recipes of .* differ \(lr\), which is no matter of rounding"):
+        dispatch(["compare", a, c, "--sensitivity"])
 
 
 def test_the_command_survives_a_narrow_and_a_broken_stdout(a):
