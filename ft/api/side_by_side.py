@@ -102,10 +102,10 @@ def changed_settings(a: dict[str, Any], b: dict[str, Any]) -> tuple[Setting, ...
     """Return the fields of the recipes that differ and decide what is computed; none where a run keeps no recipe."""
     from ft.recipe import FIELDS, deciding  # not at the top: it reads YAML
 
-    recipes, own = (a.get("recipe"), b.get("recipe")), deciding("machine", "title")
-    if not all(recipes):
+    x, y = ({**(result.get("recipe") or {})} for result in (a, b))
+    if not x or not y:
         return ()
-    x, y = (dict(recipe) for recipe in recipes)
+    own = deciding("machine", "title")
     names = [name for name in dict.fromkeys([*FIELDS, *x, *y]) if name not in own and x.get(name) != y.get(name)]
     return tuple(Setting(name, x.get(name), y.get(name)) for name in names)
 

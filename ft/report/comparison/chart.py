@@ -35,7 +35,7 @@ def error_chart(report: Report, part: Part) -> Chart:
     radius = dot_radius(len(rows))
     dots = tuple(error_dot(at, row, radius, kinds.get(row.name, "")) for at, row in zip(x, rows, strict=True))
     lines = [("trend", points((dot.x, dot.y) for dot in dots)), *noise_lines(report, rows, x)]
-    if report.band is not None and len(rows) > 1:
+    if report.band is not None and len(x) > 1:
         lines.append(("ulp", points((at, height(report.band.at(row))) for at, row in zip(x, rows, strict=True))))
     where = "before the first step" if part.step is None else f"step {part.step}"
     title = {"inference": "Inference", "forward": "Forward pass in training", "gradients": "Gradients"}

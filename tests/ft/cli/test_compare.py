@@ -15,14 +15,18 @@ SOURCES = {"left": "", "right": "", "end": "right"}  # two branches, and a layer
 
 
 def write_trace(folder, off=()):
-    """Write a trace of three layers; those in `off` give other numbers, and so does what comes after them."""
+    """Write a trace of three layers; those in `off` give other numbers, and so does what comes after them.
+
+    "weight" in `off`: the last layer's starts elsewhere.
+    """
     folder.mkdir()
     given = np.arange(8.0).reshape(2, 4)
     arrays = {f"{name}<0": given for name, source in SOURCES.items() if not source}
     for name, source in SOURCES.items():
         arrays[name] = (arrays[source] if source else given) + (name in off)
     weight = {"end.weight": np.ones((3, 4))}
-    phases = {(None, "weights"): weight, (None, "inference"): arrays, (0, "forward"): arrays}
+    start = {"end.weight": weight["end.weight"] + ("weight" in off)}
+    phases = {(None, "weights"): start, (None, "inference"): arrays, (0, "forward"): arrays}
     phases |= {(0, "batch"): {"images": given}, (0, "loss"): {"loss": np.array(1.5)}}
     phases |= {(0, "statistics"): {}, (0, "gradients"): weight}
     for (step, phase), named in phases.items():
@@ -60,6 +64,7 @@ def test_every_place_where_a_difference_begins_has_an_id_and_what_only_follows_h
     code, said = compared(["left", "right"])
     assert (code, ids(said)) == (1, [("unexplained@left", None), ("unexplained@right", None)])
     assert ids(compared(["right", "end"])[1]) == [("unexplained@right", None)]
+    assert ids(compared(["weight", "end"])[1]) == [("unexplained@weights/end.weight", None)]
 
 
 def test_what_is_accepted_passes_and_nothing_else(compared, tmp_path):
@@ -122,7 +127,7 @@ def test_a_folder_in_use_is_left_as_it_is(compared, tmp_path):
     assert (tmp_path / "x.xml").exists()
 
 
-@pytest.mark.parametrize("flag", [["--lr", "0.1"], ["--steps", "3"], ["--dtype", "float64"], ["--classes", "3"]])
+@pytest.mark.parametrize("flag", [["--lr", "0.1"], ["--steps", "3"], ["--sensitivity"], ["--classes", "3"]])
 def test_flags_that_would_be_passed_over_are_refused(compared, flag):
     with pytest.raises(RecipeError, match=f"{flag[0]} cannot be had with two traces"):
         compared(["left"], *flag)
