@@ -7,6 +7,7 @@ images, for behind DeepLabV3's pooling BatchNorm sees one value of each: of two 
 from dataclasses import dataclass
 from itertools import chain
 
+import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -24,10 +25,12 @@ from ft.parity.arrays import ZERO, Tensors, compare, require_equal
 from ft.zoo import Card, cards
 from ft.zoo.card import under
 from ft_tf import layers as tf_layers
+from ft_tf.precision import computing as keras_computing
 from ft_tf.taps import split_at_taps as split_keras
 from ft_tf.weights import layout_of
 from ft_tf.weights import to_array as keras_array
 from ft_torch import layers as torch_layers
+from ft_torch.precision import computing as torch_computing
 from ft_torch.taps import split_at_taps as split_torch
 from ft_torch.weights import to_array
 from parity_tests.support.networks import marks_of
@@ -57,9 +60,9 @@ class Pair:
         return torch.from_numpy(self.images).permute(0, 3, 1, 2)
 
 
-def pair_of(card: Card) -> Pair:
+def pair_of(card: Card, dtype: str = "float64") -> Pair:
     made = [
-        wing.build_model(card.name, num_classes=CLASSES, dtype="float64", options=card.options())
+        wing.build_model(card.name, num_classes=CLASSES, dtype=dtype, options=card.options())
         for wing in (ft_torch, ft_tf)
     ]
     shapes = ft_torch.weight_shapes(made[0])
@@ -68,7 +71,7 @@ def pair_of(card: Card) -> Pair:
     for wing, model in zip((ft_torch, ft_tf), made, strict=True):
         wing.set_weights(model, start)
         wing.seed_noise(model, 3)
-    return Pair(card, *made, generator(0, "maps").normal(size=IMAGES))
+    return Pair(card, *made, generator(0, "maps").normal(size=IMAGES).astype(dtype))
 
 
 def as_nhwc(maps) -> dict[str, np.ndarray]:
@@ -185,6 +188,21 @@ def windows(pair: Pair) -> list[dict[str, tuple]]:
         {name: (conv.stride[0], conv.padding, conv.dilation[0], conv.groups) for name, conv in theirs},
         {x.name: (x.stride, tf_layers.pair(x.padding), x.dilation, x.groups) for x in ours},
     ]
+
+
+@pytest.mark.parametrize("family", ["lraspp", "deeplabv3"])
+def test_logits_in_bfloat16_are_float32(family):
+    """On their whole way to the image's size, in both wings; two rounded logits are often equal."""
+    card = next(card for card in cards("segmentation") if card.name == f"{family}_mobilenet_v2")
+    pair = pair_of(card, "float32")
+    with torch.no_grad(), torch_computing(pair.torch.eval(), card, "bfloat16"):
+        ours = pair.torch(pair.nchw)
+    with keras_computing(pair.keras, card, "bfloat16"):
+        theirs = pair.keras(tf.constant(pair.images))
+    for x in (*as_nhwc(ours).values(), *as_numpy(theirs).values()):
+        assert x.dtype == np.float32
+        assert (x != x.astype(ml_dtypes.bfloat16)).any()
+    require_equal(as_nhwc(ours), as_numpy(theirs), bar=0.05)
 
 
 def test_a_rate_of_another_paper_is_seen():
