@@ -221,8 +221,10 @@ class Learner:
         main, *others = outputs
         loss = TASKS[self.objective.task].loss
         weighted = [(weight, own) for weight, own in zip(self.auxiliary, others, strict=False) if weight]
-        losses = (weight * loss(own, targets, self.objective) for weight, own in weighted)
-        return sum(losses, start=loss(main, targets, self.objective))
+        total: tf.Tensor = loss(main, targets, self.objective)
+        for weight, own in weighted:
+            total = total + weight * loss(own, targets, self.objective)
+        return total
 
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """Return what the network makes of images (N, H, W, 3) or features in inference mode: "logits" (N, K)."""

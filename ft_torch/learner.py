@@ -177,8 +177,10 @@ class Learner:
         main, *others = outputs
         loss = TASKS[self.objective.task].loss
         weighted = [(weight, own) for weight, own in zip(self.auxiliary, others, strict=False) if weight]
-        losses = (weight * loss(own, targets, self.objective) for weight, own in weighted)
-        return sum(losses, start=loss(main, targets, self.objective))
+        total: Tensor = loss(main, targets, self.objective)
+        for weight, own in weighted:
+            total = total + weight * loss(own, targets, self.objective)
+        return total
 
     @torch.no_grad()
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:

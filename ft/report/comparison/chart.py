@@ -121,8 +121,10 @@ def band_chart(phase: str, steps: Sequence[StepBand]) -> Chart:
         for at, each in zip(x, steps, strict=True)
     )
     every = max(1, -(-len(steps) // 12))
+    title = f"{phase.capitalize()}, step by step"
     return Chart(
-        title=f"{phase.capitalize()}, step by step",
+        title=title,
+        words=f"{title}: " + "; ".join(dot.label for dot in dots),
         x_ticks=tuple(Tick(x[i], str(steps[i].step)) for i in range(0, len(steps), every)),
         y_ticks=power_ticks(),
         dots=dots,
