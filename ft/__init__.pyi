@@ -50,6 +50,7 @@ def find_lr(
     lr_max: float = 1.0,
     lr_steps: int = 100,
     out: str | Path | None = None,
+    quiet: bool = False,
     name: str | None = None,
     model: str = "efficientnet_lite0",
     weights: str = "imagenet",
@@ -73,6 +74,7 @@ def find_lr(
     cutmix: float = 0.0,
     jpeg: Literal["full", "reduced"] = "full",
     workers: int = 2,
+    ignore_index: int = 255,
     on_bad_image: Literal["error", "skip"] = "error",
     max_bad_fraction: float = 0.01,
     max_pixels: int = 89478485,
@@ -105,18 +107,19 @@ def find_lr(
     accumulate: int = 1,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    schedule: Literal["constant", "step", "exponential", "cosine", "one-cycle", "linear", "plateau"] = "constant",
+    schedule: Literal["constant", "step", "exponential", "cosine", "one-cycle", "linear", "poly", "plateau"] = "constant",
     step_epochs: int = 10,
     step_factor: float = 0.1,
     epoch_factor: float = 0.95,
     end_factor: float = 0.0,
+    poly_power: float = 0.9,
     rise: float = 0.3,
     plateau_patience: int = 10,
     warmup_epochs: float = 0.0,
     stage_lr: Sequence[str] | dict = (),
     layer_decay: float | None = None,
     unfreeze: Sequence[str] | dict = (),
-    loss: Literal["cross-entropy", "focal", "bce", "bce-focal"] = "cross-entropy",
+    loss: Literal["cross-entropy", "focal", "bce", "bce-focal", "dice", "cross-entropy-dice"] = "cross-entropy",
     focal_gamma: float = 2.0,
     class_weights: Sequence[float] | str | Literal["none", "balanced"] = "none",
     sampling: Literal["shuffle", "balanced"] = "shuffle",
@@ -142,7 +145,8 @@ def find_lr(
 ) -> Sweep:
     """Sweep the learning rate over a recipe's first updates; write lr-find.json and lr-find.png to `out`, if given.
 
-    Those of an earlier sweep are replaced. The keywords from `name` on change single fields of the recipe.
+    Those of an earlier sweep are replaced. quiet: without progress. The keywords from `name` on change single fields of
+    the recipe.
     Raises UserError for a mistake, RunError where not even two updates have a finite loss.
     """
 
@@ -176,6 +180,7 @@ def finetune(
     cutmix: float = 0.0,
     jpeg: Literal["full", "reduced"] = "full",
     workers: int = 2,
+    ignore_index: int = 255,
     on_bad_image: Literal["error", "skip"] = "error",
     max_bad_fraction: float = 0.01,
     max_pixels: int = 89478485,
@@ -208,18 +213,19 @@ def finetune(
     accumulate: int = 1,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    schedule: Literal["constant", "step", "exponential", "cosine", "one-cycle", "linear", "plateau"] = "constant",
+    schedule: Literal["constant", "step", "exponential", "cosine", "one-cycle", "linear", "poly", "plateau"] = "constant",
     step_epochs: int = 10,
     step_factor: float = 0.1,
     epoch_factor: float = 0.95,
     end_factor: float = 0.0,
+    poly_power: float = 0.9,
     rise: float = 0.3,
     plateau_patience: int = 10,
     warmup_epochs: float = 0.0,
     stage_lr: Sequence[str] | dict = (),
     layer_decay: float | None = None,
     unfreeze: Sequence[str] | dict = (),
-    loss: Literal["cross-entropy", "focal", "bce", "bce-focal"] = "cross-entropy",
+    loss: Literal["cross-entropy", "focal", "bce", "bce-focal", "dice", "cross-entropy-dice"] = "cross-entropy",
     focal_gamma: float = 2.0,
     class_weights: Sequence[float] | str | Literal["none", "balanced"] = "none",
     sampling: Literal["shuffle", "balanced"] = "shuffle",

@@ -30,7 +30,8 @@ class Taps(dict[str, tf.Tensor]):
     """What the parts of a network behind its base take, by the part's name: Features on the device."""
 
 
-Base, Head = Callable[..., Taps], Callable[..., Any]
+Base = Callable[..., Taps]
+Head = Callable[..., Any]
 
 
 def split(model: keras.Model, card: Card) -> tuple[Base, Head]:

@@ -30,7 +30,7 @@ from ft_tf.tasks import TASKS
 from ft_tf.weights import get_weights, layout_of, named_variables, parameters, set_weights, to_array
 
 Outputs = dict[str, tf.Tensor]
-Result = tuple[tf.Tensor, Outputs, dict[str, tf.Tensor]]  # loss, outputs, gradients
+Result = tuple[tf.Tensor, tf.Tensor, Outputs, dict[str, tf.Tensor]]  # loss, right, outputs, gradients
 
 
 class Learner:
@@ -126,21 +126,26 @@ class Learner:
         """Do training step number `step` and return its probes on the device, to be fetched later.
 
         batch: of images (N, H, W, 3) or Features; first: position of its sample 0 in the global batch.
-        Probes: loss, norms of the gradient, of the trained weights and of their update.
+        Probes: loss, norms of the gradient, of the trained weights and of their update, and how many samples are right.
         """
         clock, rate = tf.constant([step, first], tf.int64), tf.constant(lr, tf.float64)
         if self.recipe.accumulate == 1:
             return self.run_step(self.load(batch.inputs), as_tensors(batch.targets), clock, rate)
-        loss, _, gradients = self.in_parts(self.run_part, batch, step, first)
-        return self.run_update(loss, gradients, clock, rate)
+        loss, right, _, gradients = self.in_parts(self.run_part, batch, step, first)
+        return self.run_update(loss, right, gradients, clock, rate)
 
     def native_step(self, inputs: Any, targets: Mapping[str, tf.Tensor], clock: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
         """The step as it is traced into a graph."""
-        loss, _, gradients = self.loss_and_gradients(inputs, targets, clock)
-        return self.native_update(loss, gradients, clock, lr)
+        loss, right, _, gradients = self.loss_and_gradients(inputs, targets, clock)
+        return self.native_update(loss, right, gradients, clock, lr)
 
     def native_update(
-        self, loss: tf.Tensor, gradients: Mapping[str, tf.Tensor], clock: tf.Tensor, lr: tf.Tensor
+        self,
+        loss: tf.Tensor,
+        right: tf.Tensor,
+        gradients: Mapping[str, tf.Tensor],
+        clock: tf.Tensor,
+        lr: tf.Tensor,
     ) -> tf.Tensor:
         """The end of a step as it is traced into a graph: penalty, update, average and probes."""
         loss, gradients = self.penalty.add(loss, gradients)
@@ -149,14 +154,14 @@ class Learner:
             self.average.update(clock[0])
         weights = [w.value for w in self.optimizer.parameters.values()]
         norms = [tf.linalg.global_norm(tensors) for tensors in (list(gradients.values()), weights, update)]
-        return tf.stack([loss, *norms])
+        return tf.stack([loss, *norms, right])
 
     def gradients(
         self, batch: Batch, *, step: int, first: int = 0
     ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return loss, outputs and every gradient of a step without its update; BatchNorm statistics do move."""
         # once and eagerly: tracing would cost more than it saves
-        loss, outputs, gradients = self.in_parts(self.loss_and_gradients, batch, step, first)
+        loss, _, outputs, gradients = self.in_parts(self.loss_and_gradients, batch, step, first)
         loss, gradients = self.penalty.add(loss, gradients)
         arrays = {name: to_array(g, layout_of(self.optimizer.parameters[name])) for name, g in gradients.items()}
         return float(loss), as_arrays(outputs), arrays
@@ -174,7 +179,7 @@ class Learner:
         return self.optimizer.update(clipped, lr)
 
     def in_parts(self, run: Callable[..., Result], batch: Batch, step: int, first: int) -> Result:
-        """Run forward and backward part by part; return loss, outputs and gradients of the whole batch."""
+        """Run forward and backward part by part; return what they make of the whole batch."""
 
         def run_one(part: Part) -> Result:
             clock = tf.constant([step, first + part.rows.start], tf.int64)
@@ -183,12 +188,13 @@ class Learner:
             return run(self.load(own.inputs), as_tensors(own.targets), clock, share)
 
         part, *others = parts_of(batch.targets, self.recipe, self.objective)
-        loss, outputs, gradients = run_one(part)
+        loss, right, outputs, gradients = run_one(part)
         for part in others:
             more = run_one(part)
-            loss, outputs = loss + more[0], {name: tf.concat([x, more[1][name]], 0) for name, x in outputs.items()}
-            gradients = {name: g + more[2][name] for name, g in gradients.items()}
-        return loss, outputs, gradients
+            loss, right = loss + more[0], right + more[1]
+            outputs = {name: tf.concat([x, more[2][name]], 0) for name, x in outputs.items()}
+            gradients = {name: g + more[3][name] for name, g in gradients.items()}
+        return loss, right, outputs, gradients
 
     def loss_and_gradients(
         self,
@@ -205,15 +211,18 @@ class Learner:
                 outputs = self.forward(inputs, training=True)
             loss = self.loss(outputs, targets)
             loss = loss if share is None else loss * tf.cast(share, loss.dtype)
-        return loss, outputs[0], tape.gradient(loss, trained)
+        right = TASKS[self.objective.task].right(outputs[0], targets)
+        return loss, right, outputs[0], tape.gradient(loss, trained)
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""
         main, *others = outputs
         loss = TASKS[self.objective.task].loss
         weighted = [(weight, own) for weight, own in zip(self.auxiliary, others, strict=False) if weight]
-        losses = (weight * loss(own, targets, self.objective) for weight, own in weighted)
-        return sum(losses, start=loss(main, targets, self.objective))
+        total: tf.Tensor = loss(main, targets, self.objective)
+        for weight, own in weighted:
+            total = total + weight * loss(own, targets, self.objective)
+        return total
 
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """Return what the network makes of images (N, H, W, 3) or features in inference mode: "logits" (N, K)."""
@@ -258,7 +267,7 @@ class Learner:
         return tf.constant(np.asarray(inputs), self.dtype)
 
     def fetch(self, probes: Sequence[tf.Tensor]) -> np.ndarray:
-        """Return the probes of several steps as float64 (steps, 4): loss, |gradient|, |weights|, |update|."""
+        """Return probes of several steps, float64 (steps, 5): loss, |gradient|, |weights|, |update|, how many right."""
         return tf.cast(tf.stack(list(probes)), tf.float64).numpy()
 
     def get_weights(self, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:

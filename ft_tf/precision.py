@@ -26,7 +26,8 @@ def computing(model: keras.Model, card: Card, precision: str) -> Iterator[None]:
     layers = []
     if precision == "bfloat16":
         layers = [layer for layer in model.layers if not isinstance(layer, IN_FLOAT32)]
-        layers = [layer for layer in layers if layer.name not in card.outputs]
+        exact = (*card.outputs, f"{card.head}.add")  # where two layers give logits together
+        layers = [layer for layer in layers if layer.name not in exact]
     before = [layer.dtype_policy for layer in layers]
     try:
         for layer in layers:

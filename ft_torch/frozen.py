@@ -30,7 +30,8 @@ class Taps(dict[str, Tensor]):
     """What the parts of a network behind its base take, by the part's name: Features on the device."""
 
 
-Base, Head = Callable[[Any], Taps], Callable[..., Any]
+Base = Callable[[Any], Taps]
+Head = Callable[..., Any]
 
 
 def split(model: nn.Module, card: Card) -> tuple[Base, Head]:

@@ -29,6 +29,7 @@ from ft_torch.tasks import TASKS
 from ft_torch.weights import get_weights, parameters, set_weights, to_array
 
 Outputs = dict[str, Tensor]
+Result = tuple[Tensor, Tensor, Outputs, dict[str, Tensor]]  # loss, right, outputs, gradients
 
 
 class Learner:
@@ -114,21 +115,21 @@ class Learner:
         """Do training step number `step` and return its probes on the device, to be fetched later.
 
         batch: of images (N, H, W, 3) or Features; first: position of its sample 0 in the global batch.
-        Probes: loss, norms of the gradient, of the trained weights and of their update.
+        Probes: loss, norms of the gradient, of the trained weights and of their update, and how many samples are right.
         """
-        loss, _, gradients = self.loss_and_gradients(batch, step, first)
+        loss, right, _, gradients = self.loss_and_gradients(batch, step, first)
         update = self.apply(gradients, lr)
         if self.average:
             self.average.update(step)
         weights = [w.detach() for w in self.optimizer.parameters.values()]
         norms = [get_total_norm(tensors) for tensors in (list(gradients.values()), weights, update)]
-        return torch.stack([loss.detach(), *norms])
+        return torch.stack([loss.detach(), *norms, right])
 
     def gradients(
         self, batch: Batch, *, step: int, first: int = 0
     ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return loss, outputs and every gradient of a step without its update; BatchNorm statistics do move."""
-        loss, outputs, gradients = self.loss_and_gradients(batch, step, first)
+        loss, _, outputs, gradients = self.loss_and_gradients(batch, step, first)
         return loss.item(), as_arrays(outputs), {name: to_array(g) for name, g in gradients.items()}
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
@@ -142,41 +143,44 @@ class Learner:
         clipped = clip_gradients(gradients, norm=self.recipe.clip_norm, value=self.recipe.clip_value)
         return self.optimizer.update(clipped, float(lr))
 
-    def loss_and_gradients(self, batch: Batch, step: int, first: int) -> tuple[Tensor, Outputs, dict[str, Tensor]]:
-        """Run forward and backward in training mode, part by part; return loss, outputs and gradients of the whole."""
+    def loss_and_gradients(self, batch: Batch, step: int, first: int) -> Result:
+        """Run forward and backward in training mode, part by part; return what they make of the whole batch."""
         set_training_mode(self.model, self.plan)
         if self.auxiliary and not any(self.auxiliary):
             self.model.training = False  # the network's own flag, not its layers': no auxiliary logits
         part, *others = parts_of(batch.targets, self.recipe, self.objective)
-        loss, outputs, gradients = self.part_gradients(batch, step, first, part)
+        loss, right, outputs, gradients = self.part_gradients(batch, step, first, part)
         for part in others:
             more = self.part_gradients(batch, step, first, part)
-            loss, outputs = loss + more[0], {name: torch.cat([x, more[1][name]]) for name, x in outputs.items()}
-            gradients = {name: g + more[2][name] for name, g in gradients.items()}
+            loss, right = loss + more[0], right + more[1]
+            outputs = {name: torch.cat([x, more[2][name]]) for name, x in outputs.items()}
+            gradients = {name: g + more[3][name] for name, g in gradients.items()}
         loss, gradients = self.penalty.add(loss, gradients)
-        return loss, outputs, gradients
+        return loss, right, outputs, gradients
 
-    def part_gradients(
-        self, batch: Batch, step: int, first: int, part: Part
-    ) -> tuple[Tensor, Outputs, dict[str, Tensor]]:
-        """Return what one part adds to loss and gradients, and its outputs."""
+    def part_gradients(self, batch: Batch, step: int, first: int, part: Part) -> Result:
+        """Return what one part adds to loss, right samples and gradients, and its outputs."""
         own = batch.rows(part.rows)
         with layers.noise(self.model, torch.tensor([step, first + part.rows.start], device=self.device)):
             outputs = self.forward(self.load(own.inputs))
-        loss = self.loss(outputs, {name: torch.from_numpy(x).to(self.device) for name, x in own.targets.items()})
+        targets = {name: torch.from_numpy(x).to(self.device) for name, x in own.targets.items()}
+        loss = self.loss(outputs, targets)
         loss = loss if part.share == 1 else loss * part.share
         trained = self.optimizer.parameters
         gradients = torch.autograd.grad(loss, list(trained.values()))
         detached = {name: x.detach() for name, x in outputs[0].items()}
-        return loss.detach(), detached, dict(zip(trained, gradients, strict=True))
+        right = TASKS[self.objective.task].right(detached, targets)
+        return loss.detach(), right, detached, dict(zip(trained, gradients, strict=True))
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, Tensor]) -> Tensor:
         """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""
         main, *others = outputs
         loss = TASKS[self.objective.task].loss
         weighted = [(weight, own) for weight, own in zip(self.auxiliary, others, strict=False) if weight]
-        losses = (weight * loss(own, targets, self.objective) for weight, own in weighted)
-        return sum(losses, start=loss(main, targets, self.objective))
+        total: Tensor = loss(main, targets, self.objective)
+        for weight, own in weighted:
+            total = total + weight * loss(own, targets, self.objective)
+        return total
 
     @torch.no_grad()
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
@@ -228,7 +232,7 @@ class Learner:
         return torch.from_numpy(inputs).to(self.device, self.dtype)
 
     def fetch(self, probes: Sequence[Tensor]) -> np.ndarray:
-        """Return the probes of several steps as float64 (steps, 4): loss, |gradient|, |weights|, |update|."""
+        """Return probes of several steps, float64 (steps, 5): loss, |gradient|, |weights|, |update|, how many right."""
         return torch.stack(list(probes)).cpu().double().numpy()  # on the host: mps has no float64
 
     def get_weights(self, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:

@@ -12,8 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from ft.backend.calls import Calls
 from ft.backend.description import Description, Parameter, kind_of, silence
-from ft.data import Batch
-from ft.data.batches import Inputs
+from ft.data import Batch, Inputs
 from ft.data.targets import classes_of
 from ft.errors import RecipeError
 from ft.parity.foreign.code import OPTIMIZER, blamed

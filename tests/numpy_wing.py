@@ -59,10 +59,13 @@ class Learner:
 
     def step(self, batch, *, step, lr, first=0):
         Learner.before_step(step)
-        loss, _, gradients = self.gradients(batch, step=step, first=first)
+        loss, outputs, gradients = self.gradients(batch, step=step, first=first)
         update = self.update(gradients, lr=lr)
         trained = {name: self.model.tensors[name] for name in gradients}
-        return np.array([loss, *map(norm, (gradients, trained, update))])
+        targets = batch.targets
+        labels = targets["labels"] if "labels" in targets else targets["shares"].argmax(1)
+        right = (outputs["logits"].argmax(1) == labels).sum()
+        return np.array([loss, *map(norm, (gradients, trained, update)), right])
 
     def gradients(self, batch, *, step, first=0):
         outputs, x = self.outputs(batch.inputs), self.colours(batch.inputs)

@@ -7,7 +7,7 @@ The file takes normalised or raw pixels and carries the class names; what was me
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -23,10 +23,12 @@ from ft.data import decode
 from ft.errors import RecipeError, RunError, UserError, listed, printable, unknown
 from ft.noise import generator
 from ft.parity.arrays import BARS, gap, magnitude
+from ft.report.training.summary import FRAMEWORKS
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.system import files
 from ft.system.names import EXPORTS, MODEL
+from ft.system.progress import stages
 from ft.system.quiet import quiet_stderr
 
 PIXELS = ("normalised", "raw")
@@ -102,14 +104,20 @@ def shape_words(tensor: dict[str, Any]) -> str:
 
 
 def export_run(
-    run: str | Path, *, format: str, pixels: str = "normalised", out: str | Path | None = None, force: bool = False
+    run: str | Path,
+    *,
+    format: str,
+    pixels: str = "normalised",
+    out: str | Path | None = None,
+    force: bool = False,
+    quiet: bool = False,
 ) -> Export:
     """Write a finished run as a deployable file, run that file, and return what was written and measured.
 
     run: its folder, of either wing. format: "onnx", "torch-export", "savedmodel" or "litert". pixels: "normalised", or
     "raw", uint8 (N, crop, crop, 3), normalised in the file. out: the file, RUN/export/NETWORK.ENDING if left out.
-    force: replace it. Raises UserError, one line, and leaves nothing behind: for a mistake, before a framework loads,
-    and for a file whose logits on the run's validation images are not those of the run.
+    force: replace it; quiet: without progress. Raises UserError, one line, and leaves nothing behind: for a mistake,
+    before a framework loads, and for a file whose logits on the run's validation images are not those of the run.
     """
     kind = find_format(format)
     if pixels not in PIXELS:
@@ -118,8 +126,8 @@ def export_run(
     target = find_target(trained, kind, raw=pixels == "raw", out=out, force=force)
     require_writer(kind)
     require_room(trained, kind)
-    with publishing(target) as temporary:
-        record = write(trained, temporary, kind, raw=pixels == "raw")
+    with publishing(target) as temporary, stages(3, quiet=quiet) as begin:
+        record = write(trained, temporary, kind, raw=pixels == "raw", begin=begin)
         refuse_difference(record["check"], target)
         record["sha256"] = digests(temporary)
         files.write_json(beside(target), record)
@@ -185,8 +193,12 @@ def require_room(run: Run, kind: Format) -> None:
         raise RunError(f"{run.folder}: {size / 1e9:.1f} GB of weights, {kind.name} holds 2 GB; write {roomy}")
 
 
-def write(run: Run, path: Path, kind: Format, *, raw: bool) -> dict[str, Any]:
-    """Write a run to `path`, run the file, and return all there is to know of it but its hash."""
+def write(run: Run, path: Path, kind: Format, *, raw: bool, begin: Callable[[str], None]) -> dict[str, Any]:
+    """Write a run to `path`, run the file, and return all there is to know of it but its hash.
+
+    begin: told what comes next.
+    """
+    begin(f"export: building {run.result['architecture']} in {FRAMEWORKS[kind.wing]}")
     trained_in = precision_of(run)
     dtype = trained_in if kind.float64 else "float32"
     images, source = check_images(run)
@@ -195,9 +207,11 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool) -> dict[str, Any]:
         written = run if dtype == trained_in else opened(run.folder, run.backend, precision=dtype)
         wing = backends.load(run.backend)
         metadata = describe(run, kind, dtype=dtype, raw=raw)
+        begin(f"export: writing {kind.title}")
         facts = wing.export_model(
             written.model, path, format=kind.name, preprocess=run.preprocess, raw=raw, metadata=metadata
         )
+        begin(f"export: running it on {source}")
         pixels = images if raw else run.preprocess.normalise(images, dtype)
         logits = [wing.run_exported(path, pixels[:count], format=kind.name) for count in (1, len(pixels))]
     check = {

@@ -1,6 +1,7 @@
 """One call from a recipe to a finished run: look up, build, train, write the result."""
 
 import os
+import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,21 +25,24 @@ from ft.recipe import Recipe, deciding
 from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
 from ft.report.plots import plot_curves
 from ft.report.training.page import write_training_report
-from ft.runs import checkpoint
+from ft.report.training.summary import FRAMEWORKS
+from ft.runs import checkpoint, history
 from ft.runs import folder as runfolder
 from ft.runs.folder import Log
 from ft.runs.tables import checked_training
 from ft.system import files
 from ft.system.names import CURVES, MODEL, OPTIMIZER, RECIPE, RESULT, STATE
-from ft.system.progress import Progress
+from ft.system.progress import Progress, SafeStream, stages
 from ft.system.quiet import quiet_stderr
 from ft.system.reading import shortened
 from ft.system.signals import stop_requests
 from ft.tasks import task_in
+from ft.tasks.task import Task
 from ft.training.averaging import mean_of
 from ft.training.build import build_learner, surgery_notes, untrained_notes
 from ft.training.compiling import run_ahead
 from ft.training.evaluate import First, Source, evaluate
+from ft.training.going_on import change_note, why_finished
 from ft.training.job import Job, open_data, prepare_job, recipe_of
 from ft.training.loop import Session, Training
 from ft.training.position import Position
@@ -104,21 +108,34 @@ def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started
     state = checked_training(saved.state, saved.path / STATE)
     backend = backend or str(state["backend"])
     backends.require(backend)
-    position = Position.from_dict(state["position"])
-    if position.epoch >= recipe.epochs and (folder / RESULT).exists():
-        raise RunError(
-            f"{folder} is finished, {position.epoch} of {recipe.epochs} epochs; "
-            f"raise --epochs to train it further, or use it with ft evaluate {folder}"
-        )
+    position, task = Position.from_dict(state["position"]), task_in(state)
+    require_work(recipe, position, task, folder, state["recipe"])
     require_same_network(recipe, recipes.from_dict(state["recipe"]), folder)
     allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
-    classes, task, record = tuple(state["classes"]), task_in(state), state["data"]
+    classes, record = tuple(state["classes"]), state["data"]
     if "data" not in fields:
         recipe = recipe.replace(data=find_again(recipe.data, record, folder, partial(open_data, recipe, classes, task)))
     job = prepare_job(recipe, classes=classes, task=task, with_weights=False, quiet=quiet)
     if not allowed:
         require_same_data(job.dataset, record, folder, "start a new run, or pass --allow-data-change")
     return execute(job, hold, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
+
+
+def require_work(recipe: Recipe, position: Position, task: Task, folder: Path, before: dict[str, Any]) -> None:
+    """Raise RunError where no step is left to train and the result is there. before: the recipe of the checkpoint."""
+    why, there = why_finished(recipe, position, task), written_recipe(folder)
+    if why is None or there is None or any(there[name] != before[name] for name in deciding("length")):
+        return  # it ended before it wrote the result of its last epochs
+    if there["result"] == recipe.result or (recipe.result == "average" and not position.ranked):
+        raise RunError(f"{folder} {why}, or use it with ft evaluate {folder}")
+
+
+def written_recipe(folder: Path) -> dict[str, Any] | None:
+    """Return the recipe of the result that a run wrote last, None where there is none that can be read."""
+    try:
+        return runfolder.read_result(folder).get("recipe")
+    except RunError:
+        return None
 
 
 def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
@@ -147,14 +164,17 @@ def execute(
 ) -> Run:
     """Train a job from a position to its end in the folder that is held and write the result there."""
     folder, recipe, began = hold.folder, job.recipe, started - position.seconds  # as if all sessions were one
-    wing = backends.load(backend)
-    with quiet_stderr():
-        device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-    with memory_explained(job, wing):
-        learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
-    parameters = list(wing.parameters(learner.model))
-    if saved is not None:
-        restore(learner, wing, saved)
+    with stages(2, quiet=quiet or not SafeStream(sys.stderr).isatty()) as begin:  # in a file the headlines say enough
+        begin(f"loading {FRAMEWORKS[backend]}")
+        wing = backends.load(backend)
+        with quiet_stderr():
+            device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+        begin(f"building {job.card.name}")
+        with memory_explained(job, wing):
+            learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
+        parameters = list(wing.parameters(learner.model))
+        if saved is not None:
+            restore(learner, wing, saved)
     checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
     recipes.save(recipe, folder / RECIPE)
     length = len(job.batches("train"))
@@ -164,14 +184,20 @@ def execute(
     ):
         tensors = wing.weight_shapes(learner.model)
         notes = surgery_notes(job, tensors) + untrained_notes(job, tensors, parameters) if saved is None else []
-        for line in [*headlines(job, backend, device, folder, plan, tensors), *notes]:
+        resumed = [went_on(position, recipe, str(saved.state["backend"]), backend)] if saved else []
+        changed = saved and what_changes(saved.state, job, backend, position, length)
+        told = [*resumed, *headlines(job, backend, device, folder, plan, tensors), *notes, *filter(None, [changed])]
+        for line in told:
             progress.note(line)
-        run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note)
+        to_log: list[str] = []
+        run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note, log=to_log.append)
         keeper = Keeper(job, learner, backend, device, progress.note, progress.counting)
         sources = train, val = sources_of(keeper, "train", "val")
-        facts = run_facts(job, backend, folder)
+        facts = run_facts(job, backend, device, folder, position, saved)
         with Log(folder) as log, stop_requests() as stop:
             log.trim(position.step)
+            for line in to_log:
+                log.note(position.step, line)
             session = Session(
                 job=job,
                 learner=learner,
@@ -192,6 +218,14 @@ def execute(
     write_result(job, folder, learner, sources, facts)
     learner.run_as_one()  # a user may change its weights
     return Run(folder, learner=learner, backend=backend)
+
+
+def went_on(position: Position, recipe: Recipe, before: str, now: str) -> str:
+    """Return where a run goes on, and in which wing; before: the one that its last checkpoint is of."""
+    wing = f"in {FRAMEWORKS[now]}" + (f", until there in {FRAMEWORKS[before]}" if before != now else "")
+    if position.epoch >= recipe.epochs:
+        return f"goes on after step {position.step}, the last one, {wing}"
+    return f"goes on at step {position.step + 1}, in epoch {position.epoch + 1} of {recipe.epochs}, {wing}"
 
 
 def restore(learner: Learner, wing: Wing, saved: checkpoint.Checkpoint) -> None:
@@ -229,7 +263,7 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
         f"run folder: {folder}",
     ]
     if recipe.unfreeze:
-        lines.append(f"unfreezing at epochs (from 0): {', '.join(recipe.unfreeze)}; no features are kept")
+        lines.append(f"unfreezing at epochs: {', '.join(recipe.unfreeze)}; no features are kept")
     elif recipe.cache in ("memory", "disk") or recipe.cache_views:  # somebody counts on it
         reason = why_not_kept(recipe, plan, job.card)
         lines += [f"no features are kept: {reason}"] if reason else []
@@ -284,7 +318,8 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
     table.write(folder, [sample.name for sample in job.dataset.val], classes)
     rows = runfolder.read_log(folder)
     epochs = [row for row in rows if row.get("epoch_end")]
-    plot_curves(rows, epochs, folder / CURVES, title=f"{job.recipe.title}, {facts['backend']}", task=task)
+    title = f"{job.recipe.title}, {', then '.join(history.wings(facts['history']))}"
+    plot_curves(rows, epochs, folder / CURVES, title=title, task=task)
     card = job.card
     weights = learner.get_weights()
     with files.publishing(folder / MODEL, needed=checkpoint.size_of(weights, {})) as path:
@@ -325,15 +360,35 @@ def test_metrics(job: Job, learner: Learner) -> dict[str, Any]:
     return {"test": evaluate(learner, job.batches("test", as_pixels=True), meter).result()}
 
 
-def run_facts(job: Job, backend: str, folder: Path) -> dict[str, Any]:
+def what_changes(state: dict[str, Any], job: Job, backend: str, position: Position, length: int) -> str | None:
+    """Return what this session changes of the run, see `change_note`. state: of the checkpoint; length: of an epoch."""
+    return change_note(recipes.from_dict(state["recipe"]), job.recipe, (state["backend"], backend), position, length)
+
+
+def run_facts(
+    job: Job, backend: str, device: str, folder: Path, position: Position, saved: checkpoint.Checkpoint | None
+) -> dict[str, Any]:
     """Return what checkpoints and the result record of a run, besides its numbers."""
     packages = ("ft-parity", "numpy", "pillow", *backends.FRAMEWORKS[backend])
+    versions, recipe = {package: version(package) for package in packages}, recipes.to_dict(job.recipe)
+    before = history.recorded(saved.state) if saved else []
+    found = history.changes(recipes.from_dict(saved.state["recipe"]), job.recipe) if saved else {}
+    session = history.session(
+        {name: recipe[name] for name in found} if saved else recipe,
+        backend=backend,
+        device=device,
+        versions=versions,
+        step=position.step,
+        epoch=position.epoch,
+    )
     return {
         "backend": backend,
-        "recipe": recipes.to_dict(job.recipe),
+        "recipe": recipe,
+        "recipe_version": recipes.VERSION,
         "task": job.task.name,
         "classes": list(job.dataset.classes),
         "preprocess": way_of(job.card).kept(job.preprocess, folder),
         "data": {**data_facts(job.dataset), **place_of(job.recipe.data)},
-        "versions": {package: version(package) for package in packages},
+        "versions": versions,
+        "history": history.joined(before, session),
     }

@@ -7,7 +7,7 @@ logarithm of the rate, before its lowest point. Afterwards weights, statistics a
 byte. Source: Smith, "Cyclical learning rates for training neural networks", 2017.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -25,6 +25,7 @@ from ft.recipe import Recipe
 from ft.report.plots import FAINT, INK, TRAIN, VAL, new_figure, write_png
 from ft.runs import folder as runfolder
 from ft.system import files
+from ft.system.progress import Progress
 from ft.system.quiet import quiet_stderr
 from ft.training.build import build_learner
 from ft.training.evaluate import Source
@@ -54,11 +55,13 @@ def find_lr(
     lr_max: float = 1.0,
     lr_steps: int = 100,
     out: str | Path | None = None,
+    quiet: bool = False,
     **fields: Any,
 ) -> Sweep:
     """Sweep the learning rate over a recipe's first updates; write lr-find.json and lr-find.png to `out`, if given.
 
-    Those of an earlier sweep are replaced. The keywords from `name` on change single fields of the recipe.
+    Those of an earlier sweep are replaced. quiet: without progress. The keywords from `name` on change single fields of
+    the recipe.
     Raises UserError for a mistake, RunError where not even two updates have a finite loss.
     """
     if not 0 < lr_min < lr_max < np.inf or lr_steps < 3:
@@ -68,22 +71,37 @@ def find_lr(
         )
     backends.require(backend)
     recipe = recipe.replace(**fields) if recipe else recipe_of(fields)
-    job = prepare_job(recipe, quiet=True)
-    folder = runfolder.claimed(Path(out), replaceable=(NUMBERS, CURVE)) if out else None
-    wing = backends.load(backend)
-    with quiet_stderr():
-        device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-    learner, _ = build_learner(job, wing, device=device)
-    (source,) = sources_of(Keeper(job, learner, backend, device, note=lambda line: None), "train")
-    found = sweep(learner, source, lowest=lr_min, highest=lr_max, steps=lr_steps)
+    with Progress(1, lr_steps, quiet=quiet) as progress:
+        progress.note(f"lr-find: {recipe.model} ({backend}) on {recipe.data}, rates from {lr_min:g} to {lr_max:g}")
+        job = prepare_job(recipe, quiet=quiet)
+        folder = runfolder.claimed(Path(out), replaceable=(NUMBERS, CURVE)) if out else None
+        wing = backends.load(backend)
+        with quiet_stderr():
+            device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
+        learner, _ = build_learner(job, wing, device=device)
+        keeper = Keeper(job, learner, backend, device, progress.note, progress.counting)
+        (source,) = sources_of(keeper, "train")
+        with progress.counting("sweeping", lr_steps, "step") as count:
+            found = sweep(learner, source, lowest=lr_min, highest=lr_max, steps=lr_steps, count=count)
     if folder:
         files.write_json(folder / NUMBERS, asdict(found))
         plot_sweep(found, folder / CURVE, title=f"{recipe.title}, {backend}")
     return found
 
 
-def sweep(learner: Learner, source: Source, *, lowest: float, highest: float, steps: int) -> Sweep:
-    """Train under a rising rate, then put weights, statistics and optimizer back as they were."""
+def sweep(
+    learner: Learner,
+    source: Source,
+    *,
+    lowest: float,
+    highest: float,
+    steps: int,
+    count: Callable[[int], None] = lambda steps: None,
+) -> Sweep:
+    """Train under a rising rate, then put weights, statistics and optimizer back as they were.
+
+    count: told how many more steps are done.
+    """
     weights, slots = learner.get_weights(), learner.get_slots()
     rates, losses, smoothed, average = [], [], [], 0.0
     try:
@@ -91,6 +109,7 @@ def sweep(learner: Learner, source: Source, *, lowest: float, highest: float, st
             rate = np.float64(lowest * (highest / lowest) ** (step / (steps - 1)))
             probes = learner.step(batch, step=step, lr=rate)
             loss = float(learner.fetch([probes])[0, 0])
+            count(1)
             if not np.isfinite(loss):
                 break
             average = DECAY * average + (1 - DECAY) * loss
@@ -123,6 +142,15 @@ def steepest(rates: list[float], smoothed: list[float]) -> float | None:
     return rates[int(slopes.argmin())]
 
 
+def window(found: Sweep) -> tuple[float, float]:
+    """Return the losses between which the picture shows all up to the curve's lowest point, and some of the rise."""
+    lowest = int(np.argmin(found.smoothed))
+    before = found.losses[: lowest + 1] + found.smoothed[: lowest + 1]
+    bottom, top = min(before), max(*before, 2 * found.smoothed[lowest])
+    margin = 0.1 * (top - bottom)
+    return bottom - margin, top + margin
+
+
 def plot_sweep(found: Sweep, path: Path, *, title: str) -> None:
     """Draw losses, curve and suggestion over the rate into the PNG `path`."""
     figure = new_figure(7, 4.2)
@@ -132,9 +160,7 @@ def plot_sweep(found: Sweep, path: Path, *, title: str) -> None:
     if found.suggestion is not None:
         axes.axvline(found.suggestion, color=VAL, linewidth=1.4, label=f"steepest: lr {found.suggestion:.2g}")
     axes.set_xscale("log")
-    spread = [min(found.smoothed), max(found.smoothed[0], min(found.smoothed) * 2)]
-    margin = 0.1 * (spread[1] - spread[0])
-    axes.set_ylim(spread[0] - margin, spread[1] + margin)
+    axes.set_ylim(*window(found))
     axes.set_xlabel("learning rate")
     axes.set_ylabel("train loss")
     axes.grid(color=FAINT, linewidth=0.6)

@@ -1,9 +1,9 @@
-"""Two finished runs of one recipe, side by side: how far apart are their losses, predictions and heads?
+"""Two finished runs, side by side: what differs between their recipes, how far apart are losses, predictions and heads?
 
 ft compare runs/a-torch-001 runs/a-tf-001
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
@@ -35,12 +35,23 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class SideBySide:
-    """What two runs of the same epochs on the same images have in common.
+class Setting:
+    """A field that the recipes of two runs do not have alike."""
 
-    names: of the two runs; score: the metric of that name; largest_loss_difference: over the train and val losses of
-    all epochs, infinite where only one of two is finite; equal_predictions: share of the `compared_images` with the
-    same predicted class, or set of labels; largest_head_difference: over all elements of the head's tensors.
+    field: str
+    a: Any
+    b: Any
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """What two runs have in common, whatever their recipes and lengths.
+
+    names: of the two runs; score: the metric of that name; recipes: the fields that differ; epochs: those that either
+    run has; largest_loss_difference: over the train and val losses of the `common_epochs`, infinite where only one of
+    two is finite; equal_predictions: share of the `compared_images`, those of both runs, with the same predicted class,
+    or set of labels; largest_head_difference: over all elements of the head's tensors, None where these are not of the
+    same shapes; one_ulp: A beside itself, trained again from weights moved by one ulp, where that was asked for.
     """
 
     names: tuple[str, str]
@@ -49,7 +60,11 @@ class SideBySide:
     largest_loss_difference: float
     compared_images: int
     equal_predictions: float
-    largest_head_difference: float
+    largest_head_difference: float | None
+    recipes: tuple[Setting, ...] = ()
+    common_epochs: int = 0
+    images: tuple[int, int] = (0, 0)
+    one_ulp: "SideBySide | None" = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values of JSON; what is not finite is None."""
@@ -57,23 +72,42 @@ class SideBySide:
 
 
 def compare_runs(a: Path, b: Path) -> SideBySide:
-    """Compare two finished runs. Raises RunError where their classes, epochs, val images or head tensors differ."""
+    """Compare two finished runs. Raises RunError where their tasks or classes differ."""
     a, b = Path(a), Path(b)
     results = read_result(a), read_result(b)
     require_equal("tasks", a, b, *([task_in(result).name] for result in results))
     require_equal("classes", a, b, *(result.get("classes", []) for result in results))
     task = task_in(results[0])
-    epochs = epoch_table(a, b, task)
-    compared, equal = agreement(a, b, task)
+    rows = epoch_rows(a), epoch_rows(b)
+    epochs = epoch_table(*rows, task)
+    common = rows[0].keys() & rows[1].keys()
+    tables = predictions(a, task), predictions(b, task)
+    both = [key for key in tables[0] if key in tables[1]]
+    equal = sum(task.predictions.agree(tables[0][key], tables[1][key]) for key in both)
     return SideBySide(
         names=(a.resolve().name, b.resolve().name) if a.resolve().name != b.resolve().name else (str(a), str(b)),
         score=task.score.metric,
         epochs=epochs,
-        largest_loss_difference=loss_difference(epochs),
-        compared_images=compared,
-        equal_predictions=equal / max(compared, 1),
+        largest_loss_difference=loss_difference(row for row in epochs if row.epoch in common),
+        compared_images=len(both),
+        equal_predictions=equal / max(len(both), 1),
         largest_head_difference=head_difference(a, b, *results),
+        recipes=changed_settings(*results),
+        common_epochs=len(common),
+        images=(len(tables[0]), len(tables[1])),
     )
+
+
+def changed_settings(a: dict[str, Any], b: dict[str, Any]) -> tuple[Setting, ...]:
+    """Return the fields of the recipes that differ and decide what is computed; none where a run keeps no recipe."""
+    from ft.recipe import FIELDS, deciding  # not at the top: it reads YAML
+
+    x, y = ({**(result.get("recipe") or {})} for result in (a, b))
+    if not x or not y:
+        return ()
+    own = deciding("machine", "title")
+    names = [name for name in dict.fromkeys([*FIELDS, *x, *y]) if name not in own and x.get(name) != y.get(name)]
+    return tuple(Setting(name, x.get(name), y.get(name)) for name in names)
 
 
 def require_equal(what: str, a: Path, b: Path, of_a: Iterable[Any], of_b: Iterable[Any]) -> None:
@@ -89,13 +123,17 @@ def require_equal(what: str, a: Path, b: Path, of_a: Iterable[Any], of_b: Iterab
     )
 
 
-def epoch_table(a: Path, b: Path, task: Task) -> tuple[Epoch, ...]:
-    """Return the epochs of both runs, row by row."""
-    ends = [[row for row in read_log(folder) if row.get("epoch_end")] for folder in (a, b)]
-    require_equal("epochs", a, b, *([row["epoch"] for row in rows] for rows in ends))
+def epoch_rows(folder: Path) -> dict[int, dict[str, Any]]:
+    """Return what a run has logged at the end of each epoch."""
+    return {row["epoch"]: row for row in read_log(folder) if row.get("epoch_end")}
+
+
+def epoch_table(a: Mapping[int, Any], b: Mapping[int, Any], task: Task) -> tuple[Epoch, ...]:
+    """Return the epochs of both runs, row by row; what a run has not, is None."""
     keys = ("loss", "val_loss", task.score.metric)
     return tuple(
-        Epoch(x["epoch"], *(row.get(key) for key in keys for row in (x, y))) for x, y in zip(*ends, strict=True)
+        Epoch(epoch, *(side.get(epoch, {}).get(key) for key in keys for side in (a, b)))
+        for epoch in sorted(a.keys() | b.keys())
     )
 
 
@@ -106,22 +144,24 @@ def loss_difference(epochs: Iterable[Epoch]) -> float:
     return gap(losses[:, :2], losses[:, 2:]).absolute
 
 
-def agreement(a: Path, b: Path, task: Task) -> tuple[int, int]:
-    """Return how many images both runs predicted, and for how many of them they say the same."""
-    tables = [sorted(task.predictions.read(folder), key=by_name) for folder in (a, b)]
-    require_equal("val images (name, label)", a, b, *([(row.name, row.label) for row in rows] for rows in tables))
-    return len(tables[0]), sum(task.predictions.agree(x, y) for x, y in zip(*tables, strict=True))
+def predictions(folder: Path, task: Task) -> dict[tuple[str, Any], Told]:
+    """Return what a run says of each image, by what identifies it: the order of the files does not matter."""
+    return {by_name(told): told for told in task.predictions.read(folder)}
 
 
 def by_name(told: Told) -> tuple[str, Any]:
-    """Return what identifies an image, so that the order of the files does not matter."""
+    """Return what identifies an image: one that was labelled anew is another."""
     return told.name, told.label
 
 
-def head_difference(a: Path, b: Path, result_a: dict[str, Any], result_b: dict[str, Any]) -> float:
-    """Return the largest difference between two elements of the heads; infinite where NaN is in other places."""
+def head_difference(a: Path, b: Path, result_a: dict[str, Any], result_b: dict[str, Any]) -> float | None:
+    """Return the largest difference between two elements of the heads; infinite where NaN is in other places.
+
+    None where the heads do not have the same tensors.
+    """
     heads = head_tensors(a, result_a), head_tensors(b, result_b)
-    require_equal("head tensors", a, b, *(sorted((name, x.shape) for name, x in head.items()) for head in heads))
+    if len({tuple(sorted((name, x.shape) for name, x in head.items())) for head in heads}) > 1:
+        return None
     return max(gap(x, heads[1][name]).absolute for name, x in heads[0].items())
 
 
@@ -148,35 +188,96 @@ def render(result: SideBySide) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("epoch", "loss A", "loss B", "val loss A", "val loss B", f"{result.score} A", f"{result.score} B"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in result.epochs:
-        table.add_row(
-            str(row.epoch),
-            *(figure(x, 6) for x in (row.loss_a, row.loss_b, row.val_loss_a, row.val_loss_b)),
-            figure(row.score_a, 4),
-            figure(row.score_b, 4),
-        )
+    def table(*headings: str, right: bool) -> Table:
+        made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in headings:
+            made.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
+        return made
+
     console = Console(
         width=100, file=StringIO(), color_system=None, force_terminal=False, highlight=False, markup=False
     )
     for letter, name in zip("AB", result.names, strict=True):
         console.print(f"{letter}  {printable(name)}", overflow="fold")
-    console.print(table)
-    for line in summary(result):
-        console.print(line)
+    if result.recipes:
+        settings = table("recipes differ in", "A", "B", right=False)
+        for setting in result.recipes:
+            settings.add_row(setting.field, words_of(setting.a), words_of(setting.b))
+        console.print(settings)
+    epochs = table(*headings(result), right=True)
+    for row in result.epochs:
+        epochs.add_row(*cells(row))
+    console.print(epochs)
+    if rows := apart_rows(result):
+        by_epoch = table("epoch", "losses apart", "by one ulp", "val losses apart", "by one ulp", right=True)
+        for row in rows:
+            by_epoch.add_row(*row)
+        console.print(by_epoch)
+    for name, told in summary(result).items():
+        console.print(f"{name:<23}  {told}")
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"  # type: ignore[attr-defined]
 
 
-def summary(result: SideBySide) -> list[str]:
-    """Return the three figures that two runs are judged by, as lines."""
-    images = round(result.equal_predictions * result.compared_images)
-    return [
-        f"largest loss difference  {result.largest_loss_difference:.3g}",
-        f"equal predictions        {images} of {result.compared_images} ({100 * result.equal_predictions:.2f} %)",
-        f"largest head difference  {result.largest_head_difference:.3g}",
-    ]
+def headings(result: SideBySide) -> list[str]:
+    """Return the headings of the table of epochs."""
+    return ["epoch", *(f"{what} {side}" for what in ("loss", "val loss", result.score) for side in "AB")]
+
+
+def cells(row: Epoch) -> list[str]:
+    """Return a line of the table of epochs."""
+    losses = (figure(x, 6) for x in (row.loss_a, row.loss_b, row.val_loss_a, row.val_loss_b))
+    return [str(row.epoch), *losses, figure(row.score_a, 4), figure(row.score_b, 4)]
+
+
+def summary(result: SideBySide) -> dict[str, str]:
+    """Return the three figures that two runs are judged by, and over what they are taken where that is not all."""
+    images, head = round(result.equal_predictions * result.compared_images), result.largest_head_difference
+    epochs = len(result.epochs)
+    partly = f", over the {result.common_epochs} of {epochs} epochs that both have"
+    alone = [count - result.compared_images for count in result.images]
+    others = f"; images of one run only: {alone[0]} of A, {alone[1]} of B" if any(alone) else ""
+    loss = f"{result.largest_loss_difference:.3g}" if result.common_epochs else "no epoch is in both"
+    told = {
+        "largest loss difference": loss + (partly if 0 < result.common_epochs < epochs else ""),
+        "equal predictions": f"{images} of {result.compared_images} ({100 * result.equal_predictions:.2f} %){others}",
+        "largest head difference": "the heads are not of the same shapes" if head is None else f"{head:.3g}",
+    }
+    return told if result.one_ulp is None else {**told, "one ulp in A's start": ulp_words(result, result.one_ulp)}
+
+
+def ulp_words(result: SideBySide, moved: SideBySide) -> str:
+    """Return what one ulp does to A alone, and whether B is further from it than a few times that."""
+    from ft.parity.sensitivity import FEW
+
+    pairs = [(result.largest_loss_difference, moved.largest_loss_difference)]
+    pairs += [(result.largest_head_difference or 0, moved.largest_head_difference or 0)]
+    pairs += [(1 - result.equal_predictions, 1 - moved.equal_predictions)]
+    within = all(apart <= FEW * band for apart, band in pairs)
+    figures = f"loss {pairs[0][1]:.3g}, head {pairs[1][1]:.3g}, equal predictions {100 * moved.equal_predictions:.2f} %"
+    return f"{figures}; A and B are {'not ' if within else ''}further apart than {FEW} times that"
+
+
+def apart_rows(result: SideBySide) -> list[list[str]]:
+    """Return how far the losses of every epoch are apart, beside what one ulp does to A; none if not measured."""
+    if result.one_ulp is None:
+        return []
+    moved = {row.epoch: row for row in result.one_ulp.epochs}
+    pairs = [(row, moved[row.epoch]) for row in result.epochs if row.epoch in moved]
+    return [[str(row.epoch), *(f"{x:.3g}" for x in apart_at(row, one))] for row, one in pairs]
+
+
+def apart_at(row: Epoch, moved: Epoch) -> list[float]:
+    """Return how far train and val losses are apart in an epoch, each beside what one ulp does; NaN where unknown."""
+    losses = [(each.loss_a, each.loss_b) for each in (row, moved)]
+    losses += [(each.val_loss_a, each.val_loss_b) for each in (row, moved)]
+    return [float("nan") if a is None or b is None else abs(a - b) for a, b in losses]
+
+
+def words_of(value: Any) -> str:
+    """Return a setting as a recipe file says it."""
+    if isinstance(value, (list, tuple)):
+        return printable(", ".join(map(str, value)) or "none")
+    return printable(str(value).lower() if value is None or isinstance(value, bool) else value)
 
 
 def figure(value: float | None, digits: int) -> str:

@@ -73,7 +73,7 @@ class Learner(Protocol):
         ...
 
     def fetch(self, probes: Sequence[Any]) -> np.ndarray:
-        """Return float64 (steps, 4): loss, |gradient|, |weights|, |update|."""
+        """Return float64 (steps, 5): loss, |gradient|, |weights|, |update|, how many right."""
         ...
 
     def get_weights(self, *, leave_out: Container[str] = ()) -> dict[str, np.ndarray]:

@@ -23,7 +23,7 @@ def guarded(command: Callable[[], int]) -> int:
     with standing_streams():
         try:
             require_memory()
-            with stops_are_errors():
+            with stops_are_errors(ctrl_c=memory_limit() is None):  # see is_of_a_library
                 return command()
         except Interrupted as stopped:
             print(printable(stopped), file=sys.stderr)

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
-from ft.cli.parser import Parser, add_backend, add_recipe_flags
+from ft.cli.parser import Parser, add_backend, add_recipe_flags, config_fields
 from ft.errors import printable
-from ft.recipe import FIELDS, load
+from ft.recipe import FIELDS
 
 
 def lr_find(arguments: Sequence[str]) -> int:
@@ -26,8 +25,7 @@ def lr_find(arguments: Sequence[str]) -> int:
     add_recipe_flags(parser)
     flags = parser.parse(arguments)
     fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name) is not None}
-    if flags.config:
-        fields = {"name": Path(flags.config).stem, **load(flags.config), **fields}
+    fields = {**config_fields(flags.config), **fields}
     from ft.api.lr_find import find_lr
 
     sweep = {"lr_min": flags.lr_min, "lr_max": flags.lr_max, "lr_steps": flags.lr_steps}

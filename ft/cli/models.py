@@ -21,7 +21,7 @@ def models(arguments: Sequence[str]) -> int:
         return show_command(arguments[1:])
     text = "The networks, their size and their published weights. `ft models show NAME` shows one by stage."
     parser = Parser(prog="ft models", description=text)
-    parser.add_argument("text", nargs="?", metavar="TEXT", help="only networks with this in their name or family")
+    parser.add_argument("text", nargs="?", metavar="TEXT", help="only networks with this in their name, family or task")
     parser.add_argument("--family", metavar="NAME", help="only this family, such as resnet")
     parser.add_argument("--max-params", type=float, metavar="MILLIONS", help="only networks of at most this size")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -49,7 +49,7 @@ def model_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def chosen_cards(family: str | None, millions: float | None, text: str | None = None) -> list["Card"]:
-    """Return the cards of a family, or of all, up to a size, with a text in their names; RecipeError for none."""
+    """Return the cards of a family, or of all, up to a size, with a text in name or task; RecipeError for none."""
     from ft.errors import unknown
     from ft.zoo import cards, text_cards
 
@@ -59,7 +59,7 @@ def chosen_cards(family: str | None, millions: float | None, text: str | None = 
         raise RecipeError(unknown("family", family, families))
     limit = float("inf") if millions is None else millions * 1e6
     found = [card for card in every if family in (None, card.family) and card.parameters <= limit]
-    named = [card for card in found if text is None or text.lower() in f"{card.name} {card.family}".lower()]
+    named = [card for card in found if text is None or text.lower() in f"{card.name} {card.family} {card.task}".lower()]
     if found and not named:
         raise RecipeError(unknown("model", str(text), [card.name for card in found]))
     if not found:

@@ -1,26 +1,29 @@
 """The commands of the parity engine: trace, compare, differences."""
 
 import argparse
-import json
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ft.cli.parser import Parser, add_backend, add_recipe_flags, flag_of
+from ft.cli.outcome import Outcome, judge
+from ft.cli.parser import Parser, add_backend, add_recipe_flags, config_fields, flag_of
 from ft.errors import RecipeError, printable
-from ft.recipe import FIELDS, checked, deciding, load
-from ft.system.names import REPORT
+from ft.recipe import FIELDS, checked, deciding
 
 if TYPE_CHECKING:
+    from ft.parity.accepted import Accepted
+    from ft.parity.sensitivity import Band
     from ft.recipe import Recipe
     from ft.report.comparison import Report
 
 DIFFERENT = 1
 OF_MODELS = deciding("step")  # what of a recipe there is for models of the user's
+OF_STRANGERS = {"input", "classes", "map", "direction"}
+OUTPUTS = {"a", "b", "out", "html", "junit", "json"}
+OF_VERDICTS = {"accept", "accepted", "write_accept"}
+OF_RUNS = {"sensitivity"}
 
 
 def trace(arguments: Sequence[str]) -> int:
@@ -28,13 +31,17 @@ def trace(arguments: Sequence[str]) -> int:
     parser = Parser(prog="ft trace", description="Write what every layer, gradient and update of a few steps is.")
     parser.add_argument("--out", metavar="DIR", required=True, help="folder of the trace, new or empty")
     add_steps(parser, default=1)
+    parser.add_argument(
+        "--one-ulp", action="store_true", help="move every starting weight by one unit in the last place"
+    )
     parser.add_argument("--config", metavar="FILE", help="recipe file (YAML); flags win over it")
     add_backend(parser)
     add_recipe_flags(parser)
     flags = parser.parse(arguments)
     from ft.parity.tracing import trace_recipe
 
-    written = trace_recipe(recipe_of(flags, flags.config), Path(flags.out), backend=flags.backend, steps=flags.steps)
+    recipe, how = recipe_of(flags, flags.config), {"steps": flags.steps, "one_ulp": flags.one_ulp}
+    written = trace_recipe(recipe, Path(flags.out), backend=flags.backend, **how)
     print(printable(written.folder))
     return 0
 
@@ -46,17 +53,42 @@ def compare(arguments: Sequence[str]) -> int:
     """
     parser = compare_parser()
     flags = parser.parse(arguments)
-    if flags.torch or flags.tf:
-        return judge(lambda folder: of_models(flags, folder), flags)
-    if flags.a and flags.b:
+    return judge(lambda folder: compared(flags, folder, given_flags(parser, flags)), flags)
+
+
+def compared(flags: argparse.Namespace, folder: Path, given: set[str]) -> Outcome:
+    """Compare what the flags name. folder: for traces; given: the flags that are not at their default."""
+    models, runs = bool(flags.torch or flags.tf), False
+    if flags.a and flags.b and not models:
         from ft.parity.trace import FACTS
 
-        if not any((Path(folder) / FACTS).exists() for folder in (flags.a, flags.b)):
-            return side_by_side(flags)
-        return judge(lambda folder: of_traces(flags), flags)
-    if flags.a:
+        runs = not any((Path(each) / FACTS).exists() for each in (flags.a, flags.b))
+        what = "two finished runs" if runs else "two traces"
+        refuse(given - OUTPUTS - (OF_RUNS if runs else OF_VERDICTS), f"{what}, which are read as they are")
+    elif flags.a and not models:
         raise RecipeError("compare: one folder is not enough; pass two, or --recipe FILE, or --torch and --tf")
-    return judge(lambda folder: of_recipe(flags, folder), flags)
+    if runs:
+        return side_by_side(flags)
+    accepted = accepted_of(flags)
+    if models:
+        report = of_models(flags, folder)
+    elif flags.b:
+        report = of_traces(flags)
+    else:
+        refuse(given & OF_STRANGERS, "a recipe; it goes with --torch and --tf")
+        report = of_recipe(flags, folder)
+    return verdict_on(report, accepted, flags)
+
+
+def given_flags(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> set[str]:
+    """Return the names of the flags that are not at their default."""
+    return {name for name, value in vars(flags).items() if value != parser.get_default(name)}
+
+
+def refuse(names: set[str], what: str) -> None:
+    """Raise RecipeError for flags that would be passed over."""
+    if names:
+        raise RecipeError(f"compare: {', '.join(map(flag_of, sorted(names)))} cannot be had with {what}")
 
 
 def compare_parser() -> Parser:
@@ -73,10 +105,14 @@ def compare_parser() -> Parser:
     add_steps(parser, default=None, text="1; with two models of your own 0")
     parser.add_argument("--dtype", choices=["float32", "float64"], help="type to compute in [float64]")
     parser.add_argument("--noise", action=argparse.BooleanOptionalAction, help="measure float32's own noise as well")
+    parser.add_argument("--sensitivity", action="store_true", help="show what one ulp in the weights does to one side")
     parser.add_argument("--out", metavar="DIR", help="keep traces and reports here, new or empty")
     parser.add_argument("--html", metavar="FILE", help="write the report as a page")
     parser.add_argument("--junit", metavar="FILE", help="write the verdict as JUnit XML, for CI")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--accept", metavar="ID", action="append", help="let a difference pass; an entry: everywhere")
+    parser.add_argument("--accepted", metavar="FILE", help="file of what to let pass, and why [parity.yaml, if it is]")
+    parser.add_argument("--write-accept", action="store_true", help="write that file anew, from all that differs")
     models = parser.add_argument_group("two models of your own")
     models.add_argument("--torch", metavar="MODULE:FUNCTION", help="function that returns a torch.nn.Module")
     models.add_argument("--tf", metavar="MODULE:FUNCTION", help="function that returns a keras.Model")
@@ -99,7 +135,7 @@ def recipe_of(flags: argparse.Namespace, file: str | None) -> "Recipe":
     from ft.recipe import from_dict
 
     fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name, None) is not None}
-    return from_dict({**({"name": Path(file).stem, **load(file)} if file else {}), **fields})
+    return from_dict({**config_fields(file), **fields})
 
 
 def of_traces(flags: argparse.Namespace) -> "Report":
@@ -117,8 +153,8 @@ def of_recipe(flags: argparse.Namespace, folder: Path) -> "Report":
     recipe = recipe.replace(precision=flags.dtype or flags.precision or "float64")
     steps = 1 if flags.steps is None else flags.steps
     noise = recipe.precision == "float32" if flags.noise is None else flags.noise
-    pair = trace_pair(recipe, folder, steps=steps, noise=noise)
-    return report_of(pair.torch, pair.tf, noise=pair.noise)
+    pair = trace_pair(recipe, folder, steps=steps, noise=noise, sensitivity=flags.sensitivity)
+    return report_of(pair.torch, pair.tf, noise=pair.noise, band=pair.band)
 
 
 def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
@@ -145,9 +181,10 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
         batch_size=8 if flags.batch_size is None else checked("batch_size", flags.batch_size),
         seed=0 if flags.seed is None else checked("seed", flags.seed),
         folder=folder,
+        sensitivity=flags.sensitivity,
     )
     renamed = [(pair.torch, pair.keras) for pair in result.pairing if pair.rule != "name"]
-    return report_of(result.torch, result.tf, notes=result.notes, pairing=renamed)
+    return report_of(result.torch, result.tf, notes=result.notes, pairing=renamed, band=result.band)
 
 
 def shape_of(text: str) -> tuple[int, int, int]:
@@ -159,56 +196,69 @@ def shape_of(text: str) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def report_of(a: Any, b: Any, **more: Any) -> "Report":
-    """Return the report on two traces: verdict, causes, and what else is known."""
-    from ft.differences import Evidence, diagnose
+def report_of(a: Any, b: Any, *, band: "Band | None" = None, **more: Any) -> "Report":
+    """Return the report on two traces: verdict, causes, and what else is known.
+
+    band: where it holds all that differs, that is chaos, and no place in it is a difference of its own.
+    """
+    from ft.differences import Evidence, find_all
+    from ft.parity.origins import unexplained
+    from ft.parity.sensitivity import CHAOS, chaos_in
     from ft.parity.verdict import compare_traces
     from ft.report.comparison import make_report
 
     verdict = compare_traces(a, b)
-    return make_report(a, b, verdict, diagnose(Evidence(a, b, verdict)), **more)
+    evidence = Evidence(a, b, verdict)
+    findings = find_all(evidence)
+    if band is not None and band.holds_all(verdict):
+        findings, origins = [chaos_in(verdict, band), *(f for f in findings if f.entry != CHAOS)], []
+    else:
+        origins = unexplained(evidence, findings)
+    return make_report(a, b, verdict, findings, origins=origins, band=band, **more)
 
 
-def judge(make: Any, flags: argparse.Namespace) -> int:
-    """Make a report, print it, write the files that were asked for, and return the exit code."""
+def verdict_on(report: "Report", accepted: "Accepted", flags: argparse.Namespace) -> Outcome:
+    """Return the outcome of a report: all that is not accepted makes the two different."""
+    from ft.parity.accepted import ACCEPTED, write_accepted
     from ft.report.comparison import render_html, render_junit, render_text, to_dict
-    from ft.system import files
 
-    with working_folder(flags.out) as folder:
-        report = make(folder)
-        print(json.dumps(to_dict(report), indent=2) if flags.json else render_text(report, color=sys.stdout.isatty()))
-        wanted = {flags.html: render_html, flags.junit: render_junit}
-        if flags.out:
-            wanted |= {str(folder / REPORT): render_html, str(folder / "junit.xml"): render_junit}
-            files.write_json(folder / "verdict.json", to_dict(report))
-        for path, render in wanted.items():
-            if path:
-                files.write_text(path, render(report))
-    return 0 if report.status == "equal" else DIFFERENT
-
-
-@contextmanager
-def working_folder(out: str | None) -> Iterator[Path]:
-    """Give the folder that was asked for, or one that is gone afterwards."""
-    if out:
-        from ft.runs.folder import claimed
-
-        yield claimed(Path(out))
-        return
-    folder = Path(tempfile.mkdtemp(prefix="ft-compare-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    if flags.write_accept:
+        accepted, path = accepted.with_all(report.items), Path(flags.accepted or ACCEPTED)
+        write_accepted(path, accepted)
+        wrote = f"wrote {path}: {len(accepted.reasons)} accepted; say there why"
+        report = replace(report, notes=(*report.notes, wrote))
+    told = replace(report, accepted=accepted)
+    return Outcome(
+        text=lambda: render_text(told, color=sys.stdout.isatty()),
+        data=to_dict(told),
+        page=lambda: render_html(told),
+        junit=lambda: render_junit(told),
+        code=0 if told.passed else DIFFERENT,
+    )
 
 
-def side_by_side(flags: argparse.Namespace) -> int:
+def accepted_of(flags: argparse.Namespace) -> "Accepted":
+    """Return what flags and the file of accepted differences let pass."""
+    from ft.parity.accepted import accepted_by
+
+    path = Path(flags.accepted) if flags.accepted else None
+    if path and flags.write_accept and not path.exists():
+        path = None
+    return accepted_by(",".join(flags.accept).split(",") if flags.accept else (), path)
+
+
+def side_by_side(flags: argparse.Namespace) -> Outcome:
     """Put two finished runs side by side."""
     from ft.api.side_by_side import compare_runs, render
+    from ft.api.side_by_side_files import render_page, render_xml
 
     result = compare_runs(Path(flags.a), Path(flags.b))
-    print(json.dumps(result.to_dict(), indent=2) + "\n" if flags.json else render(result), end="")
-    return 0
+    if flags.sensitivity:
+        from ft.api.one_ulp import trained_again
+
+        result = replace(result, one_ulp=trained_again(Path(flags.a), Path(flags.b)))
+    forms = (lambda: render(result)[:-1]), result.to_dict(), (lambda: render_page(result)), (lambda: render_xml(result))
+    return Outcome(*forms, code=0)
 
 
 def differences(arguments: Sequence[str]) -> int:

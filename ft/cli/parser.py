@@ -1,8 +1,10 @@
 """What the parsers of all commands share; flags of `train` are the fields of the recipe."""
 
 import argparse
+import sys
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from ft.errors import RecipeError
@@ -55,6 +57,16 @@ class Parser(argparse.ArgumentParser):
 def flag_of(field: str) -> str:
     """Return the flag of a recipe field."""
     return "--" + field.replace("_", "-")
+
+
+def config_fields(path: str | None) -> dict[str, Any]:
+    """Return the fields that a recipe file sets, its name as that of the run if it says none."""
+    if not path:
+        return {}
+    from ft.recipe import load
+
+    fields = load(path, note=lambda line: print(f"note: {line}", file=sys.stderr))
+    return {"name": Path(path).stem, **fields}
 
 
 def add_recipe_flags(parser: argparse.ArgumentParser, names: Collection[str] = FIELDS) -> None:

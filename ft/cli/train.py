@@ -1,14 +1,24 @@
 """`ft train`, and `python -m ft_torch.train` with its twin."""
 
 import argparse
+import csv
+import os
+import shlex
+import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ft.cli.guard import guarded
-from ft.cli.parser import Parser, add_backend, add_recipe_flags
+from ft.cli.parser import Parser, add_backend, add_recipe_flags, config_fields
 from ft.cli.runs import metrics_line
 from ft.errors import RecipeError, printable
-from ft.recipe import FIELDS, load
+from ft.recipe import FIELDS
+from ft.system.names import PREDICTIONS, REPORT
+
+if TYPE_CHECKING:
+    from ft.api.run import Run
 
 
 def train_parser(prog: str, *, choose_backend: bool) -> Parser:
@@ -42,15 +52,36 @@ def train(arguments: Sequence[str]) -> int:
 def finetune_by(flags: argparse.Namespace, backend: str | None) -> int:
     """Fine-tune by the flags and print the result."""
     fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name) is not None}
-    if flags.config:
-        if flags.resume:
-            raise RecipeError("--config and --resume contradict each other; a resumed run has its recipe")
-        path = Path(flags.config)
-        fields = {"name": path.stem, **load(path), **fields}
+    if flags.config and flags.resume:
+        raise RecipeError("--config and --resume contradict each other; a resumed run has its recipe")
+    fields = {**config_fields(flags.config), **fields}
     from ft.api.finetune import finetune
 
     run = finetune(backend=backend or flags.backend, out=flags.out, resume=flags.resume, quiet=flags.quiet, **fields)
     print(f"{metrics_line(run.metrics)}  in {run.result['seconds']:.1f} s\n{printable(run.folder)}")
     if tested := run.metrics.get("test"):
         print(f"test: {metrics_line(tested)}")
+    if not flags.quiet:
+        for line in what_next(run):
+            print(printable(line), file=sys.stderr)
     return 0
+
+
+def what_next(run: "Run") -> list[str]:
+    """Return where the report is, and two commands to go on with, whole, as a shell takes them."""
+    image = example_of(run)
+    first = ["predict", str(run.folder), str(image)] if image else ["evaluate", str(run.folder)]
+    native = {"torch": "torch-export", "tf": "savedmodel"}[run.backend]  # takes no further packages
+    commands = [first, ["export", str(run.folder), "--format", native]]
+    return [f"report: {run.folder / REPORT}", *(f"next: {shlex.join(['ft', *command])}" for command in commands)]
+
+
+def example_of(run: "Run") -> Path | None:
+    """Return a validation image of a run, None where it has no file."""
+    from ft.runs.predictions import unescape
+
+    with open(run.folder / PREDICTIONS, encoding="utf-8", newline="") as file:
+        rows = list(islice(csv.reader(file), 1, 2))  # the first below the header
+    data, name = Path(run.recipe.data), unescape(rows[0][0]) if rows else ""
+    places = data / name, data.parent / name  # of a folder, and of a CSV
+    return next((place for place in places if os.path.isfile(place)), None)

@@ -12,6 +12,8 @@ from ft.data.inputs import Features, Given, Inputs, TokenIds
 from ft.data.settings import Augmentation, Reading, Sampling
 from ft.data.sources.dataset import Dataset, Sample, open_dataset, open_images
 from ft.data.sources.digits import read_digits
+from ft.data.sources.mask import Mask
+from ft.data.sources.masks import holds_masks, open_mask_images, open_masks
 from ft.data.sources.policy import Policy
 from ft.errors import printable
 
@@ -25,6 +27,7 @@ __all__ = [
     "Given",
     "ImageBatches",
     "Inputs",
+    "Mask",
     "Mix",
     "Pixels",
     "Policy",
@@ -37,8 +40,11 @@ __all__ = [
     "crop_and_flip",
     "decode",
     "draw_crop",
+    "holds_masks",
     "open_dataset",
     "open_images",
+    "open_mask_images",
+    "open_masks",
     "printable",
     "read_digits",
 ]

@@ -44,8 +44,9 @@ from ft.differences import (
 from ft.differences.entry import Entry
 from ft.errors import RecipeError, unknown
 from ft.parity.evidence import Evidence, Finding
+from ft.parity.finding_id import finding_id
 
-__all__ = ["ENTRIES", "Entry", "Evidence", "Finding", "diagnose", "find_entry"]
+__all__ = ["ENTRIES", "Entry", "Evidence", "Finding", "diagnose", "find_all", "find_entry"]
 
 MODULES = (
     adam_eps,
@@ -97,12 +98,20 @@ def find_entry(name: str) -> Entry:
 
 def diagnose(evidence: Evidence) -> list[Finding]:
     """Return what explains the differences, the first place of each cause, in the order of computation."""
+    firsts: dict[str, Finding] = {}
+    for finding in find_all(evidence):
+        firsts.setdefault(finding.entry, finding)
+    return list(firsts.values())
+
+
+def find_all(evidence: Evidence) -> list[Finding]:
+    """Return what explains the differences, every place of each cause once, in the order of computation."""
     if evidence.verdict.first is None:
         return []
     places = {(row.step, row.phase, row.name): i for i, row in enumerate(evidence.verdict.rows)}
     found = [finding for entry in ENTRIES.values() for finding in entry.probe(evidence)]
     found.sort(key=lambda finding: places.get((finding.step, finding.phase, finding.name), len(places)))
-    firsts: dict[str, Finding] = {}
+    by_id: dict[str, Finding] = {}
     for finding in found:
-        firsts.setdefault(finding.entry, finding)
-    return list(firsts.values())
+        by_id.setdefault(finding_id(finding), finding)
+    return list(by_id.values())

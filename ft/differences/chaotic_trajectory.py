@@ -1,4 +1,7 @@
-"""No difference of meaning: a training that multiplies any rounding error at each step."""
+"""No difference of meaning: a training that multiplies any rounding error at each step.
+
+`ft compare --sensitivity` names it by what one ulp does, see ft/parity/sensitivity.py.
+"""
 
 from collections.abc import Iterator
 
@@ -53,7 +56,8 @@ ENTRY = Entry(
     torch="adds the same numbers in another order than TensorFlow, so its sums differ in the last bit",
     tf="adds the same numbers in another order than PyTorch, so its sums differ in the last bit",
     why="a step that is too large for the curvature of the loss moves near weights apart, by a factor at each step; "
-    "the same framework does so against itself when one input moves by one bit",
+    "the same framework does so against itself when one input moves by one bit; Adam, RMSprop and Adagrad divide a "
+    "gradient by its own size, so that one which is zero but for rounding moves its weight by noise of a whole step",
     shows="equal to 1e-14 at first, then ten times more every few steps; no layer, gradient or update is wrong given "
     "its own inputs",
     mend_torch="no mend is needed; to compare, take a smaller lr, or warm-up, or restart both from the same weights "

@@ -159,8 +159,8 @@ def sources_of(keeper: Keeper, *splits: str) -> list[FeatureBatches] | list[Batc
     keeps = keeps_features(job.recipe, learner.plan, job.card)
     if keeps and job.recipe.cache_views:
         keeper.note(
-            f"an approximation: of every image {job.recipe.cache_views} augmented views are kept, epoch e (from 0) "
-            f"trains on view e mod {job.recipe.cache_views}"
+            f"an approximation: of every image {job.recipe.cache_views} augmented views are kept, and epoch "
+            f"{job.recipe.cache_views + 1} shows those of epoch 1 again"
         )
     for split in splits if keeps else ():
         kept = keeper.keep(split)

@@ -35,7 +35,7 @@ def feature_key(job: Job, learner: Learner, batches: Batches, *, views: int, bac
         "weights": digest_of(base_weights(job, learner)),
         "versions": {name: version(name) for name in ("ft-parity", "numpy", "pillow", *FRAMEWORKS[backend])},
         "device": device,
-        "preprocess": batches.preprocess.to_dict(),
+        "preprocess": job.preprocess.to_dict(),
         "batch_size": job.recipe.batch_size,
         "views": {"views": views, **values_of(job.recipe, "pixels", "draws")} if views else {},
         "images": images_digest(batches.samples),

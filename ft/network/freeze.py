@@ -126,11 +126,11 @@ def check_plan(recipe: Recipe, card: Card) -> None:
     for thaw in recipe.thaws:
         stages = thaw.stages(card.stages)
         if thaw.epoch >= recipe.epochs:
-            raise RecipeError(f"unfreeze: epoch {thaw.epoch} never comes, the training has {recipe.epochs}, from 0 on")
+            raise RecipeError(f"unfreeze: epoch {thaw.epoch + 1} never comes, the training has {recipe.epochs}")
         if not frozen & set(stages) and thaw.factor is None and thaw.epoch:
             raise RecipeError(
-                f"unfreeze: {listed(stages)} trains already before epoch {thaw.epoch}; freeze it, "
-                f"or give it another rate, such as {thaw.epoch}:{stages[0]}@0.1"
+                f"unfreeze: {listed(stages)} trains already before epoch {thaw.epoch + 1}; freeze it, "
+                f"or give it another rate, such as {thaw.epoch + 1}:{stages[0]}@0.1"
             )
         frozen -= set(stages)
 

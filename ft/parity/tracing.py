@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import count, islice
@@ -17,13 +18,14 @@ from ft.data.sources.dataset import data_facts
 from ft.errors import RecipeError, RunError
 from ft.network.freeze import Freeze, plan_at
 from ft.parity.arrays import gap
+from ft.parity.sensitivity import Band, band_of, moved_by_one_ulp
 from ft.parity.trace import Trace, TraceBatch, write_trace
 from ft.recipe import Recipe
 from ft.runs.folder import claimed
 from ft.system import apart, files
 from ft.system.names import RECIPE
 from ft.system.quiet import quiet_stderr
-from ft.training.build import build_learner
+from ft.training.build import build_learner, start_changed
 from ft.training.job import Job, prepare_job
 from ft.training.schedule import rate_of
 
@@ -31,9 +33,10 @@ WINGS = ("torch", "tf")
 Noise = dict[tuple[int | None, str, str], float]  # step, phase, name -> relative difference
 
 
-def trace_recipe(recipe: Recipe, folder: Path, *, backend: str, steps: int) -> Trace:
+def trace_recipe(recipe: Recipe, folder: Path, *, backend: str, steps: int, one_ulp: bool = False) -> Trace:
     """Trace the first `steps` steps of a recipe's training in one wing; 0 for inference, loss and gradients alone.
 
+    one_ulp: start from weights that are moved by one unit in the last place.
     Raises RecipeError for more steps than the training has, RunError where `folder` is in use.
     """
     backends.require(backend)
@@ -46,7 +49,8 @@ def trace_recipe(recipe: Recipe, folder: Path, *, backend: str, steps: int) -> T
     wing = backends.load(backend)
     with quiet_stderr():
         device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-        learner, plan = build_learner(job, wing, device=device)
+        with start_changed(moved_by_one_ulp) if one_ulp else nullcontext():
+            learner, plan = build_learner(job, wing, device=device)
         names = list(wing.parameters(learner.model))
         facts = {
             "backend": backend,
@@ -97,12 +101,14 @@ class TracePair:
     torch: Trace
     tf: Trace
     noise: tuple[Noise, Noise] | None
+    band: Band | None = None
 
 
-def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> TracePair:
+def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool, sensitivity: bool = False) -> TracePair:
     """Trace a recipe in both wings, each in a process of its own, into folders of `folder`.
 
-    noise: trace one step in the other floating-point type as well.
+    noise: trace one step in the other floating-point type as well; sensitivity: trace the first wing once more, from
+    weights that are moved by one ulp.
     """
     for wing in WINGS:
         backends.require(wing)
@@ -114,7 +120,15 @@ def trace_pair(recipe: Recipe, folder: Path, *, steps: int, noise: bool) -> Trac
         other = "float32" if recipe.precision == "float64" else "float64"
         short = trace_both(recipe.replace(precision=other), folder / other, steps=min(steps, 1))
         distances = noise_of(short[0], torch), noise_of(short[1], tf)
-    return TracePair(torch, tf, distances)
+    band = band_of(torch, trace_again(folder, steps=steps)) if sensitivity else None
+    return TracePair(torch, tf, distances, band)
+
+
+def trace_again(folder: Path, *, steps: int) -> Trace:
+    """Trace the first wing once more from moved weights; the recipe is in `folder` already."""
+    command, again = trace_command(folder, steps), folder / f"{WINGS[0]}-one-ulp"
+    run_side_by_side({WINGS[0]: [*command, "--backend", WINGS[0], "--out", str(again), "--one-ulp"]})
+    return Trace(again)
 
 
 def trace_both(recipe: Recipe, folder: Path, *, steps: int) -> list[Trace]:
@@ -122,10 +136,14 @@ def trace_both(recipe: Recipe, folder: Path, *, steps: int) -> list[Trace]:
     with files.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     recipes.save(recipe, folder / RECIPE)
-    what = ["--config", str(folder / RECIPE), "--steps", str(steps)]
-    command = apart.command("ft", "trace", *what)
+    command = trace_command(folder, steps)
     run_side_by_side({wing: [*command, "--backend", wing, "--out", str(folder / wing)] for wing in WINGS})
     return [Trace(folder / wing) for wing in WINGS]
+
+
+def trace_command(folder: Path, steps: int) -> list[str]:
+    """Return the command that traces the recipe in `folder`, as far as it is the same for every wing."""
+    return apart.command("ft", "trace", "--config", str(folder / RECIPE), "--steps", str(steps))
 
 
 def run_side_by_side(commands: dict[str, Sequence[str]]) -> None:

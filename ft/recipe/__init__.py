@@ -2,13 +2,14 @@
 
 from ft.recipe.fields import DECIDES, option
 from ft.recipe.file import StrictLoader, load, save
-from ft.recipe.recipe import FIELDS, SYNONYMS, TYPES, Recipe, checked, deciding, from_dict, to_dict
+from ft.recipe.recipe import FIELDS, SYNONYMS, TYPES, VERSION, Recipe, checked, deciding, from_dict, renewed, to_dict
 
 __all__ = [
     "DECIDES",
     "FIELDS",
     "SYNONYMS",
     "TYPES",
+    "VERSION",
     "Recipe",
     "StrictLoader",
     "checked",
@@ -16,6 +17,7 @@ __all__ = [
     "from_dict",
     "load",
     "option",
+    "renewed",
     "save",
     "to_dict",
 ]

@@ -1,18 +1,22 @@
 """Recipe files: YAML that runs nothing and loses nothing."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ft.errors import RecipeError, printable
-from ft.recipe.recipe import FIELDS, Recipe, renewed, to_dict, unknown_key
+from ft.recipe.recipe import FIELDS, VERSION, Recipe, renewed, to_dict, unknown_key
 
 MAX_RECIPE_BYTES = 100_000
 
 
-def load(path: str | Path) -> dict[str, Any]:
-    """Read the keys that a recipe file sets. YAML without tags, aliases or duplicate keys, at most 100 kB."""
+def load(path: str | Path, *, note: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Read the keys that a recipe file sets. YAML without tags, aliases or duplicate keys, at most 100 kB.
+
+    note: told where the file is of an older version, which changes what it says.
+    """
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -29,18 +33,32 @@ def load(path: str | Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         found = "nothing" if values is None else f"a {type(values).__name__}"
         raise RecipeError(f"recipe {path}: expected lines like 'lr: 0.001', found {found}")
-    values = renewed(values)
-    for key in values:
+    for key in (values := brought_up(values, path, note)):
         if key not in FIELDS:
             raise RecipeError(f"recipe {path}: {unknown_key(key)}")
     return values
+
+
+def brought_up(values: dict[str, Any], path: Path, note: Callable[[str], None]) -> dict[str, Any]:
+    """Return what a file of any version says, in words of the newest."""
+    version, said = values.get("version", 1), {key: value for key, value in values.items() if key != "version"}
+    try:
+        now = renewed(said, version)
+    except RecipeError as error:
+        raise RecipeError(f"recipe {path}: {error}") from None
+    if now.get("unfreeze") != said.get("unfreeze"):
+        note(
+            f"recipe {printable(path)} says no 'version: {VERSION}', so its unfreeze counts epochs from 0; "
+            f"it means --unfreeze {printable(','.join(now['unfreeze']))}"
+        )
+    return now
 
 
 def save(recipe: Recipe, path: str | Path) -> None:
     """Write every field, defaults included, so that a run's recipe stays what it was when defaults change."""
     from ft.system import files  # not at the top: it imports NumPy, and `--help` needs none
 
-    files.write_text(path, yaml.safe_dump(to_dict(recipe), sort_keys=False))
+    files.write_text(path, yaml.safe_dump({"version": VERSION, **to_dict(recipe)}, sort_keys=False))
 
 
 class StrictLoader(yaml.SafeLoader):

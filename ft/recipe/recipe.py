@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from ft.errors import RecipeError, printable, unknown
 from ft.recipe.cache import CacheSection
-from ft.recipe.fields import fitted, that_decide
+from ft.recipe.fields import fitted, stage_list, that_decide
 from ft.recipe.freezing import FreezeSection
 from ft.recipe.images import ImagesSection
 from ft.recipe.loss import LossSection
@@ -20,7 +20,7 @@ from ft.recipe.model import ModelSection
 from ft.recipe.optimizer import OptimizerSection
 from ft.recipe.regularise import RegularisationSection
 from ft.recipe.run import NameSection, RunSection
-from ft.recipe.schedule import ScheduleSection
+from ft.recipe.schedule import ScheduleSection, counted_from_1
 from ft.recipe.text import TextSection
 from ft.recipe.training import TrainingSection
 
@@ -100,6 +100,7 @@ class Recipe(  # the last section first: fields of a dataclass begin with those 
 
 
 TYPES = get_type_hints(Recipe)
+VERSION = 2  # of what a recipe's keys mean, in files and in records; where none is said, it is 1
 SYNONYMS = {
     "learning_rate": "lr",
     "architecture": "model",
@@ -152,9 +153,16 @@ def from_dict(values: dict[str, Any]) -> Recipe:
     return Recipe(**values)
 
 
-def renewed(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the keys of a recipe, those of a run from before there was `cache` included: it had a yes or no."""
-    if not isinstance(values.get("cache_features"), bool):
-        return values
-    kept = {key: value for key, value in values.items() if key != "cache_features"}
-    return {**kept, "cache": "auto" if values["cache_features"] else "off"}
+def renewed(values: dict[str, Any], version: Any = VERSION) -> dict[str, Any]:
+    """Return the keys of a recipe of any version as they are now; RecipeError for a version that is not known.
+
+    Version 1 counts the epochs of `unfreeze` from 0. Before there was `cache` there was a yes or no.
+    """
+    if isinstance(version, bool) or version not in range(1, VERSION + 1):
+        raise RecipeError(f"version: got {version!r}; expected 1 to {VERSION}, update ft-parity for a newer one")
+    if isinstance(values.get("cache_features"), bool):
+        kept = {key: value for key, value in values.items() if key != "cache_features"}
+        values = {**kept, "cache": "auto" if values["cache_features"] else "off"}
+    if version == 1 and values.get("unfreeze"):
+        values = {**values, "unfreeze": list(counted_from_1(stage_list("unfreeze", values["unfreeze"])))}
+    return values

@@ -1,6 +1,6 @@
 """The learning rate over time and by stage, and what thaws when."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -11,7 +11,10 @@ from ft.recipe.fields import option, positive
 
 @dataclass(frozen=True)
 class Thaw:
-    """An entry of `unfreeze`: from `epoch` on (0 is the first) a stage trains, or "all", at `factor` times the rate."""
+    """An entry of `unfreeze`: from `epoch` on a stage trains, or "all", at `factor` times the rate.
+
+    Entries count epochs from 1, as people do; `epoch` counts from 0, as all that computes does.
+    """
 
     epoch: int
     stage: str
@@ -77,7 +80,7 @@ class ScheduleSection:
     )
     unfreeze: tuple[str, ...] = option(
         (),
-        "frozen stages that train from an epoch (0 the first) on: 3:layer4,6:layer3, with a factor of lr: 5:all@0.1",
+        "frozen stages that train from an epoch (1 the first) on: 4:layer4,7:layer3, with a factor of lr: 6:all@0.1",
         group="learning rate",
         decides={"tensors", "rate"},
         flags=("--schedule-unfreeze",),
@@ -109,8 +112,21 @@ class ScheduleSection:
 
 def parse_thaw(entry: str) -> Thaw:
     """Return EPOCH:STAGE or EPOCH:STAGE@FACTOR, an entry of `unfreeze`."""
-    epoch, colon, rest = entry.partition(":")
+    number, rest = split_thaw(entry)
+    if number < 1:
+        raise RecipeError(f"unfreeze: got '{entry}'; epochs count from 1, the first is 1:{rest}")
     stage, at, factor = rest.partition("@")
-    if not colon or not (epoch.isascii() and epoch.isdigit()):
-        raise RecipeError(f"unfreeze: got '{entry}'; expected EPOCH:STAGE, such as 3:layer4, or 3:layer4@0.1")
-    return Thaw(int(epoch), stage, positive("unfreeze", entry, factor) if at else None)
+    return Thaw(number - 1, stage, positive("unfreeze", entry, factor) if at else None)
+
+
+def split_thaw(entry: str) -> tuple[int, str]:
+    """Return the epoch of an entry of `unfreeze`, as it is written, and what follows the colon."""
+    number, colon, rest = entry.partition(":")
+    if not colon or not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise RecipeError(f"unfreeze: got '{entry}'; expected EPOCH:STAGE, such as 4:layer4, or 4:layer4@0.1")
+    return int(number), rest
+
+
+def counted_from_1(entries: Sequence[str]) -> tuple[str, ...]:
+    """Return the entries of an `unfreeze` that counts epochs from 0, as recipes of version 1 do, as they are now."""
+    return tuple(f"{number + 1}:{rest}" for number, rest in map(split_thaw, entries))

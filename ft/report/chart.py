@@ -51,9 +51,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Chart:
-    """Everything to draw, in the units of the view box."""
+    """Everything to draw, in the units of the view box. words: what it shows, for who does not see it."""
 
     title: str
+    words: str
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     dots: tuple[Dot, ...] = ()

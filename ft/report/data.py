@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from ft.data.check.check import Check
-from ft.data.check.findings import SPLIT_ORDER, Finding
+from ft.data.check.findings import SPLIT_ORDER, ClassCount, Finding
 from ft.data.check.look import Look
+from ft.data.check.result import Check
 from ft.data.sources.scan import scan
 from ft.errors import printable
 from ft.report.template import template
@@ -94,14 +94,30 @@ def say_classes(console: "Console", check: Check) -> None:
     classes = sorted(check.classes, key=lambda c: -c.images)
     most = max((c.images for c in classes), default=0) or 1
     tested = [">test"] if any(c.test for c in classes) else []
+    masks = [">pixels"] if any(c.pixels is not None for c in classes) else []
     rows = [
-        ("", (printable(c.label), str(c.train), str(c.val), *[str(c.test)] * len(tested), bar(c.images, most)))
+        (
+            "",
+            (
+                printable(c.label),
+                str(c.train),
+                str(c.val),
+                *[str(c.test)] * len(tested),
+                *share_of(c),
+                bar(c.images, most),
+            ),
+        )
         for c in classes
     ]
     if len(rows) > CLASSES:
         half, left = CLASSES // 2, len(rows) - CLASSES
-        rows = [*rows[:half], ("dim", (f"... {left} more", "", "", *[""] * len(tested), "")), *rows[-half:]]
-    say_table(console, ("class", ">train", ">val", *tested, ""), rows)
+        rows = [*rows[:half], ("dim", (f"... {left} more", "", "", *[""] * len([*tested, *masks]), "")), *rows[-half:]]
+    say_table(console, ("class", ">train", ">val", *tested, *masks, ""), rows)
+
+
+def share_of(count: ClassCount) -> list[str]:
+    """Return the share of a class in the pixels, for the column that says it where masks do."""
+    return [] if count.pixels is None else [f"{count.pixels:.2%}"]
 
 
 def bar(count: int, most: int, width: int = 30) -> str:
@@ -118,7 +134,7 @@ def to_dict(check: Check) -> dict[str, Any]:
         "usable": len(check.usable),
         "bytes": sum(look.size for look in check.looks),
         "seconds": round(check.seconds, 3),
-        "classes": [{"label": c.label, "train": c.train, "val": c.val, "test": c.test} for c in check.classes],
+        "classes": [counts_of(c) for c in check.classes],
         "findings": [
             {
                 "level": f.level,
@@ -131,6 +147,12 @@ def to_dict(check: Check) -> dict[str, Any]:
             for f in check.findings
         ],
     }
+
+
+def counts_of(count: ClassCount) -> dict[str, Any]:
+    """Return what is counted of a class."""
+    pixels = {} if count.pixels is None else {"pixels": count.pixels}
+    return {"label": count.label, "train": count.train, "val": count.val, "test": count.test, **pixels}
 
 
 @dataclass(frozen=True)

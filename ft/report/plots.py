@@ -70,7 +70,7 @@ def write_png(figure: "Figure", path: Path) -> None:
 
 def draw_cells(axes: Any, confusion: np.ndarray, names: Sequence[str]) -> None:
     """Draw each row in shares of its class, with the names of the classes."""
-    shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    shares = shares_of(confusion)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     places = range(len(names))
     axes.set_xticks(places, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8, parse_math=False)
@@ -80,12 +80,17 @@ def draw_cells(axes: Any, confusion: np.ndarray, names: Sequence[str]) -> None:
         axes.text(j, i, confusion[i, j], ha="center", va="center", fontsize=7, color=colour)
 
 
+def shares_of(confusion: np.ndarray) -> np.ndarray:
+    """Return each row in shares of its class."""
+    return confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+
+
 def draw_dots(axes: Any, confusion: np.ndarray) -> None:
-    """Draw right answers as a line of blue dots, confusions as orange ones, larger and darker the more images."""
+    """Draw right answers as a line of blue dots, confusions as orange ones, larger and darker the more of a class."""
     rows, columns = np.nonzero(confusion)
-    counts, right = confusion[rows, columns], rows == columns
+    shares, right = shares_of(confusion)[rows, columns], rows == columns
     axes.scatter(columns[right], rows[right], s=2, color=TRAIN, linewidths=0)
-    wrong = counts[~right] / max(counts[~right].max(initial=1), 1)
+    wrong = shares[~right] / shares[~right].max(initial=1e-9)
     axes.scatter(columns[~right], rows[~right], s=1 + 24 * wrong**2, color=VAL, alpha=0.2 + 0.8 * wrong, linewidths=0)
     axes.set_xlim(-1, len(confusion))
     axes.set_ylim(len(confusion), -1)
@@ -117,6 +122,7 @@ def draw_loss(axes: Any, log: Sequence[Row], epochs: Sequence[Row], task: Task) 
 
 def draw_score(axes: Any, epochs: Sequence[Row], score: Score) -> None:
     """Draw the score of every epoch; five points of air keep noise from filling the panel where it is in percent."""
+    draw_epochs(axes, epochs, f"train_{score.metric}", color=TRAIN, label="train, in its steps", scale=score.scale)
     draw_epochs(axes, epochs, score.metric, color=VAL, label="validation", scale=score.scale)
     shown = np.concatenate([line.get_ydata() for line in axes.lines] or [np.array([np.nan])])
     if score.scale == 100 and np.isfinite(shown).any():

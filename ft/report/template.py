@@ -4,7 +4,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ft.errors import printable
-from ft.report.words import figure, size_words
+from ft.report.words import figure, in_words, size_words
 from ft.system.clean import clean
 
 if TYPE_CHECKING:
@@ -29,5 +29,5 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(figure=figure, size=size_words, printable=printable)
+    made.filters.update(figure=figure, in_words=in_words, size=size_words, printable=printable)
     return made

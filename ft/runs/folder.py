@@ -2,8 +2,9 @@
 
     runs/<name>/ recipe.yaml  log.jsonl  predictions.csv  model.safetensors  model.json  checkpoints/  curves.png ...
 
-log.jsonl is one JSON object a line, one line an update and one an epoch ("epoch_end": true). NaN and the infinities
-are null there, for JSON has no word for them: a key that is present and null was measured and is not finite.
+log.jsonl is one JSON object a line, one line an update, one an epoch ("epoch_end": true), and notes ("note": text). NaN
+and the infinities are null there, for JSON has no word for them: a key that is present and null was measured and is not
+finite.
 """
 
 import contextlib
@@ -115,6 +116,10 @@ class Log:
             while line:
                 line = line[self._file.write(line) :]  # a disk that is nearly full takes a part
 
+    def note(self, step: int, text: str) -> None:
+        """Append what is to be known of the run after `step`, but is none of its figures."""
+        self.write({"step": step, "note": text})
+
     def sync(self) -> None:
         """Wait until the lines are on the disk: a checkpoint must not outlive the log of its steps."""
         with files.explained(self.path):
@@ -178,10 +183,10 @@ def parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's log. A torn last line is left out, any other raises RunError."""
+    """Return the figures of a run's log. A torn last line is left out, any other raises RunError."""
     path = Path(folder) / LOG
     try:
-        return [row for row in rows_of(path) if row is not None]
+        return [row for row in rows_of(path) if row is not None and "note" not in row]
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}; pass the folder of a run") from None
 
@@ -217,4 +222,4 @@ def checked_result(result: dict[str, Any], path: Path, check: reading.Check) -> 
     if len(result.get("average_precision", classes)) != len(classes):
         found = result["average_precision"]
         raise reading.unfit(path, "average_precision", found, f"a list of {len(classes)}, as of classes")
-    return {**result, "recipe": whole_recipe(result, path)} if "recipe" in result else result
+    return {**result, **whole_recipe(result, path)} if "recipe" in result else result

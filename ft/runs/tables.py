@@ -39,19 +39,32 @@ DATA = table(
         "train": whole(1),
         "val": whole(1),
         "test": optional(whole()),
+        "leaked": optional(whole()),
         "sha256": text(64),
         "skipped": optional(items(text())),
         "path": optional(or_null(text())),
     }
 )
+WING, FIELDS = one_of("torch", "tf"), Check("the fields of a recipe", lambda x: isinstance(x, dict))
+SESSION = table(
+    {
+        "step": whole(),
+        "epoch": whole(),
+        "backend": WING,
+        "recipe": FIELDS,
+        "versions": optional(named(text(200))),
+        **{key: optional(text()) for key in ("began", "command", "machine")},
+    }
+)
 FACTS = {
-    "backend": one_of("torch", "tf"),
-    "recipe": Check("the fields of a recipe", lambda x: isinstance(x, dict)),
+    "backend": WING,
+    "recipe": FIELDS,
     "task": optional(text(100)),
     "classes": NAMES,
     "preprocess": PREPROCESS,
     "data": DATA,
     "versions": optional(named(text(200))),
+    "history": optional(items(SESSION, least=1)),
 }
 OF_A_RUN = {
     **FACTS,
@@ -71,6 +84,7 @@ POSITION = table(
     {
         **{key: whole() for key in ("step", "epoch", "batch", "images", "best_epoch")},
         "loss_sum": number(),
+        "right": optional(or_null(whole())),
         "best_score": optional(or_null(number())),
         "best_top1": optional(number()),  # before there were other scores
         "seconds": optional(SECONDS),
@@ -96,6 +110,7 @@ ROW = table(
         "step": optional(whole()),
         "epoch": optional(whole()),
         "epoch_end": optional(FLAG),
+        "note": optional(text()),
     },
     others=Check("a finite number, or null", lambda x: x is None or isinstance(x, bool) or number().holds(x)),
 )
@@ -108,11 +123,12 @@ def all_text(value: Any) -> bool:
 
 
 def whole_recipe(record: dict[str, Any], where: object) -> dict[str, Any]:
-    """Return the recipe in a record with all of its fields; RunError where it is none."""
-    from ft.recipe import from_dict, to_dict  # not at the top: it reads YAML
+    """Return the recipe in a record with all of its fields, and its version; RunError where it is none."""
+    from ft.recipe import VERSION, from_dict, renewed, to_dict  # not at the top: it reads YAML
 
     try:
-        return to_dict(from_dict(record["recipe"]))
+        recipe = from_dict(renewed(record["recipe"], record.get("recipe_version", 1)))
+        return {"recipe": to_dict(recipe), "recipe_version": VERSION}
     except UserError as error:
         why = shortened(str(error), 200)
         raise unfit(where, "recipe", record["recipe"], f"the fields of a recipe ({why})") from None
@@ -122,7 +138,7 @@ def checked_training(state: dict[str, Any], where: object) -> dict[str, Any]:
     """Return the state that a training goes on from, after a look at every key, its recipe with every field."""
     require(state, TRAINING, where)
     require_together(state["position"], state["step"], where)
-    return {**state, "recipe": whole_recipe(state, where)}
+    return {**state, **whole_recipe(state, where)}
 
 
 def require_together(at: dict[str, Any], step: int, where: object) -> None:
@@ -138,3 +154,5 @@ def require_together(at: dict[str, Any], step: int, where: object) -> None:
         raise unfit(where, "position.step", at["step"], f"the checkpoint's step, {step}")
     if at["images"] < at["batch"]:
         raise unfit(where, "position.images", at["images"], f"at least one for each of {at['batch']} batches")
+    if (right := at.get("right") or 0) > at["images"]:
+        raise unfit(where, "position.right", right, f"at most {at['images']}, for there were so many images")

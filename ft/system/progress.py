@@ -11,9 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from typing import Any, TextIO, cast
 
 from ft.errors import printable
+from ft.system.quiet import open_stderr
 
 CONTROLS = re.compile(r"\x1b\[[\d;]*m|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a colour, or any but tab and newline
 
@@ -166,9 +168,9 @@ class Progress:
             self._out.write(text + "\n")
             self._out.flush()
 
-    def counting(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    def counting(self, title: str, total: int, unit: str = "image") -> AbstractContextManager[Callable[[int], None]]:
         """Show how many of `total` images are done before the epochs begin, and give the callback that counts."""
-        return counting(title, total, stream=self._out, console=self._bar and self._bar.console)
+        return counting(title, total, unit, stream=self._out, console=self._bar and self._bar.console)
 
     def _begin_epoch(self, bar: Any) -> None:
         self._images = 0
@@ -209,13 +211,15 @@ def training_bar(out: SafeStream) -> Any:
     )
 
 
-def bar(out: SafeStream, *columns: Any, console: Any = None) -> Any:
+def bar(out: SafeStream, *columns: Any, console: Any = None, redirect_stderr: bool = True) -> Any:
     """Return rich's bar with these columns on `out`. Lines that others write to stderr appear above it."""
     from rich.console import Console
     from rich.progress import Progress as RichProgress
 
     console = console or Console(file=out, force_terminal=True)  # type: ignore[arg-type] - all that rich asks of a file
-    return RichProgress(*columns, console=console, transient=True, redirect_stdout=False)
+    return RichProgress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=redirect_stderr
+    )
 
 
 @contextmanager
@@ -238,16 +242,22 @@ def download_bar(
 
 @contextmanager
 def counting(
-    title: str, total: int, *, quiet: bool = False, stream: TextIO | SafeStream | None = None, console: Any = None
+    title: str,
+    total: int,
+    unit: str = "image",
+    *,
+    quiet: bool = False,
+    stream: TextIO | SafeStream | None = None,
+    console: Any = None,
 ) -> Iterator[Callable[[int], None]]:
-    """Show how many of `total` images are done and give the callback that counts so many more.
+    """Show how many of `total` images are done, or of another unit, and give the callback that counts so many more.
 
     console: rich's, where one is in use already: lines that are printed to it appear above the bar.
     """
     title = printable(title)
     out = stream if isinstance(stream, SafeStream) else SafeStream(None if quiet else stream or sys.stderr)
     if not out.isatty():
-        out.write(f"{title} {total} image{'' if total == 1 else 's'}\n")
+        out.write(f"{title} {total} {unit}{'' if total == 1 else 's'}\n")
         out.flush()
         yield lambda images: None
         return
@@ -257,10 +267,29 @@ def counting(
     with bar(out, TextColumn("{task.description}"), *columns, TextColumn("left"), console=console) as shown:
         task, began, done = shown.add_task(title, total=total, rate=""), time.monotonic(), 0
 
-        def count(images: int) -> None:
+        def add(more: int) -> None:
             nonlocal done
-            done += images
+            done += more
             rate = done / max(time.monotonic() - began, 1e-9)
-            shown.update(task, completed=done, rate=f"{rate:.0f} images/s")
+            shown.update(task, completed=done, rate=f"{rate:.3g} {unit}s/s" if rate < 10 else f"{rate:.0f} {unit}s/s")
 
-        yield count
+        yield add
+
+
+@contextmanager
+def stages(total: int, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Show what is at hand, one of `total` things after the other, and give the callback that names the next one.
+
+    It is seen within `quiet_stderr`, too.
+    """
+    with open_stderr() as stream:
+        out = SafeStream(None if quiet else stream)
+        if not out.isatty():
+            yield lambda text: print(printable(text), file=cast(Any, out), flush=True)
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        with bar(out, *columns, redirect_stderr=False) as shown:  # else it would show what is held back
+            task, numbers = shown.add_task("", total=total), count()
+            yield lambda text: shown.update(task, completed=next(numbers), description=printable(text), refresh=True)

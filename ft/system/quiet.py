@@ -2,14 +2,16 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Hold back what is written to file descriptor 2; show it after all if the block raises."""
+    import tempfile  # not at the top: every command imports this file
+
     if sys.stderr is None:  # the caller closed it (2>&-), so there is nothing to hold back
         yield
         return
@@ -27,3 +29,15 @@ def quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+@contextmanager
+def open_stderr() -> Iterator[TextIO | None]:
+    """Give standard error as it is now: what is written to it is seen while `quiet_stderr` holds back all else."""
+    try:
+        descriptor = os.dup(sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError):  # closed, or no file: a notebook's
+        yield sys.stderr
+        return
+    with open(descriptor, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace") as stream:
+        yield stream

@@ -116,6 +116,7 @@ class SingleLabel(Task):
         Measure("ece", "calibration error", ".4f"),
     )
     share = Share("top1", right="right on", guess="class")
+    of_steps = "top1"
     loss, loss_axis = "cross-entropy", "cross-entropy (nats)"
     predictions = ClassTable
 

@@ -78,8 +78,9 @@ def counts_in(cell: str) -> Counts:
 def write_worst(folder: Path, rows: Sequence[Worst]) -> None:
     """Write the masks of the worst pictures, for the page."""
     content = io.BytesIO()
-    index, iou, *masks = ([row[i] for row in rows] for i in range(4))
-    np.savez_compressed(content, index=index, iou=iou, masks=np.array(masks, np.uint8))
+    masks = np.array([[row.mask for row in rows], [row.predicted for row in rows]], np.uint8)
+    index, iou = np.array([row.index for row in rows]), np.array([row.iou for row in rows])
+    np.savez_compressed(content, index=index, iou=iou, masks=masks)
     files.write_bytes(Path(folder) / WORST_MASKS, content.getvalue())
 
 

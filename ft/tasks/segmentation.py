@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 
 from ft.data.images.view import fitted
+from ft.data.sources.mask import Mask
 from ft.data.targets import Targets
 from ft.errors import RecipeError
 from ft.metrics.pixels import LEFT_OUT, PixelCounts, pixel_confusion, pixel_scores
@@ -137,8 +138,8 @@ class Segmentation(Task):
     def counts(self, samples: "Sequence[Sample]", classes: int) -> np.ndarray:
         """Return how many pixels of the masks each class has, int64 (K,)."""
         counts = np.zeros(LEFT_OUT + 1, np.int64)
-        for sample in samples:
-            counts += np.bincount(sample.label.read().ravel(), minlength=LEFT_OUT + 1)
+        for mask in (sample.label for sample in samples if isinstance(sample.label, Mask)):
+            counts += np.bincount(mask.read().ravel(), minlength=LEFT_OUT + 1)
         return counts[:classes]
 
     def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:

@@ -144,7 +144,8 @@ class Task(ABC):
 
     name: in model.json and checkpoints; labels: what the data may hold, see ft/data/sources/dataset.py; measures: all
     that a meter gives, in the order of a page; logged: those of every epoch; share: the one that is a share of the
-    samples, if one is; loss, loss_axis: what the loss of an evaluation is, in a sentence and at an axis.
+    samples, if one is; of_steps: the one that adds up from the samples which each step has right, if one does; loss,
+    loss_axis: what the loss of an evaluation is, in a sentence and at an axis.
     """
 
     name: ClassVar[str]
@@ -153,6 +154,7 @@ class Task(ABC):
     measures: ClassVar[tuple[Measure, ...]]
     logged: ClassVar[tuple[Measure, ...]]
     share: ClassVar[Share | None]
+    of_steps: ClassVar[str | None] = None
     loss: ClassVar[str]
     loss_axis: ClassVar[str]
     predictions: ClassVar[type[PredictionTable]]

@@ -1,6 +1,8 @@
 """A job's network and learner in one wing, with the weights that training starts from."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,19 @@ from ft.weights.refit import Refit, refit
 from ft.weights.source import canonical_tensors
 from ft.zoo import Card, TextCard, find_card
 from ft.zoo.card import under
+
+Tensors = Mapping[str, np.ndarray]
+CHANGE: ContextVar[Callable[[Tensors], Tensors] | None] = ContextVar("change", default=None)
+
+
+@contextmanager
+def start_changed(change: Callable[[Tensors], Tensors]) -> Iterator[None]:
+    """Let trainings start from other weights than their recipes say while the block runs."""
+    token = CHANGE.set(change)
+    try:
+        yield
+    finally:
+        CHANGE.reset(token)
 
 
 def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple[Learner, Freeze]:
@@ -43,7 +58,8 @@ def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple
     shapes = wing.weight_shapes(learner.model)
     last = plan_at(job.recipe, job.card, list(wing.parameters(learner.model)), epoch=max(epoch, job.recipe.epochs - 1))
     require_company(job, last, shapes)  # what has thawed by then includes all that learns before
-    learner.set_weights(starting_weights(job, shapes))
+    start, change = starting_weights(job, shapes), CHANGE.get()
+    learner.set_weights(change(start) if change else start)
     return learner, plan
 
 

@@ -19,17 +19,18 @@ Say = Callable[[str], None]
 Way = Literal["as one", "folded", "compiled"]
 
 
-def run_ahead(job: Job, learner: Learner, plan: Freeze, *, backend: str, epoch: int, say: Say) -> None:
-    """Let a learner run the frozen stages ahead where the recipe's `compile` says so, and `say` what was chosen.
+def run_ahead(job: Job, learner: Learner, plan: Freeze, *, backend: str, epoch: int, say: Say, log: Say) -> None:
+    """Let a learner run the frozen stages ahead where the recipe's `compile` says so.
 
-    epoch: the one to train next; with `unfreeze` the stages are counted for as long as they stay frozen.
+    epoch: the one to train next; with `unfreeze` the stages are counted for as long as they stay frozen. say: told what
+    compiles, which takes a while, and what was asked for in vain; log: told that nothing compiles.
     """
     if job.card.inputs == "text":  # its lengths differ from batch to batch
         return
     stages = leading_stages(plan, job.card)
     way, reason = choose(job, stages, images=images_through(job, plan, epoch), backend=backend)
     if reason:
-        say(reason)
+        (say if way == "compiled" or job.recipe.compile == "on" else log)(reason)
     if way != "as one":
         learner.run_ahead(compiled=way == "compiled", say=say)
     if job.recipe.compile == "on" and not keeps_features(job.recipe, plan, job.card):  # a head alone gains nothing

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from ft.system.progress import Progress
 from ft.system.signals import Interrupted, StopRequest
 from ft.training.compiling import run_ahead
 from ft.training.evaluate import Source, evaluate
+from ft.training.going_on import out_of_patience, stopped_early
 from ft.training.job import Job
 from ft.training.position import Position
 from ft.training.schedule import rate_of
@@ -86,13 +88,13 @@ class Training:
         with self.saver:
             if self.position.step:  # a crash may have come between the checkpoint and its name
                 self.saver.name(self.position.step, best=self.stands_at_best(), keep=self.to_average())
-            while self.position.epoch < self.recipe.epochs and not self.out_of_patience():
+            begun = self.position.step
+            while self.position.epoch < self.recipe.epochs and not out_of_patience(self.recipe, self.position):
                 self.run_epoch()
-
-    def out_of_patience(self) -> bool:
-        """Tell whether early stopping ends the training here."""
-        waited = self.position.epoch - self.position.best_epoch
-        return self.recipe.patience is not None and waited >= self.recipe.patience
+        if words := stopped_early(self.recipe, self.position, self.job.task):
+            self.progress.note(words)
+        if self.position.step == begun:
+            self.progress.note("no step is left to train, only the result is written")
 
     def run_epoch(self) -> None:
         """Train from the position to the end of its epoch, evaluate, log, save."""
@@ -134,7 +136,7 @@ class Training:
         rate = sum(len(indices) for _, indices, _ in self.pending) / (now - self.clock)
         self.clock = now
         self.session.hold.used = True  # from here on there is something to lose
-        for (row, indices, _), (loss, gradient, weights, update) in zip(self.pending, values, strict=True):
+        for (row, indices, _), (loss, gradient, weights, update, right) in zip(self.pending, values, strict=True):
             self.log.write(
                 {
                     **row,
@@ -146,8 +148,7 @@ class Training:
                 }
             )
             self.require_finite(row, indices, loss=loss, grad_norm=gradient, weight_norm=weights, update_norm=update)
-            self.position.loss_sum += float(loss) * len(indices)
-            self.position.images += len(indices)
+            self.position.count(len(indices), loss=float(loss), right=int(right))
         self.pending.clear()
         return float(values[-1, 0])
 
@@ -175,6 +176,7 @@ class Training:
             "epoch": position.epoch,
             "step": position.step,
             "loss": position.loss_sum / position.images,
+            **self.right_in_training(),
             "val_loss": metrics["loss"],
             **{measure.name: metrics[measure.name] for measure in self.job.task.logged},
             **averaged,
@@ -182,11 +184,18 @@ class Training:
         }
         keep = self.recipe.average_best if self.recipe.result == "average" else 0
         position.rank(self.job.task.score, metrics[self.job.task.score.metric], keep=keep)
-        position.batch, position.loss_sum, position.images = 0, 0.0, 0
+        position.begin_epoch()
         self.look_ahead(metrics["loss"])
         self.log.write(row)
         self.progress.end_epoch(row)
         self.clock = time.perf_counter()
+
+    def right_in_training(self) -> dict[str, float]:
+        """Return the share of the epoch's images that its steps had right, where that is a metric of the task."""
+        position, metric = self.position, self.job.task.of_steps
+        if metric is None or position.right is None:
+            return {}
+        return {f"train_{metric}": position.right / position.images}
 
     def evaluate(self) -> dict[str, Any]:
         """Return the metrics of the validation images."""
@@ -213,8 +222,9 @@ class Training:
                 self.plan, self.frozen = plan, None
                 self.learner.set_plan(plan)
                 self.progress.note(plan.summary())
-                backend, say = self.session.facts["backend"], self.progress.note
-                run_ahead(self.job, self.learner, plan, backend=backend, epoch=position.epoch, say=say)
+                backend, epoch = self.session.facts["backend"], position.epoch
+                say, log = self.progress.note, partial(self.log.note, position.step)
+                run_ahead(self.job, self.learner, plan, backend=backend, epoch=epoch, say=say, log=log)
 
     def save(self) -> None:
         """Copy the state for a checkpoint, which is written while the training goes on."""

@@ -34,7 +34,7 @@ def write_table() -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(field.name for field in fields(Known))
-    table.writerows(astuple(measure(card, size)) for card in cards() for size in sizes(card))
+    table.writerows(astuple(measure(card, size)) for card in cards(None) for size in sizes(card))
     TABLE.write_text(text.getvalue(), encoding="utf-8")
 
 

@@ -40,10 +40,10 @@ class Card:
     """One network: its stages from input to head, its published weights, its size.
 
     stages: stage name -> prefixes of the module paths that belong to it; every parameter is in exactly one stage, and
-    the last stage is "head", a single module, or a dropout and that module. `last` is the path of the layer that gives
-    the logits; `auxiliary` holds the last layers of auxiliary classifiers, in the order in which the network returns
-    their logits, and the weight of each in the training loss. `family` names the file or folder in ft/zoo and in each
-    wing's models/. `parameters` counts those of the default weights' size.
+    the last stage is "head", a single module, or a dropout or an auxiliary head and that module. `last` is the path of
+    the layer that gives the logits; `auxiliary` holds the last layers of auxiliary classifiers, in the order in which
+    the network returns their logits, and the weight of each in the training loss. `family` names the file or folder in
+    ft/zoo and in each wing's models/. `parameters` counts those of the default weights' size.
 
     `dropout` and `stochastic_depth` are the rates that the network was published with, None where it has no such layer.
     `sized` networks are built for one image size (position embeddings, fixed windows). Images are at least `min_size`

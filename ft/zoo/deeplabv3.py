@@ -1,4 +1,4 @@
-"""DeepLabV3: the card of each, and what its head's layers have. Source: torchvision/models/segmentation/deeplabv3.py."""
+"""DeepLabV3: the cards, and what the head's layers have. Source: torchvision/models/segmentation/deeplabv3.py."""
 
 from ft.zoo.backbone import BACKBONES, card_fields
 from ft.zoo.card import Card

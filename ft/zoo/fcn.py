@@ -1,4 +1,4 @@
-"""FCN: the card of each, and what its head's layers have. Source: torchvision/models/segmentation/fcn.py."""
+"""FCN: the cards, and what the heads have. Source: torchvision/models/segmentation/fcn.py."""
 
 from ft.zoo.backbone import BACKBONES, card_fields
 from ft.zoo.card import Card

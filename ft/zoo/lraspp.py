@@ -1,4 +1,4 @@
-"""LRASPP: the card of each, and its head's width. Source: torchvision/models/segmentation/lraspp.py."""
+"""LRASPP: the cards, and the head's width. Source: torchvision/models/segmentation/lraspp.py."""
 
 from ft.zoo.backbone import BACKBONES, card_fields
 from ft.zoo.card import Card

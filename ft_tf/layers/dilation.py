@@ -1,8 +1,11 @@
 """Dilated convolutions: TensorFlow's CPU kernels have no gradients of them."""
 
 from collections.abc import Callable
+from itertools import product
 
 import tensorflow as tf
+
+from ft_tf.layers.base import sizes
 
 Convolve = Callable[[tf.Tensor, tf.Tensor, list[int], str], tf.Tensor]
 
@@ -26,21 +29,21 @@ def dilated_conv2d(convolve: Convolve, x: tf.Tensor, kernel: tf.Tensor, dilation
 
 def reaches_far(x: tf.Tensor, kernel: tf.Tensor, dilation: int) -> bool:
     """Tell whether products are the faster way: they are exact up to the type's own rounding, so not in bfloat16."""
-    known = None not in x.shape[1:3] and all(size % 2 for size in kernel.shape[:2])
-    return known and x.dtype != tf.bfloat16 and 4 * dilation > min(x.shape[1:3])
+    sides = [side for side in sizes(x)[1:3] if isinstance(side, int)]
+    odd = all(size % 2 for size in sizes(kernel)[:2])
+    return len(sides) == 2 and odd and x.dtype != tf.bfloat16 and 4 * dilation > min(sides)
 
 
 def by_products(x: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
     """Return the sum of what each place of a kernel makes of the pixels that it meets."""
-    height, width = x.shape[1:3]
+    (_, height, width, _), (rows, columns, *_) = sizes(x), sizes(kernel)
     parts = []
-    for row in range(kernel.shape[0]):
-        for column in range(kernel.shape[1]):
-            down, right = ((i - k // 2) * dilation for i, k in zip((row, column), kernel.shape[:2], strict=True))
-            if abs(down) < height and abs(right) < width:
-                met = x[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
-                around = [[0, 0], [max(-down, 0), max(down, 0)], [max(-right, 0), max(right, 0)], [0, 0]]
-                parts.append(tf.pad(tf.tensordot(met, kernel[row, column], 1), around))
+    for row, column in product(range(rows), range(columns)):
+        down, right = (row - rows // 2) * dilation, (column - columns // 2) * dilation
+        if abs(down) < height and abs(right) < width:
+            met = x[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
+            around = [[0, 0], [max(-down, 0), max(down, 0)], [max(-right, 0), max(right, 0)], [0, 0]]
+            parts.append(tf.pad(tf.tensordot(met, kernel[row, column], 1), around))
     return tf.add_n(parts)
 
 

@@ -14,7 +14,7 @@ from ft_tf.models import mobilenetv2, mobilenetv3, resnet
 
 
 def backbone_maps(images: KerasTensor, name: str) -> tuple[KerasTensor, KerasTensor]:
-    """Return the two maps that a network for segmentation takes of a dilated backbone: the deep one, the shallow one."""
+    """Return the two maps that a network for segmentation takes of a dilated backbone, the deep one first."""
     if name in RESNETS:
         *_, shallow, deep = resnet.maps(images, RESNETS[name], prefix=f"{PATH}.", dilated=DILATED)
         return deep, shallow

@@ -1,4 +1,4 @@
-"""DeepLabV3, a port of torchvision/models/segmentation/deeplabv3.py with its auxiliary head. Rates: ft/zoo/deeplabv3.py."""
+"""DeepLabV3, a port of torchvision/models/segmentation/deeplabv3.py, auxiliary head and all."""
 
 import keras
 from keras import KerasTensor
@@ -29,7 +29,7 @@ def deeplabv3_mobilenet_v3_large(*, num_classes: int = 21, dropout: float = 0.5,
 
 
 def deeplabv3_mobilenet_v2(*, num_classes: int = 21, dropout: float = 0.5, dtype: str = "float32") -> keras.Model:
-    """Return torchvision's DeepLabV3 heads on its MobileNetV2: (N, H, W, 3) -> {"out", "aux"} (N, H, W, num_classes)."""
+    """Return torchvision's DeepLabV3 on its MobileNetV2: (N, H, W, 3) -> {"out", "aux"} (N, H, W, num_classes)."""
     return deeplabv3("mobilenet_v2", num_classes, dropout, dtype)
 
 

@@ -28,7 +28,7 @@ def lraspp(backbone: str, num_classes: int, dtype: str) -> keras.Model:
 
 
 def lraspp_head(high: KerasTensor, low: KerasTensor, path: str, num_classes: int) -> KerasTensor:
-    """Return logits at the size of the low map: its own, and those of the high one, scaled by what that is as a whole."""
+    """Return logits as large as the low map: its own, and those of the high one, scaled by what that is as a whole."""
     x = Conv2d(CHANNELS, 1, bias=False, name=f"{path}.cbr.0")(high)
     x = BatchNorm2d(name=f"{path}.cbr.1")(x)
     x = keras.layers.ReLU(name=f"{path}.cbr.2")(x)

@@ -22,6 +22,14 @@ def loss(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor], obj
     return cross_entropy(logits, labels, label_smoothing=smoothing, class_weights=weights)
 
 
+def right(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Return how many samples have their highest logit where their label is, or the largest of their shares."""
+    logits, labels = outputs["logits"], classes_of(targets)
+    labels = labels if is_hard(labels) else tf.argmax(labels, 1)
+    found = tf.argmax(logits, 1) == tf.cast(labels, tf.int64)
+    return tf.reduce_sum(tf.cast(found, logits.dtype))
+
+
 def cross_entropy(
     logits: tf.Tensor, labels: tf.Tensor, *, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None
 ) -> tf.Tensor:

@@ -5,5 +5,5 @@ from torch.nn import functional as F
 
 
 def resize_bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return maps (N, C, h, w) at another size (H, W), as torchvision does; the hub's weights take twice as long here."""
+    """Return maps (N, C, h, w) at another size (H, W), as torchvision does; by the hub's weights it takes longer."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)

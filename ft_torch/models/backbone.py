@@ -13,7 +13,7 @@ def mobilenet_v2_maps(*, deep: str, shallow: str) -> IntermediateLayerGetter:
     features, own = mobilenet_v2().features, BACKBONES["mobilenet_v2"]
     for block in dilated(blocks("features")):
         if block.dilation > 1:
-            conv = features[int(block.path.rpartition(".")[2])].conv[1][0]
+            conv = features.get_submodule(f"{block.path.rpartition('.')[2]}.conv.1.0")
             assert isinstance(conv, nn.Conv2d)
             conv.stride, conv.dilation, conv.padding = (1, 1), (block.dilation,) * 2, (block.dilation,) * 2
     taps = {own.shallow: shallow, own.deep: deep}

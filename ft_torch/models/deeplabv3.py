@@ -32,7 +32,7 @@ def deeplabv3_mobilenet_v3_large(*, num_classes: int = 21, dropout: float = 0.5,
 
 
 def deeplabv3_mobilenet_v2(*, num_classes: int = 21, dropout: float = 0.5, dtype: str = "float32") -> nn.Module:
-    """Return torchvision's DeepLabV3 heads on its MobileNetV2: (N, 3, H, W) -> {"out", "aux"} (N, num_classes, H, W)."""
+    """Return torchvision's DeepLabV3 on its MobileNetV2: (N, 3, H, W) -> {"out", "aux"} (N, num_classes, H, W)."""
     (_, deep), (_, shallow) = BACKBONES["mobilenet_v2"].deep, BACKBONES["mobilenet_v2"].shallow
     heads = DeepLabHead(deep, num_classes), FCNHead(shallow, num_classes)
     return adapted(DeepLabV3(mobilenet_v2_maps(deep="out", shallow="aux"), *heads), dropout, dtype)
@@ -40,5 +40,5 @@ def deeplabv3_mobilenet_v2(*, num_classes: int = 21, dropout: float = 0.5, dtype
 
 def adapted(model: DeepLabV3, dropout: float, dtype: str) -> nn.Module:
     """Return torchvision's model with our dropout and hard sigmoid; its tensors and their names stay."""
-    model.get_submodule("classifier.0.project.3").p = dropout
+    model.set_submodule("classifier.0.project.3", nn.Dropout(dropout))
     return with_exact_gates(model, dtype)

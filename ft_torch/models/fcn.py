@@ -32,5 +32,5 @@ def fcn_mobilenet_v2(*, num_classes: int = 21, dropout: float = 0.1, dtype: str 
 
 def adapted(model: FCN, dropout: float, dtype: str) -> nn.Module:
     """Return torchvision's model with our dropout; its tensors and their names stay."""
-    model.get_submodule("classifier.3").p = dropout
+    model.set_submodule("classifier.3", nn.Dropout(dropout))
     return as_type(with_shared_noise(model), dtype)

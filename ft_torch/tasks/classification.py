@@ -24,6 +24,13 @@ def loss(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], objective
     return cross_entropy(logits, labels, label_smoothing=smoothing, class_weights=weights)
 
 
+def right(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+    """Return how many samples have their highest logit where their label is, or the largest of their shares."""
+    logits, labels = outputs["logits"], classes_of(targets)
+    labels = labels if labels.ndim == 1 else labels.argmax(1)
+    return (logits.argmax(1) == labels).sum().to(logits.dtype)
+
+
 def cross_entropy(
     logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None
 ) -> Tensor:

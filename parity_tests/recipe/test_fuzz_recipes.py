@@ -136,7 +136,7 @@ def drawn(seed, data):
     fields |= {"epochs": int(rng.integers(2, 4)), "batch_size": int(rng.integers(5, 16))}
     fields |= {"lr": float(np.round(10 ** rng.uniform(-4, -1.5), 6)), "workers": 0, **some(OTHERS, 1 / 8)}
     if rng.random() < 0.2:
-        fields["unfreeze"] = f"1:{one((*stages, 'all'))}@0.5"
+        fields["unfreeze"] = f"2:{one((*stages, 'all'))}@0.5"
     if rng.random() < 0.2:
         fields["change"] = f"{convolution}:{one(('stride=2', 'kernel=5', 'kernel=2', 'dilation=2'))}"
     return {**fields, "weights": "none", "image_size": 32, "precision": "float64", "compile": one(("auto", "off"))}

@@ -111,7 +111,7 @@ def test_parts_are_the_large_batch(count, weights, eager):
 
 def test_stages_thaw_in_the_middle(eager):
     """The head alone, then all at a tenth of the rate; what is new starts from fresh slots, the head keeps its own."""
-    fields = {"optimizer": "adamw", "eps": EPS, "freeze": "base", "unfreeze": ("1:all@0.1",)}
+    fields = {"optimizer": "adamw", "eps": EPS, "freeze": "base", "unfreeze": ("2:all@0.1",)}
     pair, recipe = small_learners(**fields), Recipe(**fields)
     for step in range(4):
         for learner in pair.values():

@@ -17,7 +17,7 @@ RECIPE = {
     "optimizer": "adamw",
     "eps": 1e-3,
     "decay_exempt": "norms-and-biases",
-    "unfreeze": "1:stage7@0.1",
+    "unfreeze": "2:stage7@0.1",
     "schedule": "plateau",
     "plateau_patience": 0,
     "class_weights": "balanced",

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from ft.parity.arrays import require_equal
 from ft.weights.layouts import to_canonical
@@ -27,9 +28,9 @@ def nhwc(layer: nn.Module) -> Callable[[Tensor], Tensor]:
     return lambda x: layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
-def model_of(*chain: keras.layers.Layer, rank: int) -> keras.Model:
-    """Return the layers one after another as a model; of its inputs (N, ..., C) only C is known."""
-    inputs = x = keras.Input((*[None] * (rank - 2), CHANNELS), dtype="float64")
+def model_of(*chain: keras.layers.Layer, rank: int, sides: tuple[int, ...] | None = None) -> keras.Model:
+    """Return the layers one after another as a model; of its inputs (N, ..., C) only C is known, or the sides, too."""
+    inputs = x = keras.Input((*(sides or [None] * (rank - 2)), CHANNELS), dtype="float64")
     for layer in chain:
         x = layer(x)
     return keras.Model(inputs, x)
@@ -113,6 +114,50 @@ def test_dilated_convolution(stride, dilation, groups):
     theirs = nn.Conv2d(CHANNELS, CHANNELS, 3, stride, dilation, dilation, groups)
     ours = layers.Conv2d(CHANNELS, 3, stride=stride, padding=dilation, groups=groups, dilation=dilation, **NAMED)
     require_same(model_of(ours, rank=4), nhwc(theirs), IMAGES, theirs)
+
+
+@pytest.mark.parametrize("dilation", [2, 4, 6, 36])
+@pytest.mark.parametrize("kernel", [3, (1, 5)])
+def test_dilated_convolution_of_maps_whose_size_is_known(kernel, dilation):
+    """Where the dilation is large against the map the layer goes another way: it meets much or nothing of the map."""
+    height, width = tf_pair = layers.pair(kernel)
+    padding = tuple(dilation * (size - 1) // 2 for size in tf_pair)
+    theirs = nn.Conv2d(CHANNELS, 4, (height, width), padding=padding, dilation=dilation)
+    for shape in [(2, 13, 9, CHANNELS), (3, 23, 25, CHANNELS)]:
+        ours = layers.Conv2d(4, kernel, padding=padding, dilation=dilation, **NAMED)
+        require_same(model_of(ours, rank=4, sides=shape[1:3]), nhwc(theirs), [shape], theirs)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 8), (7, 3), (40, 57)])
+@pytest.mark.parametrize("known", [True, False])
+def test_resizing(size, known):
+    """Up and down and to the same size; where only the running graph knows sizes, too."""
+    layer, like = layers.Resize(dtype="float64"), tf.zeros((1, *size, 1), tf.float64)
+    theirs = nhwc(lambda x: interpolate(x, size, mode="bilinear", align_corners=False))
+    for shape in IMAGES:
+        inputs = keras.Input((*(shape[1:3] if known else (None, None)), CHANNELS), dtype="float64")
+        other = keras.Input((*(size if known else (None, None)), 1), dtype="float64")
+        both = keras.Model([inputs, other], layer([inputs, other]))
+        signature = [tf.TensorSpec(inputs.shape, tf.float64), tf.TensorSpec(other.shape, tf.float64)]
+
+        def call(x, like, both=both):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = both([x, like])
+                total = tf.reduce_sum(y**2)
+            return y, tape.gradient(total, x)
+
+        array = np.random.default_rng(0).normal(size=shape)
+        found = tf.function(call, input_signature=signature)(tf.constant(array), like)
+        x = torch.from_numpy(array).requires_grad_()
+        y = theirs(x)
+        expected = (y, *torch.autograd.grad((y**2).sum(), [x]))
+        names = ("y", "x")
+        require_equal(
+            {name: t.numpy() for name, t in zip(names, found, strict=True)},
+            {name: t.detach().numpy() for name, t in zip(names, expected, strict=True)},
+            bar=1e-14,
+        )
 
 
 @pytest.mark.parametrize("bias", [True, False])

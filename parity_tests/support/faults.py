@@ -58,6 +58,22 @@ def examine(
     rates: tuple[float, ...] = (0.001,),
 ) -> tuple[Verdict, list[Finding]]:
     """Trace both wings over the same batches, but for what `feed` does to them, and compare."""
+    a, b = traced(pair, folder, seed=seed, steps=steps, size=size, feed=feed, rates=rates)
+    verdict = compare_traces(a, b)
+    return verdict, diagnose(Evidence(a, b, verdict))
+
+
+def traced(
+    pair: Mapping[str, Learner],
+    folder: Path,
+    *,
+    seed: int,
+    steps: int,
+    size: int = 32,
+    feed: Feed = MappingProxyType({}),
+    rates: tuple[float, ...] = (0.001,),
+) -> list[Trace]:
+    """Trace learners, by the name of their wing, over the same batches, but for what `feed` does to them."""
     batches = []
     for step in range(steps):
         drawn = batch(seed + step, size=size)
@@ -67,6 +83,4 @@ def examine(
     for name, learner in pair.items():
         given = [feed[name](each) for each in batches] if name in feed else batches
         write_trace(folder / name, learner, backend.load(name), given, {"backend": name, **facts}, update=True)
-    a, b = (Trace(folder / name) for name in pair)
-    verdict = compare_traces(a, b)
-    return verdict, diagnose(Evidence(a, b, verdict))
+    return [Trace(folder / name) for name in pair]

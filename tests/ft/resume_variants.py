@@ -17,7 +17,7 @@ HUB_VARIANTS = {
     "distorted": {"randaugment": "2x9", "jitter": 0.4, "hue": 0.1, "erase": 0.5},
     "average of the best": {"result": "average", "average_best": 2, "lr": 0.5},
     "accumulated": {"batch_size": 2, "accumulate": 2},
-    "thawing": {"unfreeze": "1:layer4,2:layer3"},
+    "thawing": {"unfreeze": "2:layer4,3:layer3"},
 }
 WHOLE = {"freeze": "none"}
 UPPER = {"model": "efficientnet_lite0", "weights": "imagenet", "freeze": "stem,stage1,stage2,stage3,stage4"}
@@ -29,7 +29,7 @@ WING_VARIANTS = {  # for both wings, beside the ones above: what only a real net
     "whole network": {"freeze": "none", "augment": "crop-flip", "schedule": "cosine"},
     "upper stages, nesterov": {"freeze": "stem,layer1,layer2", "nesterov": True, "weight_decay": 0.01},
     "moving statistics": {"bn": "update", "label_smoothing": 0.1},
-    "thawing": {"unfreeze": "1:layer4@0.1"},
+    "thawing": {"unfreeze": "2:layer4@0.1"},
     "mixed": {**WHOLE, "mixup": 0.4, "cutmix": 1.0},
     "distorted": {"randaugment": "2x9", "jitter": 0.4, "hue": 0.1, "erase": 0.5},
     "averaged": {**WHOLE, "ema": 0.9, "result": "ema"},

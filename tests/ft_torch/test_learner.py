@@ -14,7 +14,7 @@ FEATURES = np.random.default_rng(0).normal(size=(6, 1280))  # of efficientnet_li
 
 
 def train(learner, batch, steps=6, lr=LR):
-    """Train on one batch and return the probes (steps, 4)."""
+    """Train on one batch and return the probes (steps, 5)."""
     return learner.fetch([learner.step(batch, step=step, lr=lr) for step in range(steps)])
 
 

@@ -13,7 +13,7 @@ FEATURES = np.random.default_rng(0).normal(size=(6, 1280))
 
 
 def train(learner, batch, steps=6, lr=LR):
-    """Train on one batch and return the probes (steps, 4)."""
+    """Train on one batch and return the probes (steps, 5)."""
     return learner.fetch([learner.step(batch, step=step, lr=lr) for step in range(steps)])
 
 
@@ -23,7 +23,7 @@ def test_the_loss_falls_and_the_probes_say_so(make_learner, batch):
     before = learner.get_weights()
     first = learner.fetch([learner.step(batch, step=0, lr=LR)])
     after = learner.get_weights()
-    loss, gradient, weights, update = np.concatenate([first, train(learner, batch)]).T
+    loss, gradient, weights, update, _ = np.concatenate([first, train(learner, batch)]).T
     assert loss[0] == pytest.approx(np.log(3), rel=0.5)
     assert loss[-1] < 0.5 * loss[0]
     np.testing.assert_allclose(update, LR * gradient, rtol=1e-5)
@@ -63,3 +63,17 @@ def test_parts_of_a_batch_drop_what_the_whole_drops(make_learner, batch):
         np.testing.assert_allclose((parts[0][name] + parts[1][name]) / 2, whole[name], rtol=1e-10, atol=1e-13)
     wrong = learner.gradients(batch.rows(slice(3, 6)), step=4)[2]
     assert any(np.abs(wrong[name] - parts[1][name]).max() > 1e-6 for name in whole)
+
+
+@in_each_framework
+@pytest.mark.parametrize("fields", [{}, {"accumulate": 3, "batch_size": 2}], ids=["whole", "in parts"])
+def test_a_step_counts_what_it_had_right(make_learner, batch, fields):
+    """The base is still and nothing is dropped, so what the network said in the step it says when asked before."""
+    learner = make_learner(freeze="base", **fields)
+    said = learner.outputs(batch.inputs)["logits"].argmax(1)
+    for right in (0, 2, 6):
+        labels = np.where(np.arange(6) < right, said, (said + 1) % 3)
+        shares = 0.2 + 0.4 * np.eye(3, dtype=np.float32)[labels]
+        for targets in ({"labels": labels}, {"shares": shares}):
+            (probes,) = learner.fetch([learner.step(replace(batch, targets=targets), step=0, lr=np.float64(0))])
+            assert probes[4] == right

@@ -1,12 +1,13 @@
 """Batches of pictures with a mask each, which moves with the pixels."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ft.data.batches.base import Batch
 from ft.data.batches.images import ImageBatches
 from ft.data.images.view import View, drawn, fitted
+from ft.data.sources.mask import Mask
 from ft.data.targets import Targets
 from ft.errors import DataError
 from ft.noise import generator
@@ -43,7 +44,9 @@ class MaskBatches(ImageBatches):
 
     def mask(self, epoch: int, index: int) -> np.ndarray:
         """Return the mask of what an epoch shows, uint8 (crop, crop)."""
-        mask = self.samples[index].label.read()
+        label = self.samples[index].label
+        assert isinstance(label, Mask)
+        mask = label.read()
         return self.view(epoch, index, *mask.shape).mask(mask)
 
     def read(self, epoch: int, index: int) -> Picture:
@@ -51,7 +54,7 @@ class MaskBatches(ImageBatches):
         pixels = self.opened(index)
         size = pixels.shape[:2]
         shown = self.ready(self.shown(pixels, epoch, index), epoch, index)
-        if is_mask(self.samples[index].label):
+        if isinstance(self.samples[index].label, Mask):
             return Picture(shown, self.mask(epoch, index), size)
         return Picture(shown, self.view(epoch, index, *size).mask(np.zeros(size, np.uint8)), size)
 
@@ -62,11 +65,6 @@ class MaskBatches(ImageBatches):
     def batch(self, epoch: int, number: int, indices: np.ndarray, read: list[Picture]) -> Batch:
         """Return the batch of pictures and masks; of pictures without a mask also their own size (N, 2)."""
         targets = self.teach([picture.mask for picture in read])
-        if not is_mask(self.samples[indices[0]].label):
+        if not isinstance(self.samples[indices[0]].label, Mask):
             targets["size"] = np.array([picture.size for picture in read])
         return Batch(self.inputs([picture.shown for picture in read]), targets, indices, number)
-
-
-def is_mask(label: Any) -> bool:
-    """Tell whether a sample's label is a mask, and not the number that stands for none."""
-    return hasattr(label, "read")

@@ -6,45 +6,30 @@ An error is what training would stop at, a warning what it would suffer from in 
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
-from ft.data.check.findings import SPLIT_ORDER, ClassCount, Finding, all_findings
-from ft.data.check.look import Look, look_at
+from ft.data.check.findings import SPLIT_ORDER, ClassCount, all_findings
+from ft.data.check.look import look_at
+from ft.data.check.masks import check_masks
+from ft.data.check.result import Check
 from ft.data.sources.dataset import Dataset, byte_sorted, list_source, split_listing
 from ft.data.sources.listing import Listing, labels_in, name_bytes
+from ft.data.sources.masks import holds_masks
 from ft.data.sources.policy import Policy
 from ft.data.sources.scan import scan
 from ft.data.sources.spelling import one_spelling
 from ft.errors import DataError, printable
 
 
-@dataclass(frozen=True)
-class Check:
-    """The result of a check. looks: every image, in byte order; classes: in the order of their labels."""
+def check_data(
+    spec: str, *, val_fraction: float = 0.2, seed: int = 0, policy: Policy, ignore_index: int = 255
+) -> Check:
+    """Decode every image that `spec` names and return what there is to say. DataError where there are none at all.
 
-    spec: str
-    listing: Listing
-    looks: tuple[Look, ...]
-    classes: tuple[ClassCount, ...]
-    splits: dict[str, str]
-    findings: tuple[Finding, ...]
-    seconds: float
-
-    @property
-    def status(self) -> Literal["errors", "warnings", "clean"]:
-        """The worst that was found."""
-        levels = {finding.level for finding in self.findings}
-        return "errors" if "error" in levels else "warnings" if "warning" in levels else "clean"
-
-    @property
-    def usable(self) -> list[Look]:
-        """The images that can be trained on."""
-        return [look for look in self.looks if look.fault is None]
-
-
-def check_data(spec: str, *, val_fraction: float = 0.2, seed: int = 0, policy: Policy) -> Check:
-    """Decode every image that `spec` names and return what there is to say. DataError where there are none at all."""
+    Where the layout is that of images with masks, the masks are read, too; ignore_index: their value that is no class.
+    """
+    if holds_masks(spec):
+        return check_masks(spec, val_fraction=val_fraction, seed=seed, policy=policy, ignore_index=ignore_index)
     began = time.perf_counter()
     listing = one_spelling(list_source(spec, policy, missing=True, labels="either"))
     entries = sorted(listing.entries, key=lambda entry: name_bytes(entry.name))

@@ -1,7 +1,7 @@
 """What a check has to say: one rule a function, each from the looks at all images to findings."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,8 @@ from ft.data.images.decode import KINDS
 from ft.data.sources.folder import BESIDE, EMPTY, LEFT, NO_FILE, NO_IMAGE, NO_SPLIT
 from ft.data.sources.listing import UNLABELLED_TEST, Listing
 from ft.data.sources.manifest import COMMAS
+from ft.data.sources.mask import FAULTS
+from ft.data.sources.masks.pairs import LONE
 from ft.data.sources.policy import Policy
 from ft.data.sources.spelling import TWO_WAYS
 
@@ -28,6 +30,10 @@ ADVICE = {
     "huge": "shrink them, or raise --max-pixels",
     "no range": "convert them to 8 or 16 bits",
     "narrow": "crop them, or leave them out with --on-bad-image skip",
+    "mask missing": "draw them, or leave the images out with --on-bad-image skip",
+    "mask file": "save masks as PNG, or leave the images out with --on-bad-image skip",
+    "mask size": "save them at their image's size, or leave the images out with --on-bad-image skip",
+    "mask value": "correct them, or name the values in classes.txt",
 }
 IGNORED: dict[str, tuple[Level, str, str]] = {
     NO_FILE: ("warning", "not a file", "copy the files into their folders, or pass --allow-outside-root for links"),
@@ -35,6 +41,7 @@ IGNORED: dict[str, tuple[Level, str, str]] = {
     NO_IMAGE: ("note", "no image", "only files with the extension of an image are read"),
     NO_SPLIT: ("note", "no split", "train, val and test are read, or what serves as val"),
     LEFT: ("note", "left by training", "runs are no class; --out and another working folder keep them elsewhere"),
+    LONE: ("warning", "lone mask", "give both the same name, or remove the masks"),
     TWO_WAYS: ("note", "spelling", "rename folders or labels to write them alike"),
     COMMAS: ("note", "comma", "write a|b for the two labels a and b"),
     UNLABELLED_TEST: ("note", "prediction", "with folders named as train's they would be evaluated"),
@@ -61,12 +68,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """How many usable images of a class train, validate and test."""
+    """How many usable images of a class train, validate and test. pixels: its share of them, where masks say that."""
 
     label: str
     train: int
     val: int
     test: int = 0
+    pixels: float | None = None
 
     @property
     def images(self) -> int:
@@ -89,12 +97,22 @@ def all_findings(
     found += find_class_troubles(listing, classes, policy)
     found += find_tiny(looks)
     found += find_unlabelled(listing)
-    for reason, (level, kind, advice) in IGNORED.items():
-        if names := sorted(listing.ignored.get(reason, ())):
-            found.append(Finding(level, kind, reason, advice, tuple((name, "") for name in names)))
+    found += find_left_out(listing)
     found += find_traits(listing, looks)
+    return worst_first(found)
+
+
+def worst_first(found: Iterable[Finding]) -> list[Finding]:
+    """Return findings, errors first."""
     order = ("error", "warning", "note")
     return sorted(found, key=lambda finding: order.index(finding.level))
+
+
+def find_left_out(listing: Listing) -> Iterator[Finding]:
+    """Yield what the source holds and training leaves out."""
+    for reason, (level, kind, advice) in IGNORED.items():
+        if names := sorted(listing.ignored.get(reason, ())):
+            yield Finding(level, kind, reason, advice, tuple((name, "") for name in names))
 
 
 def find_faults(looks: Sequence[Look]) -> Iterator[Finding]:
@@ -103,7 +121,7 @@ def find_faults(looks: Sequence[Look]) -> Iterator[Finding]:
     for look in looks:
         if look.fault:
             faults[look.fault.kind].append((look.name, look.fault.reason.partition(";")[0]))
-    for kind, title in KINDS.items():
+    for kind, title in {**KINDS, **FAULTS}.items():
         if kind in faults:
             yield Finding("error", kind, title, ADVICE[kind], tuple(faults[kind]))
 

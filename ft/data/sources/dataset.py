@@ -70,7 +70,8 @@ class Dataset:
 
     test: images that nothing is chosen by, evaluated once when all is done; most data has none.
     skipped: names of the images that cannot be used, where the policy leaves them out; multilabel: an image may have
-    several labels, or none; masks: the label of every image is a `Mask`.
+    several labels, or none; masks: the label of every image is a `Mask`; leaked: how many val images have the bytes of
+    a train image.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Dataset:
     multilabel: bool = False
     test: tuple[Sample, ...] = ()
     masks: bool = False
+    leaked: int = 0
 
 
 def open_dataset(
@@ -148,10 +150,12 @@ def split_listing(
     if not any(s.labels for s in val):
         raise DataError(f"{printable(spec)}: no val image has a label, so nothing can be measured; label some of them")
     notes += note("classes without val images", unseen(names, train, val))
-    for what, known, held in ((LEAK, train, val), (TEST_LEAK, train + val, test)):
-        notes += note(what, require_none(find_leaks(known, held), policy.fail_on_leak, spec, what, "--no-fail-on-leak"))
+    leaked = find_leaks(train, val)
+    for what, names_of in ((LEAK, leaked), (TEST_LEAK, find_leaks(train + val, test))):
+        notes += note(what, require_none(names_of, policy.fail_on_leak, spec, what, "--no-fail-on-leak"))
     require_none(listing.ignored.get(EMPTY, ()), policy.fail_on_empty_class, spec, EMPTY, "--no-fail-on-empty-class")
-    return Dataset(listing.name, names, train, val, listing.image_size, tuple(notes), skipped, listing.multilabel, test)
+    size, sets = listing.image_size, listing.multilabel
+    return Dataset(listing.name, names, train, val, size, tuple(notes), skipped, sets, test, leaked=len(leaked))
 
 
 def alike(sample: Sample, classes: Sequence[str]) -> str:
@@ -159,7 +163,7 @@ def alike(sample: Sample, classes: Sequence[str]) -> str:
     if isinstance(sample.label, int):
         name = printable(classes[sample.label])
         return f"all train images are of one class, '{name}'; training needs at least two classes"
-    names = listed(f"'{printable(classes[k])}'" for k in sample.label) or "none"
+    names = listed(f"'{printable(classes[k])}'" for k in sample.labels) or "none"
     return f"all train images have the same labels ({names}); there is nothing to tell apart, add others"
 
 
@@ -301,10 +305,11 @@ def byte_sorted(names: Iterable[str]) -> list[str]:
 
 
 def data_facts(dataset: Dataset) -> dict[str, Any]:
-    """Return the size of each split and a hash of the names and labels that train and validate, to notice a change."""
+    """Return the size of each split, and a hash of the names and labels that train and validate, to notice a change."""
     digest = hashlib.sha256()
     for sample in (*dataset.train, *dataset.val):
         digest.update(f"{sample.name}\0{sample.label}\0".encode("utf-8", "surrogateescape"))
     more: dict[str, Any] = {"skipped": list(dataset.skipped)} if dataset.skipped else {}
     more |= {"test": len(dataset.test)} if dataset.test else {}
+    more |= {"leaked": dataset.leaked} if dataset.leaked else {}
     return {"train": len(dataset.train), "val": len(dataset.val), "sha256": digest.hexdigest(), **more}

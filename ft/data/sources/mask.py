@@ -133,7 +133,8 @@ class MaskArray:
 
     def header(self) -> Header:
         """Return its size."""
-        return Header(*self.pixels.shape, "L", "")
+        height, width = self.pixels.shape
+        return Header(height, width, "L", "")
 
     def values(self, *, colours: bool, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """Return the values."""

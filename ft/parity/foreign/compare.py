@@ -22,11 +22,13 @@ from ft.errors import RecipeError, listed, unknown
 from ft.noise import generator
 from ft.parity.foreign.code import OPTIMIZER
 from ft.parity.foreign.pairing import SIDES, Pair, Pairing, pair_calls, pair_parameters
+from ft.parity.sensitivity import Band, band_of
 from ft.parity.trace import Trace, TraceBatch
 from ft.system import apart, files
 
 DIRECTIONS = {"torch-to-tf": "torch", "tf-to-torch": "tf"}  # whose weights both take
 WEIGHTS = "weights.safetensors"  # the file of these
+AGAIN = "torch-one-ulp"  # the trace from moved weights
 MOMENTUM = 0.9
 
 
@@ -66,6 +68,7 @@ class StrangersResult:
     tf: Trace
     pairing: tuple[Pair, ...]
     notes: tuple[str, ...]
+    band: Band | None = None
 
 
 def compare_models(
@@ -81,12 +84,14 @@ def compare_models(
     lr: float = 0.001,
     batch_size: int = 8,
     seed: int = 0,
+    sensitivity: bool = False,
     folder: Path,
 ) -> StrangersResult:
     """Trace the models that two functions return, `module:function`, from the same weights over the same batches.
 
     shape: of an image, (C, H, W); steps: 0 for inference, loss and gradients alone; map_file: YAML that corrects the
-    pairing, `torch name: keras path`; direction: whose weights both take; folder: for the traces. Raises UserError.
+    pairing, `torch name: keras path`; direction: whose weights both take; sensitivity: trace the first model once more,
+    from weights that are moved by one ulp; folder: for the traces. Raises UserError.
     """
     for kind, word, known in (("dtype", dtype, ("float64", "float32")), ("direction", direction, DIRECTIONS)):
         if word not in known:
@@ -100,12 +105,18 @@ def compare_models(
         require_alike(models, classes, used)
         pairing = pair_parameters(models["torch"], models["tf"], given)
         optimizers = trace(sides, models, pairing, DIRECTIONS[direction])
+        if sensitivity:
+            first = SIDES[0]
+            requests = {first: {"do": "describe", "dtype": used, "save": False}}  # built anew: it has been trained
+            ask({first: sides[first]}, requests)
+            trace({first: sides[first]}, models, pairing, DIRECTIONS[direction], one_ulp=True)
     (Path(folder) / WEIGHTS).unlink()
     notes = [*notes_on_assignment(assignment, optimizers, direction), *notes_on_models(models, pairing)]
     if used != dtype:
         notes.insert(0, f"a model stays {used} where {dtype} was asked for: both were compared in {used}")
     traces = Trace(Path(folder) / "torch"), Trace(Path(folder) / "tf")
-    return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes))
+    band = band_of(traces[0], Trace(Path(folder) / AGAIN)) if sensitivity else None
+    return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes), band)
 
 
 def describe(sides: Mapping[str, "ModelProcess"], dtype: str, source: str) -> dict[str, Description]:
@@ -115,15 +126,21 @@ def describe(sides: Mapping[str, "ModelProcess"], dtype: str, source: str) -> di
 
 
 def trace(
-    sides: Mapping[str, "ModelProcess"], models: Mapping[str, Description], pairing: Pairing, source: str
+    sides: Mapping[str, "ModelProcess"],
+    models: Mapping[str, Description],
+    pairing: Pairing,
+    source: str,
+    *,
+    one_ulp: bool = False,
 ) -> dict[str, str]:
-    """Have both models traced under PyTorch's names; return the names of their optimizers."""
+    """Have models traced under PyTorch's names; return the names of their optimizers. one_ulp: from moved weights."""
     torch, tf = models["torch"], models["tf"]
     names = {"torch": {p.torch: p.torch for p in pairing.pairs}, "tf": {p.keras: p.torch for p in pairing.pairs}}
     alone = {key: f"{key} (keras)" for key in tf.calls if key in torch.calls}  # alike in name only
     keys = {"torch": {}, "tf": alone | pair_calls(torch, tf, pairing.pairs)}
     common = {"do": "trace", "dtype": torch.dtype, "source": {name: own for own, name in names[source].items()}}
-    answers = ask(sides, {name: {**common, "names": names[name], "keys": keys[name]} for name in SIDES})
+    common |= {"one_ulp": one_ulp}
+    answers = ask(sides, {name: {**common, "names": names[name], "keys": keys[name]} for name in sides})
     return {name: answer["optimizer"] for name, answer in answers.items()}
 
 

@@ -16,7 +16,8 @@ from ft.backend.contract import Stranger, Wing
 from ft.backend.description import Description
 from ft.errors import UserError
 from ft.parity.foreign.code import find_optimizer, make_model
-from ft.parity.foreign.compare import WEIGHTS, Assignment
+from ft.parity.foreign.compare import AGAIN, WEIGHTS, Assignment
+from ft.parity.sensitivity import moved_by_one_ulp
 from ft.parity.trace import write_trace
 from ft.system import files
 from ft.system.quiet import quiet_stderr
@@ -83,6 +84,7 @@ class Host:
         model, dtype = self.model, request["dtype"]
         model.share(request["names"], request["keys"], find_optimizer(self.target) if self.assignment.steps else None)
         weights = read_safetensors(self.folder / WEIGHTS)
+        weights = moved_by_one_ulp(weights) if request["one_ulp"] else weights
         model.set_weights({name: weights[own] for name, own in request["source"].items()})
         batches = (
             replace(batch, inputs={k: x.astype(dtype) for k, x in batch.inputs.items()}, lr=model.lr or batch.lr)
@@ -90,7 +92,8 @@ class Host:
         )
         facts = {"backend": self.side, "dtype": dtype, **self.facts()}
         as_learner = cast(Any, model)  # as far as write_trace asks, it is a Learner and a Wing
-        write_trace(self.folder / self.side, as_learner, as_learner, batches, facts, update=self.assignment.steps > 0)
+        place = self.folder / (AGAIN if request["one_ulp"] else self.side)
+        write_trace(place, as_learner, as_learner, batches, facts, update=self.assignment.steps > 0)
         return {"optimizer": model.optimizer_name}
 
     def facts(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from ft.parity.sensitivity import FEW, SHOWN, StepBand, by_step
 from ft.parity.verdict import Row
 from ft.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Dot, Floor, Mark, Tick, linear_ticks, points
 from ft.report.comparison.report import ROUNDING, Part, Report, TraceSummary, place
@@ -34,17 +35,30 @@ def error_chart(report: Report, part: Part) -> Chart:
     radius = dot_radius(len(rows))
     dots = tuple(error_dot(at, row, radius, kinds.get(row.name, "")) for at, row in zip(x, rows, strict=True))
     lines = [("trend", points((dot.x, dot.y) for dot in dots)), *noise_lines(report, rows, x)]
+    if report.band is not None and len(x) > 1:
+        lines.append(("ulp", points((at, height(report.band.at(row))) for at, row in zip(x, rows, strict=True))))
     where = "before the first step" if part.step is None else f"step {part.step}"
     title = {"inference": "Inference", "forward": "Forward pass in training", "gradients": "Gradients"}
+    heading = f"{title.get(part.phase, part.phase.capitalize())}, {where}"
     return Chart(
-        title=f"{title.get(part.phase, part.phase.capitalize())}, {where}",
+        title=heading,
+        words=f"{heading}: {error_words(part)}",
         x_ticks=groups([row.name for row in rows], x),
-        y_ticks=(*(Tick(height(10.0**power), power_label(power)) for power in range(-15, 1, 3)), Tick(height(0), "0")),
+        y_ticks=power_ticks(),
         dots=dots,
         lines=tuple(lines),
         floors=floors(rows[0].bar),
         marks=marks(report, rows, x),
     )
+
+
+def error_words(part: Part) -> str:
+    """Return what the chart of a phase shows."""
+    worst, count = part.worst, len(part.rows)
+    if worst is None:
+        return f"{count} arrays, none compared"
+    most = worst.fault or f"relative {figure(worst.relative)}"
+    return f"of {count} arrays {len(part.differing)} differ; the largest difference, {most}, is at {worst.name}"
 
 
 def dot_radius(count: int) -> float:
@@ -76,6 +90,51 @@ def floors(bar: float) -> tuple[Floor, ...]:
         label_y = max(y, placed[-1].label_y + 13) if placed else y
         placed.append(Floor(y, label, label_y, kind))
     return tuple(placed)
+
+
+def band_charts(report: Report) -> list[Chart]:
+    """Return, for each phase, how far the sides are apart step by step, over what one ulp does to one of them."""
+    if report.band is None:
+        return []
+    found = by_step(report.verdict.rows, report.band)
+    phases = {phase: [each for each in found if each.phase == phase] for phase in SHOWN}
+    return [band_chart(phase, steps) for phase, steps in phases.items() if len(steps) > 1]
+
+
+def band_chart(phase: str, steps: Sequence[StepBand]) -> Chart:
+    """Return the chart of one phase: a dot a step, and beneath it the band, up to a few times what one ulp does."""
+    x, low = positions(len(steps)), HEIGHT - BOTTOM
+    few = [(at, height(FEW * each.moved)) for at, each in zip(x, steps, strict=True)]
+    lines = [
+        ("band", points([(x[0], low), *few, (x[-1], low)])),
+        ("ulp", points((at, height(each.moved)) for at, each in zip(x, steps, strict=True))),
+        ("trend", points((at, height(each.apart)) for at, each in zip(x, steps, strict=True))),
+    ]
+    dots = tuple(
+        Dot(
+            at,
+            height(each.apart),
+            "good" if each.apart <= FEW * each.moved else "bad",
+            dot_radius(len(steps)),
+            f"step {each.step}: apart {figure(each.apart)}, one ulp {figure(each.moved)}",
+        )
+        for at, each in zip(x, steps, strict=True)
+    )
+    every = max(1, -(-len(steps) // 12))
+    title = f"{phase.capitalize()}, step by step"
+    return Chart(
+        title=title,
+        words=f"{title}: " + "; ".join(dot.label for dot in dots),
+        x_ticks=tuple(Tick(x[i], str(steps[i].step)) for i in range(0, len(steps), every)),
+        y_ticks=power_ticks(),
+        dots=dots,
+        lines=tuple(lines),
+    )
+
+
+def power_ticks() -> tuple[Tick, ...]:
+    """Return the labels of the error axis."""
+    return (*(Tick(height(10.0**power), power_label(power)) for power in range(-15, 1, 3)), Tick(height(0), "0"))
 
 
 def noise_lines(report: Report, rows: Sequence[Row], x: Sequence[float]) -> list[tuple[str, str]]:
@@ -145,8 +204,11 @@ def power_label(power: int) -> str:
     return "1" if power == 0 else f"10{str(power).translate(SUPERSCRIPT)}"
 
 
-def loss_chart(sides: tuple[TraceSummary, TraceSummary]) -> Chart | None:
-    """Return both losses over the steps on one linear axis; None where there is no finite loss."""
+def loss_chart(sides: tuple[TraceSummary, TraceSummary], *, unit: str = "step", first: int = 0) -> Chart | None:
+    """Return both losses over the steps on one linear axis; None where there is no finite loss.
+
+    unit, first: what they are counted in, and from which number on.
+    """
     finite = [loss for side in sides for loss in side.losses if math.isfinite(loss)]
     if not finite:
         return None
@@ -167,8 +229,17 @@ def loss_chart(sides: tuple[TraceSummary, TraceSummary]) -> Chart | None:
     every = max(1, -(-count // 12))
     return Chart(
         title="Loss",
-        x_ticks=tuple(Tick(x[step], f"step {step}") for step in range(0, count, every)),
+        words="; ".join(map(loss_words, sides)),
+        x_ticks=tuple(Tick(x[step], f"{unit} {first + step}") for step in range(0, count, every)),
         y_ticks=tuple(Tick(y(loss), f"{loss:.5g}") for loss in linear_ticks(*ends)),
         dots=tuple(dots),
         lines=tuple(lines),
+    )
+
+
+def loss_words(side: TraceSummary) -> str:
+    """Return how the loss of a side goes."""
+    finite = [f"{loss:.5g}" for loss in side.losses if math.isfinite(loss)]
+    return f"loss of {side.name}: " + (
+        f"{finite[0]} to {finite[-1]} over {len(side.losses)} steps" if finite else "none"
     )

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from ft.parity.evidence import Finding
+from ft.parity.finding_id import finding_id
+from ft.parity.sensitivity import FEW, by_step
 from ft.parity.verdict import Row
-from ft.report.comparison.report import OPEN, ROUNDING, Cause, Part, Report, TraceSummary, totals
+from ft.report.comparison.report import OPEN, ROUNDING, Cause, Part, Report, TraceSummary, place_words, totals
 from ft.system import files
 
 WORST = 12  # arrays in the table of the worst
@@ -16,16 +19,20 @@ def to_dict(report: Report) -> dict[str, Any]:
         {
             "verdict": report.status,
             "equal": report.status == "equal",
+            "passed": report.passed,
             "arrays": arrays,
             "differ": differ,
             "first": row_data(report, report.first) if report.first else None,
             "explained": report.explained,
             "cause": summary(report),
             "causes": [cause_data(cause) for cause in report.causes],
+            "findings": [item_data(report, item) for item in report.items],
+            "accepted_and_gone": report.accepted.gone(report.items),
             "phases": [part_data(part) for part in report.parts()],
             "worst": [row_data(report, row) for row in report.worst(WORST)],
             "unpaired": list(report.verdict.unpaired),
             "rounding": ROUNDING,
+            "sensitivity": band_data(report),
             "sides": [side_data(side) for side in report.sides],
             "notes": list(report.notes),
             "pairing": [list(pair) for pair in report.pairing],
@@ -37,7 +44,7 @@ def summary(report: Report) -> str | None:
     """Return the cause of the first difference in a line, None where there is no difference."""
     if not report.first:
         return None
-    return f"{report.causes[0].heading}: {report.causes[0].title}" if report.explained else OPEN
+    return f"{report.causes[0].heading}: {report.causes[0].title}" if report.explained and report.causes else OPEN
 
 
 def row_data(report: Report, row: Row) -> dict[str, Any]:
@@ -45,11 +52,36 @@ def row_data(report: Report, row: Row) -> dict[str, Any]:
     return {**vars(row), "differs": row.differs, "place": row.place, "float32_noise": report.noise_at(row)}
 
 
+def item_data(report: Report, item: Finding) -> dict[str, Any]:
+    """Return a finding under its id, and the reason why it is accepted, null where it is not."""
+    return {
+        "id": finding_id(item),
+        **vars(item),
+        "place": place_words(item),
+        "accepted": report.accepted.reason(item),
+    }
+
+
+def band_data(report: Report) -> dict[str, Any] | None:
+    """Return what one ulp does to one side, step by step, and whether all that differs is within a few times that."""
+    if report.band is None:
+        return None
+    steps = [vars(each) for each in by_step(report.verdict.rows, report.band)]
+    return {"side": report.band.side, "within": report.is_chaos, "times": FEW, "steps": steps}
+
+
 def cause_data(cause: Cause) -> dict[str, Any]:
     """Return a cause with its text from the catalogue."""
     texts = ("torch", "tf", "why", "shows", "mend_torch", "mend_tf")
     text = {name: getattr(cause.entry, name) if cause.entry else None for name in texts}
-    return {**vars(cause.finding), "place": cause.place, "title": cause.title, **text}
+    return {
+        "id": cause.ids[0],
+        "also": cause.ids[1:],
+        **vars(cause.finding),
+        "place": cause.place,
+        "title": cause.title,
+        **text,
+    }
 
 
 def part_data(part: Part) -> dict[str, Any]:

@@ -4,14 +4,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ft.parity.finding_id import finding_id
+from ft.parity.sensitivity import FEW
 from ft.parity.trace import BEFORE, EACH_STEP
-from ft.report.comparison.chart import error_charts, loss_chart
+from ft.report.comparison.chart import band_charts, error_charts, loss_chart
 from ft.report.comparison.data import WORST
-from ft.report.comparison.report import OPEN, ROUNDING, Part, Report, names_of, noise_words, totals
-from ft.report.comparison.text import cautions, headline
+from ft.report.comparison.report import (
+    OPEN,
+    ROUNDING,
+    Part,
+    Report,
+    band_words,
+    names_of,
+    noise_words,
+    place_words,
+    totals,
+)
+from ft.report.comparison.text import band_table, cautions, headline, opened_line
 from ft.report.template import template
 
-STEPS_SHOWN = 8
+
+def render_refusal_page(message: str) -> str:
+    """Return the page of a comparison that was refused."""
+    return template("refusal.html.j2").render(message=message)
 
 
 def render_html(report: Report) -> str:
@@ -26,8 +41,17 @@ def render_html(report: Report) -> str:
         differ=differ,
         arrays=arrays,
         open=OPEN,
+        opened=[opened_line(item) for item in report.opened],
+        let_pass=[
+            (item, finding_id(item), place_words(item), report.accepted.reason(item)) for item in report.let_pass
+        ],
+        deciding=finding_id(report.rest[0]) if report.rest else "",
         steps=step_table(report),
         phases=EACH_STEP,
+        band=band_table(report),
+        few=FEW,
+        band_charts=band_charts(report),
+        band_words=band_words(report, report.first) if report.first else "",
         before=[part for part in report.parts() if part.phase in BEFORE],
         charts=error_charts(report),
         losses=loss_chart(report.sides),
@@ -73,11 +97,6 @@ def flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
 
 
 def step_table(report: Report) -> list[tuple[int, list[Part | None]]]:
-    """Return the phases of the steps that are shown: the first ones, those around the first difference, the last."""
+    """Return the phases of the steps that are shown."""
     parts = {(part.step, part.phase): part for part in report.parts()}
-    steps = sorted({step for step, _ in parts if step is not None})
-    if len(steps) > STEPS_SHOWN:
-        first = (report.first.step if report.first else 0) or 0
-        wanted = {*steps[:3], first - 1, first, first + 1, steps[-1]}
-        steps = [step for step in steps if step in wanted]
-    return [(step, [parts.get((step, phase)) for phase in EACH_STEP]) for step in steps]
+    return [(step, [parts.get((step, phase)) for phase in EACH_STEP]) for step in report.shown_steps()]

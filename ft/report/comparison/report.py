@@ -9,7 +9,10 @@ import numpy as np
 
 from ft.differences import ENTRIES
 from ft.differences.entry import Entry
+from ft.parity.accepted import Accepted
 from ft.parity.evidence import Finding
+from ft.parity.finding_id import UNEXPLAINED, finding_id
+from ft.parity.sensitivity import Band
 from ft.parity.trace import BEFORE, EACH_STEP, Trace
 from ft.parity.verdict import Row, Verdict
 from ft.report.words import figure
@@ -18,6 +21,7 @@ Place = tuple[int | None, str, str]  # step, phase, name
 Noise = Mapping[Place, float]  # of one wing: how far its float32 run is from its own float64 run, relative
 
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24}  # half a unit in the last place of 1
+STEPS_SHOWN = 8
 OPEN = "cause not in the catalogue"
 HIDDEN = ("format", "layers", "outputs", "parameters")  # of trace.json: for programs, not for people
 
@@ -36,10 +40,14 @@ class TraceSummary:
 
 @dataclass(frozen=True)
 class Cause:
-    """A finding and what the catalogue says about it; entry is None where the catalogue has none of that name."""
+    """A finding and what the catalogue says about it; entry is None where the catalogue has none of that name.
+
+    others: findings of the same entry at other places.
+    """
 
     finding: Finding
     entry: Entry | None
+    others: tuple[Finding, ...] = ()
 
     @property
     def title(self) -> str:
@@ -54,8 +62,12 @@ class Cause:
     @property
     def place(self) -> str:
         """Where it was found, in words."""
-        where = "before the first step" if self.finding.step is None else f"step {self.finding.step}"
-        return f"{where}, {self.finding.phase}, {self.finding.name}"
+        return place_words(self.finding)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all its findings."""
+        return [finding_id(finding) for finding in (self.finding, *self.others)]
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,8 @@ class Report:
     """A verdict with all that explains it.
 
     noise: the float32 noise of each side where it was measured; notes: lines to print as they are; pairing: which name
-    of the first model was taken for which of the second, where they were not named alike.
+    of the first model was taken for which of the second, where they were not named alike; origins: where differences
+    begin that no finding names; accepted: what to let pass; band: what one ulp does to the first side alone.
     """
 
     verdict: Verdict
@@ -91,16 +104,62 @@ class Report:
     noise: tuple[Noise, Noise] | None = None
     notes: tuple[str, ...] = ()
     pairing: tuple[tuple[str, str], ...] = ()
+    origins: tuple[Finding, ...] = ()
+    accepted: Accepted = field(default_factory=Accepted)
+    band: Band | None = None
+
+    @cached_property
+    def items(self) -> tuple[Finding, ...]:
+        """Everything that may be accepted, each once: findings, and where a difference begins that none explains."""
+        found, first = [*self.findings], self.verdict.first
+        if first is not None and not self.first_is_named:
+            found.append(Finding(UNEXPLAINED, first.step, first.phase, first.name, first.relative, first.fault))
+        found += [origin for origin in self.origins if first is None or place(origin) != place(first)]
+        found.sort(key=lambda finding: (self.position(*place(finding)), not finding.certain))
+        by_id: dict[str, Finding] = {}
+        for finding in found:
+            by_id.setdefault(finding_id(finding), finding)
+        return tuple(by_id.values())
+
+    @cached_property
+    def let_pass(self) -> tuple[Finding, ...]:
+        """What is accepted."""
+        return tuple(item for item in self.items if self.accepted.reason(item) is not None)
+
+    @cached_property
+    def rest(self) -> tuple[Finding, ...]:
+        """What is not accepted: the verdict is over this."""
+        return tuple(item for item in self.items if self.accepted.reason(item) is None)
 
     @cached_property
     def first(self) -> Row | None:
-        """The first difference."""
-        return self.verdict.first
+        """The first difference that is not accepted."""
+        first = self.verdict.first
+        if not self.let_pass or first is None:
+            return first
+        return self.row_at(self.rest[0], first) if self.rest else None
+
+    def row_at(self, item: Finding, otherwise: Row) -> Row:
+        """Return the row at the place of a finding, `otherwise` where it is no row's."""
+        at = self.order.get(place(item))
+        return otherwise if at is None else self.verdict.rows[at]
 
     @property
     def status(self) -> str:
-        """The verdict in words: "equal", "different", or "nothing compared", which must not pass for equal."""
-        return "different" if self.first else "equal" if self.verdict.rows else "nothing compared"
+        """The verdict in words: "equal", "accepted", "different", or "nothing compared", which must not pass."""
+        if self.rest:
+            return "different"
+        return "accepted" if self.items else "equal" if self.verdict.rows else "nothing compared"
+
+    @cached_property
+    def is_chaos(self) -> bool:
+        """Whether all that differs is within a few times what one ulp does."""
+        return self.band is not None and self.band.holds_all(self.verdict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing differs but what is accepted."""
+        return self.status in ("equal", "accepted")
 
     @property
     def dtype(self) -> str:
@@ -109,17 +168,33 @@ class Report:
 
     @cached_property
     def causes(self) -> tuple[Cause, ...]:
-        """The findings with their entries, in the order of computation."""
-        ordered = sorted(self.findings, key=lambda found: (self.position(*place(found)), not found.certain))
-        return tuple(Cause(finding, ENTRIES.get(finding.entry)) for finding in ordered)
+        """The findings that are not accepted, by entry with their places, in the order of computation."""
+        entries: dict[str, list[Finding]] = {}
+        for finding in self.rest:
+            if finding.entry != UNEXPLAINED:
+                entries.setdefault(finding.entry, []).append(finding)
+        return tuple(Cause(first, ENTRIES.get(name), tuple(more)) for name, (first, *more) in entries.items())
+
+    @cached_property
+    def opened(self) -> tuple[Finding, ...]:
+        """Where differences begin without a known cause, beside the first one."""
+        found = tuple(item for item in self.rest if item.entry == UNEXPLAINED)
+        return found if self.explained else found[1:]
+
+    @cached_property
+    def first_is_named(self) -> bool:
+        """Whether a finding stands at or before the first difference of all; without one its cause is not known."""
+        if self.verdict.first is None:
+            return True
+        here = self.position(*place(self.verdict.first))
+        return any(self.position(*place(finding)) <= here for finding in self.findings)
 
     @cached_property
     def explained(self) -> bool:
-        """Whether a finding stands at or before the first difference; without one its cause is not known."""
-        if self.first is None:
-            return True
-        here = self.position(*place(self.first))
-        return any(self.position(*place(finding)) <= here for finding in self.findings)
+        """Whether the cause of the first difference that is not accepted is known."""
+        if not self.let_pass or not self.rest:
+            return self.first_is_named
+        return self.rest[0].entry != UNEXPLAINED
 
     @cached_property
     def order(self) -> dict[Place, int]:
@@ -149,6 +224,15 @@ class Report:
         groups = {phase: [row for row in self.verdict.rows if row.phase == phase] for phase in (*BEFORE, *EACH_STEP)}
         return [Part(None, phase, tuple(rows)) for phase, rows in groups.items() if rows]
 
+    def shown_steps(self) -> list[int]:
+        """Return the steps to show: the first ones, those around the first difference, the last."""
+        steps = sorted({row.step for row in self.verdict.rows if row.step is not None})
+        if len(steps) > STEPS_SHOWN:
+            first = (self.first.step if self.first else 0) or 0
+            wanted = {*steps[:3], first - 1, first, first + 1, steps[-1]}
+            steps = [step for step in steps if step in wanted]
+        return steps
+
     def worst(self, count: int) -> list[Row]:
         """Return the arrays that are furthest apart, the furthest first."""
         told = (row for row in self.verdict.rows if row.differs or not row.zero)
@@ -164,10 +248,14 @@ def make_report(
     noise: tuple[Noise, Noise] | None = None,
     notes: Iterable[str] = (),
     pairing: Iterable[tuple[str, str]] = (),
+    origins: Iterable[Finding] = (),
+    accepted: Accepted | None = None,
+    band: Band | None = None,
 ) -> Report:
     """Gather what two traces and their comparison say. Raises RunError where a trace cannot be read."""
     sides = read_side(a, name_of(a, b, "A")), read_side(b, name_of(b, a, "B"))
-    return Report(verdict, tuple(findings), sides, noise, tuple(notes), tuple(pairing))
+    more = noise, tuple(notes), tuple(pairing), tuple(origins), accepted or Accepted(), band
+    return Report(verdict, tuple(findings), sides, *more)
 
 
 def name_of(trace: Trace, other: Trace, letter: str) -> str:
@@ -198,6 +286,12 @@ def place(at: Row | Finding) -> Place:
     return at.step, at.phase, at.name
 
 
+def place_words(at: Finding) -> str:
+    """Return where a finding stands, in words."""
+    where = "before the first step" if at.step is None else f"step {at.step}"
+    return f"{where}, {at.phase}, {at.name}"
+
+
 def noise_words(report: Report, row: Row) -> str:
     """Return the float32 noise at a row in words, and what it means for the difference."""
     known = report.noise_at(row)
@@ -209,6 +303,15 @@ def noise_words(report: Report, row: Row) -> str:
         return words
     times = row.relative / floor
     return f"{words}; the difference is {f'{times:.3g} times as large' if times >= 2 else 'lost in it'}"
+
+
+def band_words(report: Report, row: Row) -> str:
+    """Return what one ulp does to one side at a row in words, "" where that was not measured."""
+    if report.band is None:
+        return ""
+    moved = report.band.at(row)
+    times = f"; the difference is {row.relative / moved:.3g} times as large" if moved else ""
+    return f"moves {report.band.side} alone by {figure(moved)}{times}"
 
 
 def totals(verdict: Verdict) -> tuple[int, int]:

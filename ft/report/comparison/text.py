@@ -4,8 +4,25 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ft.errors import listed
+from ft.parity.accepted import words_of_gone
+from ft.parity.evidence import Finding
+from ft.parity.finding_id import UNEXPLAINED, finding_id
+from ft.parity.sensitivity import SHOWN, by_step
 from ft.parity.verdict import Row
-from ft.report.comparison.report import OPEN, ROUNDING, Cause, Part, Report, names_of, noise_words, severity, totals
+from ft.report.comparison.report import (
+    OPEN,
+    ROUNDING,
+    Cause,
+    Part,
+    Report,
+    band_words,
+    names_of,
+    noise_words,
+    place_words,
+    severity,
+    totals,
+)
 from ft.report.words import figure, size_words
 from ft.system.console import new_console, say, say_pairs, say_table, written
 
@@ -13,20 +30,33 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LISTED = 10
+BEHIND = (
+    "behind an accepted difference inputs differ: there only what has a name in the catalogue is told from what follows"
+)
 FLOAT32 = "float32 shows only what is larger than rounding and flipped ReLUs; float64 proves"
 
 
 def render_text(report: Report, *, color: bool = False) -> str:
     """Return the report as text of at most 100 columns; color: for a terminal."""
     console = new_console(color=color)
-    say(console, headline(report), style="bold red" if report.first else "bold green")
+    say(console, headline(report), style="bold green" if report.passed else "bold red")
     if report.first:
         say_pairs(console, first_facts(report, report.first))
     phase_table(console, report)
+    for headings, rows in filter(None, [band_table(report)]):
+        say(
+            console,
+            f"step by step: how far the two are apart | how far one ulp moves {names_of(report.sides[:1])} alone",
+        )
+        say_table(console, [headings[0], *(f">{heading}" for heading in headings[1:])], (("", row) for row in rows))
     if not report.explained:
         say(console, unexplained(report) + "\n", style="bold")
     for number, cause in enumerate(report.causes, 1):
         cause_block(console, cause, number)
+    for item in report.opened:
+        say(console, opened_line(item) + "\n")
+    for item in report.let_pass:
+        say(console, accepted_line(report, item))
     for line in [*cautions(report), *pairing_lines(report), *report.notes]:
         say(console, line)
     return written(console)
@@ -34,13 +64,23 @@ def render_text(report: Report, *, color: bool = False) -> str:
 
 def headline(report: Report) -> str:
     """Return the verdict in one sentence."""
-    arrays = len(report.verdict.rows)
+    arrays, names = len(report.verdict.rows), names_of(report.sides)
+    if report.status == "accepted":
+        count = f"{len(report.let_pass)} difference{'s' * (len(report.let_pass) > 1)}"
+        return f"ACCEPTED: {names} are equal but for {count} that you accept"
+    if report.rest and not report.first:
+        return f"DIFFERENT: {names} are not set alike: {place_words(report.rest[0])}"
     if report.first:
         at = "" if report.first.step is None else "at "
-        return f"DIFFERENT: {names_of(report.sides)} part {at}{report.first.place}"
+        band = (
+            f", but not by more than one ulp does to {report.band.side} alone"
+            if report.is_chaos and report.band
+            else ""
+        )
+        return f"DIFFERENT{band}: {names} part {at}{report.first.place}"
     if not arrays:
-        return f"NOTHING COMPARED: {names_of(report.sides)} have no array of the same name"
-    return f"EQUAL: all {arrays:,} arrays of {names_of(report.sides)} agree within the {report.dtype} bars"
+        return f"NOTHING COMPARED: {names} have no array of the same name"
+    return f"EQUAL: all {arrays:,} arrays of {names} agree within the {report.dtype} bars"
 
 
 def first_facts(report: Report, row: Row) -> list[tuple[str, str]]:
@@ -51,7 +91,7 @@ def first_facts(report: Report, row: Row) -> list[tuple[str, str]]:
         rounding = f"{report.dtype} bar {figure(row.bar)}, one rounding {figure(ROUNDING[report.dtype])}"
         facts += [("relative difference", f"{figure(row.relative)}   ({rounding})")]
         facts += [("absolute difference", figure(row.absolute)), ("beyond the bar", size_words(row))]
-        facts += [("float32 noise", noise_words(report, row))]
+        facts += [("float32 noise", noise_words(report, row)), ("one ulp", band_words(report, row))]
     return [*facts, ("in all", f"{differ:,} of {arrays:,} arrays differ")]
 
 
@@ -70,12 +110,26 @@ def phase_cells(part: Part) -> list[str]:
     return [part.phase, *map(str, figures), where + step]
 
 
+def band_table(report: Report) -> tuple[list[str], list[list[str]]] | None:
+    """Return the headings and rows of the steps that are shown, beside what one ulp does; None if not measured."""
+    if report.band is None:
+        return None
+    found = {(each.step, each.phase): each for each in by_step(report.verdict.rows, report.band)}
+    phases = [phase for phase in SHOWN if any(phase == p for _, p in found)]
+    rows = []
+    for step in report.shown_steps():
+        sizes = [found.get((step, phase)) for phase in phases]
+        rows.append([str(step), *(f"{figure(s.apart)} | {figure(s.moved)}" if s else "-" for s in sizes)])
+    return ["step", *phases], rows
+
+
 def cause_block(console: "Console", cause: Cause, number: int) -> None:
     """Print one cause: what was found, what each framework does, and the mend in both."""
     finding, entry = cause.finding, cause.entry
     say(console, f"{cause.heading} {number}: {cause.title}", style="bold")
     explains = "explains" if finding.certain else "would explain"
-    lines = [("at", cause.place), ("found", finding.detail), (explains, f"a difference of {figure(finding.error)}")]
+    lines = [("at", cause.place), *[("also at", listed(cause.ids[1:]))] * bool(cause.others)]
+    lines += [("id", cause.ids[0]), ("found", finding.detail), (explains, f"a difference of {figure(finding.error)}")]
     if entry:
         lines += [("PyTorch", entry.torch), ("Keras", entry.tf), ("why", entry.why)]
         lines += [("mend in PyTorch", entry.mend_torch), ("mend in Keras", entry.mend_tf)]
@@ -88,13 +142,29 @@ def unexplained(report: Report) -> str:
     """Return the sentence for a first difference that no finding explains."""
     assert report.first
     later = "; the causes below explain only what comes after it" if report.findings else ""
-    return f"{OPEN.capitalize()}: {report.first.place}. All before it agrees{later}."
+    agrees = "agrees or is accepted" if report.let_pass else "agrees"
+    item = next(item for item in report.rest if item.entry == UNEXPLAINED)
+    return f"{OPEN.capitalize()}: {report.first.place}. All before it {agrees}{later}. Its id: {finding_id(item)}"
+
+
+def opened_line(item: Finding) -> str:
+    """Return the sentence for a later place where a difference begins without a known cause."""
+    return f"Here too, from equal inputs, cause not in the catalogue: {place_words(item)}. Its id: {finding_id(item)}"
+
+
+def accepted_line(report: Report, item: Finding) -> str:
+    """Return what is let pass, where it is, how large, and why."""
+    where = f"{figure(item.error)} at {place_words(item)}"
+    return f"accepted: {finding_id(item)}, {where}: {report.accepted.reason(item)}"
 
 
 def cautions(report: Report) -> Iterator[str]:
     """Yield what limits the verdict."""
     if report.dtype == "float32":
         yield FLOAT32
+    if report.let_pass:
+        yield BEHIND
+    yield from words_of_gone(report.accepted, report.items)
     unpaired = report.verdict.unpaired
     if unpaired:
         yield f"in one trace only, and not compared: {', '.join(unpaired[:LISTED])}{more(len(unpaired))}"

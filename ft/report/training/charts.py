@@ -9,7 +9,7 @@ import numpy as np
 from ft.metrics.calibration import BINS, Reliability
 from ft.report.chart import Chart, Dot, Tick, linear_ticks, points
 from ft.report.plots import Row, column, steps_per_epoch
-from ft.tasks.task import Score
+from ft.tasks.task import Score, percent
 
 WIDTH, HEIGHT = 520, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 10, 34
@@ -39,6 +39,7 @@ def losses_chart(rows: Sequence[Row], epochs: Sequence[Row]) -> Chart | None:
 def score_chart(epochs: Sequence[Row], score: Score) -> Chart | None:
     """Return the scores over epochs; None where none is known."""
     keys = (
+        ("train", f"train_{score.metric}", f"training {score.word}"),
         ("val", score.metric, f"validation {score.word}"),
         ("ema", f"ema_{score.metric}", f"validation {score.word} of the average"),
     )
@@ -70,6 +71,8 @@ def chart(title: str, lines: Sequence[Line], epochs: Sequence[Row], label: Calla
     every = max(1, math.ceil(last / 10))
     return Chart(
         title=title,
+        words=f"{title} by epoch. "
+        + "; ".join(line_words(name, places, label) for _, name, places in lines if name and places),
         x_ticks=tuple(Tick(x(epoch), str(epoch)) for epoch in range(0, last + 1, every)),
         y_ticks=tuple(Tick(y(value), f"{value:.4g}") for value in linear_ticks(low, high)),
         dots=tuple(
@@ -84,6 +87,12 @@ def chart(title: str, lines: Sequence[Line], epochs: Sequence[Row], label: Calla
     )
 
 
+def line_words(name: str, places: Sequence[tuple[float, float]], label: Callable[[float], str]) -> str:
+    """Return how a line goes."""
+    (first, start), (last, end) = places[0], places[-1]
+    return f"{name}: {label(start)} at epoch {first:g}, {label(end)} at epoch {last:g}"
+
+
 @dataclass(frozen=True)
 class Cell:
     """One entry of the confusion matrix: row, column, images, and their share of the row."""
@@ -92,6 +101,23 @@ class Cell:
     column: int
     count: int
     share: float
+
+    @property
+    def percent(self) -> str:
+        """The share in whole percent; what is not quite nothing or all never reads as that."""
+        rounded = round(100 * self.share)
+        if rounded == 0:
+            return "<1"
+        return ">99" if rounded == 100 and self.share < 1 else str(rounded)
+
+
+def confusion_words(confusion: np.ndarray) -> str:
+    """Return what the matrix shows."""
+    right, total = int(np.trace(confusion)), int(confusion.sum())
+    return (
+        f"Confusion matrix of {len(confusion)} classes: {right} of {total} images are on its diagonal, which is right; "
+        "the tables beside it have the others"
+    )
 
 
 def confusion_cells(confusion: np.ndarray) -> list[Cell]:
@@ -122,3 +148,9 @@ def reliability_bars(found: Reliability) -> list[Bar]:
         for i, (a, c, n) in enumerate(rows)
         if n and math.isfinite(c)
     ]
+
+
+def reliability_words(bars: Sequence[Bar]) -> str:
+    """Return what the diagram shows."""
+    each = (f"{percent(bar.confidence)} said, {percent(bar.accuracy)} right, {bar.count} images" for bar in bars)
+    return "Reliability diagram: " + "; ".join(each)

@@ -13,14 +13,25 @@ from typing import Any
 import numpy as np
 
 from ft.data import Sample
+from ft.errors import listed
 from ft.metrics.calibration import Reliability
 from ft.metrics.confusion import top_confusions
+from ft.recipe import Recipe, to_dict
 from ft.report.plots import plot_confusion
 from ft.report.template import template
 from ft.report.thumbnails import data_uri, thumbnail
 from ft.report.training.advice import advise
-from ft.report.training.charts import confusion_cells, losses_chart, reliability_bars, score_chart
-from ft.report.training.summary import FRAMEWORKS, headline
+from ft.report.training.charts import (
+    confusion_cells,
+    confusion_words,
+    losses_chart,
+    reliability_bars,
+    reliability_words,
+    score_chart,
+)
+from ft.report.training.remedies import against_modesty, against_overconfidence
+from ft.report.training.sessions import frozen_words, told_sessions, wing_words
+from ft.report.training.summary import headline
 from ft.report.training.worst import worst_parts
 from ft.runs.folder import read_log
 from ft.system import files
@@ -34,7 +45,8 @@ CELLS = 25  # up to so many classes the matrix is drawn cell by cell, above it i
 MISTAKES, CONFUSIONS, CLASSES_SHOWN = 12, 10, 30
 Row = Mapping[str, Any]
 Parts = dict[str, Any]  # what the template of a section needs
-THUMBNAIL = re.compile(r'<li><img src="(data:image/\w+;base64,[\w+/=]+)" alt="">.*<small class="name">(.*)</small>')
+SIDE = 384  # pixels of a mistake that is looked at closely
+THUMBNAIL = re.compile(r'<li>.*?<img src="(data:image/\w+;base64,[\w+/=]+)" .*<small class="name">(.*)</small>')
 
 
 def write_training_report(folder: Path, result: Mapping[str, Any], samples: Sequence[Sample] | None) -> Path:
@@ -61,26 +73,41 @@ def render_training(
         epochs=len(epochs),
         title=result["recipe"]["name"] or folder.resolve().name,
         tiles=headline(result),
-        framework=FRAMEWORKS.get(result["backend"], result["backend"]),
-        advice=advise(result, epochs, page.answers),
+        wings=wing_words(result),
+        frozen=frozen_words(result["recipe"], len(epochs)),
+        sessions=told_sessions(result.get("history", ())),
+        advice=advise(result, epochs, page),
         charts=[c for c in (losses_chart(rows, epochs), score_chart(epochs, task.score)) if c],
         val_loss=task.loss,
-        sections=[drawn(section, folder, samples) for section in page.sections],
+        steps_scored=any(f"train_{task.score.metric}" in row for row in epochs),
+        score_word=task.score.word,
+        changed=changed(result["recipe"]),
+        sections=[drawn(section, folder, samples, result["recipe"]) for section in page.sections],
     )
 
 
-def drawn(section: Section, folder: Path, samples: Sequence[Sample] | None) -> Parts:
+def changed(recipe: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return name, value and default of the fields whose value is not the default."""
+    defaults = to_dict(Recipe())
+    return [
+        (name, value, defaults.get(name))
+        for name, value in recipe.items()
+        if name not in defaults or value != defaults[name]
+    ]
+
+
+def drawn(section: Section, folder: Path, samples: Sequence[Sample] | None, recipe: Row) -> Parts:
     """Return the template of a section, and what it needs."""
     if isinstance(section, ByClass):
         return {"template": "classes.html.j2", **class_parts(section), "confused": confused_parts(section, folder)}
     if isinstance(section, Calibration):
-        bars, words = reliability_bars(section.reliability), calibration_words(section.reliability)
-        return {"template": "calibration.html.j2", "bars": bars, "words": words}
+        bars, words = reliability_bars(section.reliability), calibration_words(section.reliability, recipe)
+        return {"template": "calibration.html.j2", "bars": bars, "words": words, "alt": reliability_words(bars)}
     if isinstance(section, WorstMasks):
         return worst_parts(section, samples)
     sources, kept = {sample.name: sample.source for sample in samples or ()}, kept_thumbnails(folder / REPORT)
     first = section.rows[:MISTAKES]
-    made = [thumbnail(sources[p.name]) if p.name in sources else None for p in first]
+    made = [thumbnail(sources[p.name], side=SIDE) if p.name in sources else None for p in first]
     pictures = [new or kept.get(clean(p.name)) for p, new in zip(first, made, strict=True)]
     return {
         "template": "mistakes.html.j2",
@@ -126,14 +153,15 @@ def confused_parts(section: ByClass, folder: Path) -> Parts | None:
     return {
         "classes": names,
         "unit": section.unit,
+        "alt": confusion_words(counts),
         "cells": None if many else confusion_cells(counts),
         "picture": data_uri((folder / CONFUSION).read_bytes(), "png") if many else None,
         "pairs": [(names[i], names[j], n, int(counts[i].sum())) for i, j, n in top_confusions(counts, CONFUSIONS)],
     }
 
 
-def calibration_words(found: Reliability) -> str:
-    """Return what the reliability diagram says, in a sentence, with the error that chance alone would give."""
+def calibration_words(found: Reliability, recipe: Row) -> str:
+    """Return what the reliability diagram says, with the error that chance alone would give, and what may mend it."""
     filled = found.count > 0
     count, confidence = found.count[filled], found.confidence[filled]
     total = count.sum()
@@ -148,10 +176,7 @@ def calibration_words(found: Reliability) -> str:
         return f"{start} {measured} Its probabilities can be taken at their word."
     if said > right:
         return (
-            f"{start} {measured} It is overconfident: label smoothing, mixup, fewer epochs, or one temperature above 1 "
-            "that all logits are divided by make its probabilities more honest."
+            f"{start} {measured} It is overconfident: {listed([*against_overconfidence(recipe)])} make its "
+            "probabilities more honest."
         )
-    return (
-        f"{start} {measured} It is too modest: less label smoothing or mixup, more epochs, or one temperature below 1 "
-        "that all logits are divided by."
-    )
+    return f"{start} {measured} It is too modest: {listed([*against_modesty(recipe)])} make its probabilities larger."

@@ -34,7 +34,7 @@ def shown(source: Any, size: int) -> np.ndarray | None:
         pixels = None if source is None else decode(source)
     except DataError:
         return None
-    return None if pixels is None else fitted(*pixels.shape[:2], size).pixels(pixels, "bilinear", FILL)
+    return None if pixels is None else fitted(pixels.shape[0], pixels.shape[1], size).pixels(pixels, "bilinear", FILL)
 
 
 def triple(picture: np.ndarray | None, mask: np.ndarray, predicted: np.ndarray) -> list[tuple[str, str]]:

@@ -176,7 +176,10 @@ def test_a_run_in_float64(name, run, wing):
 
 def test_the_command_says_what_it_wrote_and_measured(run, wing, capsys):
     assert command(run(), "--format", "onnx", "--pixels", "raw", "--out", "a.onnx") == 0
-    first, second = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    first, second = said.out.splitlines()
+    begun = ["building resnet18 in PyTorch", "writing ONNX", "running it on 3 of its validation images"]
+    assert said.err.splitlines() == [f"export: {what}" for what in begun]
     assert first == "wrote a.onnx (ONNX, opset 18): images uint8 (batch, 8, 8, 3), raw -> logits float32 (batch, 3)"
     assert second.startswith("run again on 3 of its validation images: logits differ from the run's by at most ")
     assert second.endswith(" of the largest (tolerance 1e-04)")
@@ -243,7 +246,7 @@ def test_a_full_disk_is_one_line(run, wing, monkeypatch, capsys):
     monkeypatch.setattr(ft.api.export, "digests", full)
     before = [run(), everything()][1]
     assert command("run", "--format", "onnx") == 2
-    line = capsys.readouterr().err
+    line = capsys.readouterr().err.partition("its validation images\n")[2]
     assert line.startswith("error: cannot write run/export/resnet18.onnx: No space left on device (")
     assert line.endswith("free some space or choose another --out\n")
     assert line.count("\n") == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ft
-from ft.api.lr_find import steepest, sweep
+from ft.api.lr_find import Sweep, steepest, sweep, window
 from ft.cli import dispatch as cli
 
 NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4, "workers": 0}
@@ -80,6 +80,12 @@ def test_the_steepest_place_is_before_the_lowest():
     assert steepest(rates, [1.0, 2.0, 3.0, 4.0, 5.0]) is None
 
 
+def test_the_picture_shows_how_it_begins():
+    losses = [2.0, 3.7, 1.9, 1.0, 9.0]
+    bottom, top = window(Sweep([1e-3, 1e-2, 0.1, 1, 10], losses, [2.0, 2.3, 2.1, 1.5, 4.0], 0.1, True))
+    assert bottom < 1.0 < 3.7 < top < 9.0
+
+
 @pytest.mark.parametrize(
     "sweep", [{"lr_min": 0}, {"lr_min": 2, "lr_max": 1}, {"lr_steps": 2}, {"lr_max": float("inf")}]
 )
@@ -95,7 +101,10 @@ def test_the_command(fake_wing, write_images, tmp_path, capsys, monkeypatch):
     command = ["lr-find", *flags, "--data", str(write_images()), "--lr-min", "1e-3", "--lr-max", "1", "--lr-steps"]
     for steps in (12, 15):  # the second sweep takes the first one's place
         assert cli.dispatch([*command, str(steps)]) == 0
-        assert "the loss falls most steeply there" in capsys.readouterr().out
+        said = capsys.readouterr()
+        assert "the loss falls most steeply there" in said.out
+        assert said.err.startswith("lr-find: resnet18 (torch) on ")
+        assert said.err.endswith(f"\nsweeping {steps} steps\n")
         assert len(json.loads((tmp_path / "lr-find" / "lr-find.json").read_text())["rates"]) == steps
     assert sorted(path.name for path in (tmp_path / "lr-find").iterdir()) == ["lr-find.json", "lr-find.png"]
     (tmp_path / "lr-find" / "model.safetensors").touch()

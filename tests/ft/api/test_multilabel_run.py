@@ -203,6 +203,18 @@ def test_a_checkpoint_of_before_there_were_scores():
     assert Position.from_dict(values).best_score == 0.5
 
 
+def test_a_checkpoint_of_before_right_samples_were_counted():
+    """In the middle of an epoch nothing is said of it; from the next on it counts."""
+    values = asdict(Position(batch=1, images=8, loss_sum=3.0))
+    del values["right"]
+    position = Position.from_dict(values)
+    position.count(8, loss=1.0, right=5)
+    assert (position.images, position.right) == (16, None)
+    position.begin_epoch()
+    position.count(8, loss=1.0, right=5)
+    assert position.right == 5
+
+
 def test_the_averages_score_is_logged(tune, fake_wing, monkeypatch):
     monkeypatch.setattr(fake_wing, "averaged", lambda self: nullcontext(), raising=False)
     assert {"ema_loss", "ema_mAP"} <= epochs_of(tune(ema=0.5, epochs=1))[0].keys()

@@ -5,13 +5,16 @@ import math
 import os
 import subprocess
 import sys
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
+import ft
 from ft.api import side_by_side
 from ft.api.side_by_side import compare_runs, render
-from ft.errors import RunError
+from ft.cli.dispatch import dispatch
+from ft.errors import RecipeError, RunError
 from ft.runs import folder as runfolder
 from ft.runs.predictions import write_predictions
 from ft.system import files
@@ -109,12 +112,6 @@ def test_nan_in_one_run_only_is_infinitely_far(a, tmp_path):
     ("changes", "named"),
     [
         ({"classes": ["cat", "dog", "owl"]}, "classes: .*'eel' against 'owl'"),
-        ({"losses": LOSSES[:2]}, "epochs: .* has 3, .* has 2, first difference 3 against nothing"),
-        ({"names": "abce"}, r"val images.*'d'.*'e'"),
-        ({"labels": (0, 1, 2, 1)}, r"val images.*'cat'.*'dog'"),
-        ({"names": "abc", "labels": (0, 1, 2), "predicted": (0, 1, 2)}, r"val images.*'d'.*nothing"),
-        ({"weights": {**WEIGHTS, "fc.bias": np.zeros(3)}}, r"head tensors.*\(2,\).*\(3,\)"),
-        ({"weights": {"fc.weight": WEIGHTS["fc.weight"]}}, "head tensors.*'fc.bias'"),
         ({"head": "classifier"}, r"no tensor of the head \(classifier\)"),
         ({"head": None}, r"no tensor of the head \(model.json names none\)"),
     ],
@@ -124,6 +121,33 @@ def test_runs_that_cannot_be_compared_are_refused(a, tmp_path, changes, named):
     with pytest.raises(RunError, match=named) as error:
         compare_runs(a, b)
     assert "\n" not in str(error.value)
+
+
+def test_runs_of_other_lengths_recipes_and_images_stand_side_by_side(a, tmp_path):
+    b = make(
+        tmp_path / "b",
+        losses=((1.0, 0.9), (0.5, 0.7)),
+        names="abce",
+        labels=(0, 1, 1, 0),
+        predicted=(0, 2, 1, 0),
+        weights={**WEIGHTS, "fc.bias": np.zeros(3)},
+    )
+    for run, recipe in ((a, {"lr": 0.1, "epochs": 3}), (b, {"lr": 0.2, "epochs": 2, "device": "cpu"})):
+        files.write_json(run / "model.json", {**json.loads((run / "model.json").read_text()), "recipe": recipe})
+    result = compare_runs(a, b)
+    assert [(each.field, each.a, each.b) for each in result.recipes] == [("epochs", 3, 2), ("lr", 0.1, 0.2)]
+    assert [(row.epoch, row.loss_a, row.loss_b) for row in result.epochs] == [(1, 1, 1), (2, 0.5, 0.5), (3, 0.25, None)]
+    assert result.largest_loss_difference == pytest.approx(0.1)  # the third epoch is one run's own
+    assert (result.compared_images, result.equal_predictions) == (2, 0.5)  # c is labelled anew, d and e are in one only
+    assert result.largest_head_difference is None
+    text = render(result)
+    assert text.index("recipes differ in") < text.index("loss A")
+    for words in (
+        "0.1, over the 2 of 3 epochs",
+        "1 of 2 (50.00 %); images of one run only: 2 of A, 2 of B",
+        "not of the",
+    ):
+        assert words in text
 
 
 def test_the_head_may_have_several_prefixes(a, tmp_path):
@@ -171,6 +195,39 @@ def test_the_command(a, tmp_path):
         ran.stderr == f"error: {tmp_path / 'none'} is not the folder of a run (no model.json); "
         "pass one like runs/NAME-torch-001\n"
     )
+
+
+def test_page_and_junit_tell_the_same_and_other_flags_are_refused(a, tmp_path):
+    b = make(tmp_path / "<b>", losses=LOSSES[:2])
+    kept = tmp_path / "kept"
+    assert dispatch(["compare", str(a), str(b), "--out", str(kept), "--junit", str(tmp_path / "x.xml")]) == 0
+    page = (kept / "report.html").read_text()
+    assert "&lt;b&gt;" in page
+    assert "over the 2 of 3 epochs" in page
+    assert (tmp_path / "x.xml").read_text() == (kept / "junit.xml").read_text()
+    suite = ET.parse(kept / "junit.xml").find("testsuite")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "0", "0")
+    assert json.loads((kept / "verdict.json").read_text()) == compare_runs(a, b).to_dict()
+    for flag in (["--dtype", "float64"], ["--steps", "0"], ["--lr", "0.1"], ["--accept", "x@y"], ["--noise"]):
+        with pytest.raises(RecipeError, match=f"{flag[0]} cannot be had with two finished runs"):
+            dispatch(["compare", str(a), str(b), *flag])
+
+
+def test_sensitivity_trains_one_run_again_from_weights_moved_by_one_ulp(fake_wing, write_images, tmp_path, capsys):
+    net = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4, "workers": 0, "epochs": 2}
+    net |= {"data": str(write_images()), "precision": "float64", "quiet": True}
+    runs = {name: ft.finetune(**net, lr=lr, out=tmp_path / name) for name, lr in (("a", 0.5), ("b", 0.5), ("c", 0.6))}
+    a, b, c = (str(run.folder) for run in runs.values())
+    before = {path: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()}
+    assert dispatch(["compare", a, b, "--sensitivity", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["largest_head_difference"] == 0 < said["one_ulp"]["largest_head_difference"] < 1e-12
+    assert dispatch(["compare", a, b, "--sensitivity", "--html", str(tmp_path / "x.html")]) == 0
+    assert "A and B are not further apart than 10 times that" in " ".join(capsys.readouterr().out.split())
+    assert "by one ulp" in (tmp_path / "x.html").read_text()
+    assert {path: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()} == before
+    with pytest.raises(RunError, match=r"the recipes of .* differ \(lr\), which is no matter of rounding"):
+        dispatch(["compare", a, c, "--sensitivity"])
 
 
 def test_the_command_survives_a_narrow_and_a_broken_stdout(a):

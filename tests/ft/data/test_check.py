@@ -238,3 +238,61 @@ def test_large_images_are_not_held(photos, monkeypatch):
     check = check_data(str(photos), policy=Policy())
     look = next(look for look in check.looks if look.name == "train/cat/large.png")
     assert not any(isinstance(value, (np.ndarray, Image.Image)) for value in vars(look).values())
+
+
+@pytest.fixture
+def masks(write_tree, pixels, encode):
+    """Write six images of 40 x 50 with masks of three classes, of which four train, and a classes.txt of four."""
+    for i in range(6):
+        split, drawn = "train" if i < 4 else "val", np.arange(2000, dtype=np.uint8).reshape(40, 50) % 3
+        write_tree(f"images/{split}/{i}.png", content=encode(pixels(40, 50, seed=i)))
+        write_tree(f"masks/{split}/{i}.png", content=encode(drawn))
+    return write_tree("classes.txt", content=b"sky\ncat\ndog\nunicorn\n")
+
+
+def test_masks_are_read_and_every_class_has_a_share_of_the_pixels(masks, monkeypatch):
+    monkeypatch.chdir(masks.parent)
+    check = check_data("data", policy=Policy(short_side=256))
+    assert {f.kind: (f.level, f.items) for f in check.findings} == {
+        "empty class": ("warning", (("unicorn", "in no mask"),))
+    }
+    values = np.arange(2000, dtype=np.uint8) % 3
+    assert [(c.label, c.train, c.val, c.pixels) for c in check.classes] == [
+        *((name, 4, 2, float((values == k).mean())) for k, name in enumerate(("sky", "cat", "dog"))),
+        ("unicorn", 0, 0, 0),
+    ]
+    row = next(line.split() for line in render_text(check).splitlines() if line.startswith(" sky"))
+    assert row[:4] == ["sky", "4", "2", f"{(values == 0).mean():.2%}"]
+    assert to_dict(check)["classes"][3] == {"label": "unicorn", "train": 0, "val": 0, "test": 0, "pixels": 0}
+    assert ">pixels</th>" in render_html(check, max_pixels=10**6, workers=0)
+    (masks / "classes.txt").write_text("sky\ncat\ndog\n")
+    assert check_data("data", policy=Policy()).status == "clean"
+
+
+def test_every_fault_of_a_mask_is_found_by_its_kind(masks, write_tree, encode, pixels):
+    values = np.zeros((40, 50), np.uint8)
+    (masks / "masks/train/0.png").rename(masks / "masks/train/lone.png")
+    write_tree("masks/train/1.png", content=encode(np.zeros((50, 40), np.uint8)))
+    write_tree("masks/train/2.png", content=encode(pixels(40, 50), "JPEG"))
+    values[0, :7] = 9
+    write_tree("masks/val/4.png", content=encode(values))
+    write_tree("masks/val/5.png", content=encode(np.full((40, 50), 255, np.uint8)))
+    write_tree("images/val/5.png", content=(masks / "images/train/3.png").read_bytes())
+    check = check_data(str(masks), policy=Policy())
+    found = {f.kind: f.items for f in check.findings}
+    size = "40x50 pixels, its image images/train/1.png has 50x40"
+    assert found["mask missing"] == (("images/train/0.png", "no mask"),)
+    assert found["mask size"] == (("images/train/1.png", size),)
+    assert found["mask file"] == (("images/train/2.png", "JPEG keeps no exact values"),)
+    told = "value 9 in 7 pixels, which is no class (0 to 3, 255 ignored)"
+    assert found["mask value"] == (("images/val/4.png", told),)
+    assert found["leak"] == (("images/val/5.png", "same bytes as images/train/3.png, labelled sky|cat|dog"),)
+    assert (found["all ignored"], found["lone mask"]) == ((("images/val/5.png", ""),), (("masks/train/lone.png", ""),))
+    assert (check.status, len(check.usable)) == ("errors", 2)
+    assert {name for name, _ in found["no val"]} == {"sky", "cat", "dog"}
+    assert cli.dispatch(["data", "check", str(masks), "--quiet"]) == 2
+
+
+def test_the_built_in_set_with_masks_is_clean():
+    check = check_data("scenes", policy=Policy(workers=0))
+    assert (len(check.looks), check.status, check.classes[0].label) == (200, "clean", "background")

@@ -8,6 +8,7 @@ from ft.data import Augmentation, Preprocess, Reading, Sample, Sampling
 from ft.data.batches.masks import MaskBatches
 from ft.data.images import view
 from ft.data.images.view import View, drawn, fitted
+from ft.data.sources.mask import Coding, Mask, MaskArray
 from ft.errors import DataError
 from ft.tasks import TASKS
 from tests.oracle import needs_torch, torch
@@ -15,21 +16,12 @@ from tests.oracle import needs_torch, torch
 PREPROCESS = Preprocess(16, 16, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 
 
-class Mask:
-    """A mask in memory."""
-
-    def __init__(self, values):
-        self.values = values
-
-    def read(self):
-        return self.values
-
-
 def pictures(count=7):
     """Return pictures of several sizes whose mask is their red channel."""
     for i in range(count):
         pixels = np.random.default_rng(i).integers(0, 200, (9 + 4 * i, 25 - 2 * i, 3)).astype(np.uint8)
-        yield Sample(f"{i}.png", Mask(np.ascontiguousarray(pixels[:, :, 0])), pixels)
+        red = np.ascontiguousarray(pixels[:, :, 0])
+        yield Sample(f"{i}.png", Mask("red", MaskArray("red", red), Coding({k: k for k in range(200)})), pixels)
 
 
 def batches(**options):

@@ -152,7 +152,7 @@ def test_too_large_for_the_disk_trains_on_pixels_or_is_refused(keep, folder):
     [
         ({"bn": "update"}, "with bn update the base runs in training mode"),
         ({"freeze": "stem,layer1"}, "not all of the base is frozen"),
-        ({"unfreeze": "1:layer4"}, "no features are kept"),
+        ({"unfreeze": "2:layer4"}, "no features are kept"),
         ({"augment": "crop-flip"}, "augmentation changes the images from epoch to epoch (see --cache-views)"),
         ({"mixup": 0.2}, "augmentation changes"),
     ],

@@ -116,7 +116,7 @@ def test_rates_go_down_from_the_head_and_by_stage():
 
 
 def test_stages_thaw_one_by_one():
-    rule = {"unfreeze": "0:head,3:layer4,5:layer3@0.5"}
+    rule = {"unfreeze": "1:head,4:layer4,6:layer3@0.5"}
     assert [len(at(epoch, **rule).trainable) for epoch in (0, 2, 3, 4, 5, 90)] == [2, 2, 3, 3, 4, 4]
     assert at(5, **rule).stages == ("stem", "layer1", "layer2")
     assert at(5, **rule).rates == {"layer3.0.conv1.weight": 0.5}
@@ -126,25 +126,26 @@ def test_stages_thaw_one_by_one():
 
 
 def test_all_thaw_at_a_lower_rate_the_head_included():
-    late = at(5, unfreeze="5:all@0.1", stage_lr={"head": 2})
+    late = at(5, unfreeze="6:all@0.1", stage_lr={"head": 2})
     assert late.stages == ()
     assert late.rates == {**dict.fromkeys(NAMES, 0.1), "fc.weight": 0.2, "fc.bias": 0.2}
-    assert at(4, unfreeze="5:all@0.1", stage_lr={"head": 2}).rates == {"fc.weight": 2.0, "fc.bias": 2.0}
+    assert at(4, unfreeze="6:all@0.1", stage_lr={"head": 2}).rates == {"fc.weight": 2.0, "fc.bias": 2.0}
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"unfreeze": "3:layer9"}, "unfreeze: unknown stage 'layer9'; did you mean 'layer"),
+        ({"unfreeze": "4:layer9"}, "unfreeze: unknown stage 'layer9'; did you mean 'layer"),
         ({"unfreeze": "layer4"}, "unfreeze: got 'layer4'; expected EPOCH:STAGE"),
         ({"unfreeze": "-1:layer4"}, "expected EPOCH:STAGE"),
         ({"unfreeze": "1.5:layer4"}, "expected EPOCH:STAGE"),
-        ({"unfreeze": "3:layer4@fast"}, "unfreeze: got '3:layer4@fast'; expected a factor above 0"),
-        ({"unfreeze": "3:layer4@0"}, "a factor above 0"),
-        ({"unfreeze": "3:layer4@nan"}, "a factor above 0"),
-        ({"unfreeze": "20:layer4"}, "epoch 20 never comes, the training has 20"),
-        ({"unfreeze": "3:layer4", "freeze": "none"}, "layer4 trains already before epoch 3"),
-        ({"unfreeze": "3:layer4,5:layer4"}, "layer4 trains already before epoch 5"),
+        ({"unfreeze": "0:layer4@0.1"}, "unfreeze: got '0:layer4@0.1'; epochs count from 1, the first is 1:layer4@0.1"),
+        ({"unfreeze": "4:layer4@fast"}, "unfreeze: got '4:layer4@fast'; expected a factor above 0"),
+        ({"unfreeze": "4:layer4@0"}, "a factor above 0"),
+        ({"unfreeze": "4:layer4@nan"}, "a factor above 0"),
+        ({"unfreeze": "21:layer4"}, "epoch 21 never comes, the training has 20"),
+        ({"unfreeze": "4:layer4", "freeze": "none"}, "layer4 trains already before epoch 4"),
+        ({"unfreeze": "4:layer4,6:layer4"}, "layer4 trains already before epoch 6"),
         ({"stage_lr": "layer9:0.1"}, "stage_lr: unknown stage 'layer9'"),
         ({"stage_lr": "layer4"}, "stage_lr: got 'layer4'; expected a factor above 0"),
         ({"stage_lr": "stem:1,stem:2"}, "stage_lr: 'stem' is there twice"),
@@ -158,5 +159,5 @@ def test_rules_about_stages_that_cannot_be(fields, words):
 
 
 def test_rules_about_stages_that_can_be():
-    for unfreeze in ("3:layer4,3:layer3", "0:all", "2:head@0.1", "1:all@0.1,2:all@0.01"):
+    for unfreeze in ("4:layer4,4:layer3", "1:all", "3:head@0.1", "2:all@0.1,3:all@0.01"):
         check_plan(Recipe(model="resnet18", unfreeze=unfreeze), CARD)

@@ -75,6 +75,17 @@ def test_both_are_described_then_traced_under_common_names(script, tmp_path):
     assert "weights: copied tf to torch" in result.notes
 
 
+def test_sensitivity_builds_one_side_anew_and_traces_it_from_moved_weights(script, tmp_path, monkeypatch):
+    _, asked = script
+    monkeypatch.setattr(strangers, "band_of", lambda one, again: (one, again))
+    result = compare(tmp_path, steps=2, sensitivity=True)
+    assert [(name, r["do"], r.get("one_ulp")) for name, r in asked[2:6]] == [
+        *(("torch", "trace", False), ("tf", "trace", False)),
+        *(("torch", "describe", None), ("torch", "trace", True)),
+    ]
+    assert result.band == (tmp_path / "torch", tmp_path / strangers.AGAIN)
+
+
 def test_calls_that_are_alike_in_name_only_are_kept_apart(script, tmp_path):
     models, asked = script
     models["torch"] = changed(calls={"drop": Call("dropout", "drop", ("",)), **CALLS})

@@ -262,7 +262,7 @@ def test_no_two_sections_have_a_field_of_one_name():
 
 def test_text_is_read_once(monkeypatch):
     recipe = Recipe(
-        head="512-relu", change="conv1:stride=1", randaugment="2x9", stage_lr="stem:0.1", unfreeze="5:all,3:layer4@0.5"
+        head="512-relu", change="conv1:stride=1", randaugment="2x9", stage_lr="stem:0.1", unfreeze="6:all,4:layer4@0.5"
     )
     for module, name in (("model", "parse_head"), ("model", "parse_change"), ("schedule", "parse_thaw")):
         monkeypatch.setattr(f"ft.recipe.{module}.{name}", None)
@@ -302,6 +302,22 @@ def test_a_saved_recipe_reads_back_the_same(tmp_path, fields):
     values = recipes.load(tmp_path / "recipe.yaml")
     assert recipes.from_dict(values) == recipe
     assert set(values) == set(FIELDS)  # the defaults too: a run's recipe outlives them
+
+
+def test_a_file_of_before_there_were_versions_counts_epochs_from_0(read, tmp_path):
+    said = []
+    for line in ("unfreeze: 3:layer4,0:head@0.1", "unfreeze: {'3': layer4, '0': head@0.1}"):
+        old = recipes.load(tmp_path / "mine.yaml", note=said.append) if read(f"{line}\n") else {}
+        assert recipes.from_dict(old).thaws == (Thaw(0, "head", 0.1), Thaw(3, "layer4"))
+    assert said[0].endswith("so its unfreeze counts epochs from 0; it means --unfreeze 4:layer4,1:head@0.1")
+    recipe = recipes.from_dict(read("version: 2\nunfreeze: 3:layer4,1:head@0.1\n"))
+    assert recipe.thaws == (Thaw(0, "head", 0.1), Thaw(2, "layer4"))
+    recipes.save(recipe, tmp_path / "saved.yaml")
+    assert recipes.load(tmp_path / "saved.yaml", note=said.append)["unfreeze"] == ["3:layer4", "1:head@0.1"]
+    assert len(said) == 2
+    for version in ("3", "0", "true", "'2'", "[2]"):
+        with pytest.raises(RecipeError, match=r"mine\.yaml: version: got .*; expected 1 to 2, update"):
+            read(f"version: {version}\n")
 
 
 def test_numbers_as_yaml_1_1_reads_them(read):

@@ -1,12 +1,54 @@
-"""What the report says of overfitting: each rule in a case that calls for it, and silence where chance explains all."""
+"""What the report advises: runs that are staged to go wrong, each rule where it is called for, and not by chance."""
+
+import re
+import shutil
 
 import numpy as np
 import pytest
 
 from ft import recipe as recipes
+from ft.data import open_dataset
+from ft.data.sources.dataset import data_facts
+from ft.metrics.calibration import reliability_of
 from ft.recipe import Recipe
 from ft.report.training.advice import advise
-from ft.tasks.sections import Answers
+from ft.report.training.page import calibration_words
+from ft.tasks.sections import Answers, Page
+from tests.ft.report.staged import Stage, staged
+
+STAGED = {  # a run that goes wrong in a known way, and what the report says first
+    "diverged": (Stage(lr=3000, hidden=0, spread=2), "The training diverged: the validation loss is "),
+    "underfit": (Stage(rings=True, hidden=2, spread=0.1, epochs=30), "It has stopped improving at "),
+    "overfit": (Stage(train=60, clutter=60, epochs=30), "The final network is right on 100.0 % of 60 training images "),
+    "noisy labels": (Stage(noise=0.4, spread=0.3, train=3000, epochs=6, hidden=0), "It is as sure of its mistakes ("),
+    "leak": (Stage(facts={"leaked": 7}), "7 of the 500 validation images are training images, too, "),
+    "rate too high": (Stage(lr=10, spread=1.5, hidden=0, epochs=12), "The learning rate is too high: "),
+    "rate too low": (Stage(lr=1e-4), "The learning rate is too low: over 10 epochs the training loss crept "),
+    "tiny val": (Stage(val=12), "12 validation images are too few to tell: "),
+    "imbalance": (
+        Stage(classes=2, shares=(0.93, 0.07), spread=2.5),
+        "9#.# % of the validation images are of one ",
+    ),
+    "wrong normalisation": (
+        Stage(blind=0.15, hidden=0, recipe={"freeze": "base", "weights": "mine.pth"}),
+        "With the frozen features of mine.pth it is right on ",
+    ),
+    "frozen random base": (
+        Stage(recipe={"freeze": "base", "weights": "none"}),
+        "The frozen part (base) started from random numbers and never trained",
+    ),
+    "plateau": (Stage(epochs=20, hidden=0, lr=1, spread=1), "Nothing has got better since epoch "),
+    "good": (Stage(val=2000), "The final network is right on "),
+}
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_what_is_said_first_of_a_run_that_went(name, tmp_path):
+    stage, words = STAGED[name]
+    found = advise(*staged(stage, tmp_path))
+    assert re.match(re.escape(words).replace(r"\#", r"\d"), found[0].found), found[0].found
+    assert (found[0].kind == "good") == (name == "good") == (not found[0].try_this)
+
 
 FALLING = [1.0, 0.8, 0.7, 0.65, 0.63]
 FLAT = [0.7, 0.65, 0.65, 0.65, 0.65]
@@ -14,16 +56,19 @@ RISING = [0.9, 0.5, 0.55, 0.7, 0.8]
 RIGHT = Answers(180, 180, 60)
 
 
-def said(train=0.92, val=0.9, losses=FLAT, answers=RIGHT, images=1000, **fields):
-    """Return kinds, findings and suggestions for a run with these figures."""
+def said(train=0.92, val=0.9, losses=FLAT, answers=RIGHT, images=1000, scores=(), more=None, **fields):
+    """Return kinds, findings and suggestions for a run with these figures; more: of its model.json."""
     result = {
         "recipe": recipes.to_dict(Recipe(**fields)),
         "data": {"train": 4 * images, "val": images},
         "metrics": {"top1": val, "loss": 0.3},
         "train_metrics": {"top1": train, "loss": 0.2, "images": images},
+        **(more or {}),
     }
     epochs = [{"epoch": i, "val_loss": loss} for i, loss in enumerate(losses, start=1)]
-    found = advise(result, epochs, answers)
+    for row, score in zip(epochs, scores, strict=False):
+        row["top1"] = score
+    found = advise(result, epochs, Page((), answers))
     return [each.kind for each in found], " ".join(e.found for e in found), " ".join(e.try_this for e in found)
 
 
@@ -92,16 +137,80 @@ def test_no_better_than_guessing():
     assert "50.0 % of the images, no better than always saying the most frequent class (50.0 %)" in found
 
 
-@pytest.mark.parametrize("losses", [[], [1.0, None], [1.0, float("nan")]])
+@pytest.mark.parametrize("losses", [[1.0, None], [1.0, float("nan")]])
 def test_losses_that_are_no_numbers(losses):
-    assert said(losses=losses)[1] == "The losses are not all finite numbers."
+    assert said(losses=losses)[1] == "The training diverged: its losses are not all finite numbers."
+    assert said(losses=[])[1] == "No epoch was logged, so there is no curve to judge."
 
 
 def test_a_run_of_an_older_version():
     result = {
         "recipe": recipes.to_dict(Recipe()),
-        "data": {"train": 9, "val": 9},
+        "data": {"train": 900, "val": 900},
         "metrics": {"top1": 0.5, "loss": 1.0},
     }
-    found = advise(result, [{"epoch": 1, "val_loss": 1.0}], RIGHT)
+    found = advise(result, [{"epoch": 1, "val_loss": 1.0}], Page((), RIGHT))
     assert [each.kind for each in found] == ["warn"]
+
+
+def test_the_best_epoch_is_named_where_another_one_was_kept():
+    _, found, tries = said(val=0.7, train=0.7, scores=[0.6, 0.8, 0.78, 0.75, 0.7], freeze="none")
+    assert "The best epoch was 2, accuracy 80.0 %; the run ends with the weights of epoch 5, 70.0 %." in found
+    assert "--resume RUN --result best, which trains nothing" in tries
+    lucky = said(scores=[0.9, 0.91, 0.9, 0.9, 0.9])
+    assert (lucky[0], lucky[2].strip()) == (["good", "good"], "")
+    assert "within the 4.3 points by which the best of so many is lucky" in lucky[1]
+    kept = said(scores=[0.6, 0.9, 0.7, 0.7, 0.7], losses=RISING, result="best", more={"epoch": 2})
+    assert kept[0] == ["good"] * 3
+    assert "The run kept its best epoch, 2 of 5: accuracy 90.0 %." in kept[1]
+
+
+def test_a_loss_that_turned_while_the_accuracy_held():
+    kinds, found, tries = said(losses=RISING, scores=[0.7, 0.9, 0.9, 0.89, 0.9])
+    assert kinds == ["warn", "good"]
+    assert "while its accuracy held: it does not err more often, it is more sure of its mistakes" in found
+    assert tries.startswith("--label-smoothing 0.1, --epochs 2 or")
+    assert "smoothing" not in said(losses=RISING, scores=[0.9] * 5, label_smoothing=0.1)[2]
+    assert said(losses=RISING, images=12)[0][0] == "warn"  # of so few images it is chance
+
+
+def test_curves_before_a_change_of_the_loss_are_another_measure():
+    losses = [{"epoch": i, "val_loss": 0.5, "loss": loss} for i, loss in enumerate((0.1, 0.1, 2.0, 1.9), start=1)]
+    result = {"recipe": recipes.to_dict(Recipe(label_smoothing=0.5)), "data": {"train": 9, "val": 9}, "metrics": {}}
+    history = [{"epoch": 0, "recipe": {}}, {"epoch": 2, "recipe": {"label_smoothing": 0.5}}]
+    assert "diverged" in advise(result, losses, Page(()))[0].found
+    assert "diverged" not in advise({**result, "history": history}, losses, Page(()))[0].found
+
+
+def test_better_on_what_it_never_saw():
+    kinds, found, tries = said(train=0.8, val=0.95)
+    assert kinds[0] == "warn"
+    assert "better by 15.0 points on what it never saw, where chance explains about 4.3" in found
+    assert "ft data check digits" in tries
+
+
+@pytest.mark.parametrize(
+    ("right", "fields", "there", "missing"),
+    [
+        (0.5, {}, ["label smoothing, mixup, fewer"], ["less"]),
+        (0.5, {"mixup": 0.2, "label_smoothing": 0.1}, ["overconfident: fewer epochs"], ["mixup", "smoothing"]),
+        (1.0, {}, ["too modest: more epochs"], ["less", "mixup"]),
+        (1.0, {"mixup": 0.2}, ["less mixup, more epochs"], ["label smoothing"]),
+    ],
+)
+def test_calibration_knows_the_recipe(right, fields, there, missing):
+    answers = np.arange(1000) < 1000 * right
+    words = calibration_words(reliability_of(np.full(1000, 0.8), answers), recipes.to_dict(Recipe(**fields)))
+    assert all(word in words for word in there)
+    assert not any(word in words for word in missing)
+
+
+def test_a_leak_is_written_down(write_images):
+    data = write_images()
+    assert "leaked" not in data_facts(open_dataset(str(data)))
+    (data / "val/cat").mkdir(parents=True)
+    (data / "train").mkdir()
+    for label in ("cat", "dog"):
+        (data / label).rename(data / "train" / label)
+    shutil.copy(data / "train/cat/0.png", data / "val/cat/again.png")
+    assert data_facts(open_dataset(str(data)))["leaked"] == 1

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ft.differences import ENTRIES, Finding
+from ft.parity.accepted import Accepted
+from ft.parity.finding_id import UNEXPLAINED, finding_id
 from ft.parity.trace import Trace
 from ft.parity.verdict import Row, Verdict, compare_traces
 from ft.report.chart import HEIGHT
@@ -303,18 +305,66 @@ def test_data_is_valid_json_and_says_the_same():
     assert to_dict(Report(Verdict(()), (), a_report().sides))["equal"] is False
 
 
-def test_junit_has_a_case_for_every_phase_and_step():
+def test_junit_has_a_case_for_every_finding_and_for_every_phase_that_agrees():
     report = a_report(DIFFERENT, [Finding(ENTRY.name, *PLACE, 0.25, "found")])
     suite = ET.fromstring(render_junit(report))[0]
     cases = suite.findall("testcase")
     assert (suite.get("tests"), suite.get("failures")) == (str(len(cases)), "1") == ("10", "1")
     failed = [case for case in cases if case.find("failure") is not None]
-    assert [(case.get("classname"), case.get("name")) for case in failed] == [("ft compare.step 0", "forward")]
+    assert [case.get("name") for case in failed] == [f"{ENTRY.name}@layer1.0.bn1"]
     failure = failed[0].find("failure")
     assert failure.get("message").startswith("step 0, forward, layer1.0.bn1: relative 0.25 above 1e-11")
     assert "3 elements are finite on one side only" in failure.text
     assert f"Cause at step 0, forward, layer1.0.bn1: {ENTRY.title} (found)" in failure.text
     assert ET.fromstring(render_junit(a_report()))[0].get("failures") == "0"
+
+
+BN2 = (0, "forward", "layer2.0.conv1")
+BOTH = [Finding(ENTRY.name, *PLACE, 0.25, "found"), Finding(ENTRY.name, *BN2, 0.5), Finding(OTHER.name, *BN2, 0.5)]
+
+
+def accepting(*ids, findings=BOTH, **more):
+    differ = {PLACE: (0.25, ""), BN2: (0.5, "")}
+    return a_report(differ, findings, accepted=Accepted(dict.fromkeys(ids, "agreed"), "parity.yaml"), **more)
+
+
+@pytest.mark.parametrize(
+    ("ids", "status", "first", "left"),
+    [
+        ((), "different", PLACE, 3),
+        ((f"{ENTRY.name}@layer1.0.bn1",), "different", BN2, 2),
+        ((ENTRY.name,), "different", BN2, 1),
+        ((OTHER.name,), "different", PLACE, 2),
+        ((ENTRY.name, f"{OTHER.name}@layer2.0.conv1"), "accepted", None, 0),
+    ],
+)
+def test_the_verdict_is_over_what_is_not_accepted(ids, status, first, left):
+    report = accepting(*ids)
+    assert (report.status, report.first and (report.first.step, report.first.phase, report.first.name)) == (
+        status,
+        first,
+    )
+    suite = ET.fromstring(render_junit(report))[0]
+    assert (suite.get("failures"), suite.get("skipped")) == (str(left), str(3 - left))
+    assert to_dict(report)["passed"] == (left == 0)
+    assert first_line(report).startswith(status.upper())
+    page = Page(render_html(report)).text
+    for item in report.let_pass:
+        assert finding_id(item) in page
+        assert f"accepted: {finding_id(item)}" in " ".join(render_text(report).split())
+
+
+def test_an_accepted_difference_hides_none_that_begins_elsewhere():
+    origin = Finding(UNEXPLAINED, *BN2, 0.5)
+    report = accepting(ENTRY.name, findings=BOTH[:1], origins=[origin])
+    assert report.status == "different"
+    assert "Cause not in the catalogue: step 0, forward, layer2.0.conv1" in render_text(report)
+    assert accepting(ENTRY.name, "unexplained@layer2.0.conv1", findings=BOTH[:1], origins=[origin]).passed
+
+
+def test_accepted_and_gone_is_told():
+    assert "accepted and gone: no-such@conv1; take it out of parity.yaml" in render_text(accepting("no-such@conv1"))
+    assert to_dict(accepting("no-such@conv1"))["accepted_and_gone"] == ["no-such@conv1"]
 
 
 def test_junit_of_nothing_fails_and_hostile_names_are_harmless():

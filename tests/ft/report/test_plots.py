@@ -73,8 +73,8 @@ def panels(log, ends):
 
 def test_the_lines_show_the_numbers():
     ends = [
-        {"epoch": 1, "step": 2, "loss": 1.5, "val_loss": 3.0, "top1": 0.25},
-        {"epoch": 2, "step": 4, "loss": 0.5, "val_loss": None, "top1": 0.75},
+        {"epoch": 1, "step": 2, "loss": 1.5, "val_loss": 3.0, "top1": 0.25, "train_top1": 0.125},
+        {"epoch": 2, "step": 4, "loss": 0.5, "val_loss": None, "top1": 0.75, "train_top1": 0.5},
     ]
     log = [{"step": s, "loss": 4.0 - s} for s in (1, 2, 3, 4)] + [{"epoch_end": True, **ends[0]}]
     loss, accuracy = panels([row for row in log if "epoch_end" not in row], ends)
@@ -82,7 +82,7 @@ def test_the_lines_show_the_numbers():
     np.testing.assert_array_equal(loss["train, epoch mean"], [[1, 1.5], [2, 0.5]])
     np.testing.assert_array_equal(loss["validation"], [[1, 3], [2, np.nan]])
     np.testing.assert_array_equal(accuracy["validation"], [[1, 25], [2, 75]])
-    assert accuracy.keys() == {"validation"}
+    np.testing.assert_array_equal(accuracy["train, in its steps"], [[1, 12.5], [2, 50]])
 
 
 def test_what_is_not_known_has_no_line():

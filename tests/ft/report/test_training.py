@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import ft
 from ft import recipe as recipes
 from ft.data import Sample
 from ft.recipe import Recipe
-from ft.report.training.page import write_training_report
+from ft.report import template
+from ft.report.training.charts import confusion_cells
+from ft.report.training.page import kept_thumbnails, write_training_report
 from ft.runs import folder as runfolder
 from ft.runs.predictions import read_predictions, write_predictions
 
@@ -37,7 +40,7 @@ class Page(HTMLParser):
 def write(tmp_path):
     """Write the report of a run with these classes and return the page."""
 
-    def write(classes, count=200, *, samples=True, **fields):
+    def write(classes, count=200, *, samples=True, train_top1=False, **fields):
         rng = np.random.default_rng(0)
         labels = rng.integers(0, len(classes), count)
         predicted = np.where(rng.random(count) < 0.7, labels, rng.integers(0, len(classes), count))
@@ -47,6 +50,7 @@ def write(tmp_path):
             for epoch in (1, 2, 3):
                 log.write({"step": epoch, "epoch": epoch, "loss": 1 / epoch, "lr": 0.1})
                 row = {"epoch_end": True, "epoch": epoch, "step": epoch, "loss": 1 / epoch, "val_loss": 1.2 / epoch}
+                row |= {"train_top1": 0.2 * epoch} if train_top1 else {}
                 log.write({**row, "top1": 0.5, "ema_loss": 1.1 / epoch, "ema_top1": 0.6})
         result = {
             "architecture": "resnet18",
@@ -98,6 +102,42 @@ def test_the_page_says_what_was_measured(write):
     assert "a gap of 20.0 points" in text
 
 
+def test_shares_and_counts_of_the_confusions(write):
+    """Two classes of another size, and a share that rounds to all is not said to be all."""
+    counts = np.array([[299, 1], [3, 9]])
+    cells = [(cell.percent, cell.count) for cell in confusion_cells(counts)]
+    assert cells == [(">99", 299), ("<1", 1), ("25", 3), ("75", 9)]
+    text = write(["cat", "dog"])
+    assert text.count('class="percent"') == text.count('class="count"') == 4
+
+
+def test_what_differs_from_the_defaults_comes_first(write):
+    text = write(["cat", "dog"], lr=0.02, freeze="stem,layer1")
+    rows = re.findall(
+        r"<th scope=.row.>(\w+)</th><td class=.name changed.>(.*?)</td><td class=.name soft.>(.*?)</td>", text
+    )
+    assert rows == [("freeze", "stem, layer1", "base"), ("lr", "0.02", "0.001")]
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_training_accuracy_is_drawn_where_it_was_measured(write, measured):
+    text = write(["cat", "dog"], train_top1=measured)
+    assert ("training accuracy: 20 at epoch 1, 60 at epoch 3" in text) == measured
+    assert ("and the training accuracy" in text) == measured
+
+
+@pytest.mark.parametrize("name", [path.name for path in Path(template.__file__).parent.glob("*.html.j2")])
+def test_who_sees_no_picture_is_told_and_every_heading_says_of_what(name):
+    text = (Path(template.__file__).parent / name).read_text()
+    for tag, needed in (("th", r' scope="(row|col)"'), ("img", r'[^>]* alt="[^"]'), ("svg", r'[^>]* aria-label="[^"]')):
+        bare = [
+            place.group()
+            for place in re.finditer(rf"<{tag}\b.{{0,40}}", text)
+            if not re.match(rf"<{tag}{needed}", text[place.start() :])
+        ]
+        assert bare == []
+
+
 def test_the_most_confident_mistakes_come_first(write, tmp_path):
     text = write(["cat", "dog"])
     wrong = [p for p in read_predictions(tmp_path) if p.label != p.predicted]
@@ -110,6 +150,13 @@ def test_without_the_images(write):
     text = write(["cat", "dog"], samples=False)
     assert "no longer where they were" in text
     assert Page(text).sources == []
+
+
+def test_thumbnails_of_a_page_of_before_are_kept(tmp_path):
+    end = '<b>dog</b> 9 %<small>is cat</small><small class="name">{}</small></li>\n'
+    lines = '<li><img src="data:image/png;base64,AA==" alt="">' + end, '<li><span class="gone">no image</span>' + end
+    (tmp_path / "old.html").write_text(lines[0].format("a&amp;b") + lines[1].format("c"))
+    assert kept_thumbnails(tmp_path / "old.html") == {"a&b": "data:image/png;base64,AA=="}
 
 
 def test_a_run_and_its_report_written_again(fake_wing, write_images, tmp_path):

@@ -62,7 +62,7 @@ def test_row_33_batches_of_one_with_batchnorm(fields, refused, folder):
 def test_row_33_asks_for_all_that_will_have_thawed(fake_wing, folder, monkeypatch):
     plans = []
     monkeypatch.setattr("ft.training.build.require_company", lambda job, plan, names: plans.append(plan.stages))
-    for fields in ({}, {"unfreeze": "2:layer4"}):
+    for fields in ({}, {"unfreeze": "3:layer4"}):
         job = prepare_job(Recipe(**{**NET, "epochs": 3}, data=str(folder), **fields))
         build_learner(job, backend.load("torch"), device="cpu")
     assert ["layer4" in frozen for frozen in plans] == [True, False]

@@ -16,6 +16,16 @@ def test_the_descriptor_is_held_back(capfd):
     assert capfd.readouterr().err == "after\n"
 
 
+def test_what_is_at_hand_is_seen_all_the_same():
+    code = (
+        "import os\nfrom ft.system.progress import stages\nfrom ft.system.quiet import quiet_stderr\n"
+        "with stages(2) as begin, quiet_stderr():\n    begin('building')\n    os.write(2, b'from C++')\n"
+        "    begin('writing')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr == "building\nwriting\n"
+
+
 def test_what_was_held_back_comes_with_the_error(capfd):
     def load():
         with quiet_stderr():

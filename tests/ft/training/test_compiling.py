@@ -1,11 +1,14 @@
 """Whether the frozen stages are folded or compiled: by what the whole training passes through them, or as asked for."""
 
+import json
+
 import pytest
 
 import ft
 import ft.recipe
 from ft.network.freeze import epochs_alike, leading_stages, plan_freeze
 from ft.recipe import Recipe
+from ft.runs.folder import read_log
 from ft.training import compiling
 from ft.training.job import prepare_job
 from ft.zoo import find_card
@@ -39,7 +42,7 @@ def chosen(recipe, *, epoch=0, **fields):
     recipe, said, learner = recipe.replace(**fields), [], Asked()
     job = prepare_job(recipe)
     plan = plan_freeze(job.card, NAMES, freeze=recipe.freeze, bn=recipe.bn)
-    compiling.run_ahead(job, learner, plan, backend="torch", epoch=epoch, say=said.append)
+    compiling.run_ahead(job, learner, plan, backend="torch", epoch=epoch, say=said.append, log=said.append)
     return learner.way, " ".join(said)
 
 
@@ -71,10 +74,10 @@ def test_the_choice_does_not_depend_on_where_a_run_stands(recipe):
 
 
 def test_until_they_thaw(recipe):
-    fields = {"unfreeze": "5:layer4"}
+    fields = {"unfreeze": "6:layer4"}
     assert "80 images" in chosen(recipe, **fields, epoch=4)[1]
     assert "240 images" in chosen(recipe, **fields, epoch=5)[1]
-    assert epochs_alike(recipe.replace(unfreeze="5:layer4,7:layer3"), 6) == 2
+    assert epochs_alike(recipe.replace(unfreeze="6:layer4,8:layer3"), 6) == 2
 
 
 @pytest.mark.parametrize(("wish", "way"), [("on", "compiled"), ("off", "as one")])
@@ -107,7 +110,19 @@ def test_yaml_reads_on_and_off_as_truth_values(tmp_path):
 
 
 def test_a_run_says_its_choice_once_a_plan(recipe, tmp_path, fake_wing, capsys):
-    ft.finetune(recipe, out=tmp_path / "run", epochs=3, unfreeze="1:layer4", compile="on")
+    ft.finetune(recipe, out=tmp_path / "run", epochs=3, unfreeze="2:layer4", compile="on")
     said = capsys.readouterr().err
     assert said.count("compile: on, as asked for") == 2
     assert said.count("stem compiled in 0 s") == 2
+
+
+def test_that_nothing_compiles_is_for_the_log(recipe, tmp_path, fake_wing, capsys):
+    run = ft.finetune(recipe, out=tmp_path / "run", epochs=2, unfreeze="2:layer4")
+    assert "compile: " not in capsys.readouterr().err
+    rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    notes = [(row["step"], row["note"]) for row in rows if "note" in row]
+    assert [step for step, _ in notes] == [0, rows[-1]["step"] // 2]
+    assert notes[0][1].startswith("compile: off for stem to layer4 (")
+    assert notes[1][1].startswith("compile: off for stem to layer3 (")
+    ft.finetune(resume=run.folder, epochs=3)
+    assert len(read_log(run.folder)) == 3 * rows[-1]["step"] // 2 + 3  # figures alone

@@ -112,13 +112,13 @@ def test_what_is_random_to_the_end_is_told(recipe, saved):
 
     (line,) = told()
     assert "weights none: stem, layer1, layer2, layer3, layer4 start from random numbers and never train" in line
-    assert "layer2" not in told(unfreeze="0:layer2")[0]
+    assert "layer2" not in told(unfreeze="1:layer2")[0]
     assert told(freeze="none") == []
     path, _ = saved()
     assert told(weights=path) == []
     kernel = {"weights": path, "change": "conv1:kernel=5"}
     assert told(**kernel) == ["starts anew and never trains: conv1; thaw it with --freeze or --unfreeze"]
-    assert told(**kernel, unfreeze="1:stem", epochs=2) == []
+    assert told(**kernel, unfreeze="2:stem", epochs=2) == []
     assert told(**kernel, freeze="layer1") == []
     assert told(weights=path, freeze="head")[0].startswith("starts anew and never trains: fc; thaw")
 
@@ -139,7 +139,7 @@ def test_a_training_tells_it_before_it_starts(recipe, fake_wing, tmp_path, capsy
         ({"cache": "off"}, False),
         ({"freeze": "stem,layer1,layer2,layer3,layer4"}, True),
         ({"freeze": "head"}, False),
-        ({"unfreeze": "3:layer4"}, False),
+        ({"unfreeze": "4:layer4"}, False),
     ],
 )
 def test_features_are_kept_only_where_they_cannot_change(changes, kept):
@@ -161,7 +161,7 @@ def test_the_learner_starts_from_the_files_tensors(recipe, saved, fake_wing):
     [
         ({"model": "resnet19"}, RecipeError, "unknown model 'resnet19'"),
         ({"freeze": "layer9"}, RecipeError, "unknown stage 'layer9'"),
-        ({"unfreeze": "1:layer9"}, RecipeError, "unfreeze: unknown stage 'layer9'"),
+        ({"unfreeze": "2:layer9"}, RecipeError, "unfreeze: unknown stage 'layer9'"),
         ({"class_weights": [1, 2, 3]}, RecipeError, "class_weights: got 3 numbers, pets has 2 classes"),
         ({"dropout": 0.5}, RecipeError, "dropout: resnet18 has no such layer"),
         ({"stochastic_depth": 0.5}, RecipeError, "stochastic_depth: resnet18 has no such layer"),

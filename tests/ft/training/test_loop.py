@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import ft
+from ft import recipe as recipes
 from ft.backend import contract as backend
 from ft.parity.tracing import trace_batches
 from ft.runs import checkpoint
@@ -37,14 +38,14 @@ def tune(fake_wing, write_images, tmp_path):
 def test_the_plan_changes_at_the_end_of_an_epoch(tune, fake_wing, monkeypatch, capsys):
     plans = []
     monkeypatch.setattr(fake_wing, "set_plan", lambda self, plan: plans.append((plan.stages, dict(plan.rates))))
-    tune(epochs=4, unfreeze="1:layer4,3:all@0.1")
+    tune(epochs=4, unfreeze="2:layer4,4:all@0.1")
     assert [stages for stages, _ in plans] == [("stem", "layer1", "layer2", "layer3"), ()]
     assert plans[1][1] == {"conv1.weight": 0.1, "fc.weight": 0.1, "fc.bias": 0.1}
     assert capsys.readouterr().err.count("frozen: stem, layer1, layer2, layer3\n") == 1
 
 
 def test_a_checkpoint_has_the_slots_of_the_epoch_that_comes(tune):
-    run, _ = tune(epochs=2, unfreeze="1:stem")
+    run, _ = tune(epochs=2, unfreeze="2:stem")
     saved = checkpoint.load(checkpoint.pointed(run.folder, "last"))
     assert set(saved.optimizer) == {f"{n}.momentum_buffer" for n in ("conv1.weight", "fc.weight", "fc.bias")}
 
@@ -72,11 +73,26 @@ def test_a_resumed_run_keeps_its_optimizer(tune):
         ({"momentum": 0.5}, "trained with momentum 0.9, now asked for 0.5"),
         ({"optimizer": "adam", "momentum": None}, "trained with optimizer sgd, now asked for adam"),
         ({"accumulate": 2}, "trained with accumulate 1, now asked for 2"),
-        ({"unfreeze": "1:layer4"}, "trained with unfreeze ()"),
+        ({"unfreeze": "2:layer4"}, "trained with unfreeze ()"),
     ):
         with pytest.raises(ft.RunError) as caught:
             ft.finetune(resume=run.folder, epochs=3, **change)
         assert words in str(caught.value)
+
+
+def test_a_run_of_before_recipes_had_versions_thaws_when_it_did(tune):
+    run, _ = tune(epochs=2, unfreeze="2:stem")
+    records = [run.folder / "model.json", *(run.folder / "checkpoints").glob("step-*/state.json")]
+    for path, version in [
+        (run.folder / "recipe.yaml", "version: 2\n"),
+        *((p, '"recipe_version": 2,') for p in records),
+    ]:
+        now = path.read_text()
+        path.write_text(now.replace("2:stem", "1:stem").replace(version, ""))
+        assert len(path.read_text()) == len(now) - len(version)
+    assert ft.Run(run.folder).recipe.unfreeze == ("2:stem",)
+    assert ft.finetune(resume=run.folder, epochs=3).recipe.unfreeze == ("2:stem",)
+    assert recipes.load(run.folder / "recipe.yaml")["unfreeze"] == ["2:stem"]
 
 
 def test_the_seconds_of_a_run_are_those_of_all_its_sessions(tune):
@@ -187,7 +203,7 @@ def test_steps_that_wait_to_be_logged_keep_no_images(tune, fake_wing, monkeypatc
 
 
 def test_a_trace_thaws_as_the_training_does(fake_wing, write_images):
-    recipe = ft.Recipe(**NET, data=str(write_images()), unfreeze="1:stem", schedule="exponential", epochs=3)
+    recipe = ft.Recipe(**NET, data=str(write_images()), unfreeze="2:stem", schedule="exponential", epochs=3)
     job = prepare_job(recipe)
     learner, plan = build_learner(job, backend.load("torch"), device="cpu")
     names, trained, rates = ["conv1.weight", "fc.weight", "fc.bias"], [], []
@@ -221,7 +237,8 @@ def test_a_trace_thaws_as_the_training_does(fake_wing, write_images):
     ],
 )
 def test_a_step_that_breaks_names_what_is_not_finite(tune, fake_wing, monkeypatch, fields, probes, what, advice):
-    monkeypatch.setattr(fake_wing, "fetch", lambda self, pending: np.tile(probes, (len(pending), 1)).astype(float))
+    bad = [*probes, 0]
+    monkeypatch.setattr(fake_wing, "fetch", lambda self, pending: np.tile(bad, (len(pending), 1)).astype(float))
     with pytest.raises(ft.RunError) as caught:
         tune(epochs=1, **fields)
     assert str(caught.value).startswith(f"step 1: {what}; no checkpoint was saved yet; {advice}; images (")

@@ -50,7 +50,7 @@ def test_l2sp_has_something_pretrained_in_these():
     card = find_card("resnet18")
     require_anchor(Recipe(model="resnet18", l2sp=0.1, head="keep"), card)
     require_anchor(Recipe(model="resnet18", l2sp=0.1, freeze="stem"), card)
-    require_anchor(Recipe(model="resnet18", l2sp=0.1, epochs=3, unfreeze="2:layer4"), card)  # it has one by then
+    require_anchor(Recipe(model="resnet18", l2sp=0.1, epochs=3, unfreeze="3:layer4"), card)  # it has one by then
     require_anchor(Recipe(model="resnet18"), card)
     with pytest.raises(RecipeError, match="l2sp"):
         prepare_job(Recipe(model="resnet18", l2sp=0.1))

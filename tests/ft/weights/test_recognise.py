@@ -15,7 +15,7 @@ pytestmark = needs_torch
 QUICK = {"squeezenet1_1", "shufflenet_v2_x0_5", "efficientnet_lite0", "vit_b_32", "googlenet"}
 ROWS = [
     pytest.param(card, size, id=f"{card.name}-{size}", marks=[] if card.name in QUICK else [pytest.mark.slow])
-    for card in cards()
+    for card in cards(None)
     for size in sizes(card)
 ]
 
@@ -36,7 +36,7 @@ def names(found):
 
 def test_every_network_has_a_fingerprint_of_its_own():
     assert [(row.model, row.image_size) for row in known()] == [
-        (card.name, size) for card in cards() for size in sizes(card)
+        (card.name, size) for card in cards(None) for size in sizes(card)
     ]
     # Keras's VGG and MobileNetV2 have the shapes of torchvision's, but for the names of their output layers
     prints = {(row.sha256, find_card(row.model).outputs) for row in known()}

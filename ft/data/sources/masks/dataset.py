@@ -135,7 +135,8 @@ def choose_coding(
     """Return the classes, how values become their numbers, and notes: of the source, of a trained model, or found."""
     if listing.names is not None and listing.coding is not None:
         if given is None and len(listing.names) < 2:
-            raise DataError(f"{sifted.where}: one class, '{printable(listing.names[0])}'; training needs at least two")
+            shown = listed(f"'{printable(name)}'" for name in listing.names)
+            raise DataError(f"{sifted.where}: one class, {shown}; training needs at least two")
         return given or listing.names, renumbered(listing.names, listing.coding, given, sifted.where), []
     if given is not None:
         return given, given_coding(given, ignore_index), []

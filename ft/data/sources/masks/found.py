@@ -6,7 +6,9 @@ Every mask is read once for it, where a classes.txt would save that.
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
+from ft.data.images.decode import BadImage
 from ft.data.sources.mask import AS_COLOURS, MOST, Coding, coded
 from ft.data.sources.masks.pairs import Pair
 from ft.errors import DataError, listed, printable
@@ -57,5 +59,9 @@ def given_coding(names: Sequence[str], ignore_index: int) -> Coding:
 
 
 def modes_of(pairs: Iterable[Pair]) -> list[str]:
-    """Return the modes that the masks' headers say."""
-    return [pair.drawing.header().mode for pair in pairs if pair.drawing is not None]
+    """Return the modes that the headers of masks say; those that cannot be read are told of elsewhere."""
+    modes = []
+    for pair in pairs:
+        with suppress(BadImage):
+            modes += [pair.drawing.header().mode] if pair.drawing else []
+    return modes

@@ -36,7 +36,10 @@ class Pair:
     @property
     def header(self) -> Header:
         """The image's size; BadImage where its header cannot be read."""
-        return read_header(self.source) if isinstance(self.source, Path) else Header(*self.source.shape[:2], "RGB", "")
+        if isinstance(self.source, Path):
+            return read_header(self.source)
+        height, width = self.source.shape[:2]
+        return Header(height, width, "RGB", "")
 
     def require_geometry(self) -> None:
         """Raise BadImage where the mask is missing, its header cannot be read, or its size is not the image's."""

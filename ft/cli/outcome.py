@@ -1,0 +1,90 @@
+"""What a comparison leaves: its text, the files that were asked for, also of a refusal, and the exit code."""
+
+import argparse
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ft.errors import UserError
+from ft.system import files
+from ft.system.names import REPORT
+
+JUNIT, DATA = "junit.xml", "verdict.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a comparison found, in every form."""
+
+    text: Callable[[], str]
+    data: dict[str, Any]
+    page: Callable[[], str]
+    junit: Callable[[], str]
+    code: int
+
+
+def judge(make: Callable[[Path], Outcome], flags: argparse.Namespace) -> int:
+    """Compare, print what was found, write the files that were asked for, and return the exit code.
+
+    Page and JUnit are written of a refusal as well: a CI server that finds none shows the ones of before.
+    """
+    asked = [(flags.html, "page"), (flags.junit, "junit")]
+    with refusals_written(asked), working_folder(flags.out) as folder:
+        kept = [(folder / REPORT, "page"), (folder / JUNIT, "junit"), (folder / DATA, "data")] if flags.out else []
+        with refusals_written(kept):
+            found = make(folder)
+        print(json.dumps(found.data, indent=2) if flags.json else found.text())
+        write(found, [*asked, *kept])
+    return found.code
+
+
+def write(found: Outcome, places: list[tuple[Any, str]]) -> None:
+    """Write what was found: page, JUnit or data, each where it is wanted."""
+    for path, kind in places:
+        if path:
+            form = getattr(found, kind)
+            files.write_json(path, form) if kind == "data" else files.write_text(path, form())
+
+
+@contextmanager
+def refusals_written(places: list[tuple[Any, str]]) -> Iterator[None]:
+    """Where the block is refused, write that in place of what was asked for."""
+    try:
+        yield
+    except UserError as error:
+        with suppress(UserError):  # the refusal is the news, not that its place cannot be written
+            write(refusal(str(error)), places)
+        raise
+
+
+def refusal(message: str) -> Outcome:
+    """Return the outcome of a comparison that was refused."""
+    from ft.report.comparison import render_refusal, render_refusal_page
+
+    return Outcome(
+        text=lambda: message,
+        data={"verdict": "refused", "equal": False, "passed": False, "error": message},
+        page=lambda: render_refusal_page(message),
+        junit=lambda: render_refusal(message),
+        code=2,
+    )
+
+
+@contextmanager
+def working_folder(out: str | None) -> Iterator[Path]:
+    """Give the folder that was asked for, or one that is gone afterwards."""
+    if out:
+        from ft.runs.folder import claimed
+
+        yield claimed(Path(out))
+        return
+    folder = Path(tempfile.mkdtemp(prefix="ft-compare-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
