@@ -1,11 +1,12 @@
 """GPT-2 as transformers ships it, DistilGPT-2 included."""
 
+from typing import cast
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GPT2Config
 from transformers.models.gpt2 import modeling_gpt2 as stock
 
-from ft_torch.layers.attention import NAME
 from ft_torch.models.text.network import TextNetwork
 
 
@@ -17,7 +18,7 @@ class GPT2(TextNetwork):
     usual_pool = "last"
 
     def build_base(self, pooler: bool) -> nn.Module:
-        return stock.GPT2Model(GPT2Config(**self.card.config.as_json(), attn_implementation=NAME))
+        return stock.GPT2Model(GPT2Config(**self.stock_config()))
 
     def build_head(self, num_classes: int) -> None:
         if self.card.task == "sequence":
@@ -27,5 +28,5 @@ class GPT2(TextNetwork):
 
     def logits(self, features: Tensor) -> Tensor:
         if self.card.task == "lm":
-            return F.linear(features, self.base.wte.weight)  # pyright: ignore[reportArgumentType]
+            return F.linear(features, cast(nn.Embedding, self.base.get_submodule("wte")).weight)
         return self.score(features) if self.card.task == "sequence" else super().logits(features)
