@@ -21,12 +21,25 @@ class GPT2(TextNetwork):
         return stock.GPT2Model(GPT2Config(**self.stock_config()))
 
     def build_head(self, num_classes: int) -> None:
-        if self.card.task == "sequence":
+        if self.card.task == "lm":
+            self.lm_head = TiedLogits(cast(nn.Embedding, self.base.get_submodule("wte")))
+        elif self.card.task == "sequence":
             self.score = nn.Linear(self.card.config.width, num_classes, bias=False)
         else:
             super().build_head(num_classes)
 
     def logits(self, features: Tensor) -> Tensor:
         if self.card.task == "lm":
-            return F.linear(features, cast(nn.Embedding, self.base.get_submodule("wte")).weight)
+            return self.lm_head(features)
         return self.score(features) if self.card.task == "sequence" else super().logits(features)
+
+
+class TiedLogits(nn.Module):
+    """Logits by the matrix of an embedding, which stays that one's: held in a tuple it is no part of this module."""
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        self.tied = (embedding,)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.tied[0].weight)

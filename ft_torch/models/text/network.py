@@ -28,8 +28,7 @@ class TextNetwork(nn.Module):
         self.card, config = card, card.config
         base = self.build_base(has_pooler(config.architecture, card.task, card.pool))
         self.add_module(BASES[config.architecture], with_shared_noise(base))
-        if card.task != "lm":
-            self.build_head(num_classes)
+        self.build_head(num_classes)
 
     @property
     def base(self) -> nn.Module:
