@@ -15,6 +15,7 @@ from ft.parity.arrays import BARS, ZERO, require_equal
 from ft.weights import cast
 from ft.weights.text_files import text_weights
 from ft.zoo import find_text_card
+from ft.zoo.card import under
 from parity_tests.support.texts import CLASSES, of_tokens, run_stock, run_tf, run_torch, small_card, start, texts
 
 FORWARD, STEP = BARS["float64"]["inference"], BARS["float64"]["step"]
@@ -38,6 +39,9 @@ NAMES = {"ids": lambda case: "-".join(filter(None, case))}
 def test_one_step_in_both_wings(case):
     card = small_card(*case)
     tensors, inputs = start(card), texts(card)
+    homes = {name: [stage for stage, paths in card.stages.items() if under(name, paths)] for name in tensors}
+    assert {name: stages for name, stages in homes.items() if len(stages) != 1} == {}
+    assert set(card.stages) - {"head" * (case[1] == "lm")} == {stage for stages in homes.values() for stage in stages}
     pair = [run(card, tensors, inputs, training=False) for run in (run_torch, run_tf)]
     require_equal(*({"logits": found["logits"]} for found in pair), bar=FORWARD, what="inference")
     pair = [run(card, tensors, inputs, training=True) for run in (run_torch, run_tf)]

@@ -95,7 +95,7 @@ def byte_pairs(numbers: Mapping[str, int], merges: str, architecture: str) -> "t
 
     require_known(numbers, architecture)
     lines = [line for line in merges.split("\n") if line.strip() and not line.startswith("#version")]
-    pairs = [tuple(line.split()) for line in lines]
+    pairs = [(one, other) for one, other in map(str.split, lines)]
     rust = Rust(models.BPE(dict(numbers), pairs, continuing_subword_prefix="", end_of_word_suffix="", fuse_unk=False))
     rust.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     # a mask stands for a word with the space before it

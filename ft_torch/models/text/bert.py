@@ -4,7 +4,6 @@ from torch import Tensor, nn
 from transformers import BertConfig
 from transformers.models.bert import modeling_bert as stock
 
-from ft_torch.layers.attention import NAME
 from ft_torch.models.text.network import TextNetwork
 
 
@@ -12,7 +11,7 @@ class Bert(TextNetwork):
     """A BERT; the reference's head is a pooler, which belongs to the base, dropout and one layer."""
 
     def build_base(self, pooler: bool) -> nn.Module:
-        config = BertConfig(**self.card.config.as_json(), attn_implementation=NAME)
+        config = BertConfig(**self.stock_config())
         base = stock.BertModel(config, add_pooling_layer=pooler)
         if pooler:
             base.pooler = Pooler(config)

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 from transformers import DistilBertConfig
 from transformers.models.distilbert import modeling_distilbert as stock
 
-from ft_torch.layers.attention import NAME
 from ft_torch.models.text.network import TextNetwork
 
 
@@ -13,7 +12,7 @@ class DistilBert(TextNetwork):
     """A DistilBERT; the reference's head is dense, ReLU, dropout, dense on the first token."""
 
     def build_base(self, pooler: bool) -> nn.Module:
-        return stock.DistilBertModel(DistilBertConfig(**self.card.config.as_json(), attn_implementation=NAME))
+        return stock.DistilBertModel(DistilBertConfig(**self.stock_config()))
 
     def build_head(self, num_classes: int) -> None:
         if self.card.answer == "sequence" and self.card.pool is None:

@@ -1,11 +1,12 @@
 """GPT-2 as transformers ships it, DistilGPT-2 included."""
 
+from typing import cast
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GPT2Config
 from transformers.models.gpt2 import modeling_gpt2 as stock
 
-from ft_torch.layers.attention import NAME
 from ft_torch.models.text.network import TextNetwork
 
 
@@ -17,15 +18,28 @@ class GPT2(TextNetwork):
     usual_pool = "last"
 
     def build_base(self, pooler: bool) -> nn.Module:
-        return stock.GPT2Model(GPT2Config(**self.card.config.as_json(), attn_implementation=NAME))
+        return stock.GPT2Model(GPT2Config(**self.stock_config()))
 
     def build_head(self, num_classes: int) -> None:
-        if self.card.answer == "sequence":
+        if self.card.answer == "lm":
+            self.lm_head = TiedLogits(cast(nn.Embedding, self.base.get_submodule("wte")))
+        elif self.card.answer == "sequence":
             self.score = nn.Linear(self.card.config.width, num_classes, bias=False)
         else:
             super().build_head(num_classes)
 
     def logits(self, features: Tensor) -> Tensor:
         if self.card.answer == "lm":
-            return F.linear(features, self.base.wte.weight)  # pyright: ignore[reportArgumentType]
+            return self.lm_head(features)
         return self.score(features) if self.card.answer == "sequence" else super().logits(features)
+
+
+class TiedLogits(nn.Module):
+    """Logits by the matrix of an embedding, which stays that one's: held in a tuple it is no part of this module."""
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        self.tied = (embedding,)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.tied[0].weight)

@@ -1,6 +1,7 @@
 """A text network: transformers' own base, and the head that its reference puts on it."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from ft.errors import RecipeError
 from ft.zoo.text import TextCard
 from ft.zoo.text.card import BASES, has_pooler
 from ft_torch.layers import Dropout, additive_mask, pool_tokens, positions_of, with_shared_noise
+from ft_torch.layers.attention import NAME
 
 
 class TextNetwork(nn.Module):
@@ -26,13 +28,16 @@ class TextNetwork(nn.Module):
         self.card, config = card, card.config
         base = self.build_base(has_pooler(config.architecture, card.answer, card.pool))
         self.add_module(BASES[config.architecture], with_shared_noise(base))
-        if card.answer != "lm":
-            self.build_head(num_classes)
+        self.build_head(num_classes)
 
     @property
     def base(self) -> nn.Module:
         """Transformers' model without a head."""
         return self.get_submodule(BASES[self.card.config.architecture])
+
+    def stock_config(self, **more: Any) -> dict[str, Any]:
+        """Return the config as transformers' configuration classes take it, with the attention of this wing."""
+        return {**self.card.config.as_json(), **more, "attn_implementation": NAME}
 
     def build_base(self, pooler: bool) -> nn.Module:
         """Return transformers' model without a head."""

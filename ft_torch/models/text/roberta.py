@@ -5,25 +5,20 @@ from transformers import RobertaConfig
 from transformers.models.roberta import modeling_roberta as stock
 
 from ft_torch.layers import with_shared_noise
-from ft_torch.layers.attention import NAME
 from ft_torch.models.text.network import TextNetwork
 
 
 class Roberta(TextNetwork):
     """A RoBERTa; the reference's head is dropout, dense, tanh, dropout, dense on the first token."""
 
-    def stock_config(self, **more: int | float | None) -> RobertaConfig:
-        """Return the config as transformers takes it."""
-        return RobertaConfig(**self.card.config.as_json(), **more, attn_implementation=NAME)
-
     def build_base(self, pooler: bool) -> nn.Module:
-        return stock.RobertaModel(self.stock_config(), add_pooling_layer=pooler)
+        return stock.RobertaModel(RobertaConfig(**self.stock_config()), add_pooling_layer=pooler)
 
     def build_head(self, num_classes: int) -> None:
         if not self.is_whole:
             super().build_head(num_classes)
             return
-        config = self.stock_config(num_labels=num_classes)
+        config = RobertaConfig(**self.stock_config(num_labels=num_classes))
         self.classifier = with_shared_noise(stock.RobertaClassificationHead(config))
 
     @property

@@ -176,11 +176,7 @@ def test_models_by_a_text_and_with_what_is_here(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["ft", "models", "ResNet3"])
     assert cli.main() == 0
     lines = capsys.readouterr().out.splitlines()
-<<<<<<< HEAD
-    assert lines[0].split() == ["network", "parameters", "takes", "top-1", "here", "stages"]
-=======
-    assert lines[0].split() == ["network", "parameters", "images", "top-1", "here", "task", "stages"]
->>>>>>> core
+    assert lines[0].split() == ["network", "parameters", "takes", "top-1", "here", "task", "stages"]
     assert [line.split()[:7] for line in lines[1:-1]] == [["resnet34", "21.8", "M", "224", "px", "73.3", "*"]]
     monkeypatch.setattr(sys, "argv", ["ft", "models", "--json", "resnet18"])
     assert cli.main() == 0
@@ -190,8 +186,7 @@ def test_models_by_a_text_and_with_what_is_here(monkeypatch, capsys, tmp_path):
 def test_models_as_json(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ft", "models", "--json"])
     assert cli.main() == 0
-<<<<<<< HEAD
-    rows, every = json.loads(capsys.readouterr().out), [*zoo.cards(), *zoo.text_cards()]
+    rows, every = json.loads(capsys.readouterr().out), [*zoo.cards(None), *zoo.text_cards()]
     assert [(row["name"], row["inputs"]) for row in rows] == [(card.name, card.inputs) for card in every]
 
 
@@ -204,13 +199,6 @@ def test_models_that_take_text(monkeypatch, capsys, tmp_path):
         ["distilbert-base-uncased", "66.4", "M", "512", "tokens", "-"],
         ["bert-base-uncased", "109.5", "M", "512", "tokens", "-"],
     ]
-
-
-def test_training_on_text_is_refused_in_a_line(refused):
-    refused("--model", "minilm_l6", words=["model 'minilm_l6' takes text, which is not trained on yet"])
-=======
-    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == [card.name for card in zoo.cards(None)]
->>>>>>> core
 
 
 # ---- data
