@@ -113,8 +113,6 @@ def usual_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """
     whole = fields.get("freeze", "base") != "base" or "unfreeze" in fields
     rates = {"lr": 5e-5, "warmup_epochs": 0.3, "epochs": 3} if whole else {"lr": 5e-3, "epochs": 10}
-    if fields.get("epochs", rates["epochs"]) <= rates.get("warmup_epochs", 0):
-        rates.pop("warmup_epochs")
     usual = {"optimizer": "adamw", "schedule": "linear", "decay_exempt": "norms-and-biases", "data": "reuters"}
     return {**usual, **rates}
 
