@@ -3,8 +3,9 @@
 import os
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from ft import recipe as recipes
 from ft.api.keywords import takes_fields
+from ft.api.result import final_weights, write_result
 from ft.api.run import Run
 from ft.backend import contract as backends
 from ft.backend.contract import Learner, Wing
@@ -19,35 +21,31 @@ from ft.data import Dataset
 from ft.data.sources.dataset import data_facts
 from ft.data.sources.recorded import find_again, place_of, require_same_data
 from ft.errors import RecipeError, RunError, memory_is_exhausted
-from ft.features.features import FeatureBatches, Keeper, sources_of
+from ft.features.features import Keeper, sources_of
 from ft.network.freeze import Freeze, why_not_kept
 from ft.recipe import Recipe, deciding
 from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
-from ft.report.plots import plot_curves
-from ft.report.training.page import write_training_report
 from ft.report.training.summary import FRAMEWORKS
 from ft.runs import checkpoint, history
 from ft.runs import folder as runfolder
 from ft.runs.folder import Log
 from ft.runs.tables import checked_training
 from ft.system import files
-from ft.system.names import CURVES, MODEL, OPTIMIZER, RECIPE, RESULT, STATE
+from ft.system.names import MODEL, OPTIMIZER, RECIPE, STATE
 from ft.system.progress import Progress, SafeStream, stages
 from ft.system.quiet import quiet_stderr
 from ft.system.reading import shortened
 from ft.system.signals import stop_requests
 from ft.tasks import task_in
 from ft.tasks.task import Task
-from ft.training.averaging import mean_of
 from ft.training.build import build_learner, surgery_notes, untrained_notes
 from ft.training.compiling import run_ahead
-from ft.training.evaluate import First, Source, evaluate
+from ft.training.evaluate import Source
 from ft.training.going_on import change_note, why_finished
 from ft.training.job import Job, open_data, prepare_job, recipe_of
 from ft.training.loop import Session, Training
 from ft.training.position import Position
 from ft.training.ways import way_of
-from ft.weights import write_safetensors
 
 
 @takes_fields
@@ -164,60 +162,104 @@ def execute(
 ) -> Run:
     """Train a job from a position to its end in the folder that is held and write the result there."""
     folder, recipe, began = hold.folder, job.recipe, started - position.seconds  # as if all sessions were one
-    with stages(2, quiet=quiet or not SafeStream(sys.stderr).isatty()) as begin:  # in a file the headlines say enough
-        begin(f"loading {FRAMEWORKS[backend]}")
-        wing = backends.load(backend)
-        with quiet_stderr():
-            device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
-        begin(f"building {job.card.name}")
-        with memory_explained(job, wing):
-            learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
-        parameters = list(wing.parameters(learner.model))
-        if saved is not None:
-            restore(learner, wing, saved)
+    built = build(job, backend, position, saved, quiet=quiet)
+    learner, length = built.learner, len(job.batches("train"))
     checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
     recipes.save(recipe, folder / RECIPE)
-    length = len(job.batches("train"))
     with (
         Progress(recipe.epochs, length, told=job.task.told, done=position.steps_of(length), quiet=quiet) as progress,
-        memory_explained(job, wing),
+        memory_explained(job, built.wing),
     ):
-        tensors = wing.weight_shapes(learner.model)
-        notes = surgery_notes(job, tensors) + untrained_notes(job, tensors, parameters) if saved is None else []
-        resumed = [went_on(position, recipe, str(saved.state["backend"]), backend)] if saved else []
-        changed = saved and what_changes(saved.state, job, backend, position, length)
-        told = [*resumed, *headlines(job, backend, device, folder, plan, tensors), *notes, *filter(None, [changed])]
-        for line in told:
+        for line in first_lines(job, backend, folder, built, position, saved):
             progress.note(line)
-        to_log: list[str] = []
-        run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note, log=to_log.append)
-        keeper = Keeper(job, learner, backend, device, progress.note, progress.counting)
-        sources = train, val = sources_of(keeper, "train", "val")
-        facts = run_facts(job, backend, device, folder, position, saved)
-        with Log(folder) as log, stop_requests() as stop:
-            log.trim(position.step)
-            for line in to_log:
-                log.note(position.step, line)
-            session = Session(
-                job=job,
-                learner=learner,
-                train=train,
-                val=val,
-                hold=hold,
-                log=log,
-                progress=progress,
-                stop=stop,
-                facts=facts,
-                parameters=parameters,
-                began=began,
-            )
-            Training(session, position, plan).run()
+        facts = run_facts(job, backend, built.device, folder, position, saved)
+        sources = train_on(job, hold, built, position, progress, facts, backend=backend, began=began)
     hold.check()
     result = final_weights(job, folder, learner, position)
     facts |= {**result, "seconds": round(time.perf_counter() - began, 2)}
     write_result(job, folder, learner, sources, facts)
     learner.run_as_one()  # a user may change its weights
     return Run(folder, learner=learner, backend=backend)
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A job's network in its wing, with the weights that this session starts from."""
+
+    wing: Wing
+    device: str
+    learner: Learner
+    plan: Freeze
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of all parameters, trained or not."""
+        return list(self.wing.parameters(self.learner.model))
+
+
+def build(job: Job, backend: str, position: Position, saved: checkpoint.Checkpoint | None, *, quiet: bool) -> Built:
+    """Load the framework and build the network, with a checkpoint's tensors where there is one."""
+    with stages(2, quiet=quiet or not SafeStream(sys.stderr).isatty()) as begin:  # in a file the headlines say enough
+        begin(f"loading {FRAMEWORKS[backend]}")
+        wing = backends.load(backend)
+        with quiet_stderr():
+            device = wing.prepare(device=job.recipe.device, deterministic=job.recipe.deterministic)
+        begin(f"building {job.card.name}")
+        with memory_explained(job, wing):
+            learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
+        if saved is not None:
+            restore(learner, wing, saved)
+    return Built(wing, device, learner, plan)
+
+
+def first_lines(
+    job: Job, backend: str, folder: Path, built: Built, position: Position, saved: checkpoint.Checkpoint | None
+) -> list[str]:
+    """Return what is told before the first step: where it goes on, what it is, what starts anew, what has changed."""
+    tensors = built.wing.weight_shapes(built.learner.model)
+    lines = headlines(job, backend, built.device, folder, built.plan, tensors)
+    if saved is None:
+        return [*lines, *surgery_notes(job, tensors), *untrained_notes(job, tensors, built.parameters)]
+    changed = what_changes(saved.state, job, backend, position, len(job.batches("train")))
+    lines = [went_on(position, job.recipe, str(saved.state["backend"]), backend), *lines]
+    return [*lines, changed] if changed else lines
+
+
+def train_on(
+    job: Job,
+    hold: files.Hold,
+    built: Built,
+    position: Position,
+    progress: Progress,
+    facts: dict[str, Any],
+    *,
+    backend: str,
+    began: float,
+) -> list[Source]:
+    """Train from a position to the end; return what it trained and validated on."""
+    learner, plan, to_log = built.learner, built.plan, []
+    run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note, log=to_log.append)
+    keeper = Keeper(job, learner, backend, built.device, progress.note, progress.counting)
+    train, val = sources_of(keeper, "train", "val")
+    with Log(hold.folder) as log, stop_requests() as stop:
+        log.trim(position.step)
+        for line in to_log:
+            log.note(position.step, line)
+        session = Session(
+            job=job,
+            learner=learner,
+            train=train,
+            val=val,
+            hold=hold,
+            log=log,
+            progress=progress,
+            stop=stop,
+            facts=facts,
+            parameters=built.parameters,
+            began=began,
+        )
+        Training(session, position, plan).run()
+    return [train, val]
 
 
 def went_on(position: Position, recipe: Recipe, before: str, now: str) -> str:
@@ -288,76 +330,6 @@ def accumulation_notes(recipe: Recipe, plan: Freeze, tensors: Collection[str]) -
     if any(name.endswith("running_var") and not plan.is_still(name) for name in tensors):
         lines.append(f"BatchNorm sees {size} images at a time, so this is not the same as --batch-size {whole}")
     return lines
-
-
-def final_weights(job: Job, folder: Path, learner: Learner, position: Position) -> dict[str, Any]:
-    """Put the weights that the recipe asks for into the learner and say which epoch they are of."""
-    result, best = job.recipe.result, checkpoint.pointed(folder, "best")
-    if result == "best" and best:
-        learner.set_weights(checkpoint.load(best).model)
-        return {"epoch": position.best_epoch}
-    if result == "ema":
-        with learner.averaged():
-            tensors = learner.get_weights()
-        learner.set_weights(tensors)
-    if result == "average" and position.ranked:
-        rows = sorted(position.ranked, key=lambda row: row[1])
-        paths = [checkpoint.step_folder(folder, int(step)) for _, _, step in rows]
-        learner.set_weights(mean_of(checkpoint.load(path).model for path in paths))
-        return {"epoch": position.epoch, "averaged_epochs": [int(epoch) for _, epoch, _ in rows]}
-    return {"epoch": position.epoch}
-
-
-def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Source], facts: dict[str, Any]) -> None:
-    """Evaluate once more and write predictions, curves, weights, the report and, last of all, model.json."""
-    classes, task = job.dataset.classes, job.task
-    table = task.predictions()
-    meter = evaluate(learner, sources[1], task.meter(len(classes)), table)
-    with files.explained(folder / RESULT):  # a run that went on is about to change what it describes
-        (folder / RESULT).unlink(missing_ok=True)
-    table.write(folder, [sample.name for sample in job.dataset.val], classes)
-    rows = runfolder.read_log(folder)
-    epochs = [row for row in rows if row.get("epoch_end")]
-    title = f"{job.recipe.title}, {', then '.join(history.wings(facts['history']))}"
-    plot_curves(rows, epochs, folder / CURVES, title=title, task=task)
-    card = job.card
-    weights = learner.get_weights()
-    with files.publishing(folder / MODEL, needed=checkpoint.size_of(weights, {})) as path:
-        sha256 = write_safetensors(path, weights, {"architecture": card.name})
-    whole = {
-        "format": runfolder.FORMAT,
-        "architecture": card.name,
-        "head": card.last,
-        **facts,
-        "metrics": meter.result(),
-        **meter.by_class(),
-        "train_metrics": training_metrics(job, learner, sources[0]),
-        "sha256": {MODEL: sha256},
-    }
-    whole["metrics"] |= test_metrics(job, learner)
-    write_training_report(folder, whole, job.dataset.val)
-    files.write_json(folder / RESULT, whole)
-
-
-def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any]:
-    """Return the metrics of about as many training images as there are validation images, seen as those are.
-
-    They are the first batches of epoch 0, which are a random sample, without augmentation.
-    """
-    plain = job.batches("train", plain=True, as_pixels=True)
-    if isinstance(train, FeatureBatches) and not job.recipe.cache_views:  # else those kept are of augmented images
-        plain = FeatureBatches(plain, train.views)
-    first = First(plain, -(-len(job.dataset.val) // job.recipe.batch_size))
-    meter = evaluate(learner, first, job.task.meter(len(job.dataset.classes)))
-    return {**meter.result(), "images": meter.count}
-
-
-def test_metrics(job: Job, learner: Learner) -> dict[str, Any]:
-    """Return what the network measures on the test images, under "test", where there are any."""
-    if not job.dataset.test:
-        return {}
-    meter = job.task.meter(len(job.dataset.classes))
-    return {"test": evaluate(learner, job.batches("test", as_pixels=True), meter).result()}
 
 
 def what_changes(state: dict[str, Any], job: Job, backend: str, position: Position, length: int) -> str | None:

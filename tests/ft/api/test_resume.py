@@ -79,7 +79,7 @@ def place(tmp_path_factory):
 )
 @example(stops=[13], workers=[0] * 4)  # with patience no step is left then, and only the result not yet written
 def test_a_run_that_is_stopped_anywhere_comes_to_the_same_end(variant, stops, workers, place, fake_wing, monkeypatch):
-    monkeypatch.setattr("ft.api.finetune.plot_curves", lambda *_, **__: None)
+    monkeypatch.setattr("ft.api.result.plot_curves", lambda *_, **__: None)
     root, wholes = place
     fields = {**HUB, **HUB_VARIANTS[variant], "data": str(root / "data")}
     if variant not in wholes:

@@ -38,7 +38,7 @@ def folder(tmp_path):
 @pytest.fixture
 def no_plots(monkeypatch):
     """Leave out the curves of a run, which take longer than its training here."""
-    monkeypatch.setattr("ft.api.finetune.plot_curves", lambda *_, **__: None)
+    monkeypatch.setattr("ft.api.result.plot_curves", lambda *_, **__: None)
 
 
 @pytest.fixture

@@ -47,10 +47,10 @@ MOMENTS = {  # what is about to happen -> the function that does it, and how oft
     "the others are removed": ("ft.runs.checkpoint prune", 3),
     "something is synced": ("ft.system.files sync", 60),
     "the weights are chosen": ("ft.api.finetune final_weights", 1),
-    "the result is evaluated": ("ft.api.finetune evaluate", 2),
-    "the curves are drawn": ("ft.api.finetune plot_curves", 1),
-    "the weights are written": ("ft.api.finetune write_safetensors", 1),
-    "the page is written": ("ft.api.finetune write_training_report", 1),
+    "the result is evaluated": ("ft.api.result evaluate", 2),
+    "the curves are drawn": ("ft.api.result plot_curves", 1),
+    "the weights are written": ("ft.api.result write_safetensors", 1),
+    "the page is written": ("ft.api.result write_training_report", 1),
     "model.json is written": ("ft.system.files write_json", 8),
 }
 CHANGES = 160  # of the disk, about, in a whole run

@@ -22,7 +22,7 @@ NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4
 def tune(fake_wing, write_images, tmp_path, monkeypatch):
     """Train three epochs in tmp_path/out, with `act(out)` before a step; return the steps that its log holds."""
     data, out, saved = str(write_images()), tmp_path / "out", []
-    monkeypatch.setattr("ft.api.finetune.plot_curves", lambda *_, **__: None)
+    monkeypatch.setattr("ft.api.result.plot_curves", lambda *_, **__: None)
 
     class Pool(ThreadPoolExecutor):
         def submit(self, *given):

@@ -16,7 +16,7 @@ NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4
 @pytest.fixture
 def run(fake_wing, write_images, tmp_path, monkeypatch):
     """Train one epoch and return the run's folder; beside it lies `outside`, with what a run would sweep or prune."""
-    monkeypatch.setattr("ft.api.finetune.plot_curves", lambda *_, **__: None)
+    monkeypatch.setattr("ft.api.result.plot_curves", lambda *_, **__: None)
     ft.finetune(**NET, data=str(write_images()), epochs=1, out=tmp_path / "run", quiet=True)
     for name in (".tmp-mine", "step-000001", "step-000003"):
         (tmp_path / "outside" / name).mkdir(parents=True)

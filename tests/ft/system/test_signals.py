@@ -98,7 +98,7 @@ def train(tmp_path, write_images, fake_wing, monkeypatch, capsys):
     """Train the hub's own way in a folder called `out`, struck by a signal in a step; return exit code and stderr."""
     data = write_images()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ft.api.finetune.plot_curves", lambda *_, **__: None)  # takes longer than all the rest
+    monkeypatch.setattr("ft.api.result.plot_curves", lambda *_, **__: None)  # takes longer than all the rest
 
     def train(*arguments, strike=None, number=signal.SIGINT):
         def before_step(step):
