@@ -22,7 +22,7 @@ from PIL.Image import Image
 from ft.data.sources.digits import IMAGE_SIZE, TRAIN_COUNT, read_digits
 from ft.data.sources.folder import EMPTY, list_folder
 from ft.data.sources.leaks import find_leaks
-from ft.data.sources.listing import Entry, Listing, labels_in, name_bytes, note
+from ft.data.sources.listing import Entry, Listing, labels_in, name_bytes, note, worded
 from ft.data.sources.manifest import list_manifest
 from ft.data.sources.mask import Mask
 from ft.data.sources.policy import DEFAULT, Policy
@@ -125,8 +125,8 @@ def split_listing(
     if not any(e.split == "val" for e in entries):
         if not val_fraction:
             raise DataError(
-                f"{printable(spec)}: val_fraction 0 and no val {thing}s, so nothing would be measured; give some to val, "
-                "or hold a share out with --val-fraction 0.2"
+                f"{printable(spec)}: val_fraction 0 and no val {thing}s, so nothing would be measured; give some to "
+                "val, or hold a share out with --val-fraction 0.2"
             )
         entries, lone = hold_out(entries, names, val_fraction, seed)
         if any(e.split for e in listing.entries):
@@ -153,7 +153,7 @@ def split_listing(
     notes += note(f"classes without val {thing}s", unseen(names, train, val))
     for what, known, held in zip(LEAKS[thing], (train, train + val), (val, test), strict=True):
         notes += note(what, require_none(find_leaks(known, held), policy.fail_on_leak, spec, what, "--no-fail-on-leak"))
-    empty = listing.worded(EMPTY)
+    empty = worded(EMPTY, thing)
     require_none(listing.ignored.get(empty, ()), policy.fail_on_empty_class, spec, empty, "--no-fail-on-empty-class")
     return Dataset(listing.name, names, train, val, listing.image_size, tuple(notes), skipped, listing.multilabel, test)
 

@@ -1,4 +1,4 @@
-"""What a source of images or texts holds, before labels are numbered and splits are made; folders and manifests fill it."""
+"""What a source holds, before labels are numbered and splits are made; folders and manifests fill it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,11 +16,12 @@ TEST_NAMES = ("test", "testing")
 # what a folder's name says, in any case
 SPLITS: dict[str, str] = {name: names[0] for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES) for name in names}
 UNLABELLED_TEST = "test images without labels, left for ft predict"
+Thing = Literal["image", "text"]
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One image or text as the source lists it: split "train", "val", "test", or "" where it has none; its label as text.
+    """One image or text as the source lists it: split "train", "val", "test" or "", where it has none; its label.
 
     several: its labels where the data is multi-label, in byte order; `label` is then the same in one text.
     """
@@ -59,11 +60,7 @@ class Listing:
     ignored: dict[str, set[str]] = field(default_factory=dict)
     hidden: int = 0
     multilabel: bool = False
-    thing: Literal["image", "text"] = "image"
-
-    def worded(self, reason: str) -> str:
-        """Return what is said of images as it is said of these things."""
-        return reason.replace("image", self.thing)
+    thing: Thing = "image"
 
 
 class Inside:
@@ -87,6 +84,11 @@ class Inside:
         if path.parent not in self.folders:
             self.folders[path.parent] = path.parent.resolve().is_relative_to(self.root)
         return self.folders[path.parent]
+
+
+def worded(reason: str, thing: Thing) -> str:
+    """Return one of the reasons for which images are left out as it is said of these things."""
+    return reason.replace("image", thing)
 
 
 def labels_in(entries: Iterable[Entry]) -> set[str]:

@@ -21,7 +21,8 @@ from ft.data.sources.leaks import find_leaks
 from ft.data.sources.listing import Entry, note
 from ft.data.sources.policy import DEFAULT, Policy
 from ft.data.sources.texts.found import Found, TextListing
-from ft.data.sources.texts.labels import as_listing, numbered, without_unlabelled_test
+from ft.data.sources.texts.labels import as_listing, in_iob2, numbered, without_unlabelled_test
+from ft.data.sources.texts.plain import BLOCK
 from ft.data.sources.texts.source import list_texts
 from ft.errors import DataError, listed, printable
 from ft.metrics.multilabel import Labels
@@ -37,14 +38,15 @@ def open_texts(
     classes: tuple[str, ...] | None = None,
     policy: Policy = DEFAULT,
     labels: Labels = "one",
+    block: int = BLOCK,
 ) -> Dataset:
     """Return the texts that `spec` names, with a validation split in any case.
 
     classes: those of a trained model, in its order. labels: "one" class a text, "sets" of any number, or "either";
     "numbers", a float each; "tags", the class numbers of its words; "none", where a text alone is there to learn from.
-    Raises DataError.
+    block: characters of a block of plain text at most. Raises DataError.
     """
-    listing, skipped = usable_texts(spec, policy, labels)
+    listing, skipped = usable_texts(spec, policy, labels, block)
     if labels in CLASSED:
         data = split_listing(
             as_listing(listing, labels),
@@ -57,7 +59,7 @@ def open_texts(
         )
         return replace(data, texts=True)
     found, notes = split_found(listing, spec, val_fraction, seed)
-    names, as_sample = numbered(found, classes, printable(spec), labels)
+    names, as_sample = numbered(found, classes, labels)
     train, val, test = (tuple(as_sample(f) for f in found if f.split == s) for s in ("train", "val", "test"))
     require_to_learn(train, val, spec, labels)
     notes += leaks_among(train, val, test, policy, spec)
@@ -65,21 +67,26 @@ def open_texts(
 
 
 def open_text_samples(
-    spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, labels: Labels = "one"
+    spec: str,
+    classes: tuple[str, ...] | None = None,
+    *,
+    policy: Policy = DEFAULT,
+    labels: Labels = "one",
+    block: int = BLOCK,
 ) -> Dataset:
     """Return the texts to evaluate as `val`, and an empty `train`: the val split, else the test split, else all."""
-    listing, skipped = usable_texts(spec, policy, labels)
+    listing, skipped = usable_texts(spec, policy, labels, block)
     if labels in CLASSED:
         return replace(listing_to_evaluate(as_listing(listing, labels), spec, classes, skipped), texts=True)
-    names, as_sample = numbered(listing.found, classes, printable(spec), labels)
+    names, as_sample = numbered(listing.found, classes, labels)
     splits = ([f for f in listing.found if f.split == split] for split in ("val", "test"))
     val = tuple(map(as_sample, next(filter(None, splits), listing.found)))
     return Dataset(listing.name, names, (), val, notes=tuple(listing.notes), skipped=skipped, texts=True)
 
 
-def usable_texts(spec: str, policy: Policy, labels: Labels) -> tuple[TextListing, tuple[str, ...]]:
+def usable_texts(spec: str, policy: Policy, labels: Labels, block: int) -> tuple[TextListing, tuple[str, ...]]:
     """Return the texts that can be used, and the names of the others, where the policy skips any."""
-    listing = list_texts(spec, policy, labels=labels)
+    listing = list_texts(spec, policy, labels=labels, block=block)
     bad = [found for found in listing.found if found.fault]
     if bad and policy.on_bad_image == "error":
         more = f" (and {len(bad) - 1} more; ft data check lists them)" if len(bad) > 1 else ""
@@ -95,7 +102,9 @@ def usable_texts(spec: str, policy: Policy, labels: Labels) -> tuple[TextListing
     kept = replace(listing, found=[f for f in listing.found if not f.fault], notes=notes)
     if not kept.found:
         raise DataError(f"{printable(spec)}: no text that can be used; expected at least one")
-    return (kept if labels == "none" else without_unlabelled_test(kept)), tuple(f.name for f in bad)
+    if labels != "none":
+        kept = without_unlabelled_test(kept)
+    return (in_iob2(kept) if labels == "tags" else kept), tuple(f.name for f in bad)
 
 
 def split_found(listing: TextListing, spec: str, fraction: float, seed: int) -> tuple[list[Found], list[str]]:
@@ -108,11 +117,12 @@ def split_found(listing: TextListing, spec: str, fraction: float, seed: int) -> 
             f"{printable(spec)}: val_fraction 0 and no val texts, so nothing would be measured; give some to val, "
             "or hold a share out with --val-fraction 0.2"
         )
-    entries = [Entry("", "", f.name, f.text, ()) for f in found if f.split != "test"]
+    whole = {f.document or f.name: f for f in found if f.split != "test"}
+    entries = [Entry("", "", name, f.text, ()) for name, f in whole.items()]
     split = {entry.name: entry.split for entry in hold_out(entries, (), fraction, seed)[0]}
     if any(f.split for f in found):
         notes.append(f"no val texts: {fraction:.0%} of train held out")
-    return [replace(f, split=split.get(f.name, f.split)) for f in found], notes
+    return [replace(f, split=split.get(f.document or f.name, f.split)) for f in found], notes
 
 
 def require_to_learn(train: Sequence[Sample], val: Sequence[Sample], spec: str, labels: Labels) -> None:

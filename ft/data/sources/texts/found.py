@@ -22,7 +22,8 @@ class BadText(DataError):
 class Found:
     """A text. where: its file and line, for complaints; label: None where the source has none for it.
 
-    tags: the labels of its words; fault: why it cannot be used.
+    tags: the labels of its words; fault: why it cannot be used; document: what it is a part of, which is held out as a
+    whole.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Found:
     split: str = ""
     tags: tuple[str, ...] | None = None
     fault: BadText | None = None
+    document: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from ft.errors import DataError, printable, unknown
 from ft.metrics.multilabel import BETWEEN, Labels
 
 VALUE = "value"  # the one class of data whose labels are numbers
+OTHER_SCHEME = "texts with tags of another scheme than IOB2 (BIO), read as those of it"
+BEGIN, INSIDE, OUTSIDE = {"B-", "S-", "U-"}, {"I-", "E-", "L-"}, "O"  # of a word of an entity, in any scheme
 
 
 def without_unlabelled_test(listing: TextListing) -> TextListing:
@@ -55,10 +57,10 @@ def as_listing(listing: TextListing, labels: Labels) -> Listing:
 Numbered = tuple[tuple[str, ...], Callable[[Found], Sample]]
 
 
-def numbered(found: Sequence[Found], classes: tuple[str, ...] | None, where: str, labels: Labels) -> Numbered:
+def numbered(found: Sequence[Found], classes: tuple[str, ...] | None, labels: Labels) -> Numbered:
     """Return the classes of texts whose labels are no classes of texts, and how each becomes a sample."""
     if labels == "tags":
-        return with_tags(found, classes, where)
+        return with_tags(found, classes)
     if labels == "numbers":
         return classes or (VALUE,), lambda f: Sample(f.name, as_number(f), f.text)
     return classes or (), lambda f: Sample(f.name, None, f.text)
@@ -75,18 +77,54 @@ def as_number(found: Found) -> float:
     return value
 
 
-def with_tags(found: Sequence[Found], classes: tuple[str, ...] | None, where: str) -> Numbered:
-    """Return the tags of words, and how a text with them becomes a sample."""
-    untagged = next((f for f in found if f.tags is None), None)
-    if untagged is not None:
-        raise DataError(f"{untagged.where}: words without tags; expected one for each")
-    names = classes or tuple(byte_sorted({tag for f in found for tag in f.tags or ()}))
+def with_tags(found: Sequence[Found], classes: tuple[str, ...] | None) -> Numbered:
+    """Return the tags of words, and how a text with them becomes a sample.
+
+    The tags are those of train; of an entity both B- and I-, and O beside them, whether they occur or not.
+    """
+    learnt = [f for f in found if f.split not in ("val", "test")] or found
+    names = classes or tuple(byte_sorted(whole_scheme({tag for f in learnt for tag in f.tags or ()})))
     number = {name: k for k, name in enumerate(names)}
 
     def sample(f: Found) -> Sample:
         odd = next((tag for tag in f.tags or () if tag not in number), None)
         if odd is not None:
-            raise DataError(f"{f.where}: {unknown('tag', odd, names)} (the model's tags decide)")
+            raise DataError(f"{f.where}: {unknown('tag', odd, names)} (those of train, or of the model, decide)")
         return Sample(f.name, tuple(number[tag] for tag in f.tags or ()), f.text)
 
     return names, sample
+
+
+def in_iob2(listing: TextListing) -> TextListing:
+    """Return texts whose words all have a tag, those of entities as in IOB2, with a note where that changes one."""
+    untagged = next((f for f in listing.found if f.tags is None), None)
+    if untagged is not None:
+        raise DataError(f"{untagged.where}: words without tags; expected one for each")
+    read = [replace(f, tags=as_iob2(f.tags or ())) for f in listing.found]
+    other = [f.name for f, new in zip(listing.found, read, strict=True) if f.tags != new.tags]
+    return replace(listing, found=read, notes=[*listing.notes, *note(OTHER_SCHEME, other)])
+
+
+def is_entity(tag: str) -> bool:
+    """Say whether a tag is that of a word in an entity, such as B-LOC."""
+    return tag[:2] in BEGIN | INSIDE and len(tag) > 2
+
+
+def as_iob2(tags: Sequence[str]) -> tuple[str, ...]:
+    """Return tags of IOB1, IOB2 (BIO), BIOES or BILOU as those of IOB2: the first word of an entity has B-."""
+    told: list[str] = []
+    for tag in tags:
+        kind = tag[1:]
+        if not is_entity(tag):
+            told.append(tag)
+        elif tag[:2] in INSIDE and told and is_entity(told[-1]) and told[-1][1:] == kind:
+            told.append("I" + kind)
+        else:
+            told.append("B" + kind)
+    return tuple(told)
+
+
+def whole_scheme(tags: set[str]) -> set[str]:
+    """Return tags with those that entities may have beside them."""
+    kinds = {tag[1:] for tag in tags if is_entity(tag)}
+    return tags | {mark + kind for kind in kinds for mark in "BI"} | ({OUTSIDE} if kinds else set())

@@ -1,36 +1,87 @@
 """Which sources hold texts, by their layout alone, and what each of them lists."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from ft.data.sources.policy import DEFAULT, Policy
-from ft.data.sources.texts.found import TextListing
+from ft.data.sources.texts import conll, plain
+from ft.data.sources.texts.conll import list_conll
+from ft.data.sources.texts.folder import ENDINGS, is_folder_of_texts, list_text_folder, split_files
+from ft.data.sources.texts.found import Found, TextListing
+from ft.data.sources.texts.plain import BLOCK, list_blocks, list_documents
 from ft.data.sources.texts.reuters import NAME, list_reuters
 from ft.data.sources.texts.table import READERS, is_table_of_texts, list_table
 from ft.errors import DataError, printable
 from ft.metrics.multilabel import Labels
 
-EXPECTED = f"pass {NAME}, a CSV, TSV or JSON lines text,label, a folder of class folders with .txt files, or CoNLL's"
+EXPECTED = (
+    f"{NAME}, a CSV, TSV or JSON lines with text and label, a folder of class folders with .txt files, or CoNLL's"
+)
 
 
 def holds_texts(spec: str) -> bool:
     """Say whether `spec` names texts, by its layout: nothing is read but names, and a CSV's header.
 
-    So are "reuters", a CSV with a column of texts and none of paths, and a TSV or a file of JSON lines.
+    So are "reuters"; a CSV with a column of texts and none of paths; a TSV, a file of JSON lines, of CoNLL's or .txt;
+    a folder that holds .txt files or CoNLL's at any depth, or train.csv and its like, and no image.
     """
     path = Path(os.path.expanduser(spec))
-    return spec == NAME or (os.path.isfile(path) and is_table_of_texts(path))
+    if spec == NAME:
+        return True
+    if os.path.isdir(path):
+        return is_folder_of_texts(path)
+    named = path.suffix.lower() in plain.ENDINGS | conll.ENDINGS
+    return os.path.isfile(path) and (named or is_table_of_texts(path))
 
 
-def list_texts(spec: str, policy: Policy = DEFAULT, *, labels: Labels = "one") -> TextListing:
-    """Return what the source `spec` holds: at least one text, or DataError."""
+def list_texts(spec: str, policy: Policy = DEFAULT, *, labels: Labels = "one", block: int = BLOCK) -> TextListing:
+    """Return what the source `spec` holds: at least one text, or DataError.
+
+    labels: what is wanted of it, see `open_texts`: a .txt file is CoNLL's where tags are, and plain text where nothing
+    is; block: characters of a block of plain text.
+    """
     if spec == NAME:
         return TextListing(NAME, list_reuters())
     path = Path(os.path.expanduser(spec))
-    if path.suffix.lower() not in READERS or not os.path.isfile(path):
-        found = "holds no texts by its layout" if os.path.exists(path) else "does not exist"
-        raise DataError(f"data '{printable(spec)}' {found}; {EXPECTED}")
-    listing = TextListing(path.stem, list_table(path, labels=labels))
+    if os.path.isdir(path):
+        listing = list_folder_of_any(path, policy, labels, block)
+    elif os.path.isfile(path):
+        listing = TextListing(path.stem, list_file(path, labels, block))
+    else:
+        found = "is no file or folder" if os.path.exists(path) else "does not exist"
+        raise DataError(f"data '{printable(spec)}' {found}; pass {EXPECTED}")
     if not listing.found:
-        raise DataError(f"{printable(spec)}: no texts; expected at least one")
+        because = f" ({'; '.join(listing.notes)})" if listing.notes else ""
+        raise DataError(f"{printable(spec)}: no texts{because}; expected at least one")
     return listing
+
+
+def list_folder_of_any(root: Path, policy: Policy, labels: Labels, block: int) -> TextListing:
+    """Return what a folder holds: a file for each split, else class folders, or documents where these are wanted."""
+    if files := split_files(root):
+        found: list[Found] = []
+        for split in ("train", "val", "test"):
+            if split in files:
+                own = list_file(files[split], labels, block, prefix=f"{files[split].name} ")
+                found += [replace(f, split=split) for f in own]
+        return TextListing(root.resolve().name, found)
+    if labels == "none":
+        return list_documents(root, outside=policy.allow_outside_root, block=block)
+    if labels == "tags":
+        raise DataError(f"{printable(root)}: no file of a split; expected CoNLL's, such as train.conll and val.conll")
+    return list_text_folder(root, outside=policy.allow_outside_root)
+
+
+def list_file(path: Path, labels: Labels, block: int, prefix: str = "") -> list[Found]:
+    """Return the texts of a file. prefix: of their names."""
+    ending = path.suffix.lower()
+    if ending in READERS:
+        return list_table(path, labels=labels, prefix=prefix)
+    if labels == "none" and ending in plain.ENDINGS:
+        return list_blocks(path, block=block, prefix=prefix)
+    if ending not in ENDINGS:
+        raise DataError(f"data '{printable(path)}' holds no texts by its ending; pass {EXPECTED}")
+    if labels in ("tags", "none"):
+        return list_conll(path, prefix)
+    raise DataError(f"{printable(path)}: its texts have no labels of their own; pass {EXPECTED}")

@@ -14,18 +14,6 @@ ROWS = [("good film", "pos"), ("bad film", "neg"), ("fine", "pos"), ("awful", "n
 CSV = "".join(f"{text},{label}\n" for text, label in ROWS)
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Write a file and return its path as a user gives it."""
-
-    def write(text, name="a.csv"):
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
-        return str(path)
-
-    return write
-
-
 def refuse(spec, *words, read=open_texts, **options):
     """Assert that no texts can be opened, with one line that holds all the words."""
     with pytest.raises(DataError) as caught:
@@ -175,4 +163,4 @@ def test_what_is_no_table_of_texts(write, tmp_path):
     assert not holds_texts(str(tmp_path / "none.tsv"))
     refuse(str(tmp_path / "none.tsv"), "none.tsv' does not exist; pass reuters, a CSV")
     refuse(write("path,label\nx.png,a\n"), "a.csv line 1: the columns are 'path,label'; expected text, label")
-    refuse(write("", "a.json"), "a.json' holds no texts by its layout; pass reuters")
+    refuse(write("", "a.json"), "a.json' holds no texts by its ending; pass reuters")
