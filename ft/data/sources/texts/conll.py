@@ -57,7 +57,7 @@ def found_in(sentence: Sequence[Line], path: Path, prefix: str) -> Found:
     """Return a sentence as a text with tags."""
     number = sentence[0][0]
     words = tuple(cells[0].strip() for _, cells in sentence)
-    where, text = f"{printable(path)} line {number}", Text(" ".join(words), words=words)
+    where, text = f"{printable(path)} line {number}", Text(words)
     tags = tuple(cells[-1].strip() for _, cells in sentence)
     return Found(f"{prefix}line {number}", where, text, tags=tags, fault=fault_of(text, where))
 

@@ -50,7 +50,7 @@ class TextListing:
 
 def fault_of(text: Text, where: str) -> BadText | None:
     """Return what is wrong with a text, None where it can be used."""
-    parts = {"text": text.text} | ({} if text.pair is None else {"second text": text.pair})
+    parts = {"text": text.line} | ({} if text.pair is None else {"second text": text.pair})
     for what, part in parts.items():
         if not part.strip():
             return BadText("empty text", f"the {what} is empty; write one, {TAKE_OUT}", where)

@@ -149,7 +149,7 @@ def found_words(words: Sequence[Any], tags: Any, split: str, where: str, name: s
     if not all(isinstance(word, str) for word in words) or (own is not None and len(own) != len(words)):
         found = f"{len(words)} tokens and {len(own or ())} tags"
         raise DataError(f"{where}: {found}; expected lists of equal length, of words and of their tags")
-    text = Text(" ".join(words), words=tuple(words))
+    text = Text(tuple(words))
     named = None if own is None else tuple(as_label(tag, where) for tag in own)
     return Found(name, where, text, None, split, tags=named, fault=fault_of(text, where))
 

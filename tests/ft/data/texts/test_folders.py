@@ -92,11 +92,11 @@ def test_sentences_with_tags(write):
     spec = folder_of({"eng.train": CONLL, "eng.testa": CONLL.replace("EU", "UN"), "eng.testb": CONLL}, write)
     data = open_texts(spec, labels="tags")
     assert data.classes == ("B-ORG", "B-PER", "I-ORG", "I-PER", "O"), "I-ORG may yet be asked for"
-    assert [(s.name, s.label, s.source.words) for s in data.train] == [
+    assert [(s.name, s.label, s.source.text) for s in data.train] == [
         ("eng.train line 4", (0, 4), ("EU", "rejects")),
         ("eng.train line 7", (1, 3, 4), ("Peter", "Blackburn", "#")),
     ]
-    assert (len(data.val), len(data.test), data.train[0].source.text) == (2, 2, "EU rejects")
+    assert (len(data.val), len(data.test), data.train[0].source.line) == (2, 2, "EU rejects")
     assert data.notes[0].startswith(
         "val texts that are train texts, too, so val accuracy flatters: 1 (eng.testa line 7"
     )
@@ -111,10 +111,10 @@ def test_sentences_with_tags(write):
 def test_tags_in_json_and_tabs(write):
     line = '{"tokens": ["New", "York"], "ner_tags": ["B-LOC", "I-LOC"]}\n'
     data = open_text_samples(write(line, "a.jsonl"), labels="tags")
-    assert (data.val[0].source.words, data.val[0].label) == (("New", "York"), (0, 1))
+    assert (data.val[0].source.text, data.val[0].label) == (("New", "York"), (0, 1))
     refuse(write(line.replace(', "I-LOC"', ""), "b.jsonl"), "b.jsonl line 1: 2 tokens and 1 tags", labels="tags")
     tabs = open_text_samples(write("New York\tO\r\n\r\nthe\tDET\r\n", "a.txt"), labels="tags")
-    assert [s.source.words for s in tabs.val] == [("New York",), ("the",)]
+    assert [s.source.text for s in tabs.val] == [("New York",), ("the",)]
 
 
 @pytest.mark.parametrize(
