@@ -4,47 +4,28 @@ An error is what training would stop at, a warning what it would suffer from in 
 """
 
 import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
-from ft.data.check.findings import SPLIT_ORDER, ClassCount, Finding, all_findings
-from ft.data.check.look import Look, look_at
-from ft.data.sources.dataset import Dataset, byte_sorted, list_source, split_listing
+from ft.data.check.findings import all_findings
+from ft.data.check.look import look_at
+from ft.data.check.result import Check, count_classes, splits_of
+from ft.data.check.texts import check_texts
+from ft.data.sources.dataset import Dataset, list_source, split_listing
 from ft.data.sources.listing import Listing, labels_in, name_bytes
 from ft.data.sources.policy import Policy
 from ft.data.sources.scan import scan
 from ft.data.sources.spelling import one_spelling
+from ft.data.sources.texts import holds_texts
 from ft.errors import DataError, printable
 
 
-@dataclass(frozen=True)
-class Check:
-    """The result of a check. looks: every image, in byte order; classes: in the order of their labels."""
-
-    spec: str
-    listing: Listing
-    looks: tuple[Look, ...]
-    classes: tuple[ClassCount, ...]
-    splits: dict[str, str]
-    findings: tuple[Finding, ...]
-    seconds: float
-
-    @property
-    def status(self) -> Literal["errors", "warnings", "clean"]:
-        """The worst that was found."""
-        levels = {finding.level for finding in self.findings}
-        return "errors" if "error" in levels else "warnings" if "warning" in levels else "clean"
-
-    @property
-    def usable(self) -> list[Look]:
-        """The images that can be trained on."""
-        return [look for look in self.looks if look.fault is None]
-
-
 def check_data(spec: str, *, val_fraction: float = 0.2, seed: int = 0, policy: Policy) -> Check:
-    """Decode every image that `spec` names and return what there is to say. DataError where there are none at all."""
+    """Decode every image that `spec` names and return what there is to say. DataError where there are none at all.
+
+    Texts are read, see `check_texts`.
+    """
+    if holds_texts(spec):
+        return check_texts(spec, val_fraction=val_fraction, seed=seed, policy=policy)
     began = time.perf_counter()
     listing = one_spelling(list_source(spec, policy, missing=True, labels="either"))
     entries = sorted(listing.entries, key=lambda entry: name_bytes(entry.name))
@@ -56,9 +37,7 @@ def check_data(spec: str, *, val_fraction: float = 0.2, seed: int = 0, policy: P
         notes=[],
     )
     dataset, refusal = try_split(good, spec, val_fraction, seed)
-    splits = {entry.name: entry.split or "train" for entry in good.entries}
-    if dataset is not None:
-        splits = {s.name: split for split in SPLIT_ORDER for s in getattr(dataset, split)}
+    splits = splits_of(good, dataset)
     classes = count_classes(good, splits, dataset)
     findings = all_findings(listing, looks, classes, splits, refusal, policy)
     seconds = time.perf_counter() - began
@@ -73,11 +52,3 @@ def try_split(listing: Listing, spec: str, val_fraction: float, seed: int) -> tu
         return split_listing(listing, spec, val_fraction=val_fraction, seed=seed, classes=None, policy=Policy()), ""
     except DataError as error:
         return None, str(error).removeprefix(f"{printable(spec)}: ")
-
-
-def count_classes(listing: Listing, splits: dict[str, str], dataset: Dataset | None) -> tuple[ClassCount, ...]:
-    """Return the number of images of each class, the empty ones too."""
-    counts = Counter((label, splits[entry.name]) for entry in listing.entries for label in entry.labels)
-    found = listing.folders | labels_in(listing.entries)
-    names: Sequence[str] = dataset.classes if dataset else byte_sorted(found)
-    return tuple(ClassCount(name, *(counts[name, split] for split in SPLIT_ORDER)) for name in names)

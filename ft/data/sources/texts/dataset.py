@@ -47,6 +47,30 @@ def open_texts(
     block: characters of a block of plain text at most. Raises DataError.
     """
     listing, skipped = usable_texts(spec, policy, labels, block)
+    return divided(
+        listing,
+        spec,
+        val_fraction=val_fraction,
+        seed=seed,
+        classes=classes,
+        policy=policy,
+        labels=labels,
+        skipped=skipped,
+    )
+
+
+def divided(
+    listing: TextListing,
+    spec: str,
+    *,
+    val_fraction: float,
+    seed: int,
+    classes: tuple[str, ...] | None,
+    policy: Policy,
+    labels: Labels,
+    skipped: tuple[str, ...] = (),
+) -> Dataset:
+    """Number the labels of usable texts and split these, see `open_texts`."""
     if labels in CLASSED:
         data = split_listing(
             as_listing(listing, labels),
@@ -58,8 +82,8 @@ def open_texts(
             skipped=skipped,
         )
         return replace(data, texts=True)
+    names, as_sample = numbered(listing.found, classes, labels)
     found, notes = split_found(listing, spec, val_fraction, seed)
-    names, as_sample = numbered(found, classes, labels)
     train, val, test = (tuple(as_sample(f) for f in found if f.split == s) for s in ("train", "val", "test"))
     require_to_learn(train, val, spec, labels)
     notes += leaks_among(train, val, test, policy, spec)

@@ -11,7 +11,7 @@ from ft.data.sources.texts.folder import ENDINGS, is_folder_of_texts, list_text_
 from ft.data.sources.texts.found import Found, TextListing
 from ft.data.sources.texts.plain import BLOCK, list_blocks, list_documents
 from ft.data.sources.texts.reuters import NAME, list_reuters
-from ft.data.sources.texts.table import READERS, is_table_of_texts, list_table
+from ft.data.sources.texts.table import READERS, is_table_of_texts, labels_in_table, list_table
 from ft.errors import DataError, printable
 from ft.metrics.multilabel import Labels
 
@@ -85,3 +85,22 @@ def list_file(path: Path, labels: Labels, block: int, prefix: str = "") -> list[
     if labels in ("tags", "none"):
         return list_conll(path, prefix)
     raise DataError(f"{printable(path)}: its texts have no labels of their own; pass {EXPECTED}")
+
+
+def labels_in_source(spec: str) -> Labels:
+    """Return what labels a source of texts has, by a look at it, as `ft data check` takes it.
+
+    Tags in CoNLL's files and in JSON with tokens; numbers in a table where all labels are numbers and one is not whole;
+    none in plain text, and in a table without a column of labels; else classes, one a text or several.
+    """
+    path = Path(os.path.expanduser(spec))
+    if spec == NAME:
+        return "one"
+    if os.path.isdir(path):
+        files = split_files(path)
+        if not files:
+            return "either" if any(inner.is_dir() for inner in path.iterdir()) else "none"
+        path = next(files[split] for split in ("train", "val", "test") if split in files)
+    if path.suffix.lower() in READERS:
+        return labels_in_table(path)
+    return "none" if path.suffix.lower() in plain.ENDINGS and not conll.looks_like_conll(path) else "tags"

@@ -8,6 +8,7 @@ come in words, with a tag for each.
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from ft.data.sources.manifest import parse_rows
 from ft.data.sources.text import Text
 from ft.data.sources.texts.found import Found, fault_of, read_utf8
 from ft.errors import DataError, listed, printable
-from ft.metrics.multilabel import BETWEEN
+from ft.metrics.multilabel import BETWEEN, Labels
 
 ROLES: Mapping[str, tuple[str, ...]] = {  # column -> its names, in any case, the likeliest first
     "text": ("text", "sentence", "review", "content", "text1", "sentence1", "premise", "question1", "question"),
@@ -104,7 +105,27 @@ def is_table_of_texts(path: Path) -> bool:
     return not cells.isdisjoint(ROLES["text"]) and cells.isdisjoint(dict(OF_IMAGES)["path"])
 
 
-def list_table(path: Path, *, labels: str, prefix: str = "") -> list[Found]:
+def labels_in_table(path: Path) -> Labels:
+    """Return what labels a table has, by its columns and what they hold, see `labels_in_source`."""
+    header, rows = READERS[path.suffix.lower()](path)
+    column = {role: next((name for name in names if name in header), None) for role, names in ROLES.items()}
+    if any(isinstance(row.get(name), list) for _, row in rows for name in WORDS):
+        return "tags"
+    if column["label"] is None:
+        return "none"
+    cells = {str(row.get(column["label"], "")) for _, row in rows}
+    return "numbers" if all(map(is_number, cells)) and not all(float(c).is_integer() for c in cells) else "either"
+
+
+def is_number(cell: str) -> bool:
+    """Say whether a cell is a finite number."""
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+def list_table(path: Path, *, labels: Labels, prefix: str = "") -> list[Found]:
     """Return the texts of a table. labels: "none" asks for none, "tags" for words with tags; prefix: of their names."""
     header, rows = READERS[path.suffix.lower()](path)
     roles = {role: next((name for name in names if name in header), None) for role, names in ROLES.items()}
@@ -116,7 +137,7 @@ def list_table(path: Path, *, labels: str, prefix: str = "") -> list[Found]:
     return [found_in(row, roles, f"{printable(path)} line {line}", f"{prefix}line {line}") for line, row in rows]
 
 
-def require_columns(path: Path, header: Sequence[str], roles: Mapping[str, str | None], labels: str) -> None:
+def require_columns(path: Path, header: Sequence[str], roles: Mapping[str, str | None], labels: Labels) -> None:
     """Raise DataError where a table has no column of texts, or of labels where these are wanted."""
     missing = roles["text"] is None or (roles["label"] is None and labels != "none")
     if header and not missing:
