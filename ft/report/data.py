@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ft.data.check.findings import SPLIT_ORDER, ClassCount, Finding
 from ft.data.check.look import Look
 from ft.data.check.result import Check
 from ft.data.sources.scan import scan
+from ft.data.sources.text import Text
 from ft.errors import printable
 from ft.report.template import template
 from ft.report.thumbnails import thumbnail
@@ -21,6 +25,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "dim", "errors": "bo
 LINES, CLASSES = 5, 12  # of a finding, and of the table of classes, in a terminal
 SHOWN, FACES, STRIPS = 60, 6, 100  # on a page: files of a finding, thumbnails of a class, classes with thumbnails
 SIDE = 112  # pixels of a thumbnail's long side
+EXCERPT = 160  # characters of a text on a page
 
 
 def render_text(check: Check, *, color: bool = False) -> str:
@@ -44,9 +49,9 @@ def headline(check: Check) -> str:
     bad = len(check.looks) - len(check.usable)
     found = {level: sum(f.level == level for f in check.findings) for level in ("error", "warning")}
     if found["error"]:
-        what = f"{bad} of {len(check.looks)} images cannot be used" if bad else "cannot be trained on as it is"
+        what = f"{bad} of {len(check.looks)} {check.things} cannot be used" if bad else "cannot be trained on as it is"
     else:
-        what = f"all {len(check.looks)} images can be used"
+        what = f"all {len(check.looks)} {check.things} can be used"
     more = f", {found['warning']} warning{'s' * (found['warning'] > 1)}" if found["warning"] else ""
     return f"{printable(check.spec)}: {what}{more}"
 
@@ -55,20 +60,23 @@ def facts(check: Check) -> Iterator[tuple[str, str]]:
     """Yield what the data is, in a few lines."""
     usable, classes = check.usable, [c for c in check.classes if c.images]
     size = sum(look.size for look in check.looks) / 1e6
-    yield "images", f"{len(usable)} usable of {len(check.looks)}, {size:.1f} MB, {len(classes)} classes"
+    counted = f", {len(classes)} classes" if classes or check.things == "images" else ""
+    yield check.things, f"{len(usable)} usable of {len(check.looks)}, {size:.1f} MB{counted}"
     train, val, test = (sum(split == wanted for split in check.splits.values()) for wanted in SPLIT_ORDER)
     given = any(look.entry.split == "val" for look in check.looks)
     held = f"{val} val{'' if given or not val else ', held out as training would by default'}"
     yield "splits", f"{train} train, {held}" + (f", {test} test, evaluated once when a training ends" if test else "")
     if check.listing.multilabel and usable:
-        count = sum(len(look.entry.labels) for look in usable)
-        yield "labels", f"multi-label, {count / len(usable):.2f} an image: train with --loss bce or bce-focal"
-    if usable:
+        each = sum(len(look.entry.labels) for look in usable) / len(usable)
+        per = "an image" if check.listing.thing == "image" else "a text"
+        yield "labels", f"multi-label, {each:.2f} {per}: train with --loss bce or bce-focal"
+    yield from check.facts
+    if usable and check.things == "images":
         width, height = median(look.width for look in usable), median(look.height for look in usable)
         small, large = min(usable, key=pixels_of), max(usable, key=pixels_of)
         ends = f"from {small.width}x{small.height} to {large.width}x{large.height}"
         yield "pixels", f"{width:.0f}x{height:.0f} in the middle, {ends}"
-    yield "checked", f"in {check.seconds:.1f} s, {len(check.looks) / max(check.seconds, 1e-9):.0f} images/s"
+    yield "checked", f"in {check.seconds:.1f} s, {len(check.looks) / max(check.seconds, 1e-9):.0f} {check.things}/s"
 
 
 def pixels_of(look: Look) -> int:
@@ -91,6 +99,8 @@ def say_finding(console: "Console", finding: Finding) -> None:
 
 def say_classes(console: "Console", check: Check) -> None:
     """Print how many images each class has, the largest and the smallest ones where there are many."""
+    if not check.classes and check.things == "texts":
+        return
     classes = sorted(check.classes, key=lambda c: -c.images)
     most = max((c.images for c in classes), default=0) or 1
     tested = [">test"] if any(c.test for c in classes) else []
@@ -130,7 +140,7 @@ def to_dict(check: Check) -> dict[str, Any]:
     return {
         "data": check.spec,
         "status": check.status,
-        "images": len(check.looks),
+        check.things: len(check.looks),
         "usable": len(check.usable),
         "bytes": sum(look.size for look in check.looks),
         "seconds": round(check.seconds, 3),
@@ -170,19 +180,20 @@ def render_html(check: Check, *, max_pixels: int, workers: int = 2, quiet: bool 
     strips = {c.label: faces_of(check, c.label) for c in check.classes[:STRIPS]}
     wanted = {name for f in check.findings for name, _ in f.items[:SHOWN] if name in looks}
     wanted |= {look.name for strip in strips.values() for look in strip}
+    excerpts = {look.name: excerpt(look) for look in check.looks}
     named = sorted(wanted)
-    chosen = [looks[name] for name in named]
+    chosen = [looks[name] for name in named if isinstance(looks[name].entry.source, Path | np.ndarray)]
 
     def draw(look: Look) -> str:
         return thumbnail(look.entry.source, side=SIDE, max_pixels=max_pixels) or ""
 
-    urls = scan(chosen, draw, workers=workers, quiet=quiet, title="drawing")
-    pictures = dict(zip(named, urls, strict=True))
+    urls = scan(chosen, draw, workers=workers, quiet=quiet or not chosen, title="drawing")
+    pictures = dict(zip((look.name for look in chosen), urls, strict=True))
     return template("images.html.j2").render(
         check=check,
         headline=headline(check),
         facts=list(facts(check)),
-        findings=[(f, [face(n, d, pictures) for n, d in f.items[:SHOWN]]) for f in check.findings],
+        findings=[(f, [face(n, d, pictures, excerpts.get(n, "")) for n, d in f.items[:SHOWN]]) for f in check.findings],
         classes=[(c, [face(k.name, "", pictures) for k in strips.get(c.label, ())]) for c in check.classes],
         most=max((c.images for c in check.classes), default=0) or 1,
         levels=[level for level in ("error", "warning", "note") if any(f.level == level for f in check.findings)],
@@ -197,6 +208,15 @@ def faces_of(check: Check, label: str) -> list[Look]:
     return own[::every][:FACES]
 
 
-def face(name: str, detail: str, pictures: dict[str, str]) -> Face:
-    """Return a thumbnail with its words."""
-    return Face(printable(name), printable(detail), pictures.get(name, ""))
+def excerpt(look: Look) -> str:
+    """Return how a text begins, "" of an image."""
+    if not isinstance(look.entry.source, Text):
+        return ""
+    line = look.entry.source.line
+    return line if len(line) <= EXCERPT else f"{line[:EXCERPT]}..."
+
+
+def face(name: str, detail: str, pictures: dict[str, str], excerpt: str = "") -> Face:
+    """Return a thumbnail with its words, or how a text begins."""
+    said = "; ".join(filter(None, (detail, f'"{excerpt}"' if excerpt else "")))
+    return Face(printable(name), printable(said), pictures.get(name, ""))

@@ -27,6 +27,7 @@ MEANINGLESS = {  # fields that say nothing of texts: each has to stay at its def
     *("image_size", "augment", "randaugment", "jitter", "hue", "erase", "mixup", "cutmix", "jpeg", "in_channels"),
     *("cut", "change", "dropout", "stochastic_depth", "cache_views"),
 }
+CHARACTERS = 4  # of a token of English, about: a block of plain text is to have room in max_length
 
 
 def adapted(card: TextCard, recipe: Recipe) -> TextCard:
@@ -49,7 +50,13 @@ def open_split(
 ) -> Dataset:
     """Open data with labels of a kind and split it as a recipe says."""
     return open_texts(
-        spec, val_fraction=recipe.val_fraction, seed=recipe.seed, classes=classes, policy=policy, labels=labels
+        spec,
+        val_fraction=recipe.val_fraction,
+        seed=recipe.seed,
+        classes=classes,
+        policy=policy,
+        labels=labels,
+        block=CHARACTERS * recipe.max_length,
     )
 
 

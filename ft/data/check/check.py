@@ -4,20 +4,20 @@ An error is what training would stop at, a warning what it would suffer from in 
 """
 
 import time
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 
-from ft.data.check.findings import SPLIT_ORDER, ClassCount, all_findings
+from ft.data.check.findings import all_findings
 from ft.data.check.look import look_at
 from ft.data.check.masks import check_masks
-from ft.data.check.result import Check
-from ft.data.sources.dataset import Dataset, byte_sorted, list_source, split_listing
+from ft.data.check.result import Check, count_classes, splits_of
+from ft.data.check.texts import check_texts
+from ft.data.sources.dataset import Dataset, list_source, split_listing
 from ft.data.sources.listing import Listing, labels_in, name_bytes
 from ft.data.sources.masks import holds_masks
 from ft.data.sources.policy import Policy
 from ft.data.sources.scan import scan
 from ft.data.sources.spelling import one_spelling
+from ft.data.sources.texts import holds_texts
 from ft.errors import DataError, printable
 
 
@@ -27,9 +27,12 @@ def check_data(
     """Decode every image that `spec` names and return what there is to say. DataError where there are none at all.
 
     Where the layout is that of images with masks, the masks are read, too; ignore_index: their value that is no class.
+    Texts are read, see `check_texts`.
     """
     if holds_masks(spec):
         return check_masks(spec, val_fraction=val_fraction, seed=seed, policy=policy, ignore_index=ignore_index)
+    if holds_texts(spec):
+        return check_texts(spec, val_fraction=val_fraction, seed=seed, policy=policy)
     began = time.perf_counter()
     listing = one_spelling(list_source(spec, policy, missing=True, labels="either"))
     entries = sorted(listing.entries, key=lambda entry: name_bytes(entry.name))
@@ -41,9 +44,7 @@ def check_data(
         notes=[],
     )
     dataset, refusal = try_split(good, spec, val_fraction, seed)
-    splits = {entry.name: entry.split or "train" for entry in good.entries}
-    if dataset is not None:
-        splits = {s.name: split for split in SPLIT_ORDER for s in getattr(dataset, split)}
+    splits = splits_of(good, dataset)
     classes = count_classes(good, splits, dataset)
     findings = all_findings(listing, looks, classes, splits, refusal, policy)
     seconds = time.perf_counter() - began
@@ -58,11 +59,3 @@ def try_split(listing: Listing, spec: str, val_fraction: float, seed: int) -> tu
         return split_listing(listing, spec, val_fraction=val_fraction, seed=seed, classes=None, policy=Policy()), ""
     except DataError as error:
         return None, str(error).removeprefix(f"{printable(spec)}: ")
-
-
-def count_classes(listing: Listing, splits: dict[str, str], dataset: Dataset | None) -> tuple[ClassCount, ...]:
-    """Return the number of images of each class, the empty ones too."""
-    counts = Counter((label, splits[entry.name]) for entry in listing.entries for label in entry.labels)
-    found = listing.folders | labels_in(listing.entries)
-    names: Sequence[str] = dataset.classes if dataset else byte_sorted(found)
-    return tuple(ClassCount(name, *(counts[name, split] for split in SPLIT_ORDER)) for name in names)

@@ -5,15 +5,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ft.data.check.look import FRAMES, GREY, GREY_16, INK, PROFILE, TRANSPARENT, TURNED, Look
+from ft.data.check.look import CONTROL, FRAMES, GREY, GREY_16, INK, MANGLED, PROFILE, TRANSPARENT, TURNED, Look
 from ft.data.images.decode import KINDS
 from ft.data.sources.folder import BESIDE, EMPTY, LEFT, NO_FILE, NO_IMAGE, NO_SPLIT
-from ft.data.sources.listing import UNLABELLED_TEST, Listing
+from ft.data.sources.listing import UNLABELLED_TEST, Listing, Thing, worded
 from ft.data.sources.manifest import COMMAS
 from ft.data.sources.mask import FAULTS
 from ft.data.sources.masks.pairs import LONE
 from ft.data.sources.policy import Policy
 from ft.data.sources.spelling import TWO_WAYS
+from ft.data.sources.texts.found import KINDS as OF_TEXTS
 
 Level = Literal["error", "warning", "note"]
 
@@ -29,6 +30,8 @@ ADVICE = {
     "damaged": "copy the files again, or leave them out with --on-bad-image skip",
     "huge": "shrink them, or raise --max-pixels",
     "no range": "convert them to 8 or 16 bits",
+    "empty text": "write them, take them out, or leave them out with --on-bad-image skip",
+    "encoding": "save them as UTF-8, or leave them out with --on-bad-image skip",
     "narrow": "crop them, or leave them out with --on-bad-image skip",
     "mask missing": "draw them, or leave the images out with --on-bad-image skip",
     "mask file": "save masks as PNG, or leave the images out with --on-bad-image skip",
@@ -93,10 +96,13 @@ def all_findings(
     """Return everything that was found, errors first."""
     found = [Finding("error", "structure", refusal)] if refusal else []
     found += find_faults(looks)
-    found += find_copies(looks, splits, policy)
+    found += find_copies(looks, splits, policy, listing.thing)
     found += find_class_troubles(listing, classes, policy)
-    found += find_tiny(looks)
-    found += find_unlabelled(listing)
+    if listing.thing == "text":
+        found += find_mangled(looks)
+    else:
+        found += find_tiny(looks)
+    found += find_unlabelled(listing, classes)
     found += find_left_out(listing)
     found += find_traits(listing, looks)
     return worst_first(found)
@@ -110,9 +116,10 @@ def worst_first(found: Iterable[Finding]) -> list[Finding]:
 
 def find_left_out(listing: Listing) -> Iterator[Finding]:
     """Yield what the source holds and training leaves out."""
-    for reason, (level, kind, advice) in IGNORED.items():
+    for what, (level, kind, advice) in IGNORED.items():
+        reason = worded(what, listing.thing)
         if names := sorted(listing.ignored.get(reason, ())):
-            yield Finding(level, kind, reason, advice, tuple((name, "") for name in names))
+            yield Finding(level, kind, reason, worded(advice, listing.thing), tuple((name, "") for name in names))
 
 
 def find_faults(looks: Sequence[Look]) -> Iterator[Finding]:
@@ -121,13 +128,13 @@ def find_faults(looks: Sequence[Look]) -> Iterator[Finding]:
     for look in looks:
         if look.fault:
             faults[look.fault.kind].append((look.name, look.fault.reason.partition(";")[0]))
-    for kind, title in {**KINDS, **FAULTS}.items():
+    for kind, title in (KINDS | FAULTS | OF_TEXTS).items():
         if kind in faults:
             yield Finding("error", kind, title, ADVICE[kind], tuple(faults[kind]))
 
 
-def find_copies(looks: Sequence[Look], splits: dict[str, str], policy: Policy) -> Iterator[Finding]:
-    """Yield the images with the bytes of another one: across splits, under two labels, within a split.
+def find_copies(looks: Sequence[Look], splits: dict[str, str], policy: Policy, thing: Thing) -> Iterator[Finding]:
+    """Yield the images with the bytes of another one, and the texts: across splits, under two labels, within a split.
 
     Each image is told once, by the worst of the three, beside the first image of the same bytes.
     """
@@ -142,19 +149,28 @@ def find_copies(looks: Sequence[Look], splits: dict[str, str], policy: Policy) -
         for look in others:
             leak = leaks[splits[look.name]] if splits[look.name] != splits[first.name] else None
             other = look.entry.labels != first.entry.labels
-            detail = f"same bytes as {first.name}" + (f", labelled {first.entry.label or 'nothing'}" if other else "")
+            same_by = "bytes" if thing == "image" else "text"
+            detail = f"same {same_by} as {first.name}" + (
+                f", labelled {first.entry.label or 'nothing'}" if other else ""
+            )
             (leak if leak is not None else conflicts if other else copies).append((look.name, detail))
     level = "error" if policy.fail_on_leak else "warning"
     told: list[tuple[Level, str, str, str, list[tuple[str, str]]]] = [
         (
             level,
             "leak",
-            "val images that are train images, so val accuracy flatters",
-            "keep each image in one split",
+            f"val {thing}s that are train {thing}s, so val accuracy flatters",
+            f"keep each {thing} in one split",
             leaks["val"],
         ),
-        (level, "leak", "test images that are train or val images", "keep each image in one split", leaks["test"]),
-        ("warning", "conflict", "the same image under two labels", "keep the right label", conflicts),
+        (
+            level,
+            "leak",
+            f"test {thing}s that are train or val {thing}s",
+            f"keep each {thing} in one split",
+            leaks["test"],
+        ),
+        ("warning", "conflict", f"the same {thing} under two labels", "keep the right label", conflicts),
         ("warning", "copies", "copies within a split", "keep one of each, unless they are meant to weigh more", copies),
     ]
     for level, kind, title, advice, items in told:
@@ -164,21 +180,22 @@ def find_copies(looks: Sequence[Look], splits: dict[str, str], policy: Policy) -
 
 def find_class_troubles(listing: Listing, classes: Sequence[ClassCount], policy: Policy) -> Iterator[Finding]:
     """Yield classes that are empty, are never validated, or much larger than others."""
-    folders = sorted(listing.ignored.get(EMPTY, ()))
+    thing, title = listing.thing, worded(EMPTY, listing.thing)
+    folders = sorted(listing.ignored.get(title, ()))
     told = {name.rpartition("/")[2] for name in folders}
     spoilt = [c.label for c in classes if not c.images and c.label not in told]
-    empty = [(name, "") for name in folders] + [(label, "none of its images can be used") for label in spoilt]
+    empty = [(name, "") for name in folders] + [(label, f"none of its {thing}s can be used") for label in spoilt]
     level = "error" if policy.fail_on_empty_class else "warning"
-    unseen = [(c.label, f"{c.train} train images") for c in classes if c.train and not c.val]
+    unseen = [(c.label, f"{c.train} train {thing}s") for c in classes if c.train and not c.val]
     counts = {c.label: c.train for c in classes if c.train}
     if empty:
-        yield Finding(level, "empty class", "class folders without images", "put images into them", tuple(empty))
+        yield Finding(level, "empty class", title, f"put {thing}s into them", tuple(empty))
     if unseen:
-        advice = "move some images to val; without a val split a stratified share is held out"
-        yield Finding("warning", "no val", "classes without val images", advice, tuple(unseen))
+        advice = f"move some {thing}s to val; without a val split a stratified share is held out"
+        yield Finding("warning", "no val", f"classes without val {thing}s", advice, tuple(unseen))
     if counts and max(counts.values()) >= SKEWED * min(counts.values()):
         low, high = min(counts, key=lambda c: counts[c]), max(counts, key=lambda c: counts[c])
-        items = tuple((label, f"{counts[label]} train images") for label in (high, low))
+        items = tuple((label, f"{counts[label]} train {thing}s") for label in (high, low))
         yield Finding("warning", "skewed", "classes of very different size", "collect more of the small ones", items)
 
 
@@ -192,13 +209,23 @@ def find_tiny(looks: Sequence[Look]) -> Iterator[Finding]:
         )
 
 
-def find_unlabelled(listing: Listing) -> Iterator[Finding]:
+def find_mangled(looks: Sequence[Look]) -> Iterator[Finding]:
+    """Yield the texts that went through another encoding than theirs."""
+    items = tuple((look.name, "") for look in looks if MANGLED in look.traits)
+    if items:
+        advice = "read the source again in its own encoding, and save that as UTF-8"
+        yield Finding("warning", "mangled", "texts that an encoding has spoilt (\ufffd, or Ã© for é)", advice, items)
+
+
+def find_unlabelled(listing: Listing, classes: Sequence[ClassCount]) -> Iterator[Finding]:
     """Yield the images without a label, which only a binary loss takes; a warning where no image has several labels."""
+    if listing.thing == "text" and not classes:  # nothing has a class
+        return
     found = tuple((entry.name, "") for entry in listing.entries if not entry.labels)
     meant = any(len(entry.labels) > 1 for entry in listing.entries)
     if found:
         advice = "they train with --loss bce or bce-focal; label them if that is not meant"
-        yield Finding("note" if meant else "warning", "no label", "images without a label", advice, found)
+        yield Finding("note" if meant else "warning", "no label", f"{listing.thing}s without a label", advice, found)
 
 
 def find_traits(listing: Listing, looks: Sequence[Look]) -> Iterator[Finding]:
@@ -210,6 +237,7 @@ def find_traits(listing: Listing, looks: Sequence[Look]) -> Iterator[Finding]:
         GREY_16: "16-bit grey images: scaled to 8 bits",
         GREY: "grey images: the grey value three times",
         INK: "CMYK images: converted to RGB without colour management",
+        CONTROL: "texts with control characters: they are left to the tokenizer",
         PROFILE: "images with a colour profile: it is ignored, pixels are taken as sRGB",
     }
     counts = Counter(trait for look in looks if look.fault is None for trait in look.traits)
@@ -219,6 +247,8 @@ def find_traits(listing: Listing, looks: Sequence[Look]) -> Iterator[Finding]:
     depth = Counter(look.name.count("/") - bool(look.entry.split) for look in looks)
     deeper = sum(count for level, count in depth.items() if level > 1)
     if deeper and listing.folders:
-        yield Finding("note", "deeper", "images in folders below their class folder: of that class", count=deeper)
+        yield Finding(
+            "note", "deeper", f"{listing.thing}s in folders below their class folder: of that class", count=deeper
+        )
     if listing.hidden:
         yield Finding("note", "hidden", "hidden files and folders, passed over", count=listing.hidden)

@@ -1,6 +1,7 @@
-"""One image looked at: whether it can be used, how large it is, and what is special about it."""
+"""One image or text looked at: whether it can be used, how large it is, and what is special about it."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +13,22 @@ from ft.data.sources.leaks import hash_file
 from ft.data.sources.listing import Entry
 from ft.data.sources.policy import Policy
 from ft.data.sources.scan import require_width
+from ft.data.sources.text import Text
+from ft.data.sources.texts.found import BadText
 from ft.errors import DataError, printable
 
 FRAMES, TURNED, TRANSPARENT, PROFILE = "several frames", "turned by EXIF", "transparent", "with a colour profile"
 GREY, GREY_16, INK = "grey", "16-bit grey", "CMYK"
+MANGLED, CONTROL = "mangled", "with control characters"
+MANGLING = "\ufffd|[\u00c3\u00c2][\u0080-\u00bf]|\u00e2\u20ac"  # UTF-8 read as Latin-1 or as Windows has it
+CONTROLS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
 class Look:
     """What one image is: pixels wide and high as seen, bytes on disk, hash of the bytes, and what is special about it.
+
+    Of a text: how many characters and bytes, and the hash of what it is the same by.
 
     fault: what is wrong with it, in which case there are no pixels; digest is None where even the bytes cannot be had.
     """
@@ -31,7 +39,8 @@ class Look:
     size: int = 0
     digest: bytes | None = None
     traits: tuple[str, ...] = ()
-    fault: BadImage | None = None
+    fault: BadImage | BadText | None = None
+    characters: int = 0
 
     @property
     def name(self) -> str:
@@ -55,6 +64,18 @@ def look_at(entry: Entry, policy: Policy) -> Look:
     except BadImage as fault:
         return Look(entry, width, height, size, digest, traits, fault)
     return Look(entry, width, height, size, digest, traits)
+
+
+def look_at_text(entry: Entry) -> Look:
+    """Return what a text is."""
+    text = entry.source
+    assert isinstance(text, Text), "an image has look_at"
+    parts = (text.line,) if text.pair is None else (text.line, text.pair)
+    both = "\0".join(parts)
+    rules = {MANGLED: re.search(MANGLING, both), CONTROL: any(map(CONTROLS.search, parts))}
+    traits = tuple(trait for trait, there in rules.items() if there)
+    digest = hashlib.sha256(text.key.encode()).digest()
+    return Look(entry, 0, 0, len(both.encode()), digest, traits, characters=sum(map(len, parts)))
 
 
 def weigh(path: Path) -> tuple[int, bytes]:

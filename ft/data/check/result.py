@@ -1,16 +1,19 @@
-"""What a check hands over: every look, the classes and what was found."""
+"""What a check of a data set gives."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ft.data.check.findings import ClassCount, Finding
+from ft.data.check.findings import SPLIT_ORDER, ClassCount, Finding
 from ft.data.check.look import Look
-from ft.data.sources.listing import Listing
+from ft.data.sources.dataset import Dataset, byte_sorted
+from ft.data.sources.listing import Listing, labels_in
 
 
 @dataclass(frozen=True)
 class Check:
-    """The result of a check. looks: every image, in byte order; classes: in the order of their labels."""
+    """The result of a check. looks: every image or text, in the order of the data; classes: in that of their labels."""
 
     spec: str
     listing: Listing
@@ -19,6 +22,7 @@ class Check:
     splits: dict[str, str]
     findings: tuple[Finding, ...]
     seconds: float
+    facts: tuple[tuple[str, str], ...] = ()
 
     @property
     def status(self) -> Literal["errors", "warnings", "clean"]:
@@ -28,5 +32,25 @@ class Check:
 
     @property
     def usable(self) -> list[Look]:
-        """The images that can be trained on."""
+        """What can be trained on."""
         return [look for look in self.looks if look.fault is None]
+
+    @property
+    def things(self) -> str:
+        """What was looked at: images or texts."""
+        return f"{self.listing.thing}s"
+
+
+def splits_of(listing: Listing, dataset: Dataset | None) -> dict[str, str]:
+    """Return the split of each name: that of the data set, or what the source says where there is none."""
+    if dataset is None:
+        return {entry.name: entry.split or "train" for entry in listing.entries}
+    return {s.name: split for split in SPLIT_ORDER for s in getattr(dataset, split)}
+
+
+def count_classes(listing: Listing, splits: dict[str, str], dataset: Dataset | None) -> tuple[ClassCount, ...]:
+    """Return how many there are of each class, the empty ones too."""
+    counts = Counter((label, splits[entry.name]) for entry in listing.entries for label in entry.labels)
+    found = listing.folders | labels_in(listing.entries)
+    names: Sequence[str] = dataset.classes if dataset and found else byte_sorted(found)
+    return tuple(ClassCount(name, *(counts[name, split] for split in SPLIT_ORDER)) for name in names)

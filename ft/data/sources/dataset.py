@@ -22,26 +22,26 @@ from PIL.Image import Image
 from ft.data.sources.digits import IMAGE_SIZE, TRAIN_COUNT, read_digits
 from ft.data.sources.folder import EMPTY, list_folder
 from ft.data.sources.leaks import find_leaks
-from ft.data.sources.listing import Entry, Listing, labels_in, name_bytes, note
+from ft.data.sources.listing import Entry, Listing, labels_in, name_bytes, note, worded
 from ft.data.sources.manifest import list_manifest
 from ft.data.sources.mask import Mask
 from ft.data.sources.policy import DEFAULT, Policy
 from ft.data.sources.scan import usable
 from ft.data.sources.spelling import one_spelling
+from ft.data.sources.text import Text
 from ft.errors import DataError, listed, printable, unknown
 from ft.metrics.multilabel import Labels
 from ft.noise import generator
 
 LEAK = "val images with the bytes of a train image, so val accuracy flatters"
 TEST_LEAK = "test images with the bytes of a train or val image, so test accuracy flatters"
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text, and the one that it makes a pair with, where there is one."""
-
-    text: str
-    pair: str | None = None
+LEAKS = {
+    "image": (LEAK, TEST_LEAK),
+    "text": (
+        "val texts that are train texts, too, so val accuracy flatters",
+        "test texts that are train or val texts, too, so test accuracy flatters",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,20 @@ class Sample:
     """One image or text: its POSIX path relative to the data, its label, its pixels.
 
     source: a file, uint8 (H, W) or (H, W, 3), what Pillow opened, or a `Text`; label: a class number, or a tuple
-    of them in ascending order where the data is multi-label, or where its mask is.
+    of them in ascending order where the data is multi-label, or where its mask is. Of a text it may be a number of its
+    own, a float; the class numbers of its words, a tuple in their order; None where the text is all there is to learn.
     """
 
     name: str
-    label: int | tuple[int, ...] | Mask
+    label: int | tuple[int, ...] | Mask | float | None
     source: Path | np.ndarray | Image | Text = field(compare=False)
 
     @property
     def labels(self) -> tuple[int, ...]:
         """The numbers of all its classes; none of an image with a mask, whose pixels have one each."""
-        if isinstance(self.label, Mask):
-            return ()
-        return self.label if isinstance(self.label, tuple) else (self.label,)
+        if isinstance(self.label, tuple):
+            return self.label
+        return (self.label,) if isinstance(self.label, int) else ()
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ class Dataset:
 
     test: images that nothing is chosen by, evaluated once when all is done; most data has none.
     skipped: names of the images that cannot be used, where the policy leaves them out; multilabel: an image may have
-    several labels, or none; masks: the label of every image is a `Mask`; leaked: how many val images have the bytes of
-    a train image.
+    several labels, or none; masks: the label of every image is a `Mask`; texts: the samples are texts; leaked: how many
+    val images have the bytes of a train image.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Dataset:
     test: tuple[Sample, ...] = ()
     masks: bool = False
     leaked: int = 0
+    texts: bool = False
 
 
 def open_dataset(
@@ -120,51 +122,53 @@ def split_listing(
     """Number the classes of a listing and split it, see `open_dataset`."""
     listing = one_spelling(listing, classes or ())
     names = choose_classes(listing, classes, printable(spec))
-    notes = list(listing.notes)
+    notes, thing = list(listing.notes), listing.thing
     entries = [e for e in listing.entries if e.split != "test"]
     if not any(e.split == "val" for e in entries):
         if not val_fraction:
             raise DataError(
-                f"{printable(spec)}: val_fraction 0 and no val images, so nothing would be measured; give some to val, "
-                "or hold a share out with --val-fraction 0.2"
+                f"{printable(spec)}: val_fraction 0 and no val {thing}s, so nothing would be measured; give some to "
+                "val, or hold a share out with --val-fraction 0.2"
             )
         entries, lone = hold_out(entries, names, val_fraction, seed)
         if any(e.split for e in listing.entries):
-            notes.append(f"no val images: {val_fraction:.0%} of each class of train held out")
-        notes += note("classes with a single image, which trains", lone)
-        notes += note("classes whose images all went to val, so that nothing is learnt of them", untrained(entries))
+            notes.append(f"no val {thing}s: {val_fraction:.0%} of each class of train held out")
+        notes += note(f"classes with a single {thing}, which trains", lone)
+        notes += note(f"classes whose {thing}s all went to val, so that nothing is learnt of them", untrained(entries))
     entries += [e for e in listing.entries if e.split == "test"]
     train, val, test = (
-        label_samples((e for e in entries if e.split == split), names, multilabel=listing.multilabel)
-        for split in ("train", "val", "test")
+        label_samples((e for e in entries if e.split == split), names, listing) for split in ("train", "val", "test")
     )
     if not train:
         raise DataError(
-            f"{printable(spec)}: {'val' if val else 'test'} images but no train images{because(listing)}; "
-            "put the images to learn from into train"
+            f"{printable(spec)}: {'val' if val else 'test'} {thing}s but no train {thing}s{because(listing)}; "
+            f"put the {thing}s to learn from into train"
         )
     if classes is None and len({s.label for s in train}) < 2:
-        raise DataError(f"{printable(spec)}: {alike(train[0], names)}")
+        raise DataError(f"{printable(spec)}: {alike(train[0], names, thing)}")
     if not val:
-        raise DataError(f"{printable(spec)}: no class has two images, so none is left for val; add images")
+        raise DataError(f"{printable(spec)}: no class has two {thing}s, so none is left for val; add {thing}s")
     if not any(s.labels for s in val):
-        raise DataError(f"{printable(spec)}: no val image has a label, so nothing can be measured; label some of them")
-    notes += note("classes without val images", unseen(names, train, val))
+        raise DataError(
+            f"{printable(spec)}: no val {thing} has a label, so nothing can be measured; label some of them"
+        )
+    notes += note(f"classes without val {thing}s", unseen(names, train, val))
     leaked = find_leaks(train, val)
-    for what, names_of in ((LEAK, leaked), (TEST_LEAK, find_leaks(train + val, test))):
-        notes += note(what, require_none(names_of, policy.fail_on_leak, spec, what, "--no-fail-on-leak"))
-    require_none(listing.ignored.get(EMPTY, ()), policy.fail_on_empty_class, spec, EMPTY, "--no-fail-on-empty-class")
+    for what, found in zip(LEAKS[thing], (leaked, find_leaks(train + val, test)), strict=True):
+        notes += note(what, require_none(found, policy.fail_on_leak, spec, what, "--no-fail-on-leak"))
+    empty = worded(EMPTY, thing)
+    require_none(listing.ignored.get(empty, ()), policy.fail_on_empty_class, spec, empty, "--no-fail-on-empty-class")
     size, sets = listing.image_size, listing.multilabel
     return Dataset(listing.name, names, train, val, size, tuple(notes), skipped, sets, test, leaked=len(leaked))
 
 
-def alike(sample: Sample, classes: Sequence[str]) -> str:
-    """Return what is said where all train images have the labels of `sample`."""
+def alike(sample: Sample, classes: Sequence[str], thing: str) -> str:
+    """Return what is said where all that trains has the labels of `sample`."""
     if isinstance(sample.label, int):
         name = printable(classes[sample.label])
-        return f"all train images are of one class, '{name}'; training needs at least two classes"
+        return f"all train {thing}s are of one class, '{name}'; training needs at least two classes"
     names = listed(f"'{printable(classes[k])}'" for k in sample.labels) or "none"
-    return f"all train images have the same labels ({names}); there is nothing to tell apart, add others"
+    return f"all train {thing}s have the same labels ({names}); there is nothing to tell apart, add others"
 
 
 def untrained(entries: Iterable[Entry]) -> list[str]:
@@ -197,15 +201,28 @@ def open_images(
     classes: those of the trained model; without them the data's own, where one is enough. Raises DataError.
     """
     listing, bad = usable(list_source(spec, policy, labels=labels), policy, printable(spec))
+    return listing_to_evaluate(listing, spec, classes, tuple(bad))
+
+
+def listing_to_evaluate(
+    listing: Listing, spec: str, classes: tuple[str, ...] | None, skipped: tuple[str, ...] = ()
+) -> Dataset:
+    """Number the classes of a listing and choose its split, see `open_images`."""
     listing = one_spelling(listing, classes or ())
     names = choose_classes(listing, classes, printable(spec))
-    splits = ([e for e in listing.entries if e.split == split] for split in ("val", "test"))
-    chosen = next(filter(None, splits), listing.entries)
-    val = label_samples(chosen, names, multilabel=listing.multilabel)
+    val = label_samples(to_evaluate(listing), names, listing)
     if not any(s.labels for s in val):
-        raise DataError(f"{printable(spec)}: no image has a label, so nothing can be measured; label some of them")
+        raise DataError(
+            f"{printable(spec)}: no {listing.thing} has a label, so nothing can be measured; label some of them"
+        )
     notes, sets = tuple(listing.notes), listing.multilabel
-    return Dataset(listing.name, names, (), val, listing.image_size, notes, tuple(bad), sets)
+    return Dataset(listing.name, names, (), val, listing.image_size, notes, skipped, sets)
+
+
+def to_evaluate(listing: Listing) -> list[Entry]:
+    """Return the entries that a model is measured by: those of val, else those of test, else all."""
+    splits = ([e for e in listing.entries if e.split == split] for split in ("val", "test"))
+    return next(filter(None, splits), listing.entries)
 
 
 def list_source(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, labels: Labels = "one") -> Listing:
@@ -260,7 +277,7 @@ def choose_classes(listing: Listing, given: Sequence[str] | None, where: str) ->
         if extra := labels_in(e for e in listing.entries if e.split == split) - known:
             raise DataError(
                 f"{where}: {split} has classes that train lacks: {listed(map(printable, byte_sorted(extra)))}; "
-                f"add train images of them, or keep them out of {split}"
+                f"add train {listing.thing}s of them, or keep them out of {split}"
             )
     return tuple(byte_sorted(known))
 
@@ -290,11 +307,16 @@ def hold_out(entries: list[Entry], classes: Sequence[str], fraction: float, seed
     return split, [name for name in classes if images[name] == 1]
 
 
-def label_samples(entries: Iterable[Entry], classes: Sequence[str], *, multilabel: bool = False) -> tuple[Sample, ...]:
-    """Return entries as samples with integer labels, or sets of them, in byte order of their names."""
+def label_samples(entries: Iterable[Entry], classes: Sequence[str], listing: Listing) -> tuple[Sample, ...]:
+    """Return entries as samples with integer labels, or sets of them: images in byte order of their names.
+
+    Texts stay in the order of their source: that of its lines.
+    """
     index = {name: i for i, name in enumerate(classes)}
-    ordered = sorted(entries, key=lambda entry: name_bytes(entry.name))
-    if multilabel:
+    ordered = list(entries)
+    if listing.thing == "image":
+        ordered.sort(key=lambda entry: name_bytes(entry.name))
+    if listing.multilabel:
         return tuple(Sample(e.name, tuple(sorted(index[label] for label in e.labels)), e.source) for e in ordered)
     return tuple(Sample(e.name, index[e.label], e.source) for e in ordered)
 
@@ -305,10 +327,15 @@ def byte_sorted(names: Iterable[str]) -> list[str]:
 
 
 def data_facts(dataset: Dataset) -> dict[str, Any]:
-    """Return the size of each split, and a hash of the names and labels that train and validate, to notice a change."""
+    """Return the size of each split and a hash of the names and labels that train and validate, to notice a change.
+
+    Rows of a table have no names of their own: of texts the hash is that of what they say, too.
+    """
     digest = hashlib.sha256()
     for sample in (*dataset.train, *dataset.val):
         digest.update(f"{sample.name}\0{sample.label}\0".encode("utf-8", "surrogateescape"))
+        if isinstance(sample.source, Text):
+            digest.update(f"{sample.source.key}\0".encode("utf-8", "surrogatepass"))
     more: dict[str, Any] = {"skipped": list(dataset.skipped)} if dataset.skipped else {}
     more |= {"test": len(dataset.test)} if dataset.test else {}
     more |= {"leaked": dataset.leaked} if dataset.leaked else {}

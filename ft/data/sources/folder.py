@@ -26,8 +26,10 @@ from ft.data.sources.listing import (
     Entry,
     Inside,
     Listing,
+    Thing,
     name_bytes,
     note,
+    worded,
 )
 from ft.errors import DataError, printable
 from ft.system.names import CHECKPOINTS, LOG, RECIPE
@@ -47,10 +49,15 @@ HIDDEN = "hidden, or left behind by file managers"
 
 @dataclass
 class Walk:
-    """A walk through the folder `root`: which links to files are taken, and what was skipped, reason -> names."""
+    """A walk through the folder `root`: which links to files are taken, and what was skipped, reason -> names.
+
+    thing: what is looked for, files with one of these extensions.
+    """
 
     root: Path
     inside: Inside
+    thing: Thing = "image"
+    extensions: Collection[str] = frozenset(EXTENSIONS)
     skipped: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def follows(self, entry: os.DirEntry[str]) -> bool:
@@ -63,12 +70,17 @@ class Walk:
 
     def skip(self, reason: str, path: Path) -> None:
         """Note what is left out."""
-        self.skipped[reason].add(path.relative_to(self.root).as_posix())
+        self.skipped[worded(reason, self.thing)].add(path.relative_to(self.root).as_posix())
 
 
 def list_folder(root: Path, *, outside: bool = False) -> Listing:
     """List a folder of class folders, or one of train/, val/ and test/ with class folders each."""
-    walk = Walk(root, Inside(root, outside=outside))
+    return list_class_folders(Walk(root, Inside(root, outside=outside)))
+
+
+def list_class_folders(walk: Walk) -> Listing:
+    """List what a walk looks for, see `list_folder`."""
+    root = walk.root
     entries, classes = [], set()
     splits = find_splits(walk)
     for folder, split in splits.items():
@@ -83,7 +95,8 @@ def list_folder(root: Path, *, outside: bool = False) -> Listing:
     notes = [f"{name}/ serves as {split}" for name, split in known if name.lower() != split]
     hidden = len(walk.skipped.pop(HIDDEN, ()))
     notes += [line for reason, names in walk.skipped.items() for line in note(reason, names)]
-    return Listing(root.resolve().name, entries, classes, notes, ignored=dict(walk.skipped), hidden=hidden)
+    ignored = dict(walk.skipped)
+    return Listing(root.resolve().name, entries, classes, notes, ignored=ignored, hidden=hidden, thing=walk.thing)
 
 
 def find_splits(walk: Walk) -> dict[Path, str]:
@@ -113,10 +126,13 @@ def find_class_folders(folder: Path, split: str, trained: Collection[str], walk:
     for path in images:
         walk.skip(BESIDE, path)
     if not folders:
-        found = [f"{len(images)} images but no class folders" if images else "empty, or no class folders"]
-        found += note(NO_FILE, walk.skipped[NO_FILE])
+        told = worded(NO_FILE, walk.thing)
+        found = [f"{len(images)} {walk.thing}s but no class folders" if images else "empty, or no class folders"]
+        found += note(told, walk.skipped[told])
         hint = f" (its name says {split}; a class needs another)" if split else ""
-        raise DataError(f"{printable(folder)}: {', '.join(found)}; expected one folder of images for each class{hint}")
+        raise DataError(
+            f"{printable(folder)}: {', '.join(found)}; expected one folder of {walk.thing}s for each class{hint}"
+        )
     return folders
 
 
@@ -130,7 +146,7 @@ def find_images(folder: Path, walk: Walk) -> list[Path]:
     return found
 
 
-def is_left_by_training(folder: Path) -> bool:
+def is_left_by_training(folder: Path, extensions: Collection[str] = frozenset(EXTENSIONS)) -> bool:
     """Say whether a folder is a run, or what `ft lr-find` or `ft bench` writes, or holds runs and no image beside them.
 
     Who trains in the folder of the data has `runs` among the classes.
@@ -142,7 +158,7 @@ def is_left_by_training(folder: Path) -> bool:
             entries = list(found)
     except OSError:  # told where it is looked into
         return False
-    if any(Path(entry.name).suffix.lower() in EXTENSIONS for entry in entries):
+    if any(Path(entry.name).suffix.lower() in extensions for entry in entries):
         return False
     return any(entry.is_dir(follow_symlinks=False) and has_signs(Path(entry.path)) for entry in entries)
 
@@ -162,11 +178,11 @@ def look_into(folder: Path, walk: Walk) -> tuple[list[Path], list[Path]]:
     folders, images = [], []
     for entry in entries:
         path = folder / entry.name
-        named_as_image = path.suffix.lower() in EXTENSIONS
+        named_as_image = path.suffix.lower() in walk.extensions
         if entry.name.startswith(".") or entry.name in JUNK:
             walk.skip(HIDDEN, path)
         elif not named_as_image and (entry.is_dir(follow_symlinks=False) or walk.follows(entry)):
-            if is_left_by_training(path):
+            if is_left_by_training(path, walk.extensions):
                 walk.skip(LEFT, path)
             else:
                 folders.append(path)

@@ -1,4 +1,4 @@
-"""Val images that are train images: found by their bytes."""
+"""Val samples that are train samples: images are found by their bytes, texts by what they say."""
 
 import hashlib
 from collections import defaultdict
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ft.data.images.decode import LEAVE_OUT
+from ft.data.sources.text import Text
 from ft.errors import DataError, printable
 
 
 class Located(Protocol):
-    """An image with its name and where its pixels are."""
+    """An image or text with its name and where its pixels are."""
 
     @property
     def name(self) -> str: ...
@@ -21,7 +22,11 @@ class Located(Protocol):
 
 
 def find_leaks(train: Sequence[Located], val: Sequence[Located]) -> list[str]:
-    """Return the names of val files whose bytes are those of a train file. Only files of equal size are read."""
+    """Return the names of val files whose bytes are those of a train file, and of val texts that train has too.
+
+    Only files of equal size are read.
+    """
+    known = {sample.source.key for sample in train if isinstance(sample.source, Text)}
     sizes: defaultdict[int, list[Path]] = defaultdict(list)
     for sample in train:
         if isinstance(sample.source, Path):
@@ -29,6 +34,8 @@ def find_leaks(train: Sequence[Located], val: Sequence[Located]) -> list[str]:
     hashes: dict[int, set[bytes]] = {}
     leaks = []
     for sample in val:
+        if isinstance(sample.source, Text) and sample.source.key in known:
+            leaks.append(sample.name)
         if isinstance(sample.source, Path) and (size := sample.source.stat().st_size) in sizes:
             if size not in hashes:
                 hashes[size] = {hash_file(path) for path in sizes[size]}

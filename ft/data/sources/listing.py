@@ -1,11 +1,13 @@
-"""What a source of images holds, before labels are numbered and splits are made; folders and manifests fill it."""
+"""What a source holds, before labels are numbered and splits are made; folders and manifests fill it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from ft.data.sources.text import Text
 from ft.errors import listed, printable
 
 TRAIN_NAMES = ("train", "training")
@@ -14,11 +16,12 @@ TEST_NAMES = ("test", "testing")
 # what a folder's name says, in any case
 SPLITS: dict[str, str] = {name: names[0] for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES) for name in names}
 UNLABELLED_TEST = "test images without labels, left for ft predict"
+Thing = Literal["image", "text"]
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One image as the source lists it: split "train", "val", "test", or "" where it has none; its label as text.
+    """One image or text as the source lists it: split "train", "val", "test" or "", where it has none; its label.
 
     several: its labels where the data is multi-label, in byte order; `label` is then the same in one text.
     """
@@ -26,7 +29,7 @@ class Entry:
     split: str
     label: str
     name: str
-    source: Path | np.ndarray
+    source: Path | np.ndarray | Text
     several: tuple[str, ...] | None = None
 
     @property
@@ -45,7 +48,8 @@ class Listing:
     """All that a source holds. `folders` are the class folders of train, the empty ones too.
 
     ignored: reason -> names of what was left out and told in a note; hidden: how many hidden files and folders, and
-    leftovers of file managers, were passed over in silence; multilabel: an image may have several labels, or none.
+    leftovers of file managers, were passed over in silence; multilabel: an image may have several labels, or none;
+    thing: what an entry is, in words.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Listing:
     ignored: dict[str, set[str]] = field(default_factory=dict)
     hidden: int = 0
     multilabel: bool = False
+    thing: Thing = "image"
 
 
 class Inside:
@@ -79,6 +84,11 @@ class Inside:
         if path.parent not in self.folders:
             self.folders[path.parent] = path.parent.resolve().is_relative_to(self.root)
         return self.folders[path.parent]
+
+
+def worded(reason: str, thing: Thing) -> str:
+    """Return one of the reasons for which images are left out as it is said of these things."""
+    return reason.replace("image", thing)
 
 
 def labels_in(entries: Iterable[Entry]) -> set[str]:

@@ -8,9 +8,10 @@ the text of its cell. Blanks around either are no part of it.
 import csv
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ft.data.sources.listing import SPLITS, UNLABELLED_TEST, Entry, Inside, Listing, labels_in, name_bytes, note
 from ft.errors import DataError, listed, printable
@@ -159,23 +160,29 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
     Blank lines are none, and blanks around a cell are no part of it.
     """
-    line, rows = 1, []  # a row may take several; an error of the reader is told with the last one that it understood
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True, skipinitialspace=True)
-            header = [name.strip() for name in next(reader, [])]
-            for row in reader:
-                line = reader.line_num
-                if row and len(row) != len(header):
-                    raise DataError(
-                        f"{printable(path)} line {line}: {len(row)} columns, the header has "
-                        f"{len(header)}; quote fields that hold commas"
-                    )
-                if row:
-                    rows.append((line, [cell.strip() for cell in row]))
-            return header, rows
+            return parse_rows(file, path, strict=True, skipinitialspace=True)
     except OSError as error:
         raise DataError(f"{printable(path)}: cannot be read ({error.strerror}); mend its permissions") from None
+
+
+def parse_rows(lines: Iterable[str], path: Path, **format: Any) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the header, and each row with its line number, of lines in a format of the module csv, see `read_rows`."""
+    line, rows = 1, []  # a row may take several; an error of the reader is told with the last one that it understood
+    try:
+        reader = csv.reader(lines, **format)
+        header = [name.strip() for name in next(reader, [])]
+        for row in reader:
+            line = reader.line_num
+            if row and len(row) != len(header):
+                raise DataError(
+                    f"{printable(path)} line {line}: {len(row)} columns, the header has "
+                    f"{len(header)}; quote fields that hold commas"
+                )
+            if row:
+                rows.append((line, [cell.strip() for cell in row]))
+        return header, rows
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(
             f"{printable(path)} after line {line}: not CSV in UTF-8 ({error}); save it as CSV UTF-8 with commas"

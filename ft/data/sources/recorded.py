@@ -8,7 +8,7 @@ from typing import Any
 from ft.data.sources.dataset import Dataset, data_facts
 from ft.errors import DataError, RunError, printable
 
-BUILT_IN = ("digits", "scenes")
+BUILT_IN = ("digits", "reuters", "scenes")
 ABOVE = 4  # folders above a run's own that a relative path is tried from
 
 

