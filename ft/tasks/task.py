@@ -142,13 +142,15 @@ class PredictionTable(ABC):
 class Task(ABC):
     """What a network learns to say of a sample; the subclasses are final, and implement all that is abstract.
 
-    name: in model.json and checkpoints; labels: what the data may hold, see ft/data/sources/dataset.py; measures: all
+    name: in model.json and checkpoints; labels: what the data may hold, see ft/data/sources/dataset.py; answer: what a
+    text network gives, see ft/zoo/text/card.py; measures: all
     that a meter gives, in the order of a page; logged: those of every epoch; share: the one that is a share of the
     samples, if one is; loss, loss_axis: what the loss of an evaluation is, in a sentence and at an axis.
     """
 
     name: ClassVar[str]
     labels: ClassVar[Labels]
+    answer: ClassVar[str] = "sequence"
     score: ClassVar[Score]
     measures: ClassVar[tuple[Measure, ...]]
     logged: ClassVar[tuple[Measure, ...]]

@@ -38,9 +38,9 @@ TEST_LEAK = "test images with the bytes of a train or val image, so test accurac
 
 @dataclass(frozen=True)
 class Text:
-    """A text, and the one that it makes a pair with, where there is one."""
+    """A text, or its words where each has a label, and the one that it makes a pair with, where there is one."""
 
-    text: str
+    text: str | tuple[str, ...]
     pair: str | None = None
 
 
@@ -49,19 +49,20 @@ class Sample:
     """One image or text: its POSIX path relative to the data, its label, its pixels.
 
     source: a file, uint8 (H, W) or (H, W, 3), what Pillow opened, or a `Text`; label: a class number, or a tuple
-    of them in ascending order where the data is multi-label, or where its mask is.
+    of them in ascending order where the data is multi-label, or where its mask is; of a text also a number that is to
+    be said of it, a class number a word, or None where its own words are learnt.
     """
 
     name: str
-    label: int | tuple[int, ...] | Mask
+    label: int | float | tuple[int, ...] | Mask | None
     source: Path | np.ndarray | Image | Text = field(compare=False)
 
     @property
     def labels(self) -> tuple[int, ...]:
         """The numbers of all its classes; none of an image with a mask, whose pixels have one each."""
-        if isinstance(self.label, Mask):
-            return ()
-        return self.label if isinstance(self.label, tuple) else (self.label,)
+        if isinstance(self.label, tuple):
+            return self.label
+        return (self.label,) if isinstance(self.label, int) else ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,16 @@ class Dataset:
     multilabel: bool = False
     test: tuple[Sample, ...] = ()
     masks: bool = False
+
+    @property
+    def labels(self) -> Labels:
+        """What its labels are; all samples have labels of one kind."""
+        if self.masks or self.multilabel:
+            return "masks" if self.masks else "sets"
+        first = (self.train or self.val)[0]
+        if isinstance(first.source, Text) and isinstance(first.source.text, tuple):
+            return "tags"
+        return "none" if first.label is None else "numbers" if isinstance(first.label, float) else "one"
 
 
 def open_dataset(
