@@ -9,12 +9,13 @@ from ft.tasks.multilabel import MULTI
 from ft.tasks.regression import REGRESSION
 from ft.tasks.segmentation import SEGMENTATION
 from ft.tasks.task import Task
+from ft.tasks.token_classification import TAGGING
 
 if TYPE_CHECKING:  # which task a run of before did is asked without Pillow
     from ft.data import Dataset
     from ft.zoo import Card
 
-TASKS = {task.name: task for task in (SINGLE, MULTI, SEGMENTATION, REGRESSION)}
+TASKS = {task.name: task for task in (SINGLE, MULTI, SEGMENTATION, REGRESSION, TAGGING)}
 BY_LABELS = {task.labels: task for task in TASKS.values()}
 
 

@@ -122,7 +122,7 @@ class Regression(Task):
 
         return Objective(task="regression", kind="mse")
 
-    def meter(self, classes: int) -> NumberMeter:
+    def meter(self, classes: Sequence[str]) -> NumberMeter:
         """Return a meter that has seen nothing yet."""
         return NumberMeter()
 

@@ -187,8 +187,8 @@ class Task(ABC):
         """Return what a training minimises. class_weights: what each class counts, in class order; None: alike."""
 
     @abstractmethod
-    def meter(self, classes: int) -> Meter:
-        """Return a meter that has seen nothing yet."""
+    def meter(self, classes: Sequence[str]) -> Meter:
+        """Return a meter that has seen nothing yet. classes: their names."""
 
     def require(self, recipe: "Recipe") -> None:  # noqa: B027 - most tasks refuse nothing
         """Raise RecipeError where a recipe asks for what has no meaning here."""

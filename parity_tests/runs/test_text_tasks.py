@@ -7,12 +7,14 @@ import pytest
 import ft
 from ft.api.side_by_side import compare_runs
 from ft.tasks.regression import REGRESSION
+from ft.tasks.token_classification import TAGGING
 from ft.training import texts
-from parity_tests.support.text_tasks import dataset, tokenizer
+from parity_tests.support.text_tasks import TAGS, dataset, tokenizer
 from parity_tests.support.texts import small_card
 
 RUNS = {
     "regression": (REGRESSION, "bert", {"task": "regression", "freeze": "base"}, "Where it errs most"),
+    "tags": (TAGGING, "bert", {"freeze": "embeddings"}, "entities"),
 }
 RECIPE = {"weights": "none", "precision": "float64", "max_length": 12, "batch_size": 4, "epochs": 2, "quiet": True}
 
@@ -30,7 +32,7 @@ def network(folder, architecture):
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_in_both_wings(name, tmp_path, monkeypatch, eager):
     task, architecture, fields, words = RUNS[name]
-    monkeypatch.setattr(texts, "open_texts", lambda spec, **_: dataset(task, ("A", "B", "C", "D", "E")))
+    monkeypatch.setattr(texts, "open_texts", lambda spec, **_: dataset(task, TAGS))
     data = tmp_path / "texts.csv"
     data.write_text("")
     fields = {**RECIPE, **fields, "model": network(tmp_path / "network", architecture), "data": str(data)}

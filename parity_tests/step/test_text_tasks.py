@@ -1,24 +1,41 @@
 """What text networks learn beside classes: the wings against each other and against transformers, in float64."""
 
-
 import numpy as np
 import pytest
 import torch
 import transformers
+from torch.nn import functional as F
 
+from ft.backend.objective import Objective
+from ft.data.targets import count
+from ft.data.text.tokens import NO_LABEL
 from ft.parity.arrays import BARS, ZERO, require_equal
+from ft.recipe import Recipe
 from ft.tasks.regression import REGRESSION
-from ft_tf.tasks import regression as tf_regression
+from ft.tasks.task import Task
+from ft.tasks.token_classification import TAGGING
+from ft_tf.tasks import TASKS as tf_losses
+from ft_torch.tasks import TASKS as torch_losses
 from parity_tests.support.one_step import require_equal_state, train
 from parity_tests.support.text_tasks import seen, text_batch, text_learners
 from parity_tests.support.texts import padded_on_the_right, small_card, start, without_noise
 
+
+def named(value):
+    """Return a parameter of a test in words."""
+    return value.name if isinstance(value, Task) else str(value)
+
+
 STEP = BARS["float64"]["step"]
 STOCK = 1e-12
 LR = np.float64(0.01)
+WEIGHTS = (0.5, 2.0, 1.0, 1.5, 0.25)  # of the tags
 CASES = [
     ("bert", REGRESSION, "right", {}),
     ("gpt2", REGRESSION, "left", {"accumulate": 2, "batch_size": 3}),
+    ("bert", TAGGING, "left", {}),
+    ("distilbert", TAGGING, "right", {"class_weights": WEIGHTS, "label_smoothing": 0.1, "loss": "focal"}),
+    ("gpt2", TAGGING, "left", {"accumulate": 3, "batch_size": 2, "label_smoothing": 0.1}),
 ]
 
 
@@ -36,15 +53,17 @@ def one_step(card, task, side, **fields):
     return pair, batch
 
 
-@pytest.mark.parametrize(("architecture", "task", "side", "fields"), CASES, ids=str)
+@pytest.mark.parametrize(("architecture", "task", "side", "fields"), CASES, ids=named)
 def test_one_step_in_both_wings(architecture, task, side, fields, eager):
     one_step(small_card(architecture, task.answer), task, side, **fields)
 
 
-def test_another_loss_is_seen(eager, monkeypatch):
-    monkeypatch.setattr(tf_regression, "loss", faulty(tf_regression.loss))
+@pytest.mark.parametrize("task", [REGRESSION, TAGGING], ids=named)
+def test_another_loss_is_seen(task, eager, monkeypatch):
+    native = tf_losses[task.objective(Recipe(), None).task]
+    monkeypatch.setattr(native, "loss", faulty(native.loss))
     with pytest.raises(AssertionError, match="loss differ"):
-        one_step(small_card("bert"), REGRESSION, "right")
+        one_step(small_card("bert", task.answer), task, "right")
 
 
 def faulty(loss):
@@ -55,11 +74,16 @@ def faulty(loss):
 STOCK_CLASSES = {
     ("bert", "regression"): "BertForSequenceClassification",
     ("gpt2", "regression"): "GPT2ForSequenceClassification",
+    ("bert", "token-classification"): "BertForTokenClassification",
+    ("gpt2", "token-classification"): "GPT2ForTokenClassification",
 }
 
 
+STOCK_CASES = [("bert", REGRESSION), ("gpt2", REGRESSION), ("bert", TAGGING), ("gpt2", TAGGING)]
+
+
 @pytest.mark.parametrize("side", ["right", "left"])
-@pytest.mark.parametrize(("architecture", "task"), [("bert", REGRESSION), ("gpt2", REGRESSION)], ids=str)
+@pytest.mark.parametrize(("architecture", "task"), STOCK_CASES, ids=named)
 def test_loss_and_gradients_are_those_of_transformers(architecture, task, side):
     card = without_noise(small_card(architecture, task.answer))
     batch = text_batch(card, task, side=side)
@@ -86,7 +110,7 @@ def stock(card, task, batch):
     called = {"input_ids": given["ids"], "attention_mask": given["mask"], "position_ids": places}
     if card.config.types:
         called["token_type_ids"] = given["types"]
-    loss = model(**called, labels=torch.from_numpy(batch.targets["values"])).loss
+    loss = model(**called, labels=torch.from_numpy(next(iter(batch.targets.values())))).loss
     weights = dict(model.named_parameters())
     gradients = torch.autograd.grad(loss, list(weights.values()))
     return loss.item(), {name: g.numpy() for name, g in zip(weights, gradients, strict=True)}
@@ -98,10 +122,35 @@ def in_parts(learner, batch):
     return {"loss": np.array(loss), **gradients}
 
 
-@pytest.mark.parametrize("fault", [None, "mean of means"])
+@pytest.mark.parametrize("task", [REGRESSION, TAGGING], ids=named)
 @pytest.mark.parametrize("wing", ["torch", "tf"])
-def test_parts_add_up_to_the_whole(wing, fault, eager, monkeypatch):
-    task, card = REGRESSION, small_card("gpt2")
-    whole, parts = (text_learners(card, task, **fields)[wing] for fields in ({}, {"accumulate": 3, "batch_size": 2}))
-    batch = text_batch(card, task)
-    require_equal(in_parts(parts, batch), in_parts(whole, batch), bar=STEP, zero=ZERO)
+def test_parts_add_up_to_the_whole(wing, task, eager):
+    require_parts_add_up(wing, task)
+
+
+def test_a_mean_of_means_is_seen(monkeypatch):
+    monkeypatch.setattr(Objective, "weights", lambda self, targets: np.ones(count(targets)))
+    with pytest.raises(AssertionError, match="differ in"):
+        require_parts_add_up("torch", TAGGING)
+
+
+def require_parts_add_up(wing, task):
+    card, batch = small_card("gpt2", task.answer), text_batch(small_card("gpt2"), task)
+    fields = {"label_smoothing": 0.1} if task is not REGRESSION else {}
+    whole, parts = (
+        in_parts(text_learners(card, task, **fields, **more)[wing], batch)
+        for more in ({}, {"accumulate": 3, "batch_size": 2})
+    )
+    require_equal(parts, whole, bar=STEP, zero=ZERO)
+
+
+def test_the_loss_is_that_of_torch():
+    """With class weights, label smoothing and tokens that count for nothing."""
+    batch = text_batch(small_card("bert"), TAGGING)
+    labels, logits = torch.from_numpy(batch.targets["tokens"]), torch.randn(6, 12, 5, dtype=torch.float64)
+    assert 0 < (labels == NO_LABEL).sum() < labels.numel() - 20
+    objective = Objective("tokens", "cross-entropy", label_smoothing=0.1, class_weights=WEIGHTS)
+    ours = torch_losses["tokens"].loss({"logits": logits}, {"tokens": labels}, objective)
+    weight, rows = torch.tensor(WEIGHTS, dtype=torch.float64), logits.flatten(0, 1)
+    theirs = F.cross_entropy(rows, labels.flatten(), weight, ignore_index=NO_LABEL, label_smoothing=0.1)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-14)

@@ -61,9 +61,7 @@ def text_batch(card: TextCard, task: Task, *, side: str = "right", seed: int = 0
     return batch
 
 
-def text_learners(
-    card: TextCard, task: Task, *, class_weights: tuple[float, ...] | None = None, **fields: Any
-) -> dict[str, Learner]:
+def text_learners(card: TextCard, task: Task, **fields: Any) -> dict[str, Learner]:
     """Return a text network's learner in each wing, "torch" and "tf", starting from the same tensors."""
     recipe = Recipe(**{"freeze": "none", "weights": "none", "precision": "float64", **fields})
     classes = 1 if task.labels == "numbers" else len(TAGS)
@@ -72,7 +70,7 @@ def text_learners(
         wing = backend.load(name)
         model = wing.build_text(card, num_classes=classes, dtype="float64")
         plan = plan_at(recipe, card, list(wing.parameters(model)))
-        objective = task.objective(recipe, class_weights)
+        objective = task.objective(recipe, None if recipe.class_weights == "none" else recipe.class_weights)
         pair[name] = wing.Learner(model, card=card, plan=plan, recipe=recipe, objective=objective)
         pair[name].set_weights(start(card, classes))
     return pair
