@@ -11,10 +11,10 @@ import tensorflow as tf
 from keras import KerasTensor, tree
 from keras.activations import linear
 
-from ft.errors import first_line
+from ft.errors import RecipeError, first_line
 from ft.network.freeze import Freeze, leading_stages
 from ft.system.cores import images_at_a_time
-from ft.zoo import Card
+from ft.zoo import Card, TextCard
 from ft.zoo.card import under
 from ft_tf.graph import BatchGraphs, as_graph
 from ft_tf.layers import BatchNorm2d, Conv2d, Noise, WithAuxiliary
@@ -38,7 +38,14 @@ def split(model: keras.Model, card: Card) -> tuple[Base, Head]:
     """Return the network as two callables: images (N, H, W, C), or tokens -> what its head takes, and the head."""
     if card.taps:
         return split_maps(model, card)
+    if isinstance(card, TextCard) and card.answer == "lm":
+        return whole, whole
     return parts(*split_text(model)) if card.inputs == "text" else split_features(model, card)
+
+
+def whole(*_: Any, **__: Any) -> Any:
+    """Stand for the parts of a network that has no head to train alone, which nobody asks for."""
+    raise RecipeError("features: a language model's head is its embeddings' matrix; it has no head to train alone")
 
 
 def split_maps(model: keras.Model, card: Card) -> tuple[Base, Head]:

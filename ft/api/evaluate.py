@@ -54,7 +54,7 @@ def evaluate_network(
     batches = ImageBatches(samples, preprocess, Sampling(recipe.batch_size), reading=reading, teach=teach)
     with counting("evaluating", len(samples), quiet=quiet) as count:
         learner = load_learner(recipe, task, tensors, outputs, image_size=preprocess.crop, backend=backend)
-        return evaluate(learner, Counted(batches, count), task.meter(outputs)).result()
+        return evaluate(learner, Counted(batches, count), task.meter([str(k) for k in range(outputs)])).result()
 
 
 def match_classes(folders: tuple[str, ...], outputs: int) -> list[int]:

@@ -41,7 +41,7 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
     """Evaluate once more and write predictions, curves, weights, the report and, last of all, model.json."""
     classes, task = job.dataset.classes, job.task
     table = task.predictions()
-    meter = evaluate(learner, sources[1], task.meter(len(classes)), table)
+    meter = evaluate(learner, sources[1], task.meter(classes), table)
     with files.explained(folder / RESULT):  # a run that went on is about to change what it describes
         (folder / RESULT).unlink(missing_ok=True)
     table.write(folder, [sample.name for sample in job.dataset.val], classes)
@@ -77,7 +77,7 @@ def training_metrics(job: Job, learner: Learner, train: Source) -> dict[str, Any
     if isinstance(train, FeatureBatches) and not job.recipe.cache_views:  # else those kept are of augmented images
         plain = FeatureBatches(plain, train.views)
     first = First(plain, -(-len(job.dataset.val) // job.recipe.batch_size))
-    meter = evaluate(learner, first, job.task.meter(len(job.dataset.classes)))
+    meter = evaluate(learner, first, job.task.meter(job.dataset.classes))
     return {**meter.result(), "images": meter.count}
 
 
@@ -85,5 +85,5 @@ def test_metrics(job: Job, learner: Learner) -> dict[str, Any]:
     """Return what the network measures on the test images, under "test", where there are any."""
     if not job.dataset.test:
         return {}
-    meter = job.task.meter(len(job.dataset.classes))
+    meter = job.task.meter(job.dataset.classes)
     return {"test": evaluate(learner, job.batches("test", as_pixels=True), meter).result()}

@@ -242,7 +242,7 @@ class Run:
             samples = self.validation_samples(data, quiet=quiet)
         with counting("evaluating", len(samples), quiet=quiet) as count:
             source = Counted(self.batches(samples), count)
-            return evaluate(self.learner, source, self.task.meter(len(self.classes))).result()
+            return evaluate(self.learner, source, self.task.meter(self.classes)).result()
 
     def validation_samples(self, data: str | None = None, *, quiet: bool = True) -> tuple[Sample, ...]:
         """Return the run's own validation images; DataError where they are not found, RunError where they changed.

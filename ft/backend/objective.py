@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ft.data.targets import Targets, count
+from ft.data.text.tokens import NO_LABEL
 from ft.metrics.pixels import LEFT_OUT
 
 
@@ -30,6 +31,8 @@ class Objective:
         """
         if "mask" in targets:
             return self.pixel_weights(targets["mask"])
+        if "tokens" in targets:
+            return self.token_weights(targets["tokens"])
         if self.class_weights is None or self.kind == "bce" or "labels" not in targets:
             return np.ones(count(targets))
         return np.asarray(self.class_weights)[targets["labels"]]
@@ -40,3 +43,10 @@ class Objective:
         if self.class_weights is None:
             return counts.sum(1).astype(np.float64)
         return counts[:, : len(self.class_weights)] @ np.asarray(self.class_weights)
+
+    def token_weights(self, labels: np.ndarray) -> np.ndarray:
+        """Return what the tokens of each sample weigh together, (N,). labels: class numbers (N, T)."""
+        counted = labels != NO_LABEL
+        if self.class_weights is None:
+            return counted.sum(1).astype(np.float64)
+        return (np.asarray(self.class_weights)[np.where(counted, labels, 0)] * counted).sum(1)

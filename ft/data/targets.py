@@ -3,6 +3,8 @@
     labels  class numbers int64 (N,), where every image has one class
     shares  how much an image is of each class (N, K): 0 or 1 of multi-label data, anything between once mixed
     mask    class numbers uint8 (N, H, W), where every pixel has one; 255: none counts there
+    tokens  class numbers int64 (N, T), where tokens have one each; -100: none counts there
+    values  a number a sample (N,), where that is what is to be said
 
 A target's name says what it is; nothing looks at its shape.
 """

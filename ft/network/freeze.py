@@ -7,6 +7,7 @@ from itertools import pairwise, takewhile
 
 from ft.errors import RecipeError, listed, unknown
 from ft.recipe import Recipe
+from ft.zoo import TextCard
 from ft.zoo.card import Card, under
 
 
@@ -196,6 +197,8 @@ def why_not_kept(recipe: Recipe, plan: Freeze, card: Card) -> str | None:
 
     A base that updates its BatchNorm statistics runs in training mode, with its dropout: each step changes its output.
     """
+    if isinstance(card, TextCard) and card.answer != "sequence":
+        return "it would be vectors of every token, of as many as each text has"
     if recipe.unfreeze:
         return "unfreeze lets the base train"
     if set(plan.stages) != set(card.stages) - {"head"}:

@@ -10,6 +10,14 @@ from ft.recipe.fields import option
 class TextSection:
     """Fields under the heading "text"."""
 
+    task: Literal["regression", "token-classification", "language-model"] | None = option(
+        None,
+        "what is learnt where labels may mean several things: regression takes them as numbers, language-model leaves "
+        "them (default: by the data)",
+        group="text",
+        decides={"base", "tensors", "shapes", "loss"},
+    )
+
     max_length: int = option(
         128,
         "tokens of a text at most, special ones included; what is longer loses its end",

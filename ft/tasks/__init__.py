@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING, Any
 from ft.errors import RunError, unknown
 from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI
+from ft.tasks.regression import REGRESSION
 from ft.tasks.segmentation import SEGMENTATION
 from ft.tasks.task import Task
+from ft.tasks.token_classification import TAGGING
 
 if TYPE_CHECKING:  # which task a run of before did is asked without Pillow
     from ft.data import Dataset
     from ft.zoo import Card
 
-TASKS = {task.name: task for task in (SINGLE, MULTI, SEGMENTATION)}
+TASKS = {task.name: task for task in (SINGLE, MULTI, SEGMENTATION, REGRESSION, TAGGING)}
+BY_LABELS = {task.labels: task for task in TASKS.values()}
 
 
 def task_for(card: "Card", dataset: "Dataset") -> Task:
-    """Return the task that follows from a network and, where that has one answer an image, from the data."""
-    if card.task == SEGMENTATION.name:
-        return SEGMENTATION
-    return MULTI if dataset.multilabel else SINGLE
+    """Return the task that follows from a network and, where that has one answer a sample, from the labels."""
+    return SEGMENTATION if card.task == SEGMENTATION.name else BY_LABELS[dataset.labels]
 
 
 def task_in(record: Mapping[str, Any]) -> Task:

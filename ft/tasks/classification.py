@@ -130,9 +130,9 @@ class SingleLabel(Task):
 
         return objective_of(recipe, class_weights)
 
-    def meter(self, classes: int) -> ClassMeter:
+    def meter(self, classes: Sequence[str]) -> ClassMeter:
         """Return a meter that has seen nothing yet."""
-        return ClassMeter(classes)
+        return ClassMeter(len(classes))
 
     def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return as many classes as were asked for."""

@@ -124,7 +124,7 @@ class MultiLabel(Task):
 
         return objective_of(recipe, class_weights)
 
-    def meter(self, classes: int) -> SetMeter:
+    def meter(self, classes: Sequence[str]) -> SetMeter:
         """Return a meter that has seen nothing yet."""
         return SetMeter()
 

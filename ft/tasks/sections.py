@@ -72,7 +72,17 @@ class WorstMasks:
     classes: Sequence[str]
 
 
-Section = ByClass | Calibration | Mistakes | WorstMasks
+@dataclass(frozen=True)
+class Table:
+    """Lines of figures under a heading, the first column being names; note: a sentence on them."""
+
+    heading: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+Section = ByClass | Calibration | Mistakes | WorstMasks | Table
 
 
 @dataclass(frozen=True)

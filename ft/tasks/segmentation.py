@@ -152,9 +152,9 @@ class Segmentation(Task):
 
         return objective_of(recipe, class_weights, task="segmentation")
 
-    def meter(self, classes: int) -> MaskMeter:
+    def meter(self, classes: Sequence[str]) -> MaskMeter:
         """Return a meter that has seen nothing yet."""
-        return MaskMeter(classes)
+        return MaskMeter(len(classes))
 
     def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return the share of the pixels that each class covers, the largest first, as many as were asked for."""

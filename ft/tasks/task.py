@@ -142,7 +142,8 @@ class PredictionTable(ABC):
 class Task(ABC):
     """What a network learns to say of a sample; the subclasses are final, and implement all that is abstract.
 
-    name: in model.json and checkpoints; labels: what the data may hold, see ft/data/sources/dataset.py; measures: all
+    name: in model.json and checkpoints; labels: what the data may hold, see ft/data/sources/dataset.py; answer: what a
+    text network gives, see ft/zoo/text/card.py; measures: all
     that a meter gives, in the order of a page; logged: those of every epoch; share: the one that is a share of the
     samples, if one is; of_steps: the one that adds up from the samples which each step has right, if one does; loss,
     loss_axis: what the loss of an evaluation is, in a sentence and at an axis.
@@ -150,6 +151,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     labels: ClassVar[Labels]
+    answer: ClassVar[str] = "sequence"
     score: ClassVar[Score]
     measures: ClassVar[tuple[Measure, ...]]
     logged: ClassVar[tuple[Measure, ...]]
@@ -187,8 +189,8 @@ class Task(ABC):
         """Return what a training minimises. class_weights: what each class counts, in class order; None: alike."""
 
     @abstractmethod
-    def meter(self, classes: int) -> Meter:
-        """Return a meter that has seen nothing yet."""
+    def meter(self, classes: Sequence[str]) -> Meter:
+        """Return a meter that has seen nothing yet. classes: their names."""
 
     def require(self, recipe: "Recipe") -> None:  # noqa: B027 - most tasks refuse nothing
         """Raise RecipeError where a recipe asks for what has no meaning here."""

@@ -191,7 +191,7 @@ def load_learner(
         except RecipeError:  # it was trained on a device that is not here
             device = wing.prepare(device="auto", deterministic=recipe.deterministic)
     card = find_card(recipe.model)
-    card = way_of(card).adapted(card, recipe)
+    card = way_of(card).answering(way_of(card).adapted(card, recipe), recipe, task)
     surgery = plan_surgery(card, recipe)
     learner, _ = new_learner(
         recipe,

@@ -9,6 +9,7 @@ import numpy as np
 
 from ft.data import Batches, Dataset, Policy, Preprocess, open_dataset
 from ft.data.sources.masks import open_masks
+from ft.errors import RecipeError
 from ft.metrics.multilabel import Labels
 from ft.recipe import Recipe
 from ft.tasks.task import Task
@@ -18,7 +19,14 @@ from ft.zoo import Card
 
 
 def adapted(card: Card, recipe: Recipe) -> Card:
-    """Return the card as a recipe takes it, before its surgery."""
+    """Return the card as a recipe takes it, before its surgery; RecipeError for a task that images have not."""
+    if recipe.task:
+        raise RecipeError(f"task: {card.name} takes images, of which {recipe.task} says nothing; leave it out")
+    return card
+
+
+def answering(card: Card, recipe: Recipe, task: Task) -> Card:
+    """Return the card with the head that a task puts on it: a network for images has it already."""
     return card
 
 

@@ -14,7 +14,8 @@ from ft.metrics.multilabel import Labels
 from ft.network.freeze import check_plan
 from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
-from ft.tasks import task_for
+from ft.tasks import TASKS, task_for
+from ft.tasks.multilabel import MULTI
 from ft.tasks.task import Task
 from ft.training.penalty import require_anchor
 from ft.training.ways import way_of
@@ -74,13 +75,14 @@ class Job:
 
 def labels_of(recipe: Recipe, task: Task | None) -> Labels:
     """Return what the labels of a training's data may be; RecipeError where its loss is none for a run's task."""
+    task = task or TASKS.get(recipe.task or "")
     if recipe.loss.startswith("bce"):
         return task.labels if task else "either"
-    if task and task.labels != "one":
+    if task is MULTI:
         raise RecipeError(
             f"loss: {recipe.loss} takes one label an image, the run was trained on any number; pass --loss bce"
         )
-    return "one"
+    return task.labels if task else "one"
 
 
 def prepare_job(
@@ -106,6 +108,7 @@ def prepare_job(
     dataset = open_data(recipe, classes, task, recipe.data, quiet=quiet)
     found = task_for(card, dataset)
     found.require(recipe)
+    altered = way.answering(altered, recipe, found)
     weigh_classes(recipe, found, dataset)
     preprocess = way.way_in(recipe, card, dataset, quiet=quiet)
     source = way.published(recipe, card, quiet=quiet) if with_weights else None

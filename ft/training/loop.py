@@ -199,7 +199,7 @@ class Training:
 
     def evaluate(self) -> dict[str, Any]:
         """Return the metrics of the validation images."""
-        meter = self.job.task.meter(len(self.job.dataset.classes))
+        meter = self.job.task.meter(self.job.dataset.classes)
         return evaluate(self.learner, self.session.val, meter).result()
 
     def evaluate_average(self) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """How a job of texts comes about: its data, the tokenizer, and the tensors to start from. The twin of images.py."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import numpy as np
 
 from ft.data import Batches, Dataset, Policy
 from ft.data.batches.texts import TextBatches
+from ft.data.batches.tokens import NextBatches, TagBatches
 from ft.data.sources.texts import open_texts
 from ft.data.text.open import open_tokenizer
 from ft.data.text.process import TextProcess
-from ft.errors import RecipeError
+from ft.errors import RecipeError, listed
 from ft.metrics.multilabel import Labels
+from ft.network.freeze import frozen_stages
 from ft.recipe import FIELDS, Recipe
 from ft.system import files
 from ft.system.names import TOKENIZER
@@ -28,6 +31,8 @@ MEANINGLESS = {  # fields that say nothing of texts: each has to stay at its def
     *("cut", "change", "dropout", "stochastic_depth", "cache_views"),
 }
 CHARACTERS = 4  # of a token of English, about: a block of plain text is to have room in max_length
+BATCHES = {"sequence": TextBatches, "tokens": TagBatches, "lm": NextBatches}  # by the answer of a task
+WITHOUT_CLASSES = {"numbers": ("value",), "none": ("perplexity",)}  # labels -> what is said of a text instead
 
 
 def adapted(card: TextCard, recipe: Recipe) -> TextCard:
@@ -40,6 +45,17 @@ def adapted(card: TextCard, recipe: Recipe) -> TextCard:
     return card.with_head(pool=recipe.pool)
 
 
+def answering(card: TextCard, recipe: Recipe, task: Task) -> TextCard:
+    """Return the card with the head that a task puts on it; RecipeError where that has nothing to train."""
+    found = card.with_head(answer=task.answer, pool=recipe.pool)
+    if task.answer == "lm" and set(frozen_stages(found, recipe.freeze)) == set(found.stages) - {"head"}:
+        raise RecipeError(
+            f"freeze: {listed(recipe.freeze)} leaves nothing of {card.name} to train, for a language model's head is "
+            "its embeddings; pass --freeze none, or freeze some stages"
+        )
+    return found
+
+
 def policy_of(recipe: Recipe, card: TextCard, *, quiet: bool) -> Policy:
     """Return what a recipe says of samples that cannot be used."""
     return Policy.of(recipe, short_side=None, quiet=quiet)
@@ -48,8 +64,9 @@ def policy_of(recipe: Recipe, card: TextCard, *, quiet: bool) -> Policy:
 def open_split(
     recipe: Recipe, spec: str, *, classes: tuple[str, ...] | None, policy: Policy, labels: Labels
 ) -> Dataset:
-    """Open data with labels of a kind and split it as a recipe says."""
-    return open_texts(
+    """Open data with labels of a kind and split it as a recipe says; what has no classes bears a name as one."""
+    classes = None if classes in WITHOUT_CLASSES.values() else classes
+    dataset = open_texts(
         spec,
         val_fraction=recipe.val_fraction,
         seed=recipe.seed,
@@ -58,6 +75,7 @@ def open_split(
         labels=labels,
         block=CHARACTERS * recipe.max_length,
     )
+    return replace(dataset, classes=WITHOUT_CLASSES.get(dataset.labels, dataset.classes))
 
 
 def way_in(recipe: Recipe, card: TextCard, dataset: Dataset, *, quiet: bool) -> TextProcess:
@@ -101,4 +119,4 @@ def drawn(shapes: Mapping[str, tuple[int, ...]], card: TextCard, *, seed: int) -
 
 def batches_for(task: Task) -> type[Batches]:
     """Return what makes batches of the samples."""
-    return TextBatches
+    return BATCHES[task.answer]

@@ -13,6 +13,7 @@ class Way(Protocol):
     """The public names of images.py and texts.py."""
 
     adapted: Any
+    answering: Any
     policy_of: Any
     open_split: Any
     way_in: Any

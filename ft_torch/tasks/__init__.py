@@ -1,5 +1,10 @@
 """What is native of a task, a file each: its loss."""
 
-from ft_torch.tasks import classification, segmentation
+from ft_torch.tasks import classification, regression, segmentation, tokens
 
-TASKS = {"classification": classification, "segmentation": segmentation}  # by the name in an objective
+TASKS = {  # by the name in an objective
+    "classification": classification,
+    "regression": regression,
+    "segmentation": segmentation,
+    "tokens": tokens,
+}

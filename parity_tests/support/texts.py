@@ -73,10 +73,10 @@ def answers(card: TextCard, inputs: Mapping[str, np.ndarray], *, seed: int = 0) 
     return np.where(mask & before, ids, -100)
 
 
-def start(card: TextCard) -> Tensors:
+def start(card: TextCard, classes: int = CLASSES) -> Tensors:
     """Return a tensor for every name, none of one value alone."""
     with torch.device("meta"):
-        shapes = weight_shapes(build_torch(card, num_classes=CLASSES))
+        shapes = weight_shapes(build_torch(card, num_classes=classes))
     rng, tensors = generator(0, "start"), drawn_text(shapes, spread=0.3, seed=0)
     return {name: t + rng.normal(0, 0.1, t.shape) if t.ndim == 1 else t for name, t in tensors.items()}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 
@@ -30,11 +31,11 @@ class TextBatches(Batches):
         self.preprocess, self.augmentation = preprocess, augmentation
         self.tokens = preprocess.tokens(self.samples)
 
-    def in_order(self, *, batch_size: int | None = None, augmented: bool = False) -> "TextBatches":
+    def in_order(self, *, batch_size: int | None = None, augmented: bool = False) -> Self:
         """Return the same texts once each and unshuffled, see `Batches`."""
         size = batch_size or self.sampling.batch_size
         sampling = replace(self.sampling, batch_size=size, shuffle=False, balanced=False)
-        return TextBatches(self.samples, self.preprocess, sampling, reading=self.reading, teach=self.teach)
+        return type(self)(self.samples, self.preprocess, sampling, reading=self.reading, teach=self.teach)
 
     def plan(self, epoch: int) -> list[np.ndarray]:
         """Return the positions in the split, int64, of every batch of an epoch."""

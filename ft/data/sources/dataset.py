@@ -88,6 +88,16 @@ class Dataset:
     leaked: int = 0
     texts: bool = False
 
+    @property
+    def labels(self) -> Labels:
+        """What its labels are; all samples have labels of one kind."""
+        if self.masks or self.multilabel:
+            return "masks" if self.masks else "sets"
+        first = (self.train or self.val)[0]
+        if isinstance(first.source, Text) and isinstance(first.source.text, tuple):
+            return "tags"
+        return "none" if first.label is None else "numbers" if isinstance(first.label, float) else "one"
+
 
 def open_dataset(
     spec: str,

@@ -41,28 +41,36 @@ class TextProcess:
         return found[1]
 
     def encoded(self, samples: Sequence[Sample]) -> Tokens:
-        """Return the tokens of samples."""
-        texts, pairs = [s.source.text for s in samples], [s.source.pair for s in samples]
+        """Return the tokens of samples; DataError with the name of one that has none."""
         try:
-            several = None if pairs[0] is None else [pair or "" for pair in pairs]
-            return self.tokenizer.encode(texts, several, max_length=self.max_length)
+            return self.read(samples)
         except DataError:
             for sample in samples:  # which one it is
                 self.require(sample)
             raise
 
+    def read(self, samples: Sequence[Sample]) -> Tokens:
+        """Return the tokens of samples, of texts in words each with the number of its word."""
+        texts, pairs = [s.source.text for s in samples], [s.source.pair for s in samples]
+        if isinstance(texts[0], tuple):
+            return self.tokenizer.encode_words(texts, max_length=self.max_length)
+        several = None if pairs[0] is None else [pair or "" for pair in pairs]
+        return self.tokenizer.encode(texts, several, max_length=self.max_length)
+
     def require(self, sample: Sample) -> None:
         """Raise DataError with its name for a text that has no tokens."""
-        pairs = None if sample.source.pair is None else [sample.source.pair]
         try:
-            self.tokenizer.encode([sample.source.text], pairs, max_length=self.max_length)
+            self.read([sample])
         except DataError as error:
             raise DataError(f"{sample.name}: {str(error).removeprefix('text 0: ')}") from None
 
+    def length(self, tokens: Tokens, rows: np.ndarray) -> int:
+        """Return the length that some texts are padded to: the bucket of the longest."""
+        return int(buckets_of(tokens.lengths[rows].max(keepdims=True), bucket_lengths(self.max_length))[0])
+
     def batch(self, tokens: Tokens, rows: np.ndarray) -> TokenIds:
-        """Return some texts, padded to the bucket of the longest."""
-        length = int(buckets_of(tokens.lengths[rows].max(keepdims=True), bucket_lengths(self.max_length))[0])
-        arrays = tokens.padded(rows, length=length, pad=self.pad, side=self.side)
+        """Return some texts, padded to one length."""
+        arrays = tokens.padded(rows, length=self.length(tokens, rows), pad=self.pad, side=self.side)
         return TokenIds({name: array for name, array in arrays.items() if name != "types" or self.types})
 
     def to_dict(self) -> dict[str, Any]:

@@ -42,17 +42,29 @@ class Tokens:
 
         pad: the number of the padding token, whose mask and type are 0. No text may be longer than `length`.
         """
-        given = {"ids": pad, "mask": 0, "types": 0}
-        arrays = {name: np.full((len(rows), length), value, np.int64) for name, value in given.items()}
-        for at, row in enumerate(rows):
+        given = {"ids": (self.ids, pad), "mask": (np.ones_like(self.ids), 0), "types": (self.types, 0)}
+        return {
+            name: self.placed(array, rows, length=length, fill=fill, side=side) for name, (array, fill) in given.items()
+        }
+
+    def placed(
+        self, marks: np.ndarray, rows: Sequence[int] | np.ndarray, *, length: int, fill: int, side: Side = "right"
+    ) -> np.ndarray:
+        """Return the marks of some texts, one a token, int64 (rows, length); `fill` where padding is."""
+        found = np.full((len(rows), length), fill, np.int64)
+        for own, row in zip(found, rows, strict=True):
             start, count = int(self.starts[row]), int(self.lengths[row])
             if not 0 < count <= length:
                 raise DataError(f"text {row}: {count} tokens; expected 1 to {length}")
             place = slice(0, count) if side == "right" else slice(length - count, length)
-            arrays["ids"][at, place] = self.ids[start : start + count]
-            arrays["types"][at, place] = self.types[start : start + count]
-            arrays["mask"][at, place] = 1
-        return arrays
+            own[place] = marks[start : start + count]
+        return found
+
+    def following(self) -> np.ndarray:
+        """Return the number of the token behind each one, int64; NO_LABEL behind the last one of a text."""
+        found = np.append(self.ids[1:].astype(np.int64), NO_LABEL)
+        found[self.starts[1:] - 1] = NO_LABEL
+        return found
 
     def first_of_word(self) -> np.ndarray:
         """Return whether each token is the first of its word, bool: that one bears the word's label."""

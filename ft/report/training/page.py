@@ -38,7 +38,7 @@ from ft.system import files
 from ft.system.clean import clean
 from ft.system.names import CONFUSION, REPORT
 from ft.tasks import task_in
-from ft.tasks.sections import ByClass, Calibration, Page, Section, WorstMasks
+from ft.tasks.sections import ByClass, Calibration, Page, Section, Table, WorstMasks
 from ft.tasks.task import percent
 
 CELLS = 25  # up to so many classes the matrix is drawn cell by cell, above it is a picture
@@ -105,6 +105,8 @@ def drawn(section: Section, folder: Path, samples: Sequence[Sample] | None, reci
         return {"template": "calibration.html.j2", "bars": bars, "words": words, "alt": reliability_words(bars)}
     if isinstance(section, WorstMasks):
         return worst_parts(section, samples)
+    if isinstance(section, Table):
+        return {"template": "table.html.j2", **vars(section)}
     sources, kept = {sample.name: sample.source for sample in samples or ()}, kept_thumbnails(folder / REPORT)
     first = section.rows[:MISTAKES]
     made = [thumbnail(sources[p.name], side=SIDE) if p.name in sources else None for p in first]

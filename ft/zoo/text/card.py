@@ -109,12 +109,14 @@ def text_card(
 def usual_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a text network is usually trained with: AdamW and a rate that rises first and then falls to 0.
 
-    The rate is that of a head on a frozen base, and, where the base trains, the one that it was published with.
+    The rate is that of a head on a frozen base, and, where the base trains, the one that it was published with. A
+    language model trains whole: its head is its embeddings.
     """
-    whole = fields.get("freeze", "base") != "base" or "unfreeze" in fields
+    lm = {"freeze": "none"} if fields.get("task") == "language-model" else {}
+    whole = {**lm, **fields}.get("freeze", "base") != "base" or "unfreeze" in fields
     rates = {"lr": 5e-5, "warmup_epochs": 0.3, "epochs": 3} if whole else {"lr": 5e-3, "epochs": 10}
     usual = {"optimizer": "adamw", "schedule": "linear", "decay_exempt": "norms-and-biases", "data": "reuters"}
-    return {**usual, **rates}
+    return {**usual, **rates, **lm}
 
 
 def stages_of(config: TextConfig, answer: str, pool: str | None) -> tuple[dict[str, tuple[str, ...]], str]:

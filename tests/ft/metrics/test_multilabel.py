@@ -24,7 +24,7 @@ def draw(case, count=60, classes=7):
 
 def measured(*batches):
     """Return the figures of batches of logits and labels."""
-    meter = MULTI.meter(batches[0][0].shape[1])
+    meter = MULTI.meter(())
     for logits, labels in batches:
         meter.update({"logits": logits}, {"shares": labels})
     return meter.result()

@@ -241,7 +241,7 @@ def test_a_field_says_what_it_decides_or_is_none():
 
 
 def test_what_a_resumed_run_keeps():
-    tensors = "model head cut pool change in_channels freeze unfreeze optimizer l2sp penalty_exempt ema precision"
+    tensors = "model head cut pool change in_channels freeze unfreeze optimizer l2sp penalty_exempt ema precision task"
     assert set(recipes.deciding("tensors")) == set(tensors.split())
     assert set(recipes.deciding("order")) == {"data", "batch_size", "accumulate", "sampling", "seed"}
     assert recipes.deciding("statistics") == ("bn",)

@@ -20,7 +20,7 @@ LOWER = Score("mae", "lower", word="error", heading="Error", axis="error", page=
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_task_overrides_nothing_and_leaves_nothing_out(task):
     assert [name for name in Task.__annotations__ if not hasattr(task, name)] == []
-    made = ((Task, type(task)), (Meter, type(task.meter(3))), (PredictionTable, task.predictions))
+    made = ((Task, type(task)), (Meter, type(task.meter("abc"))), (PredictionTable, task.predictions))
     for base, kind in made:
         assert kind.__base__ is base
         assert kind.__final__
@@ -34,7 +34,7 @@ def own(base):
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_meter_gives_the_measures_of_its_task(task):
-    meter = task.meter(3)
+    meter = task.meter("abc")
     outputs, targets = batch(task, np.random.default_rng(0), 4, 3)
     meter.update(outputs, targets)
     assert list(meter.result()) == [measure.name for measure in task.measures]
@@ -57,7 +57,7 @@ def batch(task, rng, count, classes, dtype=np.float32):
 @pytest.mark.parametrize("classes", [3, 17, 300])
 def test_the_figures_of_batches_are_those_of_the_whole_split(classes, dtype):
     """Bit for bit, from every logit at once; the loss is the sum of the batches' sums."""
-    rng, meter, metrics = np.random.default_rng(classes), SINGLE.meter(classes), Metrics()
+    rng, meter, metrics = np.random.default_rng(classes), SINGLE.meter([""] * classes), Metrics()
     batches = [batch(SINGLE, rng, count, classes, dtype) for count in (64, 64, 7, 1)]
     for outputs, targets in batches:
         meter.update(outputs, targets)
@@ -88,11 +88,11 @@ def calibration_error(probability, right):
 def test_meters_add_up_in_any_order(task):
     rng = np.random.default_rng(0)
     batches = [batch(task, rng, count, 6) for count in (9, 8, 2)]
-    whole, parts = task.meter(6), [task.meter(6) for _ in batches]
+    whole, parts = task.meter("abcdef"), [task.meter("abcdef") for _ in batches]
     for part, (outputs, targets) in zip(parts, batches, strict=True):
         whole.update(outputs, targets)
         part.update(outputs, targets)
-    merged = task.meter(6)
+    merged = task.meter("abcdef")
     for part in (parts[2], parts[0], parts[1]):
         merged.merge(part)
     assert merged.count == whole.count == 19
