@@ -17,11 +17,11 @@ from ft.api.result import final_weights, write_result
 from ft.api.run import Run
 from ft.backend import contract as backends
 from ft.backend.contract import Learner, Wing
-from ft.data import Dataset
+from ft.data import Batches, Dataset
 from ft.data.sources.dataset import data_facts
 from ft.data.sources.recorded import find_again, place_of, require_same_data
 from ft.errors import RecipeError, RunError, memory_is_exhausted
-from ft.features.features import Keeper, sources_of
+from ft.features.features import FeatureBatches, Keeper, sources_of
 from ft.network.freeze import Freeze, why_not_kept
 from ft.recipe import Recipe, deciding
 from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
@@ -40,7 +40,6 @@ from ft.tasks import task_in
 from ft.tasks.task import Task
 from ft.training.build import build_learner, surgery_notes, untrained_notes
 from ft.training.compiling import run_ahead
-from ft.training.evaluate import Source
 from ft.training.going_on import change_note, why_finished
 from ft.training.job import Job, open_data, prepare_job, recipe_of
 from ft.training.loop import Session, Training
@@ -235,7 +234,7 @@ def train_on(
     *,
     backend: str,
     began: float,
-) -> list[Source]:
+) -> list[Batches | FeatureBatches]:
     """Train from a position to the end; return what it trained and validated on."""
     learner, plan, to_log = built.learner, built.plan, []
     run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note, log=to_log.append)

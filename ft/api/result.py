@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ft.backend.contract import Learner
+from ft.data import Batches
 from ft.features.features import FeatureBatches
 from ft.report.plots import plot_curves
 from ft.report.training.page import write_training_report
@@ -37,14 +40,16 @@ def final_weights(job: Job, folder: Path, learner: Learner, position: Position) 
     return {"epoch": position.epoch}
 
 
-def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Source], facts: dict[str, Any]) -> None:
+def write_result(
+    job: Job, folder: Path, learner: Learner, sources: Sequence[Batches | FeatureBatches], facts: dict[str, Any]
+) -> None:
     """Evaluate once more and write predictions, curves, weights, the report and, last of all, model.json."""
     classes, task = job.dataset.classes, job.task
     table = task.predictions()
     meter = evaluate(learner, sources[1], task.meter(classes), table)
     with files.explained(folder / RESULT):  # a run that went on is about to change what it describes
         (folder / RESULT).unlink(missing_ok=True)
-    table.write(folder, [sample.name for sample in job.dataset.val], classes)
+    table.write(folder, [job.dataset.val[i].name for i in np.concatenate(sources[1].plan(0))], classes)
     rows = runfolder.read_log(folder)
     epochs = [row for row in rows if row.get("epoch_end")]
     title = f"{job.recipe.title}, {', then '.join(history.wings(facts['history']))}"

@@ -19,6 +19,7 @@ from ft.system.clean import GB, size_text
 from ft.system.progress import counting
 from ft.training.job import Job
 
+Part = tuple[np.ndarray, np.ndarray]  # places of samples, and their features
 SILENT = partial(counting, quiet=True)
 
 
@@ -33,6 +34,10 @@ class FeatureBatches:
 
     def __len__(self) -> int:
         return len(self.batches)
+
+    def plan(self, epoch: int) -> list[np.ndarray]:
+        """Return the positions in the split of every batch of an epoch."""
+        return self.batches.plan(epoch)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from batch `start` on."""
@@ -70,16 +75,18 @@ class Keeper:
             self.counting("computing the features of", images) as count,
             closing(parts_of(batches, self.learner, recipe.batch_size, views, count)) as computed,
         ):
-            like = next(computed)
+            places, like = next(computed)
             first = like.packed()
             shape = (max(views, 1), len(batches.samples), *first.shape[1:])
-            place, parts = self.place(first[:1].nbytes), chain([first], (part.packed() for part in computed))
+            place = self.place(first[:1].nbytes)
+            parts = chain([(places, first)], ((places, part.packed()) for places, part in computed))
             if place == "nowhere":
                 return None
             if place == "memory":
                 return unpacked(batches, gathered(parts, first.dtype, shape), like)
             key = key or self.key(batches, views)
-            return unpacked(batches, self.store(batches, views, key, parts, first.dtype, shape), like)
+            rows = in_turn(parts, first.dtype, shape)
+            return unpacked(batches, self.store(batches, views, key, rows, first.dtype, shape), like)
 
     @property
     def may_be_stored(self) -> bool:
@@ -131,7 +138,7 @@ class Keeper:
     def row(self, batches: Batches) -> Features:
         """Return the features of one sample: their type and shape are those that a file must hold."""
         with closing(parts_of(batches, self.learner, 1, 0, lambda done: None)) as computed:
-            return next(computed)
+            return next(computed)[1]
 
     def store(
         self,
@@ -172,8 +179,10 @@ def sources_of(keeper: Keeper, *splits: str) -> list[FeatureBatches] | list[Batc
 
 def parts_of(
     batches: Batches, learner: Learner, batch_size: int, views: int, count: Callable[[int], None]
-) -> Generator[Features, None, None]:
-    """Yield the features of every image in order, batch by batch; view k is the augmentation of epoch k.
+) -> Generator[tuple[np.ndarray, Features], None, None]:
+    """Yield the features of every sample, batch by batch, and their places; view k is the augmentation of epoch k.
+
+    The places of view k of N samples begin at k * N.
 
     count: is told how many images are done.
     """
@@ -182,7 +191,7 @@ def parts_of(
         for batch in ordered.epoch(epoch):
             features = learner.features(batch.inputs)
             count(len(features))
-            yield features
+            yield batch.indices + epoch * len(batches.samples), features
 
 
 def unpacked(batches: Batches, views: np.ndarray, like: Features) -> FeatureBatches:
@@ -190,11 +199,22 @@ def unpacked(batches: Batches, views: np.ndarray, like: Features) -> FeatureBatc
     return FeatureBatches(batches, [like.unpacked(view) for view in views])
 
 
-def gathered(parts: Iterator[np.ndarray], dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+def in_turn(parts: Iterator[Part], dtype: np.dtype, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """Yield the parts in the order of the samples; where they come in another one they are gathered first."""
+    start = 0
+    for places, part in parts:
+        if not np.array_equal(places, np.arange(start, start + len(part))):
+            rest = gathered(chain([(places, part)], parts), dtype, shape)
+            yield rest.reshape(-1, *shape[2:])[start:]
+            return
+        yield part
+        start += len(part)
+
+
+def gathered(parts: Iterator[Part], dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     """Return the parts in one array of that shape, (views, N, ...), without ever holding them twice."""
     features = np.empty(shape, dtype)
-    rows, start = features.reshape(-1, *shape[2:]), 0
-    for part in parts:
-        rows[start : start + len(part)] = part
-        start += len(part)
+    rows = features.reshape(-1, *shape[2:])
+    for places, part in parts:
+        rows[places] = part
     return features

@@ -15,7 +15,10 @@ from ft.noise import generator
 
 
 class TextBatches(Batches):
-    """The batches of one split of texts. Shuffled ones hold texts of like length, so that little is padded."""
+    """The batches of one split of texts. They hold texts of like length, so that little is padded.
+
+    Unshuffled ones go from the shortest to the longest: `Batch.indices` says which is which.
+    """
 
     def __init__(
         self,
@@ -41,7 +44,8 @@ class TextBatches(Batches):
         """Return the positions in the split, int64, of every batch of an epoch."""
         planned = super().plan(epoch)
         if not self.sampling.shuffle:
-            return planned
+            order, size = np.argsort(self.tokens.lengths, kind="stable"), self.sampling.batch_size
+            return [order[i : i + size] for i in range(0, len(order), size)]
         rng = generator(self.sampling.seed, "buckets", epoch)
         size = self.sampling.batch_size
         return group_by_length(np.concatenate(planned), self.tokens.lengths, size, rng=rng)
