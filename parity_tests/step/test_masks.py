@@ -95,19 +95,17 @@ def without_noise(learner):
             layer.p = 0.0
 
 
-@pytest.mark.parametrize("freeze", ["base", pytest.param("none", marks=pytest.mark.slow)])
-def test_fifty_steps(freeze, say):
-    """The head's on the features that a run keeps."""
-    pair = learners(case_of(freeze=freeze))
+def test_fifty_steps(say):
+    """Of the head, on the features that a run keeps."""
+    pair = learners(case_of(freeze="base"))
     start, _ = share_state(pair)
     for learner in pair.values():
-        batches = [masks_batch(seed) for seed in range(4)]
-        if freeze == "base":
-            batches = [replace(given, inputs=learner.features(given.inputs)) for given in batches]
+        examples = (masks_batch(seed) for seed in range(4))
+        batches = [replace(given, inputs=learner.features(given.inputs)) for given in examples]
         train(learner, ((number, batches[number % 4]) for number in range(50)), lr=LR / 10)
     found, _ = require_equal_state(pair, bar=TRAJECTORY)
     assert compare(start, pair["torch"].get_weights(), bar=0).largest > 1e-3, "nothing was trained"
-    say(f"masks, freeze {freeze}, 50 steps: weights {found.largest:.1e}")
+    say(f"masks, 50 steps of the head: weights {found.largest:.1e}")
 
 
 def mean_of_means(patch):
@@ -115,7 +113,9 @@ def mean_of_means(patch):
     plain = tf_losses.loss
 
     def loss(outputs, targets, objective):
-        rows = [({"logits": z[None]}, {"mask": y[None]}) for z, y in zip(outputs["logits"], targets["mask"], strict=True)]
+        rows = [
+            ({"logits": z[None]}, {"mask": y[None]}) for z, y in zip(outputs["logits"], targets["mask"], strict=True)
+        ]
         return tf.add_n([plain(*row, objective) for row in rows]) / len(rows)
 
     patch.setattr(tf_losses, "loss", loss)
@@ -227,8 +227,9 @@ def test_a_run_goes_on_in_the_other_wing(first, second, data, tmp_path, monkeypa
 
 def test_traces_are_equal_and_say_their_axes(data, tmp_path, eager):
     fields = {key: value for key, value in RECIPE.items() if key != "quiet"}
-    recipe = Recipe(**{**fields, "freeze": "none", "batch_size": 4}, data=data)
+    recipe = Recipe(**{**fields, "batch_size": 4}, data=data)
     traces = [trace_recipe(recipe, tmp_path / wing, backend=wing, steps=1) for wing in ("torch", "tf")]
     assert traces[0].arrays(0, "batch")["mask"].shape == (4, 48, 48)
     assert traces[0].arrays(0, "forward")["logits"].shape == (4, 48, 48, 3)
-    assert compare_traces(*traces).first is None
+    found = compare_traces(*traces)
+    assert (found.first, found.unpaired) == (None, ())
