@@ -269,7 +269,7 @@ def output_of(run: Run, kind: Format) -> dict[str, Any]:
 
 
 def difference(logits: np.ndarray, expected: np.ndarray) -> float:
-    """Return how far logits (n, ..., classes) are from the first n expected ones, in shares of these's largest magnitude.
+    """Return how far logits (n, ...) are from the first n expected ones, in shares of these's largest magnitude.
 
     Infinity where any is not finite.
     """
