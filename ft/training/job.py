@@ -76,7 +76,7 @@ def labels_of(recipe: Recipe, task: Task | None) -> Labels:
     """Return what the labels of a training's data may be; RecipeError where its loss is none for a run's task."""
     if recipe.loss.startswith("bce"):
         return task.labels if task else "either"
-    if task and task.labels != "one":
+    if task and task.labels == "sets":
         raise RecipeError(
             f"loss: {recipe.loss} takes one label an image, the run was trained on any number; pass --loss bce"
         )
