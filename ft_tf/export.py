@@ -30,7 +30,7 @@ class Exported(tf.Module):
 
     def __init__(self, model: keras.Model, preprocess: Preprocess, *, raw: bool, operators: Operators) -> None:
         super().__init__()
-        model = model.main if isinstance(model, WithAuxiliary) else model  # without heads that only training runs
+        model = main_of(model)
         self.variables_ = [variable.value for variable in model.variables]
         dtype, size = tf.as_dtype(model.inputs[0].dtype), preprocess.crop
         mean, std = (tf.constant(values, dtype) for values in (preprocess.mean, preprocess.std))
@@ -46,13 +46,20 @@ class Exported(tf.Module):
         self.serve = as_graph(serve, [spec])
 
 
+def main_of(model: keras.Model) -> keras.Model:
+    """Return the same layers without the heads that only training runs."""
+    if isinstance(model, WithAuxiliary):
+        return model.main
+    return keras.Model(model.inputs, model.output["out"]) if isinstance(model.output, dict) else model
+
+
 def export_model(
     model: keras.Model, path: Path, *, format: str, preprocess: Preprocess, raw: bool, metadata: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write a network in inference mode as a file of `format` and return what else there is to know of the file.
 
     It takes `images` (N, crop, crop, 3), normalised, or if `raw` uint8, normalised by `preprocess` in the graph, and
-    gives `logits` (N, classes), for any N. The network stays as it is.
+    gives `logits` (N, classes), or maps of them (N, crop, crop, classes), for any N. The network stays as it is.
     metadata: plain values to be carried by the file: metadata.json in a SavedModel's assets.extra and in LiteRT's zip.
     """
     operators = litert_operators if format == "litert" else nullcontext
@@ -86,7 +93,10 @@ def write_litert(exported: Exported, path: Path, metadata: Mapping[str, Any]) ->
 
 
 def run_exported(path: Path, images: np.ndarray, *, format: str) -> np.ndarray:
-    """Return the logits that an exported file gives for images (N, H, W, 3), normalised or uint8 as it takes them."""
+    """Return the logits that an exported file gives for images (N, H, W, 3), normalised or uint8 as it takes them.
+
+    Maps of logits as (N, H, W, classes).
+    """
     return RUNNERS[format](path, images)
 
 

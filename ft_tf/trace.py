@@ -51,6 +51,7 @@ class Recorder:
         self.model, self.calls, self.stack = model, Calls(), [Frame("", 0, Given())]
         self.images = getattr(model, "traced_images", "NHWC")
         self.names = {layer.name for layer in model.layers}
+        self.own = {id(layer) for layer in model._flatten_layers(include_self=False)}
         self.sources: dict[int, str] = {}  # id of a tensor -> the call that gave it
         self.axes: dict[int, str] = {}  # id of a tensor -> its axes
         self.kept: list[tf.Tensor] = []  # an id says which tensor only while that tensor lives
@@ -60,7 +61,8 @@ class Recorder:
         """Run a layer, and record it if it has run none of its own."""
         outer = self.stack[-1]
         outer.busy = True
-        whole = layer is self.model or layer is getattr(self.model, "main", None)  # without its auxiliary heads
+        # the model, or another one of its layers: without its auxiliary heads, up to its taps
+        whole = isinstance(layer, keras.Model) and id(layer) not in self.own
         path = outer.path if whole else f"{outer.path}.{layer.name}" if outer.path else layer.name
         self.stack.append(Frame(path, len(self.calls.calls), self.given(layer, list(tensors_in(args)))))
         try:

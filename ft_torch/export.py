@@ -16,7 +16,7 @@ from ft.system import files
 
 OPSET = 18  # the one that PyTorch's exporter is written in; another would be a conversion of it
 METADATA = "metadata.json"
-AUXILIARY = ("aux1", "aux2", "AuxLogits")  # torchvision's heads that only training runs
+AUXILIARY = ("aux1", "aux2", "AuxLogits", "aux_classifier")  # torchvision's heads that only training runs
 
 
 class Exported(nn.Module):
@@ -28,7 +28,8 @@ class Exported(nn.Module):
         self.dtype = next(model.parameters()).dtype
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(self.normalised(images) if self.raw else images)
+        outputs = self.model(self.normalised(images) if self.raw else images)
+        return outputs["out"] if isinstance(outputs, dict) else outputs  # networks for segmentation name theirs
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return raw pixels as the network takes them, by the operations of `Preprocess.normalise`."""
@@ -59,7 +60,8 @@ def export_model(
     """Write a network in inference mode as a file of `format` and return what else there is to know of the file.
 
     It takes `images` (N, 3, crop, crop), normalised, or if `raw` uint8 (N, crop, crop, 3), normalised by `preprocess`
-    in the graph, and gives `logits` (N, classes), for any N. The network stays as it is.
+    in the graph, and gives `logits` (N, classes), or maps of them (N, classes, crop, crop), for any N. The network
+    stays as it is.
     metadata: plain values to be carried by the file: ONNX has a property for each, an archive has metadata.json.
     """
     return WRITERS[format](trace(Exported(model, preprocess, raw=raw)), path, metadata)
@@ -101,8 +103,12 @@ def write_archive(program: ExportedProgram, path: Path, metadata: Mapping[str, A
 
 
 def run_exported(path: Path, images: np.ndarray, *, format: str) -> np.ndarray:
-    """Return the logits that an exported file gives for images (N, H, W, 3), normalised or uint8 as it takes them."""
-    return RUNNERS[format](path, images if images.dtype == np.uint8 else images.transpose(0, 3, 1, 2))
+    """Return the logits that an exported file gives for images (N, H, W, 3), normalised or uint8 as it takes them.
+
+    Maps of logits as (N, H, W, classes).
+    """
+    logits = RUNNERS[format](path, images if images.dtype == np.uint8 else images.transpose(0, 3, 1, 2))
+    return logits.transpose(0, 2, 3, 1) if logits.ndim == 4 else logits
 
 
 def run_onnx(path: Path, images: np.ndarray) -> np.ndarray:

@@ -44,6 +44,7 @@ FUNCTIONS: dict[Callable[..., Any], str] = {
     **dict.fromkeys((F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_), "relu"),
     **dict.fromkeys((F.avg_pool2d, F.adaptive_avg_pool2d), "avgpool"),
     F.max_pool2d: "maxpool",
+    F.interpolate: "interpolate",
 }
 
 # these reshape inside, and give what they take with its axes in place

@@ -253,14 +253,23 @@ def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]
             "layout": layout,
             "shape": ["batch", size, size, channels] if layout == "NHWC" else ["batch", channels, size, size],
         },
-        "output": {"name": "logits", "dtype": dtype, "shape": ["batch", len(run.classes)]},
+        "output": {"name": "logits", "dtype": dtype, **output_of(run, kind)},
         "weights_sha256": run.result["sha256"][MODEL],
         "versions": {package: version(package) for package in packages},
     }
 
 
+def output_of(run: Run, kind: Format) -> dict[str, Any]:
+    """Return the shape of the logits that a file gives, and the layout where they are maps."""
+    if run.task.labels != "masks":
+        return {"shape": ["batch", len(run.classes)]}
+    size, classes = run.preprocess.crop, len(run.classes)
+    shape = ["batch", classes, size, size] if kind.layout == "NCHW" else ["batch", size, size, classes]
+    return {"layout": kind.layout, "shape": shape}
+
+
 def difference(logits: np.ndarray, expected: np.ndarray) -> float:
-    """Return how far logits (n, classes) are from the first n expected ones, in shares of these's largest magnitude.
+    """Return how far logits (n, ...) are from the first n expected ones, in shares of these's largest magnitude.
 
     Infinity where any is not finite.
     """

@@ -23,6 +23,7 @@ from ft.data import (
     Sample,
     Sampling,
     open_images,
+    open_mask_images,
 )
 from ft.data.batches.lenient import LenientBatches
 from ft.data.sources.recorded import find_again, is_recorded, require_same_data
@@ -236,8 +237,7 @@ class Run:
         progress bar.
         """
         if data and not is_recorded(data, self.result.get("data", {}), partial(self.open_data, quiet=quiet)):
-            policy = replace(self.policy, quiet=quiet)
-            samples = open_images(data, classes=self.classes, policy=policy, labels=self.task.labels).val
+            samples = self.other_samples(data, quiet=quiet)
         else:
             samples = self.validation_samples(data, quiet=quiet)
         with counting("evaluating", len(samples), quiet=quiet) as count:
@@ -253,6 +253,13 @@ class Run:
         dataset = opened(data or find_again(self.recipe.data, record, self.folder, opened))
         require_same_data(dataset, record, self.folder, "or pass --data DIR for other images")
         return dataset.val
+
+    def other_samples(self, spec: str, *, quiet: bool) -> tuple[Sample, ...]:
+        """Return images of other data to evaluate, by the run's classes."""
+        policy, labels = replace(self.policy, quiet=quiet), self.task.labels
+        if labels == "masks":
+            return open_mask_images(spec, self.classes, policy=policy, ignore_index=self.recipe.ignore_index).val
+        return open_images(spec, classes=self.classes, policy=policy, labels=labels).val
 
     def open_data(self, spec: str, *, quiet: bool = True) -> Dataset:
         """Return a source of data as the run opened its own."""

@@ -66,8 +66,9 @@ def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
     """Hand the answer to each image to what the flags ask for."""
     names = [sample.name for sample in samples]
     sinks = [table(Path(flags.out), run, flags.top)] if flags.out else []
-    sinks += [as_json()] if flags.json else []
+    sinks += [as_json(run.task.guess_columns(1)[1])] if flags.json else []
     sinks = sinks or [lines(names)]
+    inner = names_below(names)
     watched = not (flags.json or flags.out) and sys.stdout.isatty()  # the lines are the progress, a bar would mix in
     if watched:
         tell(f"predicting {count_text(len(names))}")
@@ -78,7 +79,7 @@ def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
             for take in takers:
                 take(names[each.index], each.guesses)
             if each.mask is not None:
-                write_masks(names[each.index], samples[each.index], each.mask, flags)
+                write_masks(inner[each.index], samples[each.index], each.mask, flags)
             done += 1
         if not done:
             raise DataError(f"none of {count_text(len(names))} can be used; mend what is named above")
@@ -96,15 +97,23 @@ def write_masks(name: str, sample: "Sample", mask: "np.ndarray", flags: Namespac
     from ft.report.masks import as_jpeg, as_png, overlay
 
     if flags.masks:
-        write_below(flags.masks, name, ".png", as_png(mask))
+        write_below(flags.masks, f"{name}.png", as_png(mask))
     if flags.overlays:
-        write_below(flags.overlays, name, ".jpg", as_jpeg(overlay(decode(sample.source), mask)))
+        write_below(flags.overlays, f"{name}.jpg", as_jpeg(overlay(decode(sample.source), mask)))
 
 
-def write_below(folder: str, name: str, suffix: str, content: bytes) -> None:
-    """Write a file into a folder under an image's name, whose folders are kept, but none above it."""
-    parts = [part for part in Path(name).with_suffix(suffix).parts if part not in ("/", "..")]
-    path = Path(folder, *parts)
+def names_below(names: Sequence[str]) -> list[str]:
+    """Return the images' names without the folders that all share, and without endings where they differ so, too."""
+    paths = [os.path.abspath(name) for name in names]
+    shared = os.path.commonpath([os.path.dirname(path) for path in paths])
+    inner = [os.path.relpath(path, shared) for path in paths]
+    stems = [os.path.splitext(name)[0] for name in inner]
+    return stems if len(set(stems)) == len(set(inner)) else inner
+
+
+def write_below(folder: str, name: str, content: bytes) -> None:
+    """Write a file into a folder, and the folders that its name has."""
+    path = Path(folder, name)
     make_folder(path.parent)
     write_bytes(path, content)
 
@@ -139,12 +148,12 @@ def lines(names: Sequence[str]) -> Iterator[Sink]:
 
 
 @contextmanager
-def as_json() -> Iterator[Sink]:
-    """Print a list of all images when they are done; until then it is kept as text."""
+def as_json(measure: str) -> Iterator[Sink]:
+    """Print a list of all images when they are done; until then it is kept as text. measure: what a class has."""
     rows: list[str] = []
 
     def take(name: str, guesses: "Sequence[Guess]") -> None:
-        classes = [{"label": g.label, "probability": g.probability} for g in guesses]
+        classes = [{"label": g.label, measure: g.probability} for g in guesses]
         rows.append(indent(json.dumps({"image": name, "classes": classes}, indent=2), "  "))
 
     yield take

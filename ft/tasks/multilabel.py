@@ -115,7 +115,7 @@ class MultiLabel(Task):
         """Return a yes (1) or no (0) for each class."""
         shares = np.zeros((len(labels), classes), dtype)
         for row, own in zip(shares, labels, strict=True):
-            row[list(own)] = 1
+            row[[own] if isinstance(own, int) else list(own)] = 1  # an image to be predicted has a number
         return {"shares": shares}
 
     def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":

@@ -15,7 +15,6 @@ from ft.network.freeze import check_plan
 from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
 from ft.tasks import TASKS, task_for
-from ft.tasks.multilabel import MULTI
 from ft.tasks.task import Task
 from ft.training.penalty import require_anchor
 from ft.training.ways import way_of
@@ -78,7 +77,7 @@ def labels_of(recipe: Recipe, task: Task | None) -> Labels:
     task = task or TASKS.get(recipe.task or "")
     if recipe.loss.startswith("bce"):
         return task.labels if task else "either"
-    if task is MULTI:
+    if task and task.labels == "sets":
         raise RecipeError(
             f"loss: {recipe.loss} takes one label an image, the run was trained on any number; pass --loss bce"
         )

@@ -17,8 +17,11 @@ from ft.recipe import Recipe
 wing = backend.load(sys.argv[1])
 every = {"augment": "crop-flip", "randaugment": "1x9", "jitter": 0.3, "hue": 0.2, "erase": 0.5}
 every |= {"mixup": 0.3, "cutmix": 1.0}
-for fields, precision in ((every, "float32"), ({}, "float64"), ({"augment": "crop-flip"}, "float32")):
-    recipe = Recipe(**fields, data=sys.argv[3], precision=precision, workers=int(sys.argv[2]), image_size=32, seed=3)
+moved = {"augment": "crop-flip", "jitter": 0.3}
+masks = {**moved, "data": "scenes", "model": "lraspp_mobilenet_v2", "weights": "none"}
+for fields, precision in ((every, "float32"), ({}, "float64"), (moved, "float32"), (masks, "float32")):
+    fields = {"data": sys.argv[3], "batch_size": 32, **fields}
+    recipe = Recipe(**fields, precision=precision, workers=int(sys.argv[2]), image_size=32, seed=3)
     job = prepare_job(recipe)
     learner, _ = build_learner(job, wing, device="cpu")
     batches = job.batches("train", as_pixels=True)
@@ -38,7 +41,7 @@ def test_data_is_bit_equal(tmp_path):
     processes = [start("torch", data, workers=0), start("tf", data, workers=3)]
     torch, tf = (process.communicate()[0].split() for process in processes)
     assert [process.returncode for process in processes] == [0, 0]
-    assert len(torch) == 3 * 2 * 10
+    assert len(torch) == 3 * 2 * 10 + 2 * 5
     assert torch == tf
     assert len(set(torch)) == len(torch), "two batches were the same: the epochs are not shuffled"
 

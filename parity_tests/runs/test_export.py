@@ -76,6 +76,7 @@ def write_run(folder, name, precision, data):
     tensors = cast(starting_tensors(case, shapes, seed=0), precision)
     write_safetensors(folder / MODEL, tensors, {})
     result = {
+        "task": "segmentation" if card.task == "segmentation" else "single-label",
         "format": runfolder.FORMAT,
         "architecture": name,
         "backend": "tf",
@@ -198,3 +199,24 @@ def test_a_network_of_each_kind(name, format, folder):
     if name == "googlenet":
         paths = [done.path] if done.path.is_file() else [p for p in done.path.rglob("*") if p.is_file()]
         assert not any(b"aux" in path.read_bytes() for path in paths)
+
+
+@pytest.mark.parametrize(
+    "format", [pytest.param(f, marks=[pytest.mark.slow] if f in ("onnx", "litert") else []) for f in FORMATS]
+)
+def test_masks_are_maps_of_logits_without_the_auxiliary_head(format, folder):
+    done = export_run(folder("fcn_mobilenet_v2"), format=format, pixels="raw")
+    layout, shape = done.record["output"]["layout"], done.record["output"]["shape"]
+    assert (layout, shape[1:]) == {
+        "torch": ("NCHW", [CLASSES, 64, 64]),
+        "tf": ("NHWC", [64, 64, CLASSES]),
+    }[FORMATS[format].wing]
+    raw = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    found = infer(done.path, format, raw)
+    assert list(found.shape[1:]) == shape[1:]
+    other = Run(folder("fcn_mobilenet_v2"), backend={"torch": "tf", "tf": "torch"}[FORMATS[format].wing])
+    expected = other.learner.outputs(other.preprocess.normalise(raw))["logits"]
+    found = found.transpose(0, 2, 3, 1) if layout == "NCHW" else found
+    np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING * np.abs(expected).max())
+    paths = [done.path] if done.path.is_file() else [p for p in done.path.rglob("*") if p.is_file()]
+    assert not any(b"aux_classifier" in path.read_bytes() for path in paths)

@@ -11,6 +11,7 @@ from PIL import Image
 from ft.backend import contract as backend
 from ft.backend.contract import Learner
 from ft.data import Batch, read_digits
+from ft.metrics.pixels import LEFT_OUT
 from ft.network.surgery import plan_surgery
 from ft.noise import generator
 from ft.parity.arrays import BARS
@@ -65,7 +66,9 @@ def one_learner(name: str, recipe: Recipe) -> Learner:
     """Return a recipe's learner in one wing, its weights not set yet."""
     card = find_card(recipe.model)
     surgery, size = plan_surgery(card, recipe), recipe.image_size or card.preprocess.crop
-    plan = {"card": surgery.card if surgery else card, "surgery": surgery, "objective": objective_of(recipe)}
+    weights = recipe.class_weights if isinstance(recipe.class_weights, tuple) else None
+    objective = objective_of(recipe, weights, task=card.task)
+    plan = {"card": surgery.card if surgery else card, "surgery": surgery, "objective": objective}
     return new_learner(recipe, backend.load(name), **plan, classes=CLASSES, image_size=size, device="cpu")[0]
 
 
@@ -115,6 +118,19 @@ def batch(seed: int, *, dtype: str = "float64", size: int = 64, count: int = 8) 
     return Batch.of(images, labels=rng.integers(0, CLASSES, count))
 
 
+def masks_batch(seed: int, *, size: int = 64, count: int = 4) -> Batch:
+    """Return images with a mask each; of a sixth of the pixels the class does not count, of the first image two thirds.
+
+    The last class of all occurs nowhere.
+    """
+    images, rng = batch(seed, size=size, count=count).inputs, generator(seed, "masks")
+    masks = rng.integers(0, CLASSES - 1, (count, size, size)).astype(np.uint8)
+    left_out = rng.random(masks.shape) < 1 / 6
+    left_out[0] |= rng.random(masks.shape[1:]) < 3 / 5
+    masks[left_out] = LEFT_OUT
+    return Batch.of(images, mask=masks)
+
+
 def digits_folder(root: Path, *, train: int, val: int) -> str:
     """Write the first so many handwritten digits as a data set of class folders, and return where."""
     pixels, labels = read_digits()
@@ -122,6 +138,27 @@ def digits_folder(root: Path, *, train: int, val: int) -> str:
         folder = root / ("train" if i < train else "val") / str(labels[i])
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels[i]).save(folder / f"{i:04d}.png")
+    return str(root)
+
+
+def squares_folder(root: Path, *, count: int) -> str:
+    """Write noisy images with a red and a green square as a folder of images and masks; a strip at the top is left out.
+
+    A quarter of them, or one more, is for validation.
+    """
+    rng = generator(0, "squares")
+    for i in range(count):
+        pixels, mask = rng.integers(60, 120, (40, 48, 3)).astype(np.uint8), np.zeros((40, 48), np.uint8)
+        for channel in range(2):
+            top, left = rng.integers(0, 24, 2)
+            pixels[top : top + 14, left : left + 16, channel] = 250
+            mask[top : top + 14, left : left + 16] = channel + 1
+        mask[:3] = LEFT_OUT
+        for kind, array in (("images", pixels), ("masks", mask)):
+            folder = root / kind / ("val" if i % 4 == 0 else "train")
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(folder / f"{i:03}.png")
+    (root / "classes.txt").write_text("ground\nred\ngreen\n")
     return str(root)
 
 

@@ -253,7 +253,9 @@ def test_balanced_class_weights_count_every_label(tune, write_images, tmp_path):
     job = prepare_job(recipe.replace(class_weights="balanced"), quiet=True)
     train = job.batches("train")
     counts = train.targets_at(0, np.arange(len(train.samples)))["shares"].sum(0)
-    np.testing.assert_allclose(weigh_classes(job.recipe, job.dataset), counts.sum() / (3 * counts), rtol=1e-15)
+    np.testing.assert_allclose(
+        weigh_classes(job.recipe, job.task, job.dataset), counts.sum() / (3 * counts), rtol=1e-15
+    )
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_a_key_like_nothing_lists_the_known_ones():
         ("data", None, "expected text"),
         ("precision", "float16", "unknown value 'float16'; did you mean 'bfloat16'"),
         ("bn", "freeze", "did you mean 'frozen'"),
-        ("schedule", "poly", "known: constant, cosine, exponential, linear, one-cycle, plateau, step"),
+        ("schedule", "sawtooth", "known: constant, cosine, exponential, linear, one-cycle, plateau, poly, step"),
         ("head", ["new"], "expected text"),
         ("freeze", 3, "expected names separated by commas"),
         ("freeze", "stem,,fc", "expected names"),

@@ -197,11 +197,11 @@ def test_balanced_class_weights_are_scikit_learns(recipe, write_images):
     job = prepare_job(recipe.replace(data=str(Path(recipe.data).parent / "skewed"), class_weights="balanced"))
     labels = [sample.label for sample in job.dataset.train]
     expected = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
-    found = weigh_classes(job.recipe, job.dataset)
+    found = weigh_classes(job.recipe, job.task, job.dataset)
     assert found is not None
     np.testing.assert_allclose(found, expected, rtol=1e-15)
-    assert weigh_classes(job.recipe.replace(class_weights="3,1"), job.dataset) == (3.0, 1.0)
-    assert weigh_classes(recipe, job.dataset) is None
+    assert weigh_classes(job.recipe.replace(class_weights="3,1"), job.task, job.dataset) == (3.0, 1.0)
+    assert weigh_classes(recipe, job.task, job.dataset) is None
 
 
 def test_a_class_without_training_images_has_no_balanced_weight(recipe):
