@@ -292,7 +292,7 @@ def write_result(job: Job, folder: Path, learner: Learner, sources: Sequence[Sou
     whole = {
         "format": runfolder.FORMAT,
         "architecture": card.name,
-        "head": card.last,
+        "head": card.logits_layer,
         **facts,
         "metrics": meter.result(),
         **meter.by_class(),
