@@ -61,7 +61,7 @@ def write_result(
     whole = {
         "format": runfolder.FORMAT,
         "architecture": card.name,
-        "head": card.last,
+        "head": card.logits_layer,
         **facts,
         "metrics": meter.result(),
         **meter.by_class(),

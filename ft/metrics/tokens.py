@@ -39,3 +39,9 @@ class TokenCounts:
     def accuracy(self) -> float:
         """The share of the tokens whose label has the highest logit."""
         return self.right / self.count if self.count else float("nan")
+
+
+def perplexity(loss: float) -> float:
+    """Return e to the power of a mean cross-entropy in nats, infinite where that is too large a number."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(np.float64(loss)))

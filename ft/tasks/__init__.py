@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ft.errors import RunError, unknown
 from ft.tasks.classification import SINGLE
+from ft.tasks.language_model import LANGUAGE_MODEL
 from ft.tasks.multilabel import MULTI
 from ft.tasks.regression import REGRESSION
 from ft.tasks.segmentation import SEGMENTATION
@@ -15,7 +16,7 @@ if TYPE_CHECKING:  # which task a run of before did is asked without Pillow
     from ft.data import Dataset
     from ft.zoo import Card
 
-TASKS = {task.name: task for task in (SINGLE, MULTI, SEGMENTATION, REGRESSION, TAGGING)}
+TASKS = {task.name: task for task in (SINGLE, MULTI, SEGMENTATION, REGRESSION, TAGGING, LANGUAGE_MODEL)}
 BY_LABELS = {task.labels: task for task in TASKS.values()}
 
 

@@ -32,6 +32,10 @@ MEANINGLESS = {  # fields that say nothing of texts: each has to stay at its def
 }
 CHARACTERS = 4  # of a token of English, about: a block of plain text is to have room in max_length
 BATCHES = {"sequence": TextBatches, "tokens": TagBatches, "lm": NextBatches}  # by the answer of a task
+FORMS: dict[str, Labels] = {
+    **dict.fromkeys((".conll", ".conllu", ".iob", ".iob2", ".bio", ".train"), "tags"),
+    **dict.fromkeys((".txt", ".text"), "none"),
+}
 WITHOUT_CLASSES = {"numbers": ("value",), "none": ("perplexity",)}  # labels -> what is said of a text instead
 
 
@@ -64,8 +68,12 @@ def policy_of(recipe: Recipe, card: TextCard, *, quiet: bool) -> Policy:
 def open_split(
     recipe: Recipe, spec: str, *, classes: tuple[str, ...] | None, policy: Policy, labels: Labels
 ) -> Dataset:
-    """Open data with labels of a kind and split it as a recipe says; what has no classes bears a name as one."""
+    """Open data with labels of a kind and split it as a recipe says; what has no classes bears a name as one.
+
+    Where classes of texts are asked for, files that have none by their form are taken for what they are.
+    """
     classes = None if classes in WITHOUT_CLASSES.values() else classes
+    labels = labels_by_form(spec) or labels if labels in ("one", "either") else labels
     dataset = open_texts(
         spec,
         val_fraction=recipe.val_fraction,
@@ -76,6 +84,16 @@ def open_split(
         block=CHARACTERS * recipe.max_length,
     )
     return replace(dataset, classes=WITHOUT_CLASSES.get(dataset.labels, dataset.classes))
+
+
+def labels_by_form(spec: str) -> Labels | None:
+    """Return what files hold that have no classes of texts by their form: tags or plain text; None for any others.
+
+    Of a folder it is the file to train on that says so.
+    """
+    path = Path(spec).expanduser()
+    train = sorted(own for own in path.glob("*train*") if own.is_file()) if path.is_dir() else [path]
+    return FORMS.get(train[0].suffix.lower()) if train else None
 
 
 def way_in(recipe: Recipe, card: TextCard, dataset: Dataset, *, quiet: bool) -> TextProcess:

@@ -107,6 +107,11 @@ class Card:
         """The module paths of all layers that give logits, the main one first."""
         return (self.last, *self.beside, *self.auxiliary)
 
+    @property
+    def logits_layer(self) -> str:
+        """The layer whose tensors make the logits: the last one, unless that has none of its own."""
+        return self.last
+
     def new_head(self, given: Collection[str]) -> tuple[str, ...]:
         """Return the module paths that start anew where the head does. given: the names of the pretrained tensors.
 

@@ -6,6 +6,7 @@ import pytest
 
 import ft
 from ft.api.side_by_side import compare_runs
+from ft.tasks.language_model import LANGUAGE_MODEL
 from ft.tasks.regression import REGRESSION
 from ft.tasks.token_classification import TAGGING
 from ft.training import texts
@@ -15,6 +16,8 @@ from parity_tests.support.texts import small_card
 RUNS = {
     "regression": (REGRESSION, "bert", {"task": "regression", "freeze": "base"}, "Where it errs most"),
     "tags": (TAGGING, "bert", {"freeze": "embeddings"}, "entities"),
+    "tags on a frozen base": (TAGGING, "bert", {"freeze": "base"}, "entities"),
+    "lm": (LANGUAGE_MODEL, "gpt2", {"freeze": "none"}, "Which texts are the hardest"),
 }
 RECIPE = {"weights": "none", "precision": "float64", "max_length": 12, "batch_size": 4, "epochs": 2, "quiet": True}
 

@@ -5,20 +5,23 @@ import pytest
 import torch
 import transformers
 from torch.nn import functional as F
+from transformers.loss.loss_utils import ForCausalLMLoss
 
 from ft.backend.objective import Objective
 from ft.data.targets import count
 from ft.data.text.tokens import NO_LABEL
 from ft.parity.arrays import BARS, ZERO, require_equal
 from ft.recipe import Recipe
+from ft.tasks.language_model import LANGUAGE_MODEL
 from ft.tasks.regression import REGRESSION
 from ft.tasks.task import Task
 from ft.tasks.token_classification import TAGGING
 from ft_tf.tasks import TASKS as tf_losses
 from ft_torch.tasks import TASKS as torch_losses
 from parity_tests.support.one_step import require_equal_state, train
-from parity_tests.support.text_tasks import seen, text_batch, text_learners
-from parity_tests.support.texts import padded_on_the_right, small_card, start, without_noise
+from parity_tests.support.text_tasks import TAGS, seen, text_batch, text_learners
+from parity_tests.support.texts import ENDS, padded_on_the_right, small_card, start, without_noise
+from parity_tests.support.texts import STOCK as STOCK_CLASSES
 
 
 def named(value):
@@ -36,6 +39,8 @@ CASES = [
     ("bert", TAGGING, "left", {}),
     ("distilbert", TAGGING, "right", {"class_weights": WEIGHTS, "label_smoothing": 0.1, "loss": "focal"}),
     ("gpt2", TAGGING, "left", {"accumulate": 3, "batch_size": 2, "label_smoothing": 0.1}),
+    ("gpt2", LANGUAGE_MODEL, "right", {}),
+    ("gpt2", LANGUAGE_MODEL, "left", {"accumulate": 3, "batch_size": 2}),
 ]
 
 
@@ -58,12 +63,12 @@ def test_one_step_in_both_wings(architecture, task, side, fields, eager):
     one_step(small_card(architecture, task.answer), task, side, **fields)
 
 
-@pytest.mark.parametrize("task", [REGRESSION, TAGGING], ids=named)
+@pytest.mark.parametrize("task", [REGRESSION, TAGGING, LANGUAGE_MODEL], ids=named)
 def test_another_loss_is_seen(task, eager, monkeypatch):
     native = tf_losses[task.objective(Recipe(), None).task]
     monkeypatch.setattr(native, "loss", faulty(native.loss))
     with pytest.raises(AssertionError, match="loss differ"):
-        one_step(small_card("bert", task.answer), task, "right")
+        one_step(small_card("gpt2", task.answer), task, "right")
 
 
 def faulty(loss):
@@ -71,15 +76,13 @@ def faulty(loss):
     return lambda outputs, targets, objective: loss(outputs, targets, objective) * (1 + 1e-9)
 
 
-STOCK_CLASSES = {
-    ("bert", "regression"): "BertForSequenceClassification",
-    ("gpt2", "regression"): "GPT2ForSequenceClassification",
-    ("bert", "token-classification"): "BertForTokenClassification",
-    ("gpt2", "token-classification"): "GPT2ForTokenClassification",
-}
-
-
-STOCK_CASES = [("bert", REGRESSION), ("gpt2", REGRESSION), ("bert", TAGGING), ("gpt2", TAGGING)]
+STOCK_CASES = [
+    ("bert", REGRESSION),
+    ("gpt2", REGRESSION),
+    ("bert", TAGGING),
+    ("gpt2", TAGGING),
+    ("gpt2", LANGUAGE_MODEL),
+]
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
@@ -95,12 +98,15 @@ def test_loss_and_gradients_are_those_of_transformers(architecture, task, side):
 
 def stock(card, task, batch):
     """Return loss and gradients of transformers' own class, which pads and shifts labels in its own way."""
-    config = getattr(transformers, STOCK_CLASSES[card.config.architecture, task.name].partition("For")[0] + "Config")
-    labels = 1 if task is REGRESSION else 5
+    name, labels = STOCK_CLASSES[card.config.architecture], 1 if task is REGRESSION else len(TAGS)
     kind = {"problem_type": "regression"} if task is REGRESSION else {}
-    config = config(**card.config.as_json(), num_labels=labels, attn_implementation="eager", **kind)
-    model = getattr(transformers, STOCK_CLASSES[card.config.architecture, task.name])(config).double().train()
+    config = getattr(transformers, f"{name}Config")(
+        **card.config.as_json(), num_labels=labels, attn_implementation="eager", **kind
+    )
+    model = getattr(transformers, f"{name}{ENDS[card.answer]}")(config).double().train()
     tensors = start(card, labels)
+    if task is LANGUAGE_MODEL:
+        tensors["lm_head.weight"] = tensors["transformer.wte.weight"]
     model.load_state_dict({name: torch.from_numpy(x) for name, x in tensors.items()}, strict=True)
     inputs = batch.inputs.arrays
     if task is REGRESSION and card.config.architecture == "bert":  # their head takes the first place, padding or not
@@ -110,10 +116,23 @@ def stock(card, task, batch):
     called = {"input_ids": given["ids"], "attention_mask": given["mask"], "position_ids": places}
     if card.config.types:
         called["token_type_ids"] = given["types"]
-    loss = model(**called, labels=torch.from_numpy(next(iter(batch.targets.values())))).loss
+    if task is LANGUAGE_MODEL:
+        loss = of_their_logits(model(**called).logits, given)
+    else:
+        loss = model(**called, labels=torch.from_numpy(next(iter(batch.targets.values())))).loss
     weights = dict(model.named_parameters())
     gradients = torch.autograd.grad(loss, list(weights.values()))
     return loss.item(), {name: g.numpy() for name, g in zip(weights, gradients, strict=True)}
+
+
+def of_their_logits(logits, given):
+    """Return transformers' loss of a language model, but for its way through float32; a text's first token has none."""
+    starts = given["mask"] - F.pad(given["mask"], (1, 0))[:, :-1] == 1
+    labels = torch.where((given["mask"] == 1) & ~starts, given["ids"], NO_LABEL)
+    theirs = ForCausalLMLoss(logits, labels, logits.shape[-1])
+    loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=NO_LABEL)
+    assert loss.item() == pytest.approx(theirs.item(), rel=1e-6)
+    return loss
 
 
 def in_parts(learner, batch):
@@ -122,7 +141,7 @@ def in_parts(learner, batch):
     return {"loss": np.array(loss), **gradients}
 
 
-@pytest.mark.parametrize("task", [REGRESSION, TAGGING], ids=named)
+@pytest.mark.parametrize("task", [REGRESSION, TAGGING, LANGUAGE_MODEL], ids=named)
 @pytest.mark.parametrize("wing", ["torch", "tf"])
 def test_parts_add_up_to_the_whole(wing, task, eager):
     require_parts_add_up(wing, task)

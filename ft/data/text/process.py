@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ft.data.inputs import TokenIds
-from ft.data.sources.dataset import Sample
+from ft.data.sources.dataset import Sample, Text
 from ft.data.text.buckets import bucket_lengths, buckets_of
 from ft.data.text.tokenizer import Tokenizer
 from ft.data.text.tokens import Side, Tokens
@@ -51,11 +51,12 @@ class TextProcess:
 
     def read(self, samples: Sequence[Sample]) -> Tokens:
         """Return the tokens of samples, of texts in words each with the number of its word."""
-        texts, pairs = [s.source.text for s in samples], [s.source.pair for s in samples]
+        sources = [cast(Text, sample.source) for sample in samples]
+        texts: list[Any] = [source.text for source in sources]
         if isinstance(texts[0], tuple):
             return self.tokenizer.encode_words(texts, max_length=self.max_length)
-        several = None if pairs[0] is None else [pair or "" for pair in pairs]
-        return self.tokenizer.encode(texts, several, max_length=self.max_length)
+        pairs = None if sources[0].pair is None else [source.pair or "" for source in sources]
+        return self.tokenizer.encode(texts, pairs, max_length=self.max_length)
 
     def require(self, sample: Sample) -> None:
         """Raise DataError with its name for a text that has no tokens."""

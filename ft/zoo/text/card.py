@@ -75,6 +75,11 @@ class TextCard(Card):
             return 0.1 if config.architecture == "gpt2" else config.dropout
         return config.dropout if (config.architecture, self.answer) == ("distilbert", "tokens") else config.head_dropout
 
+    @property
+    def logits_layer(self) -> str:
+        """The layer whose tensors make the logits: of a language model the embeddings, which it shares."""
+        return f"{BASES[self.config.architecture]}.wte" if self.answer == "lm" else self.last
+
     def options(self, **_: object) -> dict[str, float | int]:
         """Return no keywords: a text network is built from its card."""
         return {}

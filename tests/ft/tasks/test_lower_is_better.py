@@ -60,13 +60,13 @@ class Distance(Task):
     def objective(self, recipe, class_weights):
         return objective_of(recipe, class_weights)
 
-    def columns(self, classes):
-        return None
+    def targets(self, labels, *, classes, dtype):
+        return {"labels": np.array(labels, np.int64)}
 
     def meter(self, classes):
         return ErrorMeter()
 
-    def guesses(self, outputs, top):
+    def guesses(self, outputs, targets, top):
         return [[] for _ in outputs["logits"]]
 
     def guess_columns(self, top):

@@ -1,30 +1,33 @@
 """What every task owes the house, and that a split measured in parts is the split measured whole."""
 
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from ft.data.text.tokens import NO_LABEL
 from ft.metrics.accuracy import Metrics, softmax
 from ft.metrics.calibration import BINS
 from ft.metrics.confusion import class_scores, confusion_of
-from ft.tasks import TASKS, task_for, task_in
+from ft.tasks import TASKS, task_in
 from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI
 from ft.tasks.task import Meter, PredictionTable, Score, Task
 
+HOOKS = {"require", "batches", "counts", "masks"}  # what a task may say, and most do not
+CLASSES = ("O", "B-A", "I-A", "B-B", "I-B", "C")
 LOWER = Score("mae", "lower", word="error", heading="Error", axis="error", page="Error")
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_task_overrides_nothing_and_leaves_nothing_out(task):
     assert [name for name in Task.__annotations__ if not hasattr(task, name)] == []
-    made = ((Task, type(task)), (Meter, type(task.meter("abc"))), (PredictionTable, task.predictions))
+    made = ((Task, type(task)), (Meter, type(task.meter(CLASSES[:3]))), (PredictionTable, task.predictions))
     for base, kind in made:
         assert kind.__base__ is base
         assert kind.__final__
-        assert {name for name in vars(base) if name in vars(kind) and not name.startswith("_")} - own(base) == set()
+        overridden = {name for name in vars(base) if name in vars(kind) and not name.startswith("_")}
+        assert overridden - own(base) - HOOKS == set()
 
 
 def own(base):
@@ -34,20 +37,31 @@ def own(base):
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_meter_gives_the_measures_of_its_task(task):
-    meter = task.meter("abc")
+    meter = task.meter(CLASSES[:3])
     outputs, targets = batch(task, np.random.default_rng(0), 4, 3)
     meter.update(outputs, targets)
     assert list(meter.result()) == [measure.name for measure in task.measures]
     assert meter.count == 4
     names = set(meter.result())
     assert "loss" in names
-    assert {task.score.metric, task.share.metric, *(measure.name for measure in task.logged)} <= names
+    assert {
+        task.score.metric,
+        task.share.metric if task.share else "loss",
+        *(measure.name for measure in task.logged),
+    } <= names
 
 
 def batch(task, rng, count, classes, dtype=np.float32):
-    """Return outputs and targets of so many images, with equal logits among them."""
-    logits = np.round(4 * rng.normal(size=(count, classes)), 1).astype(dtype)
-    labels = rng.integers(0, classes, count)
+    """Return outputs and targets of so many samples, with equal logits among them."""
+    shape = {"masks": (count, 4, 5, classes), "tags": (count, 7, classes), "none": (count, 7, classes)}
+    logits = np.round(4 * rng.normal(size=shape.get(task.labels, (count, classes))), 1).astype(dtype)
+    labels = rng.integers(0, classes, logits.shape[:-1])
+    if task.labels == "numbers":
+        return {"logits": logits[:, :1]}, {"values": rng.normal(size=count).astype(dtype)}
+    if task.labels == "masks":
+        return {"logits": logits}, {"mask": labels.astype(np.uint8)}
+    if task.labels in ("tags", "none"):
+        return {"logits": logits}, {"tokens": np.where(rng.random(labels.shape) < 0.3, NO_LABEL, labels)}
     return {"logits": logits}, {"labels": labels} if task is SINGLE else {
         "shares": np.eye(classes, dtype=dtype)[labels]
     }
@@ -88,11 +102,11 @@ def calibration_error(probability, right):
 def test_meters_add_up_in_any_order(task):
     rng = np.random.default_rng(0)
     batches = [batch(task, rng, count, 6) for count in (9, 8, 2)]
-    whole, parts = task.meter("abcdef"), [task.meter("abcdef") for _ in batches]
+    whole, parts = task.meter(CLASSES), [task.meter(CLASSES) for _ in batches]
     for part, (outputs, targets) in zip(parts, batches, strict=True):
         whole.update(outputs, targets)
         part.update(outputs, targets)
-    merged = task.meter("abcdef")
+    merged = task.meter(CLASSES)
     for part in (parts[2], parts[0], parts[1]):
         merged.merge(part)
     assert merged.count == whole.count == 19
@@ -103,7 +117,7 @@ def test_meters_add_up_in_any_order(task):
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_table_of_batches_is_that_of_the_whole_split(task, tmp_path):
-    rng, classes = np.random.default_rng(1), [f"class {i}" for i in range(6)]
+    rng, classes = np.random.default_rng(1), CLASSES
     batches = [batch(task, rng, count, 6) for count in (5, 1, 3)]
     whole = [
         {key: np.concatenate([part[key] for part in parts]) for key in parts[0]} for parts in zip(*batches, strict=True)
@@ -122,17 +136,16 @@ def test_a_table_of_batches_is_that_of_the_whole_split(task, tmp_path):
     assert not all(task.predictions.agree(x, y) for x, y in pairwise(rows))
 
 
-def test_the_task_of_data_and_records():
-    assert [task_for(None, SimpleNamespace(multilabel=several)) for several in (False, True)] == [SINGLE, MULTI]
+def test_the_task_of_records():
     records = {}, {"task": "single-label"}, {"task": "multi-label"}
     assert [task_in(record) for record in records] == [SINGLE, SINGLE, MULTI]
 
 
 def test_what_is_named_of_an_image():
     logits = {"logits": np.log([[0.9, 0.8, 0.1, 0.7]]) - np.log1p([[-0.9, -0.8, -0.1, -0.7]])}
-    found = [[k for k, _ in MULTI.guesses(logits, top)[0]] for top in (1, 4)]
+    found = [[k for k, _ in MULTI.guesses(logits, {}, top)[0]] for top in (1, 4)]
     assert found == [[0, 1, 3], [0, 1, 3, 2]]
-    [[(best, probability)]] = SINGLE.guesses(logits, 1)
+    [[(best, probability)]] = SINGLE.guesses(logits, {}, 1)
     assert (best, probability) == (0, softmax(logits["logits"])[0, 0])
 
 
