@@ -64,6 +64,7 @@ def test_leaks_are_errors_where_that_is_wanted(write):
             "multi-label, 1.33 a text",
             [("x", 3), ("y", 1)],
         ),
+        ("n.csv", "text,label\na,é\nb,e\u0301\nc,o\nd,o\n", "either", None, [("o", 2), ("é", 2)]),
         ("a.txt", "a\nb\n" * 400, "none", "none: for a language model", []),
         ("d.csv", "text\na\nb\n", "none", "none: for a language model", []),
         ("b.txt", "a B-X\nb O\n\nc O\n\n", "tags", "a tag for each word", [("B-X", 1), ("I-X", 0), ("O", 2)]),
