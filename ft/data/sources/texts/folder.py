@@ -41,7 +41,7 @@ def split_files(root: Path) -> dict[str, Path]:
             both = f"{printable(files[split].name)} and {printable(path.name)}"
             raise DataError(f"{printable(root)}: two files of {split}, {both}; keep one of them in the folder")
         files[split] = path
-    return files if "train" in files or not any(path.is_dir() for path in root.iterdir()) else {}
+    return files if "train" in files or not any(p.is_dir() and p.name[0] != "." for p in root.iterdir()) else {}
 
 
 def candidates(root: Path) -> list[Path]:
