@@ -15,7 +15,7 @@ COMMANDS = {  # name -> its function in this folder, imported when it runs; what
     "predict": ("predict.predict", "say what is on images"),
     "report": ("runs.report", "write a run's report.html again: curves, classes, calibration, mistakes"),
     "compare": ("parity.compare", "find where two implementations part, and why; or put two runs side by side"),
-    "data": ("data.data", "check a folder or CSV of images before training on it"),
+    "data": ("data.data", "check a folder or CSV of images or texts before training on it"),
     "convert": ("convert.convert_command", "turn a checkpoint into another format, or another framework's"),
     "export": ("export.export_command", "turn a run into ONNX, a torch.export archive, SavedModel or LiteRT"),
     "trace": ("parity.trace", "write what every layer and gradient of a few steps is"),

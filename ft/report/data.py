@@ -185,6 +185,7 @@ def render_html(check: Check, *, max_pixels: int, workers: int = 2, quiet: bool 
     chosen = [looks[name] for name in named if isinstance(looks[name].entry.source, Path | np.ndarray)]
 
     def draw(look: Look) -> str:
+        assert not isinstance(look.entry.source, Text), "images alone were chosen"
         return thumbnail(look.entry.source, side=SIDE, max_pixels=max_pixels) or ""
 
     urls = scan(chosen, draw, workers=workers, quiet=quiet or not chosen, title="drawing")

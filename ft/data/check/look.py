@@ -50,6 +50,7 @@ class Look:
 
 def look_at(entry: Entry, policy: Policy) -> Look:
     """Decode one image and return what it is."""
+    assert not isinstance(entry.source, Text), "a text has look_at_text"
     try:
         if isinstance(entry.source, np.ndarray):
             height, width = decode(entry.source).shape[:2]

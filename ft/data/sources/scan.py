@@ -14,6 +14,7 @@ from ft.data.images.decode import BadImage, decode
 from ft.data.images.preprocess import resized_size
 from ft.data.sources.listing import Entry, Listing, labels_in
 from ft.data.sources.policy import Policy
+from ft.data.sources.text import Text
 from ft.errors import DataError, listed, printable
 from ft.system.progress import counting
 
@@ -53,6 +54,7 @@ def find_bad(entries: Sequence[Entry], policy: Policy) -> dict[str, BadImage]:
 
 def fault_of(entry: Entry, max_pixels: int, short_side: int | None) -> BadImage | None:
     """Return what is wrong with one image, None where it can be used."""
+    assert not isinstance(entry.source, Text), "a text is looked at where it is found"
     try:
         height, width = decode(entry.source, max_pixels=max_pixels).shape[:2]
         require_width(height, width, short_side)

@@ -19,7 +19,7 @@ ENDINGS = {*READERS, *conll.ENDINGS, *plain.ENDINGS}
 
 def is_folder_of_texts(root: Path) -> bool:
     """Say whether a folder holds texts by the names of its files, and no image anywhere."""
-    found = any(path.suffix.lower() != ".csv" or is_table_of_texts(path) for path in split_files(root).values())
+    found = any(is_table_of_texts(path) for path in candidates(root))
     for folder, inner, names in os.walk(root):
         inner[:] = [name for name in inner if name[0] != "." and not is_left_by_training(Path(folder) / name)]
         endings = {Path(name).suffix.lower() for name in names if name[0] != "."}
@@ -34,18 +34,23 @@ def split_files(root: Path) -> dict[str, Path]:
 
     None where there is no file to train on and there are folders: then these hold the texts.
     """
-    with os.scandir(root) as entries:
-        paths = sorted((Path(e.path) for e in entries if e.name[0] != "."), key=lambda path: name_bytes(path.name))
     files: dict[str, Path] = {}
-    for path in paths:
-        split = split_named(path.name)
-        if split is None or path.suffix.lower() not in ENDINGS or not path.is_file():
-            continue
+    for path in candidates(root):
+        split = split_named(path.name) or ""
         if split in files:
             both = f"{printable(files[split].name)} and {printable(path.name)}"
             raise DataError(f"{printable(root)}: two files of {split}, {both}; keep one of them in the folder")
         files[split] = path
-    return files if "train" in files or not any(path.is_dir() for path in paths) else {}
+    return files if "train" in files or not any(p.is_dir() and p.name[0] != "." for p in root.iterdir()) else {}
+
+
+def candidates(root: Path) -> list[Path]:
+    """Return the files in a folder that are texts of a split by their names, in byte order."""
+    try:
+        paths = [path for path in root.iterdir() if path.name[0] != "." and path.suffix.lower() in ENDINGS]
+    except OSError as error:
+        raise DataError(f"{printable(root)}: cannot be read ({error.strerror}); mend its permissions") from None
+    return sorted((p for p in paths if split_named(p.name) and p.is_file()), key=lambda path: name_bytes(path.name))
 
 
 def split_named(name: str) -> str | None:

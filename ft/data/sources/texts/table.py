@@ -156,10 +156,11 @@ def found_in(row: Mapping[str, Any], roles: Mapping[str, str | None], where: str
     split = as_text(cells.get("split"), where, roles["split"]).lower()
     if roles["split"] is not None and split not in SPLITS:
         raise DataError(f"{where}: split '{printable(split)}'; expected train, val or test")
-    if isinstance(cells.get("text"), list):
-        return found_words(cells["text"], cells.get("label"), SPLITS.get(split, ""), where, name)
+    words = cells.get("text")
+    if isinstance(words, list):
+        return found_words(words, cells.get("label"), SPLITS.get(split, ""), where, name)
     pair = as_text(cells["pair"], where, roles["pair"]) if "pair" in cells else None
-    text = Text(as_text(cells.get("text"), where, roles["text"]), pair)
+    text = Text(as_text(words, where, roles["text"]), pair)
     label = as_label(cells["label"], where) if "label" in cells else None
     return Found(name, where, text, label, SPLITS.get(split, ""), fault=fault_of(text, where))
 

@@ -69,6 +69,7 @@ def test_which_folders_hold_texts(write, tmp_path):
     tables = Path(write("path,label\n", "tables/train.csv")).parent
     assert not holds_texts(str(tables))
     write("text,label\n", "tables/train.csv")
+    write("text,label\n", "tables/train-2.csv")
     assert holds_texts(str(tables))
     for name in ("a.txt", "a.conll", "a.iob2"):
         assert holds_texts(write("", name))
@@ -113,6 +114,8 @@ def test_tags_in_json_and_tabs(write):
     data = open_text_samples(write(line, "a.jsonl"), labels="tags")
     assert (data.val[0].source.text, data.val[0].label) == (("New", "York"), (0, 1))
     refuse(write(line.replace(', "I-LOC"', ""), "b.jsonl"), "b.jsonl line 1: 2 tokens and 1 tags", labels="tags")
+    blank = write('{"tokens": [" "], "tags": ["O"]}\n', "c.jsonl")
+    refuse(blank, "c.jsonl line 1: the text is empty", labels="tags")
     tabs = open_text_samples(write("New York\tO\r\n\r\nthe\tDET\r\n", "a.txt"), labels="tags")
     assert [s.source.text for s in tabs.val] == [("New York",), ("the",)]
 

@@ -47,11 +47,10 @@ def test_what_a_cell_may_hold(write):
     quoted = 'He said: "a, b"\nand left'
     odd = [quoted, "nul\0nul", "x" * 300_000, "عربى 👩\u200d👩\u200d👦", "'quoted'", "don't"]
     table = 'text,label\n"He said: ""a, b""\nand left",a\n' + "".join(f"{text},b\n" for text in odd[1:])
-    limit = csv.field_size_limit()
     data = open_text_samples(write(table))
     assert [s.source.text for s in data.val] == odd
     assert [s.name for s in data.val][:2] == ["line 3", "line 4"]
-    assert csv.field_size_limit() == limit, "another reader's limit is its own"
+    assert csv.field_size_limit() == 131_072, "another reader's limit is its own"
     tsv = open_text_samples(write('text\tlabel\n"a\tx\nb" c\ty\n', "q.tsv"))
     assert [s.source.text for s in tsv.val] == ['"a', 'b" c'], "quotes are characters"
 
