@@ -33,6 +33,13 @@ class TextProcess:
         """The largest size of an input: tokens here, pixels of images."""
         return self.max_length
 
+    @property
+    def size_words(self) -> str:
+        """That size in words."""
+        return f"at most {self.max_length} tokens"
+
+    flag = "--max-length"  # that says another
+
     def tokens(self, samples: tuple[Sample, ...]) -> Tokens:
         """Return the tokens of samples, made once for as long as these samples are used."""
         found = self.known.get(id(samples))
@@ -52,7 +59,10 @@ class TextProcess:
             raise
 
     def require(self, sample: Sample) -> None:
-        """Raise DataError with its name for a text that has no tokens."""
+        """Raise DataError with its name for a text that is empty or has no tokens."""
+        parts = [sample.source.text] if sample.source.pair is None else [sample.source.text, sample.source.pair]
+        if not all(part.strip() for part in parts):
+            raise DataError(f"{sample.name}: an empty text; write one, or take it out")
         pairs = None if sample.source.pair is None else [sample.source.pair]
         try:
             self.tokenizer.encode([sample.source.text], pairs, max_length=self.max_length)
