@@ -9,6 +9,8 @@ import tensorflow as tf
 from ft_tf.layers.base import SameShape, register, sizes
 from ft_tf.layers.noise import Dropout
 
+WEIGHTS = "NGTC"  # the axes of attention weights: by head, for each token a share of every one
+
 
 @register
 class GeluNew(SameShape):
@@ -143,7 +145,7 @@ class AdditiveMask(keras.layers.Layer):
 class AttentionWeights(keras.layers.Layer):
     """softmax(q k^T / sqrt(C / heads) + mask): q, k (N, T, C), the mask -> (N, heads, T, T)."""
 
-    traced_as = ""
+    traced_as, traced_axes = "", WEIGHTS
 
     def __init__(self, heads: int, **base: Any) -> None:
         super().__init__(**base)
@@ -165,7 +167,7 @@ class AttentionWeights(keras.layers.Layer):
 class AttentionDropout(Dropout):
     """Dropout of attention weights (N, heads, T, T), whose elements are counted as they lie: they are no maps."""
 
-    maps = False
+    maps, traced_axes = False, WEIGHTS
 
 
 @register
