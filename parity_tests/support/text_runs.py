@@ -7,44 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from ft.parity.arrays import Tensors
+from ft.data.text import open_tokenizer
 from ft.weights import cast, write_safetensors
-from ft.weights.text import drawn_text
-from ft.zoo.text import parse_config, text_card
+from ft.zoo.card import under
+from parity_tests.support.texts import small_card, start
 
 WORDS = ("the", "cat", "sat", "on", "a", "mat", "while", "some", "dogs", "ran", "far", "away", "from", "it", "barked")
 VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)
-CONFIG = {
-    "model_type": "bert",
-    "vocab_size": len(VOCABULARY),
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 24,
-    "max_position_embeddings": 32,
-}
 FIELDS: dict[str, Any] = {"freeze": "none", "precision": "float64", "batch_size": 8, "epochs": 1, "max_length": 24}
 
 
-def tiny_folder(folder: Path, **values: Any) -> str:
-    """Make a folder with config.json, model.safetensors and vocab.txt, and return its path."""
+def tiny_folder(folder: Path, architecture: str = "bert", **values: Any) -> str:
+    """Make a folder with config.json, model.safetensors and a tokenizer, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps({**CONFIG, **values}))
+    places = {"n_positions" if architecture == "gpt2" else "max_position_embeddings": 32}
+    card = small_card(architecture, vocab_size=len(VOCABULARY), **places, **values)
+    (folder / "config.json").write_text(json.dumps(card.config.as_json()))
+    base = {name: tensor for name, tensor in start(card).items() if not under(name, card.stages["head"])}
+    write_safetensors(folder / "model.safetensors", cast(base, "float32"), {})
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
-    write_safetensors(folder / "model.safetensors", cast(base_tensors(**values), "float32"), {})
+    rust = open_tokenizer([folder / "vocab.txt"], architecture="bert").rust  # of any network here, for the words are few
+    (folder / "tokenizer.json").write_text(rust.to_str())
     return str(folder)
-
-
-def base_tensors(**values: Any) -> Tensors:
-    """Return tensors of the base, pooler included, none of one value alone."""
-    from ft_torch.models.text import build_text
-    from ft_torch.weights import weight_shapes
-
-    card = text_card("tiny", parse_config({**CONFIG, **values}, origin="tiny"))
-    shapes = weight_shapes(build_text(card, num_classes=2))
-    rng = np.random.default_rng(0)
-    drawn = drawn_text({name: s for name, s in shapes.items() if name.startswith("bert.")}, spread=0.2, seed=0)
-    return {name: t + rng.normal(0, 0.05, t.shape) for name, t in drawn.items()}
 
 
 def table(path: Path, *, rows: int = 40, pairs: bool = False) -> str:
