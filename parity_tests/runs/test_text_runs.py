@@ -10,6 +10,13 @@ import pytest
 
 import ft
 from ft.cli import dispatch as cli
+from ft.parity.arrays import ZERO, require_equal
+from ft.parity.tracing import WINGS, trace_recipe
+from ft.parity.verdict import compare_traces
+from ft.runs import checkpoint
+from ft.system.signals import Interrupted
+from parity_tests.support.pairs import STEP
+from parity_tests.support.stops import interrupt_after
 from parity_tests.support.text_runs import FIELDS, table, tiny_folder
 
 
@@ -72,3 +79,33 @@ def test_the_page_quotes_texts_and_keeps_them(run):
         with pytest.warns(UserWarning, match="nothing new to show, for gone"):
             run.write_report()
     assert (run.folder / "report.html").read_text() == page
+
+
+def test_it_goes_on_in_the_other_wing_without_its_networks_folder(tmp_path, monkeypatch):
+    """AdamW's slots, the order of the buckets and the noise carry over; the network comes from the run's folder."""
+    network, data = tiny_folder(tmp_path / "network"), table(tmp_path / "d.csv")
+    fields = {**FIELDS, "epochs": 2, "optimizer": "adamw", "clip_norm": 1.0, "model": network, "data": data}
+    whole = ft.finetune(**fields, backend="torch", out=tmp_path / "whole", quiet=True)
+    interrupt_after(2, monkeypatch)
+    with pytest.raises(Interrupted):
+        ft.finetune(**fields, backend="torch", out=tmp_path / "run", quiet=True)
+    monkeypatch.undo()
+    shutil.rmtree(network)
+    run = ft.finetune(resume=tmp_path / "run", backend="tf", quiet=True)
+    a, b = (checkpoint.load(checkpoint.pointed(r.folder, "last")) for r in (whole, run))
+    require_equal(a.model, b.model, bar=STEP, what="weights")
+    require_equal(a.optimizer, b.optimizer, bar=STEP, zero=ZERO, what="slots")
+
+
+def test_traces_of_text_agree_and_say_their_axes(tmp_path):
+    """The layers of both wings, padding on the left, from inference to the update; and a sweep of rates."""
+    model, data = tiny_folder(tmp_path / "network", "gpt2"), table(tmp_path / "d.csv")
+    recipe = ft.Recipe(**{**FIELDS, "batch_size": 4, "pad_side": "left", "model": model, "data": data})
+    traces = [trace_recipe(recipe, tmp_path / wing, backend=wing, steps=1) for wing in WINGS]
+    verdict = compare_traces(*traces)
+    assert verdict.first is None
+    assert {"ids", "mask"} <= {*traces[0].arrays(0, "batch")}
+    for trace in traces:
+        assert trace.axes("inference", "transformer.h.0.mlp.c_fc", 3) == "NTC"
+        assert trace.axes("forward", "transformer.h.0.attn.attn_dropout", 4) == "NGTC"
+    assert ft.find_lr(recipe, lr_steps=4, quiet=True).rates[-1] > 0
