@@ -155,7 +155,9 @@ def is_no_node(module: nn.Module) -> bool:
 
     So does one that says so where it runs none of its children.
     """
-    return getattr(module, "traced_as", None) == "" or isinstance(module, nn.Identity) or getattr(module, "p", None) == 0
+    return (
+        getattr(module, "traced_as", None) == "" or isinstance(module, nn.Identity) or getattr(module, "p", None) == 0
+    )
 
 
 def copied(tensor: Tensor) -> np.ndarray:

@@ -124,7 +124,8 @@ class AdditiveMask(keras.layers.Layer):
         self.causal = causal
 
     def call(self, present: tf.Tensor) -> tf.Tensor:
-        seen, dtype = present[:, None, None, :] > 0, tf.as_dtype(self.compute_dtype)
+        dtype = tf.as_dtype(self.compute_dtype)
+        seen = tf.expand_dims(tf.expand_dims(present > 0, 1), 1)  # LiteRT has no slice that adds axes
         if self.causal:
             places = tf.range(sizes(present)[1])
             seen = (seen & (places[:, None] >= places)) | (places[:, None] == places)
@@ -220,7 +221,8 @@ class PoolTokens(keras.layers.Layer):
             return tf.reduce_sum(tokens * shares, 1) / tf.reduce_sum(shares, 1)
         count = sizes(present)[1]
         places = present if self.kind == "cls" else tf.range(count, dtype=present.dtype) * present
-        chosen = tf.one_hot(tf.argmax(places, 1), count, dtype=tokens.dtype)
+        at = tf.argmax(tf.cast(places, tf.int32), 1)  # LiteRT has none of int64
+        chosen = tf.one_hot(at, count, dtype=tokens.dtype)
         return tf.einsum("nt,ntc->nc", chosen, tokens)  # a gather's gradient would be a list of rows
 
     def compute_output_shape(self, tokens_shape: tuple, present_shape: tuple) -> tuple:

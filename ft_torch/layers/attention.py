@@ -78,7 +78,7 @@ def pool_tokens(tokens: Tensor, mask: Tensor, kind: str) -> Tensor:
         return (tokens * shares).sum(1) / shares.sum(1)
     places = torch.arange(mask.shape[1], device=mask.device) * mask
     at = mask.argmax(1) if kind == "cls" else places.argmax(1)
-    return tokens[torch.arange(len(tokens), device=mask.device), at]
+    return tokens[torch.arange(tokens.shape[0], device=mask.device), at]
 
 
 def offer_attention() -> None:

@@ -61,7 +61,11 @@ def test_trajectory(architecture, side, tmp_path, say):
 def test_parts_of_a_batch_add_up_to_the_whole_at_another_padding(name, tmp_path):
     """Without noise the gradients of three parts are those of one batch, however far that is padded."""
     quiet = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "classifier_dropout": 0.0}
-    fields = {"model": tiny_folder(tmp_path / "net", **quiet), "data": table(tmp_path / "d.csv"), "class_weights": [1, 3]}
+    fields = {
+        "model": tiny_folder(tmp_path / "net", **quiet),
+        "data": table(tmp_path / "d.csv"),
+        "class_weights": [1, 3],
+    }
     fields |= {**TRAINED, "pool": "mean"}
     job, parts = learner_of(name, **fields)
     _, whole = learner_of(name, **{**fields, "batch_size": 12, "accumulate": 1})

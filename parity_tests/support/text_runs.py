@@ -26,7 +26,9 @@ def tiny_folder(folder: Path, architecture: str = "bert", **values: Any) -> str:
     base = {name: tensor for name, tensor in start(card).items() if not under(name, card.stages["head"])}
     write_safetensors(folder / "model.safetensors", cast(base, "float32"), {})
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
-    rust = open_tokenizer([folder / "vocab.txt"], architecture="bert").rust  # of any network here, for the words are few
+    rust = open_tokenizer(
+        [folder / "vocab.txt"], architecture="bert"
+    ).rust  # of any network here, for the words are few
     (folder / "tokenizer.json").write_text(rust.to_str())
     return str(folder)
 

@@ -12,7 +12,7 @@ from ft.errors import DataError, RecipeError
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_text('label,Text,text_pair\na,"one, two",x\nb,three,y\n')
-    (tmp_path / "plain.tsv").write_text("text\nsay \"hi\n")
+    (tmp_path / "plain.tsv").write_text('text\nsay "hi\n')
     (tmp_path / "a.txt").write_text("whole\nfile")
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "deep" / "er" / "b.txt").write_text("b")
