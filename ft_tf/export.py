@@ -76,8 +76,8 @@ def export_model(
     """Write a network in inference mode as a file of `format` and return what else there is to know of the file.
 
     It takes `images` (N, crop, crop, 3), normalised, or if `raw` uint8, normalised by `preprocess` in the graph, and
-    gives `logits` (N, classes), for any N. One on text takes `ids`, `mask` and, if it has any, `types`, int64 (N, T), for
-    any N and T. The network stays as it is.
+    gives `logits` (N, classes), for any N. One on text takes `ids`, `mask` and, if any, `types`, int64 (N, T), for any
+    N and T. The network stays as it is.
     metadata: plain values to be carried by the file: metadata.json in a SavedModel's assets.extra and in LiteRT's zip.
     """
     operators = litert_operators if format == "litert" else nullcontext

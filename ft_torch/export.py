@@ -93,7 +93,7 @@ def export_model(
     """Write a network in inference mode as a file of `format` and return what else there is to know of the file.
 
     It takes `images` (N, 3, crop, crop), normalised, or if `raw` uint8 (N, crop, crop, 3), normalised by `preprocess`
-    in the graph, and gives `logits` (N, classes), for any N. One on text takes `ids`, `mask` and, if it has any, `types`,
+    in the graph, and gives `logits` (N, classes), for any N. One on text takes `ids`, `mask` and, if any, `types`,
     int64 (N, T), for any N and T. The network stays as it is.
     metadata: plain values to be carried by the file: ONNX has a property for each, an archive has metadata.json.
     """

@@ -139,7 +139,7 @@ def export_run(
         record["sha256"] = digests(temporary)
         if isinstance(trained.preprocess, TextProcess):
             record["tokenizer"] = f"{target.name}.{TOKENIZER}"
-            files.write_text(target.with_name(record["tokenizer"]), trained.preprocess.tokenizer.rust.to_str())
+            files.write_text(target.with_name(record["tokenizer"]), trained.preprocess.tokenizer.to_json())
         files.write_json(beside(target), record)
     return Export(target, record)
 
@@ -235,7 +235,10 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool, begin: Callable[[str
 
 @dataclass(frozen=True)
 class Sample:
-    """What a file is checked with: given to the network in a type, the first so many fed to the file, and its source."""
+    """What a file is checked with.
+
+    given: to the network, in a type; fed: to the file, the first so many, in a type; source: where they are from.
+    """
 
     given: Callable[[str], Any]
     fed: Callable[[int, str], Any]

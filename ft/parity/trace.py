@@ -68,7 +68,7 @@ RECORD = table(
 
 @dataclass(frozen=True)
 class TraceBatch:
-    """What one step is fed: inputs by name, "images" (N, H, W, 3) or those of `TokenIds`, targets, and its learning rate."""
+    """What one step is fed: inputs by name, "images" (N, H, W, 3) or those of `TokenIds`, targets, and its rate."""
 
     inputs: dict[str, np.ndarray]
     targets: Targets

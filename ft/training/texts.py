@@ -116,7 +116,7 @@ def reopened(folder: Path, values: dict[str, Any]) -> TextProcess:
 def kept(preprocess: TextProcess, card: TextCard, folder: Path) -> dict[str, Any]:
     """Return what model.json keeps of the way in; tokenizer and config become files of the run's folder."""
     files.write_json(folder / CONFIG, card.config.as_json())
-    files.write_text(folder / TOKENIZER, preprocess.tokenizer.rust.to_str())
+    files.write_text(folder / TOKENIZER, preprocess.tokenizer.to_json())
     return preprocess.to_dict()
 
 

@@ -20,8 +20,15 @@ from parity_tests.support.text_runs import FIELDS, table, tiny_folder
 STEPS = 50
 TRAINED = {
     **FIELDS,
-    **{"optimizer": "adamw", "weight_decay": 0.01, "decay_exempt": "norms-and-biases", "lr": 1e-3},
-    **{"batch_size": 4, "accumulate": 3, "clip_norm": 0.5, "label_smoothing": 0.1, "ema": 0.9},
+    "optimizer": "adamw",
+    "weight_decay": 0.01,
+    "decay_exempt": "norms-and-biases",
+    "lr": 1e-3,
+    "batch_size": 4,
+    "accumulate": 3,
+    "clip_norm": 0.5,
+    "label_smoothing": 0.1,
+    "ema": 0.9,
 }
 
 
@@ -45,7 +52,7 @@ def test_trajectory(architecture, side, tmp_path, say):
         fed = chain.from_iterable(batches.epoch(epoch) for epoch in count())
         for step, batch in enumerate(islice(fed, STEPS)):
             lengths.add(batch.inputs.arrays["ids"].shape[1])
-            learner.step(batch, step=step, lr=np.float64(fields.get("lr", 1e-3) * (1 + step % 3)))
+            learner.step(batch, step=step, lr=np.float64(TRAINED["lr"] * (1 + step % 3)))
         states[name] = {"weights": learner.get_weights(), "slots": learner.get_slots()}
     assert len(lengths) > 1, "all batches have one length"
     moved = compare(start, states["tf"]["weights"], bar=0)

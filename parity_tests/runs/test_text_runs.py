@@ -59,7 +59,8 @@ def test_the_commands_speak_of_texts(run, capsys, tmp_path, monkeypatch):
     said = capsys.readouterr()
     rows = json.loads(said.out)
     assert rows[0]["text"] == "the cat sat"
-    assert "41 texts, " in said.err and "image" not in said.err
+    assert "41 texts, " in said.err
+    assert "image" not in said.err
     with open("p.csv", newline="") as file:
         written = list(csv.reader(file))
     assert written[0][:3] == ["name", "label", "probability"]
@@ -72,7 +73,7 @@ def test_the_commands_speak_of_texts(run, capsys, tmp_path, monkeypatch):
 
 def test_the_page_quotes_texts_and_keeps_them(run):
     page = (run.folder / "report.html").read_text()
-    assert "<q>" in page and "validation texts" in page and "How long the texts are" in page
+    assert all(words in page for words in ("<q>", "validation texts", "How long the texts are"))
     assert not re.search(r"\d images|every .* image|the images", page.partition("How it was trained")[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ft.Run, "validation_samples", lambda *_: (_ for _ in ()).throw(ft.DataError("gone")))

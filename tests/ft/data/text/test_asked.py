@@ -56,7 +56,7 @@ def test_pairs_are_asked_about_alone(place):
     assert [s.source for s in asked_for([("a", "b")], missing=False).samples] == [Text("a", "b")]
     assert [s.source for s in asked_for(["t.csv"], missing=False).samples] == [Text("t.csv")]  # a list holds texts
     for mixed in (lambda: all_texts(["t.csv", "alone"]), lambda: asked_for(["alone", ("a", "b")], missing=False)):
-        with pytest.raises(DataError, match="is a pair of texts, .* is one text"):
+        with pytest.raises(DataError, match=r"is a pair of texts, .* is one text"):
             mixed()
     for odd in (3, b"x", ["a", 3], [("a", "b", "c")]):
         with pytest.raises(RecipeError, match=r"texts.*: got \w+; expected a text, a pair"):
