@@ -3,7 +3,7 @@
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ft.data import Preprocess
+from ft.data.text.process import TextProcess
 from ft.system import files
 from ft_tf.graph import as_graph
 from ft_tf.layers import WithAuxiliary, litert_operators
@@ -53,20 +54,48 @@ def main_of(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, model.output["out"]) if isinstance(model.output, dict) else model
 
 
+class ExportedText(tf.Module):
+    """Token numbers, where they are tokens, and types where the network has any, int64 (N, T), to logits.
+
+    operators: makes the context in which the network is traced.
+    """
+
+    def __init__(self, model: keras.Model, names: Sequence[str], *, operators: Operators) -> None:
+        super().__init__()
+        self.variables_ = [variable.value for variable in model.variables]
+
+        def serve(*given: tf.Tensor) -> dict[str, tf.Tensor]:
+            with operators(model):
+                return {"logits": model(dict(zip(names, given, strict=True)), training=False)}
+
+        self.serve = as_graph(serve, [tf.TensorSpec((None, None), tf.int64, name=name) for name in names])
+
+
 def export_model(
-    model: keras.Model, path: Path, *, format: str, preprocess: Preprocess, raw: bool, metadata: Mapping[str, Any]
+    model: keras.Model,
+    path: Path,
+    *,
+    format: str,
+    preprocess: Preprocess | TextProcess,
+    raw: bool,
+    metadata: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write a network in inference mode as a file of `format` and return what else there is to know of the file.
 
     It takes `images` (N, crop, crop, 3), normalised, or if `raw` uint8, normalised by `preprocess` in the graph, and
-    gives `logits` (N, classes), or maps of them (N, crop, crop, classes), for any N. The network stays as it is.
+    gives `logits` (N, classes), or maps of them (N, crop, crop, classes), for any N. One on text takes `ids`, `mask`
+    and, if any, `types`, int64 (N, T), for any N and T. The network stays as it is.
     metadata: plain values to be carried by the file: metadata.json in a SavedModel's assets.extra and in LiteRT's zip.
     """
     operators = litert_operators if format == "litert" else nullcontext
-    return WRITERS[format](Exported(model, preprocess, raw=raw, operators=operators), path, metadata)
+    if isinstance(preprocess, TextProcess):
+        exported: Exported | ExportedText = ExportedText(model, metadata["input"]["names"], operators=operators)
+    else:
+        exported = Exported(model, preprocess, raw=raw, operators=operators)
+    return WRITERS[format](exported, path, metadata)
 
 
-def save(exported: Exported, path: Path) -> None:
+def save(exported: Exported | ExportedText, path: Path) -> None:
     """Write a SavedModel. What the disk refuses is an OSError here too; TensorFlow has classes of its own for that."""
     try:
         tf.saved_model.save(exported, str(path), signatures={SIGNATURE: exported.serve})
@@ -74,7 +103,7 @@ def save(exported: Exported, path: Path) -> None:
         raise OSError(error.message) from error
 
 
-def write_saved_model(exported: Exported, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def write_saved_model(exported: Exported | ExportedText, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Write a SavedModel; its folder assets.extra is the place for files that TensorFlow does not read."""
     save(exported, path)
     (path / "assets.extra").mkdir()
@@ -82,7 +111,7 @@ def write_saved_model(exported: Exported, path: Path, metadata: Mapping[str, Any
     return {"signature": SIGNATURE}
 
 
-def write_litert(exported: Exported, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def write_litert(exported: Exported | ExportedText, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Write a LiteRT file of built-in operators, a zip archive at its end, as TFLite's files carry labels."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         save(exported, Path(folder))
@@ -92,25 +121,26 @@ def write_litert(exported: Exported, path: Path, metadata: Mapping[str, Any]) ->
     return {"signature": SIGNATURE, "operators": "built-in"}
 
 
-def run_exported(path: Path, images: np.ndarray, *, format: str) -> np.ndarray:
+def run_exported(path: Path, given: np.ndarray | Mapping[str, np.ndarray], *, format: str) -> np.ndarray:
     """Return the logits that an exported file gives for images (N, H, W, 3), normalised or uint8 as it takes them.
 
-    Maps of logits as (N, H, W, classes).
+    Maps of logits as (N, H, W, classes). Or for token numbers (N, T) by name, in the order that the file has.
     """
-    return RUNNERS[format](path, images)
+    return RUNNERS[format](path, {"images": given} if isinstance(given, np.ndarray) else given)
 
 
-def run_saved_model(path: Path, images: np.ndarray) -> np.ndarray:
+def run_saved_model(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
     """Run a SavedModel in TensorFlow, without Keras and the code of the network."""
-    return tf.saved_model.load(str(path)).signatures[SIGNATURE](images=tf.constant(images))["logits"].numpy()
+    named = {name: tf.constant(array) for name, array in given.items()}
+    return tf.saved_model.load(str(path)).signatures[SIGNATURE](**named)["logits"].numpy()
 
 
-def run_litert(path: Path, images: np.ndarray) -> np.ndarray:
+def run_litert(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
     """Run a LiteRT file in the interpreter."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
         interpreter = tf.lite.Interpreter(str(path))
-    return interpreter.get_signature_runner(SIGNATURE)(images=images)["logits"]
+    return interpreter.get_signature_runner(SIGNATURE)(**given)["logits"]
 
 
 WRITERS = {"savedmodel": write_saved_model, "litert": write_litert}

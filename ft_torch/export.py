@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from ft.data import Preprocess
+from ft.data.text.process import TextProcess
 from ft.system import files
 
 OPSET = 18  # the one that PyTorch's exporter is written in; another would be a conversion of it
 METADATA = "metadata.json"
+EXAMPLE = 8  # tokens of a text to trace with
 AUXILIARY = ("aux1", "aux2", "AuxLogits", "aux_classifier")  # torchvision's heads that only training runs
 
 
@@ -37,12 +39,38 @@ class Exported(nn.Module):
         ordered = images[..., list(self.preprocess.order)].to(self.dtype)
         return self.preprocess.scaled(ordered, mean, std).permute(0, 3, 1, 2)
 
-    def example(self) -> Tensor:
+    def example(self) -> tuple[Tensor]:
         """Return input to trace with; two images, for a batch of one would be taken for the only size."""
         size, channels = self.preprocess.crop, self.preprocess.channels
         if self.raw:
-            return torch.zeros((2, size, size, channels), dtype=torch.uint8)
-        return torch.zeros((2, channels, size, size), dtype=self.dtype)
+            return (torch.zeros((2, size, size, channels), dtype=torch.uint8),)
+        return (torch.zeros((2, channels, size, size), dtype=self.dtype),)
+
+    def shapes(self) -> tuple[dict[int, Any]]:
+        """Return which axes of the input are of any size."""
+        return ({0: Dim("batch")},)
+
+
+class ExportedText(nn.Module):
+    """Token numbers, where they are tokens, and types where the network has any, int64 (N, T), to logits."""
+
+    def __init__(self, model: nn.Module, preprocess: TextProcess) -> None:
+        super().__init__()
+        self.model, self.preprocess = deployable(model), preprocess
+
+    def forward(self, ids: Tensor, mask: Tensor, types: Tensor | None = None) -> Tensor:
+        given = {"ids": ids, "mask": mask}
+        return self.model(given if types is None else {**given, "types": types})
+
+    def example(self) -> tuple[Tensor, ...]:
+        """Return input to trace with, of two texts and several tokens, for one would be taken for the only size."""
+        ids = torch.full((2, EXAMPLE), self.preprocess.pad)
+        rest = [torch.zeros_like(ids)] * self.preprocess.types
+        return (ids, torch.ones_like(ids), *rest)
+
+    def shapes(self) -> tuple[dict[int, Any], ...]:
+        """Return which axes of the input are of any size."""
+        return ({0: Dim("batch"), 1: Dim("tokens", max=self.preprocess.max_length)},) * len(self.example())
 
 
 def deployable(model: nn.Module) -> nn.Module:
@@ -55,21 +83,31 @@ def deployable(model: nn.Module) -> nn.Module:
 
 
 def export_model(
-    model: nn.Module, path: Path, *, format: str, preprocess: Preprocess, raw: bool, metadata: Mapping[str, Any]
+    model: nn.Module,
+    path: Path,
+    *,
+    format: str,
+    preprocess: Preprocess | TextProcess,
+    raw: bool,
+    metadata: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write a network in inference mode as a file of `format` and return what else there is to know of the file.
 
     It takes `images` (N, 3, crop, crop), normalised, or if `raw` uint8 (N, crop, crop, 3), normalised by `preprocess`
-    in the graph, and gives `logits` (N, classes), or maps of them (N, classes, crop, crop), for any N. The network
-    stays as it is.
+    in the graph, and gives `logits` (N, classes), or maps of them (N, classes, crop, crop), for any N. One on text
+    takes `ids`, `mask` and, if any, `types`, int64 (N, T), for any N and T. The network stays as it is.
     metadata: plain values to be carried by the file: ONNX has a property for each, an archive has metadata.json.
     """
-    return WRITERS[format](trace(Exported(model, preprocess, raw=raw)), path, metadata)
+    if isinstance(preprocess, TextProcess):
+        exported: Exported | ExportedText = ExportedText(model, preprocess)
+    else:
+        exported = Exported(model, preprocess, raw=raw)
+    return WRITERS[format](trace(exported), path, metadata)
 
 
-def trace(exported: Exported) -> ExportedProgram:
+def trace(exported: "Exported | ExportedText") -> ExportedProgram:
     """Return the graph for any batch size, without the paths of source files that PyTorch notes in it."""
-    program = torch.export.export(exported, (exported.example(),), dynamic_shapes=({0: Dim("batch")},))
+    program = torch.export.export(exported, exported.example(), dynamic_shapes=exported.shapes())
     for module in program.graph_module.modules():
         for node in getattr(module, "graph", torch.fx.Graph()).nodes:
             node.meta.pop("stack_trace", None)
@@ -80,7 +118,7 @@ def write_onnx(program: ExportedProgram, path: Path, metadata: Mapping[str, Any]
     """Write ONNX, the weights inside."""
     onnx = torch.onnx.export(
         program,
-        input_names=["images"],
+        input_names=names_of(metadata),
         output_names=["logits"],
         opset_version=OPSET,
         external_data=False,
@@ -95,6 +133,12 @@ def write_onnx(program: ExportedProgram, path: Path, metadata: Mapping[str, Any]
     return {"opset": OPSET}
 
 
+def names_of(metadata: Mapping[str, Any]) -> list[str]:
+    """Return the names of what a file takes."""
+    takes = metadata["input"]
+    return takes.get("names", [takes["name"]])
+
+
 def write_archive(program: ExportedProgram, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Write torch.export's archive."""
     with open(path, "wb") as file:  # by its name, PyTorch would write that into the archive
@@ -102,27 +146,29 @@ def write_archive(program: ExportedProgram, path: Path, metadata: Mapping[str, A
     return {}
 
 
-def run_exported(path: Path, images: np.ndarray, *, format: str) -> np.ndarray:
+def run_exported(path: Path, given: np.ndarray | Mapping[str, np.ndarray], *, format: str) -> np.ndarray:
     """Return the logits that an exported file gives for images (N, H, W, 3), normalised or uint8 as it takes them.
 
-    Maps of logits as (N, H, W, classes).
+    Maps of logits as (N, H, W, classes). Or for token numbers (N, T) by name, in the order that the file has.
     """
-    logits = RUNNERS[format](path, images if images.dtype == np.uint8 else images.transpose(0, 3, 1, 2))
+    if isinstance(given, np.ndarray):
+        given = {"images": given if given.dtype == np.uint8 else given.transpose(0, 3, 1, 2)}
+    logits = RUNNERS[format](path, {name: np.ascontiguousarray(array) for name, array in given.items()})
     return logits.transpose(0, 2, 3, 1) if logits.ndim == 4 else logits
 
 
-def run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+def run_onnx(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
     """Run ONNX in onnxruntime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(["logits"], {"images": np.ascontiguousarray(images)})[0])
+    return np.asarray(session.run(["logits"], dict(given))[0])
 
 
 @torch.no_grad()
-def run_archive(path: Path, images: np.ndarray) -> np.ndarray:
+def run_archive(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
     """Run an archive in PyTorch, without the code of the network."""
-    return torch.export.load(path).module()(torch.from_numpy(np.ascontiguousarray(images))).numpy()
+    return torch.export.load(path).module()(*map(torch.from_numpy, given.values())).numpy()
 
 
 WRITERS = {"onnx": write_onnx, "torch-export": write_archive}

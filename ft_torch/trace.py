@@ -95,7 +95,7 @@ class Recorder(TorchFunctionMode):
         """Note that a module starts to run."""
         self.stack[-1].busy = True
         given = self.given(list(tensors_in(arguments)))
-        opaque = isinstance(module, RelativePositionalMultiHeadAttention)
+        opaque = isinstance(module, RelativePositionalMultiHeadAttention) or hasattr(module, "traced_whole")
         axes = given.axes[0] or map_axes(given.ranks[0], first=False) if isinstance(module, ATTENTION) else ""
         self.stack.append(Frame(self.paths[module], len(self.calls.calls), given, opaque, axes))
 
@@ -106,6 +106,8 @@ class Recorder(TorchFunctionMode):
             output = output[0]
         if type(module) in CUTTING:
             self.axes.say(output, CUTTING[type(module)])
+        elif isinstance(output, Tensor) and hasattr(module, "traced_axes"):
+            self.axes.say(output, module.traced_axes)
         several = frame.busy and not isinstance(module, ShiftedWindowAttentionV2)  # of its children one makes a bias
         if several or not isinstance(output, Tensor) or isinstance(module, Permute):
             return  # Keras's layers have their channels last anyway
@@ -150,8 +152,13 @@ def recording(model: nn.Module) -> Iterator[Calls]:
 
 
 def is_no_node(module: nn.Module) -> bool:
-    """Tell whether a module passes on what it gets: where surgery took one out, or a dropout that drops none."""
-    return isinstance(module, nn.Identity) or getattr(module, "p", None) == 0
+    """Tell whether a module passes on what it gets: where surgery took one out, or a dropout that drops none.
+
+    So does one that says so where it runs none of its children.
+    """
+    return (
+        getattr(module, "traced_as", None) == "" or isinstance(module, nn.Identity) or getattr(module, "p", None) == 0
+    )
 
 
 def copied(tensor: Tensor) -> np.ndarray:

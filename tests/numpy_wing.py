@@ -187,5 +187,5 @@ def export_model(model, path, *, format, preprocess, raw, metadata):
     raise NotImplementedError
 
 
-def run_exported(path, images, *, format):
+def run_exported(path, given, *, format):
     raise NotImplementedError

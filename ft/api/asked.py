@@ -9,7 +9,7 @@ import numpy as np
 from PIL.Image import Image
 
 from ft.data import Sample
-from ft.data.sources.pictures import URL, find_pictures
+from ft.data.sources.pictures import URL, Pictures, all_pictures, find_pictures
 from ft.errors import DataError, RecipeError, printable
 
 Picture = str | Path | np.ndarray | Image
@@ -34,6 +34,11 @@ def asked_for(images: Picture | Iterable[Picture], *, missing: bool) -> Asked:
     if isinstance(images, bytes) or not isinstance(images, Iterable):
         raise RecipeError(f"images: got {type(images).__name__}; {EXPECTED}")
     return Asked([sample_of(i, image) for i, image in enumerate(images)], "list")
+
+
+def all_asked(words: Iterable[str], *, missing: bool) -> Pictures:
+    """Return what the words of a command line stand for."""
+    return all_pictures(words, missing=missing)
 
 
 EXPECTED = "expected a path, an image that Pillow opened, a uint8 array, or a list of these"

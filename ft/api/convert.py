@@ -13,15 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from ft import recipe as recipes
+from ft.api.convert_text import FOLDER, folder_notes, labels_of, read_text, text_card_of, write_folder
 from ft.backend import contract as backends
 from ft.backend.contract import Model, Wing
-from ft.errors import RecipeError, RunError, WeightsError, listed
+from ft.errors import RecipeError, RunError, WeightsError, listed, printable
 from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.system import files
-from ft.system.names import MODEL, RESULT
+from ft.system.names import CONFIG, MODEL, RESULT
 from ft.system.quiet import quiet_stderr
 from ft.training.build import new_network
 from ft.weights import cast, match_weights, require_finite, write_safetensors
@@ -30,7 +31,8 @@ from ft.weights.read import read_weights
 from ft.weights.recognise import recognise
 from ft.weights.source import Source, count_outputs, read_source
 from ft.weights.tensors import is_floating
-from ft.zoo import Card, find_card
+from ft.weights.text import text_tensors
+from ft.zoo import Card, TextCard, find_card
 
 DTYPES = ("float32", "float64")  # in which the wings build networks
 HALVES = ("float16", "bfloat16")
@@ -40,6 +42,7 @@ FORMATS = {  # ending -> what it is, and the wing that writes it
     ".pt": ("PyTorch file", "torch"),
     ".weights.h5": ("Keras weights file", "tf"),
     ".keras": ("Keras file", "tf"),
+    FOLDER: ("folder as transformers has it", None),  # of a text network
 }
 
 
@@ -116,11 +119,16 @@ def convert(
 ) -> Conversion:
     """Convert weights and say what was done. Nothing is written unless every tensor fits and reads back the same.
 
-    source: .pth, .safetensors, .weights.h5, .keras, an old Keras .h5, or a run folder. target: a file, by its ending.
+    source: .pth, .safetensors, .weights.h5, .keras, an old Keras .h5, a run folder, or the folder of a text network.
+    target: a file, by its ending; of a text network without one a folder as transformers has it.
     model: recognised if left out; num_classes, image_size: the source's. names: "torch" or "keras", whose names and
     layouts a .safetensors file bears. dtype: "float32" or "float64", to which floating tensors are converted; each
     keeps its own if left out. force: replace `target`. Raises UserError, one line, for whatever is wrong.
     """
+    if (card := text_card_of(Path(source), model)) is not None:
+        if names is not None or image_size is not None:
+            raise RecipeError("--names and --image-size: they say nothing of a text network; leave them out")
+        return convert_text(Path(source), Path(target), card, num_classes=num_classes, dtype=dtype, force=force)
     goal = find_target(Path(target), names, force=force)
     wing_name = choose_wing(goal)
     found = read_run(Path(source)) if os.path.isdir(Path(source)) else read_source(Path(source))
@@ -134,6 +142,48 @@ def convert(
         write(tensors, path, goal, network.card, wing, built)
         require_same_bytes(path, tensors, network.card)
     return Conversion(found, network, goal, tensors, tuple(notes(found, match, dtype)))
+
+
+def convert_text(
+    source: Path, target: Path, card: TextCard, *, num_classes: int | None, dtype: str | None, force: bool
+) -> Conversion:
+    """Convert a text network's weights and say what was done, see `convert`."""
+    goal = text_target(target, force=force)
+    wing_name = choose_wing(goal)
+    found = read_text(source, card)
+    classes = count_classes(found, card, num_classes)
+    wing = backends.load(wing_name)
+    with quiet_stderr():
+        wing.prepare(device="cpu", deterministic=False)
+    with wing.building_empty():
+        built = wing.build_text(card, num_classes=classes, dtype=type_to_build(found, goal, dtype))
+    shapes = wing.weight_shapes(built)
+    named = found.canonical(card, shapes) if found.keras_named else found.tensors
+    match = match_weights(text_tensors(named, card), shapes, origin=str(found.path))
+    tensors = change_types(match.tensors, goal, dtype)
+    require_finite(tensors, found.path)
+    with files.publishing(goal.path, flag="OUT") as path:
+        if goal.ending == FOLDER:
+            write_folder(path, card, tensors, labels_of(source, classes))
+        else:
+            write(tensors, path, goal, card, wing, built)
+        require_same_bytes(path / MODEL if goal.ending == FOLDER else path, tensors, card)
+    told = folder_notes(card) if goal.ending == FOLDER else []
+    network = Network(card, classes, None, given=True)
+    return Conversion(found, network, goal, tensors, (*notes(found, match, dtype), *told))
+
+
+def text_target(path: Path, *, force: bool) -> Target:
+    """Return what OUT is to be: a file by its ending, or a folder. RecipeError where it cannot be, or is there."""
+    if path.suffix:
+        return find_target(path, None, force=force)
+    if os.path.exists(path) and not (force and os.path.isfile(path / CONFIG)):
+        raise RecipeError(
+            f"{printable(path)} exists; choose another OUT, or with --force replace a folder of a network"
+        )
+    if not os.path.isdir(path.absolute().parent):
+        raise RecipeError(f"there is no folder {printable(path.parent)}; make it first, or choose another OUT")
+    return Target(path, FOLDER)
 
 
 def find_target(path: Path, names: str | None, *, force: bool) -> Target:

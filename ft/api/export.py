@@ -20,6 +20,8 @@ import numpy as np
 from ft.api.run import Run
 from ft.backend import contract as backends
 from ft.data import decode
+from ft.data.sources import dataset as data
+from ft.data.text.process import TextProcess
 from ft.errors import RecipeError, RunError, UserError, listed, printable, unknown
 from ft.noise import generator
 from ft.parity.arrays import BARS, gap, magnitude
@@ -27,12 +29,13 @@ from ft.report.training.summary import FRAMEWORKS
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.system import files
-from ft.system.names import EXPORTS, MODEL
+from ft.system.names import EXPORTS, MODEL, TOKENIZER
 from ft.system.progress import stages
 from ft.system.quiet import quiet_stderr
 
 PIXELS = ("normalised", "raw")
-IMAGES = 8  # to check a file with
+IMAGES = 8  # to check a file with, or texts
+WORDS = ("one", "two words", "and some more of them that stand in a row", "the last")
 MAX_BYTES = 2_000_000_000  # of weights in a file that counts its bytes in 31 bits
 
 
@@ -41,7 +44,8 @@ class Format:
     """One kind of file. wing: the one that writes it; layout: of normalised pixels, raw ones are always NHWC.
 
     packages: what writing and running it takes beside the framework; float64: whether its runtime computes in it, else
-    it is float32; bounded: it cannot be larger than 2 GB; folder: it is one.
+    it is float32; bounded: it cannot be larger than 2 GB; folder: it is one; numbers: the type of token
+    numbers.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Format:
     float64: bool = False
     bounded: bool = False
     folder: bool = False
+    numbers: str = "int64"
 
 
 KINDS = (
@@ -123,6 +128,8 @@ def export_run(
     if pixels not in PIXELS:
         raise RecipeError(f"pixels: {unknown('value', pixels, PIXELS)}")
     trained = opened(run, kind.wing)
+    if pixels == "raw" and trained.card.inputs == "text":
+        raise RecipeError("pixels: raw, but a run on text is exported with token numbers as input; leave it out")
     target = find_target(trained, kind, raw=pixels == "raw", out=out, force=force)
     require_writer(kind)
     require_room(trained, kind)
@@ -130,6 +137,9 @@ def export_run(
         record = write(trained, temporary, kind, raw=pixels == "raw", begin=begin)
         refuse_difference(record["check"], target)
         record["sha256"] = digests(temporary)
+        if isinstance(trained.preprocess, TextProcess):
+            record["tokenizer"] = f"{target.name}.{TOKENIZER}"
+            files.write_text(target.with_name(record["tokenizer"]), trained.preprocess.tokenizer.to_json())
         files.write_json(beside(target), record)
     return Export(target, record)
 
@@ -201,9 +211,9 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool, begin: Callable[[str
     begin(f"export: building {run.result['architecture']} in {FRAMEWORKS[kind.wing]}")
     trained_in = precision_of(run)
     dtype = trained_in if kind.float64 else "float32"
-    images, source = check_images(run)
+    sample = check_texts(run) if run.card.inputs == "text" else checked_images(run, raw=raw)
     with quiet_stderr():
-        expected = run.learner.outputs(run.preprocess.normalise(images, trained_in))["logits"]
+        expected = run.learner.outputs(sample.given(trained_in))["logits"]
         written = run if dtype == trained_in else opened(run.folder, run.backend, precision=dtype)
         wing = backends.load(run.backend)
         metadata = describe(run, kind, dtype=dtype, raw=raw)
@@ -211,16 +221,57 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool, begin: Callable[[str
         facts = wing.export_model(
             written.model, path, format=kind.name, preprocess=run.preprocess, raw=raw, metadata=metadata
         )
-        begin(f"export: running it on {source}")
-        pixels = images if raw else run.preprocess.normalise(images, dtype)
-        logits = [wing.run_exported(path, pixels[:count], format=kind.name) for count in (1, len(pixels))]
+        begin(f"export: running it on {sample.source}")
+        parts = [sample.fed(count, dtype) for count in (1, len(expected))]
+        logits = [wing.run_exported(path, part, format=kind.name) for part in parts]
     check = {
         "difference": max(difference(some, expected) for some in logits),
         "tolerance": BARS[dtype]["export"],
-        "images": source,
+        "images": sample.source,
         "note": "" if dtype == trained_in else f"; the run is {trained_in}, {kind.name} {dtype}",
     }
     return {**metadata, **facts, "check": check}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a file is checked with.
+
+    given: to the network, in a type; fed: to the file, the first so many, in a type; source: where they are from.
+    """
+
+    given: Callable[[str], Any]
+    fed: Callable[[int, str], Any]
+    source: str
+
+
+def checked_images(run: Run, *, raw: bool) -> Sample:
+    """Return images to check a file with."""
+    images, source = check_images(run)
+    normalised = run.preprocess.normalise
+
+    def fed(count: int, dtype: str) -> np.ndarray:
+        return images[:count] if raw else normalised(images[:count], dtype)
+
+    return Sample(lambda dtype: normalised(images, dtype), fed, source)
+
+
+def check_texts(run: Run) -> Sample:
+    """Return texts to check a file with, the first alone padded to another length than all; the run's own, if there."""
+    try:
+        samples = run.validation_samples()
+        chosen = samples[:: -(-len(samples) // IMAGES)]
+        source = f"{len(chosen)} of its validation texts"
+    except UserError as error:
+        chosen = tuple(data.Sample(words, 0, data.Text(words)) for words in WORDS)
+        source = f"{len(chosen)} texts that are made up, for {error}"
+    way = run.preprocess
+    tokens = way.tokens(chosen)
+    return Sample(
+        lambda dtype: way.batch(tokens, np.arange(len(chosen))),
+        lambda count, dtype: dict(way.batch(tokens, np.arange(count)).arrays),
+        source,
+    )
 
 
 def check_images(run: Run) -> tuple[np.ndarray, str]:
@@ -238,21 +289,14 @@ def check_images(run: Run) -> tuple[np.ndarray, str]:
 
 def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
     """Return what a file carries: what the network is, what it takes and what it gives."""
-    size, packages = run.preprocess.crop, ("ft-parity", *backends.FRAMEWORKS[run.backend], *kind.packages)
-    layout, channels = "NHWC" if raw else kind.layout, run.preprocess.channels
+    packages = ("ft-parity", *backends.FRAMEWORKS[run.backend], *kind.packages)
     return {
         "format": kind.name,
         "architecture": run.result["architecture"],
         "task": run.task.name,
         "classes": list(run.classes),
         "preprocess": run.preprocess.to_dict(),
-        "input": {
-            "name": "images",
-            "pixels": "raw" if raw else "normalised",
-            "dtype": "uint8" if raw else dtype,
-            "layout": layout,
-            "shape": ["batch", size, size, channels] if layout == "NHWC" else ["batch", channels, size, size],
-        },
+        "input": text_input(run, kind) if run.card.inputs == "text" else image_input(run, kind, dtype=dtype, raw=raw),
         "output": {"name": "logits", "dtype": dtype, **output_of(run, kind)},
         "weights_sha256": run.result["sha256"][MODEL],
         "versions": {package: version(package) for package in packages},
@@ -266,6 +310,31 @@ def output_of(run: Run, kind: Format) -> dict[str, Any]:
     size, classes = run.preprocess.crop, len(run.classes)
     shape = ["batch", classes, size, size] if kind.layout == "NCHW" else ["batch", size, size, classes]
     return {"layout": kind.layout, "shape": shape}
+
+
+def image_input(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
+    """Return what a file takes of images."""
+    size, layout, channels = run.preprocess.crop, "NHWC" if raw else kind.layout, run.preprocess.channels
+    return {
+        "name": "images",
+        "pixels": "raw" if raw else "normalised",
+        "dtype": "uint8" if raw else dtype,
+        "layout": layout,
+        "shape": ["batch", size, size, channels] if layout == "NHWC" else ["batch", channels, size, size],
+    }
+
+
+def text_input(run: Run, kind: Format) -> dict[str, Any]:
+    """Return what a file takes of texts: the tokenizer's numbers, 1 for a token and 0 for padding, and types."""
+    names = ["ids", "mask", *["types"] * run.preprocess.types]
+    return {
+        "name": ", ".join(names),
+        "names": names,
+        "pixels": "token numbers",
+        "dtype": kind.numbers,
+        "layout": "NT",
+        "shape": ["batch", "tokens"],
+    }
 
 
 def difference(logits: np.ndarray, expected: np.ndarray) -> float:

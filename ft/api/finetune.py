@@ -111,8 +111,10 @@ def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started
     allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
     classes, record = tuple(state["classes"]), state["data"]
     if "data" not in fields:
-        recipe = recipe.replace(data=find_again(recipe.data, record, folder, partial(open_data, recipe, classes, task)))
-    job = prepare_job(recipe, classes=classes, task=task, with_weights=False, quiet=quiet)
+        recipe = recipe.replace(
+            data=find_again(recipe.data, record, folder, partial(open_data, recipe, classes, task, home=folder))
+        )
+    job = prepare_job(recipe, classes=classes, task=task, with_weights=False, home=folder, quiet=quiet)
     if not allowed:
         require_same_data(job.dataset, record, folder, "start a new run, or pass --allow-data-change")
     return execute(job, hold, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
@@ -166,7 +168,14 @@ def execute(
     checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
     recipes.save(recipe, folder / RECIPE)
     with (
-        Progress(recipe.epochs, length, told=job.task.told, done=position.steps_of(length), quiet=quiet) as progress,
+        Progress(
+            recipe.epochs,
+            length,
+            told=job.task.told,
+            unit=job.card.unit,
+            done=position.steps_of(length),
+            quiet=quiet,
+        ) as progress,
         memory_explained(job, built.wing),
     ):
         for line in first_lines(job, backend, folder, built, position, saved):
@@ -287,20 +296,21 @@ def memory_explained(job: Job, wing: Wing) -> Iterator[None]:
         if not memory_is_exhausted(error, [wing]):
             raise
         raise RunError(
-            f"out of memory with batches of {job.recipe.batch_size} images of {job.preprocess.crop} px; try "
-            f"--batch-size {max(job.recipe.batch_size // 2, 1)}, a smaller --image-size, or --freeze base; a run that "
-            "has a checkpoint goes on with --resume RUN"
+            f"out of memory with batches of {job.recipe.batch_size} {job.card.unit}s of {job.preprocess.size_words}; "
+            f"try --batch-size {max(job.recipe.batch_size // 2, 1)}, a smaller {job.preprocess.flag}, or --freeze "
+            "base; a run that has a checkpoint goes on with --resume RUN"
         ) from error
 
 
 def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, tensors: Collection[str]) -> list[str]:
     """Return what a person wants to read before the first epoch. tensors: the names of the network's."""
-    data, recipe = job.dataset, job.recipe
+    data, recipe, unit = job.dataset, job.recipe, job.card.unit
+    weights = job.card.own_weights if recipe.weights == "imagenet" else recipe.weights
     lines = [
-        f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {recipe.weights} weights, {plan.summary()}",
-        f"{data.name}: {split_words(data)} images, {len(data.classes)} classes, "
-        f"{'any number an image, ' if data.multilabel else ''}"
-        f"{job.preprocess.crop} px",
+        f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {weights} weights, {plan.summary()}",
+        f"{data.name}: {split_words(data)} {unit}s, {len(data.classes)} classes, "
+        f"{'any number each, ' if data.multilabel else ''}"
+        f"{job.preprocess.size_words}",
         f"run folder: {folder}",
     ]
     if recipe.unfreeze:
@@ -311,7 +321,12 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
     if divides_by_zero(recipe):
         default = RULES[recipe.optimizer].numbers["eps"]
         lines.append(f"eps 0: {recipe.optimizer} divides by zero where a gradient is 0; its default is {default:g}")
-    return [*lines, *accumulation_notes(recipe, plan, tensors), *job.notes]
+    return [
+        *lines,
+        *accumulation_notes(recipe, plan, tensors, unit),
+        *job.notes,
+        *way_of(job.card).notes(job.preprocess, job.dataset),
+    ]
 
 
 def split_words(data: Dataset) -> str:
@@ -320,12 +335,12 @@ def split_words(data: Dataset) -> str:
     return f"{train}, {val} and {len(data.test)} test" if data.test else f"{train} and {val}"
 
 
-def accumulation_notes(recipe: Recipe, plan: Freeze, tensors: Collection[str]) -> list[str]:
+def accumulation_notes(recipe: Recipe, plan: Freeze, tensors: Collection[str], unit: str) -> list[str]:
     """Return what is to be said of gradient accumulation: where it is not the same as one large batch."""
     if recipe.accumulate == 1:
         return []
     size, whole = recipe.batch_size, recipe.batch_size * recipe.accumulate
-    lines = [f"an update takes the gradients of {recipe.accumulate} batches of {size}: {whole} images"]
+    lines = [f"an update takes the gradients of {recipe.accumulate} batches of {size}: {whole} {unit}s"]
     if any(name.endswith("running_var") and not plan.is_still(name) for name in tensors):
         lines.append(f"BatchNorm sees {size} images at a time, so this is not the same as --batch-size {whole}")
     return lines
@@ -357,8 +372,9 @@ def run_facts(
         "recipe": recipe,
         "recipe_version": recipes.VERSION,
         "task": job.task.name,
+        "unit": job.card.unit,
         "classes": list(job.dataset.classes),
-        "preprocess": way_of(job.card).kept(job.preprocess, folder),
+        "preprocess": way_of(job.card).kept(job.preprocess, job.card, folder),
         "data": {**data_facts(job.dataset), **place_of(job.recipe.data)},
         "versions": versions,
         "history": history.joined(before, session),

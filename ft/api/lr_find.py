@@ -30,6 +30,7 @@ from ft.system.quiet import quiet_stderr
 from ft.training.build import build_learner
 from ft.training.evaluate import Source
 from ft.training.job import prepare_job, recipe_of
+from ft.zoo import find_card
 
 DECAY, DIVERGED = 0.9, 4.0
 NUMBERS, CURVE = "lr-find.json", "lr-find.png"
@@ -71,7 +72,8 @@ def find_lr(
         )
     backends.require(backend)
     recipe = recipe.replace(**fields) if recipe else recipe_of(fields)
-    with Progress(1, lr_steps, quiet=quiet) as progress:
+    unit = find_card(recipe.model).unit
+    with Progress(1, lr_steps, unit=unit, quiet=quiet) as progress:
         progress.note(f"lr-find: {recipe.model} ({backend}) on {recipe.data}, rates from {lr_min:g} to {lr_max:g}")
         job = prepare_job(recipe, quiet=quiet)
         folder = runfolder.claimed(Path(out), replaceable=(NUMBERS, CURVE)) if out else None

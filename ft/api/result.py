@@ -19,6 +19,7 @@ from ft.training.averaging import mean_of
 from ft.training.evaluate import First, Source, evaluate
 from ft.training.job import Job
 from ft.training.position import Position
+from ft.training.ways import way_of
 from ft.weights import write_safetensors
 
 
@@ -65,6 +66,7 @@ def write_result(
         **facts,
         "metrics": meter.result(),
         **meter.by_class(),
+        **way_of(card).measured(job.preprocess, job.dataset),
         "train_metrics": training_metrics(job, learner, sources[0]),
         "sha256": {MODEL: sha256},
     }

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, overload
 
 import numpy as np
 from PIL.Image import Image
 
 from ft import recipe as recipes
-from ft.api.asked import BadImages, Picture, asked_for, require
+from ft.api import asked, asked_texts
+from ft.api.asked import BadImages, Picture, require
 from ft.backend.contract import Learner
 from ft.data import (
     Batch,
@@ -22,8 +24,6 @@ from ft.data import (
     Reading,
     Sample,
     Sampling,
-    open_images,
-    open_mask_images,
 )
 from ft.data.batches.lenient import LenientBatches
 from ft.data.sources.recorded import find_again, is_recorded, require_same_data
@@ -108,7 +108,12 @@ class Run:
     @property
     def card(self) -> Card:
         """The card of its network."""
-        return find_card(self.recipe.model)
+        return find_card(self.recipe.model, self.folder)
+
+    @property
+    def asking(self) -> ModuleType:
+        """What it may be asked about."""
+        return asked_texts if self.card.inputs == "text" else asked
 
     @cached_property
     def preprocess(self) -> Preprocess | TextProcess:
@@ -127,6 +132,7 @@ class Run:
                 len(self.classes),
                 image_size=self.preprocess.crop,
                 backend=self.backend,
+                home=self.folder,
             )
         return self._learner
 
@@ -162,20 +168,25 @@ class Run:
         as "photos/**/*.jpg", or a CSV with a column path, which gives a dict of lists by name. The names of a folder
         are relative to it, at any depth, in the order of their bytes.
 
+        Of a run on text: one text or a pair of texts (a tuple); a list of these; or the path of a CSV or TSV with a
+        column text, and perhaps text_pair, of a .txt, or of a folder of these. A str that names what exists, or that
+        has no blank and ends as such a file does, is a path; within a list each str is a text itself.
+
         on_bad_image: "skip" warns of each image that cannot be used; its guesses are [], in a dict it is left out.
         quiet: without the progress bar of what takes more than one batch. Of a multi-label run all classes that are
         more probable than one half are named, where these are more than `top`.
         """
         require(top, on_bad_image)
-        asked = asked_for(images, missing=on_bad_image == "skip")
-        found: list[list[Guess]] = [[] for _ in asked.samples]
-        with counting("predicting", len(found), quiet=quiet or len(found) <= self.recipe.batch_size) as count:
-            for answer in self.answers(asked.samples, top=top, on_bad_image=on_bad_image, count=count):
+        given = self.asking.asked_for(images, missing=on_bad_image == "skip")
+        found: list[list[Guess]] = [[] for _ in given.samples]
+        quiet = quiet or len(found) <= self.recipe.batch_size
+        with counting("predicting", len(found), self.card.unit, quiet=quiet) as count:
+            for answer in self.answers(given.samples, top=top, on_bad_image=on_bad_image, count=count):
                 found[answer.index] = answer.guesses
-        if asked.form == "list":
+        if given.form == "list":
             return found
-        named = {s.name: guesses for s, guesses in zip(asked.samples, found, strict=True) if guesses}
-        return named if asked.form == "dict" else found[0]
+        named = {s.name: guesses for s, guesses in zip(given.samples, found, strict=True) if guesses}
+        return named if given.form == "dict" else found[0]
 
     def answers(
         self,
@@ -193,13 +204,17 @@ class Run:
 
         def leave_out(index: int, fault: DataError) -> None:
             named = isinstance(samples[index].source, Path)  # else the fault does not say which image
-            say(f"skipped: {fault}" if named else f"skipped: image {samples[index].name}: {fault}")
+            say(f"skipped: {fault}" if named else f"skipped: {unit} {samples[index].name}: {fault}")
             count(1)
 
-        batches = self.batches(samples)
-        for batch in (batches if on_bad_image == "error" else LenientBatches(batches, leave_out)).epoch(0):
+        skip, unit = on_bad_image == "skip", self.card.unit
+        usable = way_of(self.card).usable(samples, self.preprocess, leave_out if skip else None)
+        if not len(usable):
+            return
+        batches = self.batches([samples[index] for index in usable])
+        for batch in (LenientBatches(batches, leave_out) if skip else batches).epoch(0):
             if len(batch):
-                yield from self.answers_of(batch, top)
+                yield from (replace(each, index=usable[each.index]) for each in self.answers_of(batch, top))
             count(len(batch))
 
     def answers_of(self, batch: Batch, top: int) -> Iterator[Answer]:
@@ -220,15 +235,16 @@ class Run:
         if self.task.name != "segmentation":
             raise RecipeError(f"{self.folder} is a {self.task.name} run, whose network gives no masks; ask run.predict")
         require(1, on_bad_image)
-        asked = asked_for(images, missing=on_bad_image == "skip")
-        found: list[np.ndarray | None] = [None] * len(asked.samples)
-        with counting("predicting", len(found), quiet=quiet or len(found) <= self.recipe.batch_size) as count:
-            for answer in self.answers(asked.samples, top=1, on_bad_image=on_bad_image, count=count):
+        given = self.asking.asked_for(images, missing=on_bad_image == "skip")
+        found: list[np.ndarray | None] = [None] * len(given.samples)
+        quiet = quiet or len(found) <= self.recipe.batch_size
+        with counting("predicting", len(found), self.card.unit, quiet=quiet) as count:
+            for answer in self.answers(given.samples, top=1, on_bad_image=on_bad_image, count=count):
                 found[answer.index] = answer.mask
-        if asked.form == "list":
+        if given.form == "list":
             return found
-        named = {s.name: mask for s, mask in zip(asked.samples, found, strict=True) if mask is not None}
-        return named if asked.form == "dict" else next(iter(named.values()))
+        named = {s.name: mask for s, mask in zip(given.samples, found, strict=True) if mask is not None}
+        return named if given.form == "dict" else next(iter(named.values()))
 
     def evaluate(self, data: str | None = None, *, quiet: bool = False) -> dict[str, float | None]:
         """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images.
@@ -237,10 +253,11 @@ class Run:
         progress bar.
         """
         if data and not is_recorded(data, self.result.get("data", {}), partial(self.open_data, quiet=quiet)):
-            samples = self.other_samples(data, quiet=quiet)
+            way, policy = way_of(self.card), replace(self.policy, quiet=quiet)
+            samples = way.open_samples(self.recipe, data, self.classes, policy=policy, labels=self.task.labels).val
         else:
             samples = self.validation_samples(data, quiet=quiet)
-        with counting("evaluating", len(samples), quiet=quiet) as count:
+        with counting("evaluating", len(samples), self.card.unit, quiet=quiet) as count:
             source = Counted(self.batches(samples), count)
             return evaluate(self.learner, source, self.task.meter(self.classes)).result()
 
@@ -253,13 +270,6 @@ class Run:
         dataset = opened(data or find_again(self.recipe.data, record, self.folder, opened))
         require_same_data(dataset, record, self.folder, "or pass --data DIR for other images")
         return dataset.val
-
-    def other_samples(self, spec: str, *, quiet: bool) -> tuple[Sample, ...]:
-        """Return images of other data to evaluate, by the run's classes."""
-        policy, labels = replace(self.policy, quiet=quiet), self.task.labels
-        if labels == "masks":
-            return open_mask_images(spec, self.classes, policy=policy, ignore_index=self.recipe.ignore_index).val
-        return open_images(spec, classes=self.classes, policy=policy, labels=labels).val
 
     def open_data(self, spec: str, *, quiet: bool = True) -> Dataset:
         """Return a source of data as the run opened its own."""
@@ -282,7 +292,7 @@ class Run:
         except UserError as error:
             if data:
                 raise
-            samples, told = None, f"no new thumbnails, for {error}"
+            samples, told = None, f"nothing new to show, for {error}"
             say(told) if say else warnings.warn(told, UserWarning, stacklevel=2)
         return write_training_report(self.folder, self.result, samples)
 

@@ -14,6 +14,7 @@ from ft.backend.calls import Calls
 from ft.backend.description import Description
 from ft.backend.objective import Objective
 from ft.data import Batch, Features, Given, Inputs, Preprocess
+from ft.data.text.process import TextProcess
 from ft.errors import RecipeError, unknown
 from ft.network.freeze import Freeze
 from ft.network.surgery import Surgery
@@ -178,10 +179,17 @@ class Wing(Protocol):
     def write_weights(self, model: Model, tensors: Mapping[str, np.ndarray], path: Path) -> None: ...
 
     def export_model(
-        self, model: Model, path: Path, *, format: str, preprocess: Preprocess, raw: bool, metadata: Mapping[str, Any]
+        self,
+        model: Model,
+        path: Path,
+        *,
+        format: str,
+        preprocess: Preprocess | TextProcess,
+        raw: bool,
+        metadata: Mapping[str, Any],
     ) -> dict[str, Any]: ...
 
-    def run_exported(self, path: Path, images: np.ndarray, *, format: str) -> np.ndarray: ...
+    def run_exported(self, path: Path, given: np.ndarray | Mapping[str, np.ndarray], *, format: str) -> np.ndarray: ...
 
     def is_out_of_memory(self, error: BaseException) -> bool: ...
 

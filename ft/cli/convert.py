@@ -13,8 +13,10 @@ def convert_command(arguments: Sequence[str]) -> int:
         description="Weights from one format into another, bit for bit: .safetensors, .pth, .weights.h5, .keras, "
         "or a run folder.",
     )
-    parser.add_argument("source", metavar="IN", help="weights file of either framework, or a run folder")
-    parser.add_argument("target", metavar="OUT", help=f"file to write: {', '.join(FORMATS)}")
+    parser.add_argument(
+        "source", metavar="IN", help="weights file of either framework, a run folder, or a text network's"
+    )
+    parser.add_argument("target", metavar="OUT", help=f"file to write: {', '.join(FORMATS)} (a folder)")
     parser.add_argument("--model", metavar="NAME", help="network that the weights are of [recognised by its tensors]")
     parser.add_argument("--num-classes", type=int, metavar="N", help="classes of its head [the file's]")
     parser.add_argument(

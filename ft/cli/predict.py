@@ -33,10 +33,12 @@ class Sink(Protocol):
 
 def predict(arguments: Sequence[str]) -> int:
     """Say what is on images."""
-    parser = Parser(prog="ft predict", description="The most probable classes of images.")
+    parser = Parser(prog="ft predict", description="The most probable classes of images or texts.")
     parser.add_argument("run", metavar="RUN", help="run folder")
     what = "image files, folders (at any depth), patterns such as 'photos/**/*.jpg', or CSVs with a column path"
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help=what)
+    what += "; of a run on text: texts in quotes, CSVs or TSVs with a column text and perhaps text_pair, .txt files, "
+    what += "folders of these; a word that names what exists, or has no blank and ends in .csv, .tsv or .txt, is a path"
+    parser.add_argument("images", nargs="+", metavar="IMAGE|TEXT", help=what)
     parser.add_argument("--top", type=int, default=3, help="classes an image [3]")
     parser.add_argument("--out", metavar="CSV", help="write a CSV, name,label,probability,label_2,..., and no lines")
     parser.add_argument("--masks", metavar="DIR", help="segmentation: write each mask there, a PNG of the image's size")
@@ -49,14 +51,13 @@ def predict(arguments: Sequence[str]) -> int:
     flags = parser.parse(arguments)
     from ft.api.asked import require
     from ft.api.run import Run
-    from ft.data.sources.pictures import all_pictures
 
     require(flags.top, flags.on_bad_image)
     require_new(flags.out, flags.force)
     run = Run(flags.run, backend=flags.backend)
     if (flags.masks or flags.overlays) and run.task.name != "segmentation":
         raise RecipeError(f"masks: {printable(flags.run)} is a {run.task.name} run, whose network gives none")
-    found = all_pictures(flags.images, missing=flags.on_bad_image == "skip")
+    found = run.asking.all_asked(flags.images, missing=flags.on_bad_image == "skip")
     for line in found.notes:
         tell(f"note: {line}")
     return answer(run, found.samples, flags)
@@ -64,15 +65,15 @@ def predict(arguments: Sequence[str]) -> int:
 
 def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
     """Hand the answer to each image to what the flags ask for."""
-    names = [sample.name for sample in samples]
+    names, unit = [sample.name for sample in samples], run.card.unit
     sinks = [table(Path(flags.out), run, flags.top)] if flags.out else []
-    sinks += [as_json(run.task.guess_columns(1)[1])] if flags.json else []
+    sinks += [as_json(unit, run.task.guess_columns(1)[1])] if flags.json else []
     sinks = sinks or [lines(names)]
     inner = names_below(names)
     watched = not (flags.json or flags.out) and sys.stdout.isatty()  # the lines are the progress, a bar would mix in
     if watched:
-        tell(f"predicting {count_text(len(names))}")
-    with counting("predicting", len(names), quiet=watched) as count, ExitStack() as stack:
+        tell(f"predicting {count_text(len(names), unit)}")
+    with counting("predicting", len(names), unit, quiet=watched) as count, ExitStack() as stack:
         takers = [stack.enter_context(sink) for sink in sinks]
         _, began, done = run.learner, time.monotonic(), 0  # built before the clock starts
         for each in run.answers(samples, top=flags.top, on_bad_image=flags.on_bad_image, count=count, say=tell):
@@ -82,12 +83,12 @@ def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
                 write_masks(inner[each.index], samples[each.index], each.mask, flags)
             done += 1
         if not done:
-            raise DataError(f"none of {count_text(len(names))} can be used; mend what is named above")
+            raise DataError(f"none of {count_text(len(names), unit)} can be used; mend what is named above")
         seconds = max(time.monotonic() - began, 1e-9)
     if flags.out and not flags.json:
         print(printable(flags.out))
     skipped = f", {len(names) - done} skipped" if done < len(names) else ""
-    tell(f"{count_text(done)}, {done / seconds:.3g} images/s{skipped}")
+    tell(f"{count_text(done, unit)}, {done / seconds:.3g} {unit}s/s{skipped}")
     return 0
 
 
@@ -118,9 +119,9 @@ def write_below(folder: str, name: str, content: bytes) -> None:
     write_bytes(path, content)
 
 
-def count_text(images: int) -> str:
+def count_text(count: int, unit: str) -> str:
     """Return "1 image", "2 images"."""
-    return f"{images} image{'' if images == 1 else 's'}"
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def tell(line: str) -> None:
@@ -148,13 +149,16 @@ def lines(names: Sequence[str]) -> Iterator[Sink]:
 
 
 @contextmanager
-def as_json(measure: str) -> Iterator[Sink]:
-    """Print a list of all images when they are done; until then it is kept as text. measure: what a class has."""
+def as_json(unit: str, measure: str) -> Iterator[Sink]:
+    """Print a list of all, each under the name of its unit, when they are done; until then it is kept as text.
+
+    measure: what a class has.
+    """
     rows: list[str] = []
 
     def take(name: str, guesses: "Sequence[Guess]") -> None:
         classes = [{"label": g.label, measure: g.probability} for g in guesses]
-        rows.append(indent(json.dumps({"image": name, "classes": classes}, indent=2), "  "))
+        rows.append(indent(json.dumps({unit: name, "classes": classes}, indent=2), "  "))
 
     yield take
     print("[\n" + ",\n".join(rows) + "\n]")

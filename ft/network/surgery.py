@@ -103,6 +103,8 @@ class Surgery:
 
 def plan_surgery(card: Card, recipe: Recipe) -> Surgery | None:
     """Return what a recipe does to a network, None where it leaves it as it is. RecipeError for what cannot be done."""
+    if card.inputs == "text":  # its pool is part of its card
+        return None
     layers, pool, changes = recipe.head_layers, recipe.pool, recipe.changes
     if layers is None and not (recipe.cut or pool or changes) and recipe.in_channels == CHANNELS:
         return None

@@ -20,7 +20,7 @@ import numpy as np
 
 from ft.backend.calls import Call, Calls, map_axes
 from ft.backend.contract import Learner, Wing
-from ft.data import Batch
+from ft.data import Batch, TokenIds
 from ft.data.targets import Targets
 from ft.errors import RunError, printable
 from ft.system import files, reading
@@ -68,7 +68,7 @@ RECORD = table(
 
 @dataclass(frozen=True)
 class TraceBatch:
-    """What one step is fed: inputs by name, "images" (N, H, W, 3), targets, and its learning rate."""
+    """What one step is fed: inputs by name, "images" (N, H, W, 3) or those of `TokenIds`, targets, and its rate."""
 
     inputs: dict[str, np.ndarray]
     targets: Targets
@@ -77,7 +77,8 @@ class TraceBatch:
     @property
     def batch(self) -> Batch:
         """The batch that a learner takes."""
-        return Batch.of(self.inputs["images"], **self.targets)
+        inputs = self.inputs["images"] if "images" in self.inputs else TokenIds(self.inputs)
+        return Batch.of(inputs, **self.targets)
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ import numpy as np
 from ft import recipe as recipes
 from ft.backend import contract as backends
 from ft.backend.contract import Learner
+from ft.data import Inputs, TokenIds
 from ft.data.sources.dataset import data_facts
 from ft.errors import RecipeError, RunError
 from ft.network.freeze import Freeze, plan_at
@@ -91,7 +92,12 @@ def trace_batches(job: Job, learner: Learner, plan: Freeze, names: Collection[st
             learner.set_plan(plan := due)
         for batch in batches.epoch(epoch):
             rate = rate_of(job.recipe, next(step), steps_per_epoch=len(batches))
-            yield TraceBatch({"images": np.asarray(batch.inputs)}, batch.targets, rate)
+            yield TraceBatch(arrays_of(batch.inputs), batch.targets, rate)
+
+
+def arrays_of(inputs: Inputs) -> dict[str, np.ndarray]:
+    """Return what a step is fed by the names that it has in a trace."""
+    return dict(inputs.arrays) if isinstance(inputs, TokenIds) else {"images": np.asarray(inputs)}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ class ModelSection:
     )
     pool: Literal["avg", "max", "avg+max", "gem", "mean", "cls", "last", "reference"] | None = option(
         None,
-        "pooling before the head: avg, max, avg+max (both, side by side), gem (default: the network's)",
+        "pooling before the head: avg, max, avg+max (both, side by side), gem; of texts mean, cls, last, reference "
+        "(default: the network's)",
         group="model",
         decides={"base", "tensors", "shapes"},
     )

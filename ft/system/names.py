@@ -2,7 +2,7 @@
 
 RECIPE, LOG = "recipe.yaml", "log.jsonl"
 MODEL, RESULT = "model.safetensors", "model.json"  # written last: a run that has it is finished
-TOKENIZER = "tokenizer.json"  # of a run on text
+TOKENIZER, CONFIG = "tokenizer.json", "config.json"  # of a run on text
 PREDICTIONS = "predictions.csv"
 WORST_MASKS = "worst-masks.npz"  # of a segmentation run, for its page
 CURVES, CONFUSION, REPORT = "curves.png", "confusion.png", "report.html"

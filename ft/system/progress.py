@@ -108,7 +108,8 @@ def occupy(descriptor: int) -> None:
 class Progress:
     """The progress of one training. A context manager; `step` after every update, `end_epoch` after every epoch.
 
-    told: the metrics in the line of an epoch; done: updates that were done before, when a run is resumed.
+    told: the metrics in the line of an epoch; unit: what is counted; done: updates that were done before,
+    when a run is resumed.
     """
 
     def __init__(
@@ -117,11 +118,12 @@ class Progress:
         steps_per_epoch: int,
         *,
         told: Sequence[str] = (),
+        unit: str = "image",
         done: int = 0,
         quiet: bool = False,
         stream: TextIO | None = None,
     ) -> None:
-        self.total_epochs, self.told = total_epochs, told
+        self.total_epochs, self.told, self.unit = total_epochs, told, unit
         self.steps_per_epoch = steps_per_epoch
         self._out = SafeStream(None if quiet else stream or sys.stderr)
         self._bar = training_bar(self._out) if self._out.isatty() else None
@@ -148,7 +150,7 @@ class Progress:
         rate = self._images / max(time.monotonic() - self._began, 1e-9)
         known = {} if loss is None else {"loss": f"loss {loss:.4f}"}
         full = self._steps == self.steps_per_epoch  # shown at once, for an evaluation may follow
-        self._bar.update(self._task, advance=1, refresh=full, rate=f"{rate:.0f} images/s", **known)
+        self._bar.update(self._task, advance=1, refresh=full, rate=f"{rate:.0f} {self.unit}s/s", **known)
 
     def end_epoch(self, row: dict[str, Any]) -> None:
         """Print the line of an epoch. row: epoch, and the figures of `epoch_line` that are known."""
@@ -157,7 +159,7 @@ class Progress:
             self._bar.refresh()
             self._task = None
         self._epoch, self._steps = row["epoch"] + 1, 0
-        self.note(epoch_line(row, self.total_epochs, self.told))
+        self.note(epoch_line(row, self.total_epochs, self.told, self.unit))
 
     def note(self, text: str) -> None:
         """Print a line of its own, above the bar where there is one. It may hold names from anywhere."""
@@ -168,9 +170,11 @@ class Progress:
             self._out.write(text + "\n")
             self._out.flush()
 
-    def counting(self, title: str, total: int, unit: str = "image") -> AbstractContextManager[Callable[[int], None]]:
-        """Show how many of `total` images are done before the epochs begin, and give the callback that counts."""
-        return counting(title, total, unit, stream=self._out, console=self._bar and self._bar.console)
+    def counting(
+        self, title: str, total: int, unit: str | None = None
+    ) -> AbstractContextManager[Callable[[int], None]]:
+        """Show how many of `total` are done before the epochs begin, and give the callback that counts."""
+        return counting(title, total, unit or self.unit, stream=self._out, console=self._bar and self._bar.console)
 
     def _begin_epoch(self, bar: Any) -> None:
         self._images = 0
@@ -180,7 +184,7 @@ class Progress:
         bar.start()
 
 
-def epoch_line(row: dict[str, Any], total_epochs: int, told: Sequence[str]) -> str:
+def epoch_line(row: dict[str, Any], total_epochs: int, told: Sequence[str], unit: str = "image") -> str:
     """Return the line of an epoch, "epoch  3/20  loss 0.8123  val loss 0.7011  top1 0.861  1234 images/s"."""
     width = len(str(total_epochs))
     parts = [f"epoch {row['epoch']:{width}d}/{total_epochs}"]
@@ -188,7 +192,7 @@ def epoch_line(row: dict[str, Any], total_epochs: int, told: Sequence[str]) -> s
         ("loss", "loss {:.4f}"),
         ("val_loss", "val loss {:.4f}"),
         *((name, name.replace("_", " ") + " {:.3f}") for name in told),
-        ("images_per_second", "{:.0f} images/s"),
+        ("images_per_second", "{:.0f} " + f"{unit}s/s"),
     ):
         if row.get(key) is not None:
             parts.append(form.format(row[key]))

@@ -152,9 +152,9 @@ class SingleLabel(Task):
         rows, classes = read_predictions(folder), result["classes"]
         confusion = confusion_in(folder, rows, classes)
         probability, right = np.array([p.probability for p in rows]), np.array([p.label == p.predicted for p in rows])
-        scores = class_scores(confusion)
+        scores, unit = class_scores(confusion), f"{result.get('unit', 'image')}s"
         sections = (
-            ByClass(classes, scores_by_class(scores), "F1", scores.support, confusion=confusion),
+            ByClass(classes, scores_by_class(scores), "F1", scores.support, confusion=confusion, unit=unit),
             Calibration(reliability_of(probability, right)),
             Mistakes(mistakes_in(rows)),
         )

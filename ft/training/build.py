@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -181,16 +182,26 @@ def untrained_notes(job: Job, shapes: Mapping[str, tuple[int, ...]], parameters:
 
 
 def load_learner(
-    recipe: Recipe, task: Task, tensors: Mapping[str, np.ndarray], classes: int, *, image_size: int, backend: str
+    recipe: Recipe,
+    task: Task,
+    tensors: Mapping[str, np.ndarray],
+    classes: int,
+    *,
+    image_size: int,
+    backend: str,
+    home: Path | None = None,
 ) -> Learner:
-    """Build a recipe's network in one wing with these weights; WeightsError where they do not fit."""
+    """Build a recipe's network in one wing with these weights; WeightsError where they do not fit.
+
+    home: the folder of the run, see `find_card`.
+    """
     wing = backends.load(backend)
     with quiet_stderr():
         try:
             device = wing.prepare(device=recipe.device, deterministic=recipe.deterministic)
         except RecipeError:  # it was trained on a device that is not here
             device = wing.prepare(device="auto", deterministic=recipe.deterministic)
-    card = find_card(recipe.model)
+    card = find_card(recipe.model, home)
     card = way_of(card).answering(way_of(card).adapted(card, recipe), recipe, task)
     surgery = plan_surgery(card, recipe)
     learner, _ = new_learner(

@@ -1,15 +1,15 @@
 """How a job of images comes about: its data, what becomes of pixels, and the tensors to start from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ft.data import Batches, Dataset, Policy, Preprocess, open_dataset
-from ft.data.sources.masks import open_masks
-from ft.errors import RecipeError
+from ft.data import Batches, Dataset, Policy, Preprocess, Sample, open_dataset, open_images
+from ft.data.sources.masks import open_mask_images, open_masks
+from ft.errors import DataError, RecipeError
 from ft.metrics.multilabel import Labels
 from ft.recipe import Recipe
 from ft.tasks.task import Task
@@ -46,6 +46,18 @@ def open_split(
     return open_dataset(spec, **options, labels=labels)
 
 
+def open_samples(recipe: Recipe, spec: str, classes: tuple[str, ...], *, policy: Policy, labels: Labels) -> Dataset:
+    """Open data to evaluate: its val split, else its test split, else all."""
+    if labels == "masks":
+        return open_mask_images(spec, classes, policy=policy, ignore_index=recipe.ignore_index)
+    return open_images(spec, classes=classes, policy=policy, labels=labels)
+
+
+def usable(samples: Sequence[Sample], preprocess: Preprocess, bad: Callable[[int, DataError], None] | None) -> range:
+    """Return the positions of the samples to try: all, for an image is known to be bad when it is read."""
+    return range(len(samples))
+
+
 def way_in(recipe: Recipe, card: Card, dataset: Dataset, *, quiet: bool) -> Preprocess:
     """Return how pixels become the network's input."""
     preprocess = preprocess_of(card, recipe.weights).for_channels(recipe.in_channels)
@@ -54,12 +66,22 @@ def way_in(recipe: Recipe, card: Card, dataset: Dataset, *, quiet: bool) -> Prep
     return replace(preprocess.at(size), jpeg=recipe.jpeg)
 
 
+def notes(preprocess: Preprocess, dataset: Dataset) -> list[str]:
+    """Return what is to be said of the way in: nothing that the recipe does not say."""
+    return []
+
+
+def measured(preprocess: Preprocess, dataset: Dataset) -> dict[str, Any]:
+    """Return what model.json says of the samples on their way in."""
+    return {}
+
+
 def reopened(folder: Path, values: dict[str, Any]) -> Preprocess:
     """Return the way in of a run, from what its model.json says."""
     return Preprocess.from_dict(values)
 
 
-def kept(preprocess: Preprocess, folder: Path) -> dict[str, Any]:
+def kept(preprocess: Preprocess, card: Card, folder: Path) -> dict[str, Any]:
     """Return what model.json keeps of the way in; what does not fit there becomes files of the run's folder."""
     return preprocess.to_dict()
 

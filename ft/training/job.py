@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,9 +50,8 @@ class Job:
         """What a person should know before the training starts, one line each."""
         images, batch, precision = len(self.dataset.train), self.recipe.batch_size, self.recipe.dtype
         types = {t.dtype.name for t in (self.source or {}).values() if is_floating(t.dtype)} - {precision}
-        lines = (
-            [f"fewer training images than batch_size: every epoch is one step of {images}"] if images < batch else []
-        )
+        few = f"fewer training {self.card.unit}s than batch_size: every epoch is one step of {images}"
+        lines = [few] if images < batch else []
         lines += [f"weights of type {listed(sorted(types))} are cast to {precision}"] if types else []
         return lines + list(self.dataset.notes)
 
@@ -79,7 +79,7 @@ def labels_of(recipe: Recipe, task: Task | None) -> Labels:
         return task.labels if task else "either"
     if task and task.labels == "sets":
         raise RecipeError(
-            f"loss: {recipe.loss} takes one label an image, the run was trained on any number; pass --loss bce"
+            f"loss: {recipe.loss} takes one label each, the run was trained on any number; pass --loss bce"
         )
     return task.labels if task else "one"
 
@@ -90,21 +90,23 @@ def prepare_job(
     classes: tuple[str, ...] | None = None,
     task: Task | None = None,
     with_weights: bool = True,
+    home: Path | None = None,
     quiet: bool = False,
 ) -> Job:
     """Look up everything that a recipe names. Raises UserError for whatever is wrong.
 
-    classes, task: those of a run that goes on; with_weights: False where the tensors will come from a checkpoint.
+    classes, task: those of a run that goes on; with_weights: False where the tensors will come from a checkpoint;
+    home: the folder of the run, see `find_card`.
     """
     labels_of(recipe, task)
-    card = find_card(recipe.model)
+    card = find_card(recipe.model, home)
     way = way_of(card)
     card = way.adapted(card, recipe)
     surgery = plan_surgery(card, recipe)
     altered = surgery.card if surgery else card
     check_plan(recipe, altered)
     require_anchor(recipe, altered)
-    dataset = open_data(recipe, classes, task, recipe.data, quiet=quiet)
+    dataset = open_data(recipe, classes, task, recipe.data, home=home, quiet=quiet)
     found = task_for(card, dataset)
     found.require(recipe)
     altered = way.answering(altered, recipe, found)
@@ -117,10 +119,16 @@ def prepare_job(
 
 
 def open_data(
-    recipe: Recipe, classes: tuple[str, ...] | None, task: Task | None, spec: str, *, quiet: bool = True
+    recipe: Recipe,
+    classes: tuple[str, ...] | None,
+    task: Task | None,
+    spec: str,
+    *,
+    home: Path | None = None,
+    quiet: bool = True,
 ) -> Dataset:
-    """Open the data `spec` as a recipe says. classes, task: those of a run that goes on."""
-    card = find_card(recipe.model)
+    """Open the data `spec` as a recipe says. classes, task, home: those of a run that goes on."""
+    card = find_card(recipe.model, home)
     way = way_of(card)
     labels = "masks" if card.task == "segmentation" else labels_of(recipe, task)
     return way.open_split(recipe, spec, classes=classes, policy=way.policy_of(recipe, card, quiet=quiet), labels=labels)

@@ -161,9 +161,10 @@ class Training:
         kept = f"the last good state is {last}" if last else "no checkpoint was saved yet"
         images = [self.job.dataset.train[i].name for i in indices]
         files.write_json(bad, {**row, **{name: float(value) for name, value in probes.items()}, "images": images})
+        unit = self.job.card.unit
         what, advice = what_broke(self.recipe, **probes)
         raise RunError(
-            f"step {row['step']}: {what}; {kept}; {advice}; images (all of them in {bad}): {listed(images, 5)}"
+            f"step {row['step']}: {what}; {kept}; {advice}; {unit}s (all of them in {bad}): {listed(images, 5)}"
         )
 
     def end_epoch(self, *, images_per_second: float) -> None:

@@ -1,24 +1,25 @@
 """How a job of texts comes about: its data, the tokenizer, and the tensors to start from. The twin of images.py."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ft.data import Batches, Dataset, Policy
+from ft.data import Batches, Dataset, Policy, Sample
 from ft.data.batches.texts import TextBatches
 from ft.data.batches.tokens import NextBatches, TagBatches
-from ft.data.sources.texts import open_texts
+from ft.data.sources.texts import open_text_samples, open_texts
+from ft.data.text.buckets import bucket_lengths, buckets_of
 from ft.data.text.open import open_tokenizer
 from ft.data.text.process import TextProcess
-from ft.errors import RecipeError, listed
+from ft.errors import DataError, RecipeError, listed
 from ft.metrics.multilabel import Labels
 from ft.network.freeze import frozen_stages
 from ft.recipe import FIELDS, Recipe
 from ft.system import files
-from ft.system.names import TOKENIZER
+from ft.system.names import CONFIG, TOKENIZER
 from ft.tasks.task import Task
 from ft.weights.pretrained import names_a_file
 from ft.weights.source import read_source
@@ -96,6 +97,28 @@ def labels_by_form(spec: str) -> Labels | None:
     return FORMS.get(train[0].suffix.lower()) if train else None
 
 
+def open_samples(recipe: Recipe, spec: str, classes: tuple[str, ...], *, policy: Policy, labels: Labels) -> Dataset:
+    """Open data to evaluate: its val split, else its test split, else all."""
+    own = None if classes in WITHOUT_CLASSES.values() else classes
+    return open_text_samples(spec, own, policy=policy, labels=labels, block=CHARACTERS * recipe.max_length)
+
+
+def usable(
+    samples: Sequence[Sample], preprocess: TextProcess, bad: Callable[[int, DataError], None] | None
+) -> list[int]:
+    """Return the positions of the texts that can be used. bad: told of each other; None: the first raises its error."""
+    found = []
+    for index, sample in enumerate(samples):
+        try:
+            preprocess.require(sample)
+            found.append(index)
+        except DataError as fault:
+            if bad is None:
+                raise
+            bad(index, fault)
+    return found
+
+
 def way_in(recipe: Recipe, card: TextCard, dataset: Dataset, *, quiet: bool) -> TextProcess:
     """Return how texts become the network's input."""
     config = card.config
@@ -108,14 +131,36 @@ def way_in(recipe: Recipe, card: TextCard, dataset: Dataset, *, quiet: bool) -> 
     return TextProcess(tokenizer, recipe.max_length, pad, recipe.pad_side, types=bool(config.types))
 
 
+def notes(preprocess: TextProcess, dataset: Dataset) -> list[str]:
+    """Return what is to be said of the way in: how many texts lose their end."""
+    samples = {split: getattr(dataset, split) for split in ("train", "val", "test")}
+    cut = {split: int(preprocess.tokens(own).truncated.sum()) for split, own in samples.items() if own}
+    if not any(cut.values()):
+        return []
+    words = listed(f"{count} of {len(samples[split])} {split}" for split, count in cut.items())
+    return [
+        f"texts longer than {preprocess.max_length} tokens lose their end: {words}; --max-length says how many stay"
+    ]
+
+
+def measured(preprocess: TextProcess, dataset: Dataset) -> dict[str, Any]:
+    """Return what model.json says of the samples on their way in: how many are padded to which length, and cut."""
+    padded = bucket_lengths(preprocess.max_length)
+    tokens = {split: preprocess.tokens(getattr(dataset, split)) for split in ("train", "val")}
+    counts = {s: [int((buckets_of(t.lengths, padded) == n).sum()) for n in padded] for s, t in tokens.items()}
+    cut = {split: int(t.truncated.sum()) for split, t in tokens.items()}
+    return {"lengths": {"max_length": preprocess.max_length, "padded": list(padded), **counts, "cut": cut}}
+
+
 def reopened(folder: Path, values: dict[str, Any]) -> TextProcess:
     """Return the way in of a run, from what its model.json says and from its tokenizer.json."""
     return TextProcess.from_dict(values, open_tokenizer([folder / TOKENIZER], architecture=""))
 
 
-def kept(preprocess: TextProcess, folder: Path) -> dict[str, Any]:
-    """Return what model.json keeps of the way in; the tokenizer becomes a file of the run's folder."""
-    files.write_text(folder / TOKENIZER, preprocess.tokenizer.rust.to_str())
+def kept(preprocess: TextProcess, card: TextCard, folder: Path) -> dict[str, Any]:
+    """Return what model.json keeps of the way in; tokenizer and config become files of the run's folder."""
+    files.write_json(folder / CONFIG, card.config.as_json())
+    files.write_text(folder / TOKENIZER, preprocess.tokenizer.to_json())
     return preprocess.to_dict()
 
 

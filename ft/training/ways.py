@@ -16,6 +16,10 @@ class Way(Protocol):
     answering: Any
     policy_of: Any
     open_split: Any
+    open_samples: Any
+    notes: Any
+    measured: Any
+    usable: Any
     way_in: Any
     reopened: Any
     kept: Any

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ft.errors import RecipeError, listed, unknown
+from ft.system.names import CONFIG
 from ft.zoo import (
     alexnet,
     convnext,
@@ -84,14 +85,19 @@ def text_cards() -> list[TextCard]:
     return list(TEXT_CARDS.values())
 
 
-def find_card(name: str) -> Card:
-    """Return the card of the network called `name`, or of the text network in the folder of that path."""
+def find_card(name: str, home: Path | None = None) -> Card:
+    """Return the card of the network called `name`, or of the text network in the folder of that path.
+
+    home: the folder of a run that was trained on it; what that keeps of the network counts, wherever the other is now.
+    """
     if name in CARDS:
         return CARDS[name]
     if name in TEXT_CARDS:
         return TEXT_CARDS[name]
-    if (folder := Path(name).expanduser()).is_dir():
-        return text_card(folder.resolve().name, read_config(folder / "config.json"), folder=folder)
+    folder = Path(name).expanduser()
+    kept = home if home and (home / CONFIG).is_file() else folder
+    if kept.is_dir():
+        return text_card(folder.resolve().name, read_config(kept / CONFIG), folder=kept)
     raise RecipeError(unknown("model", name, [*CARDS, *TEXT_CARDS]))
 
 

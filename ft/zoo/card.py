@@ -52,7 +52,8 @@ class Card:
     for files outlive the names in its sources. `constants` gives the buffers that are computed and never trained, such
     as position indices. `pixels` is the preprocessing of a network without published weights.
 
-    `inputs` says what it takes: "images", or "text" (ft/zoo/text/card.py).
+    `inputs` says what it takes: "images", or "text" (ft/zoo/text/card.py); `unit` is the word for one of them,
+    `own_weights` for the weights that it has by default.
 
     `tail` names the layers without parameters between the last stage and the head, `pool` the one of them that averages
     each channel over the whole map, None where there is none. `channels_last`: torchvision hands maps on as N, H, W, C.
@@ -91,6 +92,8 @@ class Card:
     classes: int = 1000
     usual: Callable[[Mapping[str, Any]], dict[str, Any]] = field(default=lambda fields: {}, repr=False)
     inputs: str = "images"
+    unit: str = "image"
+    own_weights: str = "imagenet"
 
     @property
     def preprocess(self) -> Preprocess:

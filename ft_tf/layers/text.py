@@ -9,6 +9,8 @@ import tensorflow as tf
 from ft_tf.layers.base import SameShape, register, sizes
 from ft_tf.layers.noise import Dropout
 
+WEIGHTS = "NGTC"  # the axes of attention weights: by head, for each token a share of every one
+
 
 @register
 class GeluNew(SameShape):
@@ -122,7 +124,8 @@ class AdditiveMask(keras.layers.Layer):
         self.causal = causal
 
     def call(self, present: tf.Tensor) -> tf.Tensor:
-        seen, dtype = present[:, None, None, :] > 0, tf.as_dtype(self.compute_dtype)
+        dtype = tf.as_dtype(self.compute_dtype)
+        seen = tf.expand_dims(tf.expand_dims(present > 0, 1), 1)  # LiteRT has no slice that adds axes
         if self.causal:
             places = tf.range(sizes(present)[1])
             seen = (seen & (places[:, None] >= places)) | (places[:, None] == places)
@@ -143,7 +146,7 @@ class AdditiveMask(keras.layers.Layer):
 class AttentionWeights(keras.layers.Layer):
     """softmax(q k^T / sqrt(C / heads) + mask): q, k (N, T, C), the mask -> (N, heads, T, T)."""
 
-    traced_as = ""
+    traced_as, traced_axes = "", WEIGHTS
 
     def __init__(self, heads: int, **base: Any) -> None:
         super().__init__(**base)
@@ -165,7 +168,7 @@ class AttentionWeights(keras.layers.Layer):
 class AttentionDropout(Dropout):
     """Dropout of attention weights (N, heads, T, T), whose elements are counted as they lie: they are no maps."""
 
-    maps = False
+    maps, traced_axes = False, WEIGHTS
 
 
 @register
@@ -218,7 +221,8 @@ class PoolTokens(keras.layers.Layer):
             return tf.reduce_sum(tokens * shares, 1) / tf.reduce_sum(shares, 1)
         count = sizes(present)[1]
         places = present if self.kind == "cls" else tf.range(count, dtype=present.dtype) * present
-        chosen = tf.one_hot(tf.argmax(places, 1), count, dtype=tokens.dtype)
+        at = tf.argmax(tf.cast(places, tf.int32), 1)  # LiteRT has none of int64
+        chosen = tf.one_hot(at, count, dtype=tokens.dtype)
         return tf.einsum("nt,ntc->nc", chosen, tokens)  # a gather's gradient would be a list of rows
 
     def compute_output_shape(self, tokens_shape: tuple, present_shape: tuple) -> tuple:

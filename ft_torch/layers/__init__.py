@@ -1,6 +1,6 @@
 """The few layers with which PyTorch speaks the recipe's semantics where its own differ from it."""
 
-from ft_torch.layers.attention import additive_mask, pool_tokens, positions_of
+from ft_torch.layers.attention import additive_mask, pool_tokens, positions_of, with_shared_attention
 from ft_torch.layers.conv import Conv2dSame, SeparableConv2d, ZeroPad2dSame
 from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, noise, seed_noise, with_shared_noise
 from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
@@ -25,5 +25,6 @@ __all__ = [
     "positions_of",
     "resize_bilinear",
     "seed_noise",
+    "with_shared_attention",
     "with_shared_noise",
 ]

@@ -5,7 +5,30 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ft_torch.layers.noise import Dropout
+
 NAME = "ft_shared_noise"
+
+
+class AttentionDropout(Dropout):
+    """Dropout of attention weights (N, heads, T, T)."""
+
+    traced_axes = "NGTC"  # by head, for each token a share of every one
+
+
+def with_shared_attention(model: nn.Module) -> nn.Module:
+    """Return transformers' model whose attention draws by layers that say the axes of its weights."""
+    for module in list(model.modules()):
+        if hasattr(module, "is_causal"):  # an attention: what calls `attend`
+            name = noise_of(module)
+            setattr(module, name, AttentionDropout(getattr(module, name).p))
+            module.traced_whole = True  # what stands between its layers is no node of the network
+    return model
+
+
+def noise_of(module: nn.Module) -> str:
+    """Return the name of the layer that draws the dropout of an attention's weights."""
+    return "attn_dropout" if hasattr(module, "attn_dropout") else "dropout"
 
 
 def attend(
@@ -23,8 +46,7 @@ def attend(
     `dropout` is the rate; what draws is the module's own layer, which bears the path that keys the noise.
     """
     weights = torch.softmax(query @ key.transpose(2, 3) * scaling + attention_mask, dim=-1).to(value.dtype)
-    noise = module.get_submodule("attn_dropout" if hasattr(module, "attn_dropout") else "dropout")
-    weights = noise(weights)
+    weights = getattr(module, noise_of(module))(weights)
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
@@ -56,7 +78,7 @@ def pool_tokens(tokens: Tensor, mask: Tensor, kind: str) -> Tensor:
         return (tokens * shares).sum(1) / shares.sum(1)
     places = torch.arange(mask.shape[1], device=mask.device) * mask
     at = mask.argmax(1) if kind == "cls" else places.argmax(1)
-    return tokens[torch.arange(len(tokens), device=mask.device), at]
+    return tokens[torch.arange(tokens.shape[0], device=mask.device), at]
 
 
 def offer_attention() -> None:

@@ -73,6 +73,13 @@ class Preprocess:
         return len(self.mean)
 
     @property
+    def size_words(self) -> str:
+        """The size of an input in words."""
+        return f"{self.crop} px"
+
+    flag = "--image-size"  # that says another
+
+    @property
     def short_side(self) -> int | None:
         """The pixels of an image's short side that `decode` need not go beyond; None: all of them."""
         return 2 * self.resize if self.jpeg == "reduced" else None

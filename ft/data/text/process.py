@@ -33,6 +33,13 @@ class TextProcess:
         """The largest size of an input: tokens here, pixels of images."""
         return self.max_length
 
+    @property
+    def size_words(self) -> str:
+        """That size in words."""
+        return f"at most {self.max_length} tokens"
+
+    flag = "--max-length"  # that says another
+
     def tokens(self, samples: tuple[Sample, ...]) -> Tokens:
         """Return the tokens of samples, made once for as long as these samples are used."""
         found = self.known.get(id(samples))
@@ -59,7 +66,12 @@ class TextProcess:
         return self.tokenizer.encode(texts, pairs, max_length=self.max_length)
 
     def require(self, sample: Sample) -> None:
-        """Raise DataError with its name for a text that has no tokens."""
+        """Raise DataError with its name for a text that is empty or has no tokens."""
+        source = cast(Text, sample.source)
+        parts = [source.text if isinstance(source.text, str) else " ".join(source.text)]
+        parts += [] if source.pair is None else [source.pair]
+        if not all(part.strip() for part in parts):
+            raise DataError(f"{sample.name}: an empty text; write one, or take it out")
         try:
             self.read([sample])
         except DataError as error:

@@ -41,6 +41,11 @@ class Tokenizer:
         """How many tokens there are, added ones too."""
         return self.rust.get_vocab_size()
 
+    def to_json(self) -> str:
+        """Return it as the text of a tokenizer.json, without the truncation of the texts that it has seen last."""
+        self.rust.no_truncation()
+        return self.rust.to_str()
+
     def require_fits(self, vocabulary: int) -> None:
         """Raise WeightsError where there are tokens that a network with so many embeddings does not know."""
         largest = max(self.rust.get_vocab().values(), default=-1)

@@ -111,11 +111,11 @@ class Cell:
         return ">99" if rounded == 100 and self.share < 1 else str(rounded)
 
 
-def confusion_words(confusion: np.ndarray) -> str:
+def confusion_words(confusion: np.ndarray, unit: str = "images") -> str:
     """Return what the matrix shows."""
     right, total = int(np.trace(confusion)), int(confusion.sum())
     return (
-        f"Confusion matrix of {len(confusion)} classes: {right} of {total} images are on its diagonal, which is right; "
+        f"Confusion matrix of {len(confusion)} classes: {right} of {total} {unit} are on its diagonal, which is right; "
         "the tables beside it have the others"
     )
 
@@ -150,7 +150,7 @@ def reliability_bars(found: Reliability) -> list[Bar]:
     ]
 
 
-def reliability_words(bars: Sequence[Bar]) -> str:
+def reliability_words(bars: Sequence[Bar], unit: str = "image") -> str:
     """Return what the diagram shows."""
-    each = (f"{percent(bar.confidence)} said, {percent(bar.accuracy)} right, {bar.count} images" for bar in bars)
+    each = (f"{percent(bar.confidence)} said, {percent(bar.accuracy)} right, {bar.count} {unit}s" for bar in bars)
     return "Reliability diagram: " + "; ".join(each)

@@ -32,8 +32,8 @@ def leak(e: Evidence) -> Iterator[Advice]:
     if count := e.result["data"].get("leaked"):
         yield Advice(
             "bad",
-            f"{count} of the {e.val_count} validation images are training images, too, byte for byte: every figure of "
-            "this page flatters.",
+            f"{count} of the {e.val_count} validation {e.unit}s are training {e.unit}s, too, byte for byte: every "
+            "figure of this page flatters.",
             f"ft data check {e.recipe['data']}, and take them out of one of the two",
         )
 
@@ -46,9 +46,9 @@ def tiny_validation(e: Evidence) -> Iterator[Advice]:
     if is_tiny(e):
         yield Advice(
             "warn",
-            f"{e.val_count} validation images are too few to tell: it is {e.share.right} {percent(right)} of them, and "
-            f"chance alone explains anything from {percent(low)} to {percent(high)}.",
-            "more validation images, before any other figure here is believed",
+            f"{e.val_count} validation {e.unit}s are too few to tell: it is {e.share.right} {percent(right)} of them, "
+            f"and chance alone explains anything from {percent(low)} to {percent(high)}.",
+            f"more validation {e.unit}s, before any other figure here is believed",
         )
 
 
@@ -76,9 +76,10 @@ def imbalance(e: Evidence) -> Iterator[Advice]:
     if found - others > max(2 * error, UNEVEN):
         yield Advice(
             "bad",
-            f"{percent(support[most] / total)} of the validation images are of one class, '{section.classes[most]}', "
-            f"and it lives on that: it is right on {percent(found)} of them and on {percent(others)} of all others.",
-            ", ".join(against_imbalance(e.recipe)),
+            f"{percent(support[most] / total)} of the validation {e.unit}s are of one class, "
+            f"'{section.classes[most]}', and it lives on that: it is right on {percent(found)} of them and on "
+            f"{percent(others)} of all others.",
+            ", ".join(against_imbalance(e.recipe, e.unit)),
         )
 
 
@@ -91,8 +92,8 @@ def normalisation(e: Evidence) -> Iterator[Advice]:
     scale = f" (here mean {numbers(found['mean'])}, std {numbers(found['std'])})" if {"mean", "std"} <= {*found} else ""
     yield Advice(
         "bad",
-        f"With the frozen features of {recipe['weights']} it is right on {percent(right)} of its own training images: "
-        f"those weights may expect pixels that are normalised otherwise{scale}.",
+        f"With the frozen features of {recipe['weights']} it is right on {percent(right)} of its own training "
+        f"{e.unit}s: those weights may expect pixels that are normalised otherwise{scale}.",
         "a look at how they were trained; weights that ft models lists, whose pixels are known; or --freeze none",
     )
 
@@ -117,8 +118,8 @@ def noisy_labels(e: Evidence) -> Iterator[Advice]:
         yield Advice(
             "bad",
             f"It is as sure of its mistakes ({percent(float(wrong.mean()))} on average) as of its right answers "
-            f"({percent(float(sure))}), and errs on {percent(1 - right)} of its own training images: many labels look "
-            "wrong.",
+            f"({percent(float(sure))}), and errs on {percent(1 - right)} of its own training {e.unit}s: many labels "
+            "look wrong.",
             "a look at the most confident mistakes below"
             + ", --label-smoothing 0.1" * (not e.recipe["label_smoothing"]),
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from ft.recipe import deciding
 from ft.report.plots import column
+from ft.report.training.summary import unit_of
 from ft.tasks import task_in
 from ft.tasks.sections import Page
 from ft.tasks.task import Share, Task
@@ -30,6 +31,11 @@ class Evidence:
     def recipe(self) -> Mapping[str, Any]:
         """The recipe, by field."""
         return self.result["recipe"]
+
+    @property
+    def unit(self) -> str:
+        """The word for one sample."""
+        return unit_of(self.result)
 
     @cached_property
     def task(self) -> Task:

@@ -27,7 +27,7 @@ def better_than_guessing(e: Evidence) -> Iterator[Advice]:
         total = answers.samples
         yield Advice(
             "bad",
-            f"It is {share.right} {percent(answers.right / total)} of the images, no better than always saying the "
+            f"It is {share.right} {percent(answers.right / total)} of the {e.unit}s, no better than always saying the "
             f"most frequent {share.guess} ({percent(answers.most / total)}).",
             "another --lr (ft lr-find), more --epochs, and a look at the labels",
         )
@@ -38,30 +38,30 @@ def gap(e: Evidence) -> Iterator[Advice]:
     train, val, count, share = e.result.get("train_metrics"), e.result["metrics"], e.val_count, e.share
     needed = ("loss", share.metric) if share else ("loss",)
     if not train or any(part.get(key) is None for part in (train, val) for key in needed):
-        yield Advice("warn", "This run did not measure its training images with the final weights.", "")
+        yield Advice("warn", f"This run did not measure its training {e.unit}s with the final weights.", "")
         return
     if share is None:
-        yield Advice("good", without_shares(e.task, train, val, count))
+        yield Advice("good", without_shares(e, train, val))
         return
     a, b = train[share.metric], val[share.metric]
     error = error_between(a, train["images"], b, count)
     words = (
-        f"The final network is {share.right} {percent(a)} of {train['images']} training images and on "
-        f"{percent(b)} of {count} validation images"
+        f"The final network is {share.right} {percent(a)} of {train['images']} training {e.unit}s and on "
+        f"{percent(b)} of {count} validation {e.unit}s"
     )
     loss = f" (loss {train['loss']:.3g} against {val['loss']:.3g})"
     if a - b > max(2 * error, SMALL_GAP):
         yield Advice(
             "bad" if a - b > 0.1 else "warn",
             f"{words}{loss}: a gap of {100 * (a - b):.1f} points, where chance explains about {200 * error:.1f}. "
-            "To that extent it has learnt its training images by heart.",
-            ", ".join(against_overfitting(e.recipe)),
+            f"To that extent it has learnt its training {e.unit}s by heart.",
+            ", ".join(against_overfitting(e.recipe, e.unit)),
         )
     elif b - a > max(3 * error, SMALL_GAP):  # a claim against all expectation asks for more
         yield Advice(
             "warn",
             f"{words}{loss}: better by {100 * (b - a):.1f} points on what it never saw, where chance explains about "
-            f"{300 * error:.1f}. The validation images are easier, or some of them were trained on.",
+            f"{300 * error:.1f}. The validation {e.unit}s are easier, or some of them were trained on.",
             f"ft data check {e.recipe['data']}",
         )
     else:
@@ -69,12 +69,13 @@ def gap(e: Evidence) -> Iterator[Advice]:
         yield Advice("good", f"{words}{loss}: no gap beyond the {chance:.1f} points that chance explains.")
 
 
-def without_shares(task: Task, train: Mapping[str, Any], val: Mapping[str, Any], count: int) -> str:
+def without_shares(e: Evidence, train: Mapping[str, Any], val: Mapping[str, Any]) -> str:
     """Return the two scores in a sentence; what chance explains of their gap is known of shares only."""
-    a, b = train[task.score.metric], val[task.score.metric]
+    metric, unit = e.task.score.metric, e.unit
     return (
-        f"The final network has a {task.score.word} of {a:.4g} on {train['images']} training images and of {b:.4g} on "
-        f"{count} validation images (loss {train['loss']:.3g} against {val['loss']:.3g})."
+        f"The final network has a {e.task.score.word} of {train[metric]:.4g} on {train['images']} training {unit}s and "
+        f"of {val[metric]:.4g} on {e.val_count} validation {unit}s (loss {train['loss']:.3g} against "
+        f"{val['loss']:.3g})."
     )
 
 
@@ -101,7 +102,7 @@ def turning_point(e: Evidence) -> Iterator[Advice]:
             ", ".join(stop_or_smooth(e, stop)),
         )
     else:
-        kind = "warn" if is_tiny(e) else "bad"  # the loss of a few images rises by chance
+        kind = "warn" if is_tiny(e) else "bad"  # the loss of a few samples rises by chance
         yield Advice(kind, f"{words}: from there on it overfits.", " or ".join(stop))
 
 

@@ -1,7 +1,7 @@
 """A finished run as one HTML file: does it overfit, where does it err, and does it know when it does?
 
 Everything on the page comes from the run's folder (model.json, log.jsonl, predictions.csv), so it can be written again
-without a framework; only the thumbnails need the images.
+without a framework; only the thumbnails need the images, and quotes the texts.
 """
 
 import re
@@ -29,9 +29,10 @@ from ft.report.training.charts import (
     reliability_words,
     score_chart,
 )
+from ft.report.training.quotes import length_parts, quoted_parts
 from ft.report.training.remedies import against_modesty, against_overconfidence
 from ft.report.training.sessions import frozen_words, told_sessions, wing_words
-from ft.report.training.summary import headline
+from ft.report.training.summary import headline, unit_of
 from ft.report.training.worst import worst_parts
 from ft.runs.folder import read_log
 from ft.system import files
@@ -69,6 +70,7 @@ def render_training(
     task, epochs = task_in(result), [row for row in rows if row.get("epoch_end")]
     return template("training.html.j2").render(
         result=result,
+        unit=unit_of(result),
         recipe=result["recipe"],
         epochs=len(epochs),
         title=result["recipe"]["name"] or folder.resolve().name,
@@ -82,7 +84,7 @@ def render_training(
         steps_scored=any(f"train_{task.score.metric}" in row for row in epochs),
         score_word=task.score.word,
         changed=changed(result["recipe"]),
-        sections=[drawn(section, folder, samples, result["recipe"]) for section in page.sections],
+        sections=[*(drawn(section, folder, samples, result) for section in page.sections), *measured(result)],
     )
 
 
@@ -96,19 +98,35 @@ def changed(recipe: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     ]
 
 
-def drawn(section: Section, folder: Path, samples: Sequence[Sample] | None, recipe: Row) -> Parts:
+def measured(result: Row) -> list[Parts]:
+    """Return what the page says of the way in, where something was measured of it."""
+    return [length_parts(result["lengths"])] if "lengths" in result else []
+
+
+def drawn(section: Section, folder: Path, samples: Sequence[Sample] | None, result: Row) -> Parts:
     """Return the template of a section, and what it needs."""
+    return {"of": unit_of(result), **parts_of(section, folder, samples, result)}
+
+
+def parts_of(section: Section, folder: Path, samples: Sequence[Sample] | None, result: Row) -> Parts:
+    """Return the template of a section, and what is its own."""
+    recipe, unit = result["recipe"], unit_of(result)
     if isinstance(section, ByClass):
         return {"template": "classes.html.j2", **class_parts(section), "confused": confused_parts(section, folder)}
     if isinstance(section, Calibration):
-        bars, words = reliability_bars(section.reliability), calibration_words(section.reliability, recipe)
-        return {"template": "calibration.html.j2", "bars": bars, "words": words, "alt": reliability_words(bars)}
+        bars, words = (
+            reliability_bars(section.reliability),
+            calibration_words(section.reliability, recipe, unit),
+        )
+        return {"template": "calibration.html.j2", "bars": bars, "words": words, "alt": reliability_words(bars, unit)}
     if isinstance(section, WorstMasks):
         return worst_parts(section, samples)
     if isinstance(section, Table):
         return {"template": "table.html.j2", **vars(section)}
-    sources, kept = {sample.name: sample.source for sample in samples or ()}, kept_thumbnails(folder / REPORT)
     first = section.rows[:MISTAKES]
+    if unit == "text":
+        return quoted_parts(first, len(section.rows), samples, folder / REPORT)
+    sources, kept = {sample.name: sample.source for sample in samples or ()}, kept_thumbnails(folder / REPORT)
     made = [thumbnail(sources[p.name], side=SIDE) if p.name in sources else None for p in first]
     pictures = [new or kept.get(clean(p.name)) for p, new in zip(first, made, strict=True)]
     return {
@@ -155,14 +173,14 @@ def confused_parts(section: ByClass, folder: Path) -> Parts | None:
     return {
         "classes": names,
         "unit": section.unit,
-        "alt": confusion_words(counts),
+        "alt": confusion_words(counts, section.unit),
         "cells": None if many else confusion_cells(counts),
         "picture": data_uri((folder / CONFUSION).read_bytes(), "png") if many else None,
         "pairs": [(names[i], names[j], n, int(counts[i].sum())) for i, j, n in top_confusions(counts, CONFUSIONS)],
     }
 
 
-def calibration_words(found: Reliability, recipe: Row) -> str:
+def calibration_words(found: Reliability, recipe: Row, unit: str = "image") -> str:
     """Return what the reliability diagram says, with the error that chance alone would give, and what may mend it."""
     filled = found.count > 0
     count, confidence = found.count[filled], found.confidence[filled]
@@ -173,12 +191,12 @@ def calibration_words(found: Reliability, recipe: Row) -> str:
     # the mean |deviation| of a normal variable of this variance: what a perfect network would show with so few images
     chance = float((np.sqrt(2 / np.pi * confidence * (1 - confidence) / count) * count).sum() / total)
     start = f"On average it gives its answer {percent(said)}, and {percent(right)} of the answers are right."
-    measured = f"The expected calibration error is {found.ece:.3f}; with {total} images about {chance:.3f} is chance."
+    measured = f"The expected calibration error is {found.ece:.3f}; with {total} {unit}s about {chance:.3f} is chance."
     if found.ece <= 1.5 * chance or abs(said - right) < 0.01:
         return f"{start} {measured} Its probabilities can be taken at their word."
     if said > right:
         return (
-            f"{start} {measured} It is overconfident: {listed([*against_overconfidence(recipe)])} make its "
+            f"{start} {measured} It is overconfident: {listed([*against_overconfidence(recipe, unit)])} make its "
             "probabilities more honest."
         )
     return f"{start} {measured} It is too modest: {listed([*against_modesty(recipe)])} make its probabilities larger."

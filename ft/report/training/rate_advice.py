@@ -88,8 +88,9 @@ def still_learning(e: Evidence) -> Iterator[Advice]:
     elif right is not None and right < ENOUGH:
         yield Advice(
             "warn",
-            f"It has stopped improving at {percent(right)} of its own training images: it has too little room or time.",
-            ", ".join(against_underfitting(e.recipe)),
+            f"It has stopped improving at {percent(right)} of its own training {e.unit}s: it has too little room or "
+            "time.",
+            ", ".join(against_underfitting(e.recipe, e.unit)),
         )
     else:
         yield from plateau(e)

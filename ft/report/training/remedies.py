@@ -8,30 +8,37 @@ from ft.recipe import FIELDS, deciding
 Recipe = Mapping[str, Any]
 
 
-def against_overfitting(recipe: Recipe) -> Iterator[str]:
-    """Name what keeps a network from learning images by heart."""
-    if recipe["augment"] == "none":
-        yield "--augment crop-flip"
-    elif not recipe["randaugment"]:
-        yield "--randaugment 2x9"
-    if not recipe["mixup"] and not recipe["cutmix"]:
-        yield "--mixup 0.2"
+def against_overfitting(recipe: Recipe, unit: str) -> Iterator[str]:
+    """Name what keeps a network from learning samples by heart."""
+    if unit == "image":
+        yield from more_views(recipe)
     if not uses(recipe, "penalty"):
         yield "--l2 0.001" if recipe["freeze"] == ["base"] or recipe["weights"] == "none" else "--l2sp 0.01"
     if not recipe["label_smoothing"]:
         yield "--label-smoothing 0.1"
     if recipe["freeze"] == ["none"]:
         yield "freezing the first stages"
-    yield "more training images"
+    yield f"more training {unit}s"
 
 
-def against_underfitting(recipe: Recipe) -> Iterator[str]:
+def more_views(recipe: Recipe) -> Iterator[str]:
+    """Name what shows an image in other ways."""
+    if recipe["augment"] == "none":
+        yield "--augment crop-flip"
+    elif not recipe["randaugment"]:
+        yield "--randaugment 2x9"
+    if not recipe["mixup"] and not recipe["cutmix"]:
+        yield "--mixup 0.2"
+
+
+def against_underfitting(recipe: Recipe, unit: str) -> Iterator[str]:
     """Name what holds the recipe back."""
     if recipe["freeze"] != ["none"]:
         yield "--freeze none with a lower --lr, or fewer frozen stages"
     if uses(recipe, "pixels", "penalty"):
         yield "less augmentation and regularisation"
-    yield from ("more --epochs", "another --lr", "a larger --image-size or --model")
+    size = "--image-size" if unit == "image" else "--max-length"
+    yield from ("more --epochs", "another --lr", f"a larger {size} or --model")
 
 
 def against_large_steps(recipe: Recipe, factor: float) -> Iterator[str]:
@@ -43,18 +50,18 @@ def against_large_steps(recipe: Recipe, factor: float) -> Iterator[str]:
         yield "--clip-norm 1"
 
 
-def against_imbalance(recipe: Recipe) -> Iterator[str]:
+def against_imbalance(recipe: Recipe, unit: str) -> Iterator[str]:
     """Name what makes rare classes count."""
     if recipe["sampling"] != "balanced" and recipe["class_weights"] == "none":
         yield "--class-weights balanced"
         yield "or --sampling balanced"
-    yield "more images of the rare classes"
+    yield f"more {unit}s of the rare classes"
 
 
-def against_overconfidence(recipe: Recipe) -> Iterator[str]:
+def against_overconfidence(recipe: Recipe, unit: str) -> Iterator[str]:
     """Name what makes probabilities smaller."""
     yield from ("label smoothing",) * (not recipe["label_smoothing"])
-    yield from ("mixup",) * (not recipe["mixup"] and not recipe["cutmix"])
+    yield from ("mixup",) * (unit == "image" and not recipe["mixup"] and not recipe["cutmix"])
     yield from ("fewer epochs", "or one temperature above 1 that all logits are divided by")
 
 

@@ -18,12 +18,17 @@ FRAMEWORKS = {"torch": "PyTorch", "tf": "Keras"}
 def headline(result: Mapping[str, Any]) -> dict[str, str]:
     """Return the metrics that a person reads first, those that were measured: name -> figure. result: model.json.
 
-    Of the test images, where there are any, what the run was trained for and the loss.
+    Of the test samples, where there are any, what the run was trained for and the loss.
     """
     task, metrics = task_in(result), result["metrics"]
     tested = [measure for measure in task.measures if measure.name in (task.score.metric, "loss")]
     seen, unseen = figures(metrics, task.measures), figures(metrics.get("test", {}), tested)
     return seen | {f"test {heading}": text for heading, text in unseen.items()}
+
+
+def unit_of(result: Mapping[str, Any]) -> str:
+    """Return the word for one sample of a run; runs of before were on images."""
+    return result.get("unit", "image")
 
 
 def figures(metrics: Mapping[str, Any], measures: Iterable[Measure]) -> dict[str, str]:

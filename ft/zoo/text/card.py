@@ -54,6 +54,8 @@ class TextCard(Card):
     files: TextFiles | None = None
     folder: Path | None = None
     inputs: str = "text"
+    unit: str = "text"
+    own_weights: str = "pretrained"
     task: str = "text"
 
     def with_head(self, *, answer: str | None = None, pool: str | None = None) -> "TextCard":

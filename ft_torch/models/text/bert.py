@@ -25,5 +25,7 @@ class Bert(TextNetwork):
 class Pooler(stock.BertPooler):
     """BERT's pooler on the first token (N, C), wherever padding stands; the base calls it with all places, in vain."""
 
+    traced_as = ""
+
     def forward(self, hidden_states: Tensor) -> Tensor:
         return super().forward(hidden_states[:, None]) if hidden_states.ndim == 2 else hidden_states

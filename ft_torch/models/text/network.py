@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ft.errors import RecipeError
 from ft.zoo.text import TextCard
 from ft.zoo.text.card import BASES, has_pooler
-from ft_torch.layers import Dropout, additive_mask, pool_tokens, positions_of, with_shared_noise
+from ft_torch.layers import Dropout, additive_mask, pool_tokens, positions_of, with_shared_attention, with_shared_noise
 from ft_torch.layers.attention import NAME
 
 
@@ -27,7 +27,7 @@ class TextNetwork(nn.Module):
         super().__init__()
         self.card, config = card, card.config
         base = self.build_base(has_pooler(config.architecture, card.answer, card.pool))
-        self.add_module(BASES[config.architecture], with_shared_noise(base))
+        self.add_module(BASES[config.architecture], with_shared_attention(with_shared_noise(base)))
         self.build_head(num_classes)
 
     @property

@@ -306,7 +306,7 @@ def test_a_resumed_run_ends_as_if_it_had_not_stopped(tune, tmp_path):
     run = ft.finetune(resume=tmp_path / "parts", epochs=4, quiet=True)
     for name in ("predictions.csv", "model.safetensors"):
         assert (run.folder / name).read_bytes() == (whole.folder / name).read_bytes()
-    with pytest.raises(RecipeError, match=r"takes one label an image, the run was trained on any number.*--loss bce"):
+    with pytest.raises(RecipeError, match=r"takes one label each, the run was trained on any number.*--loss bce"):
         ft.finetune(resume=run.folder, epochs=5, loss="focal", quiet=True)
 
 

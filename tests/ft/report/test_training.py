@@ -172,12 +172,12 @@ def test_a_run_and_its_report_written_again(fake_wing, write_images, tmp_path):
     assert ft.Run(tmp_path / "run").write_report() == tmp_path / "run/report.html"
     assert (tmp_path / "run/report.html").read_bytes() == first
     data.rename(tmp_path / "elsewhere")
-    with pytest.warns(UserWarning, match=r"^no new thumbnails, for data .* does not exist"):
+    with pytest.warns(UserWarning, match=r"^nothing new to show, for data .* does not exist"):
         assert ft.Run(tmp_path / "run").write_report().read_bytes() == first
     (tmp_path / "run/report.html").unlink()
     assert ft.Run(tmp_path / "run").write_report(str(tmp_path / "elsewhere")).read_bytes() == first
     (tmp_path / "run/report.html").unlink()
-    with pytest.warns(UserWarning, match="no new thumbnails"):
+    with pytest.warns(UserWarning, match="nothing new to show"):
         assert "data:image/png" not in ft.Run(tmp_path / "run").write_report().read_text()
 
 
