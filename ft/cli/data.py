@@ -55,14 +55,15 @@ def data_parser() -> Parser:
     parser = Parser(
         prog="ft data",
         description="Decode every image of a data set, or read every text, and say what is wrong: what cannot be used, "
-        "leaks, copies, skewed classes, masks that do not fit. Exit code 0: clean, or warnings only; 2: errors, which training would stop at.",
+        "leaks, copies, skewed classes, masks that do not fit. Exit code 0: clean, or warnings only; 2: errors, which "
+        "training would stop at.",
     )
     parser.add_argument("action", choices=["check"], help="check: decode everything and report")
     parser.add_argument(
         "data",
         metavar="DIR",
-        help="folder of class folders or of images and masks, or a CSV path,label[,split]; of texts reuters, a CSV, TSV or JSON lines "
-        "text,label[,split], CoNLL's, or a .txt file",
+        help="folder of class folders or of images and masks, or a CSV path,label[,split]; of texts reuters, a CSV, "
+        "TSV or JSON lines text,label[,split], CoNLL's, or a .txt file",
     )
     parser.add_argument("--html", metavar="FILE", help="write a page with thumbnails, one self-contained file")
     parser.add_argument("--json", action="store_true", help="print JSON, every file listed")
