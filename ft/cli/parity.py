@@ -16,6 +16,7 @@ from ft.recipe import FIELDS, checked, deciding, load
 from ft.system.names import REPORT
 
 if TYPE_CHECKING:
+    from ft.parity.verdict import Verdict
     from ft.recipe import Recipe
     from ft.report.comparison import Report
 
@@ -80,8 +81,13 @@ def compare_parser() -> Parser:
     models = parser.add_argument_group("two models of your own")
     models.add_argument("--torch", metavar="MODULE:FUNCTION", help="function that returns a torch.nn.Module")
     models.add_argument("--tf", metavar="MODULE:FUNCTION", help="function that returns a keras.Model")
-    models.add_argument("--input", metavar="CxHxW", default="3x64x64", help="shape of an image [3x64x64]")
-    models.add_argument("--classes", type=int, default=10, help="number of outputs [10]")
+    models.add_argument(
+        "--input",
+        metavar="SHAPE",
+        default="3x64x64",
+        help="shape of an image, CxHxW, or every input as NAME:TYPE:SHAPE, as in ids:int<50>:12,mask:bool:12 [3x64x64]",
+    )
+    models.add_argument("--classes", type=int, help="number of outputs, for a loss by labels; else outputs are summed")
     models.add_argument("--map", metavar="FILE", help="YAML, `torch name: keras path`, where pairing goes wrong")
     models.add_argument("--direction", choices=["torch-to-tf", "tf-to-torch"], default="torch-to-tf", help="weights")
     add_recipe_flags(parser)
@@ -135,7 +141,7 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
     result = compare_models(
         torch=flags.torch,
         tf=flags.tf,
-        shape=shape_of(flags.input),
+        inputs=flags.input,
         classes=flags.classes,
         steps=flags.steps or 0,
         dtype=flags.dtype or flags.precision or "float64",
@@ -147,25 +153,16 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
         folder=folder,
     )
     renamed = [(pair.torch, pair.keras) for pair in result.pairing if pair.rule != "name"]
-    return report_of(result.torch, result.tf, notes=result.notes, pairing=renamed)
+    return report_of(result.torch, result.tf, verdict=result.verdict(), notes=result.notes, pairing=renamed)
 
 
-def shape_of(text: str) -> tuple[int, int, int]:
-    """Return (channels, height, width) from "3x64x64"."""
-    parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdigit() and int(part) for part in parts):
-        raise RecipeError(f"input: got '{text}'; expected channels x height x width, such as 3x64x64")
-    channels, height, width = map(int, parts)
-    return channels, height, width
-
-
-def report_of(a: Any, b: Any, **more: Any) -> "Report":
+def report_of(a: Any, b: Any, verdict: "Verdict | None" = None, **more: Any) -> "Report":
     """Return the report on two traces: verdict, causes, and what else is known."""
     from ft.differences import Evidence, diagnose
     from ft.parity.verdict import compare_traces
     from ft.report.comparison import make_report
 
-    verdict = compare_traces(a, b)
+    verdict = verdict or compare_traces(a, b)
     return make_report(a, b, verdict, diagnose(Evidence(a, b, verdict)), **more)
 
 

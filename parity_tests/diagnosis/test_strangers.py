@@ -18,7 +18,6 @@ from ft.errors import RecipeError, WeightsError
 from ft.parity.foreign import compare as strangers
 from ft.parity.foreign.compare import compare_models
 from ft.parity.foreign.host import Host
-from ft.parity.verdict import compare_traces
 
 MODULES = ("their_torch", "their_keras")
 SGD = {
@@ -70,7 +69,7 @@ def run(torch, tf, **options):
     """Return the result, its verdict, and what the catalogue finds, in order."""
     settings = {"shape": (3, 16, 20), "classes": 5, "folder": Path("out"), **options}
     result = compare_models(torch=f"their_torch:{torch}", tf=f"their_keras:{tf}", **settings)
-    verdict = compare_traces(result.torch, result.tf)
+    verdict = result.verdict()
     return result, verdict, [finding.entry for finding in diagnose(Evidence(result.torch, result.tf, verdict))]
 
 
@@ -207,7 +206,7 @@ def test_an_optimizer_that_is_none(here, name, text):
         ("Net", "ALIKE", {}, "unknown function 'ALIKE'"),
         ("Net", "L.Dense", {}, "unknown function 'L.Dense'"),
         ("broken", "Net", {}, r"broken\(\) failed: ValueError: first line second line"),
-        ("Two", "Net", {}, "the model gives a tuple; expected one tensor of logits"),
+        ("Two", "Net", {}, "the model gives 2 outputs; --classes is for one"),
         ("Net", "Net", {"classes": 7}, r"gives outputs of shape \(8, 5\); expected \(N, 7\), see --classes"),
         ("cnn", "cnn", {"shape": (3, 16, 24)}, r"fails on images of shape \(8, 3, 16, 24\), see --input: RuntimeError"),
         ("Net", "ambiguous", {}, "two layers side by side, or two weights of one, bear one name"),

@@ -8,72 +8,120 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from ft.backend import contract as backend
-from ft.backend.description import Description
+from ft.backend.description import Description, Parameter
+from ft.backend.forms import squeezed
 from ft.errors import RecipeError, listed, unknown
 from ft.noise import generator
-from ft.parity.foreign.code import OPTIMIZER
-from ft.parity.foreign.pairing import SIDES, Pair, Pairing, pair_calls, pair_parameters
+from ft.parity.foreign.code import INPUTS, LOSS, OPTIMIZER
+from ft.parity.foreign.inputs import IMAGES, Spec, read_inputs
+from ft.parity.foreign.pairing import NEUTRAL, SIDES, Pair, Pairing, pair_calls, pair_parameters
 from ft.parity.trace import Trace, TraceBatch
+from ft.parity.verdict import Row, Verdict, compare_traces
 from ft.system import apart, files
 
 DIRECTIONS = {"torch-to-tf": "torch", "tf-to-torch": "tf"}  # whose weights both take
 WEIGHTS = "weights.safetensors"  # the file of these
 MOMENTUM = 0.9
+LAYERS = ("inference", "forward")  # phases whose rows are mostly those of layers
+PARAMETERS = "parameters"  # the phase of what one model has alone
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What both sides are told: what the models take and give, and what to do with them."""
+    """What both sides are told: what the models take and give, and what to do with them.
+
+    inputs: as `--input` has them, else images of `shape`; classes: None where the loss needs no labels.
+    """
 
     shape: tuple[int, ...]
-    classes: int
+    classes: int | None
     steps: int
     lr: float
     batch_size: int
     seed: int
+    inputs: str = ""
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or min(self.shape) < 1:
+        if not self.inputs and (len(self.shape) != 3 or min(self.shape) < 1):
             raise RecipeError(f"input: got {'x'.join(map(str, self.shape))}; expected CxHxW, such as 3x64x64")
         for name, least in (("classes", 1), ("steps", 0), ("batch_size", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise RecipeError(f"{name}: got {getattr(self, name)}; it must be at least {least}")
+            if (value := getattr(self, name)) is not None and value < least:
+                raise RecipeError(f"{name}: got {value}; it must be at least {least}")
+        self.specs  # noqa: B018, what cannot be read is told now
 
-    def batches(self) -> Iterator[TraceBatch]:
-        """Yield the batches of all steps, at least one: images (N, H, W, C) and labels, drawn from the seed."""
-        channels, height, width = self.shape
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """What the models take."""
+        return read_inputs(self.inputs) if self.inputs else (Spec(IMAGES, "map", tuple(self.shape)),)
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """The inputs that have channels."""
+        return tuple(spec.name for spec in self.specs if spec.type == "map")
+
+    def batches(self) -> Iterator["Feed"]:
+        """Yield the batches of all steps, at least one: inputs, maps with their channels last, and labels if any."""
         for step in range(max(self.steps, 1)):
             rng = generator(self.seed, "stranger", step)
-            images = rng.normal(size=(self.batch_size, height, width, channels))
-            labels = rng.integers(0, self.classes, self.batch_size)
-            yield TraceBatch({"images": images}, {"labels": labels}, np.float64(self.lr))
+            inputs = {spec.name: spec.draw(rng, self.batch_size) for spec in self.specs}
+            labels = {} if self.classes is None else {"labels": rng.integers(0, self.classes, self.batch_size)}
+            yield Feed(inputs, labels, np.float64(self.lr))
+
+    def cotangents(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+        """Return the numbers that outputs of these shapes are multiplied with to give a loss."""
+        rng = generator(self.seed, "stranger loss")
+        return {name: rng.normal(size=shape) / np.sqrt(max(np.prod(shape), 1)) for name, shape in shapes.items()}
+
+
+class Feed(TraceBatch):
+    """What one step of a model of the user's own is fed."""
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Inputs and targets under their names in a trace, which has no truth values."""
+        return {name: x.view(np.uint8) if x.dtype == bool else x for name, x in super().arrays.items()}
+
+    @property
+    def batch(self) -> Any:
+        """What its learner takes: this itself."""
+        return self
 
 
 @dataclass(frozen=True)
 class StrangersResult:
-    """The traces of both models, which parameters were paired by which rule, and what the user should know."""
+    """The traces of both models, which parameters were paired by which rule, and what the user should know.
+
+    rows: differences that no array shows, such as a bias that one model has alone.
+    """
 
     torch: Trace
     tf: Trace
     pairing: tuple[Pair, ...]
     notes: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
+
+    def verdict(self) -> Verdict:
+        """Compare the traces, and add what differs without a number that shows it."""
+        verdict = compare_traces(self.torch, self.tf)
+        return replace(verdict, rows=(*without_mispairings(verdict.rows, self.torch.facts["outputs"]), *self.rows))
 
 
 def compare_models(
     *,
     torch: str,
     tf: str,
-    shape: tuple[int, int, int],
-    classes: int,
+    shape: tuple[int, ...] = (3, 64, 64),
+    classes: int | None = None,
+    inputs: str = "",
     steps: int = 0,
     dtype: str = "float64",
     map_file: Path | None = None,
@@ -85,52 +133,133 @@ def compare_models(
 ) -> StrangersResult:
     """Trace the models that two functions return, `module:function`, from the same weights over the same batches.
 
-    shape: of an image, (C, H, W); steps: 0 for inference, loss and gradients alone; map_file: YAML that corrects the
-    pairing, `torch name: keras path`; direction: whose weights both take; folder: for the traces. Raises UserError.
+    shape: of an image, (C, H, W); inputs: whatever else they take, as `--input` has it; classes: the loss is the
+    cross-entropy of so many, None for the product of the outputs with fixed numbers; steps: 0 for inference, loss and
+    gradients alone; map_file: YAML that corrects the pairing, `torch name: keras path`; direction: whose weights both
+    take; folder: for the traces. Raises UserError.
     """
     for kind, word, known in (("dtype", dtype, ("float64", "float32")), ("direction", direction, DIRECTIONS)):
         if word not in known:
             raise RecipeError(unknown(kind, word, known))
-    assignment, given = Assignment(tuple(shape), classes, steps, lr, batch_size, seed), read_map(map_file)
+    assignment, given = Assignment(tuple(shape), classes, steps, lr, batch_size, seed, inputs), read_map(map_file)
     with running({"torch": torch, "tf": tf}, assignment, Path(folder)) as sides:
-        models = describe(sides, dtype, DIRECTIONS[direction])
+        giver = find_giver(sides)
+        models = describe(sides, dtype, DIRECTIONS[direction], giver)
         used = dtype if {model.dtype for model in models.values()} == {dtype} else "float32"
         if used != dtype:  # the other one could do better: it starts again
-            models = describe(sides, used, DIRECTIONS[direction])
+            models = describe(sides, used, DIRECTIONS[direction], giver)
         require_alike(models, classes, used)
+        outputs = pair_outputs(models)
         pairing = pair_parameters(models["torch"], models["tf"], given)
-        optimizers = trace(sides, models, pairing, DIRECTIONS[direction])
+        optimizers = trace(sides, models, pairing, outputs, DIRECTIONS[direction])
     (Path(folder) / WEIGHTS).unlink()
-    notes = [*notes_on_assignment(assignment, optimizers, direction), *notes_on_models(models, pairing)]
+    notes = [
+        *notes_on_assignment(assignment, optimizers, direction, giver),
+        *notes_on_loss(models, classes),
+        *notes_on_models(models, pairing),
+    ]
     if used != dtype:
         notes.insert(0, f"a model stays {used} where {dtype} was asked for: both were compared in {used}")
     traces = Trace(Path(folder) / "torch"), Trace(Path(folder) / "tf")
-    return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes))
+    return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes), tuple(lone_parameters(pairing)))
 
 
-def describe(sides: Mapping[str, "ModelProcess"], dtype: str, source: str) -> dict[str, Description]:
+def without_mispairings(rows: Sequence[Row], outputs: Collection[str]) -> list[Row]:
+    """Return rows without layers' outputs that differ, where the two agree in all that comes of them."""
+    results = [row for row in rows if row.phase not in LAYERS or row.name in outputs]
+    if any(row.differs for row in results):
+        return list(rows)
+    return [row for row in rows if not row.differs]
+
+
+def find_giver(sides: Mapping[str, "ModelProcess"]) -> str:
+    """Return the side whose module alone has a function for the inputs, "" where both have one, or neither."""
+    answers = ask(sides, {name: {"do": "inputs"} for name in SIDES})
+    having = [name for name, answer in answers.items() if answer.get("inputs")]
+    return having[0] if len(having) == 1 else "both" if having else ""
+
+
+def describe(sides: Mapping[str, "ModelProcess"], dtype: str, source: str, giver: str) -> dict[str, Description]:
     """Have both models built in a type and described, and the weights of the side `source` written."""
-    requests = {name: {"do": "describe", "dtype": dtype, "save": name == source} for name in SIDES}
+    requests = {name: {"do": "describe", "dtype": dtype, "save": name == source, "inputs": giver} for name in SIDES}
     return {name: Description.from_dict(answer) for name, answer in ask(sides, requests).items()}
 
 
 def trace(
-    sides: Mapping[str, "ModelProcess"], models: Mapping[str, Description], pairing: Pairing, source: str
+    sides: Mapping[str, "ModelProcess"],
+    models: Mapping[str, Description],
+    pairing: Pairing,
+    outputs: Mapping[str, str],
+    source: str,
 ) -> dict[str, str]:
-    """Have both models traced under PyTorch's names; return the names of their optimizers."""
+    """Have both models traced under PyTorch's names; return the names of their optimizers.
+
+    outputs: Keras's name of an output -> the common one.
+    """
     torch, tf = models["torch"], models["tf"]
     names = {"torch": {p.torch: p.torch for p in pairing.pairs}, "tf": {p.keras: p.torch for p in pairing.pairs}}
     alone = {key: f"{key} (keras)" for key in tf.calls if key in torch.calls}  # alike in name only
     keys = {"torch": {}, "tf": alone | pair_calls(torch, tf, pairing.pairs)}
-    common = {"do": "trace", "dtype": torch.dtype, "source": {name: own for own, name in names[source].items()}}
-    answers = ask(sides, {name: {**common, "names": names[name], "keys": keys[name]} for name in SIDES})
+    common = {
+        "do": "trace",
+        "dtype": torch.dtype,
+        "source": {name: own for own, name in names[source].items()},
+        "shapes": {p.torch: p.shape for p in pairing.pairs},
+        "outputs": {common: torch.gives[common] for common in outputs.values()},
+        "loss": "own" if torch.own_loss else "",
+    }
+    own = {"torch": {name: name for name in outputs.values()}, "tf": dict(outputs)}
+    neutral = [{p.name: neutral_value(p) for p in left} for left in pairing.neutral]
+    settled = dict(zip(SIDES, neutral, strict=True))
+    answers = ask(
+        sides,
+        {
+            name: {**common, "names": names[name], "keys": keys[name], "own": own[name], "neutral": settled[name]}
+            for name in SIDES
+        },
+    )
     return {name: answer["optimizer"] for name, answer in answers.items()}
 
 
-def require_alike(models: Mapping[str, Description], classes: int, dtype: str) -> None:
-    """Raise RecipeError unless both models give an output a class, in the same type, and have or lack an optimizer."""
+def lone_parameters(pairing: Pairing) -> Iterator[Row]:
+    """Yield a row for every kind of parameter that one side has alone: the comparison goes on without them."""
+    for who, left in zip(SIDES, pairing.neutral, strict=True):
+        kinds: dict[tuple[str, str], list[str]] = {}
+        for p in left:
+            kinds.setdefault((p.kind, p.leaf), []).append(p.name)
+        for (kind, leaf), names in kinds.items():
+            fault = f"{leaf} of {len(names)} {kind} layer{'s' * (len(names) > 1)} in {who} only: {listed(names)}"
+            yield Row(None, PARAMETERS, names[0], np.inf, np.inf, 0, 0, 0.0, f"{fault}; taken as what changes nothing")
+
+
+def neutral_value(parameter: Parameter) -> float:
+    """Return the value of a parameter with which its layer does what it does without."""
+    return NEUTRAL.get(parameter.leaf, 0.0)
+
+
+def pair_outputs(models: Mapping[str, Description]) -> dict[str, str]:
+    """Return Keras's name of every output -> PyTorch's: by name, else by place. RecipeError where they do not fit."""
+    torch, tf = models["torch"].gives, models["tf"].gives
+    names = dict(zip(tf, tf if set(tf) == set(torch) else torch, strict=False))
+    words = [", ".join(f"{name} {shape}" for name, shape in gives.items()) for gives in (torch, tf)]
+    if len(torch) != len(tf) or not all(same_outputs(torch[b], tf[a]) for a, b in names.items()):
+        raise RecipeError(f"outputs: torch gives {words[0]}, tf gives {words[1]}; both models must give the same")
+    return names
+
+
+def same_outputs(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Tell whether two outputs can be one: in the same shape, with channels last, or but for axes of size 1."""
+    return other in (shape, (*shape[:1], *shape[2:], *shape[1:2])) or squeezed(shape) == squeezed(other)
+
+
+def require_alike(models: Mapping[str, Description], classes: int | None, dtype: str) -> None:
+    """Raise RecipeError unless both models give what the loss takes, in the same type, and have or lack the same."""
     for name, model in models.items():
-        if model.outputs[1:] != (classes,):
+        if classes is not None and len(model.gives) > 1:
+            raise RecipeError(
+                f"--{name}: the model gives {len(model.gives)} outputs; --classes is for one, leave it out"
+            )
+        if classes is not None and model.outputs[1:] != (classes,):
             raise RecipeError(
                 f"--{name}: the model gives outputs of shape {model.outputs}; expected (N, {classes}), see --classes"
             )
@@ -138,21 +267,39 @@ def require_alike(models: Mapping[str, Description], classes: int, dtype: str) -
             raise RecipeError(
                 f"--{name}: the model computes in {model.dtype}, not in {dtype}; expected float64 or float32"
             )
-    having = [name for name, model in models.items() if model.own_optimizer]
-    if len(having) == 1:
-        raise RecipeError(f"only the module of --{having[0]} has {OPTIMIZER}; give one to both modules, or to neither")
+    for function, has in ((OPTIMIZER, "own_optimizer"), (LOSS, "own_loss")):
+        having = [name for name, model in models.items() if getattr(model, has)]
+        if len(having) == 1:
+            raise RecipeError(
+                f"only the module of --{having[0]} has {function}; give one to both modules, or to neither"
+            )
 
 
-def notes_on_assignment(assignment: Assignment, optimizers: Mapping[str, str], direction: str) -> Iterator[str]:
+def notes_on_assignment(
+    assignment: Assignment, optimizers: Mapping[str, str], direction: str, giver: str
+) -> Iterator[str]:
     """Yield what was done the same for any two models."""
-    yield f"{assignment.batch_size} images a step, drawn from a normal distribution with seed {assignment.seed}"
+    what = "samples" if assignment.inputs else "images"
+    if giver:
+        yield f"inputs: those of {INPUTS} of {'each module' if giver == 'both' else f'the module of --{giver}'}"
+    else:
+        yield f"{assignment.batch_size} {what} a step, drawn from a normal distribution with seed {assignment.seed}"
     yield f"weights: copied {direction.replace('-', ' ')}"
-    yield "loss: cross-entropy of the outputs, taken as logits, mean over the batch"
     if assignment.steps and all(optimizers.values()):
         yield "optimizers: your own, " + ", ".join(f"{name} {word}" for name, word in optimizers.items())
     elif assignment.steps:
         numbers = f"lr {assignment.lr:g}, momentum {MOMENTUM:g}"
         yield f"optimizer: SGD in PyTorch's form, {numbers}; no {OPTIMIZER} in your modules"
+
+
+def notes_on_loss(models: Mapping[str, Description], classes: int | None) -> Iterator[str]:
+    """Yield what the loss is."""
+    if models["torch"].own_loss:
+        yield f"loss: your own, of {LOSS}"
+    elif classes is None:
+        yield "loss: the product of the outputs with numbers drawn from the seed"
+    else:
+        yield "loss: cross-entropy of the outputs, taken as logits, mean over the batch"
 
 
 def notes_on_models(models: Mapping[str, Description], pairing: Pairing) -> Iterator[str]:
