@@ -15,6 +15,7 @@ import tensorflow as tf
 from ft.backend.calls import Calls, Given
 from ft.backend.description import Description, Parameter, kind_of, silence
 from ft.backend.forms import Form, restored, shape_after
+from ft.backend.operations import Graph
 from ft.backend.shares import Shares
 from ft.data.targets import classes_of
 from ft.errors import RecipeError
@@ -23,6 +24,7 @@ from ft.parity.foreign.compare import MOMENTUM
 from ft.parity.foreign.inputs import flattened, handed
 from ft.parity.foreign.pairing import rename_calls
 from ft.parity.trace import STATISTICS
+from ft_tf.operations import record
 from ft_tf.optim import SGD
 from ft_tf.tasks.classification import cross_entropy
 from ft_tf.trace import recording
@@ -155,7 +157,7 @@ class Stranger:
         """The name of the user's own optimizer, "" for the stated one."""
         return type(self.optimizer.own).__name__ if isinstance(self.optimizer, OwnOptimizer) else ""
 
-    def forward(self, inputs: Mapping[str, np.ndarray], *, training: bool) -> dict[str, tf.Tensor]:
+    def forward(self, inputs: Mapping[str, Any], *, training: bool) -> dict[str, tf.Tensor]:
         """Run the model; RecipeError where it fails, or gives no numbers."""
         tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
         shapes = ", ".join(f"{name} of shape {tuple(x.shape)}" for name, x in tensors.items())
@@ -166,8 +168,10 @@ class Stranger:
             raise RecipeError(f"the model gives a {type(found).__name__}; expected tensors of floating-point numbers")
         return outputs
 
-    def tensor(self, name: str, array: np.ndarray) -> tf.Tensor:
+    def tensor(self, name: str, array: Any) -> tf.Tensor:
         """Return an input as the model takes it."""
+        if tf.is_tensor(array):
+            return array
         if name in self.maps and self.channels_first:
             array = np.moveaxis(array, -1, 1)
         return tf.constant(array, self.dtype if array.dtype.kind == "f" else None)
@@ -175,6 +179,13 @@ class Stranger:
     def outputs(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return outputs in inference mode."""
         return {name: x.numpy() for name, x in self.forward(inputs, training=False).items()}
+
+    def operations(self, inputs: Mapping[str, np.ndarray], forced: Mapping[int, np.ndarray]) -> Graph:
+        """Return every operation of a pass in inference mode. forced: other outputs of some, by number."""
+        leaves = {f"parameter {name}": variable for name, variable in self.variables.items()}
+        tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
+        leaves |= {f"input {name}": tensor for name, tensor in tensors.items()}
+        return record(self.model, lambda: self.forward(tensors, training=False), leaves, forced)[0]
 
     def gradients(
         self, batch: Any, *, step: int, first: int = 0
@@ -227,7 +238,7 @@ class Stranger:
     @contextmanager
     def recording(self, model: Any) -> Iterator[Calls]:
         """Record every layer call of the model inside the block, under the shared names."""
-        layers = {".".join(names): layer for names, layer in self.layers.items() if hasattr(layer, "activation")}
+        layers = {".".join(names): layer for names, layer in self.layers.items() if "activation" in vars(layer)}
         words = {path: word_for(layer.activation) for path, layer in layers.items()}
         inputs: dict[str, list[np.ndarray]] = {path: [] for path, layer in layers.items() if ends_in_activation(layer)}
         with ExitStack() as stack:
@@ -322,7 +333,7 @@ def forms_of(layer: Any, leaf: str, variable: keras.Variable) -> Iterator[tuple[
         yield (
             "",
             LEAF.get(leaf, leaf),
-            einsum_form(layer, tuple(variable.shape)) if leaf == "kernel" else flat(variable),
+            einsum_form(layer, tuple(variable.shape)) if leaf == "kernel" else (("shape", prod(variable.shape)),),
         )
     elif leaf == "depthwise_kernel" or (leaf == "kernel" and is_depthwise(layer)):
         *sides, inputs, outputs = variable.shape
@@ -364,7 +375,7 @@ def einsum_form(layer: Any, shape: tuple[int, ...]) -> Form:
 
 def call_model(model: keras.Model, tensors: Mapping[str, tf.Tensor], *, training: bool) -> Any:
     """Run a model on inputs by name: a functional one knows their names or their order."""
-    if len(tensors) > 1 and isinstance(model, keras.Functional):
+    if len(tensors) > 1 and getattr(model, "inputs", None):
         names = [x.name for x in model.inputs]
         ordered = [tensors[name] for name in names] if set(names) == set(tensors) else list(tensors.values())
         given = dict(zip(names, ordered, strict=True)) if isinstance(model.input, dict) else ordered

@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from ft.backend.calls import Calls
 from ft.backend.description import Description, Parameter, kind_of, silence
+from ft.backend.operations import Graph
 from ft.backend.shares import Shares
 from ft.data.targets import classes_of
 from ft.errors import RecipeError
@@ -20,6 +21,7 @@ from ft.parity.foreign.code import OPTIMIZER, blamed
 from ft.parity.foreign.compare import MOMENTUM
 from ft.parity.foreign.inputs import flattened, handed
 from ft.parity.trace import STATISTICS
+from ft_torch.operations import record
 from ft_torch.optim import SGD
 from ft_torch.tasks.classification import cross_entropy
 from ft_torch.trace import recording
@@ -115,7 +117,7 @@ class Stranger:
         """The name of the user's own optimizer, "" for the stated one."""
         return type(self.optimizer.own).__name__ if isinstance(self.optimizer, OwnOptimizer) else ""
 
-    def forward(self, inputs: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    def forward(self, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """Run the model in the mode that it is in; RecipeError where it fails, or gives no numbers."""
         tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
         shapes = ", ".join(f"{name} of shape {tuple(x.shape)}" for name, x in tensors.items())
@@ -126,8 +128,10 @@ class Stranger:
             raise RecipeError(f"the model gives a {type(found).__name__}; expected tensors of floating-point numbers")
         return outputs
 
-    def tensor(self, name: str, array: np.ndarray) -> Tensor:
+    def tensor(self, name: str, array: Any) -> Tensor:
         """Return an input as the model takes it."""
+        if isinstance(array, Tensor):
+            return array
         x = torch.from_numpy(np.ascontiguousarray(array))
         x = x.to(self.dtype) if x.is_floating_point() else x
         return x.movedim(-1, 1).contiguous() if name in self.maps else x
@@ -137,6 +141,15 @@ class Stranger:
         """Return outputs in inference mode."""
         self.model.eval()
         return {name: to_array(x) for name, x in self.forward(inputs).items()}
+
+    @torch.no_grad()
+    def operations(self, inputs: Mapping[str, np.ndarray], forced: Mapping[int, np.ndarray]) -> Graph:
+        """Return every operation of a pass in inference mode. forced: other outputs of some, by number."""
+        self.model.eval()
+        leaves = {f"parameter {name}": tensor for name, tensor in self.tensors.items()}
+        tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
+        leaves |= {f"input {name}": tensor for name, tensor in tensors.items()}
+        return record(self.model, lambda: self.forward(tensors), leaves, forced)[0]
 
     def gradients(
         self, batch: Any, *, step: int, first: int = 0

@@ -12,6 +12,7 @@ import numpy as np
 
 from ft.backend.calls import Calls
 from ft.backend.description import Description
+from ft.backend.operations import Graph
 from ft.backend.objective import Objective
 from ft.data import Preprocess
 from ft.data.batches import Batch, Inputs
@@ -141,6 +142,10 @@ class Stranger(Protocol):
         shapes: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
         """Take the names of both models: own -> shared, of parameters and of calls; shapes: of shared parameters."""
+        ...
+
+    def operations(self, inputs: Mapping[str, np.ndarray], forced: Mapping[int, np.ndarray]) -> Graph:
+        """Return every operation of a pass in inference mode. forced: other outputs of some, by number."""
         ...
 
     def settle(self, values: Mapping[str, float]) -> None:

@@ -35,14 +35,24 @@ class Net(nn.Module):
 
     def __init__(self, layers: Layers, rank: int) -> None:
         super().__init__()
-        self.layers, self.rank = layers, rank
-        self.parts = nn.ModuleList([make(kind, options, rank) for kind, options in layers])
+        self.steps = nn.ModuleList([Step(kind, options, rank) for kind, options in layers])
 
     def forward(self, *xs: Tensor) -> Any:
         state: Any = xs if len(xs) > 1 else xs[0]
-        for (kind, options), part in zip(self.layers, self.parts, strict=True):
-            state = run(kind, options, part, state, self.rank)
+        for step in self.steps:
+            state = step(state)
         return state
+
+
+class Step(nn.Module):
+    """One entry of the list."""
+
+    def __init__(self, kind: str, options: dict[str, Any], rank: int) -> None:
+        super().__init__()
+        self.kind, self.options, self.rank, self.part = kind, options, rank, make(kind, options, rank)
+
+    def forward(self, state: Any) -> Any:
+        return run(self.kind, self.options, self.part, state, self.rank)
 
 
 def make(kind: str, o: dict[str, Any], rank: int) -> nn.Module:
@@ -119,7 +129,7 @@ def run(kind: str, o: dict[str, Any], part: Any, x: Any, rank: int) -> Any:
     if kind == "reduce":
         return {"mean": x.mean, "sum": x.sum, "max": x.amax}[o["how"]](o["axis"])
     if kind == "softmax":
-        return torch.softmax(x, o["axis"])
+        return torch.softmax(x, {"channels": 1, "rows": 2}.get(o["axis"], o["axis"]))
     if kind == "scale":
         return x * o["factor"]
     if kind == "resize":

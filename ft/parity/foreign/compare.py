@@ -31,6 +31,7 @@ from ft.system import apart, files
 DIRECTIONS = {"torch-to-tf": "torch", "tf-to-torch": "tf"}  # whose weights both take
 WEIGHTS = "weights.safetensors"  # the file of these
 MOMENTUM = 0.9
+OPERATIONS, FORCED = "operations-{}.safetensors", "forced.safetensors"  # arrays of a recorded pass, and for one
 LAYERS = ("inference", "forward")  # phases whose rows are mostly those of layers
 PARAMETERS = "parameters"  # the phase of what one model has alone
 
@@ -205,10 +206,13 @@ def trace(
         "dtype": torch.dtype,
         "source": {name: own for own, name in names[source].items()},
         "shapes": {p.torch: p.shape for p in pairing.pairs},
-        "outputs": {common: torch.gives[common] for common in outputs.values()},
+        "outputs": {output_name(name, torch): torch.gives[name] for name in outputs.values()},
         "loss": "own" if torch.own_loss else "",
     }
-    own = {"torch": {name: name for name in outputs.values()}, "tf": dict(outputs)}
+    own = {
+        "torch": {name: output_name(name, torch) for name in outputs.values()},
+        "tf": {name: output_name(common, torch) for name, common in outputs.items()},
+    }
     neutral = [{p.name: neutral_value(p) for p in left} for left in pairing.neutral]
     settled = dict(zip(SIDES, neutral, strict=True))
     answers = ask(
@@ -245,6 +249,11 @@ def pair_outputs(models: Mapping[str, Description]) -> dict[str, str]:
     if len(torch) != len(tf) or not all(same_outputs(torch[b], tf[a]) for a, b in names.items()):
         raise RecipeError(f"outputs: torch gives {words[0]}, tf gives {words[1]}; both models must give the same")
     return names
+
+
+def output_name(name: str, model: Description) -> str:
+    """Return the name of an output in a trace, where no layer has it."""
+    return name if len(model.gives) == 1 else f"output {name}"
 
 
 def same_outputs(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:

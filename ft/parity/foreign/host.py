@@ -20,7 +20,7 @@ from ft.backend.forms import applied, whole_of
 from ft.errors import RecipeError, UserError
 from ft.noise import generator
 from ft.parity.foreign.code import INPUTS, LOSS, blamed, find_inputs, find_loss, find_optimizer, make_model
-from ft.parity.foreign.compare import WEIGHTS, Assignment, Feed
+from ft.parity.foreign.compare import FORCED, OPERATIONS, WEIGHTS, Assignment, Feed
 from ft.parity.foreign.inputs import flattened
 from ft.parity.trace import write_trace
 from ft.system import files
@@ -138,7 +138,8 @@ class Host:
         optimizer = find_optimizer(self.target) if self.assignment.steps else None
         model.share(request["names"], request["keys"], optimizer, request["shapes"])
         model.settle(request["neutral"])
-        model.set_weights(self.weights(request))
+        self.common = self.weights(request)
+        model.set_weights(self.common)
         self.agree(request)
         batches = (
             replace(batch, inputs={k: typed(x, dtype) for k, x in batch.inputs.items()}, lr=model.lr or batch.lr)
@@ -171,6 +172,17 @@ class Host:
             self.model.cotangents = {
                 own: laid_out(common[name], gives[own]).astype(request["dtype"]) for own, name in request["own"].items()
             }
+
+    def operations(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Record an inference pass over the first batch from the common weights. forced: a file of other outputs."""
+        self.model.set_weights(self.common)
+        forced = read_safetensors(self.folder / FORCED) if request["forced"] else {}
+        feed = next(self.feeds())
+        inputs = {name: typed(x, request["dtype"]) for name, x in feed.inputs.items()}
+        graph = self.model.operations(inputs, {int(number): x for number, x in forced.items()})
+        with files.explained(self.folder):
+            write_safetensors(self.folder / OPERATIONS.format(self.side), graph.tensors(), {})
+        return graph.to_dict()
 
     def facts(self) -> dict[str, Any]:
         """Return what the trace says of its origin."""

@@ -1,0 +1,396 @@
+"""Where two models part, operation by operation: PyTorch's is run again with Keras's values in place of its own.
+
+Tensors pair by their values, whatever their layout. Where an operation gives what the other side has nowhere, its
+partner is looked for, by the parameters that both take, by the layer that both feed, at last by trial: its output is
+replaced by the partner's, the model runs on, and all behind it is compared as if nothing had been. So every difference
+is found where it is, and none is blamed that comes from before.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from ft.backend.operations import Graph, Operation
+from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order, usual
+
+LIMIT = 60  # differences that are looked for
+FIRST, NEAR = 4, 3  # operations that are tried for a difference, and partners of each
+WHOLE = (  # layers of Keras's that are one operation, whatever they do inside
+    *("BatchNormalization", "LayerNormalization", "GroupNormalization", "LSTM", "GRU", "SimpleRNN", "Bidirectional"),
+    *("MultiHeadAttention", "RMSNormalization"),
+)
+
+Run = Callable[[Mapping[int, np.ndarray]], Graph]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An operation that does something else in the two models with the same inputs.
+
+    inputs: what both take; torch, tf: what each gives, in PyTorch's layout where the shapes allow it; parameters: by
+    their names in the layer; other: the operations of Keras's side between those inputs and that output; share: of the
+    difference of the results, what this one alone makes.
+    """
+
+    number: int
+    operation: Operation
+    inputs: tuple[np.ndarray, ...]
+    parameters: dict[str, np.ndarray]
+    torch: np.ndarray
+    tf: np.ndarray
+    other: tuple[Operation, ...]
+    layer: str
+    permuted: bool = False
+    share: float = 0.0
+
+    @property
+    def size(self) -> float:
+        """The largest relative difference, infinity where the shapes are not the same."""
+        return apart(self.torch, self.tf)
+
+
+@dataclass
+class Side:
+    """A graph and what can be asked about it: which tensors depend on the input, which parameters are in which."""
+
+    graph: Graph
+    makers: dict[int, int] = field(init=False)
+    moving: set[int] = field(init=False)
+    holding: dict[int, frozenset[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        leaves = self.graph.leaves
+        self.makers = self.graph.makers()
+        self.moving = {number for number, leaf in leaves.items() if leaf.startswith("input ")}
+        self.holding = {
+            number: frozenset({leaf.removeprefix("parameter ")})
+            for number, leaf in leaves.items()
+            if leaf.startswith("parameter ")
+        }
+        for operation in self.graph.operations:
+            if self.moving.intersection(operation.inputs):
+                self.moving |= set(operation.outputs)
+            else:
+                names = frozenset().union(*(self.holding.get(i, frozenset()) for i in operation.inputs))
+                self.holding |= dict.fromkeys(operation.outputs, names)
+
+    def parameters(self, operation: Operation) -> frozenset[str]:
+        """Return the parameters that an operation meets the input with."""
+        if not self.moving.intersection(operation.inputs):
+            return frozenset()
+        return frozenset().union(*(self.holding.get(i, frozenset()) for i in operation.inputs))
+
+    @cached_property
+    def meeting(self) -> list[tuple[int, frozenset[str]]]:
+        """The operations in which parameters meet the input, and these."""
+        found = ((i, self.parameters(operation)) for i, operation in enumerate(self.graph.operations))
+        return [(i, names) for i, names in found if names]
+
+
+@dataclass
+class State:
+    """One pass of PyTorch's side next to Keras's: which tensors are in both."""
+
+    torch: Side
+    tf: Side
+    table: Table
+    forced: Mapping[int, np.ndarray]
+    partners: Mapping[int, int]
+
+    @cached_property
+    def same(self) -> dict[int, list[int]]:
+        """The tensors of Keras's side that have the values of one of PyTorch's."""
+        found = {number: self.table.find(x) for number, x in self.torch.graph.arrays.items()}
+        return {number: numbers for number, numbers in found.items() if numbers}
+
+    @cached_property
+    def known(self) -> set[int]:
+        """The tensors of Keras's side that PyTorch's has as well."""
+        return {number for numbers in self.same.values() for number in numbers}
+
+    @cached_property
+    def parted(self) -> list[int]:
+        """The operations of PyTorch's side whose outputs are nowhere on the other, and lead to a result that is not."""
+        graph = self.torch.graph
+        roots = [*graph.results.values(), *(i for n in self.forced for i in graph.operations[n].inputs)]
+        return sorted(self.above(self.torch, roots, set(self.same)))
+
+    @cached_property
+    def unknown(self) -> list[int]:
+        """The same of Keras's side."""
+        graph = self.tf.graph
+        behind = [i for v in self.partners.values() for i in graph.operations[self.tf.makers[v]].inputs]
+        return sorted(self.above(self.tf, [*graph.results.values(), *behind], self.known))
+
+    def above(self, side: Side, roots: list[int], fine: set[int]) -> set[int]:
+        """Return the operations that lead to some tensors through none that is fine."""
+        found: set[int] = set()
+        waiting = [number for number in roots if number not in fine]
+        while waiting:
+            maker = side.makers.get(waiting.pop())
+            if maker is not None and maker not in found:
+                found.add(maker)
+                inputs = side.graph.operations[maker].inputs
+                waiting += [number for number in inputs if number not in fine and number in side.moving]
+        return found
+
+    def region(self, side: Side, tensor: int, fine: set[int]) -> tuple[list[int], list[int]]:
+        """Return the operations between tensors that are fine and this one, and those tensors, in their order."""
+        own = side.makers.get(tensor)
+        if own is None:
+            return [], [tensor]
+        inside = {own}
+        waiting, edge = list(side.graph.operations[own].inputs), []
+        while waiting:
+            number = waiting.pop(0)
+            maker = side.makers.get(number)
+            if number not in side.moving:
+                continue
+            if number in fine or maker is None:
+                edge.append(number)
+            elif maker not in inside:
+                inside.add(maker)
+                waiting += side.graph.operations[maker].inputs
+        return sorted(inside), list(dict.fromkeys(edge))
+
+
+class Search:
+    """Looks for every difference. names: PyTorch's parameter -> Keras's variables with a part of it."""
+
+    def __init__(self, run: Run, tf: Graph, names: Mapping[str, frozenset[str]], close: float) -> None:
+        self.run, self.names, self.close = run, names, close
+        self.tf = Side(tf)
+        self.table = Table({i: x for i, x in tf.arrays.items() if i in self.tf.moving}, close)
+        self.forced: dict[int, np.ndarray] = {}
+        self.partners: dict[int, int] = {}  # operation of PyTorch's -> tensor of Keras's
+        self.bridges: set[int] = set()  # operations that are forced only to come past others
+        self.passes = 0
+
+    def state(self, forced: Mapping[int, np.ndarray], partners: Mapping[int, int]) -> State:
+        """Return what both sides have in common with some operations forced."""
+        self.passes += 1
+        return State(Side(self.run(forced)), self.tf, self.table, forced, partners)
+
+    def differences(self) -> list[Difference]:
+        """Return every operation that differs, in PyTorch's order."""
+        state = self.state({}, {})
+        self.plain = state
+        lost: list[Difference] = []
+        state = self.force_anchors(state)
+        while state.parted and len(self.forced) < LIMIT:
+            pair = self.choose(state)
+            if pair is None:
+                lost.append(self.unpaired(state, state.parted[0]))
+                break
+            self.take(state, *pair)
+            state = self.state(self.forced, self.partners)
+        return self.told(state) + lost
+
+    def take(self, state: State, number: int, tensor: int) -> None:
+        """Replace the output of an operation by a tensor of Keras's side from here on."""
+        value = self.value_for(state, number, tensor)
+        if value is None:
+            raise ValueError("no partner of this shape")
+        self.forced, self.partners = {**self.forced, number: value}, {**self.partners, number: tensor}
+
+    def value_for(self, state: State, number: int, tensor: int) -> np.ndarray | None:
+        """Return a tensor of Keras's side in the layout of an operation's output."""
+        output = state.torch.graph.operations[number].outputs[0]
+        own = state.torch.graph.local.get(output, state.torch.graph.arrays[output])
+        return nearest(self.tf.graph.arrays[tensor], own)
+
+    def force_anchors(self, state: State) -> State:
+        """Force at once every operation with parameters that differs and whose partner is known."""
+        for number in state.parted:
+            found = self.anchors(state, number)
+            if found and self.fits(state, number, found[0]):
+                self.take(state, number, found[0])
+        return self.state(self.forced, self.partners) if self.forced else state
+
+    def fits(self, state: State, number: int, tensor: int) -> bool:
+        """Tell whether a tensor of Keras's has the size of an operation's output."""
+        output = state.torch.graph.operations[number].outputs[0]
+        return state.torch.graph.arrays[output].size == self.tf.graph.arrays[tensor].size
+
+    def anchors(self, state: State, number: int) -> list[int]:
+        """Return the tensors of Keras's side that may be an operation's, by the parameters that it takes."""
+        names = state.torch.parameters(state.torch.graph.operations[number])
+        wanted = frozenset().union(*(self.names.get(name, frozenset()) for name in names))
+        alike = [i for i, own in state.torch.meeting if own == names]
+        meeting = [i for i, own in self.tf.meeting if own & wanted]
+        if not wanted or not meeting:
+            return []
+        share = len(meeting) // len(alike) if len(meeting) % len(alike) == 0 else len(meeting)
+        place = alike.index(number) if share < len(meeting) or len(alike) == 1 else 0
+        chunk = meeting[place * share : (place + 1) * share] or meeting
+        size = state.torch.graph.arrays[state.torch.graph.operations[number].outputs[0]].size
+        whole = [
+            layer
+            for layer in self.tf.graph.layers
+            if layer.kind in WHOLE and layer.first <= chunk[-1] <= layer.last and chunk[0] >= layer.first
+        ]
+        found = [layer.output for layer in whole] + [self.tf.graph.operations[i].outputs[0] for i in reversed(chunk)]
+        fitting = [tensor for tensor in found if self.tf.graph.arrays[tensor].size == size]
+        return fitting[:1] or found[:1]
+
+    def choose(self, state: State) -> tuple[int, int] | None:
+        """Return the operation and the tensor of Keras's side after which most agrees, the first one of several."""
+        pairs = list(dict.fromkeys(self.candidates(state)))
+        pairs = [pair for pair in pairs if pair[0] not in self.forced and self.fits(state, *pair)]
+        if len(pairs) <= 1:
+            return pairs[0] if pairs else None
+        scored = []
+        for number, tensor in pairs:
+            value = self.value_for(state, number, tensor)
+            assert value is not None
+            after = self.state({**self.forced, number: value}, {**self.partners, number: tensor})
+            output = state.torch.graph.operations[number].outputs[0]
+            far = mean_apart(state.torch.graph.arrays[output], value)
+            scored.append((len(after.parted), number, far, tensor))
+        left, number, _, tensor = min(scored)
+        return (number, tensor) if left < len(state.parted) else None
+
+    def candidates(self, state: State) -> Iterator[tuple[int, int]]:
+        """Yield operations that may be the first that differs, each with tensors that may be its partner's."""
+        first = state.parted[0]
+        if self.ready(state, first) and (found := self.anchors(state, first)):
+            yield from ((first, tensor) for tensor in found)
+        yield from self.operands(state)
+        graph, tf = state.torch.graph, self.tf.graph
+        open_tensors = [tf.operations[i].outputs[0] for i in state.unknown]
+        for number in state.parted[:FIRST]:
+            own = graph.arrays[graph.operations[number].outputs[0]]
+            alike = [tensor for tensor in open_tensors if tf.arrays[tensor].size == own.size]
+            far = {tensor: distance(tf.arrays[tensor], own) for tensor in alike}
+            yield from ((number, tensor) for tensor in sorted(alike, key=far.__getitem__)[:NEAR])
+
+    def ready(self, state: State, number: int) -> bool:
+        """Tell whether all that an operation takes is on the other side as well."""
+        inputs = state.torch.graph.operations[number].inputs
+        return all(i in state.same for i in inputs if i in state.torch.moving)
+
+    def operands(self, state: State) -> Iterator[tuple[int, int]]:
+        """Yield makers of what a layer takes, with what its partner takes: an operation that one side lacks, an order."""
+        for number, tensor in [*self.partners.items(), *self.next_anchors(state)]:
+            _, theirs = state.region(self.tf, tensor, set())
+            _, theirs = self.direct(tensor)
+            for own in state.torch.graph.operations[number].inputs:
+                maker = state.torch.makers.get(own)
+                if own not in state.torch.moving or maker is None or maker in self.forced:
+                    continue
+                x = state.torch.graph.arrays[own]
+                for other in theirs:
+                    y = self.tf.graph.arrays[other]
+                    if y.size == x.size and not same_order(y, x, self.close):
+                        yield maker, other
+
+    def direct(self, tensor: int) -> tuple[int, list[int]]:
+        """Return the operation in which a layer of Keras's meets its input, and what of that depends on the input."""
+        number = self.tf.makers[tensor]
+        path = self.tf.graph.operations[number].path
+        inside = [i for i, operation in enumerate(self.tf.graph.operations[: number + 1]) if operation.path == path]
+        met = [i for i, _ in self.tf.meeting if i in inside]
+        first = met[0] if met else number
+        return first, [i for i in self.tf.graph.operations[first].inputs if i in self.tf.moving]
+
+    def next_anchors(self, state: State) -> Iterator[tuple[int, int]]:
+        """Yield the operations with parameters that differ, with their partners."""
+        for number in state.parted:
+            for tensor in self.anchors(state, number)[:1]:
+                yield number, tensor
+
+    def told(self, state: State) -> list[Difference]:
+        """Return what is forced and really differs, with the share of the results' difference that each makes alone."""
+        graph = state.torch.graph
+        kept = []
+        for number in sorted(self.forced):
+            output = graph.operations[number].outputs[0]
+            if apart(graph.local[output], graph.arrays[output]) > self.close:
+                kept.append(number)
+        shares = self.shares(kept)
+        return [self.difference(state, number, shares.get(number, 0.0)) for number in kept]
+
+    def shares(self, kept: list[int]) -> dict[int, float]:
+        """Return how far apart the results are with each difference alone, relative to what they are with all."""
+        whole = self.gap(self.plain)
+        if len(kept) <= 1 or not whole:
+            return dict.fromkeys(kept, 1.0)
+        found = {}
+        for number in kept[:12]:
+            others = {n: x for n, x in self.forced.items() if n != number}
+            found[number] = self.gap(self.state(others, {})) / whole
+        return found
+
+    def gap(self, state: State) -> float:
+        """Return how far apart the results are."""
+        results = state.torch.graph.results.values(), self.tf.graph.results.values()
+        largest = 0.0
+        for own, other in zip(*results, strict=False):
+            x, y = state.torch.graph.arrays[own], self.tf.graph.arrays[other]
+            fits = [mean_apart(z, x) for z in usual(y, x.shape)]
+            largest = max(largest, min(fits, default=np.inf))
+        return largest
+
+    def difference(self, state: State, number: int, share: float) -> Difference:
+        """Return all that is known of an operation that differs."""
+        graph = state.torch.graph
+        operation = graph.operations[number]
+        output, tensor = operation.outputs[0], self.partners[number]
+        inside, edge = state.region(state.torch, output, set(state.same))
+        theirs, _ = state.region(self.tf, tensor, state.known)
+        value = graph.arrays[output]
+        local = graph.local.get(output, value)
+        return Difference(
+            number,
+            operation,
+            tuple(graph.arrays[i] for i in edge),
+            {leaf: x for i in inside for leaf, x in self.weights(state, graph.operations[i]).items()},
+            local,
+            value,
+            tuple(self.tf.graph.operations[i] for i in theirs),
+            self.tf.graph.operations[self.tf.makers[tensor]].path if tensor in self.tf.makers else "",
+            permuted=apart(np.sort(local, axis=None), np.sort(value, axis=None)) <= self.close,
+            share=share,
+        )
+
+    def weights(self, state: State, operation: Operation) -> dict[str, np.ndarray]:
+        """Return the parameters that an operation takes, by their names in the layer."""
+        leaves = ((i, state.torch.graph.leaves.get(i, "")) for i in operation.inputs)
+        found = {leaf.rpartition(".")[2].removeprefix("parameter "): i for i, leaf in leaves if leaf[:9] == "parameter"}
+        return {leaf: state.torch.graph.arrays[i] for leaf, i in found.items()}
+
+    def unpaired(self, state: State, number: int) -> Difference:
+        """Return a difference whose partner is not known, or has another shape."""
+        graph = state.torch.graph
+        operation = graph.operations[number]
+        _, edge = state.region(state.torch, operation.outputs[0], set(state.same))
+        anchor = self.anchors(state, number)
+        known = [i for i in edge for i in state.same.get(i, ())]
+        reached = [i for i in state.unknown if set(self.tf.graph.operations[i].inputs) & set(known)]
+        theirs = anchor or [self.tf.graph.operations[i].outputs[0] for i in reached[-1:]]
+        tensor = theirs[0] if theirs else None
+        value = np.zeros(0) if tensor is None else self.tf.graph.arrays[tensor]
+        layer = self.tf.graph.operations[self.tf.makers[tensor]].path if tensor in self.tf.makers else ""
+        own = graph.arrays[operation.outputs[0]]
+        if value.ndim == own.ndim > 2:
+            value = np.moveaxis(value, -1, 1)
+        inside = state.region(self.tf, tensor, state.known)[0] if tensor in self.tf.makers else []
+        return Difference(
+            number,
+            operation,
+            tuple(graph.arrays[i] for i in edge),
+            self.weights(state, operation),
+            own,
+            value,
+            tuple(self.tf.graph.operations[i] for i in inside),
+            layer,
+            share=1.0,
+        )
+
+
+def distance(x: np.ndarray, like: np.ndarray) -> float:
+    """Return how far an array is from another in the layout in which it is nearest."""
+    found = nearest(x, like)
+    return np.inf if found is None else mean_apart(found, like)
