@@ -29,7 +29,9 @@ class Operations:
             handle = getattr(resource, "handle", resource)
             self.know(handle, self.graph.add(np.array(tf.convert_to_tensor(value)), name))
 
-    def see(self, kind: Any, inputs: Any, attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None) -> None:
+    def see(
+        self, kind: Any, inputs: Any, attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
+    ) -> None:
         """Take one operation."""
         if graph is not None:
             return  # inside of a compiled function, which is one operation

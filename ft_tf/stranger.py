@@ -99,6 +99,7 @@ class Stranger:
             silenced=tuple(filter(None, silenced)),
             remarks=("its regularisation losses are left out of the loss",) if self.model.losses else (),
             gives=self.gives,
+            settings=tuple(penalties(self.layers)),
         )
 
     def parts_of(self, name: str) -> Iterator["Part"]:
@@ -315,6 +316,15 @@ def own_variables(
                 variable.layout = "same"  # an optimizer's slots stay as they are: `Shares` knows the rest
                 yield (*names, variable.name), variable
                 seen.add(id(variable))
+
+
+def penalties(layers: Mapping[tuple[str, ...], Any]) -> Iterator[str]:
+    """Yield the regularisers and limits of layers, in words."""
+    for names, layer in layers.items():
+        for name, value in vars(layer).items():
+            if value is not None and name.endswith(("_regularizer", "_constraint")):
+                numbers = ", ".join(f"{key} {x}" for key, x in value.get_config().items())
+                yield f"{type(value).__name__}({numbers}) as {name} of {'.'.join(names)}"
 
 
 def kind_in_torch(layer: Any) -> str:

@@ -45,7 +45,7 @@ class Description:
 
     automatic: layers whose names the framework made up; silenced: what is random in training and was set to 0, in
     words; remarks: what else the user should know; own_optimizer, own_loss: whether the model's module has one for it;
-    gives: the shape of every output by name.
+    gives: the shape of every output by name; settings: what the other framework's models do not have, in words.
     """
 
     dtype: str
@@ -57,6 +57,7 @@ class Description:
     remarks: tuple[str, ...] = ()
     own_optimizer: bool = False
     own_loss: bool = False
+    settings: tuple[str, ...] = ()
     gives: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,7 +69,7 @@ class Description:
         """Build it from what `to_dict` gave."""
         parameters = tuple(Parameter(**{**p, "shape": tuple(p["shape"])}) for p in values["parameters"])
         calls = {key: Call.from_dict(call) for key, call in values["calls"].items()}
-        lists = {key: tuple(values[key]) for key in ("outputs", "silenced", "remarks")}
+        lists = {key: tuple(values[key]) for key in ("outputs", "silenced", "remarks", "settings")}
         lists["gives"] = {name: tuple(shape) for name, shape in values.get("gives", {}).items()}
         found = {"parameters": parameters, "calls": calls, "automatic": frozenset(values["automatic"])}
         return cls(**{**values, **lists, **found})

@@ -125,7 +125,7 @@ def make(kind: str, o: dict[str, Any], rank: int) -> Any:
         return L.Dropout(o["rate"])
     if kind == "residual":
         return Net(o["layers"], rank)
-    if kind in ("branches", "each"):
+    if kind in ("branches", "each", "chain"):
         return [Net(layers, rank) for layers in o["parts"]]
     return L.Identity()
 
@@ -152,6 +152,10 @@ def run(kind: str, o: dict[str, Any], part: Any, x: Any, rank: int, training: bo
         ys = [branch(x, training=training) for branch in part]
         ys = [ys[i] for i in o.get("order", range(len(ys)))]
         return ops.concatenate(ys, -1) if o["how"] == "cat" else ys[0] * ys[1] if o["how"] == "mul" else sum(ys)
+    if kind == "chain":
+        for branch in part:
+            x = branch(x, training=training)
+        return x
     if kind == "each":
         ys = [branch(v, training=training) for branch, v in zip(part, x, strict=True)]
         ys = [ys[i] for i in o.get("order", range(len(ys)))]

@@ -85,7 +85,7 @@ def make(kind: str, o: dict[str, Any], rank: int) -> nn.Module:
         return nn.Dropout(o["rate"])
     if kind == "residual":
         return Net(o["layers"], rank)
-    if kind in ("branches", "each"):
+    if kind in ("branches", "each", "chain"):
         return nn.ModuleList([Net(layers, rank) for layers in o["parts"]])
     return nn.Identity()
 
@@ -115,6 +115,10 @@ def run(kind: str, o: dict[str, Any], part: Any, x: Any, rank: int) -> Any:
         ys = [branch(x) for branch in part]
         ys = [ys[i] for i in o.get("order", range(len(ys)))]
         return torch.cat(ys, 1) if o["how"] == "cat" else ys[0] * ys[1] if o["how"] == "mul" else sum(ys)
+    if kind == "chain":
+        for branch in part:
+            x = branch(x)
+        return x
     if kind == "each":
         ys = [branch(v) for branch, v in zip(part, x, strict=True)]
         ys = [ys[i] for i in o.get("order", range(len(ys)))]

@@ -18,22 +18,28 @@ import numpy as np
 
 from ft.backend import contract as backend
 from ft.backend.description import Description, Parameter
-from ft.backend.forms import squeezed
+from ft.backend.forms import squeezed, whole_of
+from ft.backend.operations import Graph
 from ft.errors import RecipeError, listed, unknown
 from ft.noise import generator
 from ft.parity.foreign.code import INPUTS, LOSS, OPTIMIZER
 from ft.parity.foreign.inputs import IMAGES, Spec, read_inputs
 from ft.parity.foreign.pairing import NEUTRAL, SIDES, Pair, Pairing, pair_calls, pair_parameters
+from ft.parity.arrays import BARS
+from ft.parity.evidence import Finding
+from ft.parity.foreign.explain import coverage, explain, stopped
+from ft.parity.foreign.forcing import Search
 from ft.parity.trace import Trace, TraceBatch
 from ft.parity.verdict import Row, Verdict, compare_traces
 from ft.system import apart, files
+from ft.weights import read_safetensors, write_safetensors
 
 DIRECTIONS = {"torch-to-tf": "torch", "tf-to-torch": "tf"}  # whose weights both take
 WEIGHTS = "weights.safetensors"  # the file of these
 MOMENTUM = 0.9
 OPERATIONS, FORCED = "operations-{}.safetensors", "forced.safetensors"  # arrays of a recorded pass, and for one
 LAYERS = ("inference", "forward")  # phases whose rows are mostly those of layers
-PARAMETERS = "parameters"  # the phase of what one model has alone
+PARAMETERS, SETTINGS = "parameters", "settings"  # the phases of what no array shows
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ class Feed(TraceBatch):
 class StrangersResult:
     """The traces of both models, which parameters were paired by which rule, and what the user should know.
 
-    rows: differences that no array shows, such as a bias that one model has alone.
+    rows: differences that no array shows, such as a bias that one model has alone; findings: operations that differ.
     """
 
     torch: Trace
@@ -109,6 +115,7 @@ class StrangersResult:
     pairing: tuple[Pair, ...]
     notes: tuple[str, ...]
     rows: tuple[Row, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def verdict(self) -> Verdict:
         """Compare the traces, and add what differs without a number that shows it."""
@@ -153,6 +160,7 @@ def compare_models(
         outputs = pair_outputs(models)
         pairing = pair_parameters(models["torch"], models["tf"], given)
         optimizers = trace(sides, models, pairing, outputs, DIRECTIONS[direction])
+        findings, covered = diagnose_operations(sides, pairing, Path(folder), used)
     (Path(folder) / WEIGHTS).unlink()
     notes = [
         *notes_on_assignment(assignment, optimizers, direction, giver),
@@ -161,8 +169,10 @@ def compare_models(
     ]
     if used != dtype:
         notes.insert(0, f"a model stays {used} where {dtype} was asked for: both were compared in {used}")
+    notes.append(covered)
+    rows = [*lone_parameters(pairing), *unlike_settings(models, pairing)]
     traces = Trace(Path(folder) / "torch"), Trace(Path(folder) / "tf")
-    return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes), tuple(lone_parameters(pairing)))
+    return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes), tuple(rows), tuple(findings))
 
 
 def without_mispairings(rows: Sequence[Row], outputs: Collection[str]) -> list[Row]:
@@ -208,6 +218,7 @@ def trace(
         "shapes": {p.torch: p.shape for p in pairing.pairs},
         "outputs": {output_name(name, torch): torch.gives[name] for name in outputs.values()},
         "loss": "own" if torch.own_loss else "",
+        "still": still(models, pairing),
     }
     own = {
         "torch": {name: output_name(name, torch) for name in outputs.values()},
@@ -223,6 +234,52 @@ def trace(
         },
     )
     return {name: answer["optimizer"] for name, answer in answers.items()}
+
+
+def diagnose_operations(
+    sides: Mapping[str, "ModelProcess"], pairing: Pairing, folder: Path, dtype: str
+) -> tuple[list[Finding], str]:
+    """Return the operations that differ, and what share of all was compared, in words."""
+
+    def recorded(name: str, forced: Mapping[int, np.ndarray]) -> Graph:
+        if forced:
+            write_safetensors(folder / FORCED, {str(number): x for number, x in forced.items()}, {})
+        request = {"do": "operations", "forced": bool(forced), "dtype": dtype}
+        answer = ask({name: sides[name]}, {name: request})[name]
+        return Graph.from_dict(answer, read_safetensors(folder / OPERATIONS.format(name)))
+
+    names: dict[str, frozenset[str]] = {}
+    for pair in pairing.pairs:
+        own = whole_of(pair.torch)[0]
+        names[own] = names.get(own, frozenset()) | {whole_of(pair.keras)[0].partition("#")[0]}
+    tf, close = recorded("tf", {}), BARS[dtype]["cause"] / 10
+    search = Search(lambda forced: recorded("torch", forced), tf, names, close)
+    found = [explain(difference, BARS[dtype]["cause"]) for difference in search.differences()]
+    if not found:
+        found = stopped(search.plain.torch.graph, tf, search)
+    for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
+        (folder / file).unlink(missing_ok=True)
+    return found, coverage(search)
+
+
+def unlike_settings(models: Mapping[str, Description], pairing: Pairing) -> Iterator[Row]:
+    """Yield a row for every setting that differs and that no array shows: it was not exercised."""
+    strengths = [sorted(re.findall(r"\(\w+ ([\d.e-]+)", " ".join(model.silenced))) for model in models.values()]
+    if strengths[0] != strengths[1]:
+        words = [" ".join(found) or "none" for found in strengths]
+        yield setting("dropout", f"torch {words[0]}, tf {words[1]}")
+    trained = [{p.name for p in model.parameters if p.trained} for model in models.values()]
+    for pair in pairing.pairs:
+        has = whole_of(pair.torch)[0] in trained[0], whole_of(pair.keras)[0] in trained[1]
+        if has[0] != has[1]:
+            yield setting(pair.torch, f"trained in {SIDES[has[1]]} only")
+    for who, model in models.items():
+        yield from (setting(words, f"in {who} only") for words in model.settings)
+
+
+def setting(name: str, words: str) -> Row:
+    """Return the row of a setting that differs."""
+    return Row(None, SETTINGS, name, np.inf, np.inf, 0, 0, 0.0, f"{words}; differs, not exercised")
 
 
 def lone_parameters(pairing: Pairing) -> Iterator[Row]:
@@ -249,6 +306,13 @@ def pair_outputs(models: Mapping[str, Description]) -> dict[str, str]:
     if len(torch) != len(tf) or not all(same_outputs(torch[b], tf[a]) for a, b in names.items()):
         raise RecipeError(f"outputs: torch gives {words[0]}, tf gives {words[1]}; both models must give the same")
     return names
+
+
+def still(models: Mapping[str, Description], pairing: Pairing) -> list[str]:
+    """Return the common names of the parameters that one model or both do not train."""
+    trained = [{p.name for p in model.parameters if p.trained} for model in models.values()]
+    pairs = ((pair, whole_of(pair.torch)[0], whole_of(pair.keras)[0]) for pair in pairing.pairs)
+    return [pair.torch for pair, torch, tf in pairs if torch not in trained[0] or tf not in trained[1]]
 
 
 def output_name(name: str, model: Description) -> str:

@@ -165,7 +165,6 @@ class Search:
         self.table = Table({i: x for i, x in tf.arrays.items() if i in self.tf.moving}, close)
         self.forced: dict[int, np.ndarray] = {}
         self.partners: dict[int, int] = {}  # operation of PyTorch's -> tensor of Keras's
-        self.bridges: set[int] = set()  # operations that are forced only to come past others
         self.passes = 0
 
     def state(self, forced: Mapping[int, np.ndarray], partners: Mapping[int, int]) -> State:
@@ -186,7 +185,31 @@ class Search:
                 break
             self.take(state, *pair)
             state = self.state(self.forced, self.partners)
+        state = self.blame_operands(state)
+        self.last = state
         return self.told(state) + lost
+
+    def blame_operands(self, state: State) -> State:
+        """Where an operation differs only because its partner takes other numbers, blame what gave them."""
+        for number in list(self.forced):
+            if not self.differs(state, number):
+                continue
+            for maker, other in list(self.operands(state, number)):
+                value = self.value_for(state, maker, other)
+                if value is None or maker in self.forced:
+                    continue
+                after = self.state({**self.forced, maker: value}, {**self.partners, maker: other})
+                if not self.differs(after, number) and len(after.parted) <= len(state.parted):
+                    self.take(state, maker, other)
+                    state = after
+                    break
+        return state
+
+    def differs(self, state: State, number: int) -> bool:
+        """Tell whether a forced operation gives something else than what it is forced to."""
+        graph = state.torch.graph
+        output = graph.operations[number].outputs[0]
+        return apart(graph.local[output], graph.arrays[output]) > self.close
 
     def take(self, state: State, number: int, tensor: int) -> None:
         """Replace the output of an operation by a tensor of Keras's side from here on."""
@@ -271,10 +294,11 @@ class Search:
         inputs = state.torch.graph.operations[number].inputs
         return all(i in state.same for i in inputs if i in state.torch.moving)
 
-    def operands(self, state: State) -> Iterator[tuple[int, int]]:
+    def operands(self, state: State, only: int | None = None) -> Iterator[tuple[int, int]]:
         """Yield makers of what a layer takes, with what its partner takes: an operation that one side lacks, an order."""
         for number, tensor in [*self.partners.items(), *self.next_anchors(state)]:
-            _, theirs = state.region(self.tf, tensor, set())
+            if only not in (None, number) or tensor not in self.tf.makers:
+                continue
             _, theirs = self.direct(tensor)
             for own in state.torch.graph.operations[number].inputs:
                 maker = state.torch.makers.get(own)
@@ -303,12 +327,7 @@ class Search:
 
     def told(self, state: State) -> list[Difference]:
         """Return what is forced and really differs, with the share of the results' difference that each makes alone."""
-        graph = state.torch.graph
-        kept = []
-        for number in sorted(self.forced):
-            output = graph.operations[number].outputs[0]
-            if apart(graph.local[output], graph.arrays[output]) > self.close:
-                kept.append(number)
+        kept = [number for number in sorted(self.forced) if self.differs(state, number)]
         shares = self.shares(kept)
         return [self.difference(state, number, shares.get(number, 0.0)) for number in kept]
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -146,7 +146,7 @@ class Host:
             for batch in self.feeds()
         )
         facts = {"backend": self.side, "dtype": dtype, **self.facts()}
-        learner = cast(Any, InCommon(model, request["own"], request["outputs"]))
+        learner = cast(Any, InCommon(model, request["own"], request["outputs"], request["still"]))
         # as far as write_trace asks, it is a Wing
         write_trace(
             self.folder / self.side, learner, cast(Any, model), batches, facts, update=self.assignment.steps > 0
@@ -198,7 +198,8 @@ class Host:
 class InCommon:
     """A model as `write_trace` takes it, with its outputs under their common names and in PyTorch's layout."""
 
-    def __init__(self, model: Any, names: Mapping[str, str], shapes: Mapping[str, Any]) -> None:
+    def __init__(self, model: Any, names: Mapping[str, str], shapes: Mapping[str, Any], still: Collection[str]) -> None:
+        self.still = set(still)
         self.learner, self.model, self.names = model, model.model, names
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
 
@@ -216,7 +217,20 @@ class InCommon:
     def gradients(self, batch: Any, *, step: int) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return loss, outputs and gradients of a training step."""
         loss, outputs, gradients = self.learner.gradients(batch, step=step)
-        return loss, self.common(outputs), gradients
+        return loss, self.common(outputs), self.trained(gradients)
+
+    def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
+        """Do the update of a step; return what was subtracted."""
+        return self.trained(self.learner.update(gradients, lr=lr))
+
+    def get_slots(self) -> dict[str, np.ndarray]:
+        """Return the state of the optimizers."""
+        slots = self.learner.get_slots()
+        return {name: x for name, x in slots.items() if name.rpartition(".")[0] not in self.still}
+
+    def trained(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return arrays by parameter without those that one model does not train."""
+        return {name: x for name, x in arrays.items() if name not in self.still}
 
 
 def laid_out(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -40,6 +40,7 @@ class Table:
         return self.ordered[number]
 
 
+SURELY = 0.5  # how much nearer an order of the axes must be that frameworks do not differ in
 ROOM = 4.0  # a mean may be off by as much as its parts, and a little more
 
 
@@ -99,7 +100,11 @@ def nearest(x: np.ndarray, like: np.ndarray) -> np.ndarray | None:
     found = list(layouts(x, like.shape))
     if not found and x.size == like.size:
         found = [x.reshape(like.shape)]
-    return min(found, key=lambda y: mean_apart(y, like), default=None)
+    common = min(usual(x, like.shape), key=lambda y: mean_apart(y, like), default=None)
+    best = min(found, key=lambda y: mean_apart(y, like), default=None)
+    if common is not None and best is not None and mean_apart(best, like) > SURELY * mean_apart(common, like):
+        return common
+    return best
 
 
 def same_order(x: np.ndarray, like: np.ndarray, close: float) -> bool:

@@ -1,0 +1,32 @@
+"""Whether a hypothesis gives an output: one comparison for all families."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+
+def same(x: np.ndarray, y: np.ndarray, close: float) -> bool:
+    """Tell whether two arrays are equal but for rounding, in one shape or but for axes of size 1."""
+    if x.shape != y.shape:
+        if x.size != y.size or [n for n in x.shape if n > 1] != [n for n in y.shape if n > 1]:
+            return False
+        x = x.reshape(y.shape)
+    with np.errstate(invalid="ignore", over="ignore"):
+        far = np.abs(x - y)
+        scale = np.abs(y).max(initial=0.0)
+    return bool(np.isfinite(far).all() and far.max(initial=0.0) <= close * scale)
+
+
+def first(found: Iterable[tuple[str, Callable[[], np.ndarray | None]]], y: np.ndarray, close: float) -> str | None:
+    """Return the name of the first hypothesis that gives an output."""
+    for name, compute in found:
+        with np.errstate(all="ignore"):
+            x = compute()
+        if x is not None and same(x, y, close):
+            return name
+    return None
+
+
+def number(x: float) -> str:
+    """Return a number that was read off, short where it is short."""
+    return f"{float(x):.6g}"
