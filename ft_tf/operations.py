@@ -12,6 +12,7 @@ from tensorflow.python.framework import op_callbacks
 from ft.backend.operations import Graph, LayerCall, Operation, plain_value
 
 SILENT = ("ReadVariableOp",)  # operations that pass their input on
+SHAPES = ("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike")  # no value of the input is in what they give
 TYPES = ("T", "dtype", "Tidx", "Tshape", "Tperm", "Tdim", "Tpaddings", "Index", "out_type", "Taxis", "Tindices")
 
 
@@ -22,12 +23,14 @@ class Operations:
         self.graph = Graph()
         self.stack: list[tuple[str, int]] = [("", 0)]
         self.numbers: dict[int, int] = {}  # id of a tensor, or of a variable's handle -> its number
+        self.moving: set[int] = set()  # what depends on the inputs
         self.kept: list[Any] = []  # an id says which tensor only while that tensor lives
         self.original = keras.layers.Layer.__call__
         for name, value in leaves.items():
             resource = getattr(value, "value", value)
             handle = getattr(resource, "handle", resource)
-            self.know(handle, self.graph.add(np.array(tf.convert_to_tensor(value)), name))
+            number = self.know(handle, self.graph.add(np.array(tf.convert_to_tensor(value)), name))
+            self.moving |= {number} if name.startswith("input ") else set()
 
     def see(
         self, kind: Any, inputs: Any, attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
@@ -39,11 +42,13 @@ class Operations:
         if name in SILENT and id(inputs[0]) in self.numbers:
             self.know(outputs[0], self.numbers[id(inputs[0])])
             return
-        given = [x for x in outputs if x.dtype.is_floating]
+        moving = name not in SHAPES and any(self.numbers.get(id(x)) in self.moving for x in inputs)
+        given = [x for x in outputs if x.dtype.is_floating or (moving and (x.dtype.is_integer or x.dtype.is_bool))]
         if not given:
             return
         numbers = [self.number(x) for x in inputs if x.dtype != tf.resource or id(x) in self.numbers]
         made = [self.know(x, self.graph.add(x.numpy().copy())) for x in given]
+        self.moving |= set(made) if moving else set()
         path = self.stack[-1][0]
         self.graph.operations.append(Operation(name, path, numbers, made, arguments(attributes)))
 

@@ -28,9 +28,11 @@ class Operations(TorchFunctionMode):
         self.paths = {module: path for path, module in model.named_modules()}
         self.stack: list[tuple[str, int]] = [("", 0)]
         self.numbers: dict[int, int] = {}  # id of a tensor -> its number
+        self.moving: set[int] = set()  # what depends on the inputs
         self.kept: list[Tensor] = []  # an id says which tensor only while that tensor lives
         for name, tensor in leaves.items():
-            self.know(tensor, self.graph.add(copied(tensor), name))
+            number = self.know(tensor, self.graph.add(copied(tensor), name))
+            self.moving |= {number} if name.startswith("input ") else set()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -38,15 +40,17 @@ class Operations(TorchFunctionMode):
         inputs = [self.number(x) for x in tensors_in([*args, *kwargs.values()])]
         output = func(*args, **kwargs)
         changed = args[0] if name == "__setitem__" else output
-        given = [x for x in tensors_in([changed]) if x.is_floating_point()]
+        moving = bool(self.moving.intersection(inputs))
+        given = [x for x in tensors_in([changed]) if moving or x.is_floating_point()]
         if name == "__get__" or not given:
             return output
         number = len(self.graph.operations)
         forced = self.forced.get(number)
         if forced is not None:
             local, output = copied(given[0]), replaced(output, given[0], torch.from_numpy(forced))
-            given = [x for x in tensors_in([output]) if x.is_floating_point()]
+            given = [x for x in tensors_in([output]) if moving or x.is_floating_point()]
         outputs = [self.know(x, self.graph.add(copied(x))) for x in given]
+        self.moving |= set(outputs) if moving else set()
         if forced is not None:
             self.graph.local[outputs[0]] = local
         self.graph.operations.append(Operation(name, self.stack[-1][0], inputs, outputs, arguments(func, args, kwargs)))
@@ -101,8 +105,9 @@ def replaced(output: Any, given: Tensor, value: Tensor) -> Any:
     if isinstance(output, tuple):
         return tuple(replaced(part, given, value) if part is given else part for part in output)
     if output is None or not isinstance(output, Tensor):
-        return given.copy_(value) and output
-    return value.to(given.dtype)
+        given.copy_(value)
+        return output
+    return value  # in its own type: a rounding is undone as well
 
 
 def arguments(func: Any, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ft.recipe import FIELDS, checked, deciding, load
 from ft.system.names import REPORT
 
 if TYPE_CHECKING:
+    from ft.parity.evidence import Finding
     from ft.parity.verdict import Verdict
     from ft.recipe import Recipe
     from ft.report.comparison import Report
@@ -153,17 +154,27 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
         folder=folder,
     )
     renamed = [(pair.torch, pair.keras) for pair in result.pairing if pair.rule != "name"]
-    return report_of(result.torch, result.tf, verdict=result.verdict(), notes=result.notes, pairing=renamed)
+    more = {"notes": result.notes, "pairing": renamed}
+    return report_of(result.torch, result.tf, verdict=result.verdict(), operations=result.findings, **more)
 
 
-def report_of(a: Any, b: Any, verdict: "Verdict | None" = None, **more: Any) -> "Report":
-    """Return the report on two traces: verdict, causes, and what else is known."""
+def report_of(
+    a: Any, b: Any, verdict: "Verdict | None" = None, operations: "Sequence[Finding] | None" = None, **more: Any
+) -> "Report":
+    """Return the report on two traces: verdict, causes, and what else is known.
+
+    operations: where two models were run operation by operation, those that differ: no other layer is to blame.
+    """
     from ft.differences import Evidence, diagnose
+    from ft.parity.foreign.explain import merged
     from ft.parity.verdict import compare_traces
     from ft.report.comparison import make_report
 
     verdict = verdict or compare_traces(a, b)
-    return make_report(a, b, verdict, diagnose(Evidence(a, b, verdict)), **more)
+    findings = diagnose(Evidence(a, b, verdict))
+    if operations is not None:
+        findings = merged(findings, operations)
+    return make_report(a, b, verdict, findings, **more)
 
 
 def judge(make: Any, flags: argparse.Namespace) -> int:

@@ -110,7 +110,8 @@ def test_with_batchnorm_alike_only_the_variance_differs(here, tf):
 @pytest.mark.parametrize("direction", ["torch-to-tf", "tf-to-torch"])
 def test_subclassed_models_with_other_names(here, direction):
     result, verdict, found = run("Net", "Net", direction=direction)
-    assert differing(verdict) == {"statistics running_var"}
+    assert differing(verdict) == {"statistics running_var", "settings dropout"}
+    assert verdict.rows[-1].fault == "torch 0.4, tf 0.3; differs, not exercised"
     assert found == ["batchnorm-variance"]
     assert pairs(result)["fc2.weight"] == "head/kernel"
     assert pairs(result)["conv2.weight"] == "conv2d/kernel"
@@ -148,7 +149,7 @@ def test_a_model_that_stays_float32(here, torch, tf):
     assert result.notes[0] == "a model stays float32 where float64 was asked for: both were compared in float32"
     assert all(array.dtype == "float32" for array in result.tf.arrays(None, "weights").values())
     # the gradient of the bias in front of a BatchNorm is nothing but float32's rounding
-    assert differing(verdict) <= {"statistics running_var", "gradients bias"}
+    assert differing(verdict) <= {"statistics running_var", "gradients bias", "settings dropout"}
 
 
 def give_optimizer(name, text):

@@ -45,7 +45,7 @@ def planted(model: Model, rng: np.random.Generator) -> list[Planted]:
     for path, kind, options in walked(model.layers):
         for family, words, change in faults(kind, options, model.rank, rng):
             side = str(rng.choice(["torch", "tf"]))
-            if kind in ("lstm", "gru", "mha") or family == "setting":
+            if kind in ("lstm", "gru", "mha") or family == "setting" or "variance" in family:
                 side = "tf"
             layers = deepcopy(model.layers)
             change(at(layers, path))
@@ -129,7 +129,7 @@ def faults(kind: str, o: dict[str, Any], rank: int, rng: np.random.Generator) ->
     if kind == "softmax":
         yield "softmax", "axis", setter(axis="rows" if o["axis"] == "channels" else 0)
     if kind == "scale":
-        yield "activation", "factor", setter(factor=float(rng.choice([1.0, o["factor"] * 2])))
+        yield "combination", "factor", setter(factor=float(rng.choice([1.0, o["factor"] * 2])))
     if kind == "resize":
         yield "resize", "method", setter(how="bilinear" if o["how"] == "nearest" else "nearest")
         if o["how"] == "bilinear":
@@ -139,11 +139,11 @@ def faults(kind: str, o: dict[str, Any], rank: int, rng: np.random.Generator) ->
     if kind == "clip":
         yield "activation", "limit", setter(high=float(rng.choice([1.0, 3.0, 0.5])))
     if kind == "normalise":
-        yield "activation", "mean", setter(mean=0.5)
+        yield "combination", "mean", setter(mean=0.5)
     if kind == "std":
-        yield "activation", "n or n - 1", setter(ddof=0)
+        yield "reduction", "n or n - 1", setter(ddof=0)
     if kind == "attention":
-        yield "activation", "scale", setter(scale=float(o["channels"] ** -0.5))
+        yield "combination", "scale", setter(scale=float(o["channels"] ** -0.5))
         yield "mask", "causal", setter(causal=True)
         yield "softmax", "axis", setter(axis=-2)
     if kind == "mha":
@@ -158,7 +158,7 @@ def faults(kind: str, o: dict[str, Any], rank: int, rng: np.random.Generator) ->
         yield "setting", "regulariser", setter(regularizer="l2")
         yield "setting", "trainable", setter(trained=False)
     if kind == "outputs":
-        yield "activation", "factor", setter(names={"mean": 1.0, "scaled": 0.75})
+        yield "combination", "factor", setter(names={"mean": 1.0, "scaled": 0.75})
 
 
 def conv_faults(o: dict[str, Any], rank: int, rng: np.random.Generator) -> Iterator[tuple[str, str, Any]]:

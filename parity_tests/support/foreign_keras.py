@@ -147,7 +147,8 @@ def run(kind: str, o: dict[str, Any], part: Any, x: Any, rank: int, training: bo
     if kind == "attention":
         return attention(part, x, o)
     if kind == "residual":
-        return o.get("share", 1.0) * x + o.get("scale", 1.0) * part(x, training=training)
+        y = part(x, training=training) * o.get("scale", 1.0)
+        return x + y if o.get("share", 1.0) else y
     if kind == "branches":
         ys = [branch(x, training=training) for branch in part]
         ys = [ys[i] for i in o.get("order", range(len(ys)))]

@@ -110,7 +110,8 @@ def run(kind: str, o: dict[str, Any], part: Any, x: Any, rank: int) -> Any:
     if kind == "ln" and rank == 2 and x.ndim == 4:
         return part(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     if kind == "residual":
-        return o.get("share", 1.0) * x + o.get("scale", 1.0) * part(x)
+        y = part(x) if o.get("scale", 1.0) == 1.0 else o["scale"] * part(x)
+        return x + y if o.get("share", 1.0) else y
     if kind == "branches":
         ys = [branch(x) for branch in part]
         ys = [ys[i] for i in o.get("order", range(len(ys)))]

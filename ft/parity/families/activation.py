@@ -48,14 +48,14 @@ def with_numbers(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, np.ndarray
             scale = y[np.argmax(x)] / x.max()
             alpha = y[at] / scale / math.expm1(x[at])
             yield f"selu({number(scale)}, {number(alpha)})", scale * np.where(below, alpha * np.expm1(x), x)
+    for beta in (1.702, 1.5, 2.0, 0.5):
+        yield f"silu(beta {beta})", x * sigmoid(beta * x)
     low, high = y.min(), y.max()
+    if low == high:
+        return
     yield f"clip({number(low)}, {number(high)})", np.clip(x, low, high)
     yield f"clip(from {number(low)})", np.maximum(x, low)
     yield f"clip(to {number(high)})", np.minimum(x, high)
-    for beta in (1.702, 1.5, 2.0, 0.5):
-        yield f"silu(beta {beta})", x * sigmoid(beta * x)
-    slope, shift = np.polyfit(x, y, 1) if np.ptp(x) else (0.0, 0.0)
-    yield f"{number(slope)} * x" if abs(shift) < 1e-12 else f"{number(slope)} * x + {number(shift)}", slope * x + shift
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -19,6 +19,8 @@ def fit(case: Any) -> str | None:
         xs = [np.broadcast_to(x, y.shape).astype(np.float64) for x in case.inputs if x.dtype.kind == "f"]
     except ValueError:
         return None
+    if not xs:
+        return None
     names = [f"x{i}" for i in range(len(xs))] if len(xs) > 1 else ["x"]
     columns = {name: x.ravel() for name, x in zip(names, xs, strict=True)} | {"1": np.ones(y.size)}
     found = solved(columns, y, case.close)
@@ -43,3 +45,9 @@ def solved(columns: dict[str, np.ndarray], y: np.ndarray, close: float) -> str |
     size = np.abs(y).max(initial=0.0)
     told = [(f, name) for f, name, s in zip(factors, columns, scales, strict=True) if abs(f) * s > 1e-9 * size]
     return " + ".join(name if abs(f - 1) < 1e-9 else f"{number(f)} * {name}" for f, name in told) or "0"
+
+
+def after(before: np.ndarray, output: np.ndarray, close: float) -> str | None:
+    """Return the factor and the shift that turn one output into another."""
+    columns = {"x": before.ravel().astype(np.float64), "1": np.ones(before.size)}
+    return None if same(before, output, close) else solved(columns, output.astype(np.float64), close)

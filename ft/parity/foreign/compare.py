@@ -38,6 +38,7 @@ DIRECTIONS = {"torch-to-tf": "torch", "tf-to-torch": "tf"}  # whose weights both
 WEIGHTS = "weights.safetensors"  # the file of these
 MOMENTUM = 0.9
 OPERATIONS, FORCED = "operations-{}.safetensors", "forced.safetensors"  # arrays of a recorded pass, and for one
+FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
 LAYERS = ("inference", "forward")  # phases whose rows are mostly those of layers
 PARAMETERS, SETTINGS = "parameters", "settings"  # the phases of what no array shows
 
@@ -160,7 +161,8 @@ def compare_models(
         outputs = pair_outputs(models)
         pairing = pair_parameters(models["torch"], models["tf"], given)
         optimizers = trace(sides, models, pairing, outputs, DIRECTIONS[direction])
-        findings, covered = diagnose_operations(sides, pairing, Path(folder), used)
+        traces = Trace(Path(folder) / "torch"), Trace(Path(folder) / "tf")
+        findings, covered = diagnose_operations(sides, pairing, Path(folder), used, traces)
     (Path(folder) / WEIGHTS).unlink()
     notes = [
         *notes_on_assignment(assignment, optimizers, direction, giver),
@@ -171,7 +173,6 @@ def compare_models(
         notes.insert(0, f"a model stays {used} where {dtype} was asked for: both were compared in {used}")
     notes.append(covered)
     rows = [*lone_parameters(pairing), *unlike_settings(models, pairing)]
-    traces = Trace(Path(folder) / "torch"), Trace(Path(folder) / "tf")
     return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes), tuple(rows), tuple(findings))
 
 
@@ -237,7 +238,7 @@ def trace(
 
 
 def diagnose_operations(
-    sides: Mapping[str, "ModelProcess"], pairing: Pairing, folder: Path, dtype: str
+    sides: Mapping[str, "ModelProcess"], pairing: Pairing, folder: Path, dtype: str, traces: tuple[Trace, Trace]
 ) -> tuple[list[Finding], str]:
     """Return the operations that differ, and what share of all was compared, in words."""
 
@@ -252,14 +253,29 @@ def diagnose_operations(
     for pair in pairing.pairs:
         own = whole_of(pair.torch)[0]
         names[own] = names.get(own, frozenset()) | {whole_of(pair.keras)[0].partition("#")[0]}
-    tf, close = recorded("tf", {}), BARS[dtype]["cause"] / 10
-    search = Search(lambda forced: recorded("torch", forced), tf, names, close)
-    found = [explain(difference, BARS[dtype]["cause"]) for difference in search.differences()]
-    if not found:
+    tf, verdict = recorded("tf", {}), compare_traces(*traces)
+    parted = {row.phase for row in verdict.rows if row.differs and (row.phase != "inference" or is_output(row, traces))}
+    for finer in FINER:
+        search = Search(lambda forced: recorded("torch", forced), tf, names, BARS[dtype]["cause"] * finer)
+        found = surest([explain(difference, BARS[dtype]["cause"]) for difference in search.differences()])
+        if found or "inference" not in parted:
+            break
+    if not found and "gradients" in parted:
         found = stopped(search.plain.torch.graph, tf, search)
     for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
         (folder / file).unlink(missing_ok=True)
     return found, coverage(search)
+
+
+def is_output(row: Row, traces: Sequence[Trace]) -> bool:
+    """Tell whether a row is of what the model gives."""
+    return row.name in traces[0].facts["outputs"]
+
+
+def surest(findings: Sequence[Finding]) -> list[Finding]:
+    """Return findings, of a place that has a certain one this alone."""
+    sure = {finding.name for finding in findings if finding.certain}
+    return [finding for finding in findings if finding.certain or finding.name not in sure]
 
 
 def unlike_settings(models: Mapping[str, Description], pairing: Pairing) -> Iterator[Row]:
@@ -384,7 +400,7 @@ def notes_on_models(models: Mapping[str, Description], pairing: Pairing) -> Iter
             yield f"{name}: constants without a partner, left as they are: {listed(p.name for p in left)}"
         yield from (f"{name}: {remark}" for remark in model.remarks)
     trained = [{p.name for p in model.parameters if p.trained} for model in models.values()]
-    odd = [pair.torch for pair in pairing.pairs if (pair.torch in trained[0]) != (pair.keras in trained[1])]
+    odd = [p.torch for p in pairing.pairs if (whole_of(p.torch)[0] in trained[0]) != (whole_of(p.keras)[0] in trained[1])]
     if odd:
         yield f"trained in one model only: {listed(odd)}"
 

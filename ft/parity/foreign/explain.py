@@ -6,9 +6,9 @@ import numpy as np
 
 from ft.backend.operations import Graph, Operation
 from ft.parity.evidence import Finding
-from ft.parity.families import Case, activation, members
+from ft.parity.families import Case, activation, combination, members
 from ft.parity.families.same import same
-from ft.parity.foreign.forcing import Difference, Search
+from ft.parity.foreign.forcing import WHOLE, Difference, Search
 from ft.parity.foreign.values import apart
 
 SHOWN = 4  # operations of Keras's that are listed
@@ -43,11 +43,12 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
             return family, torch, tf, True
         if torch != tf:
             half = half or (family, torch or words[0], tf or words[1], False)
+    if d.torch.shape == d.tf.shape and (found := combined(d, close)):
+        return found
     if d.permuted:
-        return "element order", words[0], f"the same numbers in another order ({words[1]})", True
-    if d.torch.shape == d.tf.shape:
-        if found := relation(d, close):
-            return found
+        return "element order", words[0], f"the same numbers in another order ({words[1]})", False
+    if d.torch.shape == d.tf.shape and (found := relation(d, close)):
+        return found
     return half or (UNKNOWN, words[0], words[1], False)
 
 
@@ -71,12 +72,19 @@ def rounded(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
     return None
 
 
+def combined(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
+    """Return the sums that both sides make of what Keras's operations take, PyTorch's own output among it."""
+    torch, tf = (combination.fit(Case(d.others, {}, y, close=close)) for y in (d.torch, d.tf))
+    return ("combination", torch, tf, True) if torch and tf and torch != tf and len(d.others) > 1 else None
+
+
 def relation(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
     """Return how one side's output becomes the other's: a function after it, a factor, a mask."""
-    if found := activation.after(d.torch, d.tf, close):
-        return "activation" if "* x" not in found else "combination", NOTHING, f"{found} after it", True
-    if found := activation.after(d.tf, d.torch, close):
-        return "activation" if "* x" not in found else "combination", f"{found} after it", NOTHING, True
+    for family, after in (("activation", activation.after), ("combination", combination.after)):
+        if found := after(d.torch, d.tf, close):
+            return family, NOTHING, f"{found} after it", True
+        if found := after(d.tf, d.torch, close):
+            return family, f"{found} after it", NOTHING, True
     changed = np.abs(d.torch - d.tf) > close * max(np.abs(d.torch).max(initial=0.0), np.abs(d.tf).max(initial=0.0))
     for side, y in (("torch", d.torch), ("tf", d.tf)):
         constant = y[changed]
@@ -90,9 +98,9 @@ def stopped(torch: Graph, tf: Graph, search: Search) -> list[Finding]:
     """Return where a gradient is stopped on one side alone."""
     places = []
     for side, graph in (("torch", torch), ("tf", tf)):
-        places.append(
-            [graph.operations[i] for i in range(len(graph.operations)) if graph.operations[i].name == STOPS[side]]
-        )
+        whole = {layer.path for layer in graph.layers if layer.kind in WHOLE}  # their own business
+        found = [operation for operation in graph.operations if operation.name == STOPS[side]]
+        places.append([operation for operation in found if operation.path not in whole])
     counts = [len(found) for found in places]
     if counts[0] == counts[1]:
         return []
@@ -124,3 +132,20 @@ def coverage(search: Search) -> str:
         shares.append((len(met), len(moving)))
     words = ", ".join(f"{name} {met} of {count}" for name, (met, count) in zip(("torch", "tf"), shares, strict=True))
     return f"operations compared by their values: {words}"
+
+
+def merged(catalogue: Sequence[Finding], operations: Sequence[Finding]) -> list[Finding]:
+    """Return what the catalogue finds, of layers only where an operation differs, and the operations that it leaves.
+
+    What differs in training alone, no operation of an inference pass shows.
+    """
+    places = [finding.name for finding in operations]
+    shown = any(finding.phase == "inference" for finding in operations)
+    kept = [f for f in catalogue if f.phase not in ("inference", "forward") or not shown or near(f.name, places)]
+    told = [f.name for f in kept if f.phase in ("inference", "forward")]
+    return [*kept, *(f for f in operations if not near(f.name, told))]
+
+
+def near(name: str, places: Sequence[str]) -> bool:
+    """Tell whether a place is one of several, or inside of one, or around it."""
+    return any(name == place or name.startswith(f"{place}.") or place.startswith(f"{name}.") for place in places)

@@ -15,6 +15,7 @@ import numpy as np
 from ft.backend.operations import Graph, Operation
 from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order, usual
 
+MEASURED = 20  # differences beyond which the share of each is not measured
 LIMIT = 60  # differences that are looked for
 FIRST, NEAR = 4, 3  # operations that are tried for a difference, and partners of each
 WHOLE = (  # layers of Keras's that are one operation, whatever they do inside
@@ -30,7 +31,7 @@ class Difference:
     """An operation that does something else in the two models with the same inputs.
 
     inputs: what both take; torch, tf: what each gives, in PyTorch's layout where the shapes allow it; parameters: by
-    their names in the layer; other: the operations of Keras's side between those inputs and that output; share: of the
+    their names in the layer; other: the operations of Keras's side between those inputs and that output; others: what these take, PyTorch's own output among it; share: of the
     difference of the results, what this one alone makes.
     """
 
@@ -42,6 +43,7 @@ class Difference:
     tf: np.ndarray
     other: tuple[Operation, ...]
     layer: str
+    others: tuple[np.ndarray, ...] = ()
     permuted: bool = False
     share: float = 0.0
 
@@ -115,7 +117,15 @@ class State:
         """The operations of PyTorch's side whose outputs are nowhere on the other, and lead to a result that is not."""
         graph = self.torch.graph
         roots = [*graph.results.values(), *(i for n in self.forced for i in graph.operations[n].inputs)]
-        return sorted(self.above(self.torch, roots, set(self.same)))
+        last = {self.torch.makers[i] for i in self.other_results if i in self.torch.makers}
+        return sorted(self.above(self.torch, roots, set(self.same)) | last)
+
+    @cached_property
+    def other_results(self) -> list[int]:
+        """The results of PyTorch's side that are not those of the other, though an array there may be equal."""
+        results = zip(self.torch.graph.results.values(), self.tf.graph.results.values(), strict=False)
+        arrays = self.torch.graph.arrays, self.tf.graph.arrays
+        return [i for i, j in results if not same_order(arrays[1][j], arrays[0][i], self.table.close)]
 
     @cached_property
     def unknown(self) -> list[int]:
@@ -127,13 +137,15 @@ class State:
     def above(self, side: Side, roots: list[int], fine: set[int]) -> set[int]:
         """Return the operations that lead to some tensors through none that is fine."""
         found: set[int] = set()
-        waiting = [number for number in roots if number not in fine]
+        arrays = side.graph.arrays
+        waiting = [number for number in roots if number not in fine and arrays[number].dtype.kind == "f"]
         while waiting:
             maker = side.makers.get(waiting.pop())
             if maker is not None and maker not in found:
                 found.add(maker)
                 inputs = side.graph.operations[maker].inputs
-                waiting += [number for number in inputs if number not in fine and number in side.moving]
+                open_inputs = (number for number in inputs if number not in fine and number in side.moving)
+                waiting += [number for number in open_inputs if arrays[number].dtype.kind == "f"]
         return found
 
     def region(self, side: Side, tensor: int, fine: set[int]) -> tuple[list[int], list[int]]:
@@ -165,11 +177,10 @@ class Search:
         self.table = Table({i: x for i, x in tf.arrays.items() if i in self.tf.moving}, close)
         self.forced: dict[int, np.ndarray] = {}
         self.partners: dict[int, int] = {}  # operation of PyTorch's -> tensor of Keras's
-        self.passes = 0
+        self.layouts: dict[int, bool] = {}  # rank -> whether channels are last on Keras's side alone
 
     def state(self, forced: Mapping[int, np.ndarray], partners: Mapping[int, int]) -> State:
         """Return what both sides have in common with some operations forced."""
-        self.passes += 1
         return State(Side(self.run(forced)), self.tf, self.table, forced, partners)
 
     def differences(self) -> list[Difference]:
@@ -222,7 +233,20 @@ class Search:
         """Return a tensor of Keras's side in the layout of an operation's output."""
         output = state.torch.graph.operations[number].outputs[0]
         own = state.torch.graph.local.get(output, state.torch.graph.arrays[output])
-        return nearest(self.tf.graph.arrays[tensor], own)
+        return nearest(self.tf.graph.arrays[tensor], own, moved=self.moved(own.ndim))
+
+    def moved(self, rank: int) -> bool:
+        """Tell whether arrays of a rank have their channels last on Keras's side alone, as those do that are equal."""
+        if rank not in self.layouts:
+            votes = [0, 0]
+            arrays = self.plain.torch.graph.arrays, self.tf.graph.arrays
+            for own, found in self.plain.same.items():
+                x, y = arrays[0][own], arrays[1][found[0]]
+                if x.ndim == y.ndim == rank > 2:
+                    votes[0] += apart(x, y) <= self.close
+                    votes[1] += apart(x, np.moveaxis(y, -1, 1)) <= self.close
+            self.layouts[rank] = votes[1] > votes[0] or (votes[0] == votes[1] and rank != 3)
+        return self.layouts[rank]
 
     def force_anchors(self, state: State) -> State:
         """Force at once every operation with parameters that differs and whose partner is known."""
@@ -271,9 +295,14 @@ class Search:
             after = self.state({**self.forced, number: value}, {**self.partners, number: tensor})
             output = state.torch.graph.operations[number].outputs[0]
             far = mean_apart(state.torch.graph.arrays[output], value)
-            scored.append((len(after.parted), number, far, tensor))
+            scored.append((self.left(after), number, far, tensor))
         left, number, _, tensor = min(scored)
-        return (number, tensor) if left < len(state.parted) else None
+        return (number, tensor) if left < self.left(state) else None
+
+    def left(self, state: State) -> int:
+        """Return how much still differs: operations without a partner, and forced ones that give something else."""
+        old = [number for number in self.forced if number in state.forced]
+        return len(state.parted) + sum(self.differs(state, number) for number in old)
 
     def candidates(self, state: State) -> Iterator[tuple[int, int]]:
         """Yield operations that may be the first that differs, each with tensors that may be its partner's."""
@@ -299,25 +328,43 @@ class Search:
         for number, tensor in [*self.partners.items(), *self.next_anchors(state)]:
             if only not in (None, number) or tensor not in self.tf.makers:
                 continue
-            _, theirs = self.direct(tensor)
+            theirs = self.taken(tensor)
             for own in state.torch.graph.operations[number].inputs:
                 maker = state.torch.makers.get(own)
                 if own not in state.torch.moving or maker is None or maker in self.forced:
                     continue
-                x = state.torch.graph.arrays[own]
+                maker = self.first_of(state, maker)
+                x = state.torch.graph.arrays[state.torch.graph.operations[maker].outputs[0]]
                 for other in theirs:
                     y = self.tf.graph.arrays[other]
                     if y.size == x.size and not same_order(y, x, self.close):
                         yield maker, other
 
-    def direct(self, tensor: int) -> tuple[int, list[int]]:
-        """Return the operation in which a layer of Keras's meets its input, and what of that depends on the input."""
+    def first_of(self, state: State, number: int) -> int:
+        """Return the operation that made the numbers which this one only passes on, as a dropout does."""
+        graph, torch = state.torch.graph, state.torch
+        while True:
+            operation = graph.operations[number]
+            given = [i for i in operation.inputs if i in torch.moving]
+            output = graph.arrays[operation.outputs[0]]
+            maker = torch.makers.get(given[0]) if len(given) == 1 else None
+            if maker is None or maker in self.forced or not np.array_equal(graph.arrays[given[0]], output):
+                return number
+            number = maker
+
+    def taken(self, tensor: int) -> list[int]:
+        """Return what the layer of Keras's takes that gives a tensor: what depends on the input and comes from outside."""
+        operations = self.tf.graph.operations
         number = self.tf.makers[tensor]
-        path = self.tf.graph.operations[number].path
-        inside = [i for i, operation in enumerate(self.tf.graph.operations[: number + 1]) if operation.path == path]
-        met = [i for i, _ in self.tf.meeting if i in inside]
-        first = met[0] if met else number
-        return first, [i for i in self.tf.graph.operations[first].inputs if i in self.tf.moving]
+        path = operations[number].path
+        first = number
+        while first and operations[first - 1].path == path:
+            first -= 1
+        inside = {i for operation in operations[first : number + 1] for i in operation.outputs}
+        given = [i for operation in operations[first : number + 1] for i in operation.inputs]
+        direct = [i for i in operations[number].inputs if i in self.tf.moving]
+        outside = [i for i in given if i in self.tf.moving and i not in inside]
+        return list(dict.fromkeys([*outside, *direct]))
 
     def next_anchors(self, state: State) -> Iterator[tuple[int, int]]:
         """Yield the operations with parameters that differ, with their partners."""
@@ -329,28 +376,20 @@ class Search:
         """Return what is forced and really differs, with the share of the results' difference that each makes alone."""
         kept = [number for number in sorted(self.forced) if self.differs(state, number)]
         shares = self.shares(kept)
-        return [self.difference(state, number, shares.get(number, 0.0)) for number in kept]
+        return [self.difference(state, number, shares.get(number, 1.0)) for number in kept]
 
     def shares(self, kept: list[int]) -> dict[int, float]:
-        """Return how far apart the results are with each difference alone, relative to what they are with all."""
-        whole = self.gap(self.plain)
-        if len(kept) <= 1 or not whole:
-            return dict.fromkeys(kept, 1.0)
-        found = {}
-        for number in kept[:12]:
-            others = {n: x for n, x in self.forced.items() if n != number}
-            found[number] = self.gap(self.state(others, {})) / whole
-        return found
+        """Return how far each difference alone moves the results, relative to what all of them do.
 
-    def gap(self, state: State) -> float:
-        """Return how far apart the results are."""
-        results = state.torch.graph.results.values(), self.tf.graph.results.values()
-        largest = 0.0
-        for own, other in zip(*results, strict=False):
-            x, y = state.torch.graph.arrays[own], self.tf.graph.arrays[other]
-            fits = [mean_apart(z, x) for z in usual(y, x.shape)]
-            largest = max(largest, min(fits, default=np.inf))
-        return largest
+        Up to each of them in turn PyTorch's side takes Keras's values, and goes its own way from there.
+        """
+        if len(kept) <= 1 or len(kept) > MEASURED:
+            return {}
+        ways = [self.plain.torch.graph]
+        ways += [self.run({n: self.forced[n] for n in kept[: i + 1]}) for i in range(len(kept))]
+        whole = results_apart(ways[0], ways[-1])
+        steps = zip(ways[:-1], ways[1:], strict=True)
+        return {n: results_apart(*pair) / whole for n, pair in zip(kept, steps, strict=True)} if whole else {}
 
     def difference(self, state: State, number: int, share: float) -> Difference:
         """Return all that is known of an operation that differs."""
@@ -358,9 +397,10 @@ class Search:
         operation = graph.operations[number]
         output, tensor = operation.outputs[0], self.partners[number]
         inside, edge = state.region(state.torch, output, set(state.same))
-        theirs, _ = state.region(self.tf, tensor, state.known)
         value = graph.arrays[output]
         local = graph.local.get(output, value)
+        theirs, ends = state.region(self.tf, tensor, state.known | set(self.table.find(local)))
+        taken = [nearest(self.tf.graph.arrays[i], local, moved=self.moved(local.ndim)) for i in ends]
         return Difference(
             number,
             operation,
@@ -370,6 +410,7 @@ class Search:
             value,
             tuple(self.tf.graph.operations[i] for i in theirs),
             self.tf.graph.operations[self.tf.makers[tensor]].path if tensor in self.tf.makers else "",
+            tuple(x for x in taken if x is not None),
             permuted=apart(np.sort(local, axis=None), np.sort(value, axis=None)) <= self.close,
             share=share,
         )
@@ -413,3 +454,9 @@ def distance(x: np.ndarray, like: np.ndarray) -> float:
     """Return how far an array is from another in the layout in which it is nearest."""
     found = nearest(x, like)
     return np.inf if found is None else mean_apart(found, like)
+
+
+def results_apart(a: Graph, b: Graph) -> float:
+    """Return how far apart the results of two passes of one model are."""
+    both = zip(a.results.values(), b.results.values(), strict=True)
+    return max((mean_apart(a.arrays[i], b.arrays[j]) for i, j in both), default=0.0)

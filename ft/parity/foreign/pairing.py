@@ -108,9 +108,8 @@ def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str
         pairing.add(a, b, "name")
     # the same number of layers of a kind after the same layers, then of a kind at all; else the first ones
     sides = torch, tf
-    pair_units(pairing, sides, lambda unit: (unit.signature, unit.feeders), whole=True)
-    pair_units(pairing, sides, lambda unit: unit.signature, whole=False)
     split_packed(pairing, sides)
+    pair_units(pairing, sides, lambda unit: (unit.signature, unit.feeders), whole=True)
     pair_units(pairing, sides, lambda unit: unit.signature, whole=False)
     pair_units(pairing, sides, lambda unit: (unit.core, unit.feeders), whole=True)
     pair_units(pairing, sides, lambda unit: unit.core, whole=False)
@@ -153,11 +152,13 @@ def split_packed(pairing: Pairing, sides: tuple[Description, Description]) -> No
     for one, other in ((0, 1), (1, 0)):
         for unit in linear_units(pairing.left[one], sides[one]):
             parts = linear_units(pairing.left[other], sides[other])
+            if unit.signature in {part.signature for part in parts}:
+                continue
             runs = (parts[i : i + count] for count in PACKED for i in range(len(parts) - count + 1))
             if run := next((run for run in runs if holds(unit, run)), None):
                 for p in unit.members:
-                    pairing.left[one].remove(p)
-                    pairing.left[one].extend(pieces(p, [rows_of(part) for part in run]))
+                    place = pairing.left[one].index(p)
+                    pairing.left[one][place : place + 1] = pieces(p, [rows_of(part) for part in run])
 
 
 def linear_units(left: Sequence[Parameter], side: Description) -> list[Unit]:
@@ -263,7 +264,8 @@ def pair_calls(torch: Description, tf: Description, pairs: Iterable[Pair]) -> di
     Layers with parameters follow these; the others pair by name, then by kind and the paired calls around them.
     """
     torch_layer, tf_layer = ({p.name: p.layer for p in side.parameters} for side in (torch, tf))
-    layers = {tf_layer[pair.keras]: torch_layer[pair.torch] for pair in pairs}
+    both = [(tf_layer.get(pair.keras), torch_layer.get(pair.torch)) for pair in pairs]
+    layers = {keras: own for keras, own in both if keras is not None and own is not None}  # a piece is no layer
     same = {
         key: layers[call.path] + key.removeprefix(call.path) for key, call in tf.calls.items() if call.path in layers
     }

@@ -15,21 +15,19 @@ class Table:
     def __init__(self, arrays: Mapping[int, np.ndarray], close: float) -> None:
         self.arrays, self.close = arrays, close
         self.sizes: dict[int, list[int]] = {}
-        self.moments = {number: moments(x) for number, x in arrays.items() if x.dtype.kind == "f"}
+        self.moments = {number: moments(x) for number, x in arrays.items()}
         self.ordered: dict[int, np.ndarray] = {}
         for number in self.moments:
             self.sizes.setdefault(arrays[number].size, []).append(number)
 
     def find(self, x: np.ndarray) -> list[int]:
         """Return the numbers of the arrays that hold the same values."""
-        if x.dtype.kind != "f":
-            return []
         own, found, ordered = moments(x), [], None
         for number in self.sizes.get(x.size, ()):
             scale = max(own[-1], self.moments[number][-1])
             if np.all(np.abs(own - self.moments[number]) <= self.close * scale * ROOM):
                 ordered = np.sort(x, axis=None) if ordered is None else ordered
-                if np.abs(ordered - self.in_order(number)).max(initial=0.0) <= self.close * scale:
+                if apart(ordered.astype(np.float64), self.in_order(number).astype(np.float64)) <= self.close:
                     found.append(number)
         return found
 
@@ -95,15 +93,18 @@ def usual(x: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
             yield y.reshape(shape)
 
 
-def nearest(x: np.ndarray, like: np.ndarray) -> np.ndarray | None:
-    """Return an array in the layout in which it is nearest to another one, None where none has its shape."""
+def nearest(x: np.ndarray, like: np.ndarray, *, moved: bool = True) -> np.ndarray | None:
+    """Return an array in the layout in which it is nearest to another one, None where none has its shape.
+
+    moved: whether maps have their channels last here, and in `like` after the samples: that layout must be beaten.
+    """
     found = list(layouts(x, like.shape))
     if not found and x.size == like.size:
         found = [x.reshape(like.shape)]
-    common = min(usual(x, like.shape), key=lambda y: mean_apart(y, like), default=None)
+    expected = list(usual(np.moveaxis(x, -1, 1) if moved and x.ndim > 2 else x, like.shape)) or found
     best = min(found, key=lambda y: mean_apart(y, like), default=None)
-    if common is not None and best is not None and mean_apart(best, like) > SURELY * mean_apart(common, like):
-        return common
+    if best is not None and mean_apart(best, like) > SURELY * mean_apart(expected[0], like):
+        return expected[0]
     return best
 
 

@@ -130,6 +130,8 @@ class Report:
         """Return where a place stands in the order of computation; one that no row has comes after all of them."""
         if (step, phase) == (0, "batch"):  # the inference pass sees the first batch too, though it is listed before it
             return next((i for i, row in enumerate(self.verdict.rows) if row.phase != "weights"), 0) - 0.5
+        if phase == "inference" and (step, phase, name) not in self.order:  # an operation that is no layer
+            return next((i for i, row in enumerate(self.verdict.rows) if row.phase == phase and row.differs), 0)
         return self.order.get((step, phase, name), len(self.order))
 
     def noise_at(self, row: Row) -> tuple[float, float] | None:
@@ -146,7 +148,8 @@ class Report:
 
     def phases(self) -> list[Part]:
         """Return the rows by phase, all steps together."""
-        groups = {phase: [row for row in self.verdict.rows if row.phase == phase] for phase in (*BEFORE, *EACH_STEP)}
+        phases = dict.fromkeys((*BEFORE, *EACH_STEP, *(row.phase for row in self.verdict.rows)))
+        groups = {phase: [row for row in self.verdict.rows if row.phase == phase] for phase in phases}
         return [Part(None, phase, tuple(rows)) for phase, rows in groups.items() if rows]
 
     def worst(self, count: int) -> list[Row]:
