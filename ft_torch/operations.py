@@ -107,7 +107,7 @@ def replaced(output: Any, given: Tensor, value: Tensor) -> Any:
     if output is None or not isinstance(output, Tensor):
         given.copy_(value)
         return output
-    return value  # in its own type: a rounding is undone as well
+    return value.to(torch.promote_types(value.dtype, given.dtype))  # a rounding is undone as well
 
 
 def arguments(func: Any, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:

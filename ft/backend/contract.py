@@ -12,8 +12,8 @@ import numpy as np
 
 from ft.backend.calls import Calls
 from ft.backend.description import Description
-from ft.backend.operations import Graph
 from ft.backend.objective import Objective
+from ft.backend.operations import Graph
 from ft.data import Preprocess
 from ft.data.batches import Batch, Inputs
 from ft.errors import RecipeError, unknown

@@ -130,7 +130,7 @@ def make(kind: str, o: dict[str, Any], rank: int) -> Any:
     return L.Identity()
 
 
-def run(kind: str, o: dict[str, Any], part: Any, x: Any, rank: int, training: bool) -> Any:  # noqa: C901, a table
+def run(kind: str, o: dict[str, Any], part: Any, x: Any, rank: int, training: bool) -> Any:
     """Compute one layer."""
     if kind == "conv":
         before, after = o.get("pad", (0, 0))

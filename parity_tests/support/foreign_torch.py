@@ -4,9 +4,10 @@ import math
 from typing import Any
 
 import torch
-from parity_tests.support.foreign_models import Layers
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from parity_tests.support.foreign_models import Layers
 
 ACTIVATIONS = {
     "relu": F.relu,

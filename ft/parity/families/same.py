@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+LARGE = 1e300
+
 
 def same(x: np.ndarray, y: np.ndarray, close: float) -> bool:
     """Tell whether two arrays are equal but for rounding, in one shape or but for axes of size 1."""
@@ -11,10 +13,16 @@ def same(x: np.ndarray, y: np.ndarray, close: float) -> bool:
         if x.size != y.size or [n for n in x.shape if n > 1] != [n for n in y.shape if n > 1]:
             return False
         x = x.reshape(y.shape)
+    x, y = bounded(x), bounded(y)
     with np.errstate(invalid="ignore", over="ignore"):
         far = np.abs(x - y)
         scale = np.abs(y).max(initial=0.0)
     return bool(np.isfinite(far).all() and far.max(initial=0.0) <= close * scale)
+
+
+def bounded(x: np.ndarray) -> np.ndarray:
+    """Return an array with its infinities as large numbers, by which they are often meant."""
+    return x if np.isfinite(x).all() else np.nan_to_num(x, nan=np.nan, posinf=LARGE, neginf=-LARGE)
 
 
 def first(found: Iterable[tuple[str, Callable[[], np.ndarray | None]]], y: np.ndarray, close: float) -> str | None:

@@ -22,13 +22,13 @@ from ft.backend.forms import squeezed, whole_of
 from ft.backend.operations import Graph
 from ft.errors import RecipeError, listed, unknown
 from ft.noise import generator
-from ft.parity.foreign.code import INPUTS, LOSS, OPTIMIZER
-from ft.parity.foreign.inputs import IMAGES, Spec, read_inputs
-from ft.parity.foreign.pairing import NEUTRAL, SIDES, Pair, Pairing, pair_calls, pair_parameters
 from ft.parity.arrays import BARS
 from ft.parity.evidence import Finding
+from ft.parity.foreign.code import INPUTS, LOSS, OPTIMIZER
 from ft.parity.foreign.explain import coverage, explain, stopped
 from ft.parity.foreign.forcing import Search
+from ft.parity.foreign.inputs import IMAGES, Spec, read_inputs
+from ft.parity.foreign.pairing import NEUTRAL, SIDES, Pair, Pairing, pair_calls, pair_parameters
 from ft.parity.trace import Trace, TraceBatch
 from ft.parity.verdict import Row, Verdict, compare_traces
 from ft.system import apart, files
@@ -38,6 +38,7 @@ DIRECTIONS = {"torch-to-tf": "torch", "tf-to-torch": "tf"}  # whose weights both
 WEIGHTS = "weights.safetensors"  # the file of these
 MOMENTUM = 0.9
 OPERATIONS, FORCED = "operations-{}.safetensors", "forced.safetensors"  # arrays of a recorded pass, and for one
+LARGE = 10.0  # times the inputs, for limits that the first ones do not reach
 FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
 LAYERS = ("inference", "forward")  # phases whose rows are mostly those of layers
 PARAMETERS, SETTINGS = "parameters", "settings"  # the phases of what no array shows
@@ -83,6 +84,16 @@ class Assignment:
             inputs = {spec.name: spec.draw(rng, self.batch_size) for spec in self.specs}
             labels = {} if self.classes is None else {"labels": rng.integers(0, self.classes, self.batch_size)}
             yield Feed(inputs, labels, np.float64(self.lr))
+
+    def moved(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return weights of which none is the same number everywhere, as those of a fresh norm are."""
+        rng = generator(self.seed, "stranger weights")
+        found = {}
+        for name, x in weights.items():
+            fresh = x.size > 1 and bool(np.all(x == x.flat[0]))
+            noise = rng.uniform(0.5, 1.5, x.shape) - 1.0
+            found[name] = (x + noise).astype(x.dtype) if fresh else x
+        return found
 
     def cotangents(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
         """Return the numbers that outputs of these shapes are multiplied with to give a loss."""
@@ -172,7 +183,7 @@ def compare_models(
     if used != dtype:
         notes.insert(0, f"a model stays {used} where {dtype} was asked for: both were compared in {used}")
     notes.append(covered)
-    rows = [*lone_parameters(pairing), *unlike_settings(models, pairing)]
+    rows = [*lone_parameters(pairing), *unlike_settings(models, pairing), *unreached(findings)]
     return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes), tuple(rows), tuple(findings))
 
 
@@ -242,10 +253,10 @@ def diagnose_operations(
 ) -> tuple[list[Finding], str]:
     """Return the operations that differ, and what share of all was compared, in words."""
 
-    def recorded(name: str, forced: Mapping[int, np.ndarray]) -> Graph:
+    def recorded(name: str, forced: Mapping[int, np.ndarray], amplitude: float = 1.0) -> Graph:
         if forced:
             write_safetensors(folder / FORCED, {str(number): x for number, x in forced.items()}, {})
-        request = {"do": "operations", "forced": bool(forced), "dtype": dtype}
+        request = {"do": "operations", "forced": bool(forced), "dtype": dtype, "amplitude": amplitude}
         answer = ask({name: sides[name]}, {name: request})[name]
         return Graph.from_dict(answer, read_safetensors(folder / OPERATIONS.format(name)))
 
@@ -260,6 +271,11 @@ def diagnose_operations(
         found = surest([explain(difference, BARS[dtype]["cause"]) for difference in search.differences()])
         if found or "inference" not in parted:
             break
+    if not found and not parted - {"statistics"}:
+        large = recorded("tf", {}, LARGE)
+        further = Search(lambda forced: recorded("torch", forced, LARGE), large, names, BARS[dtype]["cause"] / 10)
+        told = [explain(difference, BARS[dtype]["cause"]) for difference in further.differences()]
+        found = [replace(f, detail=f"{f.detail}; it shows only with {LARGE:g} times as large inputs") for f in told]
     if not found and "gradients" in parted:
         found = stopped(search.plain.torch.graph, tf, search)
     for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
@@ -276,6 +292,11 @@ def surest(findings: Sequence[Finding]) -> list[Finding]:
     """Return findings, of a place that has a certain one this alone."""
     sure = {finding.name for finding in findings if finding.certain}
     return [finding for finding in findings if finding.certain or finding.name not in sure]
+
+
+def unreached(findings: Sequence[Finding]) -> Iterator[Row]:
+    """Yield a row for every operation that differs only with larger inputs."""
+    yield from (setting(f.name, f.detail) for f in findings if "only with" in f.detail)
 
 
 def unlike_settings(models: Mapping[str, Description], pairing: Pairing) -> Iterator[Row]:
@@ -400,7 +421,9 @@ def notes_on_models(models: Mapping[str, Description], pairing: Pairing) -> Iter
             yield f"{name}: constants without a partner, left as they are: {listed(p.name for p in left)}"
         yield from (f"{name}: {remark}" for remark in model.remarks)
     trained = [{p.name for p in model.parameters if p.trained} for model in models.values()]
-    odd = [p.torch for p in pairing.pairs if (whole_of(p.torch)[0] in trained[0]) != (whole_of(p.keras)[0] in trained[1])]
+    odd = [
+        p.torch for p in pairing.pairs if (whole_of(p.torch)[0] in trained[0]) != (whole_of(p.keras)[0] in trained[1])
+    ]
     if odd:
         yield f"trained in one model only: {listed(odd)}"
 

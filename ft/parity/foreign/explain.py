@@ -36,6 +36,8 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     words = d.operation.words, listed_operations(d.other)
     if found := rounded(d, close):
         return found
+    if d.reached and d.torch.shape == d.tf.shape and (found := relation(d, close) or combined(d, close)):
+        return found
     cases = [Case(d.inputs, d.parameters, y, w, close) for y, w in zip((d.torch, d.tf), words, strict=True)]
     half: tuple[str, str, str, bool] | None = None
     for family, torch, tf in members(*cases):

@@ -9,12 +9,15 @@ is found where it is, and none is blamed that comes from before.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from ft.backend.operations import Graph, Operation
-from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order, usual
+from ft.errors import UserError
+from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order
 
+NONE = 1e-9  # a share of the results' difference that is no more than rounding
 MEASURED = 20  # differences beyond which the share of each is not measured
 LIMIT = 60  # differences that are looked for
 FIRST, NEAR = 4, 3  # operations that are tried for a difference, and partners of each
@@ -31,7 +34,8 @@ class Difference:
     """An operation that does something else in the two models with the same inputs.
 
     inputs: what both take; torch, tf: what each gives, in PyTorch's layout where the shapes allow it; parameters: by
-    their names in the layer; other: the operations of Keras's side between those inputs and that output; others: what these take, PyTorch's own output among it; share: of the
+    their names in the layer; other: the operations of Keras's side between those inputs and that output; others: what these take, PyTorch's own output among it; reached:
+    whether Keras's side has that output as well; share: of the
     difference of the results, what this one alone makes.
     """
 
@@ -44,6 +48,7 @@ class Difference:
     other: tuple[Operation, ...]
     layer: str
     others: tuple[np.ndarray, ...] = ()
+    reached: bool = False
     permuted: bool = False
     share: float = 0.0
 
@@ -100,6 +105,7 @@ class State:
     table: Table
     forced: Mapping[int, np.ndarray]
     partners: Mapping[int, int]
+    anchored: frozenset[int] = frozenset()
 
     @cached_property
     def same(self) -> dict[int, list[int]]:
@@ -116,16 +122,17 @@ class State:
     def parted(self) -> list[int]:
         """The operations of PyTorch's side whose outputs are nowhere on the other, and lead to a result that is not."""
         graph = self.torch.graph
-        roots = [*graph.results.values(), *(i for n in self.forced for i in graph.operations[n].inputs)]
+        blind = (n for n in self.forced if n in self.anchored)
+        roots = [*graph.results.values(), *(i for n in blind for i in graph.operations[n].inputs)]
         last = {self.torch.makers[i] for i in self.other_results if i in self.torch.makers}
         return sorted(self.above(self.torch, roots, set(self.same)) | last)
 
     @cached_property
-    def other_results(self) -> list[int]:
+    def other_results(self) -> dict[int, int]:
         """The results of PyTorch's side that are not those of the other, though an array there may be equal."""
         results = zip(self.torch.graph.results.values(), self.tf.graph.results.values(), strict=False)
         arrays = self.torch.graph.arrays, self.tf.graph.arrays
-        return [i for i, j in results if not same_order(arrays[1][j], arrays[0][i], self.table.close)]
+        return {i: j for i, j in results if not same_order(arrays[1][j], arrays[0][i], self.table.close)}
 
     @cached_property
     def unknown(self) -> list[int]:
@@ -177,11 +184,12 @@ class Search:
         self.table = Table({i: x for i, x in tf.arrays.items() if i in self.tf.moving}, close)
         self.forced: dict[int, np.ndarray] = {}
         self.partners: dict[int, int] = {}  # operation of PyTorch's -> tensor of Keras's
+        self.anchored: set[int] = set()  # those that were forced before all that they take was compared
         self.layouts: dict[int, bool] = {}  # rank -> whether channels are last on Keras's side alone
 
     def state(self, forced: Mapping[int, np.ndarray], partners: Mapping[int, int]) -> State:
         """Return what both sides have in common with some operations forced."""
-        return State(Side(self.run(forced)), self.tf, self.table, forced, partners)
+        return State(Side(self.run(forced)), self.tf, self.table, forced, partners, frozenset(self.anchored))
 
     def differences(self) -> list[Difference]:
         """Return every operation that differs, in PyTorch's order."""
@@ -209,8 +217,8 @@ class Search:
                 value = self.value_for(state, maker, other)
                 if value is None or maker in self.forced:
                     continue
-                after = self.state({**self.forced, maker: value}, {**self.partners, maker: other})
-                if not self.differs(after, number) and len(after.parted) <= len(state.parted):
+                after = self.tried(maker, other, value)
+                if after and not self.differs(after, number) and len(after.parted) <= len(state.parted):
                     self.take(state, maker, other)
                     state = after
                     break
@@ -254,6 +262,7 @@ class Search:
             found = self.anchors(state, number)
             if found and self.fits(state, number, found[0]):
                 self.take(state, number, found[0])
+                self.anchored.add(number)
         return self.state(self.forced, self.partners) if self.forced else state
 
     def fits(self, state: State, number: int, tensor: int) -> bool:
@@ -292,12 +301,21 @@ class Search:
         for number, tensor in pairs:
             value = self.value_for(state, number, tensor)
             assert value is not None
-            after = self.state({**self.forced, number: value}, {**self.partners, number: tensor})
+            after = self.tried(number, tensor, value)
+            if after is None:
+                continue
             output = state.torch.graph.operations[number].outputs[0]
             far = mean_apart(state.torch.graph.arrays[output], value)
             scored.append((self.left(after), number, far, tensor))
-        left, number, _, tensor = min(scored)
+        left, number, _, tensor = min(scored, default=(self.left(state), 0, 0.0, 0))
         return (number, tensor) if left < self.left(state) else None
+
+    def tried(self, number: int, tensor: int, value: np.ndarray) -> State | None:
+        """Return the state with one more operation forced, None where the model does not take that."""
+        try:
+            return self.state({**self.forced, number: value}, {**self.partners, number: tensor})
+        except UserError:
+            return None
 
     def left(self, state: State) -> int:
         """Return how much still differs: operations without a partner, and forced ones that give something else."""
@@ -310,6 +328,9 @@ class Search:
         if self.ready(state, first) and (found := self.anchors(state, first)):
             yield from ((first, tensor) for tensor in found)
         yield from self.operands(state)
+        for own, other in state.other_results.items():
+            if own in state.torch.makers:
+                yield self.first_of(state, state.torch.makers[own]), other
         graph, tf = state.torch.graph, self.tf.graph
         open_tensors = [tf.operations[i].outputs[0] for i in state.unknown]
         for number in state.parted[:FIRST]:
@@ -334,7 +355,10 @@ class Search:
                 if own not in state.torch.moving or maker is None or maker in self.forced:
                     continue
                 maker = self.first_of(state, maker)
-                x = state.torch.graph.arrays[state.torch.graph.operations[maker].outputs[0]]
+                made = state.torch.graph.operations[maker].outputs[0]
+                x = state.torch.graph.arrays[made]
+                if self.turned(state, made):
+                    yield maker, state.same[made][0]
                 for other in theirs:
                     y = self.tf.graph.arrays[other]
                     if y.size == x.size and not same_order(y, x, self.close):
@@ -348,9 +372,17 @@ class Search:
             given = [i for i in operation.inputs if i in torch.moving]
             output = graph.arrays[operation.outputs[0]]
             maker = torch.makers.get(given[0]) if len(given) == 1 else None
-            if maker is None or maker in self.forced or not np.array_equal(graph.arrays[given[0]], output):
+            if maker is None or maker in self.forced:
+                return number
+            if not np.array_equal(graph.arrays[given[0]], output) and not self.turned(state, given[0]):
                 return number
             number = maker
+
+    def turned(self, state: State, own: int) -> bool:
+        """Tell whether Keras's side has the values of a tensor, and in another order alone."""
+        x = state.torch.graph.arrays[own]
+        found = state.same.get(own, [])
+        return bool(found) and not any(same_order(self.tf.graph.arrays[i], x, self.close) for i in found)
 
     def taken(self, tensor: int) -> list[int]:
         """Return what the layer of Keras's takes that gives a tensor: what depends on the input and comes from outside."""
@@ -376,6 +408,7 @@ class Search:
         """Return what is forced and really differs, with the share of the results' difference that each makes alone."""
         kept = [number for number in sorted(self.forced) if self.differs(state, number)]
         shares = self.shares(kept)
+        kept = [number for number in kept if shares.get(number, 1.0) > NONE] or kept
         return [self.difference(state, number, shares.get(number, 1.0)) for number in kept]
 
     def shares(self, kept: list[int]) -> dict[int, float]:
@@ -388,7 +421,7 @@ class Search:
         ways = [self.plain.torch.graph]
         ways += [self.run({n: self.forced[n] for n in kept[: i + 1]}) for i in range(len(kept))]
         whole = results_apart(ways[0], ways[-1])
-        steps = zip(ways[:-1], ways[1:], strict=True)
+        steps = pairwise(ways)
         return {n: results_apart(*pair) / whole for n, pair in zip(kept, steps, strict=True)} if whole else {}
 
     def difference(self, state: State, number: int, share: float) -> Difference:
@@ -411,6 +444,7 @@ class Search:
             tuple(self.tf.graph.operations[i] for i in theirs),
             self.tf.graph.operations[self.tf.makers[tensor]].path if tensor in self.tf.makers else "",
             tuple(x for x in taken if x is not None),
+            bool(self.table.find(local)),
             permuted=apart(np.sort(local, axis=None), np.sort(value, axis=None)) <= self.close,
             share=share,
         )

@@ -174,11 +174,14 @@ class Host:
             }
 
     def operations(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Record an inference pass over the first batch from the common weights. forced: a file of other outputs."""
-        self.model.set_weights(self.common)
+        """Record an inference pass over the first batch. forced: a file of other outputs; amplitude: of the inputs.
+
+        Weights are the common ones, but that none is constant: a fresh norm would do as good as nothing.
+        """
+        self.model.set_weights(self.assignment.moved(self.common))
         forced = read_safetensors(self.folder / FORCED) if request["forced"] else {}
         feed = next(self.feeds())
-        inputs = {name: typed(x, request["dtype"]) for name, x in feed.inputs.items()}
+        inputs = {name: typed(x, request["dtype"], request["amplitude"]) for name, x in feed.inputs.items()}
         graph = self.model.operations(inputs, {int(number): x for number, x in forced.items()})
         with files.explained(self.folder):
             write_safetensors(self.folder / OPERATIONS.format(self.side), graph.tensors(), {})
@@ -249,9 +252,9 @@ def taken_back(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.ascontiguousarray(moved if moved.shape == shape else array.reshape(shape))
 
 
-def typed(array: np.ndarray, dtype: str) -> np.ndarray:
+def typed(array: np.ndarray, dtype: str, amplitude: float = 1.0) -> np.ndarray:
     """Return an input in the type that is computed in; whole numbers and truth values stay what they are."""
-    return array.astype(dtype) if array.dtype.kind == "f" else array
+    return (amplitude * array).astype(dtype) if array.dtype.kind == "f" else array
 
 
 if __name__ == "__main__":

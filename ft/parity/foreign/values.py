@@ -5,6 +5,8 @@ from itertools import permutations
 
 import numpy as np
 
+from ft.parity.families.same import bounded
+
 MOMENTS = 4
 TRIED = 5  # axes beyond which no order of them is tried
 
@@ -44,7 +46,7 @@ ROOM = 4.0  # a mean may be off by as much as its parts, and a little more
 
 def moments(x: np.ndarray) -> np.ndarray:
     """Return mean, mean magnitude, root mean square and largest magnitude: what no order of the values changes."""
-    finite = np.nan_to_num(x.astype(np.float64, copy=False).ravel(), posinf=1e300, neginf=-1e300)
+    finite = np.nan_to_num(bounded(x.astype(np.float64, copy=False)).ravel())
     if not finite.size:
         return np.zeros(MOMENTS)
     size = np.abs(finite)
@@ -56,6 +58,7 @@ def apart(x: np.ndarray, y: np.ndarray) -> float:
     """Return the largest difference relative to the largest magnitude; infinity for other shapes, or NaN on one side."""
     if x.shape != y.shape:
         return np.inf
+    x, y = bounded(x), bounded(y)
     with np.errstate(invalid="ignore"):
         difference = np.abs(x - y)
         scale = max(np.abs(x).max(initial=0.0), np.abs(y).max(initial=0.0))
