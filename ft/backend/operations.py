@@ -76,9 +76,11 @@ class Graph:
             "results": self.results,
         }
 
-    def tensors(self) -> dict[str, np.ndarray]:
-        """Return the arrays as a file has them, which knows no truth values."""
-        return dict(named(self.arrays, "")) | dict(named(self.local, "local "))
+    def tensors(self, *, parameters: bool = True) -> dict[str, np.ndarray]:
+        """Return the arrays as a file has them, which knows no truth values, with the parameters or without."""
+        left_out = {n for n, leaf in self.leaves.items() if leaf.startswith("parameter ") and not parameters}
+        arrays = {number: x for number, x in self.arrays.items() if number not in left_out}
+        return dict(named(arrays, "")) | dict(named(self.local, "local "))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> "Graph":

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-LARGE = 1e300
+LARGE, VAST = 1e300, 1e30  # what stands for infinity, and from where on a number is meant as it
 
 
 def same(x: np.ndarray, y: np.ndarray, close: float) -> bool:
@@ -13,7 +13,10 @@ def same(x: np.ndarray, y: np.ndarray, close: float) -> bool:
         if x.size != y.size or [n for n in x.shape if n > 1] != [n for n in y.shape if n > 1]:
             return False
         x = x.reshape(y.shape)
-    x, y = bounded(x), bounded(y)
+    finite = tamed(x, y)
+    if finite is None:
+        return False
+    x, y = finite
     with np.errstate(invalid="ignore", over="ignore"):
         far = np.abs(x - y)
         scale = np.abs(y).max(initial=0.0)
@@ -23,6 +26,18 @@ def same(x: np.ndarray, y: np.ndarray, close: float) -> bool:
 def bounded(x: np.ndarray) -> np.ndarray:
     """Return an array with its infinities as large numbers, by which they are often meant."""
     return x if np.isfinite(x).all() else np.nan_to_num(x, nan=np.nan, posinf=LARGE, neginf=-LARGE)
+
+
+def tamed(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return two arrays of one shape without what is as good as infinite, None where that is not at the same places."""
+    x, y = bounded(x), bounded(y)
+    with np.errstate(invalid="ignore"):
+        vast = [np.sign(z) * (np.abs(z) > VAST) for z in (x, y)]
+    if not (vast[0].any() or vast[1].any()):
+        return x, y
+    if not np.array_equal(*vast):
+        return None
+    return np.where(vast[0], 0, x), np.where(vast[1], 0, y)
 
 
 def first(found: Iterable[tuple[str, Callable[[], np.ndarray | None]]], y: np.ndarray, close: float) -> str | None:

@@ -107,6 +107,8 @@ def pooled(x: np.ndarray, kernel: int, stride: int, before: int, after: int) -> 
     def windows(array: np.ndarray, fill: float) -> np.ndarray:
         return sliding_window_view(np.pad(array, pads, constant_values=fill), (kernel,) * rank, axis=axes)[steps]
 
+    if min(x.shape[2:]) + before + after < kernel:
+        return
     yield "maximum", windows(x, -np.inf).max(last)
     if before or after:
         yield "maximum with zeros around", windows(x, 0.0).max(last)

@@ -25,7 +25,7 @@ from ft.noise import generator
 from ft.parity.arrays import BARS
 from ft.parity.evidence import Finding
 from ft.parity.foreign.code import INPUTS, LOSS, OPTIMIZER
-from ft.parity.foreign.explain import coverage, explain, stopped
+from ft.parity.foreign.explain import coverage, explained, stopped
 from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.inputs import IMAGES, Spec, read_inputs
 from ft.parity.foreign.pairing import NEUTRAL, SIDES, Pair, Pairing, pair_calls, pair_parameters
@@ -252,13 +252,18 @@ def diagnose_operations(
     sides: Mapping[str, "ModelProcess"], pairing: Pairing, folder: Path, dtype: str, traces: tuple[Trace, Trace]
 ) -> tuple[list[Finding], str]:
     """Return the operations that differ, and what share of all was compared, in words."""
+    parameters: dict[str, dict[int, np.ndarray]] = {}
 
     def recorded(name: str, forced: Mapping[int, np.ndarray], amplitude: float = 1.0) -> Graph:
         if forced:
             write_safetensors(folder / FORCED, {str(number): x for number, x in forced.items()}, {})
         request = {"do": "operations", "forced": bool(forced), "dtype": dtype, "amplitude": amplitude}
         answer = ask({name: sides[name]}, {name: request})[name]
-        return Graph.from_dict(answer, read_safetensors(folder / OPERATIONS.format(name)))
+        graph = Graph.from_dict(answer, read_safetensors(folder / OPERATIONS.format(name)))
+        if not forced:
+            parameters[name] = {n: graph.arrays[n] for n, leaf in graph.leaves.items() if leaf.startswith("parameter ")}
+        graph.arrays |= parameters[name]
+        return graph
 
     names: dict[str, frozenset[str]] = {}
     for pair in pairing.pairs:
@@ -268,13 +273,13 @@ def diagnose_operations(
     parted = {row.phase for row in verdict.rows if row.differs and (row.phase != "inference" or is_output(row, traces))}
     for finer in FINER:
         search = Search(lambda forced: recorded("torch", forced), tf, names, BARS[dtype]["cause"] * finer)
-        found = surest([explain(difference, BARS[dtype]["cause"]) for difference in search.differences()])
+        found = explained(search.differences(), BARS[dtype]["cause"])
         if found or "inference" not in parted:
             break
     if not found and not parted - {"statistics"}:
         large = recorded("tf", {}, LARGE)
         further = Search(lambda forced: recorded("torch", forced, LARGE), large, names, BARS[dtype]["cause"] / 10)
-        told = [explain(difference, BARS[dtype]["cause"]) for difference in further.differences()]
+        told = explained(further.differences(), BARS[dtype]["cause"])
         found = [replace(f, detail=f"{f.detail}; it shows only with {LARGE:g} times as large inputs") for f in told]
     if not found and "gradients" in parted:
         found = stopped(search.plain.torch.graph, tf, search)
@@ -286,12 +291,6 @@ def diagnose_operations(
 def is_output(row: Row, traces: Sequence[Trace]) -> bool:
     """Tell whether a row is of what the model gives."""
     return row.name in traces[0].facts["outputs"]
-
-
-def surest(findings: Sequence[Finding]) -> list[Finding]:
-    """Return findings, of a place that has a certain one this alone."""
-    sure = {finding.name for finding in findings if finding.certain}
-    return [finding for finding in findings if finding.certain or finding.name not in sure]
 
 
 def unreached(findings: Sequence[Finding]) -> Iterator[Row]:

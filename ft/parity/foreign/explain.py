@@ -1,10 +1,12 @@
 """What the operations that differ are, in words: the member of a family on each side, each fitted to its own numbers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ft.backend.operations import Graph, Operation
+from ft.errors import listed
 from ft.parity.evidence import Finding
 from ft.parity.families import Case, activation, combination, members
 from ft.parity.families.same import same
@@ -15,14 +17,31 @@ SHOWN = 4  # operations of Keras's that are listed
 STOPS = {"torch": "detach", "tf": "StopGradient"}
 UNKNOWN = "operation"  # the name of a difference that no family knows
 NOTHING = "nothing after it"
+AT = "; at "
+
+
+def explained(differences: Sequence[Difference], close: float) -> list[Finding]:
+    """Return differences as findings: the same one at several places as one, what is sure of a place as that alone."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in [explain(difference, close) for difference in differences]:
+        groups.setdefault((finding.entry, finding.detail.partition(AT)[0]), []).append(finding)
+    found = [together(group) for group in groups.values()]
+    sure = {finding.name for finding in found if finding.certain}
+    return [finding for finding in found if finding.certain or finding.name not in sure]
+
+
+def together(group: Sequence[Finding]) -> Finding:
+    """Return one finding for the same difference at several places."""
+    first, others = group[0], [finding.name for finding in group[1:]]
+    return replace(first, detail=f"{first.detail}; the same at {listed(others, 5)}") if others else first
 
 
 def explain(difference: Difference, close: float) -> Finding:
     """Return a difference as a finding: certain where a family knows both sides and takes them for different members."""
     family, torch, tf, certain = named(difference, close)
     place = difference.operation.path or "model"
-    at = f"{difference.operation.name} at {place}, tf at {difference.layer or 'the model itself'}"
-    detail = f"torch: {torch}; tf: {tf}; {at}" + share_words(difference.share)
+    at = f"{difference.operation.name} of {place}, in tf of {difference.layer or 'the model itself'}"
+    detail = f"torch: {torch}; tf: {tf}{AT}{at}" + share_words(difference.share)
     return Finding(family, None, "inference", place, difference.size, detail, certain)
 
 

@@ -6,7 +6,7 @@ replaced by the partner's, the model runs on, and all behind it is compared as i
 is found where it is, and none is blamed that comes from before.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -15,10 +15,11 @@ import numpy as np
 
 from ft.backend.operations import Graph, Operation
 from ft.errors import UserError
+from ft.parity.families.same import bounded
 from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order
 
 NONE = 1e-9  # a share of the results' difference that is no more than rounding
-MEASURED = 20  # differences beyond which the share of each is not measured
+MEASURED = 10  # differences beyond which the share of each is not measured
 LIMIT = 60  # differences that are looked for
 FIRST, NEAR = 4, 3  # operations that are tried for a difference, and partners of each
 WHOLE = (  # layers of Keras's that are one operation, whatever they do inside
@@ -110,7 +111,8 @@ class State:
     @cached_property
     def same(self) -> dict[int, list[int]]:
         """The tensors of Keras's side that have the values of one of PyTorch's."""
-        found = {number: self.table.find(x) for number, x in self.torch.graph.arrays.items()}
+        arrays = self.torch.graph.arrays
+        found = {number: self.table.find(arrays[number]) for number in sorted(self.torch.moving)}
         return {number: numbers for number, numbers in found.items() if numbers}
 
     @cached_property
@@ -184,6 +186,7 @@ class Search:
         self.table = Table({i: x for i, x in tf.arrays.items() if i in self.tf.moving}, close)
         self.forced: dict[int, np.ndarray] = {}
         self.partners: dict[int, int] = {}  # operation of PyTorch's -> tensor of Keras's
+        self.unfit: list[int] = []  # those whose partner has another size
         self.anchored: set[int] = set()  # those that were forced before all that they take was compared
         self.layouts: dict[int, bool] = {}  # rank -> whether channels are last on Keras's side alone
 
@@ -206,7 +209,8 @@ class Search:
             state = self.state(self.forced, self.partners)
         state = self.blame_operands(state)
         self.last = state
-        return self.told(state) + lost
+        unlike = [self.unpaired(state, number) for number in self.unfit if self.ready(state, number)]
+        return sorted([*self.told(state), *lost, *unlike], key=lambda difference: difference.number)
 
     def blame_operands(self, state: State) -> State:
         """Where an operation differs only because its partner takes other numbers, blame what gave them."""
@@ -263,6 +267,8 @@ class Search:
             if found and self.fits(state, number, found[0]):
                 self.take(state, number, found[0])
                 self.anchored.add(number)
+            elif found:
+                self.unfit.append(number)
         return self.state(self.forced, self.partners) if self.forced else state
 
     def fits(self, state: State, number: int, tensor: int) -> bool:
@@ -336,6 +342,9 @@ class Search:
         for number in state.parted[:FIRST]:
             own = graph.arrays[graph.operations[number].outputs[0]]
             alike = [tensor for tensor in open_tensors if tf.arrays[tensor].size == own.size]
+            if self.ready(state, number):  # Keras's side may have nothing there
+                given = [i for i in graph.operations[number].inputs if i in state.torch.moving]
+                yield from ((number, tensor) for i in given for tensor in state.same.get(i, [])[:1])
             far = {tensor: distance(tf.arrays[tensor], own) for tensor in alike}
             yield from ((number, tensor) for tensor in sorted(alike, key=far.__getitem__)[:NEAR])
 
@@ -437,7 +446,7 @@ class Search:
         return Difference(
             number,
             operation,
-            tuple(graph.arrays[i] for i in edge),
+            told(graph.arrays[i] for i in edge),
             {leaf: x for i in inside for leaf, x in self.weights(state, graph.operations[i]).items()},
             local,
             value,
@@ -482,6 +491,12 @@ class Search:
             layer,
             share=1.0,
         )
+
+
+def told(arrays: Iterable[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Return the arrays that say something, all of them if none does: one of ones counts pixels at most."""
+    every = tuple(arrays)
+    return tuple(x for x in every if x.size and np.ptp(bounded(x))) or every
 
 
 def distance(x: np.ndarray, like: np.ndarray) -> float:

@@ -178,13 +178,14 @@ class Host:
 
         Weights are the common ones, but that none is constant: a fresh norm would do as good as nothing.
         """
-        self.model.set_weights(self.assignment.moved(self.common))
         forced = read_safetensors(self.folder / FORCED) if request["forced"] else {}
+        if not forced:  # later passes find them in place
+            self.model.set_weights(self.assignment.moved(self.common))
         feed = next(self.feeds())
         inputs = {name: typed(x, request["dtype"], request["amplitude"]) for name, x in feed.inputs.items()}
         graph = self.model.operations(inputs, {int(number): x for number, x in forced.items()})
         with files.explained(self.folder):
-            write_safetensors(self.folder / OPERATIONS.format(self.side), graph.tensors(), {})
+            write_safetensors(self.folder / OPERATIONS.format(self.side), graph.tensors(parameters=not forced), {})
         return graph.to_dict()
 
     def facts(self) -> dict[str, Any]:

@@ -33,6 +33,7 @@ ALIKE = {  # kinds of calls that stand for the same thing
 
 BIASES = ("bias", "bias_ih", "bias_hh")
 NEUTRAL = {**dict.fromkeys((*BIASES, "running_mean"), 0.0), "weight": 1.0, "running_var": 1.0}  # what changes nothing
+FAR = 4  # layers with parameters that one before the other tell a layer
 MANY = 6  # parameters that are left over: beyond, they are counted by kind
 PACKED = (2, 3, 4)  # how many weights a packed one may hold
 
@@ -69,10 +70,14 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Unit:
-    """Parameters that are paired as one: those of a layer, or a single one of a layer that is not the frameworks'."""
+    """Parameters that are paired as one: those of a layer, or a single one of a layer that is not the frameworks'.
+
+    feeders: what the layers with parameters before it are; further: with those before them.
+    """
 
     members: tuple[Parameter, ...]
     feeders: Hashable
+    further: Hashable = None
 
     @property
     def signature(self) -> Hashable:
@@ -109,8 +114,10 @@ def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str
     # the same number of layers of a kind after the same layers, then of a kind at all; else the first ones
     sides = torch, tf
     split_packed(pairing, sides)
+    pair_units(pairing, sides, lambda unit: (unit.signature, unit.further), whole=True)
     pair_units(pairing, sides, lambda unit: (unit.signature, unit.feeders), whole=True)
     pair_units(pairing, sides, lambda unit: unit.signature, whole=False)
+    pair_units(pairing, sides, lambda unit: (unit.core, unit.further), whole=True)
     pair_units(pairing, sides, lambda unit: (unit.core, unit.feeders), whole=True)
     pair_units(pairing, sides, lambda unit: unit.core, whole=False)
     take_neutral(pairing)
@@ -207,10 +214,11 @@ def units(left: Sequence[Parameter], side: Description) -> list[Unit]:
     members: dict[str, list[Parameter]] = defaultdict(list)
     for p in left:
         members[p.name if p.kind == OTHER else p.layer].append(p)
-    feeding = feeders(side)
+    feeding, further = feeders(side), feeders(side, depth=FAR)
     place = {path: i for i, path in enumerate(feeding)}
     parts = sorted(members.values(), key=lambda ps: place_of(ps[0].layer, place))
-    return [Unit(tuple(sorted(ps, key=lambda p: p.leaf)), feeding.get(ps[0].layer)) for ps in parts]
+    where = [(feeding.get(ps[0].layer), further.get(ps[0].layer)) for ps in parts]
+    return [Unit(tuple(sorted(ps, key=lambda p: p.leaf)), *found) for ps, found in zip(parts, where, strict=True)]
 
 
 def place_of(layer: str, place: Mapping[str, int]) -> int:
@@ -220,17 +228,23 @@ def place_of(layer: str, place: Mapping[str, int]) -> int:
     return place.get(layer, len(place))
 
 
-def feeders(side: Description) -> dict[str, Hashable]:
-    """Return, by layer in the order of first calls, kinds and shapes of the layers with parameters that feed it."""
+def feeders(side: Description, *, depth: int = 1) -> dict[str, Hashable]:
+    """Return, by layer in the order of first calls, kinds and shapes of the layers with parameters that feed it.
+
+    depth: how many of these one after the other. What one side may have alone, such as a bias, does not count.
+    """
     own: dict[str, frozenset] = defaultdict(frozenset)
     for p in side.parameters:
-        own[p.layer] |= {(p.kind, p.shape)}
-    above: dict[str, frozenset] = {}
+        if p.leaf not in BIASES:
+            own[p.layer] |= {(p.kind, squeezed(p.shape))}
+    above: dict[str, list[frozenset]] = {}  # by depth
     feeding: dict[str, Hashable] = {}
     for key, call in side.calls.items():
-        sources = frozenset().union(*(above.get(source, frozenset()) for source in call.inputs))
-        feeding.setdefault(call.path, sources)
-        above[key] = frozenset({own[call.path]}) if call.path in own else sources
+        sources = [frozenset().union(*(above[s][d] for s in call.inputs if s in above)) for d in range(depth + 1)]
+        feeding.setdefault(call.path, sources[depth])
+        holds = call.path in own
+        nearer = [frozenset(), *(frozenset({(own[call.path], sources[d])}) for d in range(depth))] if holds else sources
+        above[key] = nearer
     return feeding
 
 

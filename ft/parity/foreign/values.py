@@ -5,7 +5,7 @@ from itertools import permutations
 
 import numpy as np
 
-from ft.parity.families.same import bounded
+from ft.parity.families.same import VAST, bounded, tamed
 
 MOMENTS = 4
 TRIED = 5  # axes beyond which no order of them is tried
@@ -47,6 +47,7 @@ ROOM = 4.0  # a mean may be off by as much as its parts, and a little more
 def moments(x: np.ndarray) -> np.ndarray:
     """Return mean, mean magnitude, root mean square and largest magnitude: what no order of the values changes."""
     finite = np.nan_to_num(bounded(x.astype(np.float64, copy=False)).ravel())
+    finite = np.where(np.abs(finite) > VAST, 0.0, finite)
     if not finite.size:
         return np.zeros(MOMENTS)
     size = np.abs(finite)
@@ -58,7 +59,10 @@ def apart(x: np.ndarray, y: np.ndarray) -> float:
     """Return the largest difference relative to the largest magnitude; infinity for other shapes, or NaN on one side."""
     if x.shape != y.shape:
         return np.inf
-    x, y = bounded(x), bounded(y)
+    finite = tamed(x, y)
+    if finite is None:
+        return np.inf
+    x, y = finite
     with np.errstate(invalid="ignore"):
         difference = np.abs(x - y)
         scale = max(np.abs(x).max(initial=0.0), np.abs(y).max(initial=0.0))
