@@ -154,7 +154,7 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
         folder=folder,
     )
     renamed = [(pair.torch, pair.keras) for pair in result.pairing if pair.rule != "name"]
-    more = {"notes": result.notes, "pairing": renamed}
+    more = {"notes": result.notes, "pairing": renamed, "picture": result.picture}
     return report_of(result.torch, result.tf, verdict=result.verdict(), operations=result.findings, **more)
 
 

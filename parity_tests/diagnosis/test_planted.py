@@ -1,4 +1,4 @@
-"""Small strangers of every kind, drawn from a seed, each with one fault: it is named, where it is, and nothing else is."""
+"""Small strangers of every kind, drawn from a seed, each with one fault: it is named, where it is, alone."""
 
 import os
 import shutil

@@ -43,7 +43,7 @@ def by_statistics(case: Any, x: np.ndarray, y: np.ndarray) -> str | None:
 
 
 def ways(x: np.ndarray, case: Any) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...], int]]:
-    """Yield names of normalisations, the shape in which they see the input, the axes they go over, the channels' axis."""
+    """Yield names of normalisations, the shape in which they see the input, their axes, the channels' axis."""
     last = x.ndim - 1
     for channel in dict.fromkeys((last, 1)) if x.ndim > 2 else (last,):
         yield f"over axis {channel}", x.shape, (channel,), channel

@@ -29,6 +29,7 @@ from ft.parity.foreign.explain import coverage, explained, stopped
 from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.inputs import IMAGES, Spec, read_inputs
 from ft.parity.foreign.pairing import NEUTRAL, SIDES, Pair, Pairing, pair_calls, pair_parameters
+from ft.parity.foreign.picture import Picture, picture
 from ft.parity.trace import Trace, TraceBatch
 from ft.parity.verdict import Row, Verdict, compare_traces
 from ft.system import apart, files
@@ -119,7 +120,8 @@ class Feed(TraceBatch):
 class StrangersResult:
     """The traces of both models, which parameters were paired by which rule, and what the user should know.
 
-    rows: differences that no array shows, such as a bias that one model has alone; findings: operations that differ.
+    rows: differences that no array shows, such as a bias that one model has alone; findings: operations that differ;
+    picture: which operations stand for one another.
     """
 
     torch: Trace
@@ -128,6 +130,7 @@ class StrangersResult:
     notes: tuple[str, ...]
     rows: tuple[Row, ...] = ()
     findings: tuple[Finding, ...] = ()
+    picture: Picture | None = None
 
     def verdict(self) -> Verdict:
         """Compare the traces, and add what differs without a number that shows it."""
@@ -173,7 +176,7 @@ def compare_models(
         pairing = pair_parameters(models["torch"], models["tf"], given)
         optimizers = trace(sides, models, pairing, outputs, DIRECTIONS[direction])
         traces = Trace(Path(folder) / "torch"), Trace(Path(folder) / "tf")
-        findings, covered = diagnose_operations(sides, pairing, Path(folder), used, traces)
+        findings, covered, drawn = diagnose_operations(sides, pairing, Path(folder), used, traces)
     (Path(folder) / WEIGHTS).unlink()
     notes = [
         *notes_on_assignment(assignment, optimizers, direction, giver),
@@ -184,7 +187,7 @@ def compare_models(
         notes.insert(0, f"a model stays {used} where {dtype} was asked for: both were compared in {used}")
     notes.append(covered)
     rows = [*lone_parameters(pairing), *unlike_settings(models, pairing), *unreached(findings)]
-    return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes), tuple(rows), tuple(findings))
+    return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes), tuple(rows), tuple(findings), drawn)
 
 
 def without_mispairings(rows: Sequence[Row], outputs: Collection[str]) -> list[Row]:
@@ -250,8 +253,8 @@ def trace(
 
 def diagnose_operations(
     sides: Mapping[str, "ModelProcess"], pairing: Pairing, folder: Path, dtype: str, traces: tuple[Trace, Trace]
-) -> tuple[list[Finding], str]:
-    """Return the operations that differ, and what share of all was compared, in words."""
+) -> tuple[list[Finding], str, Picture]:
+    """Return the operations that differ, what share of all was compared, in words, and all of them."""
     parameters: dict[str, dict[int, np.ndarray]] = {}
 
     def recorded(name: str, forced: Mapping[int, np.ndarray], amplitude: float = 1.0) -> Graph:
@@ -285,7 +288,7 @@ def diagnose_operations(
         found = stopped(search.plain.torch.graph, tf, search)
     for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
         (folder / file).unlink(missing_ok=True)
-    return found, coverage(search)
+    return found, coverage(search), picture(search)
 
 
 def is_output(row: Row, traces: Sequence[Trace]) -> bool:

@@ -1,4 +1,4 @@
-"""What the operations that differ are, in words: the member of a family on each side, each fitted to its own numbers."""
+"""What the operations that differ are, in words: a member of a family on each side, fitted to its own numbers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,7 +37,7 @@ def together(group: Sequence[Finding]) -> Finding:
 
 
 def explain(difference: Difference, close: float) -> Finding:
-    """Return a difference as a finding: certain where a family knows both sides and takes them for different members."""
+    """Return a difference as a finding: certain where a family knows both sides as different members."""
     family, torch, tf, certain = named(difference, close)
     place = difference.operation.path or "model"
     at = f"{difference.operation.name} of {place}, in tf of {difference.layer or 'the model itself'}"

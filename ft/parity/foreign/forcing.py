@@ -34,10 +34,10 @@ Run = Callable[[Mapping[int, np.ndarray]], Graph]
 class Difference:
     """An operation that does something else in the two models with the same inputs.
 
-    inputs: what both take; torch, tf: what each gives, in PyTorch's layout where the shapes allow it; parameters: by
-    their names in the layer; other: the operations of Keras's side between those inputs and that output; others: what these take, PyTorch's own output among it; reached:
-    whether Keras's side has that output as well; share: of the
-    difference of the results, what this one alone makes.
+    inputs: what both take; parameters: by their names in the layer; torch, tf: what each gives, in PyTorch's layout
+    where the shapes allow it; other: the operations of Keras's side between those inputs and that output; layer: that of
+    the last; others: what these take, PyTorch's own output among it; reached: whether Keras's side has that output as
+    well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes.
     """
 
     number: int
@@ -354,7 +354,7 @@ class Search:
         return all(i in state.same for i in inputs if i in state.torch.moving)
 
     def operands(self, state: State, only: int | None = None) -> Iterator[tuple[int, int]]:
-        """Yield makers of what a layer takes, with what its partner takes: an operation that one side lacks, an order."""
+        """Yield makers of what a layer takes, with what its partner takes: what one side lacks, an order."""
         for number, tensor in [*self.partners.items(), *self.next_anchors(state)]:
             if only not in (None, number) or tensor not in self.tf.makers:
                 continue
@@ -394,7 +394,7 @@ class Search:
         return bool(found) and not any(same_order(self.tf.graph.arrays[i], x, self.close) for i in found)
 
     def taken(self, tensor: int) -> list[int]:
-        """Return what the layer of Keras's takes that gives a tensor: what depends on the input and comes from outside."""
+        """Return what the layer of Keras's takes that gives a tensor, as far as it depends on the input."""
         operations = self.tf.graph.operations
         number = self.tf.makers[tensor]
         path = operations[number].path
@@ -438,10 +438,12 @@ class Search:
         graph = state.torch.graph
         operation = graph.operations[number]
         output, tensor = operation.outputs[0], self.partners[number]
-        inside, edge = state.region(state.torch, output, set(state.same))
+        level = self.level(state)
+        inside, edge = state.region(state.torch, output, set(level))
         value = graph.arrays[output]
         local = graph.local.get(output, value)
-        theirs, ends = state.region(self.tf, tensor, state.known | set(self.table.find(local)))
+        known = {i for found in level.values() for i in found}
+        theirs, ends = state.region(self.tf, tensor, known | set(self.table.find(local)))
         taken = [nearest(self.tf.graph.arrays[i], local, moved=self.moved(local.ndim)) for i in ends]
         return Difference(
             number,
@@ -457,6 +459,10 @@ class Search:
             permuted=apart(np.sort(local, axis=None), np.sort(value, axis=None)) <= self.close,
             share=share,
         )
+
+    def level(self, state: State) -> dict[int, list[int]]:
+        """Return the tensors that both sides have, in one order."""
+        return {own: found for own, found in state.same.items() if not self.turned(state, own)}
 
     def weights(self, state: State, operation: Operation) -> dict[str, np.ndarray]:
         """Return the parameters that an operation takes, by their names in the layer."""

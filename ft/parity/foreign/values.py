@@ -1,4 +1,4 @@
-"""Arrays known by their values: the same numbers in whatever order are one, and axes are moved where that makes them so."""
+"""Arrays known by their values: the same numbers in any order are one, and axes are moved where that makes them so."""
 
 from collections.abc import Iterator, Mapping
 from itertools import permutations
@@ -12,7 +12,7 @@ TRIED = 5  # axes beyond which no order of them is tried
 
 
 class Table:
-    """Arrays by number, to be found by their values in any order. close: the relative difference that counts as none."""
+    """Arrays by number, found by their values in any order. close: the relative difference that counts as none."""
 
     def __init__(self, arrays: Mapping[int, np.ndarray], close: float) -> None:
         self.arrays, self.close = arrays, close
@@ -56,7 +56,7 @@ def moments(x: np.ndarray) -> np.ndarray:
 
 
 def apart(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the largest difference relative to the largest magnitude; infinity for other shapes, or NaN on one side."""
+    """Return the largest difference relative to the largest magnitude; infinity for other shapes, or one NaN."""
     if x.shape != y.shape:
         return np.inf
     finite = tamed(x, y)

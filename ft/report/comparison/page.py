@@ -6,6 +6,7 @@ from typing import Any
 
 from ft.parity.trace import BEFORE, EACH_STEP
 from ft.report.comparison.chart import error_charts, loss_chart
+from ft.report.comparison.columns import columns
 from ft.report.comparison.data import WORST
 from ft.report.comparison.report import OPEN, ROUNDING, Part, Report, names_of, noise_words, totals
 from ft.report.comparison.text import cautions, headline
@@ -35,6 +36,7 @@ def render_html(report: Report) -> str:
         facts=list(fact_rows(report)),
         loss_worst=next((part.worst for part in report.phases() if part.phase == "loss"), None),
         cautions=list(cautions(report)),
+        operations=columns(report.operations) if report.operations else None,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ft.differences import ENTRIES
 from ft.differences.entry import Entry
 from ft.parity.evidence import Finding
+from ft.parity.foreign.picture import Picture
 from ft.parity.trace import BEFORE, EACH_STEP, Trace
 from ft.parity.verdict import Row, Verdict
 from ft.report.words import figure
@@ -82,7 +83,8 @@ class Report:
     """A verdict with all that explains it.
 
     noise: the float32 noise of each side where it was measured; notes: lines to print as they are; pairing: which name
-    of the first model was taken for which of the second, where they were not named alike.
+    of the first model was taken for which of the second, where they were not named alike; operations: which of them
+    stand for one another, of two models that were run operation by operation.
     """
 
     verdict: Verdict
@@ -91,6 +93,7 @@ class Report:
     noise: tuple[Noise, Noise] | None = None
     notes: tuple[str, ...] = ()
     pairing: tuple[tuple[str, str], ...] = ()
+    operations: Picture | None = None
 
     @cached_property
     def first(self) -> Row | None:
@@ -167,10 +170,11 @@ def make_report(
     noise: tuple[Noise, Noise] | None = None,
     notes: Iterable[str] = (),
     pairing: Iterable[tuple[str, str]] = (),
+    picture: Picture | None = None,
 ) -> Report:
     """Gather what two traces and their comparison say. Raises RunError where a trace cannot be read."""
     sides = read_side(a, name_of(a, b, "A")), read_side(b, name_of(b, a, "B"))
-    return Report(verdict, tuple(findings), sides, noise, tuple(notes), tuple(pairing))
+    return Report(verdict, tuple(findings), sides, noise, tuple(notes), tuple(pairing), picture)
 
 
 def name_of(trace: Trace, other: Trace, letter: str) -> str:

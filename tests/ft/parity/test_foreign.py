@@ -51,7 +51,7 @@ def script(monkeypatch):
 
     monkeypatch.setattr(strangers, "ModelProcess", Scripted)
     monkeypatch.setattr(strangers, "Trace", lambda folder: folder)
-    monkeypatch.setattr(strangers, "diagnose_operations", lambda *args: ([], "operations compared"))
+    monkeypatch.setattr(strangers, "diagnose_operations", lambda *args: ([], "operations compared", None))
     monkeypatch.setattr(backend, "require", lambda name: None)
     return models, asked
 
