@@ -1,4 +1,4 @@
-"""What a wing saw while a model ran, operation by operation: every function of the framework's, and what went in and out.
+"""What a wing saw while a model ran, operation by operation: every function, and what went in and out.
 
 Tensors are numbers in the order in which they came to be; one that an operation changes in place is another afterwards.
 """

@@ -35,7 +35,7 @@ class Difference:
     """An operation that does something else in the two models with the same inputs.
 
     inputs: what both take; parameters: by their names in the layer; torch, tf: what each gives, in PyTorch's layout
-    where the shapes allow it; other: the operations of Keras's side between those inputs and that output; layer: that of
+    where the shapes allow it; other: the operations of Keras's side between inputs and output; layer: that of
     the last; others: what these take, PyTorch's own output among it; reached: whether Keras's side has that output as
     well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes.
     """
