@@ -215,7 +215,7 @@ class Search:
     def blame_operands(self, state: State) -> State:
         """Where an operation differs only because its partner takes other numbers, blame what gave them."""
         for number in list(self.forced):
-            if not self.differs(state, number):
+            if number not in self.anchored or not self.differs(state, number):
                 continue
             for maker, other in list(self.operands(state, number)):
                 value = self.value_for(state, maker, other)
@@ -312,9 +312,15 @@ class Search:
                 continue
             output = state.torch.graph.operations[number].outputs[0]
             far = mean_apart(state.torch.graph.arrays[output], value)
+            if number == state.parted[0] and self.left(after) < self.left(state) and self.closes(state, output):
+                return number, tensor
             scored.append((self.left(after), number, far, tensor))
         left, number, _, tensor = min(scored, default=(self.left(state), 0, 0.0, 0))
         return (number, tensor) if left < self.left(state) else None
+
+    def closes(self, state: State, output: int) -> bool:
+        """Tell whether no other operation that differs takes a tensor: its maker alone is to be explained."""
+        return not any(output in state.torch.graph.operations[n].inputs for n in state.parted)
 
     def tried(self, number: int, tensor: int, value: np.ndarray) -> State | None:
         """Return the state with one more operation forced, None where the model does not take that."""
@@ -336,7 +342,7 @@ class Search:
         yield from self.operands(state)
         for own, other in state.other_results.items():
             if own in state.torch.makers:
-                yield self.first_of(state, state.torch.makers[own]), other
+                yield self.chain(state, state.torch.makers[own])[0], other
         graph, tf = state.torch.graph, self.tf.graph
         open_tensors = [tf.operations[i].outputs[0] for i in state.unknown]
         for number in state.parted[:FIRST]:
@@ -363,29 +369,33 @@ class Search:
                 maker = state.torch.makers.get(own)
                 if own not in state.torch.moving or maker is None or maker in self.forced:
                     continue
-                maker = self.first_of(state, maker)
-                made = state.torch.graph.operations[maker].outputs[0]
-                x = state.torch.graph.arrays[made]
-                if self.turned(state, made):
-                    yield maker, state.same[made][0]
-                for other in theirs:
-                    y = self.tf.graph.arrays[other]
-                    if y.size == x.size and not same_order(y, x, self.close):
-                        yield maker, other
+                for link in self.chain(state, maker):
+                    yield from ((link, other) for other in self.instead(state, link, theirs))
 
-    def first_of(self, state: State, number: int) -> int:
-        """Return the operation that made the numbers which this one only passes on, as a dropout does."""
-        graph, torch = state.torch.graph, state.torch
+    def instead(self, state: State, number: int, theirs: list[int]) -> Iterator[int]:
+        """Yield the tensors of Keras's side that an operation should have given: in another order, or what is taken."""
+        made = state.torch.graph.operations[number].outputs[0]
+        x, arrays = state.torch.graph.arrays[made], self.tf.graph.arrays
+        if self.turned(state, made):
+            yield max(state.same[made], key=lambda i: (arrays[i].ndim == x.ndim, i))
+        yield from (i for i in theirs if arrays[i].size == x.size and not same_order(arrays[i], x, self.close))
+
+    def chain(self, state: State, number: int) -> list[int]:
+        """Return the operations that hand numbers on to this one, in their order, as far up as they pass them on.
+
+        That is as a dropout does, or in an order that Keras's side has not.
+        """
+        graph, links = state.torch.graph, [number]
         while True:
-            operation = graph.operations[number]
-            given = [i for i in operation.inputs if i in torch.moving]
-            output = graph.arrays[operation.outputs[0]]
-            maker = torch.makers.get(given[0]) if len(given) == 1 else None
+            operation = graph.operations[links[0]]
+            given = [i for i in operation.inputs if i in state.torch.moving]
+            maker = state.torch.makers.get(given[0]) if len(given) == 1 else None
             if maker is None or maker in self.forced:
-                return number
-            if not np.array_equal(graph.arrays[given[0]], output) and not self.turned(state, given[0]):
-                return number
-            number = maker
+                return links
+            passed_on = np.array_equal(graph.arrays[given[0]], graph.arrays[operation.outputs[0]])
+            if not passed_on and not self.turned(state, given[0]):
+                return links
+            links.insert(0, maker)
 
     def turned(self, state: State, own: int) -> bool:
         """Tell whether Keras's side has the values of a tensor, and in another order alone."""
