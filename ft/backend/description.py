@@ -70,8 +70,8 @@ class Description:
         parameters = tuple(Parameter(**{**p, "shape": tuple(p["shape"])}) for p in values["parameters"])
         calls = {key: Call.from_dict(call) for key, call in values["calls"].items()}
         lists = {key: tuple(values[key]) for key in ("outputs", "silenced", "remarks", "settings")}
-        lists["gives"] = {name: tuple(shape) for name, shape in values.get("gives", {}).items()}
-        found = {"parameters": parameters, "calls": calls, "automatic": frozenset(values["automatic"])}
+        gives = {name: tuple(shape) for name, shape in values.get("gives", {}).items()}
+        found = {"gives": gives, "parameters": parameters, "calls": calls, "automatic": frozenset(values["automatic"])}
         return cls(**{**values, **lists, **found})
 
 

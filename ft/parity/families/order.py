@@ -1,5 +1,6 @@
 """The same numbers in another order: flattened, joined, shuffled or turned in another way."""
 
+from collections.abc import Iterator
 from itertools import permutations
 from typing import Any
 
@@ -28,12 +29,29 @@ def moved(x: np.ndarray, y: np.ndarray, close: float) -> str:
         for axes in permutations(range(x.ndim)):
             if same(x.transpose(axes).reshape(y.shape), y, close):
                 return "as it lies" if axes == tuple(range(x.ndim)) else f"axes {axes} then as it lies"
+    if words := next((name for name, made in shuffled(x) if same(made.reshape(y.shape), y, close)), ""):
+        return words
     for axis in range(x.ndim):
         if x.shape == y.shape and same(np.flip(x, axis), y, close):
             return f"turned along axis {axis}"
         if x.shape == y.shape and x.shape[axis] <= 4096 and (order := along(x, y, axis, close)):
             return f"along axis {axis}: {order}"
     return SHUFFLED
+
+
+def shuffled(x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield maps whose channels became pixels, or changed their groups; channels stand after the samples."""
+    if x.ndim != 4:
+        return
+    n, c, h, w = x.shape
+    for r in (r for r in (2, 3, 4) if c % r**2 == 0):
+        inner = x.reshape(n, c // r**2, r, r, h, w).transpose(0, 1, 4, 2, 5, 3)
+        outer = x.reshape(n, r, r, c // r**2, h, w).transpose(0, 3, 4, 1, 5, 2)
+        yield f"channels to pixels by {r}, pixels within a channel", inner
+        yield f"channels to pixels by {r}, channels within a pixel", outer
+    for groups in (g for g in range(2, c) if c % g == 0):
+        turned = x.reshape(n, groups, c // groups, h, w).transpose(0, 2, 1, 3, 4)
+        yield f"channels in {groups} groups, dealt out in turn", turned
 
 
 def along(x: np.ndarray, y: np.ndarray, axis: int, close: float) -> str:

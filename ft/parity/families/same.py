@@ -32,12 +32,10 @@ def tamed(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Return two arrays of one shape without what is as good as infinite, None where that is not at the same places."""
     x, y = bounded(x), bounded(y)
     with np.errstate(invalid="ignore"):
-        vast = [np.sign(z) * (np.abs(z) > VAST) for z in (x, y)]
-    if not (vast[0].any() or vast[1].any()):
+        left, right = (np.sign(z) * (np.abs(z) > VAST) for z in (x, y))
+    if not (left.any() or right.any()):
         return x, y
-    if not np.array_equal(*vast):
-        return None
-    return np.where(vast[0], 0, x), np.where(vast[1], 0, y)
+    return (np.where(left, 0, x), np.where(right, 0, y)) if np.array_equal(left, right) else None
 
 
 def first(found: Iterable[tuple[str, Callable[[], np.ndarray | None]]], y: np.ndarray, close: float) -> str | None:

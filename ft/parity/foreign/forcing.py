@@ -19,6 +19,7 @@ from ft.parity.families.same import bounded
 from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order
 
 NONE = 1e-9  # a share of the results' difference that is no more than rounding
+SMALL = 60  # operations of a model in which every candidate is tried
 MEASURED = 10  # differences beyond which the share of each is not measured
 LIMIT = 60  # differences that are looked for
 FIRST, NEAR = 4, 3  # operations that are tried for a difference, and partners of each
@@ -319,8 +320,13 @@ class Search:
         return (number, tensor) if left < self.left(state) else None
 
     def closes(self, state: State, output: int) -> bool:
-        """Tell whether no other operation that differs takes a tensor: its maker alone is to be explained."""
-        return not any(output in state.torch.graph.operations[n].inputs for n in state.parted)
+        """Tell whether no other operation that differs takes a tensor: its maker alone is to be explained.
+
+        In a small model all are tried nevertheless: what the other side does beside it may lie before it.
+        """
+        return len(state.torch.graph.operations) > SMALL and not any(
+            output in state.torch.graph.operations[n].inputs for n in state.parted
+        )
 
     def tried(self, number: int, tensor: int, value: np.ndarray) -> State | None:
         """Return the state with one more operation forced, None where the model does not take that."""

@@ -217,8 +217,10 @@ def units(left: Sequence[Parameter], side: Description) -> list[Unit]:
     feeding, further = feeders(side), feeders(side, depth=FAR)
     place = {path: i for i, path in enumerate(feeding)}
     parts = sorted(members.values(), key=lambda ps: place_of(ps[0].layer, place))
-    where = [(feeding.get(ps[0].layer), further.get(ps[0].layer)) for ps in parts]
-    return [Unit(tuple(sorted(ps, key=lambda p: p.leaf)), *found) for ps, found in zip(parts, where, strict=True)]
+    return [
+        Unit(tuple(sorted(ps, key=lambda p: p.leaf)), feeding.get(ps[0].layer), further.get(ps[0].layer))
+        for ps in parts
+    ]
 
 
 def place_of(layer: str, place: Mapping[str, int]) -> int:

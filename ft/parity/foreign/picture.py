@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from ft.backend.operations import Operation
 from ft.parity.foreign.forcing import Search, Side
 from ft.parity.foreign.values import apart
 
@@ -46,11 +45,7 @@ def picture(search: Search) -> Picture:
             graph = state.torch.graph
             error = apart(graph.local[output], graph.arrays[output]) if output in graph.local else 0.0
             joins.append(Join(places[0][number], places[1][makers[0]], error if error > search.close else 0.0))
-    words = [
-        tuple(label(side.graph.operations[n]) for n in ns)
-        for side, ns in zip((state.torch, state.tf), lists, strict=True)
-    ]
-    return Picture(*words, tuple(joins))
+    return Picture(labels(state.torch, lists[0]), labels(state.tf, lists[1]), tuple(joins))
 
 
 def moving(side: Side) -> list[int]:
@@ -58,6 +53,7 @@ def moving(side: Side) -> list[int]:
     return [i for i, op in enumerate(side.graph.operations) if side.moving.intersection(op.inputs)]
 
 
-def label(operation: Operation) -> str:
-    """Return an operation and where it is, in words."""
-    return f"{operation.path} {operation.name}".strip()
+def labels(side: Side, numbers: list[int]) -> tuple[str, ...]:
+    """Return operations and where they are, in words."""
+    operations = (side.graph.operations[number] for number in numbers)
+    return tuple(f"{operation.path} {operation.name}".strip() for operation in operations)
