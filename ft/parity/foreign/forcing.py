@@ -324,9 +324,8 @@ class Search:
 
         In a small model all are tried nevertheless: what the other side does beside it may lie before it.
         """
-        return len(state.torch.graph.operations) > SMALL and not any(
-            output in state.torch.graph.operations[n].inputs for n in state.parted
-        )
+        operations = state.torch.graph.operations
+        return len(operations) > SMALL and not any(output in operations[n].inputs for n in state.parted)
 
     def tried(self, number: int, tensor: int, value: np.ndarray) -> State | None:
         """Return the state with one more operation forced, None where the model does not take that."""
@@ -350,7 +349,8 @@ class Search:
             if own in state.torch.makers:
                 yield self.chain(state, state.torch.makers[own])[0], other
         graph, tf = state.torch.graph, self.tf.graph
-        open_tensors = [tf.operations[i].outputs[0] for i in state.unknown]
+        made = (operation.outputs[0] for operation in tf.operations)
+        open_tensors = [i for i in made if i in self.tf.moving and i not in state.known]
         for number in state.parted[:FIRST]:
             own = graph.arrays[graph.operations[number].outputs[0]]
             alike = [tensor for tensor in open_tensors if tf.arrays[tensor].size == own.size]
