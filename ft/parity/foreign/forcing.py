@@ -22,7 +22,7 @@ NONE = 1e-9  # a share of the results' difference that is no more than rounding
 SMALL = 60  # operations of a model in which every candidate is tried
 MEASURED = 10  # differences beyond which the share of each is not measured
 LIMIT = 60  # differences that are looked for
-FIRST, NEAR = 4, 3  # operations that are tried for a difference, and partners of each
+FIRST, NEAR = 6, 3  # operations that are tried for a difference, and partners of each
 WHOLE = (  # layers of Keras's that are one operation, whatever they do inside
     *("BatchNormalization", "LayerNormalization", "GroupNormalization", "LSTM", "GRU", "SimpleRNN", "Bidirectional"),
     *("MultiHeadAttention", "RMSNormalization"),
