@@ -124,7 +124,7 @@ def compare_parser() -> Parser:
         default="3x64x64",
         help="shape of an image, CxHxW, or every input as NAME:TYPE:SHAPE, as in ids:int<50>:12,mask:bool:12 [3x64x64]",
     )
-    models.add_argument("--classes", type=int, help="number of outputs, for a loss by labels; else outputs are summed")
+    models.add_argument("--classes", type=int, help="number of logits, for a loss by labels")
     models.add_argument("--map", metavar="FILE", help="YAML, `torch name: keras path`, where pairing goes wrong")
     models.add_argument("--direction", choices=["torch-to-tf", "tf-to-torch"], default="torch-to-tf", help="weights")
     add_recipe_flags(parser)

@@ -22,7 +22,7 @@ NONE = 1e-9  # a share of the results' difference that is no more than rounding
 SMALL = 60  # operations of a model in which every candidate is tried
 MEASURED = 10  # differences beyond which the share of each is not measured
 LIMIT = 60  # differences that are looked for
-FIRST, NEAR = 4, 3  # operations that are tried for a difference, and partners of each
+FIRST, NEAR = 6, 3  # operations that are tried for a difference, and partners of each
 WHOLE = (  # layers of Keras's that are one operation, whatever they do inside
     *("BatchNormalization", "LayerNormalization", "GroupNormalization", "LSTM", "GRU", "SimpleRNN", "Bidirectional"),
     *("MultiHeadAttention", "RMSNormalization"),
@@ -325,9 +325,8 @@ class Search:
 
         In a small model all are tried nevertheless: what the other side does beside it may lie before it.
         """
-        return len(state.torch.graph.operations) > SMALL and not any(
-            output in state.torch.graph.operations[n].inputs for n in state.parted
-        )
+        operations = state.torch.graph.operations
+        return len(operations) > SMALL and not any(output in operations[n].inputs for n in state.parted)
 
     def tried(self, number: int, tensor: int, value: np.ndarray) -> State | None:
         """Return the state with one more operation forced, None where the model does not take that."""
@@ -351,7 +350,8 @@ class Search:
             if own in state.torch.makers:
                 yield self.chain(state, state.torch.makers[own])[0], other
         graph, tf = state.torch.graph, self.tf.graph
-        open_tensors = [tf.operations[i].outputs[0] for i in state.unknown]
+        made = (operation.outputs[0] for operation in tf.operations)
+        open_tensors = [i for i in made if i in self.tf.moving and i not in state.known]
         for number in state.parted[:FIRST]:
             own = graph.arrays[graph.operations[number].outputs[0]]
             alike = [tensor for tensor in open_tensors if tf.arrays[tensor].size == own.size]

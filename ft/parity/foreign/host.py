@@ -17,6 +17,7 @@ from ft.backend import contract as backend
 from ft.backend.contract import Stranger, Wing
 from ft.backend.description import Description
 from ft.backend.forms import applied, whole_of
+from ft.backend.operations import Graph
 from ft.errors import RecipeError, UserError
 from ft.noise import generator
 from ft.parity.foreign.code import INPUTS, LOSS, blamed, find_inputs, find_loss, find_optimizer, make_model
@@ -184,9 +185,25 @@ class Host:
         feed = next(self.feeds())
         inputs = {name: typed(x, request["dtype"], request["amplitude"]) for name, x in feed.inputs.items()}
         graph = self.model.operations(inputs, {int(number): x for number, x in forced.items()})
+        if not forced:
+            self.require_steady(graph, inputs)
         with files.explained(self.folder):
             write_safetensors(self.folder / OPERATIONS.format(self.side), graph.tensors(parameters=not forced), {})
         return graph.to_dict()
+
+    def require_steady(self, graph: Graph, inputs: Mapping[str, np.ndarray]) -> None:
+        """Raise RecipeError where the model gives something else the next time, with the first operation that does."""
+        outputs = cast(Any, self.model).outputs(inputs)
+        if all(np.array_equal(graph.arrays[n], outputs[name], equal_nan=True) for name, n in graph.results.items()):
+            return
+        again = self.model.operations(inputs, {})
+        for one, two in zip(graph.operations, again.operations, strict=False):
+            pairs = zip(one.outputs, two.outputs, strict=False)
+            if any(not np.array_equal(graph.arrays[i], again.arrays[j], equal_nan=True) for i, j in pairs):
+                place = f" of {one.path}" if one.path else ""
+                raise RecipeError(
+                    f"the model gives another output each time, first in {one.name}{place}; make it repeat"
+                )
 
     def facts(self) -> dict[str, Any]:
         """Return what the trace says of its origin."""
