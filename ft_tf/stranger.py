@@ -1,8 +1,10 @@
 """A model of the user's own: as much of a learner as a trace needs, under names that it shares with its twin."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 from unittest.mock import patch
 
@@ -12,20 +14,24 @@ import tensorflow as tf
 
 from ft.backend.calls import Calls, Given
 from ft.backend.description import Description, Parameter, kind_of, silence
-from ft.data import Batch, Inputs
+from ft.backend.forms import Form, restored, shape_after
+from ft.backend.operations import Graph
+from ft.backend.shares import Shares
 from ft.data.targets import classes_of
 from ft.errors import RecipeError
 from ft.parity.foreign.code import OPTIMIZER, blamed
 from ft.parity.foreign.compare import MOMENTUM
+from ft.parity.foreign.inputs import flattened, handed
 from ft.parity.foreign.pairing import rename_calls
 from ft.parity.trace import STATISTICS
-from ft.weights.layouts import canonical_shape, from_canonical
+from ft_tf.operations import record
 from ft_tf.optim import SGD
 from ft_tf.tasks.classification import cross_entropy
 from ft_tf.trace import recording
-from ft_tf.weights import LEAVES, layout_for, layout_of, to_array
+from ft_tf.weights import LEAVES, to_array
 
-LEAF = {**LEAVES, "embeddings": "weight", "depthwise_kernel": "weight"}
+LEAF = {**LEAVES, "embeddings": "weight"}
+CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
 SLOTS = {  # PyTorch's names of what Keras's optimizers keep
     "SGD": {"momentum": "momentum_buffer"},
     "RMSprop": {"momentum": "momentum_buffer", "velocity": "square_avg"},
@@ -34,13 +40,23 @@ SLOTS = {  # PyTorch's names of what Keras's optimizers keep
 ADAM = {"momentum": "exp_avg", "velocity": "exp_avg_sq"}
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a variable holds of one parameter of PyTorch's: its name, the variable's, and how it becomes canonical."""
+
+    name: str
+    variable: str
+    form: Form
+    parameter: Parameter
+
+
 class Stranger:
-    """A model that a function of the user's returns. Images are (N, H, W, C) here, whatever the model takes.
+    """A model that a function of the user's returns. Maps have their channels last here, whatever the model takes.
 
     `describe` comes first, then `share`; after that it is a Learner, and its own wing, as far as `write_trace` asks.
     """
 
-    def __init__(self, make: Callable[[], Any], *, dtype: str, seed: int) -> None:
+    def __init__(self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = ()) -> None:
         keras.utils.clear_session()  # names are numbered from the start
         keras.config.set_dtype_policy(dtype)
         keras.config.set_floatx(dtype)
@@ -48,41 +64,54 @@ class Stranger:
         self.model = make()
         if not isinstance(self.model, keras.Model):
             raise RecipeError(f"it returns a {type(self.model).__name__}; expected a keras.Model")
-        self.dtype, self.named = dtype, {}
+        self.dtype, self.maps = dtype, maps
         self.keys: Mapping[str, str] = {}
+        self.shares = Shares()
+        self.cotangents: dict[str, np.ndarray] = {}
+        self.loss: Callable[..., Any] | None = None
 
-    def describe(self, images: np.ndarray) -> Description:
-        """Return what the hub must know, of a pass over images in inference mode."""
-        self.channels_first = takes_channels_first(self.model, images.shape)
+    def describe(self, inputs: Mapping[str, np.ndarray]) -> Description:
+        """Return what the hub must know, of a pass over inputs in inference mode."""
+        maps = [x.shape for name, x in inputs.items() if name in self.maps]
+        self.channels_first = bool(maps) and takes_channels_first(self.model, maps[0])
         self.model.traced_images = "NCHW" if self.channels_first else "NHWC"
-        self.forward(images, training=False)  # a model may have no variables before its first call
+        self.forward(inputs, training=False)  # a model may have no variables before its first call
         self.layers = dict(walk(self.model))
         variables = dict(own_variables(self.model, self.layers))
         if len(variables) != len(self.model.weights):
             raise RecipeError("two layers side by side, or two weights of one, bear one name; give each its own")
-        self.variables = {path: x for path, x in variables.items() if tf.as_dtype(x.dtype).is_floating}
+        self.variables = {"/".join(path): x for path, x in variables.items() if tf.as_dtype(x.dtype).is_floating}
+        self.places = {"/".join(path): path for path in variables}
+        self.parts = {part.name: part for name in self.variables for part in self.parts_of(name)}
         silenced = [silence(".".join(names), layer) or still(names, layer) for names, layer in self.layers.items()]
         with self.recording(self.model) as calls:
-            logits = self.forward(images, training=False)
-        types = sorted({tf.as_dtype(x.dtype) for x in (logits, *self.variables.values())}, key=lambda t: t.size)
+            outputs = self.forward(inputs, training=False)
+        self.gives = {name: tuple(x.shape) for name, x in outputs.items()}
+        types = sorted(
+            {tf.as_dtype(x.dtype) for x in (*outputs.values(), *self.variables.values())}, key=lambda t: t.size
+        )
         return Description(
             dtype=types[0].name,
-            outputs=tuple(logits.shape),
-            parameters=tuple(self.parameter(path, variable) for path, variable in self.variables.items()),
+            outputs=tuple(next(iter(outputs.values())).shape),
+            parameters=tuple(part.parameter for part in self.parts.values()),
             calls=calls.calls,
             automatic=frozenset(".".join(names) for names in self.layers if self.is_automatic(names)),
             silenced=tuple(filter(None, silenced)),
             remarks=("its regularisation losses are left out of the loss",) if self.model.losses else (),
+            gives=self.gives,
+            settings=tuple(penalties(self.layers)),
         )
 
-    def parameter(self, path: tuple[str, ...], variable: keras.Variable) -> Parameter:
-        """Return the description of one variable."""
-        *names, leaf = path
-        layer = self.layers.get(tuple(names), self.model)
-        shape = canonical_shape(tuple(variable.shape), layout_of(variable))
-        return Parameter(
-            "/".join(path), ".".join(names), LEAF.get(leaf, leaf), kind_of(layer), shape, variable.trainable
-        )
+    def parts_of(self, name: str) -> Iterator["Part"]:
+        """Yield what a variable holds in PyTorch's terms: one parameter, or two as a GRU's biases."""
+        *names, own = self.places[name]
+        layer, variable = self.layers.get(tuple(names), self.model), self.variables[name]
+        kind, path = kind_in_torch(layer), ".".join(names)
+        for mark, leaf, form in forms_of(layer, own, variable):
+            where = f"{path}.{leaf.partition('.')[0]}" if "." in leaf else path  # half of a separable convolution
+            shape = shape_after(tuple(variable.shape), form)
+            part = Parameter(name + mark, where, leaf.rpartition(".")[2], kind, shape, variable.trainable)
+            yield Part(name + mark, name, form, part)
 
     def is_automatic(self, names: tuple[str, ...]) -> bool:
         """Say whether Keras made up the name of a layer, or of one that holds it, such as conv2d_1."""
@@ -90,20 +119,34 @@ class Stranger:
         return any(re.fullmatch(rf"{k}\d*", name.replace("_", "")) for k, name in zip(kinds, names, strict=True))
 
     def share(
-        self, names: Mapping[str, str], keys: Mapping[str, str], make_optimizer: Callable[[Any], Any] | None
+        self,
+        names: Mapping[str, str],
+        keys: Mapping[str, str],
+        make_optimizer: Callable[[Any], Any] | None,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
         """Take the names of both models: own -> shared, of parameters and of calls; what has none is left out."""
-        own = {"/".join(path): variable for path, variable in self.variables.items()}
-        self.named, self.keys = {name: own[path] for path, name in names.items()}, keys
+        forms = {part.name: (part.variable, part.form) for part in self.parts.values()}
+        self.shares, self.keys = Shares.of(names, forms, shapes), keys
         if make_optimizer is None:
             self.optimizer: SGD | OwnOptimizer = SGD(self.trained, momentum=MOMENTUM, nesterov=False, weight_decay=0.0)
         else:
             self.optimizer = OwnOptimizer(make_optimizer, self.model, self.trained)
 
+    def settle(self, values: Mapping[str, float]) -> None:
+        """Give parameters that only this side has one value each, which changes nothing."""
+        for name, value in values.items():
+            part = self.parts[name]
+            variable = self.variables[part.variable]
+            before = variable.numpy()
+            fresh = np.full(part.parameter.shape, value, before.dtype)
+            variable.assign(restored(before, part.form, fresh))
+
     @property
     def trained(self) -> dict[str, keras.Variable]:
-        """What a step changes, by shared name."""
-        return {name: variable for name, variable in self.named.items() if variable.trainable}
+        """What a step changes, by its own name."""
+        variables = {name: self.variables[name] for name in self.shares.weights}
+        return {name: variable for name, variable in variables.items() if variable.trainable}
 
     @property
     def lr(self) -> float | None:
@@ -115,59 +158,88 @@ class Stranger:
         """The name of the user's own optimizer, "" for the stated one."""
         return type(self.optimizer.own).__name__ if isinstance(self.optimizer, OwnOptimizer) else ""
 
-    def forward(self, images: np.ndarray, *, training: bool) -> tf.Tensor:
-        """Run the model; RecipeError where it fails, or gives no logits."""
-        x = tf.constant(np.moveaxis(images, -1, 1) if self.channels_first else images, self.dtype)
-        with blamed(f"the model fails on images of shape {tuple(x.shape)}, see --input"):
-            logits = self.model(x, training=training)
-        if not isinstance(logits, tf.Tensor):
-            raise RecipeError(f"the model gives a {type(logits).__name__}; expected one tensor of logits (N, classes)")
-        return logits
+    def forward(self, inputs: Mapping[str, Any], *, training: bool) -> dict[str, tf.Tensor]:
+        """Run the model; RecipeError where it fails, or gives no numbers."""
+        tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
+        shapes = ", ".join(f"{name} of shape {tuple(x.shape)}" for name, x in tensors.items())
+        with blamed(f"the model fails on {shapes}, see --input"):
+            found = call_model(self.model, tensors, training=training)
+        outputs = {name: x for name, x in flattened(found, tf.is_tensor).items() if x.dtype.is_floating}
+        if not outputs:
+            raise RecipeError(f"the model gives a {type(found).__name__}; expected tensors of floating-point numbers")
+        return outputs
 
-    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
-        """Return logits in inference mode."""
-        return {"logits": self.forward(np.asarray(inputs), training=False).numpy()}
+    def tensor(self, name: str, array: Any) -> tf.Tensor:
+        """Return an input as the model takes it."""
+        if tf.is_tensor(array):
+            return array
+        if name in self.maps and self.channels_first:
+            array = np.moveaxis(array, -1, 1)
+        return tf.constant(array, self.dtype if array.dtype.kind == "f" else None)
+
+    def outputs(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return outputs in inference mode."""
+        return {name: x.numpy() for name, x in self.forward(inputs, training=False).items()}
+
+    def operations(self, inputs: Mapping[str, np.ndarray], forced: Mapping[int, np.ndarray]) -> Graph:
+        """Return every operation of a pass in inference mode. forced: other outputs of some, by number."""
+        leaves = {f"parameter {name}": variable for name, variable in self.variables.items()}
+        tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
+        leaves |= {f"input {name}": tensor for name, tensor in tensors.items()}
+        return record(self.model, lambda: self.forward(tensors, training=False), leaves, forced)[0]
 
     def gradients(
-        self, batch: Batch, *, step: int, first: int = 0
+        self, batch: Any, *, step: int, first: int = 0
     ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return loss, logits and gradients of a training step without its update; BatchNorm statistics do move."""
+        """Return loss, outputs and gradients of a training step without its update; BatchNorm statistics do move."""
         trained = {name: variable.value for name, variable in self.trained.items()}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
-            logits = self.forward(np.asarray(batch.inputs), training=True)
-            loss = cross_entropy(logits, tf.constant(classes_of(batch.targets)))
-        gradients = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        arrays = {name: to_array(g, layout_of(self.named[name])) for name, g in gradients.items()}
-        return float(loss), {"logits": logits.numpy()}, arrays
+            outputs = self.forward(batch.inputs, training=True)
+            loss = self.loss_of(outputs, batch)
+        found = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        self.latest = {name: tf.convert_to_tensor(g) for name, g in found.items()}  # an embedding's is in slices
+        gradients = self.shares.common({name: to_array(g, "same") for name, g in self.latest.items()})
+        return float(loss), {name: x.numpy() for name, x in outputs.items()}, gradients
+
+    def loss_of(self, outputs: dict[str, tf.Tensor], batch: Any) -> tf.Tensor:
+        """Return the user's own loss, the product of the outputs with fixed numbers, or the labels' cross-entropy."""
+        if self.loss is not None:
+            inputs = {name: self.tensor(name, array) for name, array in batch.inputs.items()}
+            with blamed("the function of make_loss failed"):
+                return self.loss(outputs if len(outputs) > 1 else next(iter(outputs.values())), inputs)
+        if self.cotangents:
+            return sum(tf.reduce_sum(outputs[name] * tf.constant(c)) for name, c in self.cotangents.items())
+        return cross_entropy(outputs["logits"], tf.constant(classes_of(batch.targets)))
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
-        """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
-        tensors = {name: tf.constant(keras_layout(g, self.named[name])) for name, g in gradients.items()}
-        update = self.optimizer.update(tensors, tf.constant(lr, tf.float64))
-        return {name: to_array(x, layout_of(self.named[name])) for name, x in zip(tensors, update, strict=True)}
+        """Do the update of a step with the gradients that `gradients` returned last; return what was subtracted."""
+        update = self.optimizer.update(self.latest, tf.constant(lr, tf.float64))
+        return self.shares.common({n: to_array(x, "same") for n, x in zip(self.latest, update, strict=True)})
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return every shared parameter and buffer."""
-        return {name: to_array(variable, layout_of(variable)) for name, variable in self.named.items()}
+        return self.shares.common({name: to_array(self.variables[name], "same") for name in self.shares.weights})
 
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Assign every shared parameter and buffer."""
-        for name, variable in self.named.items():
-            variable.assign(keras_layout(tensors[name], variable).astype(variable.dtype))
+        before = {name: to_array(self.variables[name], "same") for name in self.shares.weights}
+        for name, array in self.shares.own(tensors, before).items():
+            self.variables[name].assign(array.astype(self.variables[name].dtype))
 
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return the optimizer's state."""
-        return self.optimizer.get_slots()
+        return self.shares.common_slots(self.optimizer.get_slots())
 
     def parameters(self, model: Any) -> dict[str, keras.Variable]:
-        """Return the shared parameters, BatchNorm's statistics left out."""
-        return {name: variable for name, variable in self.named.items() if name.rpartition(".")[2] not in STATISTICS}
+        """Return the shared parameters by their common names, BatchNorm's statistics left out."""
+        parts = {name: self.variables[weight] for name, (weight, _) in self.shares.parts.items()}
+        return {name: variable for name, variable in parts.items() if name.rpartition(".")[2] not in STATISTICS}
 
     @contextmanager
     def recording(self, model: Any) -> Iterator[Calls]:
         """Record every layer call of the model inside the block, under the shared names."""
-        layers = {".".join(names): layer for names, layer in self.layers.items() if hasattr(layer, "activation")}
+        layers = {".".join(names): layer for names, layer in self.layers.items() if "activation" in vars(layer)}
         words = {path: word_for(layer.activation) for path, layer in layers.items()}
         inputs: dict[str, list[np.ndarray]] = {path: [] for path, layer in layers.items() if ends_in_activation(layer)}
         with ExitStack() as stack:
@@ -212,7 +284,7 @@ class OwnOptimizer:
             start = w.path.replace("/", "_") + "_"  # Keras names a slot PATH_OF_THE_WEIGHT_momentum
             for word, slot in words.items():
                 found = [x for x in self.own.variables if x.name == start + word]
-                slots |= {f"{name}.{slot}": to_array(x, layout_of(w)) for x in found[:1]}
+                slots |= {f"{name}.{slot}": to_array(x, "same") for x in found[:1]}
         return slots
 
 
@@ -235,30 +307,100 @@ def still(names: tuple[str, ...], layer: Any) -> str:
 def own_variables(
     model: keras.Model, layers: Mapping[tuple[str, ...], Any]
 ) -> Iterator[tuple[tuple[str, ...], keras.Variable]]:
-    """Yield every weight once, by the names of its layers and its own, and note its layout on it."""
+    """Yield every weight once, by the names of its layers and its own."""
     seen: set[int] = set()
     for names, layer in (((), model), *layers.items()):
         inner = {id(w) for part in layer._flatten_layers(include_self=False, recursive=False) for w in part.weights}
         for variable in layer.weights:
             if id(variable) not in inner | seen:
-                variable.layout = getattr(variable, "layout", None) or layout_for(layer, variable)
+                variable.layout = "same"  # an optimizer's slots stay as they are: `Shares` knows the rest
                 yield (*names, variable.name), variable
                 seen.add(id(variable))
 
 
-def keras_layout(array: np.ndarray, variable: keras.Variable) -> np.ndarray:
-    """Return an array in PyTorch's layout in that of a variable."""
-    return from_canonical(array, layout_of(variable), multiplier=variable.shape[-1] if len(variable.shape) else 1)
+def penalties(layers: Mapping[tuple[str, ...], Any]) -> Iterator[str]:
+    """Yield the regularisers and limits of layers, in words."""
+    for names, layer in layers.items():
+        for name, value in vars(layer).items():
+            if value is not None and name.endswith(("_regularizer", "_constraint")):
+                numbers = ", ".join(f"{key} {x}" for key, x in value.get_config().items())
+                yield f"{type(value).__name__}({numbers}) as {name} of {'.'.join(names)}"
+
+
+def kind_in_torch(layer: Any) -> str:
+    """Return the kind of the layer that does the same in PyTorch."""
+    if isinstance(layer, keras.layers.EinsumDense):
+        return "linear"
+    return "recurrent" if isinstance(layer, CELLS) else kind_of(layer)
+
+
+def forms_of(layer: Any, leaf: str, variable: keras.Variable) -> Iterator[tuple[str, str, Form]]:
+    """Yield a mark for its name, PyTorch's name in the layer and the form of every parameter in a variable."""
+    rank = len(variable.shape)
+    if isinstance(layer, CELLS):
+        yield from recurrent_forms(layer, leaf, rank)
+    elif isinstance(layer, keras.layers.EinsumDense):
+        yield (
+            "",
+            LEAF.get(leaf, leaf),
+            einsum_form(layer, tuple(variable.shape)) if leaf == "kernel" else (("shape", prod(variable.shape)),),
+        )
+    elif leaf == "depthwise_kernel" or (leaf == "kernel" and is_depthwise(layer)):
+        *sides, inputs, outputs = variable.shape
+        turned = ("axes", rank - 2, rank - 1, *range(rank - 2))
+        yield "", "depthwise.weight" if leaf[0] == "d" else "weight", (turned, ("shape", inputs * outputs, 1, *sides))
+    elif leaf in ("kernel", "pointwise_kernel") and kind_of(layer) == "conv":
+        name = "pointwise.weight" if leaf[0] == "p" else "weight"
+        yield "", name, (("axes", rank - 1, rank - 2, *range(rank - 2)),)
+    elif leaf == "kernel" and kind_of(layer) == "linear":
+        yield "", "weight", (("axes", 1, 0),)
+    else:
+        name = LEAF.get(leaf, leaf)
+        yield "", f"pointwise.{name}" if hasattr(layer, "pointwise_kernel") else name, ()
+
+
+def is_depthwise(layer: Any) -> bool:
+    """Tell a depthwise convolution of any rank."""
+    return any(kind.__name__ == "BaseDepthwiseConv" for kind in type(layer).__mro__)
+
+
+def recurrent_forms(layer: Any, leaf: str, rank: int) -> Iterator[tuple[str, str, Form]]:
+    """Yield the parameters in a variable of a recurrent cell: PyTorch's GRU has its gates in another order."""
+    gates: Form = (("blocks", 1, 0, 2),) if isinstance(layer, keras.layers.GRUCell) else ()
+    if leaf != "bias":
+        yield "", "weight_hh" if leaf == "recurrent_kernel" else "weight_ih", (("axes", 1, 0), *gates)
+    elif rank == 1:
+        yield "", "bias_ih", gates
+    else:
+        yield from ((f"#{i}", f"bias_{word}", (("row", i), *gates)) for i, word in enumerate(("ih", "hh")))
+
+
+def einsum_form(layer: Any, shape: tuple[int, ...]) -> Form:
+    """Return how the kernel of an EinsumDense becomes (outputs, inputs)."""
+    given, letters, result = re.split(",|->", layer.equation.replace(" ", "").replace("...", ""))
+    inner = [i for i, letter in enumerate(letters) if letter in given and letter not in result]
+    outer = [i for i in range(len(letters)) if i not in inner]
+    return ("axes", *outer, *inner), ("shape", prod(shape[i] for i in outer), prod(shape[i] for i in inner))
+
+
+def call_model(model: keras.Model, tensors: Mapping[str, tf.Tensor], *, training: bool) -> Any:
+    """Run a model on inputs by name: a functional one knows their names or their order."""
+    if len(tensors) > 1 and getattr(model, "inputs", None):
+        names = [x.name for x in model.inputs]
+        ordered = [tensors[name] for name in names] if set(names) == set(tensors) else list(tensors.values())
+        given = dict(zip(names, ordered, strict=True)) if isinstance(model.input, dict) else ordered
+        return model(given, training=training)
+    return handed(model, model.call, tensors, training=training)
 
 
 def takes_channels_first(model: keras.Model, shape: Sequence[int]) -> bool:
-    """Say whether a model wants images (N, C, H, W): by its input's shape, else by its layers; shape: (N, H, W, C)."""
-    _, height, width, channels = shape
+    """Say whether a model wants maps (N, C, ...): by its input's shape, else by its layers; shape: (N, ..., C)."""
+    _, *sides, channels = shape
     given = getattr(model, "input_shape", None)
-    if isinstance(given, tuple) and len(given) == 4:
+    if isinstance(given, tuple) and len(given) == len(shape):
         fits = [
             all(x in (None, y) for x, y in zip(given[1:], way, strict=True))
-            for way in ((channels, height, width), (height, width, channels))
+            for way in ((channels, *sides), (*sides, channels))
         ]
         return fits == [True, False]
     formats = {getattr(layer, "data_format", None) for _, layer in walk(model)}

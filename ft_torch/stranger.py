@@ -1,6 +1,7 @@
 """A model of the user's own: as much of a learner as a trace needs, under names that it shares with its twin."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,12 +13,15 @@ from torch.overrides import TorchFunctionMode
 
 from ft.backend.calls import Calls
 from ft.backend.description import Description, Parameter, kind_of, silence
-from ft.data import Batch, Inputs
+from ft.backend.operations import Graph
+from ft.backend.shares import Shares
 from ft.data.targets import classes_of
 from ft.errors import RecipeError
 from ft.parity.foreign.code import OPTIMIZER, blamed
 from ft.parity.foreign.compare import MOMENTUM
+from ft.parity.foreign.inputs import flattened, handed
 from ft.parity.trace import STATISTICS
+from ft_torch.operations import record
 from ft_torch.optim import SGD
 from ft_torch.tasks.classification import cross_entropy
 from ft_torch.trace import recording
@@ -27,59 +31,81 @@ DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F
 
 
 class Stranger:
-    """A model that a function of the user's returns. Images are (N, H, W, C) here, whatever the model takes.
+    """A model that a function of the user's returns. Maps have their channels last here, whatever the model takes.
 
     `describe` comes first, then `share`; after that it is a Learner, and its own wing, as far as `write_trace` asks.
     """
 
-    def __init__(self, make: Callable[[], Any], *, dtype: str, seed: int) -> None:
+    def __init__(self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = ()) -> None:
         torch.manual_seed(seed)
         model = make()
         if not isinstance(model, nn.Module):
             raise RecipeError(f"it returns a {type(model).__name__}; expected a torch.nn.Module")
-        self.dtype = getattr(torch, dtype)
+        self.dtype, self.maps = getattr(torch, dtype), maps
         self.model = model.to(self.dtype)
         self.modules = dict(self.model.named_modules())
         self.silenced = [words for path, module in self.modules.items() if (words := silence(path, module))]
+        self.folded = {name for path, module in self.modules.items() for name in fold_biases(path, module)}
         buffers = ((name, x) for name, x in self.model.named_buffers() if x.is_floating_point())
         place = {path: i for i, path in enumerate(self.modules)}
         tensors = sorted([*self.model.named_parameters(), *buffers], key=lambda item: place[item[0].rpartition(".")[0]])
-        self.tensors: dict[str, Tensor] = dict(tensors)
-        self.named: dict[str, Tensor] = {}
+        self.tensors: dict[str, Tensor] = {name: x for name, x in tensors if name not in self.folded}
+        self.shares = Shares()
+        self.cotangents: dict[str, np.ndarray] = {}
+        self.loss: Callable[..., Any] | None = None
 
-    def describe(self, images: np.ndarray) -> Description:
-        """Return what the hub must know, of a pass over images in inference mode."""
+    def describe(self, inputs: Mapping[str, np.ndarray]) -> Description:
+        """Return what the hub must know, of a pass over inputs in inference mode."""
         self.model.eval()
         with torch.no_grad(), recording(self.model) as calls:
-            logits = self.forward(images)
-        types = sorted((x.dtype for x in (logits, *self.tensors.values())), key=lambda t: t.itemsize)
+            outputs = self.forward(inputs)
+        self.gives = {name: tuple(x.shape) for name, x in outputs.items()}
+        types = sorted((x.dtype for x in (*outputs.values(), *self.tensors.values())), key=lambda t: t.itemsize)
         return Description(
             dtype=str(types[0]).removeprefix("torch."),
-            outputs=tuple(logits.shape),
+            outputs=tuple(next(iter(outputs.values())).shape),
             parameters=tuple(self.parameter(name, tensor) for name, tensor in self.tensors.items()),
             calls=calls.calls,
             silenced=tuple(dict.fromkeys(self.silenced)),
+            remarks=("the second bias of recurrent layers is added to the first",) if self.folded else (),
+            gives=self.gives,
         )
 
     def parameter(self, name: str, tensor: Tensor) -> Parameter:
         """Return the description of one parameter or buffer."""
         layer, _, leaf = name.rpartition(".")
-        return Parameter(name, layer, leaf, kind_of(self.modules[layer]), tuple(tensor.shape), tensor.requires_grad)
+        kind = kind_of(self.modules[layer])
+        if found := re.fullmatch(r"(weight_[ih]h|bias_[ih]h)(?:_(l\d+(?:_reverse)?))?", leaf):
+            kind, leaf, layer = "recurrent", found[1], f"{layer}.{found[2]}" if found[2] else layer
+        elif found := re.fullmatch(r"in_proj_(weight|bias)", leaf):
+            kind, leaf, layer = "linear", found[1], f"{layer}.in_proj"
+        return Parameter(name, layer, leaf, kind, tuple(tensor.shape), tensor.requires_grad)
 
     def share(
-        self, names: Mapping[str, str], keys: Mapping[str, str], make_optimizer: Callable[[Any], Any] | None
+        self,
+        names: Mapping[str, str],
+        keys: Mapping[str, str],
+        make_optimizer: Callable[[Any], Any] | None,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
         """Take the names of both models: own -> shared, of parameters and of calls; what has none is left out."""
-        self.named, self.keys = {name: self.tensors[own] for own, name in names.items()}, keys
+        self.shares, self.keys = Shares.of(names, {name: (name, ()) for name in self.tensors}, shapes), keys
         if make_optimizer is None:
             self.optimizer: SGD | OwnOptimizer = SGD(self.trained, momentum=MOMENTUM, nesterov=False, weight_decay=0.0)
         else:
             self.optimizer = OwnOptimizer(make_optimizer, self.model, self.trained)
 
+    @torch.no_grad()
+    def settle(self, values: Mapping[str, float]) -> None:
+        """Give parameters that only this side has one value each, which changes nothing."""
+        for name, value in values.items():
+            self.tensors[name].fill_(value)
+
     @property
     def trained(self) -> dict[str, Tensor]:
-        """What a step changes, by shared name."""
-        return {name: tensor for name, tensor in self.named.items() if tensor.requires_grad}
+        """What a step changes, by its own name."""
+        tensors = {name: self.tensors[name] for name in self.shares.weights}
+        return {name: tensor for name, tensor in tensors.items() if tensor.requires_grad}
 
     @property
     def lr(self) -> float | None:
@@ -91,60 +117,114 @@ class Stranger:
         """The name of the user's own optimizer, "" for the stated one."""
         return type(self.optimizer.own).__name__ if isinstance(self.optimizer, OwnOptimizer) else ""
 
-    def forward(self, images: np.ndarray) -> Tensor:
-        """Run the model in the mode that it is in; RecipeError where it fails, or gives no logits."""
-        x = torch.from_numpy(images).to(self.dtype).permute(0, 3, 1, 2).contiguous()
-        with blamed(f"the model fails on images of shape {tuple(x.shape)}, see --input"), WithoutDropout(self.silenced):
-            logits = self.model(x)
-        if not isinstance(logits, Tensor):
-            raise RecipeError(f"the model gives a {type(logits).__name__}; expected one tensor of logits (N, classes)")
-        return logits
+    def forward(self, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Run the model in the mode that it is in; RecipeError where it fails, or gives no numbers."""
+        tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
+        shapes = ", ".join(f"{name} of shape {tuple(x.shape)}" for name, x in tensors.items())
+        with blamed(f"the model fails on {shapes}, see --input"), WithoutDropout(self.silenced):
+            found = handed(self.model, self.model.forward, tensors)
+        outputs = {name: x for name, x in flattened(found, is_tensor).items() if x.is_floating_point()}
+        if not outputs:
+            raise RecipeError(f"the model gives a {type(found).__name__}; expected tensors of floating-point numbers")
+        return outputs
+
+    def tensor(self, name: str, array: Any) -> Tensor:
+        """Return an input as the model takes it."""
+        if isinstance(array, Tensor):
+            return array
+        x = torch.from_numpy(np.ascontiguousarray(array))
+        x = x.to(self.dtype) if x.is_floating_point() else x
+        return x.movedim(-1, 1).contiguous() if name in self.maps else x
 
     @torch.no_grad()
-    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
-        """Return logits in inference mode."""
+    def outputs(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return outputs in inference mode."""
         self.model.eval()
-        return {"logits": self.forward(np.asarray(inputs)).numpy()}
+        return {name: to_array(x) for name, x in self.forward(inputs).items()}
+
+    @torch.no_grad()
+    def operations(self, inputs: Mapping[str, np.ndarray], forced: Mapping[int, np.ndarray]) -> Graph:
+        """Return every operation of a pass in inference mode. forced: other outputs of some, by number."""
+        self.model.eval()
+        leaves = {f"parameter {name}": tensor for name, tensor in self.tensors.items()}
+        tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
+        leaves |= {f"input {name}": tensor for name, tensor in tensors.items()}
+        return record(self.model, lambda: self.forward(tensors), leaves, forced)[0]
 
     def gradients(
-        self, batch: Batch, *, step: int, first: int = 0
+        self, batch: Any, *, step: int, first: int = 0
     ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return loss, logits and gradients of a training step without its update; BatchNorm statistics do move."""
+        """Return loss, outputs and gradients of a training step without its update; BatchNorm statistics do move."""
         self.model.train()
-        logits, trained = self.forward(np.asarray(batch.inputs)), self.trained
-        loss = cross_entropy(logits, torch.from_numpy(classes_of(batch.targets)))
-        gradients = torch.autograd.grad(loss, list(trained.values()), materialize_grads=True) if trained else ()
-        arrays = {name: to_array(g) for name, g in zip(trained, gradients, strict=True)}
-        return loss.item(), {"logits": to_array(logits)}, arrays
+        outputs, trained = self.forward(batch.inputs), self.trained
+        loss = self.loss_of(outputs, batch)
+        alive = list(trained.values()) if loss.requires_grad else []
+        found = (
+            torch.autograd.grad(loss, alive, materialize_grads=True)
+            if alive
+            else map(torch.zeros_like, trained.values())
+        )
+        self.latest = dict(zip(trained, found, strict=True))
+        gradients = self.shares.common({name: to_array(g) for name, g in self.latest.items()})
+        return loss.item(), {name: to_array(x) for name, x in outputs.items()}, gradients
+
+    def loss_of(self, outputs: dict[str, Tensor], batch: Any) -> Tensor:
+        """Return the user's own loss, the product of the outputs with fixed numbers, or the labels' cross-entropy."""
+        if self.loss is not None:
+            inputs = {name: self.tensor(name, array) for name, array in batch.inputs.items()}
+            with blamed("the function of make_loss failed"):
+                return self.loss(outputs if len(outputs) > 1 else next(iter(outputs.values())), inputs)
+        if self.cotangents:
+            return sum((outputs[name] * torch.from_numpy(c)).sum() for name, c in self.cotangents.items())  # type: ignore
+        return cross_entropy(outputs["logits"], torch.from_numpy(classes_of(batch.targets)))
 
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
-        """Do the update of a step with gradients that `gradients` returned; return what was subtracted from weights."""
-        update = self.optimizer.update({name: torch.from_numpy(g) for name, g in gradients.items()}, float(lr))
-        return {name: to_array(x) for name, x in zip(self.optimizer.parameters, update, strict=True)}
+        """Do the update of a step with the gradients that `gradients` returned last; return what was subtracted."""
+        update = self.optimizer.update(self.latest, float(lr))
+        return self.shares.common({n: to_array(x) for n, x in zip(self.optimizer.parameters, update, strict=True)})
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return every shared parameter and buffer."""
-        return {name: to_array(tensor) for name, tensor in self.named.items()}
+        return self.shares.common({name: to_array(self.tensors[name]) for name in self.shares.weights})
 
     @torch.no_grad()
     def set_weights(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Assign every shared parameter and buffer."""
-        for name, tensor in self.named.items():
-            tensor.copy_(torch.from_numpy(tensors[name]))
+        before = {name: to_array(self.tensors[name]) for name in self.shares.weights}
+        for name, array in self.shares.own(tensors, before).items():
+            self.tensors[name].copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
     def get_slots(self) -> dict[str, np.ndarray]:
         """Return the optimizer's state."""
-        return self.optimizer.get_slots()
+        return self.shares.common_slots(self.optimizer.get_slots())
 
     def parameters(self, model: Any) -> dict[str, Tensor]:
-        """Return the shared parameters, BatchNorm's statistics left out."""
-        return {name: tensor for name, tensor in self.named.items() if name.rpartition(".")[2] not in STATISTICS}
+        """Return the shared parameters by their common names, BatchNorm's statistics left out."""
+        parts = {name: self.tensors[weight] for name, (weight, _) in self.shares.parts.items()}
+        return {name: tensor for name, tensor in parts.items() if name.rpartition(".")[2] not in STATISTICS}
 
     @contextmanager
     def recording(self, model: Any) -> Iterator[Calls]:
         """Record every layer call of the model inside the block; PyTorch's names are the shared ones."""
         with recording(model) as calls:
             yield calls
+
+
+def is_tensor(value: Any) -> bool:
+    """Tell a tensor from what holds tensors."""
+    return isinstance(value, Tensor)
+
+
+@torch.no_grad()
+def fold_biases(path: str, module: nn.Module) -> Iterator[str]:
+    """Add the second bias of a recurrent layer to the first wherever only their sum counts; yield what is 0 then."""
+    if not isinstance(module, (nn.LSTM, nn.RNN, nn.LSTMCell, nn.RNNCell)):
+        return
+    for name, second in module.named_parameters():
+        if name.startswith("bias_hh"):
+            getattr(module, name.replace("_hh", "_ih")).add_(second)
+            second.zero_()
+            yield f"{path}.{name}" if path else name
 
 
 class WithoutDropout(TorchFunctionMode):

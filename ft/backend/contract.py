@@ -13,6 +13,7 @@ import numpy as np
 from ft.backend.calls import Calls
 from ft.backend.description import Description
 from ft.backend.objective import Objective
+from ft.backend.operations import Graph
 from ft.data import Batch, Features, Given, Inputs, Preprocess
 from ft.data.text.process import TextProcess
 from ft.errors import RecipeError, unknown
@@ -114,19 +115,38 @@ class MakeLearner(Protocol):
 
 
 class Stranger(Protocol):
-    """A model of the user's own: `describe` it, let it `share` names, then it is a Learner as far as a trace needs."""
+    """A model of the user's own: `describe` it, let it `share` names, then it is a Learner as far as a trace needs.
+
+    gives: the shapes of its outputs; cotangents: what these are multiplied with to give the loss; loss: the user's own
+    function for it.
+    """
 
     lr: float | None
     optimizer_name: str
+    gives: dict[str, tuple[int, ...]]
+    cotangents: dict[str, np.ndarray]
+    loss: Callable[..., Any] | None
 
-    def describe(self, images: np.ndarray) -> Description:
-        """Return what the hub must know, of a pass over images in inference mode."""
+    def describe(self, inputs: Mapping[str, np.ndarray]) -> Description:
+        """Return what the hub must know, of a pass over inputs in inference mode."""
         ...
 
     def share(
-        self, names: Mapping[str, str], keys: Mapping[str, str], make_optimizer: Callable[[Any], Any] | None
+        self,
+        names: Mapping[str, str],
+        keys: Mapping[str, str],
+        make_optimizer: Callable[[Any], Any] | None,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
-        """Take the names of both models: own -> shared, of parameters and of calls."""
+        """Take the names of both models: own -> shared, of parameters and of calls; shapes: of shared parameters."""
+        ...
+
+    def operations(self, inputs: Mapping[str, np.ndarray], forced: Mapping[int, np.ndarray]) -> Graph:
+        """Return every operation of a pass in inference mode. forced: other outputs of some, by number."""
+        ...
+
+    def settle(self, values: Mapping[str, float]) -> None:
+        """Give parameters that only this side has one value each, which changes nothing."""
         ...
 
     def get_weights(self) -> dict[str, np.ndarray]:
@@ -139,9 +159,9 @@ class Stranger(Protocol):
 
 
 class MakeStranger(Protocol):
-    """The constructor of a wing's Stranger."""
+    """The constructor of a wing's Stranger. maps: the inputs that have channels."""
 
-    def __call__(self, make: Callable[[], Any], *, dtype: str, seed: int) -> Stranger: ...
+    def __call__(self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = ()) -> Stranger: ...
 
 
 class Wing(Protocol):

@@ -1,7 +1,7 @@
 """A model of the user's own as the hub knows it: lists of its parameters and calls, without a framework."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ft.backend.calls import Call
@@ -15,6 +15,7 @@ KINDS = {
     "Embedding": "embedding",
 }
 NOISE = ("dropout", "stochasticdepth", "droppath", "noise")  # what the names of random layers hold
+HOLDING = ("multiheadattention", "rnnbase", "lstmcell", "grucell", "simplernncell")  # layers that hold a dropout
 STRENGTHS = ("p", "rate", "drop_prob", "drop_rate", "stddev")  # the attributes that say how random
 
 
@@ -43,7 +44,8 @@ class Description:
     """Parameters and inference calls in order, the shape of the outputs, and the type that a model computes in.
 
     automatic: layers whose names the framework made up; silenced: what is random in training and was set to 0, in
-    words; remarks: what else the user should know; own_optimizer: whether the model's module has one for it.
+    words; remarks: what else the user should know; own_optimizer, own_loss: whether the model's module has one for it;
+    gives: the shape of every output by name; settings: what the other framework's models do not have, in words.
     """
 
     dtype: str
@@ -54,6 +56,9 @@ class Description:
     silenced: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     own_optimizer: bool = False
+    own_loss: bool = False
+    settings: tuple[str, ...] = ()
+    gives: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values of JSON."""
@@ -64,8 +69,9 @@ class Description:
         """Build it from what `to_dict` gave."""
         parameters = tuple(Parameter(**{**p, "shape": tuple(p["shape"])}) for p in values["parameters"])
         calls = {key: Call.from_dict(call) for key, call in values["calls"].items()}
-        lists = {key: tuple(values[key]) for key in ("outputs", "silenced", "remarks")}
-        found = {"parameters": parameters, "calls": calls, "automatic": frozenset(values["automatic"])}
+        lists = {key: tuple(values[key]) for key in ("outputs", "silenced", "remarks", "settings")}
+        gives = {name: tuple(shape) for name, shape in values.get("gives", {}).items()}
+        found = {"gives": gives, "parameters": parameters, "calls": calls, "automatic": frozenset(values["automatic"])}
         return cls(**{**values, **lists, **found})
 
 
@@ -78,8 +84,8 @@ def silence(path: str, layer: object) -> str:
     """Set what is random in a layer's training to 0 and return what it was, in words; "" where nothing was."""
     kinds = [c.__name__.lower() for c in type(layer).__mro__]
     names = [name for name in STRENGTHS if any(word in kind for word in NOISE for kind in kinds)]
-    if "multiheadattention" in kinds:
-        names.append("dropout")
+    if any(kind in kinds for kind in HOLDING):
+        names += ["dropout", "recurrent_dropout"]
     found = {name: value for name in names if isinstance(value := getattr(layer, name, None), (int, float)) and value}
     for name, value in found.items():
         setattr(layer, name, type(value)(0))

@@ -14,7 +14,9 @@ from ft.recipe import FIELDS, checked, deciding
 
 if TYPE_CHECKING:
     from ft.parity.accepted import Accepted
+    from ft.parity.evidence import Finding
     from ft.parity.sensitivity import Band
+    from ft.parity.verdict import Verdict
     from ft.recipe import Recipe
     from ft.report.comparison import Report
 
@@ -116,8 +118,13 @@ def compare_parser() -> Parser:
     models = parser.add_argument_group("two models of your own")
     models.add_argument("--torch", metavar="MODULE:FUNCTION", help="function that returns a torch.nn.Module")
     models.add_argument("--tf", metavar="MODULE:FUNCTION", help="function that returns a keras.Model")
-    models.add_argument("--input", metavar="CxHxW", default="3x64x64", help="shape of an image [3x64x64]")
-    models.add_argument("--classes", type=int, default=10, help="number of outputs [10]")
+    models.add_argument(
+        "--input",
+        metavar="SHAPE",
+        default="3x64x64",
+        help="shape of an image, CxHxW, or every input as NAME:TYPE:SHAPE, as in ids:int<50>:12,mask:bool:12 [3x64x64]",
+    )
+    models.add_argument("--classes", type=int, help="number of logits, for a loss by labels")
     models.add_argument("--map", metavar="FILE", help="YAML, `torch name: keras path`, where pairing goes wrong")
     models.add_argument("--direction", choices=["torch-to-tf", "tf-to-torch"], default="torch-to-tf", help="weights")
     add_recipe_flags(parser)
@@ -171,7 +178,7 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
     result = compare_models(
         torch=flags.torch,
         tf=flags.tf,
-        shape=shape_of(flags.input),
+        inputs=flags.input,
         classes=flags.classes,
         steps=flags.steps or 0,
         dtype=flags.dtype or flags.precision or "float64",
@@ -184,36 +191,42 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
         sensitivity=flags.sensitivity,
     )
     renamed = [(pair.torch, pair.keras) for pair in result.pairing if pair.rule != "name"]
-    return report_of(result.torch, result.tf, notes=result.notes, pairing=renamed, band=result.band)
+    more = {"notes": result.notes, "pairing": renamed, "picture": result.picture, "band": result.band}
+    return report_of(result.torch, result.tf, verdict=result.verdict(), operations=result.findings, **more)
 
 
-def shape_of(text: str) -> tuple[int, int, int]:
-    """Return (channels, height, width) from "3x64x64"."""
-    parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdigit() and int(part) for part in parts):
-        raise RecipeError(f"input: got '{text}'; expected channels x height x width, such as 3x64x64")
-    channels, height, width = map(int, parts)
-    return channels, height, width
-
-
-def report_of(a: Any, b: Any, *, band: "Band | None" = None, **more: Any) -> "Report":
+def report_of(
+    a: Any,
+    b: Any,
+    *,
+    verdict: "Verdict | None" = None,
+    operations: "Sequence[Finding]" = (),
+    band: "Band | None" = None,
+    **more: Any,
+) -> "Report":
     """Return the report on two traces: verdict, causes, and what else is known.
 
-    band: where it holds all that differs, that is chaos, and no place in it is a difference of its own.
+    operations: those that differ, where two models were run operation by operation: no other layer is to blame; band:
+    where it holds all that differs, that is chaos, and no place in it is a difference of its own.
     """
-    from ft.differences import Evidence, find_all
+    from ft.differences import Evidence, Finding, find_all
+    from ft.parity.finding_id import OUTPUTS
+    from ft.parity.foreign.explain import merged, shown
     from ft.parity.origins import unexplained
     from ft.parity.sensitivity import CHAOS, chaos_in
     from ft.parity.verdict import compare_traces
     from ft.report.comparison import make_report
 
-    verdict = compare_traces(a, b)
-    evidence = Evidence(a, b, verdict)
-    findings = find_all(evidence)
+    verdict = verdict or compare_traces(a, b)
+    evidence = Evidence(a, b, verdict.measured)
+    findings = merged(find_all(evidence), operations)
     if band is not None and band.holds_all(verdict):
         findings, origins = [chaos_in(verdict, band), *(f for f in findings if f.entry != CHAOS)], []
     else:
-        origins = unexplained(evidence, findings)
+        origins = [f for f in unexplained(evidence, findings) if not (shown(operations) and f.phase in OUTPUTS)]
+    told = {(f.phase, f.name) for f in findings}
+    rows = [row for row in verdict.unmeasured if (row.phase, row.name) not in told]
+    findings += [Finding(row.phase, row.step, row.phase, row.name, row.relative, row.fault) for row in rows]
     return make_report(a, b, verdict, findings, origins=origins, band=band, **more)
 
 

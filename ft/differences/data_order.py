@@ -15,6 +15,7 @@ GLIMPSE = 64  # pixels of each image that find its double; the whole image confi
 def probe(evidence: Evidence) -> Iterator[Finding]:
     """Look for every image of one side, and its label, elsewhere in the other side's batches."""
     rows = [row for row in evidence.verdict.rows if row.phase == "batch" and row.differs and not row.fault]
+    rows = [row for row in rows if {"images", "labels"} <= evidence.a.arrays(row.step, "batch").keys()]
     for step in dict.fromkeys(row.step for row in rows):
         here = {row.name: row for row in rows if row.step == step}
         (images_a, labels_a), (images_b, labels_b) = (batch_of(evidence, side, step) for side in (0, 1))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ft.errors import RecipeError, listed, printable
 from ft.parity.evidence import Finding
-from ft.parity.finding_id import UNEXPLAINED, covers, finding_id
+from ft.parity.finding_id import NAMELESS, UNEXPLAINED, covers, finding_id
 from ft.system import files
 
 ACCEPTED = "parity.yaml"
@@ -73,7 +73,7 @@ def read_accepted(path: Path) -> dict[str, str]:
 
 def checked(given: str, where: str) -> str:
     """Return an id; RecipeError for one that would accept whatever comes."""
-    if given in ("", UNEXPLAINED):
+    if given in ("", *NAMELESS):
         raise RecipeError(
             f"{where}: '{given}' names no difference; pass an id that ft compare has printed, such as "
             f"batchnorm-variance or {UNEXPLAINED}@layer1.0.conv1"

@@ -18,6 +18,7 @@ from ft.parity.verdict import Verdict
 
 SIDES = ("a", "b")
 OVER_CHANNELS = ("linear", "layernorm")  # kinds that work on the last axis, the channels
+AT = "; at "  # in the detail of a finding, between what differs and where
 FIRST, LAST = ("NCHW", "NCDHW", "NTC", "NGTC", "NC"), ("NHWC", "NDHWC", "NTC", "NGTC", "NC")
 
 
@@ -54,7 +55,8 @@ class Layer:
 class Finding:
     """A cause at a place. error: the largest relative difference that it explains; detail: what was measured, in words.
 
-    certain: the hypothesis explains the numbers to rounding; else it is only likely, and said so.
+    certain: the hypothesis explains the numbers to rounding; else it is only likely, and said so; part: which operation
+    of that place, where there are several.
     """
 
     entry: str
@@ -64,6 +66,12 @@ class Finding:
     error: float
     detail: str = ""
     certain: bool = True
+    part: str = ""
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What differs, wherever that is."""
+        return self.entry, self.detail.partition(AT)[0]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from ft.parity.arrays import BARS, gap, no_fit
 from ft.parity.trace import Trace
 from ft.recipe import deciding
 
+PARAMETERS, SETTINGS = "parameters", "settings"  # the phases of what no array shows
 MAY_BE_ZERO = ("gradients", "updates", "slots")
 COMMON = ("recipe", "data", "dtype", "steps", "update", "classes")  # what two traces must have alike
 OWN = deciding("machine", "title")  # fields of a recipe that may differ
@@ -57,6 +58,16 @@ class Verdict:
     def first(self) -> Row | None:
         """The first difference, None where there is none."""
         return next((row for row in self.rows if row.differs), None)
+
+    @property
+    def measured(self) -> "Verdict":
+        """This without what no array shows."""
+        return Verdict(tuple(row for row in self.rows if row.phase not in (PARAMETERS, SETTINGS)), self.unpaired)
+
+    @property
+    def unmeasured(self) -> list[Row]:
+        """What no array shows."""
+        return [row for row in self.rows if row.phase in (PARAMETERS, SETTINGS)]
 
     def largest(self, phase: str) -> float:
         """The largest relative difference of a phase, those of zero arrays left out."""

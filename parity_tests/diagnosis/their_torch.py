@@ -80,3 +80,10 @@ def number():
 def broken():
     """Fails."""
     raise ValueError("first line\nsecond line")
+
+
+class Noisy(Net):
+    """It is random in inference as well."""
+
+    def forward(self, x):
+        return super().forward(x + torch.rand_like(x))

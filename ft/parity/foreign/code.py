@@ -9,7 +9,7 @@ from typing import Any
 
 from ft.errors import RecipeError, UserError, unknown
 
-OPTIMIZER = "make_optimizer"  # the function that a module may have beside its models
+OPTIMIZER, LOSS, INPUTS = "make_optimizer", "make_loss", "make_inputs"  # what a module may have beside its models
 
 
 def make_model(target: str) -> Any:
@@ -25,6 +25,16 @@ def make_model(target: str) -> Any:
 def find_optimizer(target: str) -> Callable[[Any], Any] | None:
     """Return `make_optimizer(model)` of the module that `module:function` names, None where it has none."""
     return getattr(imported(target.partition(":")[0]), OPTIMIZER, None)
+
+
+def find_loss(target: str) -> Callable[[Any], Any] | None:
+    """Return `make_loss(model)` of the module that `module:function` names, None where it has none."""
+    return getattr(imported(target.partition(":")[0]), LOSS, None)
+
+
+def find_inputs(target: str) -> Callable[[Any], Any] | None:
+    """Return `make_inputs(rng)` of the module that `module:function` names, None where it has none."""
+    return getattr(imported(target.partition(":")[0]), INPUTS, None)
 
 
 def imported(module: str) -> ModuleType:

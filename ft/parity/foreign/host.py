@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -11,17 +11,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from ft.backend import contract as backend
 from ft.backend.contract import Stranger, Wing
 from ft.backend.description import Description
-from ft.errors import UserError
-from ft.parity.foreign.code import find_optimizer, make_model
-from ft.parity.foreign.compare import AGAIN, WEIGHTS, Assignment
+from ft.backend.forms import applied, whole_of
+from ft.backend.operations import Graph
+from ft.errors import RecipeError, UserError
+from ft.noise import generator
+from ft.parity.foreign.code import INPUTS, LOSS, blamed, find_inputs, find_loss, find_optimizer, make_model
+from ft.parity.foreign.compare import AGAIN, FORCED, OPERATIONS, WEIGHTS, Assignment, Feed
+from ft.parity.foreign.inputs import flattened
 from ft.parity.sensitivity import moved_by_one_ulp
 from ft.parity.trace import write_trace
 from ft.system import files
 from ft.system.quiet import quiet_stderr
 from ft.weights import read_safetensors, write_safetensors
+
+GIVEN = "inputs-{}.safetensors"  # what a module's own function drew, by side
 
 
 def serve() -> None:
@@ -48,18 +56,62 @@ class Host:
     target: str
     folder: Path
     assignment: Assignment
+    giver: str = ""
 
     def answer(self, line: str) -> str:
         """Do what a request asks; a mistake of the user's is the answer's "error"."""
         request = json.loads(line)
         try:
-            answer = self.describe(request) if request["do"] == "describe" else self.trace(request)
+            answer = getattr(self, request["do"])(request)
         except UserError as error:
             answer = {"error": str(error)}
         return json.dumps(files.plain(answer))
 
+    def inputs(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Say whether the module has inputs of its own; they are drawn, and written for the other side."""
+        make = find_inputs(self.target)
+        if make is not None:
+            feeds = list(self.given(make))
+            arrays = {
+                f"{step}{'?' if x.dtype == bool else '.'}{name}": x.view(np.uint8) if x.dtype == bool else x
+                for step, feed in enumerate(feeds)
+                for name, x in feed.inputs.items()
+            }
+            with files.explained(self.folder):
+                write_safetensors(self.folder / GIVEN.format(self.side), arrays, {})
+        return {"inputs": make is not None}
+
+    def given(self, make: Callable[[Any], Any]) -> Iterator[Feed]:
+        """Yield the batches of what `make_inputs(rng)` returns."""
+        for step, feed in enumerate(self.assignment.batches()):
+            with blamed(f"{INPUTS}(rng) failed"):
+                made = make(generator(self.assignment.seed, "stranger inputs", step))
+                found = flattened(made, lambda x: hasattr(x, "__array__"))
+                arrays = {"inputs" if name == "logits" else name: np.array(x, order="C") for name, x in found.items()}
+            if not arrays or any(x.dtype.kind not in "fiub" for x in arrays.values()):
+                raise RecipeError(f"{INPUTS}(rng) returns a {type(made).__name__}; expected arrays of numbers")
+            yield replace(feed, inputs=arrays)
+
+    def feeds(self) -> Iterator[Feed]:
+        """Yield what the model is fed, step by step."""
+        if not self.giver:
+            yield from self.assignment.batches()
+            return
+        side = self.side if self.giver == "both" else self.giver
+        arrays = read_safetensors(self.folder / GIVEN.format(side))
+        for step, feed in enumerate(self.assignment.batches()):
+            marks = {f"{step}.": None, f"{step}?": bool}  # a file has no truth values
+            own = {
+                name.removeprefix(mark): x if kind is None else x.astype(kind)
+                for mark, kind in marks.items()
+                for name, x in arrays.items()
+                if name.startswith(mark)
+            }
+            yield replace(feed, inputs=own)
+
     def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Describe the model, built in the type that was asked for if its code can do that, else in float32."""
+        self.giver = request["inputs"]
         self.model, description = self.built(request["dtype"])
         if request["save"]:
             self.model.share({p.name: p.name for p in description.parameters}, {}, None)
@@ -70,31 +122,88 @@ class Host:
     def built(self, dtype: str) -> tuple[Stranger, Description]:
         """Return the model and its description."""
         try:
-            model = self.wing.Stranger(partial(make_model, self.target), dtype=dtype, seed=self.assignment.seed)
-            description = model.describe(next(self.assignment.batches()).inputs["images"])
+            maps = () if self.giver else self.assignment.maps
+            seed = self.assignment.seed
+            model = self.wing.Stranger(partial(make_model, self.target), dtype=dtype, seed=seed, maps=maps)
+            description = model.describe(next(self.feeds()).inputs)
         except UserError:
             with suppress(UserError):
                 if dtype != "float32":
                     return self.built("float32")
             raise
-        return model, replace(description, own_optimizer=find_optimizer(self.target) is not None)
+        own = {"own_optimizer": find_optimizer(self.target), "own_loss": find_loss(self.target)}
+        return model, replace(description, **{name: function is not None for name, function in own.items()})
 
     def trace(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Take the common names and weights, and write the trace."""
         model, dtype = self.model, request["dtype"]
-        model.share(request["names"], request["keys"], find_optimizer(self.target) if self.assignment.steps else None)
-        weights = read_safetensors(self.folder / WEIGHTS)
-        weights = moved_by_one_ulp(weights) if request["one_ulp"] else weights
-        model.set_weights({name: weights[own] for name, own in request["source"].items()})
+        optimizer = find_optimizer(self.target) if self.assignment.steps else None
+        model.share(request["names"], request["keys"], optimizer, request["shapes"])
+        model.settle(request["neutral"])
+        self.common = self.weights(request)
+        model.set_weights(moved_by_one_ulp(self.common) if request["one_ulp"] else self.common)
+        self.agree(request)
         batches = (
-            replace(batch, inputs={k: x.astype(dtype) for k, x in batch.inputs.items()}, lr=model.lr or batch.lr)
-            for batch in self.assignment.batches()
+            replace(batch, inputs={k: typed(x, dtype) for k, x in batch.inputs.items()}, lr=model.lr or batch.lr)
+            for batch in self.feeds()
         )
         facts = {"backend": self.side, "dtype": dtype, **self.facts()}
-        as_learner = cast(Any, model)  # as far as write_trace asks, it is a Learner and a Wing
+        learner = cast(Any, InCommon(model, request["own"], request["outputs"], request["still"]))
         place = self.folder / (AGAIN if request["one_ulp"] else self.side)
-        write_trace(place, as_learner, as_learner, batches, facts, update=self.assignment.steps > 0)
+        # as far as write_trace asks, the model is a Wing
+        write_trace(place, learner, cast(Any, model), batches, facts, update=self.assignment.steps > 0)
         return {"optimizer": model.optimizer_name}
+
+    def weights(self, request: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return the weights that both sides start from, by their common names."""
+        arrays, found = read_safetensors(self.folder / WEIGHTS), {}
+        for name, own in request["source"].items():
+            whole, piece = whole_of(own)
+            found[name] = applied(arrays[whole], piece).reshape(request["shapes"][name])
+        return found
+
+    def agree(self, request: Mapping[str, Any]) -> None:
+        """Take the loss that both sides have in common."""
+        if request["loss"] == "own":
+            with blamed(f"{LOSS}(model) failed"):
+                self.model.loss = cast(Any, find_loss(self.target))(cast(Any, self.model).model)
+        elif self.assignment.classes is None:
+            common = self.assignment.cotangents({name: tuple(shape) for name, shape in request["outputs"].items()})
+            gives = self.model.gives
+            self.model.cotangents = {
+                own: laid_out(common[name], gives[own]).astype(request["dtype"]) for own, name in request["own"].items()
+            }
+
+    def operations(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Record an inference pass over the first batch. forced: a file of other outputs; amplitude: of the inputs.
+
+        Weights are the common ones, but that none is constant: a fresh norm would do as good as nothing.
+        """
+        forced = read_safetensors(self.folder / FORCED) if request["forced"] else {}
+        if not forced:  # later passes find them in place
+            self.model.set_weights(self.assignment.moved(self.common))
+        feed = next(self.feeds())
+        inputs = {name: typed(x, request["dtype"], request["amplitude"]) for name, x in feed.inputs.items()}
+        graph = self.model.operations(inputs, {int(number): x for number, x in forced.items()})
+        if not forced:
+            self.require_steady(graph, inputs)
+        with files.explained(self.folder):
+            write_safetensors(self.folder / OPERATIONS.format(self.side), graph.tensors(parameters=not forced), {})
+        return graph.to_dict()
+
+    def require_steady(self, graph: Graph, inputs: Mapping[str, np.ndarray]) -> None:
+        """Raise RecipeError where the model gives something else the next time, with the first operation that does."""
+        outputs = cast(Any, self.model).outputs(inputs)
+        if all(np.array_equal(graph.arrays[n], outputs[name], equal_nan=True) for name, n in graph.results.items()):
+            return
+        again = self.model.operations(inputs, {})
+        for one, two in zip(graph.operations, again.operations, strict=False):
+            pairs = zip(one.outputs, two.outputs, strict=False)
+            if any(not np.array_equal(graph.arrays[i], again.arrays[j], equal_nan=True) for i, j in pairs):
+                place = f" of {one.path}" if one.path else ""
+                raise RecipeError(
+                    f"the model gives another output each time, first in {one.name}{place}; make it repeat"
+                )
 
     def facts(self) -> dict[str, Any]:
         """Return what the trace says of its origin."""
@@ -102,9 +211,68 @@ class Host:
         return {
             "recipe": asdict(self.assignment),
             "data": f"drawn with seed {self.assignment.seed}",
-            "classes": [str(i) for i in range(self.assignment.classes)],
+            "classes": [str(i) for i in range(self.assignment.classes or 0)],
             "versions": {package: version(package) for package in packages},
         }
+
+
+class InCommon:
+    """A model as `write_trace` takes it, with its outputs under their common names and in PyTorch's layout."""
+
+    def __init__(self, model: Any, names: Mapping[str, str], shapes: Mapping[str, Any], still: Collection[str]) -> None:
+        self.still = set(still)
+        self.learner, self.model, self.names = model, model.model, names
+        self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.learner, name)
+
+    def common(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return outputs under their common names."""
+        return {name: taken_back(outputs[own], self.shapes[name]) for own, name in self.names.items()}
+
+    def outputs(self, inputs: Any) -> dict[str, np.ndarray]:
+        """Return outputs in inference mode."""
+        return self.common(self.learner.outputs(inputs))
+
+    def gradients(self, batch: Any, *, step: int) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return loss, outputs and gradients of a training step."""
+        loss, outputs, gradients = self.learner.gradients(batch, step=step)
+        return loss, self.common(outputs), self.trained(gradients)
+
+    def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
+        """Do the update of a step; return what was subtracted."""
+        return self.trained(self.learner.update(gradients, lr=lr))
+
+    def get_slots(self) -> dict[str, np.ndarray]:
+        """Return the state of the optimizers."""
+        slots = self.learner.get_slots()
+        return {name: x for name, x in slots.items() if name.rpartition(".")[0] not in self.still}
+
+    def trained(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return arrays by parameter without those that one model does not train."""
+        return {name: x for name, x in arrays.items() if name not in self.still}
+
+
+def laid_out(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array in PyTorch's layout as a side has it that gives outputs of some shape."""
+    if array.shape == shape:
+        return array
+    moved = np.moveaxis(array, 1, -1) if array.ndim > 1 else array
+    return np.ascontiguousarray(moved if moved.shape == shape else array.reshape(shape))
+
+
+def taken_back(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an output of a side in PyTorch's layout."""
+    if array.shape == shape:
+        return array
+    moved = np.moveaxis(array, -1, 1) if array.ndim > 1 else array
+    return np.ascontiguousarray(moved if moved.shape == shape else array.reshape(shape))
+
+
+def typed(array: np.ndarray, dtype: str, amplitude: float = 1.0) -> np.ndarray:
+    """Return an input in the type that is computed in; whole numbers and truth values stay what they are."""
+    return (amplitude * array).astype(dtype) if array.dtype.kind == "f" else array
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ paired within a group in the order of computation.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ft.backend.calls import Call, Calls
 from ft.backend.description import OTHER, Description, Parameter
+from ft.backend.forms import fits, squeezed
 from ft.errors import RecipeError, WeightsError, listed, unknown
 
 T = TypeVar("T")
@@ -30,6 +31,13 @@ ALIKE = {  # kinds of calls that stand for the same thing
 }
 
 
+BIASES = ("bias", "bias_ih", "bias_hh")
+NEUTRAL = {**dict.fromkeys((*BIASES, "running_mean"), 0.0), "weight": 1.0, "running_var": 1.0}  # what changes nothing
+FAR = 4  # layers with parameters that one before the other tell a layer
+MANY = 6  # parameters that are left over: beyond, they are counted by kind
+PACKED = (2, 3, 4)  # how many weights a packed one may hold
+
+
 @dataclass(frozen=True)
 class Pair:
     """Two parameters that belong together. shape: in PyTorch's layout; rule: "map", "name" or "order"."""
@@ -42,30 +50,54 @@ class Pair:
 
 @dataclass
 class Pairing:
-    """The pairs found so far, and what is left of each side, PyTorch's first."""
+    """The pairs found so far, and what is left of each side, PyTorch's first.
+
+    neutral: what only one side has and what takes the value there that changes nothing; layers: those with a pair.
+    """
 
     left: tuple[list[Parameter], list[Parameter]]
     pairs: list[Pair] = field(default_factory=list)
+    neutral: tuple[list[Parameter], list[Parameter]] = field(default_factory=lambda: ([], []))
+    layers: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
 
     def add(self, torch: Parameter, keras: Parameter, rule: str) -> None:
         """Take two parameters off the lists and pair them."""
-        for left, parameter in zip(self.left, (torch, keras), strict=True):
+        for left, layers, parameter in zip(self.left, self.layers, (torch, keras), strict=True):
             left.remove(parameter)
+            layers.add(parameter.layer)
         self.pairs.append(Pair(torch.name, keras.name, torch.shape, rule))
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Parameters that are paired as one: those of a layer, or a single one of a layer that is not the frameworks'."""
+    """Parameters that are paired as one: those of a layer, or a single one of a layer that is not the frameworks'.
+
+    feeders: what the layers with parameters before it are; further: with those before them.
+    """
 
     members: tuple[Parameter, ...]
     feeders: Hashable
+    further: Hashable = None
 
     @property
     def signature(self) -> Hashable:
-        """What it is: its kind, and the names and shapes of its parts."""
+        """What it is: its kind, and the names and shapes of its parts. A convolution of one pixel is a linear layer."""
         kind = self.members[0].kind
-        return kind, tuple(("" if kind == OTHER else p.leaf, p.shape) for p in self.members)
+        return self.family, tuple(("" if kind == OTHER else p.leaf, squeezed(p.shape)) for p in self.members)
+
+    @property
+    def core(self) -> Hashable:
+        """What it is without what it may lack: the kernel of a layer, the channels of a norm."""
+        if self.members[0].kind == "norm":
+            return "norm", squeezed(self.members[0].shape)
+        return self.family, tuple((p.leaf, squeezed(p.shape)) for p in self.members if p.leaf not in BIASES)
+
+    @property
+    def family(self) -> str:
+        """The kind, where a convolution of one pixel counts as linear."""
+        kind = self.members[0].kind
+        pixel = kind == "conv" and all(set(p.shape[2:]) <= {1} for p in self.members)
+        return "linear" if pixel else kind
 
 
 def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str]) -> Pairing:
@@ -77,14 +109,21 @@ def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str
     for names in given.items():
         pair_given(pairing, *names)
     by_name = [p for p in pairing.left[1] if p.layer not in tf.automatic]
-    for a, b in list(matched(pairing.left[0], by_name, lambda p: (plain(f"{p.layer}.{p.leaf}"), p.shape))):
+    for a, b in list(matched(pairing.left[0], by_name, lambda p: (plain(f"{p.layer}.{p.leaf}"), squeezed(p.shape)))):
         pairing.add(a, b, "name")
     # the same number of layers of a kind after the same layers, then of a kind at all; else the first ones
-    pair_units(pairing, (torch, tf), lambda unit: (unit.signature, unit.feeders), whole=True)
-    pair_units(pairing, (torch, tf), lambda unit: unit.signature, whole=False)
+    sides = torch, tf
+    split_packed(pairing, sides)
+    pair_units(pairing, sides, lambda unit: (unit.signature, unit.further), whole=True)
+    pair_units(pairing, sides, lambda unit: (unit.signature, unit.feeders), whole=True)
+    pair_units(pairing, sides, lambda unit: unit.signature, whole=False)
+    pair_units(pairing, sides, lambda unit: (unit.core, unit.further), whole=True)
+    pair_units(pairing, sides, lambda unit: (unit.core, unit.feeders), whole=True)
+    pair_units(pairing, sides, lambda unit: unit.core, whole=False)
+    take_neutral(pairing)
     require_all(pairing)
     order = {p.name: i for i, p in enumerate(torch.parameters)}
-    pairing.pairs.sort(key=lambda pair: order[pair.torch])
+    pairing.pairs.sort(key=lambda pair: order[plain_name(pair.torch)])
     return pairing
 
 
@@ -95,7 +134,7 @@ def pair_given(pairing: Pairing, torch: str, keras: str) -> None:
         if name not in side:
             raise RecipeError(f"map: {unknown(kind, name, side)}; a line is `torch name: keras path`, each name once")
     a, b = sides[0][torch], sides[1][keras]
-    if a.shape != b.shape:
+    if not fits(a.shape, b.shape):
         raise RecipeError(f"map: {torch} is {a.shape}, {keras} is {b.shape} in PyTorch's layout; they must be equal")
     pairing.add(a, b, "map")
 
@@ -106,8 +145,68 @@ def pair_units(
     """Pair what is left, layer by layer."""
     a, b = (units(left, side) for left, side in zip(pairing.left, sides, strict=True))
     for pair in list(matched(a, b, key, whole=whole)):
-        for x, y in zip(*(unit.members for unit in pair), strict=True):
+        for x, y in list(matched(*(unit.members for unit in pair), lambda p: (leaf_of(p), squeezed(p.shape)))):
             pairing.add(x, y, "order")
+
+
+def leaf_of(parameter: Parameter) -> str:
+    """Return the name of a parameter in its layer, "" where that says nothing."""
+    return "" if parameter.kind == OTHER else parameter.leaf
+
+
+def split_packed(pairing: Pairing, sides: tuple[Description, Description]) -> None:
+    """Take a linear layer apart that does what several of the other side do, such as a packed query, key and value."""
+    for one, other in ((0, 1), (1, 0)):
+        for unit in linear_units(pairing.left[one], sides[one]):
+            parts = linear_units(pairing.left[other], sides[other])
+            if unit.signature in {part.signature for part in parts}:
+                continue
+            runs = (parts[i : i + count] for count in PACKED for i in range(len(parts) - count + 1))
+            if run := next((run for run in runs if holds(unit, run)), None):
+                for p in unit.members:
+                    place = pairing.left[one].index(p)
+                    pairing.left[one][place : place + 1] = pieces(p, [rows_of(part) for part in run])
+
+
+def linear_units(left: Sequence[Parameter], side: Description) -> list[Unit]:
+    """Return the linear layers among what is left."""
+    return [
+        unit for unit in units(left, side) if unit.family == "linear" and any(p.leaf == "weight" for p in unit.members)
+    ]
+
+
+def rows_of(unit: Unit) -> int:
+    """Return how many outputs a linear layer has."""
+    return next(p.shape[0] for p in unit.members if p.leaf == "weight")
+
+
+def holds(unit: Unit, run: Sequence[Unit]) -> bool:
+    """Tell whether a linear layer has the rows and the parts of several ones."""
+    leaves = {tuple((p.leaf, squeezed(p.shape[1:])) for p in part.members) for part in (unit, *run)}
+    return len(leaves) == 1 and len({part.feeders for part in run}) == 1 and rows_of(unit) == sum(map(rows_of, run))
+
+
+def pieces(parameter: Parameter, rows: Sequence[int]) -> Iterator[Parameter]:
+    """Yield a parameter in pieces along its first axis, called NAME[a:b]."""
+    start = 0
+    for i, count in enumerate(rows):
+        name, layer = f"{parameter.name}[{start}:{start + count}]", f"{parameter.layer}[{i}]"
+        yield replace(parameter, name=name, layer=layer, shape=(count, *parameter.shape[1:]))
+        start += count
+
+
+def plain_name(name: str) -> str:
+    """Return the name of the whole parameter that a piece is of."""
+    return name.partition("[")[0]
+
+
+def take_neutral(pairing: Pairing) -> None:
+    """Set aside what one side may have alone: a bias of a layer that both have, the numbers of a norm."""
+    for left, neutral, layers in zip(pairing.left, pairing.neutral, pairing.layers, strict=True):
+        for p in list(left):
+            if p.kind == "norm" or (p.leaf in BIASES and p.layer in layers):
+                left.remove(p)
+                neutral.append(p)
 
 
 def units(left: Sequence[Parameter], side: Description) -> list[Unit]:
@@ -115,35 +214,64 @@ def units(left: Sequence[Parameter], side: Description) -> list[Unit]:
     members: dict[str, list[Parameter]] = defaultdict(list)
     for p in left:
         members[p.name if p.kind == OTHER else p.layer].append(p)
-    feeding = feeders(side)
+    feeding, further = feeders(side), feeders(side, depth=FAR)
     place = {path: i for i, path in enumerate(feeding)}
-    parts = sorted(members.values(), key=lambda ps: place.get(ps[0].layer, len(place)))
-    return [Unit(tuple(sorted(ps, key=lambda p: p.leaf)), feeding.get(ps[0].layer)) for ps in parts]
+    parts = sorted(members.values(), key=lambda ps: place_of(ps[0].layer, place))
+    return [
+        Unit(tuple(sorted(ps, key=lambda p: p.leaf)), feeding.get(ps[0].layer), further.get(ps[0].layer))
+        for ps in parts
+    ]
 
 
-def feeders(side: Description) -> dict[str, Hashable]:
-    """Return, by layer in the order of first calls, kinds and shapes of the layers with parameters that feed it."""
+def place_of(layer: str, place: Mapping[str, int]) -> int:
+    """Return when a layer is called, or the one that it is a part of; those never called come last."""
+    while layer and layer not in place:
+        layer = layer.rpartition(".")[0]
+    return place.get(layer, len(place))
+
+
+def feeders(side: Description, *, depth: int = 1) -> dict[str, Hashable]:
+    """Return, by layer in the order of first calls, kinds and shapes of the layers with parameters that feed it.
+
+    depth: how many of these one after the other. What one side may have alone, such as a bias, does not count.
+    """
     own: dict[str, frozenset] = defaultdict(frozenset)
     for p in side.parameters:
-        own[p.layer] |= {(p.kind, p.shape)}
-    above: dict[str, frozenset] = {}
+        if p.leaf not in BIASES:
+            own[p.layer] |= {(p.kind, squeezed(p.shape))}
+    above: dict[str, list[frozenset]] = {}  # by depth
     feeding: dict[str, Hashable] = {}
     for key, call in side.calls.items():
-        sources = frozenset().union(*(above.get(source, frozenset()) for source in call.inputs))
-        feeding.setdefault(call.path, sources)
-        above[key] = frozenset({own[call.path]}) if call.path in own else sources
+        sources = [frozenset().union(*(above[s][d] for s in call.inputs if s in above)) for d in range(depth + 1)]
+        feeding.setdefault(call.path, sources[depth])
+        holds = call.path in own
+        nearer = [frozenset(), *(frozenset({(own[call.path], sources[d])}) for d in range(depth))] if holds else sources
+        above[key] = nearer
     return feeding
 
 
 def require_all(pairing: Pairing) -> None:
-    """Raise WeightsError that lists what is left over on each side."""
-    sides = [[f"{p.name} {p.shape}" for p in left if not p.optional] for left in pairing.left]
+    """Raise WeightsError that lists what is left over on each side, and counts it by kind where it is much."""
+    sides = [[p for p in left if not p.optional] for left in pairing.left]
     if any(sides):
-        over = " and ".join(f"{listed(names) or 'nothing'} in {who}" for who, names in zip(SIDES, sides, strict=True))
+        sides = [[*left, *neutral] for left, neutral in zip(sides, pairing.neutral, strict=True)]
+        over = " and ".join(f"{in_words(left)} in {who}" for who, left in zip(SIDES, sides, strict=True))
         raise WeightsError(
             f"the models' parameters cannot be paired: left over {over} (shapes in PyTorch's layout); where only names "
             "and order confuse, --map FILE corrects it with lines `torch name: keras path`"
         )
+
+
+def in_words(parameters: Sequence[Parameter]) -> str:
+    """Return parameters in words: the first ones, and how many there are of a kind where there are many."""
+    names = listed(f"{p.name} {p.shape}" for p in parameters) or "nothing"
+    return f"{names} (in all {kinds_in_words(parameters)})" if len(parameters) > MANY else names
+
+
+def kinds_in_words(parameters: Iterable[Parameter]) -> str:
+    """Return how many parameters there are of each kind."""
+    counts = Counter(f"{p.kind} {p.leaf}" for p in parameters)
+    return ", ".join(f"{count} {what}" for what, count in counts.items())
 
 
 def pair_calls(torch: Description, tf: Description, pairs: Iterable[Pair]) -> dict[str, str]:
@@ -152,7 +280,8 @@ def pair_calls(torch: Description, tf: Description, pairs: Iterable[Pair]) -> di
     Layers with parameters follow these; the others pair by name, then by kind and the paired calls around them.
     """
     torch_layer, tf_layer = ({p.name: p.layer for p in side.parameters} for side in (torch, tf))
-    layers = {tf_layer[pair.keras]: torch_layer[pair.torch] for pair in pairs}
+    both = [(tf_layer.get(pair.keras), torch_layer.get(pair.torch)) for pair in pairs]
+    layers = {keras: own for keras, own in both if keras is not None and own is not None}  # a piece is no layer
     same = {
         key: layers[call.path] + key.removeprefix(call.path) for key, call in tf.calls.items() if call.path in layers
     }

@@ -64,6 +64,8 @@ def find_objective(evidence: Evidence, trace: Trace, step: int) -> Objective | N
 def find_head(trace: Trace, step: int) -> Head | None:
     """Return the last linear layer of a step, if it gives the logits and is trained."""
     forward, gradients = trace.arrays(step, "forward"), trace.arrays(step, "gradients")
+    if "logits" not in forward or "labels" not in trace.arrays(step, "batch"):
+        return None  # models of the user's own may take anything
     output, calls = forward["logits"], trace.calls["forward"]
     for key in reversed(calls):
         weight = f"{calls[key].path}.weight"

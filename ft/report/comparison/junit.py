@@ -73,8 +73,10 @@ def add_case(suite: ET.Element, report: Report, item: Finding) -> None:
         ET.SubElement(case, "skipped", {"message": f"accepted: {reason}"})
         return
     decides = report.first is not None and item == report.rest[0]
-    rows = rows_at(report, report.first if decides else item)
-    message = row_line(rows[0]) if rows else f"{place_words(item)}: {item.detail}"
+    at = report.first if decides else item
+    rows = rows_at(report, at)
+    own = rows and at is not None and place(rows[0]) == place(at)
+    message = row_line(rows[0]) if own else f"{place_words(item)}: {item.detail}"
     failure = ET.SubElement(case, "failure", {"message": message, "type": "difference"})
     lines = [row_line(row) for row in rows[:LISTED]]
     lines += [f"and {len(rows) - LISTED} more"] if len(rows) > LISTED else []

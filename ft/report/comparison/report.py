@@ -12,6 +12,7 @@ from ft.differences.entry import Entry
 from ft.parity.accepted import Accepted
 from ft.parity.evidence import Finding
 from ft.parity.finding_id import UNEXPLAINED, finding_id
+from ft.parity.foreign.picture import Picture
 from ft.parity.sensitivity import Band
 from ft.parity.trace import BEFORE, EACH_STEP, Trace
 from ft.parity.verdict import Row, Verdict
@@ -95,7 +96,8 @@ class Report:
 
     noise: the float32 noise of each side where it was measured; notes: lines to print as they are; pairing: which name
     of the first model was taken for which of the second, where they were not named alike; origins: where differences
-    begin that no finding names; accepted: what to let pass; band: what one ulp does to the first side alone.
+    begin that no finding names; accepted: what to let pass; band: what one ulp does to the first side alone;
+    operations: which of them stand for one another, of two models that were run operation by operation.
     """
 
     verdict: Verdict
@@ -107,6 +109,7 @@ class Report:
     origins: tuple[Finding, ...] = ()
     accepted: Accepted = field(default_factory=Accepted)
     band: Band | None = None
+    operations: Picture | None = None
 
     @cached_property
     def items(self) -> tuple[Finding, ...]:
@@ -140,9 +143,12 @@ class Report:
         return self.row_at(self.rest[0], first) if self.rest else None
 
     def row_at(self, item: Finding, otherwise: Row) -> Row:
-        """Return the row at the place of a finding, `otherwise` where it is no row's."""
+        """Return the row at the place of a finding, of an operation a row of its own, `otherwise` for what has none."""
         at = self.order.get(place(item))
-        return otherwise if at is None else self.verdict.rows[at]
+        if at is not None and self.verdict.rows[at].differs:
+            return self.verdict.rows[at]
+        of_operation = self.operations is not None and item.phase == "inference"
+        return Row(*place(item), np.inf, np.inf, 0, 0, 0.0, item.detail) if of_operation else otherwise
 
     @property
     def status(self) -> str:
@@ -168,12 +174,12 @@ class Report:
 
     @cached_property
     def causes(self) -> tuple[Cause, ...]:
-        """The findings that are not accepted, by entry with their places, in the order of computation."""
-        entries: dict[str, list[Finding]] = {}
+        """The findings that are not accepted, by what differs with their places, in the order of computation."""
+        kinds: dict[tuple[str, str], list[Finding]] = {}
         for finding in self.rest:
             if finding.entry != UNEXPLAINED:
-                entries.setdefault(finding.entry, []).append(finding)
-        return tuple(Cause(first, ENTRIES.get(name), tuple(more)) for name, (first, *more) in entries.items())
+                kinds.setdefault((finding.entry, "") if finding.entry in ENTRIES else finding.kind, []).append(finding)
+        return tuple(Cause(first, ENTRIES.get(name), tuple(more)) for (name, _), (first, *more) in kinds.items())
 
     @cached_property
     def opened(self) -> tuple[Finding, ...]:
@@ -205,6 +211,8 @@ class Report:
         """Return where a place stands in the order of computation; one that no row has comes after all of them."""
         if (step, phase) == (0, "batch"):  # the inference pass sees the first batch too, though it is listed before it
             return next((i for i, row in enumerate(self.verdict.rows) if row.phase != "weights"), 0) - 0.5
+        if phase == "inference" and (step, phase, name) not in self.order:  # an operation that is no layer
+            return next((i for i, row in enumerate(self.verdict.rows) if row.phase == phase and row.differs), 0)
         return self.order.get((step, phase, name), len(self.order))
 
     def noise_at(self, row: Row) -> tuple[float, float] | None:
@@ -221,7 +229,8 @@ class Report:
 
     def phases(self) -> list[Part]:
         """Return the rows by phase, all steps together."""
-        groups = {phase: [row for row in self.verdict.rows if row.phase == phase] for phase in (*BEFORE, *EACH_STEP)}
+        phases = dict.fromkeys((*BEFORE, *EACH_STEP, *(row.phase for row in self.verdict.rows)))
+        groups = {phase: [row for row in self.verdict.rows if row.phase == phase] for phase in phases}
         return [Part(None, phase, tuple(rows)) for phase, rows in groups.items() if rows]
 
     def shown_steps(self) -> list[int]:
@@ -251,10 +260,11 @@ def make_report(
     origins: Iterable[Finding] = (),
     accepted: Accepted | None = None,
     band: Band | None = None,
+    picture: Picture | None = None,
 ) -> Report:
     """Gather what two traces and their comparison say. Raises RunError where a trace cannot be read."""
     sides = read_side(a, name_of(a, b, "A")), read_side(b, name_of(b, a, "B"))
-    more = noise, tuple(notes), tuple(pairing), tuple(origins), accepted or Accepted(), band
+    more = noise, tuple(notes), tuple(pairing), tuple(origins), accepted or Accepted(), band, picture
     return Report(verdict, tuple(findings), sides, *more)
 
 

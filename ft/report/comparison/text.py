@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ft.errors import listed
 from ft.parity.accepted import words_of_gone
 from ft.parity.evidence import Finding
-from ft.parity.finding_id import UNEXPLAINED, finding_id
+from ft.parity.finding_id import OUTPUTS, UNEXPLAINED, finding_id
 from ft.parity.sensitivity import SHOWN, by_step
 from ft.parity.verdict import Row
 from ft.report.comparison.report import (
@@ -33,6 +33,7 @@ LISTED = 10
 BEHIND = (
     "behind an accepted difference inputs differ: there only what has a name in the catalogue is told from what follows"
 )
+BEHIND_IN_TRAINING = BEHIND.replace("inputs differ", "gradients and updates differ")
 FLOAT32 = "float32 shows only what is larger than rounding and flipped ReLUs; float64 proves"
 
 
@@ -129,7 +130,8 @@ def cause_block(console: "Console", cause: Cause, number: int) -> None:
     say(console, f"{cause.heading} {number}: {cause.title}", style="bold")
     explains = "explains" if finding.certain else "would explain"
     lines = [("at", cause.place), *[("also at", listed(cause.ids[1:]))] * bool(cause.others)]
-    lines += [("id", cause.ids[0]), ("found", finding.detail), (explains, f"a difference of {figure(finding.error)}")]
+    lines += [("id", cause.ids[0]), ("found", finding.detail)]
+    lines += [(explains, f"a difference of {figure(finding.error)}")] * math.isfinite(finding.error)
     if entry:
         lines += [("PyTorch", entry.torch), ("Keras", entry.tf), ("why", entry.why)]
         lines += [("mend in PyTorch", entry.mend_torch), ("mend in Keras", entry.mend_tf)]
@@ -163,11 +165,19 @@ def cautions(report: Report) -> Iterator[str]:
     if report.dtype == "float32":
         yield FLOAT32
     if report.let_pass:
-        yield BEHIND
+        yield from words_of_behind(report)
     yield from words_of_gone(report.accepted, report.items)
     unpaired = report.verdict.unpaired
     if unpaired:
         yield f"in one trace only, and not compared: {', '.join(unpaired[:LISTED])}{more(len(unpaired))}"
+
+
+def words_of_behind(report: Report) -> Iterator[str]:
+    """Yield what an accepted difference may hide: nothing in a pass that was run with the other side's values."""
+    if report.operations is None or not report.operations.whole:
+        yield BEHIND
+    elif any(item.phase in OUTPUTS for item in report.let_pass):
+        yield BEHIND_IN_TRAINING
 
 
 def pairing_lines(report: Report) -> Iterator[str]:

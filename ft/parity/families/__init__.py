@@ -1,0 +1,50 @@
+"""What an operation may be, as families of functions with their numbers: read off its own input and output.
+
+A family's `fit` returns the member that gives the output from the inputs to rounding, in words, None where none does.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ft.parity.families import activation, attention, combination, norm, order, recurrent, reduction, resize, window
+
+Fit = Callable[..., str | None]
+FAMILIES: dict[str, Fit] = {  # what is more special comes first
+    "element order": order.fit,
+    "activation": activation.fit,
+    "normalisation": norm.fit,
+    "convolution": window.fit_convolution,
+    "pooling": window.fit_pooling,
+    "padding": window.fit_padding,
+    "softmax": reduction.fit_softmax,
+    "reduction": reduction.fit,
+    "resize": resize.fit,
+    "recurrent cell": recurrent.fit,
+    "attention": attention.fit,
+    "combination": combination.fit,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operation as families see it: what it takes, its parameters by their names in the layer, what it gives.
+
+    words: names and arguments of the operations that do it; close: the relative difference that counts as none.
+    """
+
+    inputs: tuple[np.ndarray, ...]
+    parameters: dict[str, np.ndarray]
+    output: np.ndarray
+    words: str = ""
+    close: float = 1e-9
+    settings: dict[str, object] = field(default_factory=dict)
+
+
+def members(a: Case, b: Case) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yield for every family that knows one of two operations what it takes them for."""
+    for name, fit in FAMILIES.items():
+        found = fit(a), fit(b)
+        if any(found):
+            yield name, *found

@@ -1,0 +1,63 @@
+"""What becomes one number out of many: means, sums and extremes over axes, and softmax along one."""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ft.parity.families.same import first
+
+KINDS = {
+    "mean": np.mean,
+    "sum": np.sum,
+    "maximum": np.max,
+    "minimum": np.min,
+    "standard deviation": np.std,
+    "standard deviation (n - 1)": lambda x, axes: np.std(x, axes, ddof=1),
+    "variance": np.var,
+    "variance (n - 1)": lambda x, axes: np.var(x, axes, ddof=1),
+    "norm": lambda x, axes: np.sqrt(np.sum(x**2, axes)),
+    "log of the sum of exponentials": lambda x, axes: np.log(np.sum(np.exp(x), axes)),
+    "product": np.prod,
+}
+
+
+def fit(case: Any) -> str | None:
+    """Return which reduction over which axes gives the output."""
+    if case.parameters or len(case.inputs) != 1 or case.output.size >= case.inputs[0].size:
+        return None
+    x, y = case.inputs[0], case.output
+    sets = [axes for count in range(1, x.ndim + 1) for axes in combinations(range(x.ndim), count)]
+    found = [
+        (f"{name} over axes {', '.join(map(str, axes))}", lambda f=f, axes=axes: f(x, axes))
+        for axes in sets
+        if x.size // np.prod([x.shape[i] for i in axes]) == y.size
+        for name, f in KINDS.items()
+    ]
+    places = [
+        (f"{word} along axis {axis}", lambda axis=axis, place=place: np.take(x, place, axis))
+        for axis in range(x.ndim)
+        if x.size // x.shape[axis] == y.size
+        for word, place in (("the first", 0), ("the last", -1))
+    ]
+    return first([*found, *places], y, case.close)
+
+
+def fit_softmax(case: Any) -> str | None:
+    """Return along which axis a softmax gives the output."""
+    if case.parameters or len(case.inputs) != 1 or case.inputs[0].shape != case.output.shape:
+        return None
+    x = case.inputs[0]
+    sets = [(axis,) for axis in range(x.ndim)] + [tuple(range(i, x.ndim)) for i in range(1, x.ndim - 1)]
+    found = [
+        (f"{name} along axis {', '.join(map(str, axes))}", lambda f=f, axes=axes: f(x, axes))
+        for axes in sets
+        for name, f in (("softmax", softmax), ("log softmax", lambda x, axes: np.log(softmax(x, axes))))
+    ]
+    return first(found, case.output, case.close)
+
+
+def softmax(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Return shares along axes that add up to 1."""
+    e = np.exp(x - x.max(axes, keepdims=True))
+    return e / e.sum(axes, keepdims=True)

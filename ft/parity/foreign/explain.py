@@ -1,0 +1,174 @@
+"""What the operations that differ are, in words: a member of a family on each side, fitted to its own numbers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ft.backend.operations import Graph, Operation
+from ft.parity.evidence import AT, Finding
+from ft.parity.families import Case, activation, combination, members
+from ft.parity.families.same import same
+from ft.parity.finding_id import OUTPUTS, UNKNOWN
+from ft.parity.foreign.forcing import WHOLE, Difference, Search
+from ft.parity.foreign.values import apart
+
+SHOWN = 4  # operations of Keras's that are listed
+STOPS = {"torch": "detach", "tf": "StopGradient"}
+NOTHING = "nothing after it"
+
+
+def explained(differences: Sequence[Difference], close: float) -> list[Finding]:
+    """Return differences as findings, a place each."""
+    return [explain(difference, close) for difference in differences]
+
+
+def explain(difference: Difference, close: float) -> Finding:
+    """Return a difference as a finding: certain where a family knows both sides as different members."""
+    family, torch, tf, certain = named(difference, close)
+    place = difference.operation.path or "model"
+    at = f"{difference.operation.name} of {place}, in tf of {difference.layer or 'the model itself'}"
+    detail = f"torch: {torch}; tf: {tf}{AT}{at}" + share_words(difference.share)
+    return Finding(family, None, "inference", place, difference.size, detail, certain, difference.part)
+
+
+def share_words(share: float) -> str:
+    """Return how much of the difference of the results one alone makes."""
+    return f"; alone it makes {100 * share:.3g} % of the results' difference" if abs(share - 1) > 1e-6 else ""
+
+
+def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
+    """Return a family, what both sides are in it, and whether that is certain."""
+    words = d.operation.words, listed_operations(d.other)
+    if found := rounded(d, close):
+        return found
+    if d.reached and d.torch.shape == d.tf.shape and (found := relation(d, close) or combined(d, close)):
+        return found
+    cases = [Case(d.inputs, d.parameters, y, w, close) for y, w in zip((d.torch, d.tf), words, strict=True)]
+    half: tuple[str, str, str, bool] | None = None
+    for family, torch, tf in members(*cases):
+        if torch and tf and torch != tf:
+            return family, torch, tf, True
+        if torch != tf:
+            half = half or (family, torch or words[0], tf or words[1], False)
+    if d.torch.shape == d.tf.shape and (found := combined(d, close)):
+        return found
+    if d.permuted:
+        return "element order", words[0], f"the same numbers in another order ({words[1]})", False
+    if d.torch.shape == d.tf.shape and (found := relation(d, close)):
+        return found
+    return half or (UNKNOWN, words[0], words[1], False)
+
+
+def listed_operations(operations: Sequence[Operation]) -> str:
+    """Return operations in words."""
+    names = [operation.name for operation in operations]
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "") or "nothing"
+
+
+def rounded(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
+    """Return the finding that one side rounds to a smaller type."""
+    if d.torch.shape != d.tf.shape:
+        return None
+    for kind in ("float32", "float16"):
+        with np.errstate(over="ignore"):
+            images = [x.astype(kind).astype(np.float64) for x in (d.torch, d.tf)]
+        exact = [bool(np.array_equal(image, x)) for image, x in zip(images, (d.torch, d.tf), strict=True)]
+        if exact[0] != exact[1] and apart(images[0], images[1]) <= float(np.finfo(kind).eps):
+            told = [kind if one else "float64" for one in exact]
+            return "rounding", f"computed in {told[0]}", f"computed in {told[1]}", True
+    return None
+
+
+def combined(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
+    """Return the sums that both sides make of what Keras's operations take, PyTorch's own output among it."""
+    torch, tf = (combination.fit(Case(d.others, {}, y, close=close)) for y in (d.torch, d.tf))
+    return ("combination", torch, tf, True) if torch and tf and torch != tf and len(d.others) > 1 else None
+
+
+def relation(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
+    """Return how one side's output becomes the other's: a function after it, a factor, a mask."""
+    for family, after in (("activation", activation.after), ("combination", combination.after)):
+        if found := after(d.torch, d.tf, close):
+            return family, NOTHING, f"{found} after it", True
+        if found := after(d.tf, d.torch, close):
+            return family, f"{found} after it", NOTHING, True
+    changed = np.abs(d.torch - d.tf) > close * max(np.abs(d.torch).max(initial=0.0), np.abs(d.tf).max(initial=0.0))
+    for side, y in (("torch", d.torch), ("tf", d.tf)):
+        constant = y[changed]
+        if changed.any() and not changed.all() and same(constant, np.full_like(constant, constant[0]), close):
+            value = f"{constant[0]:.6g} in place of {100 * changed.mean():.3g} % of the elements"
+            return "mask", value if side == "torch" else "none", value if side == "tf" else "none", True
+    return None
+
+
+def stopped(torch: Graph, tf: Graph, search: Search) -> list[Finding]:
+    """Return where a gradient is stopped on one side alone."""
+    places = []
+    for side, graph in (("torch", torch), ("tf", tf)):
+        whole = {layer.path for layer in graph.layers if layer.kind in WHOLE}  # their own business
+        found = [operation for operation in graph.operations if operation.name == STOPS[side]]
+        places.append([operation for operation in found if operation.path not in whole])
+    counts = [len(found) for found in places]
+    if counts[0] == counts[1]:
+        return []
+    side = int(counts[1] > counts[0])
+    operation = places[side][0]
+    words = ["stopped" if side == i else "not stopped" for i in (0, 1)]
+    detail = f"torch: {words[0]}; tf: {words[1]}; {operation.name} at {operation.path}"
+    name = partner_path(operation, torch, search) if side else operation.path
+    return [Finding("gradient", 0, "gradients", name or "model", np.inf, detail, True)]
+
+
+def partner_path(operation: Operation, torch: Graph, search: Search) -> str:
+    """Return where in PyTorch's model the values of an operation of Keras's are."""
+    alike = [number for number, found in search.plain.same.items() if operation.outputs[0] in found]
+    makers = torch.makers()
+    return next((torch.operations[makers[number]].path for number in alike if number in makers), operation.path)
+
+
+def coverage(search: Search) -> str:
+    """Return what share of both models' operations was compared, in words."""
+    last = search.last
+    shares = []
+    for side, fine in ((last.torch, set(last.same)), (last.tf, last.known)):
+        forced = {last.torch.graph.operations[n].outputs[0] for n in search.forced}
+        moving = [operation for operation in side.graph.operations if side.moving.intersection(operation.inputs)]
+        parted = set(last.parted if side is last.torch else last.unknown)
+        met = [i for i, operation in enumerate(side.graph.operations) if operation in moving and i not in parted]
+        del fine, forced
+        shares.append((len(met), len(moving)))
+    words = ", ".join(f"{name} {met} of {count}" for name, (met, count) in zip(("torch", "tf"), shares, strict=True))
+    return f"operations compared by their values: {words}"
+
+
+def merged(catalogue: Sequence[Finding], operations: Sequence[Finding]) -> list[Finding]:
+    """Return what the catalogue finds, of layers only where an operation differs, and the operations that it leaves.
+
+    What differs in training alone, no operation of an inference pass shows.
+    """
+    if not shown(operations):
+        return [*catalogue, *operations]
+    places = [finding.name for finding in operations]
+    kept = [f for f in catalogue if f.phase not in OUTPUTS or in_training(f) or near(f.name, places)]
+    told = [f.name for f in kept if f.phase == "inference"]
+    return [*kept, *(f for f in operations if not any(inside(f.name, name) for name in told))]
+
+
+def shown(operations: Sequence[Finding]) -> bool:
+    """Tell whether an operation differs in an inference pass: then no layer is to blame for anything else in it."""
+    return any(finding.phase == "inference" for finding in operations)
+
+
+def in_training(finding: Finding) -> bool:
+    """Tell whether a layer is sure to differ in training alone: what it does in inference, too, is found there."""
+    return finding.phase == "forward" and finding.certain
+
+
+def inside(name: str, place: str) -> bool:
+    """Tell whether a place is another, or inside of it."""
+    return name == place or name.startswith(f"{place}.")
+
+
+def near(name: str, places: Sequence[str]) -> bool:
+    """Tell whether a place is one of several, or inside of one, or around it."""
+    return any(inside(name, place) or inside(place, name) for place in places)

@@ -1,0 +1,536 @@
+"""Where two models part, operation by operation: PyTorch's is run again with Keras's values in place of its own.
+
+Tensors pair by their values, whatever their layout. Where an operation gives what the other side has nowhere, its
+partner is looked for, by the parameters that both take, by the layer that both feed, at last by trial: its output is
+replaced by the partner's, the model runs on, and all behind it is compared as if nothing had been. So every difference
+is found where it is, and none is blamed that comes from before.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from ft.backend.operations import Graph, Operation
+from ft.errors import UserError
+from ft.parity.families.same import bounded
+from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order
+
+NONE = 1e-9  # a share of the results' difference that is no more than rounding
+SMALL = 60  # operations of a model in which every candidate is tried
+MEASURED = 10  # differences beyond which the share of each is not measured
+LIMIT = 60  # differences that are looked for
+FIRST, NEAR = 6, 3  # operations that are tried for a difference, and partners of each
+WHOLE = (  # layers of Keras's that are one operation, whatever they do inside
+    *("BatchNormalization", "LayerNormalization", "GroupNormalization", "LSTM", "GRU", "SimpleRNN", "Bidirectional"),
+    *("MultiHeadAttention", "RMSNormalization"),
+)
+
+Run = Callable[[Mapping[int, np.ndarray]], Graph]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An operation that does something else in the two models with the same inputs.
+
+    inputs: what both take; parameters: by their names in the layer; torch, tf: what each gives, in PyTorch's layout
+    where the shapes allow it; other: the operations of Keras's side between inputs and output; layer: that of
+    the last; others: what these take, PyTorch's own output among it; reached: whether Keras's side has that output as
+    well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes;
+    part: which of its layer's operations it is.
+    """
+
+    number: int
+    operation: Operation
+    inputs: tuple[np.ndarray, ...]
+    parameters: dict[str, np.ndarray]
+    torch: np.ndarray
+    tf: np.ndarray
+    other: tuple[Operation, ...]
+    layer: str
+    others: tuple[np.ndarray, ...] = ()
+    reached: bool = False
+    permuted: bool = False
+    share: float = 0.0
+    part: str = ""
+
+    @property
+    def size(self) -> float:
+        """The largest relative difference, infinity where the shapes are not the same."""
+        return apart(self.torch, self.tf)
+
+
+@dataclass
+class Side:
+    """A graph and what can be asked about it: which tensors depend on the input, which parameters are in which."""
+
+    graph: Graph
+    makers: dict[int, int] = field(init=False)
+    moving: set[int] = field(init=False)
+    holding: dict[int, frozenset[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        leaves = self.graph.leaves
+        self.makers = self.graph.makers()
+        self.moving = {number for number, leaf in leaves.items() if leaf.startswith("input ")}
+        self.holding = {
+            number: frozenset({leaf.removeprefix("parameter ")})
+            for number, leaf in leaves.items()
+            if leaf.startswith("parameter ")
+        }
+        for operation in self.graph.operations:
+            if self.moving.intersection(operation.inputs):
+                self.moving |= set(operation.outputs)
+            else:
+                names = frozenset().union(*(self.holding.get(i, frozenset()) for i in operation.inputs))
+                self.holding |= dict.fromkeys(operation.outputs, names)
+
+    def parameters(self, operation: Operation) -> frozenset[str]:
+        """Return the parameters that an operation meets the input with."""
+        if not self.moving.intersection(operation.inputs):
+            return frozenset()
+        return frozenset().union(*(self.holding.get(i, frozenset()) for i in operation.inputs))
+
+    @cached_property
+    def meeting(self) -> list[tuple[int, frozenset[str]]]:
+        """The operations in which parameters meet the input, and these."""
+        found = ((i, self.parameters(operation)) for i, operation in enumerate(self.graph.operations))
+        return [(i, names) for i, names in found if names]
+
+
+@dataclass
+class State:
+    """One pass of PyTorch's side next to Keras's: which tensors are in both."""
+
+    torch: Side
+    tf: Side
+    table: Table
+    forced: Mapping[int, np.ndarray]
+    partners: Mapping[int, int]
+    anchored: frozenset[int] = frozenset()
+
+    @cached_property
+    def same(self) -> dict[int, list[int]]:
+        """The tensors of Keras's side that have the values of one of PyTorch's."""
+        arrays = self.torch.graph.arrays
+        found = {number: self.table.find(arrays[number]) for number in sorted(self.torch.moving)}
+        return {number: numbers for number, numbers in found.items() if numbers}
+
+    @cached_property
+    def known(self) -> set[int]:
+        """The tensors of Keras's side that PyTorch's has as well."""
+        return {number for numbers in self.same.values() for number in numbers}
+
+    @cached_property
+    def parted(self) -> list[int]:
+        """The operations of PyTorch's side whose outputs are nowhere on the other, and lead to a result that is not."""
+        graph = self.torch.graph
+        blind = (n for n in self.forced if n in self.anchored)
+        roots = [*graph.results.values(), *(i for n in blind for i in graph.operations[n].inputs)]
+        last = {self.torch.makers[i] for i in self.other_results if i in self.torch.makers}
+        return sorted(self.above(self.torch, roots, set(self.same)) | last)
+
+    @cached_property
+    def other_results(self) -> dict[int, int]:
+        """The results of PyTorch's side that are not those of the other, though an array there may be equal."""
+        results = zip(self.torch.graph.results.values(), self.tf.graph.results.values(), strict=False)
+        arrays = self.torch.graph.arrays, self.tf.graph.arrays
+        return {i: j for i, j in results if not same_order(arrays[1][j], arrays[0][i], self.table.close)}
+
+    @cached_property
+    def unknown(self) -> list[int]:
+        """The same of Keras's side."""
+        graph = self.tf.graph
+        behind = [i for v in self.partners.values() for i in graph.operations[self.tf.makers[v]].inputs]
+        return sorted(self.above(self.tf, [*graph.results.values(), *behind], self.known))
+
+    def above(self, side: Side, roots: list[int], fine: set[int]) -> set[int]:
+        """Return the operations that lead to some tensors through none that is fine."""
+        found: set[int] = set()
+        arrays = side.graph.arrays
+        waiting = [number for number in roots if number not in fine and arrays[number].dtype.kind == "f"]
+        while waiting:
+            maker = side.makers.get(waiting.pop())
+            if maker is not None and maker not in found:
+                found.add(maker)
+                inputs = side.graph.operations[maker].inputs
+                open_inputs = (number for number in inputs if number not in fine and number in side.moving)
+                waiting += [number for number in open_inputs if arrays[number].dtype.kind == "f"]
+        return found
+
+    def region(self, side: Side, tensor: int, fine: set[int]) -> tuple[list[int], list[int]]:
+        """Return the operations between tensors that are fine and this one, and those tensors, in their order."""
+        own = side.makers.get(tensor)
+        if own is None:
+            return [], [tensor]
+        inside = {own}
+        waiting, edge = list(side.graph.operations[own].inputs), []
+        while waiting:
+            number = waiting.pop(0)
+            maker = side.makers.get(number)
+            if number not in side.moving:
+                continue
+            if number in fine or maker is None:
+                edge.append(number)
+            elif maker not in inside:
+                inside.add(maker)
+                waiting += side.graph.operations[maker].inputs
+        return sorted(inside), list(dict.fromkeys(edge))
+
+
+class Search:
+    """Looks for every difference. names: PyTorch's parameter -> Keras's variables with a part of it."""
+
+    def __init__(self, run: Run, tf: Graph, names: Mapping[str, frozenset[str]], close: float) -> None:
+        self.run, self.names, self.close = run, names, close
+        self.tf = Side(tf)
+        self.table = Table({i: x for i, x in tf.arrays.items() if i in self.tf.moving}, close)
+        self.forced: dict[int, np.ndarray] = {}
+        self.partners: dict[int, int] = {}  # operation of PyTorch's -> tensor of Keras's
+        self.unfit: list[int] = []  # those whose partner has another size
+        self.anchored: set[int] = set()  # those that were forced before all that they take was compared
+        self.layouts: dict[int, bool] = {}  # rank -> whether channels are last on Keras's side alone
+
+    def state(self, forced: Mapping[int, np.ndarray], partners: Mapping[int, int]) -> State:
+        """Return what both sides have in common with some operations forced."""
+        return State(Side(self.run(forced)), self.tf, self.table, forced, partners, frozenset(self.anchored))
+
+    def differences(self) -> list[Difference]:
+        """Return every operation that differs, in PyTorch's order."""
+        state = self.state({}, {})
+        self.plain = state
+        state = self.force_anchors(state)
+        while state.parted and len(self.forced) < LIMIT:
+            pair = self.choose(state)
+            if pair is None:
+                break
+            self.take(state, *pair)
+            state = self.state(self.forced, self.partners)
+        lost = [self.unpaired(state, number) for number in state.parted[:1]]
+        state = self.blame_operands(state)
+        self.last = state
+        unlike = [self.unpaired(state, number) for number in self.unfit if self.ready(state, number)]
+        return sorted([*self.told(state), *lost, *unlike], key=lambda difference: difference.number)
+
+    def blame_operands(self, state: State) -> State:
+        """Where an operation differs only because its partner takes other numbers, blame what gave them."""
+        for number in list(self.forced):
+            if number not in self.anchored or not self.differs(state, number):
+                continue
+            for maker, other in list(self.operands(state, number)):
+                value = self.value_for(state, maker, other)
+                if value is None or maker in self.forced:
+                    continue
+                after = self.tried(maker, other, value)
+                if after and not self.differs(after, number) and len(after.parted) <= len(state.parted):
+                    self.take(state, maker, other)
+                    state = after
+                    break
+        return state
+
+    def differs(self, state: State, number: int) -> bool:
+        """Tell whether a forced operation gives something else than what it is forced to."""
+        graph = state.torch.graph
+        output = graph.operations[number].outputs[0]
+        return apart(graph.local[output], graph.arrays[output]) > self.close
+
+    def take(self, state: State, number: int, tensor: int) -> None:
+        """Replace the output of an operation by a tensor of Keras's side from here on."""
+        value = self.value_for(state, number, tensor)
+        if value is None:
+            raise ValueError("no partner of this shape")
+        self.forced, self.partners = {**self.forced, number: value}, {**self.partners, number: tensor}
+
+    def value_for(self, state: State, number: int, tensor: int) -> np.ndarray | None:
+        """Return a tensor of Keras's side in the layout of an operation's output."""
+        output = state.torch.graph.operations[number].outputs[0]
+        own = state.torch.graph.local.get(output, state.torch.graph.arrays[output])
+        return nearest(self.tf.graph.arrays[tensor], own, moved=self.moved(own.ndim))
+
+    def moved(self, rank: int) -> bool:
+        """Tell whether arrays of a rank have their channels last on Keras's side alone, as those do that are equal."""
+        if rank not in self.layouts:
+            votes = [0, 0]
+            arrays = self.plain.torch.graph.arrays, self.tf.graph.arrays
+            for own, found in self.plain.same.items():
+                x, y = arrays[0][own], arrays[1][found[0]]
+                if x.ndim == y.ndim == rank > 2:
+                    votes[0] += apart(x, y) <= self.close
+                    votes[1] += apart(x, np.moveaxis(y, -1, 1)) <= self.close
+            self.layouts[rank] = votes[1] > votes[0] or (votes[0] == votes[1] and rank != 3)
+        return self.layouts[rank]
+
+    def force_anchors(self, state: State) -> State:
+        """Force at once every operation with parameters that differs and whose partner is known."""
+        for number in state.parted:
+            found = self.anchors(state, number)
+            if found and self.fits(state, number, found[0]):
+                self.take(state, number, found[0])
+                self.anchored.add(number)
+            elif found:
+                self.unfit.append(number)
+        return self.state(self.forced, self.partners) if self.forced else state
+
+    def fits(self, state: State, number: int, tensor: int) -> bool:
+        """Tell whether a tensor of Keras's has the size of an operation's output."""
+        output = state.torch.graph.operations[number].outputs[0]
+        return state.torch.graph.arrays[output].size == self.tf.graph.arrays[tensor].size
+
+    def anchors(self, state: State, number: int) -> list[int]:
+        """Return the tensors of Keras's side that may be an operation's, by the parameters that it takes."""
+        names = state.torch.parameters(state.torch.graph.operations[number])
+        wanted = frozenset().union(*(self.names.get(name, frozenset()) for name in names))
+        alike = [i for i, own in state.torch.meeting if own == names]
+        meeting = [i for i, own in self.tf.meeting if own & wanted]
+        if not wanted or not meeting:
+            return []
+        share = len(meeting) // len(alike) if len(meeting) % len(alike) == 0 else len(meeting)
+        place = alike.index(number) if share < len(meeting) or len(alike) == 1 else 0
+        chunk = meeting[place * share : (place + 1) * share] or meeting
+        size = state.torch.graph.arrays[state.torch.graph.operations[number].outputs[0]].size
+        whole = [
+            layer
+            for layer in self.tf.graph.layers
+            if layer.kind in WHOLE and layer.first <= chunk[-1] <= layer.last and chunk[0] >= layer.first
+        ]
+        found = [layer.output for layer in whole] + [self.tf.graph.operations[i].outputs[0] for i in reversed(chunk)]
+        fitting = [tensor for tensor in found if self.tf.graph.arrays[tensor].size == size]
+        return fitting[:1] or found[:1]
+
+    def choose(self, state: State) -> tuple[int, int] | None:
+        """Return the operation and the tensor of Keras's side after which most agrees, the first one of several."""
+        pairs = list(dict.fromkeys(self.candidates(state)))
+        pairs = [pair for pair in pairs if pair[0] not in self.forced and self.fits(state, *pair)]
+        if len(pairs) <= 1:
+            return pairs[0] if pairs else None
+        scored = []
+        for number, tensor in pairs:
+            value = self.value_for(state, number, tensor)
+            assert value is not None
+            after = self.tried(number, tensor, value)
+            if after is None:
+                continue
+            output = state.torch.graph.operations[number].outputs[0]
+            far = mean_apart(state.torch.graph.arrays[output], value)
+            if number == state.parted[0] and self.left(after) < self.left(state) and self.closes(state, output):
+                return number, tensor
+            scored.append((self.left(after), number, far, tensor))
+        left, number, _, tensor = min(scored, default=(self.left(state), 0, 0.0, 0))
+        return (number, tensor) if left < self.left(state) else None
+
+    def closes(self, state: State, output: int) -> bool:
+        """Tell whether no other operation that differs takes a tensor: its maker alone is to be explained.
+
+        In a small model all are tried nevertheless: what the other side does beside it may lie before it.
+        """
+        operations = state.torch.graph.operations
+        return len(operations) > SMALL and not any(output in operations[n].inputs for n in state.parted)
+
+    def tried(self, number: int, tensor: int, value: np.ndarray) -> State | None:
+        """Return the state with one more operation forced, None where the model does not take that."""
+        try:
+            return self.state({**self.forced, number: value}, {**self.partners, number: tensor})
+        except UserError:
+            return None
+
+    def left(self, state: State) -> int:
+        """Return how much still differs: operations without a partner, and forced ones that give something else."""
+        old = [number for number in self.forced if number in state.forced]
+        return len(state.parted) + sum(self.differs(state, number) for number in old)
+
+    def candidates(self, state: State) -> Iterator[tuple[int, int]]:
+        """Yield operations that may be the first that differs, each with tensors that may be its partner's."""
+        first = state.parted[0]
+        if self.ready(state, first) and (found := self.anchors(state, first)):
+            yield from ((first, tensor) for tensor in found)
+        yield from self.operands(state)
+        for own, other in state.other_results.items():
+            if own in state.torch.makers:
+                yield self.chain(state, state.torch.makers[own])[0], other
+        graph, tf = state.torch.graph, self.tf.graph
+        made = (operation.outputs[0] for operation in tf.operations)
+        open_tensors = [i for i in made if i in self.tf.moving and i not in state.known]
+        for number in state.parted[:FIRST]:
+            own = graph.arrays[graph.operations[number].outputs[0]]
+            alike = [tensor for tensor in open_tensors if tf.arrays[tensor].size == own.size]
+            if self.ready(state, number):  # Keras's side may have nothing there
+                given = [i for i in graph.operations[number].inputs if i in state.torch.moving]
+                yield from ((number, tensor) for i in given for tensor in state.same.get(i, [])[:1])
+            far = {tensor: distance(tf.arrays[tensor], own) for tensor in alike}
+            yield from ((number, tensor) for tensor in sorted(alike, key=far.__getitem__)[:NEAR])
+
+    def ready(self, state: State, number: int) -> bool:
+        """Tell whether all that an operation takes is on the other side as well."""
+        inputs = state.torch.graph.operations[number].inputs
+        return all(i in state.same for i in inputs if i in state.torch.moving)
+
+    def operands(self, state: State, only: int | None = None) -> Iterator[tuple[int, int]]:
+        """Yield makers of what a layer takes, with what its partner takes: what one side lacks, an order."""
+        for number, tensor in [*self.partners.items(), *self.next_anchors(state)]:
+            if only not in (None, number) or tensor not in self.tf.makers:
+                continue
+            theirs = self.taken(tensor)
+            for own in state.torch.graph.operations[number].inputs:
+                maker = state.torch.makers.get(own)
+                if own not in state.torch.moving or maker is None or maker in self.forced:
+                    continue
+                for link in self.chain(state, maker):
+                    yield from ((link, other) for other in self.instead(state, link, theirs))
+
+    def instead(self, state: State, number: int, theirs: list[int]) -> Iterator[int]:
+        """Yield the tensors of Keras's side that an operation should have given: in another order, or what is taken."""
+        made = state.torch.graph.operations[number].outputs[0]
+        x, arrays = state.torch.graph.arrays[made], self.tf.graph.arrays
+        if self.turned(state, made):
+            yield max(state.same[made], key=lambda i: (arrays[i].ndim == x.ndim, i))
+        yield from (i for i in theirs if arrays[i].size == x.size and not same_order(arrays[i], x, self.close))
+
+    def chain(self, state: State, number: int) -> list[int]:
+        """Return the operations that hand numbers on to this one, in their order, as far up as they pass them on.
+
+        That is as a dropout does, or in an order that Keras's side has not.
+        """
+        graph, links = state.torch.graph, [number]
+        while True:
+            operation = graph.operations[links[0]]
+            given = [i for i in operation.inputs if i in state.torch.moving]
+            maker = state.torch.makers.get(given[0]) if len(given) == 1 else None
+            if maker is None or maker in self.forced:
+                return links
+            passed_on = np.array_equal(graph.arrays[given[0]], graph.arrays[operation.outputs[0]])
+            if not passed_on and not self.turned(state, given[0]):
+                return links
+            links.insert(0, maker)
+
+    def turned(self, state: State, own: int) -> bool:
+        """Tell whether Keras's side has the values of a tensor, and in another order alone."""
+        x = state.torch.graph.arrays[own]
+        found = state.same.get(own, [])
+        return bool(found) and not any(same_order(self.tf.graph.arrays[i], x, self.close) for i in found)
+
+    def taken(self, tensor: int) -> list[int]:
+        """Return what the layer of Keras's takes that gives a tensor, as far as it depends on the input."""
+        operations = self.tf.graph.operations
+        number = self.tf.makers[tensor]
+        path = operations[number].path
+        first = number
+        while first and operations[first - 1].path == path:
+            first -= 1
+        inside = {i for operation in operations[first : number + 1] for i in operation.outputs}
+        given = [i for operation in operations[first : number + 1] for i in operation.inputs]
+        direct = [i for i in operations[number].inputs if i in self.tf.moving]
+        outside = [i for i in given if i in self.tf.moving and i not in inside]
+        return list(dict.fromkeys([*outside, *direct]))
+
+    def next_anchors(self, state: State) -> Iterator[tuple[int, int]]:
+        """Yield the operations with parameters that differ, with their partners."""
+        for number in state.parted:
+            for tensor in self.anchors(state, number)[:1]:
+                yield number, tensor
+
+    def told(self, state: State) -> list[Difference]:
+        """Return what is forced and really differs, with the share of the results' difference that each makes alone."""
+        kept = [number for number in sorted(self.forced) if self.differs(state, number)]
+        shares = self.shares(kept)
+        kept = [number for number in kept if shares.get(number, 1.0) > NONE] or kept
+        return [self.difference(state, number, shares.get(number, 1.0)) for number in kept]
+
+    def shares(self, kept: list[int]) -> dict[int, float]:
+        """Return how far each difference alone moves the results, relative to what all of them do.
+
+        Up to each of them in turn PyTorch's side takes Keras's values, and goes its own way from there.
+        """
+        if len(kept) <= 1 or len(kept) > MEASURED:
+            return {}
+        ways = [self.plain.torch.graph]
+        ways += [self.run({n: self.forced[n] for n in kept[: i + 1]}) for i in range(len(kept))]
+        whole = results_apart(ways[0], ways[-1])
+        steps = pairwise(ways)
+        return {n: results_apart(*pair) / whole for n, pair in zip(kept, steps, strict=True)} if whole else {}
+
+    def difference(self, state: State, number: int, share: float) -> Difference:
+        """Return all that is known of an operation that differs."""
+        graph = state.torch.graph
+        operation = graph.operations[number]
+        output, tensor = operation.outputs[0], self.partners[number]
+        level = self.level(state)
+        inside, edge = state.region(state.torch, output, set(level))
+        value = graph.arrays[output]
+        local = graph.local.get(output, value)
+        known = {i for found in level.values() for i in found}
+        theirs, ends = state.region(self.tf, tensor, known | set(self.table.find(local)))
+        taken = [nearest(self.tf.graph.arrays[i], local, moved=self.moved(local.ndim)) for i in ends]
+        return Difference(
+            number,
+            operation,
+            told(graph.arrays[i] for i in edge),
+            {leaf: x for i in inside for leaf, x in self.weights(state, graph.operations[i]).items()},
+            local,
+            value,
+            tuple(self.tf.graph.operations[i] for i in theirs),
+            self.tf.graph.operations[self.tf.makers[tensor]].path if tensor in self.tf.makers else "",
+            tuple(x for x in taken if x is not None),
+            bool(self.table.find(local)),
+            permuted=apart(np.sort(local, axis=None), np.sort(value, axis=None)) <= self.close,
+            share=share,
+            part=graph.part(number),
+        )
+
+    def level(self, state: State) -> dict[int, list[int]]:
+        """Return the tensors that both sides have, in one order."""
+        return {own: found for own, found in state.same.items() if not self.turned(state, own)}
+
+    def weights(self, state: State, operation: Operation) -> dict[str, np.ndarray]:
+        """Return the parameters that an operation takes, by their names in the layer."""
+        leaves = ((i, state.torch.graph.leaves.get(i, "")) for i in operation.inputs)
+        found = {leaf.rpartition(".")[2].removeprefix("parameter "): i for i, leaf in leaves if leaf[:9] == "parameter"}
+        return {leaf: state.torch.graph.arrays[i] for leaf, i in found.items()}
+
+    def unpaired(self, state: State, number: int) -> Difference:
+        """Return a difference whose partner is not known, or has another shape."""
+        graph = state.torch.graph
+        operation = graph.operations[number]
+        _, edge = state.region(state.torch, operation.outputs[0], set(state.same))
+        anchor = self.anchors(state, number)
+        known = [i for i in edge for i in state.same.get(i, ())]
+        reached = [i for i in state.unknown if set(self.tf.graph.operations[i].inputs) & set(known)]
+        theirs = anchor or [self.tf.graph.operations[i].outputs[0] for i in reached[-1:]]
+        tensor = theirs[0] if theirs else None
+        value = np.zeros(0) if tensor is None else self.tf.graph.arrays[tensor]
+        layer = self.tf.graph.operations[self.tf.makers[tensor]].path if tensor in self.tf.makers else ""
+        own = graph.arrays[operation.outputs[0]]
+        if value.ndim == own.ndim > 2:
+            value = np.moveaxis(value, -1, 1)
+        inside = state.region(self.tf, tensor, state.known)[0] if tensor in self.tf.makers else []
+        return Difference(
+            number,
+            operation,
+            tuple(graph.arrays[i] for i in edge),
+            self.weights(state, operation),
+            own,
+            value,
+            tuple(self.tf.graph.operations[i] for i in inside),
+            layer,
+            share=1.0,
+            part=graph.part(number),
+        )
+
+
+def told(arrays: Iterable[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Return the arrays that say something, all of them if none does: one of ones counts pixels at most."""
+    every = tuple(arrays)
+    return tuple(x for x in every if x.size and np.ptp(bounded(x))) or every
+
+
+def distance(x: np.ndarray, like: np.ndarray) -> float:
+    """Return how far an array is from another in the layout in which it is nearest."""
+    found = nearest(x, like)
+    return np.inf if found is None else mean_apart(found, like)
+
+
+def results_apart(a: Graph, b: Graph) -> float:
+    """Return how far apart the results of two passes of one model are."""
+    both = zip(a.results.values(), b.results.values(), strict=True)
+    return max((mean_apart(a.arrays[i], b.arrays[j]) for i, j in both), default=0.0)

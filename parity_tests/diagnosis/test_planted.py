@@ -1,0 +1,79 @@
+"""Small strangers of every kind, drawn from a seed, each with one fault: it is named, where it is, alone."""
+
+import os
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from parity_tests.support import foreign_models as models
+from parity_tests.support.foreign_faults import Planted, altered, planted
+from parity_tests.support.foreign_models import KINDS, Model
+from parity_tests.support.foreign_pairs import outcome
+
+NAMED, MISLED = 0.92, 0.01  # of all faults: named where they are, at least; a wrong cause as certain, at most
+DRAWS = 4  # of each kind of model
+SEED = int(os.environ.get("FT_SEED", "0"))
+SHARP = (  # kind of model, and the words of a fault that no layer's name tells
+    (models.image_classifier, "flattened in another order"),
+    (models.branched_net, "joined in another order"),
+    (models.segmentation, "pixel shuffle"),
+    (models.transformer, "axis"),
+    (models.recurrent, "hard sigmoid"),
+    (models.residual_net, "dropped residual"),
+    (models.tabular, "in float32"),
+    (models.two_inputs, "regulariser"),
+)
+
+
+def drawn(kind, seed: int) -> tuple[Model, list[Planted]]:
+    """Return a model and all faults that it can have."""
+    rng = np.random.default_rng([SEED, seed, KINDS.index(kind)])
+    model = kind(rng)
+    return model, [*planted(model, rng), *altered(model, rng)]
+
+
+@pytest.mark.parametrize(("kind", "words"), SHARP, ids=lambda value: getattr(value, "__name__", value))
+def test_a_planted_fault_is_named_and_nothing_else(kind, words, tmp_path):
+    model, faults = drawn(kind, 0)
+    fault = next(fault for fault in faults if fault.words.endswith(words))
+    found = outcome(model, tmp_path, fault)
+    assert found.names(fault), (fault, found.findings, found.differing[:3])
+    assert not found.misleads(fault), found.findings
+
+
+@pytest.mark.parametrize("kind", [models.transformer, models.segmentation], ids=lambda kind: kind.__name__)
+def test_without_a_fault_both_are_equal_and_all_was_compared(kind, tmp_path):
+    found = outcome(drawn(kind, 0)[0], tmp_path)
+    assert not found.differing
+    assert not found.findings
+    compared = next(note for note in found.notes if note.startswith("operations compared"))
+    assert all(share.split()[1] == share.split()[3] for share in compared.partition(": ")[2].split(", ")), compared
+
+
+@pytest.mark.slow
+def test_planted_faults_of_every_kind(tmp_path, say):
+    """The breadth: every kind of model drawn several times, every third fault of each, and each without a fault."""
+    tally: Counter[str] = Counter()
+    lines = []
+    for kind in KINDS:
+        for seed in range(DRAWS):
+            model, faults = drawn(kind, seed)
+            clean = outcome(model, tmp_path / "out")
+            tally["clean"] += 1
+            tally["false alarms"] += bool(clean.differing or clean.findings)
+            for fault in faults[seed % 3 :: 3]:
+                shutil.rmtree(tmp_path / "out")
+                found = outcome(model, tmp_path / "out", fault)
+                named, misled = found.names(fault), found.misleads(fault)
+                tally += Counter(planted=1, named=named, misled=misled, equal=not found.differing)
+                if not named or misled:
+                    told = [(f.entry, f.name, f.certain, f.detail) for f in found.findings[:3]]
+                    lines.append(f"    {model.kind}, {fault.side} {fault.place}, {fault.words}: {told}")
+            shutil.rmtree(tmp_path / "out")
+    say("\n".join([f"planted, seed {SEED}: {dict(tally)}", *lines]))
+    assert tally["false alarms"] == 0
+    assert tally["equal"] == 0
+    assert tally["named"] >= NAMED * tally["planted"]
+    assert tally["misled"] <= MISLED * tally["planted"]

@@ -1,0 +1,75 @@
+"""Families of functions: each reads off its numbers from inputs and outputs, and is none where it does not fit."""
+
+import numpy as np
+import pytest
+
+from ft.parity.families import FAMILIES, Case
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(4, 6, 8, 10))
+TOKENS = RNG.normal(size=(3, 5, 6))
+
+
+def told(family: str, output: np.ndarray, *inputs: np.ndarray, **parameters: np.ndarray) -> str | None:
+    """Return what a family takes an operation for."""
+    return FAMILIES[family](Case(inputs or (X,), parameters, output))
+
+
+@pytest.mark.parametrize(
+    ("family", "output", "words"),
+    [
+        ("activation", np.maximum(X, 0), "relu"),
+        ("activation", np.where(X > 0, X, 0.3 * X), "leaky_relu(0.3)"),
+        ("activation", np.clip(X, -0.5, 1.25), "clip(-0.5, 1.25)"),
+        ("activation", np.where(X > 0, X, 0.5 * np.expm1(X)), "elu(0.5)"),
+        ("combination", 0.5 * X + 2, "0.5 * x + 2 * 1"),
+        ("reduction", X.mean((2, 3)), "mean over axes 2, 3"),
+        ("reduction", X.std(1, ddof=1), "standard deviation (n - 1) over axes 1"),
+        ("reduction", X[:, -1], "the last along axis 1"),
+        ("softmax", np.exp(X) / np.exp(X).sum(1, keepdims=True), "softmax along axis 1"),
+        ("element order", X.transpose(0, 2, 3, 1).reshape(4, -1), "axes (0, 2, 3, 1) then as it lies"),
+        ("element order", X[:, ::-1], "turned along axis 1"),
+        ("element order", X[:, [1, 0, 2, 3, 5, 4]], "along axis 1: 1, 0, 2, 3, 5, 4"),
+        ("padding", np.pad(X, [(0, 0), (0, 0), (0, 1), (0, 1)], mode="reflect"), "reflect, 0 before"),
+        ("resize", X.repeat(2, 2).repeat(2, 3), "nearest, half pixels"),
+        ("pooling", np.maximum(X[:, :, ::2], X[:, :, 1::2]).reshape(4, 6, 4, 5, 2).max(-1), "maximum of 2"),
+    ],
+)
+def test_numbers_are_read_off(family, output, words):
+    assert (told(family, output) or "").startswith(words)
+    assert told(family, output + 1e-3 * X.mean() * RNG.normal(size=output.shape)) is None
+
+
+def test_a_norm_tells_its_axes_its_eps_and_its_count():
+    weight, bias = RNG.normal(size=6), RNG.normal(size=6)
+    for axes, words in (((-1,), "over axis 2 (eps 0.003)"),):
+        power = TOKENS.var(axes, keepdims=True)
+        y = (TOKENS - TOKENS.mean(axes, keepdims=True)) / np.sqrt(power + 0.003) * weight + bias
+        assert told("normalisation", y, TOKENS, weight=weight, bias=bias) == words
+    rms = TOKENS / np.sqrt((TOKENS**2).mean(-1, keepdims=True) + 1e-6) * weight
+    assert told("normalisation", rms, TOKENS, weight=weight) == "over axis 2 without a mean (eps 1e-06)"
+
+
+def test_a_sum_tells_its_factors():
+    other = RNG.normal(size=X.shape)
+    assert told("combination", X + 0.25 * other, X, other) == "x0 + 0.25 * x1"
+    assert told("combination", X * other, X, other) == "x0 * x1"
+    assert told("combination", np.concatenate([X, other], 1), X, other) is None
+    assert told("element order", np.concatenate([other, X], 1), X, other) == "joined along axis 1: 1, 0"
+
+
+def test_a_convolution_tells_its_pads_and_its_stride():
+    from ft.parity.families.window import convolved
+
+    weight = RNG.normal(size=(4, 3, 3, 3))  # two groups of three channels
+    y = np.concatenate([convolved(X, weight, 1, 2, 0, 1), np.zeros((4, 2, 4, 5))], 1)
+    assert told("convolution", y, X, weight=weight) == "padded by 0 before and 1 after, stride 2"
+
+
+def test_infinities_count_as_large_numbers_at_their_places():
+    from ft.parity.families.same import same
+
+    x = np.array([1.0, -np.inf, 2.0])
+    assert same(x, np.array([1.0, -1e300, 2.0]), 1e-9)
+    assert not same(x, np.array([1.0, 0.0, 2.0]), 1e-9)
+    assert not same(x, np.array([1.1, -np.inf, 2.0]), 1e-9)
