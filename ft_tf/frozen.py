@@ -34,13 +34,17 @@ Base = Callable[..., Taps]
 Head = Callable[..., Any]
 
 
-def split(model: keras.Model, card: Card) -> tuple[Base, Head]:
-    """Return the network as two callables: images (N, H, W, C), or tokens -> what its head takes, and the head."""
+def apart(model: keras.Model, card: Card) -> tuple[Base, Head]:
+    """Return the network as two callables with Taps in between: images (N, H, W, C), or tokens -> these -> outputs."""
     if card.taps:
         return split_maps(model, card)
     if isinstance(card, TextCard) and card.answer == "lm":
         return whole, whole
-    return parts(*split_text(model)) if card.inputs == "text" else split_features(model, card)
+    base, head = split_text(model) if card.inputs == "text" else split(model, card)
+    return (
+        lambda given: Taps(head=base(given, training=False)),
+        lambda taps, *, training, **_: head(taps["head"], training=training),
+    )
 
 
 def whole(*_: Any, **__: Any) -> Any:
@@ -65,18 +69,10 @@ def split_maps(model: keras.Model, card: Card) -> tuple[Base, Head]:
     return base, head
 
 
-def split_features(model: keras.Model, card: Card) -> tuple[Base, Head]:
-    """Return the base and the head of a network that says one thing of an image."""
+def split(model: keras.Model, card: Card) -> tuple[keras.Model, keras.Model]:
+    """Return the network as two models: images (N, H, W, C) -> what the head takes, and the head -> logits."""
     first = next(layer for layer in model.layers if under(layer.name, card.stages["head"]))
-    return parts(keras.Model(model.inputs, first.input), keras.Model(first.input, model.outputs[0]))
-
-
-def parts(backbone: keras.Model, head: keras.Model) -> tuple[Base, Head]:
-    """Return the two parts of a network as what is called with Taps in between."""
-    return (
-        lambda images: Taps(head=backbone(images, training=False)),
-        lambda taps, *, training, **_: head(taps["head"], training=training),
-    )
+    return keras.Model(model.inputs, first.input), keras.Model(first.input, model.outputs[0])
 
 
 class Prefix:

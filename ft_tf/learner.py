@@ -20,7 +20,7 @@ from ft.zoo import Card
 from ft_tf import layers
 from ft_tf.average import Average
 from ft_tf.freeze import apply_freeze, set_training_mode
-from ft_tf.frozen import Prefix, Taps, split, split_prefix
+from ft_tf.frozen import Prefix, Taps, apart, split_prefix
 from ft_tf.graph import BatchGraphs, as_graph
 from ft_tf.optim import Optimizer, clip_gradients, make_optimizer
 from ft_tf.penalty import Penalty
@@ -57,7 +57,7 @@ class Learner:
         self.card, self.recipe, self.objective = card, recipe, objective
         self.device, self.dtype = device, recipe.dtype
         layers.seed_noise(model, recipe.seed)
-        self.base, self.head = split(model, card)
+        self.base, self.head = apart(model, card)
         self.set_plan(plan)
         self.run_base = BatchGraphs(self.base, recipe.batch_size)
 

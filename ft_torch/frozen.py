@@ -34,11 +34,14 @@ Base = Callable[[Any], Taps]
 Head = Callable[..., Any]
 
 
-def split(model: nn.Module, card: Card) -> tuple[Base, Head]:
-    """Return the network as two callables: images (N, C, H, W), or tokens -> what its head takes, and the head."""
+def apart(model: nn.Module, card: Card) -> tuple[Base, Head]:
+    """Return the network as two callables with Taps in between: images (N, C, H, W), or tokens -> these -> outputs."""
     if isinstance(model, TextNetwork):
         return lambda tokens: Taps(head=model.features(tokens)), lambda taps, **_: model.logits(taps["head"])
-    return split_maps(model, card) if card.taps else split_features(model, card)
+    if card.taps:
+        return split_maps(model, card)
+    base, head = split(model, card)
+    return lambda images: Taps(head=base(images)), lambda taps, **_: head(taps["head"])
 
 
 def split_maps(model: nn.Module, card: Card) -> tuple[Base, Head]:
@@ -58,24 +61,25 @@ def split_maps(model: nn.Module, card: Card) -> tuple[Base, Head]:
     return base, head
 
 
-def split_features(model: nn.Module, card: Card) -> tuple[Base, Head]:
-    """Return the base and the head of a network that says one thing of an image."""
+def split(model: nn.Module, card: Card) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
+    """Return the network as two callables: images (N, C, H, W) -> what the head takes, and the head -> logits."""
     # flattened in between as Inception does after its dropout, and at the end where the last layer is a convolution
     parts = [part for path in card.stages["head"] for part in (model.get_submodule(path), nn.Flatten())]
     if len(parts) > 2 and takes_maps(parts[2]):
         del parts[1]
     head = nn.Sequential(*parts)
 
-    def base(images: Tensor) -> Taps:
+    @torch.no_grad()
+    def base(images: Tensor) -> Tensor:
         taken: list[Tensor] = []
         handle = head[0].register_forward_pre_hook(lambda module, arguments: taken.append(arguments[0]))
         try:
             model(images)
         finally:
             handle.remove()
-        return Taps(head=taken[0])
+        return taken[0]
 
-    return base, lambda taps, **_: head(taps["head"])
+    return base, head
 
 
 def takes_maps(head: nn.Module) -> bool:

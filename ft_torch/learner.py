@@ -20,7 +20,7 @@ from ft.zoo import Card
 from ft_torch import layers
 from ft_torch.average import Average
 from ft_torch.freeze import apply_freeze, set_training_mode
-from ft_torch.frozen import Prefix, Taps, Trained, split, split_prefix
+from ft_torch.frozen import Prefix, Taps, Trained, apart, split_prefix
 from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
 from ft_torch.penalty import Penalty
 from ft_torch.pixels import look_up
@@ -58,7 +58,7 @@ class Learner:
         self.card, self.recipe, self.objective = card, recipe, objective
         self.device, self.dtype = device, getattr(torch, recipe.dtype)
         layers.seed_noise(model, recipe.seed)
-        self.base, self.head = split(model, card)
+        self.base, self.head = apart(model, card)
         self.set_plan(plan)
 
     def set_plan(self, plan: Freeze) -> None:

@@ -97,6 +97,7 @@ def text_row(card: "TextCard") -> dict[str, Any]:
     return {
         "name": card.name,
         "family": card.config.architecture,
+        "task": card.task,
         "inputs": card.inputs,
         "parameters": card.parameters,
         "max_length": card.config.max_length,

@@ -440,7 +440,7 @@ def test_memory_that_is_exhausted_is_no_bug(monkeypatch, capsys):
 
 
 def test_a_loss_that_is_no_number_ends_the_run(train, write_images, fake_wing, monkeypatch):
-    monkeypatch.setattr(fake_wing, "fetch", lambda self, probes: np.full((len(probes), 4), np.nan))
+    monkeypatch.setattr(fake_wing, "fetch", lambda self, probes: np.full((len(probes), 5), np.nan))
     code, _, lines = train("--data", write_images(), "--out", "out")
     assert (code, len(lines)) == (2, 1)
     assert "step 1: loss nan" in lines[0]

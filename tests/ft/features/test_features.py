@@ -160,7 +160,7 @@ def test_too_large_for_the_disk_trains_on_pixels_or_is_refused(keep, folder):
 def test_what_changes_is_never_kept(tune, folder, fields, reason, fake_wing, monkeypatch):
     def step(self, batch, *, step, lr):
         assert not isinstance(batch.inputs, Features)
-        return np.ones(4)
+        return np.ones(5)
 
     monkeypatch.setattr(fake_wing, "step", step)
     assert reason in tune(cache="disk", **fields)[1]

@@ -123,5 +123,4 @@ def test_a_folder_is_a_card(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({**config.as_json(), "auto_map": {"AutoModel": "evil.py"}}))
     card = find_text_card(str(tmp_path))
     assert (card.folder, asdict(card.config)) == (tmp_path, asdict(config))
-    with pytest.raises(RecipeError, match="takes text"):
-        find_card(str(tmp_path))
+    assert find_card(str(tmp_path)).config == card.config
