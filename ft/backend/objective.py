@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ft.data.targets import Targets, count
-from ft.data.text.tokens import NO_LABEL
+from ft.metrics.entities import NO_LABEL
 from ft.metrics.pixels import LEFT_OUT
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ft.metrics.confusion import ClassScores, scores_of
 
 OUTSIDE = "O"
+NO_LABEL = -100  # of a token that has none: what the losses of both frameworks' libraries leave out
 
 
 class Entity(NamedTuple):

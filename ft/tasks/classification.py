@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
-from ft.data.targets import Targets
 from ft.metrics.accuracy import Metrics, softmax
 from ft.metrics.calibration import Calibrator, reliability_of
 from ft.metrics.confusion import Counts, class_scores, confusion_of
@@ -16,6 +15,7 @@ from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Share,
 
 if TYPE_CHECKING:
     from ft.backend.objective import Objective
+    from ft.data.targets import Targets
     from ft.recipe import Recipe
 
 TOP1, TOP5 = Measure("top1", "top-1", "%"), Measure("top5", "top-5", "%", told=False)
@@ -120,7 +120,7 @@ class SingleLabel(Task):
     loss, loss_axis = "cross-entropy", "cross-entropy (nats)"
     predictions = ClassTable
 
-    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:
+    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> "Targets":
         """Return class numbers."""
         return {"labels": np.array(labels, np.int64)}
 

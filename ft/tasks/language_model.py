@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
-from ft.data.targets import Targets
 from ft.metrics.tokens import TokenCounts, perplexity
 from ft.tasks.refused import refuse
 from ft.tasks.sections import Page, Table
@@ -16,6 +15,7 @@ from ft.tasks.tokens import told
 
 if TYPE_CHECKING:
     from ft.backend.objective import Objective
+    from ft.data.targets import Targets
     from ft.recipe import Recipe
 
 HARDEST = 20  # texts that the page names
@@ -113,7 +113,7 @@ class LanguageModel(Task):
         """Raise RecipeError for what has no meaning where there are no classes."""
         refuse(recipe, self.name, REFUSED)
 
-    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:
+    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> "Targets":
         """Return the targets of tokens, texts of one length."""
         return {"tokens": np.stack(labels)}
 

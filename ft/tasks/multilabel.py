@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
-from ft.data.targets import Targets
 from ft.metrics import multilabel
 from ft.runs.predictions import escape, number_classes
 from ft.tasks.label_sets import LabelSet, SetPrediction, read_label_sets, sets_in, write_label_sets
@@ -16,6 +15,7 @@ from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Share,
 
 if TYPE_CHECKING:
     from ft.backend.objective import Objective
+    from ft.data.targets import Targets
     from ft.recipe import Recipe
 
 NOTE = (
@@ -111,7 +111,7 @@ class MultiLabel(Task):
     loss, loss_axis = "binary cross-entropy", "binary cross-entropy (nats)"
     predictions = SetTable
 
-    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:
+    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> "Targets":
         """Return a yes (1) or no (0) for each class."""
         shares = np.zeros((len(labels), classes), dtype)
         for row, own in zip(shares, labels, strict=True):

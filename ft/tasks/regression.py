@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
-from ft.data.targets import Targets
 from ft.metrics.regression import mean_squared_error, pearson, spearman
 from ft.tasks.number_rows import NumberRow, read_numbers, write_numbers
 from ft.tasks.refused import refuse
@@ -15,6 +14,7 @@ from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Task
 
 if TYPE_CHECKING:
     from ft.backend.objective import Objective
+    from ft.data.targets import Targets
     from ft.recipe import Recipe
 
 FARTHEST = 20  # samples that the page names
@@ -112,7 +112,7 @@ class Regression(Task):
         """Raise RecipeError for what has no meaning for numbers."""
         refuse(recipe, self.name, REFUSED)
 
-    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:
+    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> "Targets":
         """Return the numbers."""
         return {"values": np.array(labels, dtype)}
 

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
-from ft.data.images.view import fitted
-from ft.data.sources.mask import Mask
-from ft.data.targets import Targets
 from ft.errors import RecipeError
 from ft.metrics.pixels import LEFT_OUT, PixelCounts, pixel_confusion, pixel_scores
 from ft.runs.predictions import escape
@@ -19,6 +16,7 @@ from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Task
 if TYPE_CHECKING:
     from ft.backend.objective import Objective
     from ft.data import ImageBatches, Sample
+    from ft.data.targets import Targets
     from ft.recipe import Recipe
 
 WORST = 12  # pictures that the page shows
@@ -137,12 +135,14 @@ class Segmentation(Task):
 
     def counts(self, samples: "Sequence[Sample]", classes: int) -> np.ndarray:
         """Return how many pixels of the masks each class has, int64 (K,)."""
+        from ft.data.sources.mask import Mask  # not at the top: it reads images
+
         counts = np.zeros(LEFT_OUT + 1, np.int64)
         for mask in (sample.label for sample in samples if isinstance(sample.label, Mask)):
             counts += np.bincount(mask.read().ravel(), minlength=LEFT_OUT + 1)
         return counts[:classes]
 
-    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:
+    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> "Targets":
         """Return the masks (N, H, W) of one size each."""
         return {"mask": np.stack(labels)}
 
@@ -167,6 +167,8 @@ class Segmentation(Task):
 
     def masks(self, outputs: Arrays, targets: Arrays) -> list[np.ndarray]:
         """Return the mask of each picture, the class with the largest logit, by the nearest pixel at its own size."""
+        from ft.data.images.view import fitted
+
         said = outputs["logits"].argmax(-1).astype(np.uint8)
         views = (fitted(height, width, said.shape[1]) for height, width in targets["size"].tolist())
         sizes = targets["size"].tolist()

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
-from ft.data.targets import Targets
 from ft.metrics.multilabel import Labels
 from ft.tasks.sections import Page
 
 if TYPE_CHECKING:  # a report of a run of before reads neither YAML nor images
     from ft.backend.objective import Objective
     from ft.data import ImageBatches, Sample
+    from ft.data.targets import Targets
     from ft.recipe import Recipe
 
 Arrays = Mapping[str, np.ndarray]
@@ -167,10 +167,10 @@ class Task(ABC):
         return tuple(measure.name for measure in self.logged if measure.told)
 
     @abstractmethod
-    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:
+    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> "Targets":
         """Return what a network is to say of samples with these labels, see ft/data/targets.py. dtype: of shares."""
 
-    def teach(self, *, classes: int, dtype: str) -> Callable[[Sequence[Any]], Targets]:
+    def teach(self, *, classes: int, dtype: str) -> "Callable[[Sequence[Any]], Targets]":
         """Return `targets` for a training's classes and type."""
         return partial(self.targets, classes=classes, dtype=dtype)
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
-from ft.data.targets import Targets
 from ft.errors import RecipeError
 from ft.metrics.accuracy import softmax
 from ft.metrics.entities import EntityCounts
@@ -18,6 +17,7 @@ from ft.tasks.tokens import told
 
 if TYPE_CHECKING:
     from ft.backend.objective import Objective
+    from ft.data.targets import Targets
     from ft.recipe import Recipe
 
 WORST = 20  # texts that the page names
@@ -122,7 +122,7 @@ class TokenClassification(Task):
         if recipe.loss not in LOSSES:
             raise RecipeError(f"loss: {recipe.loss} is none for {self.name}; say cross-entropy or focal")
 
-    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> Targets:
+    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> "Targets":
         """Return the targets of tokens, texts of one length."""
         return {"tokens": np.stack(labels)}
 

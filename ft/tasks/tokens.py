@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ft.data.text.tokens import NO_LABEL
+from ft.metrics.entities import NO_LABEL
 from ft.tasks.task import Arrays
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ft.backend.objective import Objective
-from ft.data.text.tokens import NO_LABEL
+from ft.metrics.entities import NO_LABEL
 
 TINY = float(np.finfo(np.float32).tiny)  # what an empty sum is divided by
 

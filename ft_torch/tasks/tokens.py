@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ft.backend.objective import Objective
-from ft.data.text.tokens import NO_LABEL
+from ft.metrics.entities import NO_LABEL
 
 TINY = torch.finfo(torch.float32).tiny  # what an empty sum is divided by
 

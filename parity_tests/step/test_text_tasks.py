@@ -9,7 +9,7 @@ from transformers.loss.loss_utils import ForCausalLMLoss
 
 from ft.backend.objective import Objective
 from ft.data.targets import count
-from ft.data.text.tokens import NO_LABEL
+from ft.metrics.entities import NO_LABEL
 from ft.parity.arrays import BARS, ZERO, require_equal
 from ft.recipe import Recipe
 from ft.tasks.language_model import LANGUAGE_MODEL

@@ -7,7 +7,7 @@ import numpy as np
 
 from ft.data.batches.texts import TextBatches
 from ft.data.targets import Targets
-from ft.data.text.tokens import NO_LABEL
+from ft.metrics.entities import NO_LABEL
 
 
 class TokenBatches(TextBatches):

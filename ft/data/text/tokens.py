@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from ft.errors import DataError
+from ft.metrics.entities import NO_LABEL
 
 Side = Literal["right", "left"]
-NO_LABEL = -100  # of a token that has none: what the losses of both frameworks' libraries leave out
 
 
 @dataclass(frozen=True, eq=False)

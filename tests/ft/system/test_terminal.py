@@ -46,7 +46,7 @@ def commands(data, image):
         (0, ["evaluate", f"1{EVIL}"]),
         (0, ["predict", f"1{EVIL}", image]),
         (0, ["report", f"1{EVIL}"]),
-        (2, ["compare", f"1{EVIL}", f"2{EVIL}"]),
+        (0, ["compare", f"1{EVIL}", f"2{EVIL}"]),
         (0, ["compare", f"2{EVIL}", f"2{EVIL}"]),
         (1, ["compare", f"x{EVIL}", f"y{EVIL}"]),
         (0, ["data", "check", data, "--html", f"{EVIL}.html"]),

@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ft.data.text.tokens import NO_LABEL
 from ft.metrics.accuracy import Metrics, softmax
 from ft.metrics.calibration import BINS
 from ft.metrics.confusion import class_scores, confusion_of
+from ft.metrics.entities import NO_LABEL
 from ft.tasks import TASKS, task_in
 from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI

@@ -92,7 +92,7 @@ def test_a_rate_that_stays_is_no_news(tune):
 
 def test_a_run_keeps_its_history_and_the_report_shows_it(tune, monkeypatch):
     monkeypatch.setattr("sys.orig_argv", ["/usr/bin/python", "/opt/bin/ft", "train", "--data", "my pets"])
-    tune(epochs=2, backend="torch", unfreeze="1:layer4")
+    tune(epochs=2, backend="torch", unfreeze="2:layer4")
     run, _ = tune(epochs=3, lr=0.5, backend="tf")
     first, second = read_result(run.folder)["history"]
     assert checkpoint.load(checkpoint.pointed(run.folder, "last")).state["history"] == [first, second]
@@ -111,7 +111,7 @@ def test_a_run_keeps_its_history_and_the_report_shows_it(tune, monkeypatch):
         "<summary>2 sessions</summary>",
     ):
         assert words in header
-    thawing = recipes.to_dict(ft.Recipe(unfreeze="1:layer4,3:all"))
+    thawing = recipes.to_dict(ft.Recipe(unfreeze="2:layer4,4:all"))
     assert [frozen_words(thawing, n) for n in (1, 4)] == [
         "frozen: base",
         "frozen: base; unfrozen: layer4 from epoch 2, all from epoch 4",
