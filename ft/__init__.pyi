@@ -107,9 +107,7 @@ def find_lr(
     accumulate: int = 1,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    schedule: Literal[
-        "constant", "step", "exponential", "cosine", "one-cycle", "linear", "poly", "plateau"
-    ] = "constant",
+    schedule: Literal["constant", "step", "exponential", "cosine", "one-cycle", "linear", "poly", "plateau"] = "constant",
     step_epochs: int = 10,
     step_factor: float = 0.1,
     epoch_factor: float = 0.95,
@@ -215,9 +213,7 @@ def finetune(
     accumulate: int = 1,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    schedule: Literal[
-        "constant", "step", "exponential", "cosine", "one-cycle", "linear", "poly", "plateau"
-    ] = "constant",
+    schedule: Literal["constant", "step", "exponential", "cosine", "one-cycle", "linear", "poly", "plateau"] = "constant",
     step_epochs: int = 10,
     step_factor: float = 0.1,
     epoch_factor: float = 0.95,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 
@@ -181,10 +182,20 @@ class State:
 
 
 class Search:
-    """Looks for every difference. names: PyTorch's parameter -> Keras's variables with a part of it."""
+    """Looks for every difference. names: PyTorch's parameter -> Keras's variables with a part of it.
 
-    def __init__(self, run: Run, tf: Graph, names: Mapping[str, frozenset[str]], close: float) -> None:
-        self.run, self.names, self.close = run, names, close
+    found: partners of operations that are known to differ, of a search with other inputs.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        tf: Graph,
+        names: Mapping[str, frozenset[str]],
+        close: float,
+        found: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
+        self.run, self.names, self.close, self.found = run, names, close, found
         self.tf = Side(tf)
         self.table = Table({i: x for i, x in tf.arrays.items() if i in self.tf.moving}, close)
         self.forced: dict[int, np.ndarray] = {}
@@ -201,6 +212,10 @@ class Search:
         """Return every operation that differs, in PyTorch's order."""
         state = self.state({}, {})
         self.plain = state
+        for number, tensor in self.found.items():
+            self.take(state, number, tensor)
+            self.anchored.add(number)
+        state = self.state(self.forced, self.partners) if self.found else state
         state = self.force_anchors(state)
         while state.parted and len(self.forced) < LIMIT:
             pair = self.choose(state)
@@ -217,7 +232,7 @@ class Search:
     def blame_operands(self, state: State) -> State:
         """Where an operation differs only because its partner takes other numbers, blame what gave them."""
         for number in list(self.forced):
-            if number not in self.anchored or not self.differs(state, number):
+            if number not in self.anchored or number in self.found or not self.differs(state, number):
                 continue
             for maker, other in list(self.operands(state, number)):
                 value = self.value_for(state, maker, other)
