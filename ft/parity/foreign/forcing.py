@@ -357,8 +357,20 @@ class Search:
             if self.ready(state, number):  # Keras's side may have nothing there
                 given = [i for i in graph.operations[number].inputs if i in state.torch.moving]
                 yield from ((number, tensor) for i in given for tensor in state.same.get(i, [])[:1])
+                alone = [tensor for tensor in self.derived(state, given) if tf.arrays[tensor].size == own.size]
+                yield from ((number, tensor) for tensor in alone[-NEAR:])
             far = {tensor: distance(tf.arrays[tensor], own) for tensor in alike}
             yield from ((number, tensor) for tensor in sorted(alike, key=far.__getitem__)[:NEAR])
+
+    def derived(self, state: State, given: list[int]) -> list[int]:
+        """Return what Keras's side makes of some tensors alone, without a parameter, and PyTorch's has nowhere."""
+        reached, found = {tensor for i in given for tensor in state.same.get(i, [])}, []
+        for operation in self.tf.graph.operations:
+            inputs = self.tf.moving.intersection(operation.inputs)
+            if inputs and inputs <= reached and not self.tf.parameters(operation):
+                reached |= set(operation.outputs)
+                found += [tensor for tensor in operation.outputs if tensor not in state.known]
+        return found
 
     def ready(self, state: State, number: int) -> bool:
         """Tell whether all that an operation takes is on the other side as well."""
