@@ -170,7 +170,10 @@ def conv_faults(o: dict[str, Any], rank: int, rng: np.random.Generator) -> Itera
             "pads at the other end",
             setter(pad=(after, before) if before != after else (0, before + after)),
         )
-        modes = [mode for mode in ("zero", "reflect", "edge", "symmetric") if mode != o.get("mode", "zero")]
+        own = o.get("mode", "zero")
+        alike = {"edge", "symmetric"} if max(before, after) == 1 else {own}  # of one pixel both are the same
+        others = {"zero", "reflect", "edge", "symmetric"} - {own} - (alike if own in alike else set())
+        modes = sorted(others)
         yield "padding", "mode", setter(mode=str(rng.choice(modes)))
 
 

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -288,15 +289,18 @@ def diagnose_operations(
     parted = {row.phase for row in verdict.rows if row.differs and (row.phase != "inference" or is_output(row, traces))}
     for finer in FINER:
         search = Search(lambda forced: recorded("torch", forced), tf, names, BARS[dtype]["cause"] * finer)
-        found = explained(search.differences(), BARS[dtype]["cause"])
+        differences = search.differences()
+        found = explained(differences, BARS[dtype]["cause"])
         if found or "inference" not in parted:
             break
-    if not found and not parted - {"statistics"}:
-        large = recorded("tf", {}, LARGE)
-        further = Search(lambda forced: recorded("torch", forced, LARGE), large, names, BARS[dtype]["cause"] / 10)
-        told = explained(further.differences(), BARS[dtype]["cause"])
+    if (found and not search.last.parted) or not (found or parted - {"statistics"}):
+        large, close = recorded("tf", {}, LARGE), BARS[dtype]["cause"]
+        run = partial(recorded, "torch", amplitude=LARGE)
+        further = Search(run, large, names, close / 10, search.partners).differences()
+        known = search.forced.keys() | {difference.number for difference in differences}
+        told = explained([difference for difference in further if difference.number not in known], close)
         words = f"; it shows only with {LARGE:g} times as large inputs"
-        found = [replace(f, phase=SETTINGS, detail=f.detail + words) for f in told]
+        found += [replace(f, phase=SETTINGS, detail=f.detail + words) for f in told]
     if "gradients" in parted:
         alone = not found  # else what is found may be why gradients differ
         found += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, tf, search)]
@@ -343,7 +347,9 @@ def lone_parameters(pairing: Pairing) -> Iterator[Row]:
             kinds.setdefault((p.kind, p.leaf), []).append(p.name)
         for (kind, leaf), names in kinds.items():
             fault = f"{leaf} of {len(names)} {kind} layer{'s' * (len(names) > 1)} in {who} only: {listed(names)}"
-            yield Row(None, PARAMETERS, names[0], np.inf, np.inf, 0, 0, 0.0, f"{fault}; taken as what changes nothing")
+            # with the count: once accepted, it lets no other pass
+            name = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+            yield Row(None, PARAMETERS, name, np.inf, np.inf, 0, 0, 0.0, f"{fault}; taken as what changes nothing")
 
 
 def neutral_value(parameter: Parameter) -> float:

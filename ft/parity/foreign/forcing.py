@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 
@@ -181,10 +182,20 @@ class State:
 
 
 class Search:
-    """Looks for every difference. names: PyTorch's parameter -> Keras's variables with a part of it."""
+    """Looks for every difference. names: PyTorch's parameter -> Keras's variables with a part of it.
 
-    def __init__(self, run: Run, tf: Graph, names: Mapping[str, frozenset[str]], close: float) -> None:
-        self.run, self.names, self.close = run, names, close
+    found: partners of operations that are known to differ, of a search with other inputs.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        tf: Graph,
+        names: Mapping[str, frozenset[str]],
+        close: float,
+        found: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
+        self.run, self.names, self.close, self.found = run, names, close, found
         self.tf = Side(tf)
         self.table = Table({i: x for i, x in tf.arrays.items() if i in self.tf.moving}, close)
         self.forced: dict[int, np.ndarray] = {}
@@ -201,6 +212,10 @@ class Search:
         """Return every operation that differs, in PyTorch's order."""
         state = self.state({}, {})
         self.plain = state
+        for number, tensor in self.found.items():
+            self.take(state, number, tensor)
+            self.anchored.add(number)
+        state = self.state(self.forced, self.partners) if self.found else state
         state = self.force_anchors(state)
         while state.parted and len(self.forced) < LIMIT:
             pair = self.choose(state)
@@ -217,7 +232,7 @@ class Search:
     def blame_operands(self, state: State) -> State:
         """Where an operation differs only because its partner takes other numbers, blame what gave them."""
         for number in list(self.forced):
-            if number not in self.anchored or not self.differs(state, number):
+            if number not in self.anchored or number in self.found or not self.differs(state, number):
                 continue
             for maker, other in list(self.operands(state, number)):
                 value = self.value_for(state, maker, other)
@@ -346,6 +361,11 @@ class Search:
         if self.ready(state, first) and (found := self.anchors(state, first)):
             yield from ((first, tensor) for tensor in found)
         yield from self.operands(state)
+        for own in graph_inputs(state, first):  # one side may have an operation in between
+            maker = state.torch.makers.get(own)
+            size = state.torch.graph.arrays[own].size
+            if maker is not None:
+                yield from ((maker, i) for i in self.edge(state) if self.tf.graph.arrays[i].size == size)
         for own, other in state.other_results.items():
             if own in state.torch.makers:
                 yield self.chain(state, state.torch.makers[own])[0], other
@@ -358,8 +378,26 @@ class Search:
             if self.ready(state, number):  # Keras's side may have nothing there
                 given = [i for i in graph.operations[number].inputs if i in state.torch.moving]
                 yield from ((number, tensor) for i in given for tensor in state.same.get(i, [])[:1])
+                alone = [tensor for tensor in self.derived(state, given) if tf.arrays[tensor].size == own.size]
+                yield from ((number, tensor) for tensor in alone[-NEAR:])
             far = {tensor: distance(tf.arrays[tensor], own) for tensor in alike}
             yield from ((number, tensor) for tensor in sorted(alike, key=far.__getitem__)[:NEAR])
+
+    def edge(self, state: State) -> list[int]:
+        """Return what Keras's side alone makes of tensors that both have, without a parameter."""
+        operations = [o for o in self.tf.graph.operations if self.tf.moving.intersection(o.inputs)]
+        open_ones = [o for o in operations if o.outputs[0] not in state.known and not self.tf.parameters(o)]
+        return [o.outputs[0] for o in open_ones if self.tf.moving.intersection(o.inputs) <= state.known]
+
+    def derived(self, state: State, given: list[int]) -> list[int]:
+        """Return what Keras's side makes of some tensors alone, without a parameter, and PyTorch's has nowhere."""
+        reached, found = {tensor for i in given for tensor in state.same.get(i, [])}, []
+        for operation in self.tf.graph.operations:
+            inputs = self.tf.moving.intersection(operation.inputs)
+            if inputs and inputs <= reached and not self.tf.parameters(operation):
+                reached |= set(operation.outputs)
+                found += [tensor for tensor in operation.outputs if tensor not in state.known]
+        return found
 
     def ready(self, state: State, number: int) -> bool:
         """Tell whether all that an operation takes is on the other side as well."""
@@ -516,6 +554,11 @@ class Search:
             share=1.0,
             part=graph.part(number),
         )
+
+
+def graph_inputs(state: State, number: int) -> list[int]:
+    """Return what an operation of PyTorch's takes that depends on the input."""
+    return [i for i in state.torch.graph.operations[number].inputs if i in state.torch.moving]
 
 
 def told(arrays: Iterable[np.ndarray]) -> tuple[np.ndarray, ...]:

@@ -156,7 +156,7 @@ def opened_line(item: Finding) -> str:
 
 def accepted_line(report: Report, item: Finding) -> str:
     """Return what is let pass, where it is, how large, and why."""
-    where = f"{figure(item.error)} at {place_words(item)}"
+    where = f"{figure(item.error)} at " * math.isfinite(item.error) + place_words(item)
     return f"accepted: {finding_id(item)}, {where}: {report.accepted.reason(item)}"
 
 
