@@ -5,6 +5,7 @@ A file an entry: text and a probe in NumPy. The pair of programs that shows it i
 
 from ft.differences import (
     adam_eps,
+    align_corners,
     average_pool_padding,
     batchnorm_eps,
     batchnorm_momentum,
@@ -54,6 +55,7 @@ __all__ = ["ENTRIES", "Entry", "Evidence", "Finding", "diagnose", "find_all", "f
 
 MODULES = (
     adam_eps,
+    align_corners,
     average_pool_padding,
     batchnorm_eps,
     batchnorm_momentum,

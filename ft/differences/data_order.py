@@ -53,7 +53,7 @@ def found(row: Row, detail: str) -> Finding:
 def batch_of(evidence: Evidence, side: int, step: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the images and labels that a side was fed."""
     arrays = evidence.traces[side].arrays(step, "batch")
-    return arrays["images"], arrays["labels"]
+    return arrays["images"], arrays["labels" if "labels" in arrays else "mask"]
 
 
 def in_order(labels: np.ndarray) -> np.ndarray:

@@ -107,7 +107,8 @@ ENTRY = Entry(
     torch="autocast computes convolutions and products in bfloat16 or float16; on a GPU convolutions round their "
     "float32 operands to TF32, 11 bits, unless torch.backends.cudnn.allow_tf32 = False",
     tf="a mixed policy computes layers in bfloat16 or float16; on a GPU products and convolutions use TF32 unless it "
-    "is switched off; a layer that was made before set_dtype_policy stays float32 inside a float64 network",
+    "is switched off; a layer that was made before set_dtype_policy stays float32 inside a float64 network; "
+    "tf.image.resize computes in float32 whatever it is given",
     why="shorter types are many times faster and mostly good enough, so both frameworks take them without a word",
     shows="outputs are off from one layer on, by 6e-8 of their size (float32), 5e-4 (TF32, float16) or 4e-3 (bfloat16)",
     mend_torch="model.double(), or no autocast and torch.backends.cudnn.allow_tf32 = False",

@@ -70,9 +70,9 @@ def double():
     keras.config.set_dtype_policy(before[2])
 
 
-def load_script(name):
+def load_script(name, kind="finetune"):
     """Import a script afresh: its tf.function may create the optimizer's variables only once."""
-    spec = importlib.util.spec_from_file_location(f"finetune_{name}", EXAMPLES / f"finetune_{name}.py")
+    spec = importlib.util.spec_from_file_location(f"{kind}_{name}", EXAMPLES / f"{kind}_{name}.py")
     assert spec is not None
     assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)

@@ -3,6 +3,7 @@
 Four images of 64 pixels: behind the pooling of DeepLabV3 BatchNorm sees one value of each.
 """
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 import ft
 from ft.api.side_by_side import compare_runs
+from ft.cli.predict import predict
 from ft.metrics.pixels import LEFT_OUT
 from ft.parity.arrays import ZERO, compare, require_equal
 from ft.parity.tracing import trace_recipe
@@ -205,6 +207,26 @@ def test_either_wing_evaluates_and_predicts_the_others_run(runs, data):
     image = f"{data}/images/val/004.png"
     ours, theirs = (run.predict([image], top=3)[0] for run in (runs["torch"], opened))
     assert [(g.label, g.probability) for g in ours] == [(g.label, g.probability) for g in theirs]
+
+
+def test_other_masks_are_evaluated_by_the_runs_classes(runs, tmp_path):
+    other = squares_folder(tmp_path, count=8)  # the images 0 and 4 are for validation
+    assert all(ft.Run(run.folder).evaluate(other)["loss"] != run.metrics["loss"] for run in runs.values())
+    found = [ft.Run(run.folder).evaluate(other) for run in runs.values()]
+    assert found[0] == pytest.approx(found[1], rel=1e-10)
+
+
+def test_the_command_writes_masks_and_shares(runs, data, tmp_path, capsys):
+    words = [str(runs["torch"].folder), f"{data}/images", "--masks", str(tmp_path / "masks"), "--json", "--top", "3"]
+    assert predict(words) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [set(given) for given in rows[0]["classes"]] == [{"label", "share"}] * len(rows[0]["classes"])
+    assert all(sum(given["share"] for given in row["classes"]) == pytest.approx(1) for row in rows)
+    assert len(list(tmp_path.glob("masks/train/*.png"))) == 24
+    written = Image.open(tmp_path / "masks/val/004.png")
+    assert (written.mode, written.size) == ("P", (48, 40))
+    shares = {given["label"]: given["share"] for row in rows if "val/004" in row["image"] for given in row["classes"]}
+    assert np.mean(np.asarray(written) == 1) == pytest.approx(shares.get("red", 0), abs=0.02)
 
 
 @pytest.mark.parametrize(("first", "second"), [("torch", "tf"), pytest.param("tf", "torch", marks=pytest.mark.slow)])

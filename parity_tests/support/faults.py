@@ -10,10 +10,12 @@ import numpy as np
 
 from ft.backend import contract as backend
 from ft.backend.contract import Learner
+from ft.data import Batch
 from ft.differences import Evidence, Finding, diagnose
 from ft.parity.trace import Trace, TraceBatch, write_trace
 from ft.parity.verdict import Verdict, compare_traces
-from parity_tests.support.pairs import CLASSES, Case, batch, learners
+from ft.zoo import find_card
+from parity_tests.support.pairs import CLASSES, Case, batch, learners, masks_batch
 from parity_tests.support.small_pair import SMALL, small_learners
 
 Feed = Mapping[str, Callable[[TraceBatch], TraceBatch]]  # what a wing gets instead of a batch, by the wing's name
@@ -39,12 +41,19 @@ def diagnosis(fault: Fault, folder: Path, *, seed: int, size: int = 32) -> tuple
     """Plant a fault, trace both wings, and return the verdict and what the catalogue makes of it."""
     pair, rng = pair_of(fault.case, seed=seed), np.random.default_rng(seed)
     with fault.plant(pair, rng) as feed:
-        return examine(pair, folder, seed=seed, steps=fault.steps, size=size, feed=feed or {}, rates=fault.rates)
+        given = {"drawing": drawing_of(fault.case), "feed": feed or {}, "rates": fault.rates}
+        return examine(pair, folder, seed=seed, steps=fault.steps, size=size, **given)
 
 
 def pair_of(case: Case, *, seed: int) -> dict[str, Learner]:
     """Return the learners of a network of the zoo, or of the small pair."""
     return small_learners(seed=seed, **case.fields) if case.model == SMALL.model else learners(case, seed=seed)
+
+
+def drawing_of(case: Case) -> Callable[..., Batch]:
+    """Return what draws the batches of a case."""
+    of_masks = case.model != SMALL.model and find_card(case.model).task == "segmentation"
+    return masks_batch if of_masks else batch
 
 
 def examine(
@@ -54,6 +63,7 @@ def examine(
     seed: int,
     steps: int,
     size: int,
+    drawing: Callable[..., Batch] = batch,
     feed: Feed = MappingProxyType({}),
     rates: tuple[float, ...] = (0.001,),
 ) -> tuple[Verdict, list[Finding]]:
@@ -76,7 +86,7 @@ def traced(
     """Trace learners, by the name of their wing, over the same batches, but for what `feed` does to them."""
     batches = []
     for step in range(steps):
-        drawn = batch(seed + step, size=size)
+        drawn = drawing(seed + step, size=size)
         lr = np.float64(rates[step % len(rates)])
         batches.append(TraceBatch({"images": np.asarray(drawn.inputs)}, drawn.targets, lr))
     facts = {"dtype": "float64", "recipe": {}, "data": "drawn", "classes": [str(k) for k in range(CLASSES)]}

@@ -9,6 +9,7 @@ import pytest
 
 import ft
 from ft.cli import dispatch as cli
+from ft.cli.predict import names_below
 from ft.runs.predictions import unescape
 
 NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4, "lr": 0.5, "quiet": True}
@@ -117,3 +118,10 @@ def test_label_sets_in_a_csv(fake_wing, write_sets, tmp_path, capsys):
     _, guesses = run.predict(images, top=1)
     assert both == [str(images[1]), "|".join(g.label for g in guesses), "|".join(repr(g.probability) for g in guesses)]
     assert {g.label for g in guesses} == {"red", "green"}
+
+
+def test_masks_are_named_without_what_all_images_share():
+    assert names_below(["/data/a/1.jpg"]) == ["1"]
+    assert names_below(["/data/a/1.jpg", "/data/b/c/1.png"]) == ["a/1", "b/c/1"]
+    assert names_below(["/data/1.jpg", "/data/1.png"]) == ["1.jpg", "1.png"]
+    assert names_below(["../x/1.jpg", "2.jpg"])[1].endswith("/2")
