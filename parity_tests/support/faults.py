@@ -68,7 +68,7 @@ def examine(
     rates: tuple[float, ...] = (0.001,),
 ) -> tuple[Verdict, list[Finding]]:
     """Trace both wings over the same batches, but for what `feed` does to them, and compare."""
-    a, b = traced(pair, folder, seed=seed, steps=steps, size=size, feed=feed, rates=rates)
+    a, b = traced(pair, folder, seed=seed, steps=steps, size=size, drawing=drawing, feed=feed, rates=rates)
     verdict = compare_traces(a, b)
     return verdict, diagnose(Evidence(a, b, verdict))
 
@@ -80,6 +80,7 @@ def traced(
     seed: int,
     steps: int,
     size: int = 32,
+    drawing: Callable[..., Batch] = batch,
     feed: Feed = MappingProxyType({}),
     rates: tuple[float, ...] = (0.001,),
 ) -> list[Trace]:
