@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -40,7 +40,7 @@ def apart(model: keras.Model, card: Card) -> tuple[Base, Head]:
         return split_maps(model, card)
     if isinstance(card, TextCard) and card.answer == "lm":
         return whole, whole
-    base, head = split_text(model) if card.inputs == "text" else split(model, card)
+    base, head = cast("tuple[Any, Any]", split_text(model) if card.inputs == "text" else split(model, card))
     return (
         lambda given: Taps(head=base(given, training=False)),
         lambda taps, *, training, **_: head(taps["head"], training=training),

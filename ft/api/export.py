@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ft.api.run import Run
 from ft.backend import contract as backends
-from ft.data import decode
+from ft.data import Preprocess, decode
 from ft.data.sources import dataset as data
 from ft.data.text.process import TextProcess
 from ft.errors import RecipeError, RunError, UserError, listed, printable, unknown
@@ -248,7 +248,7 @@ class Sample:
 def checked_images(run: Run, *, raw: bool) -> Sample:
     """Return images to check a file with."""
     images, source = check_images(run)
-    normalised = run.preprocess.normalise
+    normalised = pixels_of(run).normalise
 
     def fed(count: int, dtype: str) -> np.ndarray:
         return images[:count] if raw else normalised(images[:count], dtype)
@@ -266,6 +266,7 @@ def check_texts(run: Run) -> Sample:
         chosen = tuple(data.Sample(words, 0, data.Text(words)) for words in WORDS)
         source = f"{len(chosen)} texts that are made up, for {error}"
     way = run.preprocess
+    assert isinstance(way, TextProcess)
     tokens = way.tokens(chosen)
     return Sample(
         lambda dtype: way.batch(tokens, np.arange(len(chosen))),
@@ -274,16 +275,22 @@ def check_texts(run: Run) -> Sample:
     )
 
 
+def pixels_of(run: Run) -> Preprocess:
+    """Return how pixels become the input of a run on images."""
+    assert isinstance(run.preprocess, Preprocess)
+    return run.preprocess
+
+
 def check_images(run: Run) -> tuple[np.ndarray, str]:
     """Return uint8 (N, crop, crop, 3) to check a file with, and where they are from: the run's own, if still there."""
     try:
         samples = run.validation_samples()
         chosen = samples[:: -(-len(samples) // IMAGES)]  # from one end to the other, for they are sorted by class
-        way = run.preprocess
-        decoded = (decode(s.source, channels=way.channels, short_side=way.short_side) for s in chosen)
+        way = pixels_of(run)
+        decoded = (decode(cast(Path, s.source), channels=way.channels, short_side=way.short_side) for s in chosen)
         return np.stack([way.resize_and_crop(pixels) for pixels in decoded]), f"{len(chosen)} of its validation images"
     except UserError as error:
-        shape = (IMAGES, run.preprocess.crop, run.preprocess.crop, run.preprocess.channels)
+        shape = (IMAGES, run.preprocess.crop, run.preprocess.crop, pixels_of(run).channels)
         return generator(0, "export").integers(0, 256, shape, np.uint8), f"{IMAGES} generated images, for {error}"
 
 
@@ -314,7 +321,7 @@ def output_of(run: Run, kind: Format) -> dict[str, Any]:
 
 def image_input(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
     """Return what a file takes of images."""
-    size, layout, channels = run.preprocess.crop, "NHWC" if raw else kind.layout, run.preprocess.channels
+    size, layout, channels = run.preprocess.crop, "NHWC" if raw else kind.layout, pixels_of(run).channels
     return {
         "name": "images",
         "pixels": "raw" if raw else "normalised",
@@ -326,7 +333,9 @@ def image_input(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, A
 
 def text_input(run: Run, kind: Format) -> dict[str, Any]:
     """Return what a file takes of texts: the tokenizer's numbers, 1 for a token and 0 for padding, and types."""
-    names = ["ids", "mask", *["types"] * run.preprocess.types]
+    way = run.preprocess
+    assert isinstance(way, TextProcess)
+    names = ["ids", "mask", *["types"] * way.types]
     return {
         "name": ", ".join(names),
         "names": names,

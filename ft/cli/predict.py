@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from textwrap import indent
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from ft.cli.parser import Parser, add_backend
 from ft.errors import DataError, RecipeError, printable
@@ -100,7 +100,7 @@ def write_masks(name: str, sample: "Sample", mask: "np.ndarray", flags: Namespac
     if flags.masks:
         write_below(flags.masks, f"{name}.png", as_png(mask))
     if flags.overlays:
-        write_below(flags.overlays, f"{name}.jpg", as_jpeg(overlay(decode(sample.source), mask)))
+        write_below(flags.overlays, f"{name}.jpg", as_jpeg(overlay(decode(cast("Path", sample.source)), mask)))
 
 
 def names_below(names: Sequence[str]) -> list[str]:

@@ -6,11 +6,12 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
+from typing import cast
 
 import numpy as np
 
 from ft.backend.contract import Learner
-from ft.data import Batch, Batches, Features
+from ft.data import Batch, Batches, Features, Given
 from ft.errors import RecipeError
 from ft.features.file import exposed, features_folder, open_features, path_of, stored, write_features
 from ft.features.key import feature_key
@@ -189,7 +190,7 @@ def parts_of(
     ordered = batches.in_order(batch_size=batch_size, augmented=views > 0)
     for epoch in range(max(views, 1)):
         for batch in ordered.epoch(epoch):
-            features = learner.features(batch.inputs)
+            features = learner.features(cast(Given, batch.inputs))
             count(len(features))
             yield batch.indices + epoch * len(batches.samples), features
 

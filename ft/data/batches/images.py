@@ -13,6 +13,7 @@ from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
 from ft.data.settings import AS_THEY_ARE, USUAL, Augmentation, Reading, Sampling
 from ft.data.sources.dataset import Sample
+from ft.data.sources.text import Text
 from ft.errors import DataError
 from ft.noise import generator
 
@@ -74,7 +75,9 @@ class ImageBatches(Batches):
     def opened(self, index: int) -> np.ndarray:
         """Return the pixels of a file, uint8 (H, W, C)."""
         channels, most = self.preprocess.channels, self.reading.max_pixels
-        return decode(self.samples[index].source, channels=channels, max_pixels=most, short_side=self.short_side)
+        source = self.samples[index].source
+        assert not isinstance(source, Text)
+        return decode(source, channels=channels, max_pixels=most, short_side=self.short_side)
 
     def ready(self, shown: np.ndarray, epoch: int, index: int) -> np.ndarray:
         """Return what is shown of an image as the network takes it, distorted where that is asked for."""

@@ -151,7 +151,7 @@ def mask_findings(
 ) -> list[Finding]:
     """Return what was found of files, splits and classes."""
     images = [x.look for x in looks]
-    found = [*find_faults(images), *find_copies(images, splits, policy), *find_tiny(images)]
+    found = [*find_faults(images), *find_copies(images, splits, policy, "image"), *find_tiny(images)]
     found += find_class_troubles(classes, policy)
     found += find_ignored(looks)
     return [*found, *find_left_out(listing), *find_traits(listing, images)]

@@ -126,7 +126,8 @@ def parts_of(section: Section, folder: Path, samples: Sequence[Sample] | None, r
     first = section.rows[:MISTAKES]
     if unit == "text":
         return quoted_parts(first, len(section.rows), samples, folder / REPORT)
-    sources, kept = {sample.name: sample.source for sample in samples or ()}, kept_thumbnails(folder / REPORT)
+    sources: dict[str, Any] = {sample.name: sample.source for sample in samples or ()}
+    kept = kept_thumbnails(folder / REPORT)
     made = [thumbnail(sources[p.name], side=SIDE) if p.name in sources else None for p in first]
     pictures = [new or kept.get(clean(p.name)) for p, new in zip(first, made, strict=True)]
     return {

@@ -32,7 +32,8 @@ def quoted_parts(rows: Sequence[Mistake], wrong: int, samples: Sequence[Sample] 
 
 def excerpt(text: Text) -> str:
     """Return the beginning of a text, or of both of a pair."""
-    parts = [text.text] if text.pair is None else [text.text, text.pair]
+    own = text.text if isinstance(text.text, str) else " ".join(text.text)
+    parts = [own] if text.pair is None else [own, text.pair]
     room = LETTERS // len(parts)
     return clean(" | ".join(part if len(part) <= room else f"{part[:room].rstrip()} …" for part in parts))
 

@@ -121,7 +121,7 @@ def usual_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """
     lm = {"freeze": "none"} if fields.get("task") == "language-model" else {}
     whole = {**lm, **fields}.get("freeze", "base") != "base" or "unfreeze" in fields
-    rates = {"lr": 5e-5, "warmup_epochs": 0.3, "epochs": 3} if whole else {"lr": 5e-3, "epochs": 10}
+    rates = {"lr": 5e-5, "warmup_epochs": 0.3, "epochs": 3} if whole else {"lr": 5e-2, "epochs": 10}
     usual = {"optimizer": "adamw", "schedule": "linear", "decay_exempt": "norms-and-biases", "data": "reuters"}
     return {**usual, **rates, **lm}
 
