@@ -71,7 +71,7 @@ class Evidence:
         classes = len(self.result.get("classes", ()))
         if self.share is None or classes < 2:
             return float(self.val[0])
-        return math.log(2 if self.task.columns(classes) else classes)
+        return math.log(2 if self.task.labels == "sets" else classes)
 
     @property
     def kept(self) -> int:
