@@ -165,6 +165,10 @@ class Segmentation(Task):
             found.append([(int(k), float(shares[k])) for k in np.argsort(-shares, kind="stable")[:top] if shares[k]])
         return found
 
+    def idle(self, targets: Arrays) -> str | None:
+        """Return that no pixel of a batch counts, None where one does."""
+        return None if (targets["mask"] != LEFT_OUT).any() else "no pixel of the batch counts, its loss is 0"
+
     def masks(self, outputs: Arrays, targets: Arrays) -> list[np.ndarray]:
         """Return the mask of each picture, the class with the largest logit, by the nearest pixel at its own size."""
         from ft.data.images.view import fitted

@@ -199,6 +199,10 @@ class Task(ABC):
     def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return what to name of each sample where `top` classes are asked for: class and probability, best first."""
 
+    def idle(self, targets: Arrays) -> str | None:
+        """Return in words why nothing can be learnt from a batch, None where something can."""
+        return None
+
     def masks(self, outputs: Arrays, targets: Arrays) -> "list[np.ndarray] | None":
         """Return the class of every pixel, uint8 (H, W) a sample, of its own size; None where that is no answer."""
         return None

@@ -81,7 +81,7 @@ class Training:
         self.saver = Saver(self.folder, self.log)
         self.frozen: dict[str, np.ndarray] | None = None  # copies of what the plan leaves as it is
         self.pending: deque[tuple[dict[str, Any], np.ndarray, Any]] = deque()
-        self.clock = time.perf_counter()
+        self.clock, self.told_idle = time.perf_counter(), False
 
     def run(self) -> None:
         """Train until the last epoch, or until `patience` epochs brought nothing better."""
@@ -126,6 +126,9 @@ class Training:
         self.pending.append((row, batch.indices, probes))  # not the inputs, which are large
         loss = self.fetch() if len(self.pending) >= FETCH_EVERY else None
         self.progress.step(len(batch), loss)
+        if not self.told_idle and (words := self.job.task.idle(batch.targets)):
+            self.progress.note(f"step {position.step}: {words}; said once")
+            self.told_idle = True
 
     def fetch(self) -> float | None:
         """Read the queued probes, log them, and return the last loss. A loss that is not finite ends the run."""

@@ -20,6 +20,7 @@ from ft.parity.tracing import trace_recipe
 from ft.parity.verdict import compare_traces
 from ft.recipe import Recipe
 from ft.runs import checkpoint
+from ft.runs.folder import read_log
 from ft.system.signals import Interrupted
 from ft.zoo import cards, find_card
 from ft_tf.layers import resize
@@ -214,6 +215,17 @@ def test_other_masks_are_evaluated_by_the_runs_classes(runs, tmp_path):
     assert all(ft.Run(run.folder).evaluate(other)["loss"] != run.metrics["loss"] for run in runs.values())
     found = [ft.Run(run.folder).evaluate(other) for run in runs.values()]
     assert found[0] == pytest.approx(found[1], rel=1e-10)
+
+
+@pytest.mark.parametrize("wing", ["torch", "tf"])
+def test_batches_that_teach_nothing_are_told_once(wing, tmp_path, capsys):
+    data = squares_folder(tmp_path / "data", count=12)
+    for file in (tmp_path / "data/masks/train").iterdir():
+        Image.fromarray(np.full((40, 48), LEFT_OUT, np.uint8)).save(file)
+    run = ft.finetune(**{**RECIPE, "epochs": 2, "quiet": False}, data=data, backend=wing, out=tmp_path / "run")
+    said = "".join(capsys.readouterr())
+    assert said.count("step 1: no pixel of the batch counts, its loss is 0; said once") == said.count("said once") == 1
+    assert {row["loss"] for row in read_log(run.folder) if "loss" in row} == {0.0}
 
 
 def test_the_command_writes_masks_and_shares(runs, data, tmp_path, capsys):
