@@ -106,7 +106,7 @@ class Recorder(TorchFunctionMode):
         if type(module) in CUTTING:
             self.axes.say(output, CUTTING[type(module)])
         elif isinstance(output, Tensor) and hasattr(module, "traced_axes"):
-            self.axes.say(output, module.traced_axes)
+            self.axes.say(output, str(module.traced_axes))
         several = frame.busy and not isinstance(module, ShiftedWindowAttentionV2)  # of its children one makes a bias
         if several or not isinstance(output, Tensor) or isinstance(module, Permute):
             return  # Keras's layers have their channels last anyway

@@ -19,7 +19,7 @@ import numpy as np
 
 from ft.api.run import Run
 from ft.backend import contract as backends
-from ft.data import decode
+from ft.data import Preprocess, decode
 from ft.data.sources import dataset as data
 from ft.data.text.process import TextProcess
 from ft.errors import RecipeError, RunError, UserError, listed, printable, unknown
@@ -211,7 +211,8 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool, begin: Callable[[str
     begin(f"export: building {run.result['architecture']} in {FRAMEWORKS[kind.wing]}")
     trained_in = precision_of(run)
     dtype = trained_in if kind.float64 else "float32"
-    sample = check_texts(run) if run.card.inputs == "text" else checked_images(run, raw=raw)
+    way = run.preprocess
+    sample = check_texts(run, way) if isinstance(way, TextProcess) else checked_images(run, way, raw=raw)
     with quiet_stderr():
         expected = run.learner.outputs(sample.given(trained_in))["logits"]
         written = run if dtype == trained_in else opened(run.folder, run.backend, precision=dtype)
@@ -245,10 +246,9 @@ class Sample:
     source: str
 
 
-def checked_images(run: Run, *, raw: bool) -> Sample:
+def checked_images(run: Run, way: Preprocess, *, raw: bool) -> Sample:
     """Return images to check a file with."""
-    images, source = check_images(run)
-    normalised = run.preprocess.normalise
+    (images, source), normalised = check_images(run, way), way.normalise
 
     def fed(count: int, dtype: str) -> np.ndarray:
         return images[:count] if raw else normalised(images[:count], dtype)
@@ -256,7 +256,7 @@ def checked_images(run: Run, *, raw: bool) -> Sample:
     return Sample(lambda dtype: normalised(images, dtype), fed, source)
 
 
-def check_texts(run: Run) -> Sample:
+def check_texts(run: Run, way: TextProcess) -> Sample:
     """Return texts to check a file with, the first alone padded to another length than all; the run's own, if there."""
     try:
         samples = run.validation_samples()
@@ -265,7 +265,6 @@ def check_texts(run: Run) -> Sample:
     except UserError as error:
         chosen = tuple(data.Sample(words, 0, data.Text(words)) for words in WORDS)
         source = f"{len(chosen)} texts that are made up, for {error}"
-    way = run.preprocess
     tokens = way.tokens(chosen)
     return Sample(
         lambda dtype: way.batch(tokens, np.arange(len(chosen))),
@@ -274,38 +273,41 @@ def check_texts(run: Run) -> Sample:
     )
 
 
-def check_images(run: Run) -> tuple[np.ndarray, str]:
+def check_images(run: Run, way: Preprocess) -> tuple[np.ndarray, str]:
     """Return uint8 (N, crop, crop, 3) to check a file with, and where they are from: the run's own, if still there."""
     try:
         samples = run.validation_samples()
         chosen = samples[:: -(-len(samples) // IMAGES)]  # from one end to the other, for they are sorted by class
-        way = run.preprocess
         decoded = (decode(s.source, channels=way.channels, short_side=way.short_side) for s in chosen)
         return np.stack([way.resize_and_crop(pixels) for pixels in decoded]), f"{len(chosen)} of its validation images"
     except UserError as error:
-        shape = (IMAGES, run.preprocess.crop, run.preprocess.crop, run.preprocess.channels)
+        shape = (IMAGES, way.crop, way.crop, way.channels)
         return generator(0, "export").integers(0, 256, shape, np.uint8), f"{IMAGES} generated images, for {error}"
 
 
 def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
     """Return what a file carries: what the network is, what it takes and what it gives."""
-    packages = ("ft-parity", *backends.FRAMEWORKS[run.backend], *kind.packages)
+    way, packages = run.preprocess, ("ft-parity", *backends.FRAMEWORKS[run.backend], *kind.packages)
+    is_text = isinstance(way, TextProcess)
+    taken = text_input(way, kind) if is_text else image_input(way, kind, dtype=dtype, raw=raw)
     return {
         "format": kind.name,
         "architecture": run.result["architecture"],
         "task": run.task.name,
         "classes": list(run.classes),
         "preprocess": run.preprocess.to_dict(),
-        "input": text_input(run, kind) if run.card.inputs == "text" else image_input(run, kind, dtype=dtype, raw=raw),
+        "input": text_input(way, kind)
+        if isinstance(way, TextProcess)
+        else image_input(way, kind, dtype=dtype, raw=raw),
         "output": {"name": "logits", "dtype": dtype, "shape": ["batch", len(run.classes)]},
         "weights_sha256": run.result["sha256"][MODEL],
         "versions": {package: version(package) for package in packages},
     }
 
 
-def image_input(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
+def image_input(way: Preprocess, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
     """Return what a file takes of images."""
-    size, layout, channels = run.preprocess.crop, "NHWC" if raw else kind.layout, run.preprocess.channels
+    size, layout, channels = way.crop, "NHWC" if raw else kind.layout, way.channels
     return {
         "name": "images",
         "pixels": "raw" if raw else "normalised",
@@ -315,9 +317,9 @@ def image_input(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, A
     }
 
 
-def text_input(run: Run, kind: Format) -> dict[str, Any]:
+def text_input(way: TextProcess, kind: Format) -> dict[str, Any]:
     """Return what a file takes of texts: the tokenizer's numbers, 1 for a token and 0 for padding, and types."""
-    names = ["ids", "mask", *["types"] * run.preprocess.types]
+    names = ["ids", "mask", *["types"] * way.types]
     return {
         "name": ", ".join(names),
         "names": names,

@@ -125,7 +125,7 @@ def published(recipe: Recipe, card: TextCard, *, quiet: bool) -> Mapping[str, np
     if recipe.weights == "none":
         return None
     if names_a_file(recipe.weights):
-        return text_tensors(read_source(recipe.weights).tensors, card)
+        return text_tensors(read_source(Path(recipe.weights)).tensors, card)
     if recipe.weights != "imagenet":  # the default: the network's own
         raise RecipeError(f"weights: {card.name} has one published set; leave weights out, pass a file, or none")
     return text_weights(card, quiet=quiet)

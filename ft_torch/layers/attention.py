@@ -22,7 +22,7 @@ def with_shared_attention(model: nn.Module) -> nn.Module:
         if hasattr(module, "is_causal"):  # an attention: what calls `attend`
             name = noise_of(module)
             setattr(module, name, AttentionDropout(getattr(module, name).p))
-            module.traced_whole = True  # what stands between its layers is no node of the network
+            vars(module)["traced_whole"] = True  # what stands between its layers is no node of the network
     return model
 
 

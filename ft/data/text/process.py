@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ft.data.inputs import TokenIds
-from ft.data.sources.dataset import Sample
+from ft.data.sources.dataset import Sample, Text
 from ft.data.text.buckets import bucket_lengths, buckets_of
 from ft.data.text.tokenizer import Tokenizer
 from ft.data.text.tokens import Side, Tokens
@@ -49,7 +49,7 @@ class TextProcess:
 
     def encoded(self, samples: Sequence[Sample]) -> Tokens:
         """Return the tokens of samples."""
-        texts, pairs = [s.source.text for s in samples], [s.source.pair for s in samples]
+        texts, pairs = [text_of(s).text for s in samples], [text_of(s).pair for s in samples]
         try:
             several = None if pairs[0] is None else [pair or "" for pair in pairs]
             return self.tokenizer.encode(texts, several, max_length=self.max_length)
@@ -60,12 +60,13 @@ class TextProcess:
 
     def require(self, sample: Sample) -> None:
         """Raise DataError with its name for a text that is empty or has no tokens."""
-        parts = [sample.source.text] if sample.source.pair is None else [sample.source.text, sample.source.pair]
+        text = text_of(sample)
+        parts = [text.text] if text.pair is None else [text.text, text.pair]
         if not all(part.strip() for part in parts):
             raise DataError(f"{sample.name}: an empty text; write one, or take it out")
-        pairs = None if sample.source.pair is None else [sample.source.pair]
+        pairs = None if text.pair is None else [text.pair]
         try:
-            self.tokenizer.encode([sample.source.text], pairs, max_length=self.max_length)
+            self.tokenizer.encode([text.text], pairs, max_length=self.max_length)
         except DataError as error:
             raise DataError(f"{sample.name}: {str(error).removeprefix('text 0: ')}") from None
 
@@ -86,3 +87,10 @@ class TextProcess:
             return cls(tokenizer, **values)
         except TypeError:
             raise DataError(f"preprocess: got {dict(values)}; expected max_length, pad, side and types") from None
+
+
+def text_of(sample: Sample) -> Text:
+    """Return the text of a sample; DataError for one of another kind."""
+    if not isinstance(sample.source, Text):
+        raise DataError(f"{sample.name}: {type(sample.source).__name__}; expected a text")
+    return sample.source
