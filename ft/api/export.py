@@ -296,9 +296,7 @@ def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]
         "task": run.task.name,
         "classes": list(run.classes),
         "preprocess": run.preprocess.to_dict(),
-        "input": text_input(way, kind)
-        if isinstance(way, TextProcess)
-        else image_input(way, kind, dtype=dtype, raw=raw),
+        "input": taken,
         "output": {"name": "logits", "dtype": dtype, "shape": ["batch", len(run.classes)]},
         "weights_sha256": run.result["sha256"][MODEL],
         "versions": {package: version(package) for package in packages},
