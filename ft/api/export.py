@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -211,7 +211,8 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool, begin: Callable[[str
     begin(f"export: building {run.result['architecture']} in {FRAMEWORKS[kind.wing]}")
     trained_in = precision_of(run)
     dtype = trained_in if kind.float64 else "float32"
-    sample = check_texts(run) if run.card.inputs == "text" else checked_images(run, raw=raw)
+    way = run.preprocess
+    sample = check_texts(run, way) if isinstance(way, TextProcess) else checked_images(run, way, raw=raw)
     with quiet_stderr():
         expected = run.learner.outputs(sample.given(trained_in))["logits"]
         written = run if dtype == trained_in else opened(run.folder, run.backend, precision=dtype)
@@ -245,10 +246,9 @@ class Sample:
     source: str
 
 
-def checked_images(run: Run, *, raw: bool) -> Sample:
+def checked_images(run: Run, way: Preprocess, *, raw: bool) -> Sample:
     """Return images to check a file with."""
-    images, source = check_images(run)
-    normalised = pixels_of(run).normalise
+    (images, source), normalised = check_images(run, way), way.normalise
 
     def fed(count: int, dtype: str) -> np.ndarray:
         return images[:count] if raw else normalised(images[:count], dtype)
@@ -256,7 +256,7 @@ def checked_images(run: Run, *, raw: bool) -> Sample:
     return Sample(lambda dtype: normalised(images, dtype), fed, source)
 
 
-def check_texts(run: Run) -> Sample:
+def check_texts(run: Run, way: TextProcess) -> Sample:
     """Return texts to check a file with, the first alone padded to another length than all; the run's own, if there."""
     try:
         samples = run.validation_samples()
@@ -265,8 +265,6 @@ def check_texts(run: Run) -> Sample:
     except UserError as error:
         chosen = tuple(data.Sample(words, 0, data.Text(words)) for words in WORDS)
         source = f"{len(chosen)} texts that are made up, for {error}"
-    way = run.preprocess
-    assert isinstance(way, TextProcess)
     tokens = way.tokens(chosen)
     return Sample(
         lambda dtype: way.batch(tokens, np.arange(len(chosen))),
@@ -275,35 +273,30 @@ def check_texts(run: Run) -> Sample:
     )
 
 
-def pixels_of(run: Run) -> Preprocess:
-    """Return how pixels become the input of a run on images."""
-    assert isinstance(run.preprocess, Preprocess)
-    return run.preprocess
-
-
-def check_images(run: Run) -> tuple[np.ndarray, str]:
+def check_images(run: Run, way: Preprocess) -> tuple[np.ndarray, str]:
     """Return uint8 (N, crop, crop, 3) to check a file with, and where they are from: the run's own, if still there."""
     try:
         samples = run.validation_samples()
         chosen = samples[:: -(-len(samples) // IMAGES)]  # from one end to the other, for they are sorted by class
-        way = pixels_of(run)
-        decoded = (decode(cast(Path, s.source), channels=way.channels, short_side=way.short_side) for s in chosen)
+        decoded = (decode(s.source, channels=way.channels, short_side=way.short_side) for s in chosen)
         return np.stack([way.resize_and_crop(pixels) for pixels in decoded]), f"{len(chosen)} of its validation images"
     except UserError as error:
-        shape = (IMAGES, run.preprocess.crop, run.preprocess.crop, pixels_of(run).channels)
+        shape = (IMAGES, way.crop, way.crop, way.channels)
         return generator(0, "export").integers(0, 256, shape, np.uint8), f"{IMAGES} generated images, for {error}"
 
 
 def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
     """Return what a file carries: what the network is, what it takes and what it gives."""
-    packages = ("ft-parity", *backends.FRAMEWORKS[run.backend], *kind.packages)
+    way, packages = run.preprocess, ("ft-parity", *backends.FRAMEWORKS[run.backend], *kind.packages)
+    is_text = isinstance(way, TextProcess)
+    taken = text_input(way, kind) if is_text else image_input(way, kind, dtype=dtype, raw=raw)
     return {
         "format": kind.name,
         "architecture": run.result["architecture"],
         "task": run.task.name,
         "classes": list(run.classes),
         "preprocess": run.preprocess.to_dict(),
-        "input": text_input(run, kind) if run.card.inputs == "text" else image_input(run, kind, dtype=dtype, raw=raw),
+        "input": taken,
         "output": {"name": "logits", "dtype": dtype, **output_of(run, kind)},
         "weights_sha256": run.result["sha256"][MODEL],
         "versions": {package: version(package) for package in packages},
@@ -319,9 +312,9 @@ def output_of(run: Run, kind: Format) -> dict[str, Any]:
     return {"layout": kind.layout, "shape": shape}
 
 
-def image_input(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
+def image_input(way: Preprocess, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
     """Return what a file takes of images."""
-    size, layout, channels = run.preprocess.crop, "NHWC" if raw else kind.layout, pixels_of(run).channels
+    size, layout, channels = way.crop, "NHWC" if raw else kind.layout, way.channels
     return {
         "name": "images",
         "pixels": "raw" if raw else "normalised",
@@ -331,10 +324,8 @@ def image_input(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, A
     }
 
 
-def text_input(run: Run, kind: Format) -> dict[str, Any]:
+def text_input(way: TextProcess, kind: Format) -> dict[str, Any]:
     """Return what a file takes of texts: the tokenizer's numbers, 1 for a token and 0 for padding, and types."""
-    way = run.preprocess
-    assert isinstance(way, TextProcess)
     names = ["ids", "mask", *["types"] * way.types]
     return {
         "name": ", ".join(names),

@@ -235,7 +235,7 @@ def summary(result: SideBySide) -> dict[str, str]:
     epochs = len(result.epochs)
     partly = f", over the {result.common_epochs} of {epochs} epochs that both have"
     alone = [count - result.compared_images for count in result.images]
-    others = f"; images of one run only: {alone[0]} of A, {alone[1]} of B" if any(alone) else ""
+    others = f"; of one run only: {alone[0]} of A, {alone[1]} of B" if any(alone) else ""
     loss = f"{result.largest_loss_difference:.3g}" if result.common_epochs else "no epoch is in both"
     told = {
         "largest loss difference": loss + (partly if 0 < result.common_epochs < epochs else ""),

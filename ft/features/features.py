@@ -62,6 +62,10 @@ class Keeper:
     note: Callable[[str], None]
     counting: Callable[[str, int], AbstractContextManager[Callable[[int], None]]] = SILENT
 
+    def count_of(self, batches: Batches) -> str:
+        """Return how many samples there are, in words."""
+        return f"{len(batches.samples)} {self.job.card.unit}s"
+
     def keep(self, split: str) -> FeatureBatches | None:
         """Return the batches of features of "train" or "val", None where these are too large to be kept."""
         batches, recipe = self.job.batches(split, as_pixels=True), self.job.recipe
@@ -103,7 +107,8 @@ class Keeper:
             return "memory"
         if whole <= recipe.cache_disk_limit * GB:
             return "disk"
-        what = f"features of all images take {size_text(whole)}, cache_disk_limit is {recipe.cache_disk_limit:g} GB"
+        limit = f"cache_disk_limit is {recipe.cache_disk_limit:g} GB"
+        what = f"features of all {self.job.card.unit}s take {size_text(whole)}, {limit}"
         if recipe.cache == "disk":
             raise RecipeError(f"cache: {what}; raise --cache-disk-limit, or train without: --cache off")
         self.note(f"no features are kept: {what}")
@@ -133,7 +138,9 @@ class Keeper:
         except (OSError, ValueError) as error:
             self.note(f"features are computed anew: {path}: {error}")
             return None
-        self.note(f"features of {len(batches.samples)} images, {size_text(found.nbytes)}, found in {path}")
+        self.note(
+            f"features of {len(batches.samples)} {self.job.card.unit}s, {size_text(found.nbytes)}, found in {path}"
+        )
         return unpacked(batches, found, like)
 
     def row(self, batches: Batches) -> Features:
@@ -154,9 +161,9 @@ class Keeper:
         recipe = self.job.recipe
         path = path_of(features_folder(recipe.cache_dir), key)
         size = np.dtype(dtype).itemsize * int(np.prod(shape))
-        self.note(f"features of {len(batches.samples)} images, {size_text(size)}, go to {path}")
+        self.note(f"features of {self.count_of(batches)}, {size_text(size)}, go to {path}")
         seen = f", {views} views" if views else ""
-        about = f"{recipe.model} ({self.backend}, {recipe.precision}): {len(batches.samples)} images{seen}"
+        about = f"{recipe.model} ({self.backend}, {recipe.precision}): {self.count_of(batches)}{seen}"
         limit = recipe.cache_disk_limit * GB
         return write_features(path, parts, key=key, about=about, dtype=dtype, shape=shape, limit=limit)
 

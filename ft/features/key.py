@@ -20,8 +20,10 @@ from ft import recipe as recipes
 from ft.backend.contract import FRAMEWORKS, Learner
 from ft.data import Batches
 from ft.data.sources.dataset import Sample, Text
+from ft.data.text.process import TextProcess
 from ft.recipe import Recipe, deciding
 from ft.training.job import Job
+from ft.zoo import TextCard
 
 FORM = 2  # counts what changes in how features are computed or written
 
@@ -36,11 +38,20 @@ def feature_key(job: Job, learner: Learner, batches: Batches, *, views: int, bac
         "versions": {name: version(name) for name in ("ft-parity", "numpy", "pillow", *FRAMEWORKS[backend])},
         "device": device,
         "preprocess": job.preprocess.to_dict(),
+        **of_text(job),
         "batch_size": job.recipe.batch_size,
         "views": {"views": views, **values_of(job.recipe, "pixels", "draws")} if views else {},
         "images": images_digest(batches.samples),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def of_text(job: Job) -> dict[str, Any]:
+    """Return what else decides the features of texts: the tokenizer, and what the config says beside shapes."""
+    if not isinstance(job.preprocess, TextProcess) or not isinstance(job.card, TextCard):
+        return {}
+    tokenizer = hashlib.sha256(job.preprocess.tokenizer.to_json().encode()).hexdigest()
+    return {"tokenizer": tokenizer, "config": job.card.config.as_json(), "pool": job.card.pool}
 
 
 def values_of(recipe: Recipe, *decided: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ft.backend import contract as backend
+from ft.features.key import feature_key
 from ft.parity.arrays import BARS, ZERO, compare, require_equal
 from ft.recipe import Recipe
 from ft.training.build import build_learner
@@ -97,3 +98,18 @@ def test_kept_features_give_what_the_whole_network_does(name, tmp_path):
     whole, head = (learner.gradients(each, step=3) for each in (batch, kept))
     assert head[0] == pytest.approx(whole[0], rel=1e-13)
     require_equal(head[2], whole[2], bar=1e-12, what="gradients")
+    keys = {key_of(job, learner, name)}
+    for file, old, new in (
+        ("config.json", '"gelu"', '"relu"'),
+        ("tokenizer.json", '"lowercase":true', '"lowercase":false'),
+    ):
+        path = tmp_path / "net" / file
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+        keys.add(key_of(*learner_of(name, **fields, **{**TRAINED, "freeze": "base"}), name))
+    assert len(keys) == 3, "features of another activation or tokenizer are taken for these"
+
+
+def key_of(job, learner, name):
+    """Return the key under which the features of the validation texts are kept."""
+    return feature_key(job, learner, job.batches("val"), views=0, backend=name, device="cpu")

@@ -97,3 +97,10 @@ class TextProcess:
             return cls(tokenizer, **values)
         except TypeError:
             raise DataError(f"preprocess: got {dict(values)}; expected max_length, pad, side and types") from None
+
+
+def text_of(sample: Sample) -> Text:
+    """Return the text of a sample; DataError for one of another kind."""
+    if not isinstance(sample.source, Text):
+        raise DataError(f"{sample.name}: {type(sample.source).__name__}; expected a text")
+    return sample.source

@@ -144,7 +144,7 @@ def test_runs_of_other_lengths_recipes_and_images_stand_side_by_side(a, tmp_path
     assert text.index("recipes differ in") < text.index("loss A")
     for words in (
         "0.1, over the 2 of 3 epochs",
-        "1 of 2 (50.00 %); images of one run only: 2 of A, 2 of B",
+        "1 of 2 (50.00 %); of one run only: 2 of A, 2 of B",
         "not of the",
     ):
         assert words in text
