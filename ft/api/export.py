@@ -278,7 +278,7 @@ def check_images(run: Run, way: Preprocess) -> tuple[np.ndarray, str]:
     try:
         samples = run.validation_samples()
         chosen = samples[:: -(-len(samples) // IMAGES)]  # from one end to the other, for they are sorted by class
-        decoded = (decode(s.source, channels=way.channels, short_side=way.short_side) for s in chosen)
+        decoded = (decode(cast(Path, s.source), channels=way.channels, short_side=way.short_side) for s in chosen)
         return np.stack([way.resize_and_crop(pixels) for pixels in decoded]), f"{len(chosen)} of its validation images"
     except UserError as error:
         shape = (IMAGES, way.crop, way.crop, way.channels)
