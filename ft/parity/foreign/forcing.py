@@ -331,10 +331,15 @@ class Search:
             far = mean_apart(state.torch.graph.arrays[output], value)
             if number == state.parted[0] and self.left(after) < self.left(state) and self.closes(state, output):
                 return number, tensor
-            innocent = number not in state.parted  # what gives nothing new is blamed last
+            innocent = number not in state.parted and self.hands_on(after, state.parted[0], value)
             scored.append((self.left(after), innocent, number, far, tensor))
         left, _, number, _, tensor = min(scored, default=(self.left(state), True, 0, 0.0, 0))
         return (number, tensor) if left < self.left(state) else None
+
+    def hands_on(self, state: State, number: int, value: np.ndarray) -> bool:
+        """Tell whether an operation gives just a value, as relu does with what relu6 gave: it itself is to blame."""
+        found = state.torch.graph.arrays[state.torch.graph.operations[number].outputs[0]]
+        return same_order(found, value, self.close)
 
     def closes(self, state: State, output: int) -> bool:
         """Tell whether no other operation that differs takes a tensor: its maker alone is to be explained.
