@@ -315,9 +315,8 @@ class Search:
             far = mean_apart(state.torch.graph.arrays[output], value)
             if number == state.parted[0] and self.left(after) < self.left(state) and self.closes(state, output):
                 return number, tensor
-            innocent = number not in state.parted  # what gives nothing new is blamed last
-            scored.append((self.left(after), innocent, number, far, tensor))
-        left, _, number, _, tensor = min(scored, default=(self.left(state), True, 0, 0.0, 0))
+            scored.append((self.left(after), number, far, tensor))
+        left, number, _, tensor = min(scored, default=(self.left(state), 0, 0.0, 0))
         return (number, tensor) if left < self.left(state) else None
 
     def closes(self, state: State, output: int) -> bool:
