@@ -368,8 +368,8 @@ class Search:
             yield from ((number, tensor) for tensor in sorted(alike, key=far.__getitem__)[:NEAR])
 
     def edge(self, state: State) -> list[int]:
-        """Return what Keras's side alone makes of tensors that both have, without a parameter."""
-        operations = [o for o in self.tf.graph.operations if self.tf.moving.intersection(o.inputs)]
+        """Return what Keras's side alone makes of several tensors that both have, without a parameter."""
+        operations = [o for o in self.tf.graph.operations if len(self.tf.moving.intersection(o.inputs)) > 1]
         open_ones = [o for o in operations if o.outputs[0] not in state.known and not self.tf.parameters(o)]
         return [o.outputs[0] for o in open_ones if self.tf.moving.intersection(o.inputs) <= state.known]
 
