@@ -237,7 +237,7 @@ def trace(
     torch, tf = models["torch"], models["tf"]
     names = {"torch": {p.torch: p.torch for p in pairing.pairs}, "tf": {p.keras: p.torch for p in pairing.pairs}}
     alone = {key: f"{key} (keras)" for key in tf.calls if key in torch.calls}  # alike in name only
-    keys = {"torch": {}, "tf": alone | pair_calls(torch, tf, pairing.pairs)}
+    keys: dict[str, dict[str, str]] = {"torch": {}, "tf": alone | pair_calls(torch, tf, pairing.pairs)}
     common = {
         "do": "trace",
         "dtype": torch.dtype,
@@ -253,7 +253,7 @@ def trace(
         "tf": {name: output_name(common, torch) for name, common in outputs.items()},
     }
     neutral = [{p.name: neutral_value(p) for p in left} for left in pairing.neutral]
-    settled = dict(zip(SIDES, neutral, strict=True))
+    settled: dict[str, dict[str, float]] = dict(zip(SIDES, neutral, strict=True))
     answers = ask(
         sides,
         {
@@ -287,6 +287,7 @@ def diagnose_operations(
         names[own] = names.get(own, frozenset()) | {whole_of(pair.keras)[0].partition("#")[0]}
     tf, verdict = recorded("tf", {}), compare_traces(*traces)
     parted = {row.phase for row in verdict.rows if row.differs and (row.phase != "inference" or is_output(row, traces))}
+    found: list[Finding] = []
     for finer in FINER:
         search = Search(lambda forced: recorded("torch", forced), tf, names, BARS[dtype]["cause"] * finer)
         differences = search.differences()

@@ -331,15 +331,9 @@ class Search:
             far = mean_apart(state.torch.graph.arrays[output], value)
             if number == state.parted[0] and self.left(after) < self.left(state) and self.closes(state, output):
                 return number, tensor
-            innocent = number not in state.parted and self.hands_on(after, state.parted[0], value)
-            scored.append((self.left(after), innocent, number, far, tensor))
-        left, _, number, _, tensor = min(scored, default=(self.left(state), True, 0, 0.0, 0))
+            scored.append((self.left(after), number, far, tensor))
+        left, number, _, tensor = min(scored, default=(self.left(state), 0, 0.0, 0))
         return (number, tensor) if left < self.left(state) else None
-
-    def hands_on(self, state: State, number: int, value: np.ndarray) -> bool:
-        """Tell whether an operation gives just a value, as relu does with what relu6 gave: it itself is to blame."""
-        found = state.torch.graph.arrays[state.torch.graph.operations[number].outputs[0]]
-        return same_order(found, value, self.close)
 
     def closes(self, state: State, output: int) -> bool:
         """Tell whether no other operation that differs takes a tensor: its maker alone is to be explained.
@@ -390,8 +384,8 @@ class Search:
             yield from ((number, tensor) for tensor in sorted(alike, key=far.__getitem__)[:NEAR])
 
     def edge(self, state: State) -> list[int]:
-        """Return what Keras's side alone makes of tensors that both have, without a parameter."""
-        operations = [o for o in self.tf.graph.operations if self.tf.moving.intersection(o.inputs)]
+        """Return what Keras's side alone makes of several tensors that both have, without a parameter."""
+        operations = [o for o in self.tf.graph.operations if len(self.tf.moving.intersection(o.inputs)) > 1]
         open_ones = [o for o in operations if o.outputs[0] not in state.known and not self.tf.parameters(o)]
         return [o.outputs[0] for o in open_ones if self.tf.moving.intersection(o.inputs) <= state.known]
 
