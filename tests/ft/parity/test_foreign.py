@@ -254,7 +254,6 @@ def test_the_current_folder_comes_last(monkeypatch, tmp_path):
 
 def test_one_more_parameter_of_one_side_is_another_difference():
     biases = [Parameter(f"fc{i}.bias", f"fc{i}", "bias", "linear", (5,), True) for i in range(3)]
-    names = [
-        next(strangers.lone_parameters(Pairing(([], []), neutral=([], biases[:count])))).name for count in (1, 2, 3)
-    ]
+    pairings = [Pairing(([], []), neutral=([], biases[:count])) for count in (1, 2, 3)]
+    names = [next(strangers.lone_parameters(pairing)).name for pairing in pairings]
     assert names == ["fc0.bias", "fc0.bias and 1 more", "fc0.bias and 2 more"]
