@@ -67,6 +67,11 @@ class Graph:
         """Return the operation that gave each tensor."""
         return {tensor: i for i, operation in enumerate(self.operations) for tensor in operation.outputs}
 
+    @property
+    def steps(self) -> list[tuple[str, str]]:
+        """Name and layer of every operation."""
+        return [(operation.name, operation.path) for operation in self.operations]
+
     def part(self, number: int) -> str:
         """Return which operation of its layer this is, "gelu", or "gelu.2" for the second; "" where it is alone."""
         operation = self.operations[number]

@@ -47,7 +47,7 @@ def compared(tmp_path, monkeypatch, capsys):
 
     def run(planted, *flags):
         module = ModuleType("drawn")
-        module.torch, module.tf = Net, lambda: twin(planted, 0.3 if DROPOUT in planted else 0.2)
+        vars(module).update(torch=Net, tf=lambda: twin(planted, 0.3 if DROPOUT in planted else 0.2))
         monkeypatch.setitem(sys.modules, "drawn", module)
         with in_process():
             ends = ["--torch", "drawn:torch", "--tf", "drawn:tf", "--input", "x:6"]

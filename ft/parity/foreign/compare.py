@@ -8,7 +8,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -27,7 +27,7 @@ from ft.parity.arrays import BARS
 from ft.parity.evidence import Finding
 from ft.parity.foreign.code import INPUTS, LOSS, OPTIMIZER
 from ft.parity.foreign.explain import coverage, explained, stopped
-from ft.parity.foreign.forcing import Search
+from ft.parity.foreign.forcing import Difference, Search
 from ft.parity.foreign.inputs import IMAGES, Spec, read_inputs
 from ft.parity.foreign.pairing import NEUTRAL, SIDES, Pair, Pairing, pair_calls, pair_parameters
 from ft.parity.foreign.picture import Picture, picture
@@ -237,7 +237,7 @@ def trace(
     torch, tf = models["torch"], models["tf"]
     names = {"torch": {p.torch: p.torch for p in pairing.pairs}, "tf": {p.keras: p.torch for p in pairing.pairs}}
     alone = {key: f"{key} (keras)" for key in tf.calls if key in torch.calls}  # alike in name only
-    keys = {"torch": {}, "tf": alone | pair_calls(torch, tf, pairing.pairs)}
+    keys: dict[str, dict[str, str]] = {"torch": {}, "tf": alone | pair_calls(torch, tf, pairing.pairs)}
     common = {
         "do": "trace",
         "dtype": torch.dtype,
@@ -253,7 +253,7 @@ def trace(
         "tf": {name: output_name(common, torch) for name, common in outputs.items()},
     }
     neutral = [{p.name: neutral_value(p) for p in left} for left in pairing.neutral]
-    settled = dict(zip(SIDES, neutral, strict=True))
+    settled: dict[str, dict[str, float]] = dict(zip(SIDES, neutral, strict=True))
     answers = ask(
         sides,
         {
@@ -287,6 +287,7 @@ def diagnose_operations(
         names[own] = names.get(own, frozenset()) | {whole_of(pair.keras)[0].partition("#")[0]}
     tf, verdict = recorded("tf", {}), compare_traces(*traces)
     parted = {row.phase for row in verdict.rows if row.differs and (row.phase != "inference" or is_output(row, traces))}
+    found: list[Finding] = []
     for finer in FINER:
         search = Search(lambda forced: recorded("torch", forced), tf, names, BARS[dtype]["cause"] * finer)
         differences = search.differences()
@@ -294,12 +295,10 @@ def diagnose_operations(
         if found or "inference" not in parted:
             break
     if (found and not search.last.parted) or not (found or parted - {"statistics"}):
-        large, close = recorded("tf", {}, LARGE), BARS[dtype]["cause"]
-        run = partial(recorded, "torch", amplitude=LARGE)
-        further = Search(run, large, names, close / 10, search.partners).differences()
         known = search.forced.keys() | {difference.number for difference in differences}
-        told = explained([difference for difference in further if difference.number not in known], close)
+        further = [d for d in shown_by_large(recorded, search, BARS[dtype]["cause"] / 10) if d.number not in known]
         words = f"; it shows only with {LARGE:g} times as large inputs"
+        told = explained(further, BARS[dtype]["cause"])
         found += [replace(f, phase=SETTINGS, detail=f.detail + words) for f in told]
     if "gradients" in parted:
         alone = not found  # else what is found may be why gradients differ
@@ -307,6 +306,16 @@ def diagnose_operations(
     for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
         (folder / file).unlink(missing_ok=True)
     return found, coverage(search), picture(search)
+
+
+def shown_by_large(recorded: Callable[..., Graph], search: Search, close: float) -> list[Difference]:
+    """Return what differs with larger inputs; what a search has found is in place, and nothing hides behind it."""
+    run, tf = partial(recorded, "torch", amplitude=LARGE), recorded("tf", {}, LARGE)
+    further = Search(run, tf, search.names, close, search.partners)
+    before, now = (search.plain.torch.graph, search.tf.graph), (run({}), tf)
+    if search.partners and [graph.steps for graph in before] != [graph.steps for graph in now]:
+        return []  # the models took another way
+    return further.differences()
 
 
 def is_output(row: Row, traces: Sequence[Trace]) -> bool:

@@ -331,9 +331,8 @@ class Search:
             far = mean_apart(state.torch.graph.arrays[output], value)
             if number == state.parted[0] and self.left(after) < self.left(state) and self.closes(state, output):
                 return number, tensor
-            innocent = number not in state.parted  # what gives nothing new is blamed last
-            scored.append((self.left(after), innocent, number, far, tensor))
-        left, _, number, _, tensor = min(scored, default=(self.left(state), True, 0, 0.0, 0))
+            scored.append((self.left(after), number, far, tensor))
+        left, number, _, tensor = min(scored, default=(self.left(state), 0, 0.0, 0))
         return (number, tensor) if left < self.left(state) else None
 
     def closes(self, state: State, output: int) -> bool:
@@ -385,8 +384,8 @@ class Search:
             yield from ((number, tensor) for tensor in sorted(alike, key=far.__getitem__)[:NEAR])
 
     def edge(self, state: State) -> list[int]:
-        """Return what Keras's side alone makes of tensors that both have, without a parameter."""
-        operations = [o for o in self.tf.graph.operations if self.tf.moving.intersection(o.inputs)]
+        """Return what Keras's side alone makes of several tensors that both have, without a parameter."""
+        operations = [o for o in self.tf.graph.operations if len(self.tf.moving.intersection(o.inputs)) > 1]
         open_ones = [o for o in operations if o.outputs[0] not in state.known and not self.tf.parameters(o)]
         return [o.outputs[0] for o in open_ones if self.tf.moving.intersection(o.inputs) <= state.known]
 

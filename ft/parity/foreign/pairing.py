@@ -145,7 +145,7 @@ def pair_units(
     """Pair what is left, layer by layer."""
     a, b = (units(left, side) for left, side in zip(pairing.left, sides, strict=True))
     for pair in list(matched(a, b, key, whole=whole)):
-        for x, y in list(matched(*(unit.members for unit in pair), lambda p: (leaf_of(p), squeezed(p.shape)))):
+        for x, y in list(matched(pair[0].members, pair[1].members, lambda p: (leaf_of(p), squeezed(p.shape)))):
             pairing.add(x, y, "order")
 
 

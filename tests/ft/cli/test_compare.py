@@ -97,6 +97,7 @@ def test_the_file_of_what_is_accepted_is_written_read_and_told_when_it_is_out_of
         ("accpt: {a@b: why}", "expected `accept:`"),
         ("accept: {a@b: }", "'a@b' has no reason"),
         ("accept: {unexplained: why}", "'unexplained' names no difference"),
+        ("accept: {operation: why}", "'operation' names no difference"),
         ("accept: {", "parity.yaml: "),
     ],
 )

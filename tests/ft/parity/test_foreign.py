@@ -15,6 +15,7 @@ from ft.errors import RecipeError
 from ft.parity.foreign import compare as strangers
 from ft.parity.foreign.code import find_optimizer, make_model
 from ft.parity.foreign.compare import Assignment, ModelProcess, compare_models, read_map
+from ft.parity.foreign.pairing import Pairing
 from ft.system import apart
 
 FC = (Parameter("fc.weight", "fc", "weight", "linear", (5, 3), True),)
@@ -249,3 +250,10 @@ def test_the_current_folder_comes_last(monkeypatch, tmp_path):
     side.end()
     assert not (tmp_path / "ran").exists()
     assert apart.path_with_current_folder_last().endswith(f"{os.pathsep}{tmp_path}")
+
+
+def test_one_more_parameter_of_one_side_is_another_difference():
+    biases = [Parameter(f"fc{i}.bias", f"fc{i}", "bias", "linear", (5,), True) for i in range(3)]
+    pairings = [Pairing(([], []), neutral=([], biases[:count])) for count in (1, 2, 3)]
+    names = [next(strangers.lone_parameters(pairing)).name for pairing in pairings]
+    assert names == ["fc0.bias", "fc0.bias and 1 more", "fc0.bias and 2 more"]
