@@ -124,6 +124,16 @@ REGISTERED = {
     "layers": (
         *("AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dropout", "Flatten", "Gelu", "InlineFlatten"),
         *("LayerNorm", "Linear", "MaxPool2d", "Normalization", "Resize", "StochasticDepth", "WithAuxiliary"),
+        *(
+            "AdditiveMask",
+            "Affine",
+            "AttentionContext",
+            "AttentionDropout",
+            "AttentionWeights",
+            "GeluNew",
+            "PoolTokens",
+        ),
+        *("Positions", "SplitThree", "TiedEmbedding", "TiedLogits", "TokenEmbedding"),
     ),
     "models.convnext": ("LayerScale",),
     "models.maxvit": ("Departition", "Partition", "RelativeAttention"),

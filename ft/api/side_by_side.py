@@ -151,7 +151,7 @@ def predictions(folder: Path, task: Task) -> dict[tuple[str, Any], Told]:
 
 def by_name(told: Told) -> tuple[str, Any]:
     """Return what identifies an image: one that was labelled anew is another."""
-    return told.name, told.label
+    return told.name, str(told.label) if isinstance(told.label, dict) else told.label
 
 
 def head_difference(a: Path, b: Path, result_a: dict[str, Any], result_b: dict[str, Any]) -> float | None:

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from ft.errors import WeightsError, listed, printable
+from ft.system.names import MODEL
 from ft.system.progress import download_bar
 from ft.weights.download import cache_folder, digest_of, fetch, is_whole, package_file
 from ft.weights.source import read_source
 from ft.weights.text import text_tensors
 from ft.zoo.text import TextCard
 
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+WEIGHTS = (MODEL, "pytorch_model.bin")
 # what a tokenizer is made of: the first of these sets that is there, whole
 TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 
@@ -24,7 +25,7 @@ def text_weights(card: TextCard, *, quiet: bool = False) -> dict[str, np.ndarray
 def weights_file(card: TextCard, *, quiet: bool = False) -> Path:
     """Return the file of a card's weights: the folder's, the package's, or that of the hub, downloaded once."""
     if card.folder is None:
-        return card_file(card, "model.safetensors" if card.files is None else card.files.filename, quiet=quiet)
+        return card_file(card, MODEL if card.files is None else card.files.filename, quiet=quiet)
     found = next((card.folder / name for name in WEIGHTS if (card.folder / name).is_file()), None)
     if found is not None:
         return found

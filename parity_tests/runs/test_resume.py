@@ -1,6 +1,5 @@
 """A run belongs to both wings: begun in one, stopped in the middle of an epoch, and finished in the other."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 import ft
 from ft.parity.arrays import ZERO, require_equal
 from ft.runs import checkpoint
+from ft.runs.folder import read_log
 from ft.system.signals import Interrupted
 from parity_tests.support.pairs import STEP, colours_csv, digits_folder
 from parity_tests.support.stops import interrupt_after
@@ -59,7 +59,7 @@ def test_interrupted_run_goes_on_in_the_other_wing(first, second, data, whole, t
     found = require_equal(*(state.model for state in states), bar=bar, what="weights and statistics")
     say(f"begun in {first}, resumed in {second}: weights {found.largest:.1e}")
     require_equal(*(state.optimizer for state in states), bar=bar, zero=ZERO, what="momentum buffers")
-    logs = [[json.loads(line) for line in (r.folder / "log.jsonl").read_text().splitlines()] for r in (whole, run)]
+    logs = [read_log(r.folder) for r in (whole, run)]
     assert [row["step"] for row in logs[0]] == [row["step"] for row in logs[1]]
     np.testing.assert_allclose([row["loss"] for row in logs[1]], [row["loss"] for row in logs[0]], rtol=STEP)
     np.testing.assert_array_equal([row.get("lr") for row in logs[1]], [row.get("lr") for row in logs[0]])

@@ -142,4 +142,6 @@ def test_facade_equals_script(name, choice, data, weights):
             require_same_step(learner, job, batch, step, RATES["lr"], theirs)
     val = jobs[-1].batches("val")
     theirs = script.evaluate(model, [as_tensors(name, batch) for batch in val.epoch(0)])
-    assert evaluate(learners[-1], val, jobs[0].task.meter(3)).result()["mean_iou"] == pytest.approx(theirs, rel=1e-12)
+    assert evaluate(learners[-1], val, jobs[0].task.meter(("a", "b", "c"))).result()["mean_iou"] == pytest.approx(
+        theirs, rel=1e-12
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ft.errors import RecipeError, listed
+from ft.system.names import MODEL
 from ft.zoo.card import Card
 from ft.zoo.text.config import TextConfig
 
@@ -29,7 +30,7 @@ class TextFiles:
     sha256: of the weights, where it is known; megabytes: of the weights.
     """
 
-    filename: str = "model.safetensors"
+    filename: str = MODEL
     sha256: str | None = None
     package: str | None = None
     url: str | None = None

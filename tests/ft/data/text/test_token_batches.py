@@ -24,7 +24,8 @@ def batches(task, samples, side="right", max_length=8):
 
 def given(task, samples, **options):
     (batch,) = batches(task, samples, **options).epoch(0)
-    return batch.inputs.arrays["ids"].tolist(), batch.targets["tokens"].tolist()
+    order = np.argsort(batch.indices)  # they come by length
+    return batch.inputs.arrays["ids"][order].tolist(), batch.targets["tokens"][order].tolist()
 
 
 TAGGED = [Sample("1", (7, 8, 6), Text(("acd", "b", "bd"))), Sample("2", (5,), Text(("b",)))]

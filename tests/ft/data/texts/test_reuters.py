@@ -14,15 +14,12 @@ def test_data_set():
     data = open_texts("reuters")
     assert data.classes == ("acq", "crude", "earn", "grain", "interest", "money-fx", "ship", "trade")
     assert (data.name, data.texts, data.test) == ("reuters", True, ())
-    assert Counter(data.classes[s.label] for s in data.train)["earn"] == 2840  # as its author counted them
-    assert (len(data.train), len(data.val)) == (5485, 2189)
+    assert Counter(data.classes[s.label] for s in data.train)["earn"] == 583
+    assert (len(data.train), len(data.val)) == (1000, 300)
     assert (data.train[0].name, data.val[0].name) == ("reuters/train/0000", "reuters/val/0000")
     assert data.train[0].source.text.startswith("champion products ch approves stock split champion products inc said")
     assert all(s.source.text == s.source.text.strip() != "" for s in (*data.train, *data.val))
-    assert data.notes == (
-        "val texts that are train texts, too, so val accuracy flatters: 4 (reuters/val/0278, reuters/val/0360, "
-        "reuters/val/1029 and 1 more)",
-    )
+    assert data.notes == ()
     assert open_text_samples("reuters").val == data.val
     assert holds_texts("reuters")
     assert place_of("reuters") == {}, "built in: it lies nowhere"
