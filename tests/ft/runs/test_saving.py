@@ -27,7 +27,7 @@ def test_saving_does_not_wait_for_the_disk_but_the_next_save_does(tmp_path, monk
         assert checkpoint.steps(tmp_path) == {}
         threading.Timer(0.05, disk.set).start()
         begin(saver, 2)
-        assert 1 in checkpoint.steps(tmp_path)
+        assert checkpoint.steps(tmp_path)  # 1, or 2 already, which was saved behind it and lets it go
     assert list(checkpoint.steps(tmp_path)) == [2]
 
 
