@@ -6,8 +6,9 @@ from typing import Any
 
 from ft.api.asked import Asked
 from ft.data.sources.asked_texts import all_texts, find_texts, require_alike
-from ft.data.sources.dataset import Sample, Text
+from ft.data.sources.dataset import Sample
 from ft.data.sources.pictures import Pictures
+from ft.data.sources.text import Text
 from ft.errors import RecipeError
 
 EXPECTED = "expected a text, a pair of texts (a tuple), a path, or a list of texts or pairs"

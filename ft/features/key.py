@@ -19,7 +19,8 @@ from PIL.Image import Image
 from ft import recipe as recipes
 from ft.backend.contract import FRAMEWORKS, Learner
 from ft.data import Batches
-from ft.data.sources.dataset import Sample, Text
+from ft.data.sources.dataset import Sample
+from ft.data.sources.text import Text
 from ft.data.text.process import TextProcess
 from ft.recipe import Recipe, deciding
 from ft.training.job import Job

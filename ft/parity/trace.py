@@ -95,7 +95,7 @@ def write_trace(
     as soon as it is over: memory holds one phase.
     """
     with files.explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
     layers: dict[str, dict[str, Call]] = {}
     outputs: dict[str, np.ndarray] = {}
 

@@ -140,7 +140,7 @@ def trace_again(folder: Path, *, steps: int) -> Trace:
 def trace_both(recipe: Recipe, folder: Path, *, steps: int) -> list[Trace]:
     """Run `ft trace` for both wings at once and return their traces."""
     with files.explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
     recipes.save(recipe, folder / RECIPE)
     command = trace_command(folder, steps)
     run_side_by_side({wing: [*command, "--backend", wing, "--out", str(folder / wing)] for wing in WINGS})

@@ -12,6 +12,7 @@ import math
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -122,8 +123,23 @@ def make_folder(folder: Path) -> None:
     """Make a folder and its parents, durably: a new folder's own name lives in its parent, which is synced."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing):
-        place.mkdir(exist_ok=True)
+        make_one(place)
         sync(place.parent)
+
+
+def make_one(folder: Path) -> None:
+    """Make a folder where there is none, also where another process makes and removes it at the same time.
+
+    mkdir(exist_ok=True) fails there: it is told that the folder exists, looks, and finds nothing.
+    """
+    while True:
+        try:
+            return folder.mkdir()
+        except FileExistsError:
+            with suppress(FileNotFoundError):  # removed since: make it again
+                if stat.S_ISDIR(os.lstat(folder).st_mode):
+                    return None
+                raise
 
 
 def require_room(path: Path, needed: int) -> None:

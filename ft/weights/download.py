@@ -80,7 +80,7 @@ def fetch(
         if is_whole(target, digest):
             return target
         require_safe(url)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(target.parent)
         with locked(target.with_name(f"{filename}.lock")):
             if not is_whole(target, digest):  # another process may have brought it while this one waited
                 part = target.with_name(f"{filename}.part")

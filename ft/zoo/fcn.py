@@ -9,17 +9,17 @@ AUXILIARY = 0.5  # what the auxiliary loss counts, torchvision's references/segm
 HEAD = ("aux_classifier", "classifier")
 
 
-def card(backbone: str, parameters: int) -> Card:
-    """Return the card of the FCN on this backbone."""
+def card(backbone: str, parameters: int, *, family: str = "fcn", dropout: float = DROPOUT) -> Card:
+    """Return the card of the FCN, or of the DeepLabV3, which differs in its classifier alone, on this backbone."""
     own = BACKBONES[backbone]
     return Card(
-        **card_fields(f"fcn_{backbone}", own, deep="out", shallow="aux"),
-        family="fcn",
+        **card_fields(f"{family}_{backbone}", own, deep="out", shallow="aux"),
+        family=family,
         parameters=parameters,
         stages={**own.stages, "head": HEAD},
         last="classifier.4",
         auxiliary={"aux_classifier.4": AUXILIARY},
-        dropout=DROPOUT,
+        dropout=dropout,
     )
 
 

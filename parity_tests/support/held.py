@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ft.runs.folder import read_log
+
 WHOLE = "--model resnet18 --weights none --freeze none --image-size 32 --batch-size 64 --epochs 1 --augment crop-flip"
 OTHER = {"torch": "tf", "tf": "torch"}
 
@@ -44,7 +46,7 @@ def ft(*arguments: str) -> None:
 
 def facts(folder: Path) -> dict[str, str]:
     """Return a hash of each thing in a run that must not change."""
-    losses = [json.loads(line).get("loss") for line in (folder / "log.jsonl").read_text().splitlines()]
+    losses = [row.get("loss") for row in read_log(folder)]
     result = json.loads((folder / "model.json").read_text())
     last = max((folder / "checkpoints").glob("step-*"))
     files = {path.name: path.read_bytes() for path in (last / "optimizer.safetensors", folder / "predictions.csv")}

@@ -7,7 +7,7 @@ import numpy as np
 from ft.backend import contract as backend
 from ft.backend.contract import Learner
 from ft.data import Batch, Dataset, Sample, Sampling
-from ft.data.sources.dataset import Text
+from ft.data.sources.text import Text
 from ft.data.text.open import word_pieces
 from ft.data.text.process import TextProcess
 from ft.data.text.tokenizer import Tokenizer

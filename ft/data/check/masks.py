@@ -23,12 +23,13 @@ from ft.data.check.result import Check
 from ft.data.images.decode import BadImage
 from ft.data.sources.listing import Entry, Listing, name_bytes
 from ft.data.sources.mask import IGNORED, Coding, values_in
-from ft.data.sources.masks.dataset import mask_of, split_pairs
+from ft.data.sources.masks.dataset import mask_of
 from ft.data.sources.masks.found import are_colours, found_coding, modes_of
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.data.sources.masks.source import list_masks
 from ft.data.sources.policy import Policy
 from ft.data.sources.scan import scan
+from ft.data.sources.splits import split_by_name
 from ft.errors import DataError, printable
 from ft.metrics.multilabel import BETWEEN
 
@@ -116,7 +117,7 @@ def try_split(listing: MaskListing, spec: str, val_fraction: float, seed: int) -
     if not listing.pairs:
         return {}, "no image can be used"
     try:
-        pairs, _ = split_pairs(listing, spec, val_fraction, seed)
+        pairs, _ = split_by_name(listing.pairs, val_fraction, seed, where=printable(spec), thing="image")
     except DataError as error:
         return {p.name: p.split or "train" for p in listing.pairs}, str(error).removeprefix(f"{printable(spec)}: ")
     splits = {pair.name: pair.split for pair in pairs}

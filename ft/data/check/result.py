@@ -7,8 +7,9 @@ from typing import Literal
 
 from ft.data.check.findings import SPLIT_ORDER, ClassCount, Finding
 from ft.data.check.look import Look
-from ft.data.sources.dataset import Dataset, byte_sorted
+from ft.data.sources.dataset import Dataset
 from ft.data.sources.listing import Listing, labels_in
+from ft.data.sources.splits import byte_sorted
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from ft.data.sources.dataset import Sample, Text
+from ft.data.sources.dataset import Sample
 from ft.data.sources.listing import name_bytes
 from ft.data.sources.pictures import Pictures
+from ft.data.sources.text import Text
 from ft.errors import DataError, printable
 
 TABLES = {".csv": ",", ".tsv": "\t"}

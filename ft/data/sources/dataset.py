@@ -2,7 +2,7 @@
 
 A source is "digits", a folder (folder.py), or a CSV manifest (manifest.py). Its listing says what was found;
 `open_dataset` turns that into training, validation and test samples, `open_images` into samples to evaluate. Where a
-source has no val split, a share of each class is held out, see `hold_out`. Classes and files are sorted by the bytes of
+source has no val split, a share of each class is held out, see splits.py. Classes and files are sorted by the bytes of
 their names.
 
 What labels may be is for the caller to say: "one" an image, "sets" of any number, or "either", as the source has them.
@@ -21,27 +21,17 @@ from PIL.Image import Image
 
 from ft.data.sources.digits import IMAGE_SIZE, TRAIN_COUNT, read_digits
 from ft.data.sources.folder import EMPTY, list_folder
-from ft.data.sources.leaks import find_leaks
+from ft.data.sources.leaks import leak_notes
 from ft.data.sources.listing import Entry, Listing, labels_in, name_bytes, note, worded
 from ft.data.sources.manifest import list_manifest
 from ft.data.sources.mask import Mask
-from ft.data.sources.policy import DEFAULT, Policy
+from ft.data.sources.policy import DEFAULT, Policy, require_none
 from ft.data.sources.scan import usable
 from ft.data.sources.spelling import one_spelling
+from ft.data.sources.splits import byte_sorted, hold_out, require_share, to_evaluate
 from ft.data.sources.text import Text
 from ft.errors import DataError, listed, printable, unknown
 from ft.metrics.multilabel import Labels
-from ft.noise import generator
-
-LEAK = "val images with the bytes of a train image, so val accuracy flatters"
-TEST_LEAK = "test images with the bytes of a train or val image, so test accuracy flatters"
-LEAKS = {
-    "image": (LEAK, TEST_LEAK),
-    "text": (
-        "val texts that are train texts, too, so val accuracy flatters",
-        "test texts that are train or val texts, too, so test accuracy flatters",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -135,11 +125,7 @@ def split_listing(
     notes, thing = list(listing.notes), listing.thing
     entries = [e for e in listing.entries if e.split != "test"]
     if not any(e.split == "val" for e in entries):
-        if not val_fraction:
-            raise DataError(
-                f"{printable(spec)}: val_fraction 0 and no val {thing}s, so nothing would be measured; give some to "
-                "val, or hold a share out with --val-fraction 0.2"
-            )
+        require_share(val_fraction, printable(spec), thing)
         entries, lone = hold_out(entries, names, val_fraction, seed)
         if any(e.split for e in listing.entries):
             notes.append(f"no val {thing}s: {val_fraction:.0%} of each class of train held out")
@@ -163,13 +149,12 @@ def split_listing(
             f"{printable(spec)}: no val {thing} has a label, so nothing can be measured; label some of them"
         )
     notes += note(f"classes without val {thing}s", unseen(names, train, val))
-    leaked = find_leaks(train, val)
-    for what, found in zip(LEAKS[thing], (leaked, find_leaks(train + val, test)), strict=True):
-        notes += note(what, require_none(found, policy.fail_on_leak, spec, what, "--no-fail-on-leak"))
+    told, leaked = leak_notes(train, val, test, policy, spec, thing)
+    notes += told
     empty = worded(EMPTY, thing)
     require_none(listing.ignored.get(empty, ()), policy.fail_on_empty_class, spec, empty, "--no-fail-on-empty-class")
     size, sets = listing.image_size, listing.multilabel
-    return Dataset(listing.name, names, train, val, size, tuple(notes), skipped, sets, test, leaked=len(leaked))
+    return Dataset(listing.name, names, train, val, size, tuple(notes), skipped, sets, test, leaked=leaked)
 
 
 def alike(sample: Sample, classes: Sequence[str], thing: str) -> str:
@@ -195,14 +180,6 @@ def unseen(classes: Sequence[str], train: Sequence[Sample], val: Sequence[Sample
     return [name for i, name in enumerate(classes) if counts[i] > 1 and i not in seen]
 
 
-def require_none(names: Iterable[str], forbidden: bool, spec: str, what: str, flag: str) -> list[str]:
-    """Return the names, or raise DataError where the policy forbids that there are any."""
-    names = list(names)
-    if forbidden and names:
-        raise DataError(f"{printable(spec)}: {note(what, names)[0]}; mend the data, or pass {flag}")
-    return names
-
-
 def open_images(
     spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, labels: Labels = "one"
 ) -> Dataset:
@@ -220,19 +197,13 @@ def listing_to_evaluate(
     """Number the classes of a listing and choose its split, see `open_images`."""
     listing = one_spelling(listing, classes or ())
     names = choose_classes(listing, classes, printable(spec))
-    val = label_samples(to_evaluate(listing), names, listing)
+    val = label_samples(to_evaluate(listing.entries), names, listing)
     if not any(s.labels for s in val):
         raise DataError(
             f"{printable(spec)}: no {listing.thing} has a label, so nothing can be measured; label some of them"
         )
     notes, sets = tuple(listing.notes), listing.multilabel
     return Dataset(listing.name, names, (), val, listing.image_size, notes, skipped, sets)
-
-
-def to_evaluate(listing: Listing) -> list[Entry]:
-    """Return the entries that a model is measured by: those of val, else those of test, else all."""
-    splits = ([e for e in listing.entries if e.split == split] for split in ("val", "test"))
-    return next(filter(None, splits), listing.entries)
 
 
 def list_source(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, labels: Labels = "one") -> Listing:
@@ -292,31 +263,6 @@ def choose_classes(listing: Listing, given: Sequence[str] | None, where: str) ->
     return tuple(byte_sorted(known))
 
 
-def hold_out(entries: list[Entry], classes: Sequence[str], fraction: float, seed: int) -> tuple[list[Entry], list[str]]:
-    """Return the entries with a split each, and the classes of one image, which train.
-
-    Of the n names of a class in byte order, permuted by generator(seed, "split", class index), the first
-    round(fraction * n), at least 1 and at most n - 1, are val. So a class's split depends on nothing but its own names.
-    An image of several labels counts for the rarest of them, the first in byte order of equal ones; images without a
-    label are a class of their own, with the index behind the last.
-    """
-    images = Counter(label for entry in entries for label in entry.labels)
-    place = {name: index for index, name in enumerate(classes)}
-    members: list[list[str]] = [[] for _ in range(len(classes) + 1)]
-    for entry in entries:
-        rarest = min((images[label], place[label]) for label in entry.labels)[1] if entry.labels else len(classes)
-        members[rarest].append(entry.name)
-    val: set[str] = set()
-    for index, group in enumerate(members):
-        names = byte_sorted(group)
-        count = min(max(round(fraction * len(names)), 1), len(names) - 1)
-        if count > 0:
-            order = generator(seed, "split", index).permutation(len(names))
-            val.update(names[i] for i in order[:count])
-    split = [replace(e, split="val" if e.name in val else "train") for e in entries]
-    return split, [name for name in classes if images[name] == 1]
-
-
 def label_samples(entries: Iterable[Entry], classes: Sequence[str], listing: Listing) -> tuple[Sample, ...]:
     """Return entries as samples with integer labels, or sets of them: images in byte order of their names.
 
@@ -329,11 +275,6 @@ def label_samples(entries: Iterable[Entry], classes: Sequence[str], listing: Lis
     if listing.multilabel:
         return tuple(Sample(e.name, tuple(sorted(index[label] for label in e.labels)), e.source) for e in ordered)
     return tuple(Sample(e.name, index[e.label], e.source) for e in ordered)
-
-
-def byte_sorted(names: Iterable[str]) -> list[str]:
-    """Return names sorted by their bytes, which no locale changes."""
-    return sorted(names, key=name_bytes)
 
 
 def data_facts(dataset: Dataset) -> dict[str, Any]:

@@ -7,8 +7,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ft.data.images.decode import LEAVE_OUT
+from ft.data.sources.listing import Thing, note
+from ft.data.sources.policy import Policy, require_none
 from ft.data.sources.text import Text
 from ft.errors import DataError, printable
+
+LEAKS: dict[Thing, tuple[str, str]] = {  # of val, and of test
+    "image": (
+        "val images with the bytes of a train image, so val accuracy flatters",
+        "test images with the bytes of a train or val image, so test accuracy flatters",
+    ),
+    "text": (
+        "val texts that are train texts, too, so val accuracy flatters",
+        "test texts that are train or val texts, too, so test accuracy flatters",
+    ),
+}
 
 
 class Located(Protocol):
@@ -19,6 +32,20 @@ class Located(Protocol):
 
     @property
     def source(self) -> Any: ...
+
+
+def leak_notes(
+    train: Sequence[Located], val: Sequence[Located], test: Sequence[Located], policy: Policy, spec: str, thing: Thing
+) -> tuple[list[str], int]:
+    """Return notes on what val and test share with the splits before them, and how much of val is in train.
+
+    DataError where the policy forbids any.
+    """
+    found = find_leaks(train, val), find_leaks((*train, *val), test)
+    notes = []
+    for what, leaks in zip(LEAKS[thing], found, strict=True):
+        notes += note(what, require_none(leaks, policy.fail_on_leak, spec, what, "--no-fail-on-leak"))
+    return notes, len(found[0])
 
 
 def find_leaks(train: Sequence[Located], val: Sequence[Located]) -> list[str]:

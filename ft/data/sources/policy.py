@@ -1,9 +1,12 @@
-"""What to do about data that is not as it should be: the fields of the recipe that say it."""
+"""What to do about data that is not as it should be: the fields of the recipe that say it, and their refusals."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from ft.data.images.decode import MAX_PIXELS
+from ft.data.sources.listing import note
+from ft.errors import DataError, listed, printable
 from ft.recipe import Recipe, deciding
 
 
@@ -31,3 +34,38 @@ class Policy:
 
 
 DEFAULT = Policy()
+
+
+class Fault(Protocol):
+    """What is wrong with an image or a text; as a str it is the whole message."""
+
+    @property
+    def reason(self) -> str: ...
+
+
+def left_out(bad: Sequence[tuple[str, Fault]], count: int, policy: Policy, *, where: str, thing: str) -> list[str]:
+    """Return a note on those of `count` images or texts that cannot be used, by name; [] where all can.
+
+    Raises DataError where the policy skips none, or not so many.
+    """
+    if not bad:
+        return []
+    if policy.on_bad_image == "error":
+        more = f" (and {len(bad) - 1} more; ft data check lists them)" if len(bad) > 1 else ""
+        raise DataError(f"{bad[0][1]}{more}")
+    said = f"{len(bad)} of {count}"
+    shown = listed((f"{printable(name)}: {fault.reason.split(';')[0]}" for name, fault in bad), 3)
+    if len(bad) > policy.max_bad_fraction * count:
+        raise DataError(
+            f"{where}: {said} {thing}s cannot be used ({shown}), more than the {policy.max_bad_fraction:.3g} of "
+            "max_bad_fraction; mend what ft data check lists, or raise it"
+        )
+    return [f"skipped, {thing}s that cannot be used: {said} ({shown})"]
+
+
+def require_none(names: Iterable[str], forbidden: bool, spec: str, what: str, flag: str) -> list[str]:
+    """Return the names, or raise DataError where the policy forbids that there are any."""
+    names = list(names)
+    if forbidden and names:
+        raise DataError(f"{printable(spec)}: {note(what, names)[0]}; mend the data, or pass {flag}")
+    return names

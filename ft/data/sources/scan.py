@@ -13,9 +13,9 @@ from typing import TypeVar
 from ft.data.images.decode import BadImage, decode
 from ft.data.images.preprocess import resized_size
 from ft.data.sources.listing import Entry, Listing, labels_in
-from ft.data.sources.policy import Policy
+from ft.data.sources.policy import Policy, left_out
 from ft.data.sources.text import Text
-from ft.errors import DataError, listed, printable
+from ft.errors import DataError
 from ft.system.progress import counting
 
 Item = TypeVar("Item")
@@ -30,16 +30,10 @@ def usable(listing: Listing, policy: Policy, where: str) -> tuple[Listing, dict[
     bad = find_bad(listing.entries, policy)
     if not bad:
         return listing, bad
-    shown = listed((f"{printable(name)}: {fault.reason.split(';')[0]}" for name, fault in bad.items()), 3)
-    if len(bad) > policy.max_bad_fraction * len(listing.entries):
-        raise DataError(
-            f"{where}: {len(bad)} of {len(listing.entries)} images cannot be used ({shown}), more than the "
-            f"{policy.max_bad_fraction:.3g} of max_bad_fraction; mend what ft data check lists, or raise it"
-        )
+    told = left_out(list(bad.items()), len(listing.entries), policy, where=where, thing="image")
     kept = [entry for entry in listing.entries if entry.name not in bad]
     folders = listing.folders | labels_in(entry for entry in listing.entries if entry.learns)
-    notes = [*listing.notes, f"skipped, images that cannot be used: {len(bad)} of {len(listing.entries)} ({shown})"]
-    return replace(listing, entries=kept, folders=folders, notes=notes), bad
+    return replace(listing, entries=kept, folders=folders, notes=[*listing.notes, *told]), bad
 
 
 def find_bad(entries: Sequence[Entry], policy: Policy) -> dict[str, BadImage]:

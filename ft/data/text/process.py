@@ -7,7 +7,8 @@ from typing import Any, cast
 import numpy as np
 
 from ft.data.inputs import TokenIds
-from ft.data.sources.dataset import Sample, Text
+from ft.data.sources.dataset import Sample
+from ft.data.sources.text import Text
 from ft.data.text.buckets import bucket_lengths, buckets_of
 from ft.data.text.tokenizer import Tokenizer
 from ft.data.text.tokens import Side, Tokens

@@ -533,7 +533,7 @@ def running(targets: Mapping[str, str], assignment: Assignment, folder: Path) ->
         if not re.fullmatch(r"[^:\s]+:[^:\s]+", target):
             raise RecipeError(f"--{name}: got '{target}'; expected MODULE:FUNCTION, such as mymodels:make_model")
     with files.explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
     with ExitStack() as stack:
         sides = {}
         for name, target in targets.items():

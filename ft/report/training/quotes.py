@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ft.data import Sample
-from ft.data.sources.dataset import Text
+from ft.data.sources.text import Text
 from ft.system.clean import clean
 from ft.tasks.sections import Mistake
 

@@ -1,7 +1,7 @@
 """What a page quotes is cut, escaped and without marks that nobody sees, and is kept when the texts are gone."""
 
 from ft.data import Sample
-from ft.data.sources.dataset import Text
+from ft.data.sources.text import Text
 from ft.report.template import template
 from ft.report.training.quotes import LETTERS, excerpt, quoted_parts
 from ft.tasks.sections import Mistake

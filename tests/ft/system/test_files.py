@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,3 +197,25 @@ def test_import_is_quick():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "ft.api.side_by_side" in loaded
     assert not {"rich", "matplotlib", "PIL", "safetensors", "ml_dtypes", "torch", "tensorflow", "yaml"} & set(loaded)
+
+
+def test_a_folder_that_another_process_removes_meanwhile_is_made_again(tmp_path, monkeypatch):
+    mkdir, tries = Path.mkdir, []
+
+    def raced(place, *arguments, **keywords):
+        tries.append(place)
+        if len(tries) == 1:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        mkdir(place, *arguments, **keywords)
+
+    monkeypatch.setattr(Path, "mkdir", raced)
+    files.make_folder(tmp_path / "out")
+    assert tries == [tmp_path / "out"] * 2
+    assert (tmp_path / "out").is_dir()
+
+
+@pytest.mark.parametrize("make", [Path.touch, lambda place: place.symlink_to("nowhere")])
+def test_a_folder_is_not_made_where_something_else_stands(tmp_path, make):
+    make(tmp_path / "out")
+    with pytest.raises(FileExistsError):
+        files.make_one(tmp_path / "out")

@@ -70,16 +70,30 @@ def test_a_second_signal_ends_the_process_at_once(first, second):
     assert (done.returncode, done.stdout) == (-getattr(signal, second), "still here\n")
 
 
+BUSY_IN_C = """
+import hashlib, threading, time
+from ft.system.quiet import quiet_stderr
+from ft.system.signals import {block} as block
+
+main = time.pthread_getcpuclockid(threading.main_thread().ident)
+
+def tell(begun=time.clock_gettime(main)):
+    while time.clock_gettime(main) < begun + 0.2:  # the call alone takes so long
+        time.sleep(0.01)
+    print("busy", flush=True)
+
+with block(), quiet_stderr():
+    threading.Thread(target=tell, daemon=True).start()
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # minutes, in which Python runs no handler
+"""
+
+
 @pytest.mark.parametrize(
     ("block", "answer"),
     [("stop_requests", f"stopping after this step; {AGAIN}"), ("stops_are_errors", f"stopping; {AGAIN}")],
 )
 def test_ctrl_c_is_answered_at_once_and_a_second_one_obeyed_within_a_call_into_c(block, answer):
-    code = (
-        f"import hashlib\nfrom ft.system.quiet import quiet_stderr\nfrom ft.system.signals import {block} as block\n"
-        "with block(), quiet_stderr():\n    print('busy', flush=True)\n"
-        "    hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"  # minutes, in which Python runs no handler
-    )
+    code = BUSY_IN_C.format(block=block)
     busy = subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True, cwd=ROOT)
     watchdog = threading.Timer(20, busy.kill)
     watchdog.start()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ft.data import Dataset, Sample
-from ft.data.sources.dataset import Text
+from ft.data.sources.text import Text
 from ft.errors import RecipeError
 from ft.recipe import Recipe
 from ft.tasks import TASKS, task_for

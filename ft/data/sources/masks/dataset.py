@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ft.data.images.decode import BadImage
-from ft.data.sources.dataset import LEAK, TEST_LEAK, Dataset, Sample, hold_out, require_none
-from ft.data.sources.leaks import find_leaks
-from ft.data.sources.listing import Entry, name_bytes, note
+from ft.data.sources.dataset import Dataset, Sample
+from ft.data.sources.leaks import leak_notes
+from ft.data.sources.listing import Entry, name_bytes
 from ft.data.sources.mask import IGNORED, Coding, Mask, values_in
 from ft.data.sources.masks.found import are_colours, found_coding, given_coding, modes_of
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.data.sources.masks.source import list_masks
-from ft.data.sources.policy import DEFAULT, Policy
+from ft.data.sources.policy import DEFAULT, Policy, left_out
 from ft.data.sources.scan import fault_of, scan
+from ft.data.sources.splits import split_by_name, to_evaluate
 from ft.errors import DataError, listed, printable, unknown
 
 
@@ -36,15 +37,15 @@ def open_masks(
     classes.txt names it. Raises DataError.
     """
     listing, names, coding, skipped = usable_masks(spec, classes, policy, ignore_index)
-    pairs, notes = split_pairs(listing, spec, val_fraction, seed)
+    pairs, held = split_by_name(listing.pairs, val_fraction, seed, where=printable(spec), thing="image")
     train, val, test = (mask_samples((p for p in pairs if p.split == s), coding) for s in ("train", "val", "test"))
     if not train:
         raise DataError(f"{printable(spec)}: no train images; put the images to learn from into train")
     if not val:
         raise DataError(f"{printable(spec)}: a single image, so none is left for val; add images")
-    for what, known, held in ((LEAK, train, val), (TEST_LEAK, train + val, test)):
-        notes += note(what, require_none(find_leaks(known, held), policy.fail_on_leak, spec, what, "--no-fail-on-leak"))
-    return Dataset(listing.name, names, train, val, listing.image_size, tuple(notes), skipped, test=test, masks=True)
+    leaks, _ = leak_notes(train, val, test, policy, spec, "image")
+    notes = (*listing.notes, *held, *leaks)
+    return Dataset(listing.name, names, train, val, listing.image_size, notes, skipped, test=test, masks=True)
 
 
 def open_mask_images(
@@ -52,8 +53,7 @@ def open_mask_images(
 ) -> Dataset:
     """Return the images to evaluate as `val`, and an empty `train`: the val split, else the test split, else all."""
     listing, names, coding, skipped = usable_masks(spec, classes, policy, ignore_index)
-    splits = ([p for p in listing.pairs if p.split == split] for split in ("val", "test"))
-    val = mask_samples(next(filter(None, splits), listing.pairs), coding)
+    val = mask_samples(to_evaluate(listing.pairs), coding)
     return Dataset(listing.name, names, (), val, listing.image_size, tuple(listing.notes), skipped, masks=True)
 
 
@@ -68,7 +68,7 @@ def usable_masks(
     names, coding, told = choose_coding(listing, sifted, classes, ignore_index)
     if policy.on_bad_image == "skip":
         sifted.drop(lambda pair: value_fault(pair, coding, policy), "masks")
-    notes = [*listing.notes, *told, *sifted.notes()]
+    notes = [*listing.notes, *told, *sifted.notes]
     return replace(listing, pairs=sifted.pairs, notes=notes), names, coding, tuple(sifted.bad)
 
 
@@ -78,6 +78,7 @@ class Sieve:
     def __init__(self, pairs: Sequence[Pair], policy: Policy, where: str) -> None:
         self.pairs, self.policy, self.where, self.count = list(pairs), policy, where, len(pairs)
         self.bad: dict[str, BadImage] = {}
+        self.notes: list[str] = []
 
     def drop(self, fault: Callable[[Pair], BadImage | None], title: str) -> None:
         """Look at every pair, and leave out those with a fault."""
@@ -88,25 +89,9 @@ class Sieve:
     def leave_out(self, faults: Sequence[BadImage | None]) -> None:
         """Leave out the pairs with a fault."""
         found = {pair.name: fault for pair, fault in zip(self.pairs, faults, strict=True) if fault}
-        if found and self.policy.on_bad_image == "error":
-            more = f" (and {len(found) - 1} more; ft data check lists them)" if len(found) > 1 else ""
-            raise DataError(f"{next(iter(found.values()))}{more}")
         self.bad |= found
-        if len(self.bad) > self.policy.max_bad_fraction * self.count:
-            raise DataError(
-                f"{self.where}: {len(self.bad)} of {self.count} images cannot be used ({self.shown()}), more than the "
-                f"{self.policy.max_bad_fraction:.3g} of max_bad_fraction; mend what ft data check lists, or raise it"
-            )
+        self.notes = left_out(list(self.bad.items()), self.count, self.policy, where=self.where, thing="image")
         self.pairs = [pair for pair in self.pairs if pair.name not in found]
-
-    def shown(self) -> str:
-        """Return the first faults in words."""
-        return listed((f"{printable(name)}: {fault.reason.split(';')[0]}" for name, fault in self.bad.items()), 3)
-
-    def notes(self) -> list[str]:
-        """Return a line that says what was left out."""
-        what = "skipped, images that cannot be used"
-        return [f"{what}: {len(self.bad)} of {self.count} ({self.shown()})"] if self.bad else []
 
 
 def geometry_fault(pair: Pair, policy: Policy) -> BadImage | None:
@@ -174,23 +159,6 @@ def renumbered(names: Sequence[str], coding: Coding, given: Sequence[str] | None
             raise DataError(f"{where}: {unknown('class', printable(name), given)} (the model's classes decide)")
     numbers = {value: k if k == IGNORED else list(given).index(names[k]) for value, k in coding.classes.items()}
     return Coding(numbers, coding.colours)
-
-
-def split_pairs(listing: MaskListing, spec: str, fraction: float, seed: int) -> tuple[list[Pair], list[str]]:
-    """Return the pairs with a split each, and notes. See `hold_out`: all images are of one class."""
-    pairs, notes = listing.pairs, list(listing.notes)
-    if any(pair.split == "val" for pair in pairs):
-        return [replace(pair, split=pair.split or "train") for pair in pairs], notes
-    if not fraction:
-        raise DataError(
-            f"{printable(spec)}: val_fraction 0 and no val images, so nothing would be measured; give some to val, "
-            "or hold a share out with --val-fraction 0.2"
-        )
-    entries = [Entry("", "", pair.name, pair.source, ()) for pair in pairs if pair.split != "test"]
-    split = {entry.name: entry.split for entry in hold_out(entries, (), fraction, seed)[0]}
-    if any(pair.split for pair in pairs):
-        notes.append(f"no val images: {fraction:.0%} of train held out")
-    return [replace(pair, split=split.get(pair.name, pair.split)) for pair in pairs], notes
 
 
 def mask_of(pair: Pair, coding: Coding) -> Mask:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ft.data.sources.dataset import Sample, byte_sorted
-from ft.data.sources.listing import UNLABELLED_TEST, Entry, Listing, note
+from ft.data.sources.dataset import Sample
+from ft.data.sources.listing import UNLABELLED_TEST, Entry, Listing, note, worded
 from ft.data.sources.manifest import COMMAS, as_set, ask_about_commas, not_one
+from ft.data.sources.splits import byte_sorted
 from ft.data.sources.texts.found import Found, TextListing
 from ft.errors import DataError, printable, unknown
 from ft.metrics.multilabel import BETWEEN, Labels
@@ -21,7 +22,7 @@ def without_unlabelled_test(listing: TextListing) -> TextListing:
     tested = {found.name for found in listing.found if found.split == "test"}
     if not tested or any(found.label or found.tags for found in listing.found if found.name in tested):
         return listing
-    reason = UNLABELLED_TEST.replace("image", "text")
+    reason = worded(UNLABELLED_TEST, "text")
     kept = [found for found in listing.found if found.name not in tested]
     ignored = {**listing.ignored, reason: tested}
     return replace(listing, found=kept, notes=[*listing.notes, *note(reason, tested)], ignored=ignored)

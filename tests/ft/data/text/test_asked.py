@@ -4,7 +4,7 @@ import pytest
 
 from ft.api.asked_texts import asked_for
 from ft.data.sources.asked_texts import all_texts, find_texts
-from ft.data.sources.dataset import Text
+from ft.data.sources.text import Text
 from ft.errors import DataError, RecipeError
 
 

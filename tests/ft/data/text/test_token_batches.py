@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ft.data import Sample, Sampling
-from ft.data.sources.dataset import Text
+from ft.data.sources.text import Text
 from ft.data.text.open import word_pieces
 from ft.data.text.process import TextProcess
 from ft.data.text.tokenizer import Tokenizer
