@@ -105,7 +105,7 @@ class Run:
         """
         return self.result["metrics"]
 
-    @property
+    @cached_property
     def card(self) -> Card:
         """The card of its network."""
         return find_card(self.recipe.model, self.folder)
@@ -176,17 +176,29 @@ class Run:
         quiet: without the progress bar of what takes more than one batch. Of a multi-label run all classes that are
         more probable than one half are named, where these are more than `top`.
         """
+        return self.of_each(images, lambda answer: answer.guesses, top=top, on_bad_image=on_bad_image, quiet=quiet)
+
+    def of_each(
+        self,
+        images: Picture | Iterable[Picture],
+        value: Callable[[Answer], Any],
+        *,
+        top: int,
+        on_bad_image: BadImages,
+        quiet: bool,
+    ) -> Any:
+        """Return the value of the answer to each image, or of an empty one, in the form that `images` has."""
         require(top, on_bad_image)
         given = self.asking.asked_for(images, missing=on_bad_image == "skip")
-        found: list[list[Guess]] = [[] for _ in given.samples]
-        quiet = quiet or len(found) <= self.recipe.batch_size
-        with counting("predicting", len(found), self.card.unit, quiet=quiet) as count:
+        found: dict[int, Any] = {}
+        quiet = quiet or len(given.samples) <= self.recipe.batch_size
+        with counting("predicting", len(given.samples), self.card.unit, quiet=quiet) as count:
             for answer in self.answers(given.samples, top=top, on_bad_image=on_bad_image, count=count):
-                found[answer.index] = answer.guesses
-        if given.form == "list":
-            return found
-        named = {s.name: guesses for s, guesses in zip(given.samples, found, strict=True) if guesses}
-        return named if given.form == "dict" else found[0]
+                found[answer.index] = value(answer)
+        if given.form == "dict":
+            return {given.samples[index].name: found[index] for index in sorted(found)}
+        every = [found[i] if i in found else value(Answer(i, [])) for i in range(len(given.samples))]
+        return every if given.form == "list" else every[0]
 
     def answers(
         self,
@@ -234,17 +246,7 @@ class Run:
         """
         if self.task.name != "segmentation":
             raise RecipeError(f"{self.folder} is a {self.task.name} run, whose network gives no masks; ask run.predict")
-        require(1, on_bad_image)
-        given = self.asking.asked_for(images, missing=on_bad_image == "skip")
-        found: list[np.ndarray | None] = [None] * len(given.samples)
-        quiet = quiet or len(found) <= self.recipe.batch_size
-        with counting("predicting", len(found), self.card.unit, quiet=quiet) as count:
-            for answer in self.answers(given.samples, top=1, on_bad_image=on_bad_image, count=count):
-                found[answer.index] = answer.mask
-        if given.form == "list":
-            return found
-        named = {s.name: mask for s, mask in zip(given.samples, found, strict=True) if mask is not None}
-        return named if given.form == "dict" else next(iter(named.values()))
+        return self.of_each(images, lambda answer: answer.mask, top=1, on_bad_image=on_bad_image, quiet=quiet)
 
     def evaluate(self, data: str | None = None, *, quiet: bool = False) -> dict[str, float | None]:
         """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images.

@@ -43,7 +43,7 @@ PATIENCE = 1200  # seconds for one line
 
 def swapped(text: str) -> str:
     """Return a line with the other wing in it."""
-    place = r'(--backend +|backend="|-photos-|-m ft_|on photos, )(torch|tf|PyTorch|Keras)\b'
+    place = r'(--backend +|backend="|runs/[\w-]+-(?=\w+-\d{3})|-m ft_|on photos, )(torch|tf|PyTorch|Keras)\b'
     return re.sub(place, lambda found: found[1] + OTHER[found[2]], text)
 
 
@@ -126,7 +126,7 @@ def plans(readme: str, *, download: bool) -> Iterator[list[Step]]:
     first = list(steps_of(readme))
     yield first
     second = [Step(step.kind, swapped(step.text)) for step in first]
-    yield [step for step in second if step not in first or "photos-" in step.text]
+    yield [step for step in second if step not in first or "runs/" in step.text]
 
 
 def walk(steps: list[Step], folder: Path) -> int:

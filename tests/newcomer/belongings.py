@@ -1,4 +1,4 @@
-"""What somebody who reads the README has at hand: photos of cats and dogs, two models, and this project, installed."""
+"""What somebody who reads the README has at hand: photos, reviews, two models, and this project, installed."""
 
 import os
 import sys
@@ -22,6 +22,8 @@ def make_keras():
     body = [layers.Conv2D(8, 3), layers.ReLU(), layers.GlobalAveragePooling2D(), layers.Dense(10)]
     return Sequential([Input((32, 32, 3)), *body])
 """
+FILMS = "the film was", "what a story:", "we found the cast", "my whole family thought the end was", "the music is"
+WORDS = ("great", "good"), ("fine", "good"), ("a joy", "good"), ("dull", "bad"), ("awful", "bad"), ("a bore", "bad")
 
 
 def lay_out(folder: Path) -> None:
@@ -37,6 +39,8 @@ def lay_out(folder: Path) -> None:
     (folder / "new_photos" / "damaged.jpg").write_bytes(b"\xff\xd8 no image")
     for wordnet_id, kind in (("n02123045", "cat"), ("n02099712", "dog")):
         draw(kind, rng, folder / "photos_by_wordnet_id" / wordnet_id / "0.jpg")
+    (folder / "reviews.csv").write_text("text,label\n" + "".join(f"{a} {b},{c}\n" for b, c in WORDS for a in FILMS))
+    (folder / "more.csv").write_text("text\na dull film\nwe loved the cast\n")
     (folder / "mymodels.py").write_text(MODELS)
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         (folder / name).symlink_to(PROJECT / name)

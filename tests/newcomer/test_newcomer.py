@@ -46,6 +46,7 @@ def test_what_is_not_so_is_found(tmp_path, capsys):
     [
         ("ft train --backend tf    --data photos", "ft train --backend torch    --data photos"),
         ("ft report runs/resnet50-photos-torch-001", "ft report runs/resnet50-photos-tf-001"),
+        ("ft convert runs/minilm_l6-reviews-torch-001 to", "ft convert runs/minilm_l6-reviews-tf-001 to"),
         ('ft.finetune(backend="torch")', 'ft.finetune(backend="tf")'),
         ("<Run x on photos, PyTorch, epochs: 5>", "<Run x on photos, Keras, epochs: 5>"),
         ("python -m ft_tf.train", "python -m ft_torch.train"),
