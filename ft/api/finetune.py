@@ -45,6 +45,7 @@ from ft.training.job import Job, open_data, prepare_job, recipe_of
 from ft.training.loop import Session, Training
 from ft.training.position import Position
 from ft.training.ways import way_of
+from ft.zoo import find_card
 
 
 @takes_fields
@@ -111,9 +112,8 @@ def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started
     allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
     classes, record = tuple(state["classes"]), state["data"]
     if "data" not in fields:
-        recipe = recipe.replace(
-            data=find_again(recipe.data, record, folder, partial(open_data, recipe, classes, task, home=folder))
-        )
+        opened = partial(open_data, recipe, find_card(recipe.model, folder), classes, task)
+        recipe = recipe.replace(data=find_again(recipe.data, record, folder, opened))
     job = prepare_job(recipe, classes=classes, task=task, with_weights=False, home=folder, quiet=quiet)
     if not allowed:
         require_same_data(job.dataset, record, folder, "start a new run, or pass --allow-data-change")

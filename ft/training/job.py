@@ -106,7 +106,7 @@ def prepare_job(
     altered = surgery.card if surgery else card
     check_plan(recipe, altered)
     require_anchor(recipe, altered)
-    dataset = open_data(recipe, classes, task, recipe.data, home=home, quiet=quiet)
+    dataset = open_data(recipe, card, classes, task, recipe.data, quiet=quiet)
     found = task_for(card, dataset)
     found.require(recipe)
     altered = way.answering(altered, recipe, found)
@@ -120,15 +120,14 @@ def prepare_job(
 
 def open_data(
     recipe: Recipe,
+    card: Card,
     classes: tuple[str, ...] | None,
     task: Task | None,
     spec: str,
     *,
-    home: Path | None = None,
     quiet: bool = True,
 ) -> Dataset:
-    """Open the data `spec` as a recipe says. classes, task, home: those of a run that goes on."""
-    card = find_card(recipe.model, home)
+    """Open the data `spec` as a recipe and its network's card say. classes, task: those of a run that goes on."""
     way = way_of(card)
     labels = "masks" if card.task == "segmentation" else labels_of(recipe, task)
     return way.open_split(recipe, spec, classes=classes, policy=way.policy_of(recipe, card, quiet=quiet), labels=labels)
