@@ -3,8 +3,6 @@
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from math import prod
 from typing import Any
 from unittest.mock import patch
 
@@ -13,41 +11,29 @@ import numpy as np
 import tensorflow as tf
 
 from ft.backend.calls import Calls, Given
-from ft.backend.description import Description, Parameter, kind_of, silence
-from ft.backend.forms import Form, restored, shape_after
+from ft.backend.description import Description, Parameter, silence
+from ft.backend.forms import restored, shape_after
 from ft.backend.operations import Graph
 from ft.backend.shares import Shares
 from ft.data.targets import classes_of
 from ft.errors import RecipeError
-from ft.parity.foreign.code import OPTIMIZER, blamed
-from ft.parity.foreign.compare import MOMENTUM
+from ft.parity.foreign.assignment import MOMENTUM
+from ft.parity.foreign.code import blamed
 from ft.parity.foreign.inputs import flattened, handed
 from ft.parity.foreign.pairing import rename_calls
 from ft.parity.trace import STATISTICS
+from ft_tf.canonical import (
+    Part,
+    forms_of,
+    kind_in_torch,
+    own_variables,
+)
 from ft_tf.operations import record
 from ft_tf.optim import SGD
+from ft_tf.own_optimizer import OwnOptimizer
 from ft_tf.tasks.classification import cross_entropy
 from ft_tf.trace import recording
-from ft_tf.weights import LEAVES, to_array
-
-LEAF = {**LEAVES, "embeddings": "weight"}
-CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
-SLOTS = {  # PyTorch's names of what Keras's optimizers keep
-    "SGD": {"momentum": "momentum_buffer"},
-    "RMSprop": {"momentum": "momentum_buffer", "velocity": "square_avg"},
-    "Adagrad": {"accumulator": "sum"},
-}
-ADAM = {"momentum": "exp_avg", "velocity": "exp_avg_sq"}
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a variable holds of one parameter of PyTorch's: its name, the variable's, and how it becomes canonical."""
-
-    name: str
-    variable: str
-    form: Form
-    parameter: Parameter
+from ft_tf.weights import to_array
 
 
 class Stranger:
@@ -253,41 +239,6 @@ class Stranger:
         rename_calls(calls, self.keys)
 
 
-class OwnOptimizer:
-    """The optimizer that the user's `make_optimizer(model)` returns, driven by gradients from outside.
-
-    What it subtracts is known only up to the rounding of the weights that it has changed.
-    """
-
-    def __init__(
-        self, make: Callable[[Any], Any], model: keras.Model, parameters: Mapping[str, keras.Variable]
-    ) -> None:
-        with blamed(f"{OPTIMIZER}(model) failed"):
-            self.own = make(model)
-        if not isinstance(self.own, keras.optimizers.Optimizer):
-            raise RecipeError(f"{OPTIMIZER} returns a {type(self.own).__name__}; expected a keras.optimizers.Optimizer")
-        self.parameters = dict(parameters)
-        self.own.build(list(self.parameters.values()))
-        self.lr = float(self.own.learning_rate)
-
-    def update(self, gradients: Mapping[str, tf.Tensor], lr: tf.Tensor) -> list[tf.Tensor]:
-        """Do one step and return what was subtracted from each weight; the rate is the optimizer's own."""
-        before = [tf.identity(w.value) for w in self.parameters.values()]
-        with blamed(f"the optimizer of {OPTIMIZER} failed"):
-            self.own.apply([gradients[name] for name in self.parameters], list(self.parameters.values()))
-        return [old - w.value for old, w in zip(before, self.parameters.values(), strict=True)]
-
-    def get_slots(self) -> dict[str, np.ndarray]:
-        """Return the state that belongs to weights, as `NAME.momentum_buffer` and the like."""
-        words, slots = SLOTS.get(type(self.own).__name__, ADAM), {}
-        for name, w in self.parameters.items():
-            start = w.path.replace("/", "_") + "_"  # Keras names a slot PATH_OF_THE_WEIGHT_momentum
-            for word, slot in words.items():
-                found = [x for x in self.own.variables if x.name == start + word]
-                slots |= {f"{name}.{slot}": to_array(x, "same") for x in found[:1]}
-        return slots
-
-
 def walk(layer: keras.layers.Layer, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every layer inside of a layer, by the names on the way to it."""
     for inner in layer._flatten_layers(include_self=False, recursive=False):
@@ -304,20 +255,6 @@ def still(names: tuple[str, ...], layer: Any) -> str:
     return f"{'.'.join(names)} (augmentation)"
 
 
-def own_variables(
-    model: keras.Model, layers: Mapping[tuple[str, ...], Any]
-) -> Iterator[tuple[tuple[str, ...], keras.Variable]]:
-    """Yield every weight once, by the names of its layers and its own."""
-    seen: set[int] = set()
-    for names, layer in (((), model), *layers.items()):
-        inner = {id(w) for part in layer._flatten_layers(include_self=False, recursive=False) for w in part.weights}
-        for variable in layer.weights:
-            if id(variable) not in inner | seen:
-                variable.layout = "same"  # an optimizer's slots stay as they are: `Shares` knows the rest
-                yield (*names, variable.name), variable
-                seen.add(id(variable))
-
-
 def penalties(layers: Mapping[tuple[str, ...], Any]) -> Iterator[str]:
     """Yield the regularisers and limits of layers, in words."""
     for names, layer in layers.items():
@@ -325,62 +262,6 @@ def penalties(layers: Mapping[tuple[str, ...], Any]) -> Iterator[str]:
             if value is not None and name.endswith(("_regularizer", "_constraint")):
                 numbers = ", ".join(f"{key} {x}" for key, x in value.get_config().items())
                 yield f"{type(value).__name__}({numbers}) as {name} of {'.'.join(names)}"
-
-
-def kind_in_torch(layer: Any) -> str:
-    """Return the kind of the layer that does the same in PyTorch."""
-    if isinstance(layer, keras.layers.EinsumDense):
-        return "linear"
-    return "recurrent" if isinstance(layer, CELLS) else kind_of(layer)
-
-
-def forms_of(layer: Any, leaf: str, variable: keras.Variable) -> Iterator[tuple[str, str, Form]]:
-    """Yield a mark for its name, PyTorch's name in the layer and the form of every parameter in a variable."""
-    rank = len(variable.shape)
-    if isinstance(layer, CELLS):
-        yield from recurrent_forms(layer, leaf, rank)
-    elif isinstance(layer, keras.layers.EinsumDense):
-        yield (
-            "",
-            LEAF.get(leaf, leaf),
-            einsum_form(layer, tuple(variable.shape)) if leaf == "kernel" else (("shape", prod(variable.shape)),),
-        )
-    elif leaf == "depthwise_kernel" or (leaf == "kernel" and is_depthwise(layer)):
-        *sides, inputs, outputs = variable.shape
-        turned = ("axes", rank - 2, rank - 1, *range(rank - 2))
-        yield "", "depthwise.weight" if leaf[0] == "d" else "weight", (turned, ("shape", inputs * outputs, 1, *sides))
-    elif leaf in ("kernel", "pointwise_kernel") and kind_of(layer) == "conv":
-        name = "pointwise.weight" if leaf[0] == "p" else "weight"
-        yield "", name, (("axes", rank - 1, rank - 2, *range(rank - 2)),)
-    elif leaf == "kernel" and kind_of(layer) == "linear":
-        yield "", "weight", (("axes", 1, 0),)
-    else:
-        name = LEAF.get(leaf, leaf)
-        yield "", f"pointwise.{name}" if hasattr(layer, "pointwise_kernel") else name, ()
-
-
-def is_depthwise(layer: Any) -> bool:
-    """Tell a depthwise convolution of any rank."""
-    return any(kind.__name__ == "BaseDepthwiseConv" for kind in type(layer).__mro__)
-
-
-def recurrent_forms(layer: Any, leaf: str, rank: int) -> Iterator[tuple[str, str, Form]]:
-    """Yield the parameters in a variable of a recurrent cell: PyTorch's GRU has its gates in another order."""
-    gates: Form = (("blocks", 1, 0, 2),) if isinstance(layer, keras.layers.GRUCell) else ()
-    if leaf != "bias":
-        yield "", "weight_hh" if leaf == "recurrent_kernel" else "weight_ih", (("axes", 1, 0), *gates)
-    elif rank == 1:
-        yield "", "bias_ih", gates
-    else:
-        yield from ((f"#{i}", f"bias_{word}", (("row", i), *gates)) for i, word in enumerate(("ih", "hh")))
-
-
-def einsum_form(layer: Any, shape: tuple[int, ...]) -> Form:
-    """Return how the kernel of an EinsumDense becomes (outputs, inputs)."""
-    given, letters, result = re.split(",|->", layer.equation.replace(" ", "").replace("...", ""))
-    inner = [i for i, letter in enumerate(letters) if letter in given and letter not in result]
-    outer = [i for i in range(len(letters)) if i not in inner]
-    return ("axes", *outer, *inner), ("shape", prod(shape[i] for i in outer), prod(shape[i] for i in inner))
 
 
 def call_model(model: keras.Model, tensors: Mapping[str, tf.Tensor], *, training: bool) -> Any:

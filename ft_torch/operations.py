@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ft.backend.operations import Graph, LayerCall, Operation, plain_value
+from ft_torch.trace import hooked
 from ft_torch.weights import to_array
 
 SIDES = ("self", "input")  # first arguments that are tensors
@@ -86,16 +87,8 @@ def record(
 ) -> tuple[Graph, dict[str, Tensor]]:
     """Return every operation of `run()`, which runs the model, and what it returned: tensors by name."""
     recorder = Operations(model, leaves, forced)
-    handles = []
-    for module in recorder.paths:
-        handles.append(module.register_forward_pre_hook(recorder.enter))
-        handles.append(module.register_forward_hook(recorder.leave))
-    try:
-        with recorder:
-            outputs = run()
-    finally:
-        for handle in handles:
-            handle.remove()
+    with hooked(recorder), recorder:
+        outputs = run()
     recorder.graph.results = {name: recorder.number(x) for name, x in outputs.items()}
     return recorder.graph, outputs
 

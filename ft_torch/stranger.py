@@ -1,6 +1,5 @@
 """A model of the user's own: as much of a learner as a trace needs, under names that it shares with its twin."""
 
-import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,17 +11,19 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from ft.backend.calls import Calls
-from ft.backend.description import Description, Parameter, kind_of, silence
+from ft.backend.description import Description, silence
 from ft.backend.operations import Graph
 from ft.backend.shares import Shares
 from ft.data.targets import classes_of
 from ft.errors import RecipeError
-from ft.parity.foreign.code import OPTIMIZER, blamed
-from ft.parity.foreign.compare import MOMENTUM
+from ft.parity.foreign.assignment import MOMENTUM
+from ft.parity.foreign.code import blamed
 from ft.parity.foreign.inputs import flattened, handed
 from ft.parity.trace import STATISTICS
+from ft_torch.canonical import described, fold_biases
 from ft_torch.operations import record
 from ft_torch.optim import SGD
+from ft_torch.own_optimizer import OwnOptimizer
 from ft_torch.tasks.classification import cross_entropy
 from ft_torch.trace import recording
 from ft_torch.weights import to_array
@@ -64,22 +65,14 @@ class Stranger:
         return Description(
             dtype=str(types[0]).removeprefix("torch."),
             outputs=tuple(next(iter(outputs.values())).shape),
-            parameters=tuple(self.parameter(name, tensor) for name, tensor in self.tensors.items()),
+            parameters=tuple(
+                described(name, x, self.modules[name.rpartition(".")[0]]) for name, x in self.tensors.items()
+            ),
             calls=calls.calls,
             silenced=tuple(dict.fromkeys(self.silenced)),
             remarks=("the second bias of recurrent layers is added to the first",) if self.folded else (),
             gives=self.gives,
         )
-
-    def parameter(self, name: str, tensor: Tensor) -> Parameter:
-        """Return the description of one parameter or buffer."""
-        layer, _, leaf = name.rpartition(".")
-        kind = kind_of(self.modules[layer])
-        if found := re.fullmatch(r"(weight_[ih]h|bias_[ih]h)(?:_(l\d+(?:_reverse)?))?", leaf):
-            kind, leaf, layer = "recurrent", found[1], f"{layer}.{found[2]}" if found[2] else layer
-        elif found := re.fullmatch(r"in_proj_(weight|bias)", leaf):
-            kind, leaf, layer = "linear", found[1], f"{layer}.in_proj"
-        return Parameter(name, layer, leaf, kind, tuple(tensor.shape), tensor.requires_grad)
 
     def share(
         self,
@@ -215,18 +208,6 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, Tensor)
 
 
-@torch.no_grad()
-def fold_biases(path: str, module: nn.Module) -> Iterator[str]:
-    """Add the second bias of a recurrent layer to the first wherever only their sum counts; yield what is 0 then."""
-    if not isinstance(module, (nn.LSTM, nn.RNN, nn.LSTMCell, nn.RNNCell)):
-        return
-    for name, second in module.named_parameters():
-        if name.startswith("bias_hh"):
-            getattr(module, name.replace("_hh", "_ih")).add_(second)
-            second.zero_()
-            yield f"{path}.{name}" if path else name
-
-
 class WithoutDropout(TorchFunctionMode):
     """Lets dropout that a model calls as a function pass its input on, and adds to `silenced` what it was."""
 
@@ -240,35 +221,3 @@ class WithoutDropout(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         self.silenced.append(f"F.{func.__name__} (p {given.get('p', 0.5):g})")
         return given["input"]
-
-
-class OwnOptimizer:
-    """The optimizer that the user's `make_optimizer(model)` returns, driven by gradients from outside.
-
-    What it subtracts is known only up to the rounding of the weights that it has changed.
-    """
-
-    def __init__(self, make: Callable[[Any], Any], model: nn.Module, parameters: Mapping[str, Tensor]) -> None:
-        with blamed(f"{OPTIMIZER}(model) failed"):
-            self.own = make(model)
-        if not isinstance(self.own, torch.optim.Optimizer):
-            raise RecipeError(f"{OPTIMIZER} returns a {type(self.own).__name__}; expected a torch.optim.Optimizer")
-        self.parameters, self.lr = dict(parameters), float(self.own.param_groups[0]["lr"])
-
-    def update(self, gradients: Mapping[str, Tensor], lr: float) -> list[Tensor]:
-        """Do one step and return what was subtracted from each weight; the rate is the optimizer's own."""
-        before = [w.detach().clone() for w in self.parameters.values()]
-        for name, w in self.parameters.items():
-            w.grad = gradients[name]
-        with blamed(f"the optimizer of {OPTIMIZER} failed"):
-            self.own.step()
-        return [old - w.detach() for old, w in zip(before, self.parameters.values(), strict=True)]
-
-    def get_slots(self) -> dict[str, np.ndarray]:
-        """Return the state that has a weight's shape, as `NAME.momentum_buffer` and the like."""
-        return {
-            f"{name}.{key}": to_array(x)
-            for name, w in self.parameters.items()
-            for key, x in self.own.state.get(w, {}).items()
-            if isinstance(x, Tensor) and x.shape == w.shape
-        }

@@ -1,9 +1,9 @@
 """Record what every layer of a PyTorch model gives while it runs."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -135,20 +135,32 @@ class Recorder(TorchFunctionMode):
         self.kept.append(output)
 
 
+class Watching(Protocol):
+    """What is told of every module that starts to run and that has run; paths: the modules, with their names."""
+
+    paths: dict[nn.Module, str]
+
+    def enter(self, module: nn.Module, arguments: Any) -> None: ...
+
+    def leave(self, module: nn.Module, arguments: Any, output: Any) -> None: ...
+
+
+@contextmanager
+def hooked(recorder: Watching) -> Iterator[None]:
+    """Tell a recorder of every module that runs inside the block."""
+    with ExitStack() as stack:
+        for module in recorder.paths:
+            stack.callback(module.register_forward_pre_hook(recorder.enter).remove)
+            stack.callback(module.register_forward_hook(recorder.leave).remove)
+        yield
+
+
 @contextmanager
 def recording(model: nn.Module) -> Iterator[Calls]:
     """Record every layer call of a model inside the block; images are (N, C, H, W) but where a network turns them."""
     recorder = Recorder(model)
-    handles = []
-    for module in recorder.paths:
-        handles.append(module.register_forward_pre_hook(recorder.enter))
-        handles.append(module.register_forward_hook(recorder.leave))
-    try:
-        with recorder:
-            yield recorder.calls
-    finally:
-        for handle in handles:
-            handle.remove()
+    with hooked(recorder), recorder:
+        yield recorder.calls
 
 
 def is_no_node(module: nn.Module) -> bool:

@@ -1,13 +1,10 @@
 """Models of the user's own: paired, given the same weights and traced; what is theirs is found, never aligned."""
 
 import inspect
-import json
 import shutil
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import keras
 import pytest
 
 import ft_tf
@@ -15,9 +12,8 @@ import ft_torch
 from ft.backend import contract as backend
 from ft.differences import Evidence, diagnose
 from ft.errors import RecipeError, WeightsError
-from ft.parity.foreign import compare as strangers
 from ft.parity.foreign.compare import compare_models
-from ft.parity.foreign.host import Host
+from parity_tests.support.foreign_pairs import in_process
 
 MODULES = ("their_torch", "their_keras")
 SGD = {
@@ -39,28 +35,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-class InProcess(strangers.ModelProcess):
-    """A side whose model runs in this process: it starts at once."""
-
-    def __init__(self, name, target, assignment, folder):
-        self.name, self.target, lines = name, target, []
-        host = Host(backend.load(name), name, target, folder, assignment)
-        self.send = lambda request: lines.append(json.dumps(request))
-        self.process = SimpleNamespace(stdout=SimpleNamespace(readline=lambda: host.answer(lines.pop())))
-
-    def end(self):
-        pass
-
-
 @pytest.fixture
 def here(folder, monkeypatch):
-    """Run both models in this process, and leave Keras's types and the imported modules as they were."""
-    before = keras.config.dtype_policy(), keras.config.floatx()
+    """Run both models in this process, and leave the imported modules as they were."""
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(strangers, "ModelProcess", InProcess)
-    yield folder
-    keras.config.set_dtype_policy(before[0])
-    keras.config.set_floatx(before[1])
+    with in_process():
+        yield folder
     for name in MODULES:
         sys.modules.pop(name, None)
 

@@ -13,7 +13,8 @@ import keras
 
 from ft.backend import contract as backend
 from ft.parity.evidence import Finding
-from ft.parity.foreign import compare as strangers
+from ft.parity.foreign import process
+from ft.parity.foreign.compare import compare_models
 from ft.parity.foreign.host import Host
 from ft.parity.verdict import Row
 from parity_tests.support import foreign_keras, foreign_torch
@@ -23,7 +24,7 @@ from parity_tests.support.foreign_models import Model
 ALIKE = [{"padding", "pooling"}]  # a pooling that pads by hand: either name is right
 
 
-class InProcess(strangers.ModelProcess):
+class InProcess(process.ModelProcess):
     """A side whose model runs in this process: it starts at once."""
 
     def __init__(self, name, target, assignment, folder):
@@ -41,7 +42,7 @@ def in_process() -> Iterator[None]:
     """Run both models in this process, and leave Keras's types as they were."""
     before = keras.config.dtype_policy(), keras.config.floatx()
     try:
-        with patch.object(strangers, "ModelProcess", InProcess):
+        with patch.object(process, "ModelProcess", InProcess):
             yield
     finally:
         keras.config.set_dtype_policy(before[0])
@@ -86,8 +87,6 @@ def outcome(model: Model, folder: Path, fault: Planted | None = None) -> Outcome
     vars(module)["torch"] = lambda: foreign_torch.Net(layers["torch"], model.rank)
     vars(module)["tf"] = lambda: foreign_keras.Net(layers["tf"], model.rank)
     with patch.dict(sys.modules, {"drawn": module}), in_process():
-        result = strangers.compare_models(
-            torch="drawn:torch", tf="drawn:tf", inputs=model.inputs, folder=folder, batch_size=4
-        )
+        result = compare_models(torch="drawn:torch", tf="drawn:tf", inputs=model.inputs, folder=folder, batch_size=4)
         rows = tuple(row for row in result.verdict().rows if row.differs)
     return Outcome(rows, result.findings, result.notes)

@@ -9,7 +9,8 @@ from ft.parity.evidence import AT, Finding
 from ft.parity.families import Case, activation, combination, members
 from ft.parity.families.same import same
 from ft.parity.finding_id import OUTPUTS, UNKNOWN
-from ft.parity.foreign.forcing import WHOLE, Difference, Search
+from ft.parity.foreign.difference import Difference
+from ft.parity.foreign.forcing import WHOLE, Search
 from ft.parity.foreign.values import apart
 
 SHOWN = 4  # operations of Keras's that are listed

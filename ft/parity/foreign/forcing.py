@@ -6,179 +6,24 @@ replaced by the partner's, the model runs on, and all behind it is compared as i
 is found where it is, and none is blamed that comes from before.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 import numpy as np
 
-from ft.backend.operations import Graph, Operation
+from ft.backend.operations import Graph
 from ft.errors import UserError
-from ft.parity.families.same import bounded
+from ft.parity.foreign.states import Side, State, graph_inputs
 from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order
 
-NONE = 1e-9  # a share of the results' difference that is no more than rounding
 SMALL = 60  # operations of a model in which every candidate is tried
-MEASURED = 10  # differences beyond which the share of each is not measured
 LIMIT = 60  # differences that are looked for
 FIRST, NEAR = 6, 3  # operations that are tried for a difference, and partners of each
 WHOLE = (  # layers of Keras's that are one operation, whatever they do inside
     *("BatchNormalization", "LayerNormalization", "GroupNormalization", "LSTM", "GRU", "SimpleRNN", "Bidirectional"),
     *("MultiHeadAttention", "RMSNormalization"),
 )
-
 Run = Callable[[Mapping[int, np.ndarray]], Graph]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """An operation that does something else in the two models with the same inputs.
-
-    inputs: what both take; parameters: by their names in the layer; torch, tf: what each gives, in PyTorch's layout
-    where the shapes allow it; other: the operations of Keras's side between inputs and output; layer: that of
-    the last; others: what these take, PyTorch's own output among it; reached: whether Keras's side has that output as
-    well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes;
-    part: which of its layer's operations it is.
-    """
-
-    number: int
-    operation: Operation
-    inputs: tuple[np.ndarray, ...]
-    parameters: dict[str, np.ndarray]
-    torch: np.ndarray
-    tf: np.ndarray
-    other: tuple[Operation, ...]
-    layer: str
-    others: tuple[np.ndarray, ...] = ()
-    reached: bool = False
-    permuted: bool = False
-    share: float = 0.0
-    part: str = ""
-
-    @property
-    def size(self) -> float:
-        """The largest relative difference, infinity where the shapes are not the same."""
-        return apart(self.torch, self.tf)
-
-
-@dataclass
-class Side:
-    """A graph and what can be asked about it: which tensors depend on the input, which parameters are in which."""
-
-    graph: Graph
-    makers: dict[int, int] = field(init=False)
-    moving: set[int] = field(init=False)
-    holding: dict[int, frozenset[str]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        leaves = self.graph.leaves
-        self.makers = self.graph.makers()
-        self.moving = {number for number, leaf in leaves.items() if leaf.startswith("input ")}
-        self.holding = {
-            number: frozenset({leaf.removeprefix("parameter ")})
-            for number, leaf in leaves.items()
-            if leaf.startswith("parameter ")
-        }
-        for operation in self.graph.operations:
-            if self.moving.intersection(operation.inputs):
-                self.moving |= set(operation.outputs)
-            else:
-                names = frozenset().union(*(self.holding.get(i, frozenset()) for i in operation.inputs))
-                self.holding |= dict.fromkeys(operation.outputs, names)
-
-    def parameters(self, operation: Operation) -> frozenset[str]:
-        """Return the parameters that an operation meets the input with."""
-        if not self.moving.intersection(operation.inputs):
-            return frozenset()
-        return frozenset().union(*(self.holding.get(i, frozenset()) for i in operation.inputs))
-
-    @cached_property
-    def meeting(self) -> list[tuple[int, frozenset[str]]]:
-        """The operations in which parameters meet the input, and these."""
-        found = ((i, self.parameters(operation)) for i, operation in enumerate(self.graph.operations))
-        return [(i, names) for i, names in found if names]
-
-
-@dataclass
-class State:
-    """One pass of PyTorch's side next to Keras's: which tensors are in both."""
-
-    torch: Side
-    tf: Side
-    table: Table
-    forced: Mapping[int, np.ndarray]
-    partners: Mapping[int, int]
-    anchored: frozenset[int] = frozenset()
-
-    @cached_property
-    def same(self) -> dict[int, list[int]]:
-        """The tensors of Keras's side that have the values of one of PyTorch's."""
-        arrays = self.torch.graph.arrays
-        found = {number: self.table.find(arrays[number]) for number in sorted(self.torch.moving)}
-        return {number: numbers for number, numbers in found.items() if numbers}
-
-    @cached_property
-    def known(self) -> set[int]:
-        """The tensors of Keras's side that PyTorch's has as well."""
-        return {number for numbers in self.same.values() for number in numbers}
-
-    @cached_property
-    def parted(self) -> list[int]:
-        """The operations of PyTorch's side whose outputs are nowhere on the other, and lead to a result that is not."""
-        graph = self.torch.graph
-        blind = (n for n in self.forced if n in self.anchored)
-        roots = [*graph.results.values(), *(i for n in blind for i in graph.operations[n].inputs)]
-        last = {self.torch.makers[i] for i in self.other_results if i in self.torch.makers}
-        return sorted(self.above(self.torch, roots, set(self.same)) | last)
-
-    @cached_property
-    def other_results(self) -> dict[int, int]:
-        """The results of PyTorch's side that are not those of the other, though an array there may be equal."""
-        results = zip(self.torch.graph.results.values(), self.tf.graph.results.values(), strict=False)
-        arrays = self.torch.graph.arrays, self.tf.graph.arrays
-        return {i: j for i, j in results if not same_order(arrays[1][j], arrays[0][i], self.table.close)}
-
-    @cached_property
-    def unknown(self) -> list[int]:
-        """The same of Keras's side."""
-        graph = self.tf.graph
-        behind = [i for v in self.partners.values() for i in graph.operations[self.tf.makers[v]].inputs]
-        return sorted(self.above(self.tf, [*graph.results.values(), *behind], self.known))
-
-    def above(self, side: Side, roots: list[int], fine: set[int]) -> set[int]:
-        """Return the operations that lead to some tensors through none that is fine."""
-        found: set[int] = set()
-        arrays = side.graph.arrays
-        waiting = [number for number in roots if number not in fine and arrays[number].dtype.kind == "f"]
-        while waiting:
-            maker = side.makers.get(waiting.pop())
-            if maker is not None and maker not in found:
-                found.add(maker)
-                inputs = side.graph.operations[maker].inputs
-                open_inputs = (number for number in inputs if number not in fine and number in side.moving)
-                waiting += [number for number in open_inputs if arrays[number].dtype.kind == "f"]
-        return found
-
-    def region(self, side: Side, tensor: int, fine: set[int]) -> tuple[list[int], list[int]]:
-        """Return the operations between tensors that are fine and this one, and those tensors, in their order."""
-        own = side.makers.get(tensor)
-        if own is None:
-            return [], [tensor]
-        inside = {own}
-        waiting, edge = list(side.graph.operations[own].inputs), []
-        while waiting:
-            number = waiting.pop(0)
-            maker = side.makers.get(number)
-            if number not in side.moving:
-                continue
-            if number in fine or maker is None:
-                edge.append(number)
-            elif maker not in inside:
-                inside.add(maker)
-                waiting += side.graph.operations[maker].inputs
-        return sorted(inside), list(dict.fromkeys(edge))
 
 
 class Search:
@@ -208,8 +53,8 @@ class Search:
         """Return what both sides have in common with some operations forced."""
         return State(Side(self.run(forced)), self.tf, self.table, forced, partners, frozenset(self.anchored))
 
-    def differences(self) -> list[Difference]:
-        """Return every operation that differs, in PyTorch's order."""
+    def finish(self) -> State:
+        """Force every operation that differs; return the pass after that, `last` has those blamed that feed one."""
         state = self.state({}, {})
         self.plain = state
         for number, tensor in self.found.items():
@@ -223,11 +68,8 @@ class Search:
                 break
             self.take(state, *pair)
             state = self.state(self.forced, self.partners)
-        lost = [self.unpaired(state, number) for number in state.parted[:1]]
-        state = self.blame_operands(state)
-        self.last = state
-        unlike = [self.unpaired(state, number) for number in self.unfit if self.ready(state, number)]
-        return sorted([*self.told(state), *lost, *unlike], key=lambda difference: difference.number)
+        self.last = self.blame_operands(state)
+        return state
 
     def blame_operands(self, state: State) -> State:
         """Where an operation differs only because its partner takes other numbers, blame what gave them."""
@@ -468,112 +310,8 @@ class Search:
             for tensor in self.anchors(state, number)[:1]:
                 yield number, tensor
 
-    def told(self, state: State) -> list[Difference]:
-        """Return what is forced and really differs, with the share of the results' difference that each makes alone."""
-        kept = [number for number in sorted(self.forced) if self.differs(state, number)]
-        shares = self.shares(kept)
-        kept = [number for number in kept if shares.get(number, 1.0) > NONE] or kept
-        return [self.difference(state, number, shares.get(number, 1.0)) for number in kept]
-
-    def shares(self, kept: list[int]) -> dict[int, float]:
-        """Return how far each difference alone moves the results, relative to what all of them do.
-
-        Up to each of them in turn PyTorch's side takes Keras's values, and goes its own way from there.
-        """
-        if len(kept) <= 1 or len(kept) > MEASURED:
-            return {}
-        ways = [self.plain.torch.graph]
-        ways += [self.run({n: self.forced[n] for n in kept[: i + 1]}) for i in range(len(kept))]
-        whole = results_apart(ways[0], ways[-1])
-        steps = pairwise(ways)
-        return {n: results_apart(*pair) / whole for n, pair in zip(kept, steps, strict=True)} if whole else {}
-
-    def difference(self, state: State, number: int, share: float) -> Difference:
-        """Return all that is known of an operation that differs."""
-        graph = state.torch.graph
-        operation = graph.operations[number]
-        output, tensor = operation.outputs[0], self.partners[number]
-        level = self.level(state)
-        inside, edge = state.region(state.torch, output, set(level))
-        value = graph.arrays[output]
-        local = graph.local.get(output, value)
-        known = {i for found in level.values() for i in found}
-        theirs, ends = state.region(self.tf, tensor, known | set(self.table.find(local)))
-        taken = [nearest(self.tf.graph.arrays[i], local, moved=self.moved(local.ndim)) for i in ends]
-        return Difference(
-            number,
-            operation,
-            told(graph.arrays[i] for i in edge),
-            {leaf: x for i in inside for leaf, x in self.weights(state, graph.operations[i]).items()},
-            local,
-            value,
-            tuple(self.tf.graph.operations[i] for i in theirs),
-            self.tf.graph.operations[self.tf.makers[tensor]].path if tensor in self.tf.makers else "",
-            tuple(x for x in taken if x is not None),
-            bool(self.table.find(local)),
-            permuted=apart(np.sort(local, axis=None), np.sort(value, axis=None)) <= self.close,
-            share=share,
-            part=graph.part(number),
-        )
-
-    def level(self, state: State) -> dict[int, list[int]]:
-        """Return the tensors that both sides have, in one order."""
-        return {own: found for own, found in state.same.items() if not self.turned(state, own)}
-
-    def weights(self, state: State, operation: Operation) -> dict[str, np.ndarray]:
-        """Return the parameters that an operation takes, by their names in the layer."""
-        leaves = ((i, state.torch.graph.leaves.get(i, "")) for i in operation.inputs)
-        found = {leaf.rpartition(".")[2].removeprefix("parameter "): i for i, leaf in leaves if leaf[:9] == "parameter"}
-        return {leaf: state.torch.graph.arrays[i] for leaf, i in found.items()}
-
-    def unpaired(self, state: State, number: int) -> Difference:
-        """Return a difference whose partner is not known, or has another shape."""
-        graph = state.torch.graph
-        operation = graph.operations[number]
-        _, edge = state.region(state.torch, operation.outputs[0], set(state.same))
-        anchor = self.anchors(state, number)
-        known = [i for i in edge for i in state.same.get(i, ())]
-        reached = [i for i in state.unknown if set(self.tf.graph.operations[i].inputs) & set(known)]
-        theirs = anchor or [self.tf.graph.operations[i].outputs[0] for i in reached[-1:]]
-        tensor = theirs[0] if theirs else None
-        value = np.zeros(0) if tensor is None else self.tf.graph.arrays[tensor]
-        layer = self.tf.graph.operations[self.tf.makers[tensor]].path if tensor in self.tf.makers else ""
-        own = graph.arrays[operation.outputs[0]]
-        if value.ndim == own.ndim > 2:
-            value = np.moveaxis(value, -1, 1)
-        inside = state.region(self.tf, tensor, state.known)[0] if tensor in self.tf.makers else []
-        return Difference(
-            number,
-            operation,
-            tuple(graph.arrays[i] for i in edge),
-            self.weights(state, operation),
-            own,
-            value,
-            tuple(self.tf.graph.operations[i] for i in inside),
-            layer,
-            share=1.0,
-            part=graph.part(number),
-        )
-
-
-def graph_inputs(state: State, number: int) -> list[int]:
-    """Return what an operation of PyTorch's takes that depends on the input."""
-    return [i for i in state.torch.graph.operations[number].inputs if i in state.torch.moving]
-
-
-def told(arrays: Iterable[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Return the arrays that say something, all of them if none does: one of ones counts pixels at most."""
-    every = tuple(arrays)
-    return tuple(x for x in every if x.size and np.ptp(bounded(x))) or every
-
 
 def distance(x: np.ndarray, like: np.ndarray) -> float:
     """Return how far an array is from another in the layout in which it is nearest."""
     found = nearest(x, like)
     return np.inf if found is None else mean_apart(found, like)
-
-
-def results_apart(a: Graph, b: Graph) -> float:
-    """Return how far apart the results of two passes of one model are."""
-    both = zip(a.results.values(), b.results.values(), strict=True)
-    return max((mean_apart(a.arrays[i], b.arrays[j]) for i, j in both), default=0.0)

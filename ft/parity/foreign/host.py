@@ -20,8 +20,8 @@ from ft.backend.forms import applied, whole_of
 from ft.backend.operations import Graph
 from ft.errors import RecipeError, UserError
 from ft.noise import generator
+from ft.parity.foreign.assignment import AGAIN, FORCED, OPERATIONS, WEIGHTS, Assignment, Feed
 from ft.parity.foreign.code import INPUTS, LOSS, blamed, find_inputs, find_loss, find_optimizer, make_model
-from ft.parity.foreign.compare import AGAIN, FORCED, OPERATIONS, WEIGHTS, Assignment, Feed
 from ft.parity.foreign.inputs import flattened
 from ft.parity.sensitivity import moved_by_one_ulp
 from ft.parity.trace import write_trace

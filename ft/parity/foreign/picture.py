@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from ft.parity.foreign.forcing import Search, Side
+from ft.parity.foreign.forcing import Search
+from ft.parity.foreign.states import Side
 from ft.parity.foreign.values import apart
 
 

@@ -13,9 +13,13 @@ from ft.backend.calls import Call
 from ft.backend.description import Description, Parameter
 from ft.errors import RecipeError
 from ft.parity.foreign import compare as strangers
+from ft.parity.foreign import process
+from ft.parity.foreign.assignment import AGAIN, WEIGHTS, Assignment
 from ft.parity.foreign.code import find_optimizer, make_model
-from ft.parity.foreign.compare import Assignment, ModelProcess, compare_models, read_map
+from ft.parity.foreign.compare import compare_models, read_map
 from ft.parity.foreign.pairing import Pairing
+from ft.parity.foreign.process import ModelProcess
+from ft.parity.foreign.settings import lone_parameters
 from ft.system import apart
 
 FC = (Parameter("fc.weight", "fc", "weight", "linear", (5, 3), True),)
@@ -36,7 +40,7 @@ def script(monkeypatch):
     class Scripted(ModelProcess):
         def __init__(self, name, target, assignment, folder):
             self.name, self.target = name, target
-            (folder / strangers.WEIGHTS).touch()
+            (folder / WEIGHTS).touch()
 
         def send(self, request):
             answers = {"describe": models[self.name].to_dict(), "inputs": {"inputs": False}}
@@ -50,7 +54,7 @@ def script(monkeypatch):
         def end(self):
             asked.append((self.name, {"do": "end"}))
 
-    monkeypatch.setattr(strangers, "ModelProcess", Scripted)
+    monkeypatch.setattr(process, "ModelProcess", Scripted)
     monkeypatch.setattr(strangers, "Trace", lambda folder: folder)
     monkeypatch.setattr(strangers, "diagnose_operations", lambda *args: ([], "operations compared", None))
     monkeypatch.setattr(backend, "require", lambda name: None)
@@ -87,7 +91,7 @@ def test_sensitivity_builds_one_side_anew_and_traces_it_from_moved_weights(scrip
         *(("torch", "trace", False), ("tf", "trace", False)),
         *(("torch", "describe", None), ("torch", "trace", True)),
     ]
-    assert result.band == (tmp_path / "torch", tmp_path / strangers.AGAIN)
+    assert result.band == (tmp_path / "torch", tmp_path / AGAIN)
 
 
 def test_calls_that_are_alike_in_name_only_are_kept_apart(script, tmp_path):
@@ -255,5 +259,5 @@ def test_the_current_folder_comes_last(monkeypatch, tmp_path):
 def test_one_more_parameter_of_one_side_is_another_difference():
     biases = [Parameter(f"fc{i}.bias", f"fc{i}", "bias", "linear", (5,), True) for i in range(3)]
     pairings = [Pairing(([], []), neutral=([], biases[:count])) for count in (1, 2, 3)]
-    names = [next(strangers.lone_parameters(pairing)).name for pairing in pairings]
+    names = [next(lone_parameters(pairing)).name for pairing in pairings]
     assert names == ["fc0.bias", "fc0.bias and 1 more", "fc0.bias and 2 more"]

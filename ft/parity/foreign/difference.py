@@ -1,0 +1,154 @@
+"""What is known of every operation that differs, and how much of the results' difference it makes alone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from ft.backend.operations import Operation
+from ft.parity.families.same import bounded
+from ft.parity.foreign.forcing import Search
+from ft.parity.foreign.states import State, results_apart
+from ft.parity.foreign.values import apart, nearest
+
+NONE = 1e-9  # a share of the results' difference that is no more than rounding
+MEASURED = 10  # differences beyond which the share of each is not measured
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An operation that does something else in the two models with the same inputs.
+
+    inputs: what both take; parameters: by their names in the layer; torch, tf: what each gives, in PyTorch's layout
+    where the shapes allow it; other: the operations of Keras's side between inputs and output; layer: that of
+    the last; others: what these take, PyTorch's own output among it; reached: whether Keras's side has that output as
+    well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes;
+    part: which of its layer's operations it is.
+    """
+
+    number: int
+    operation: Operation
+    inputs: tuple[np.ndarray, ...]
+    parameters: dict[str, np.ndarray]
+    torch: np.ndarray
+    tf: np.ndarray
+    other: tuple[Operation, ...]
+    layer: str
+    others: tuple[np.ndarray, ...] = ()
+    reached: bool = False
+    permuted: bool = False
+    share: float = 0.0
+    part: str = ""
+
+    @property
+    def size(self) -> float:
+        """The largest relative difference, infinity where the shapes are not the same."""
+        return apart(self.torch, self.tf)
+
+
+def differences(search: Search) -> list[Difference]:
+    """Return every operation that differs, in PyTorch's order."""
+    state = search.finish()
+    lost = [unpaired(search, state, number) for number in state.parted[:1]]
+    unlike = [unpaired(search, search.last, number) for number in search.unfit if search.ready(search.last, number)]
+    return sorted([*told(search, search.last), *lost, *unlike], key=lambda difference: difference.number)
+
+
+def told(search: Search, state: State) -> list[Difference]:
+    """Return what is forced and really differs, with the share of the results' difference that each makes alone."""
+    kept = [number for number in sorted(search.forced) if search.differs(state, number)]
+    parts = shares(search, kept)
+    kept = [number for number in kept if parts.get(number, 1.0) > NONE] or kept
+    return [difference(search, state, number, parts.get(number, 1.0)) for number in kept]
+
+
+def shares(search: Search, kept: list[int]) -> dict[int, float]:
+    """Return how far each difference alone moves the results, relative to what all of them do.
+
+    Up to each of them in turn PyTorch's side takes Keras's values, and goes its own way from there.
+    """
+    if len(kept) <= 1 or len(kept) > MEASURED:
+        return {}
+    ways = [search.plain.torch.graph]
+    ways += [search.run({n: search.forced[n] for n in kept[: i + 1]}) for i in range(len(kept))]
+    whole = results_apart(ways[0], ways[-1])
+    steps = pairwise(ways)
+    return {n: results_apart(*pair) / whole for n, pair in zip(kept, steps, strict=True)} if whole else {}
+
+
+def difference(search: Search, state: State, number: int, share: float) -> Difference:
+    """Return all that is known of an operation that differs."""
+    graph = state.torch.graph
+    operation = graph.operations[number]
+    output, tensor = operation.outputs[0], search.partners[number]
+    even = level(search, state)
+    inside, edge = state.region(state.torch, output, set(even))
+    value = graph.arrays[output]
+    local = graph.local.get(output, value)
+    known = {i for found in even.values() for i in found}
+    theirs, ends = state.region(search.tf, tensor, known | set(search.table.find(local)))
+    taken = [nearest(search.tf.graph.arrays[i], local, moved=search.moved(local.ndim)) for i in ends]
+    return Difference(
+        number,
+        operation,
+        telling(graph.arrays[i] for i in edge),
+        {leaf: x for i in inside for leaf, x in weights(state, graph.operations[i]).items()},
+        local,
+        value,
+        tuple(search.tf.graph.operations[i] for i in theirs),
+        search.tf.graph.operations[search.tf.makers[tensor]].path if tensor in search.tf.makers else "",
+        tuple(x for x in taken if x is not None),
+        bool(search.table.find(local)),
+        permuted=apart(np.sort(local, axis=None), np.sort(value, axis=None)) <= search.close,
+        share=share,
+        part=graph.part(number),
+    )
+
+
+def level(search: Search, state: State) -> dict[int, list[int]]:
+    """Return the tensors that both sides have, in one order."""
+    return {own: found for own, found in state.same.items() if not search.turned(state, own)}
+
+
+def weights(state: State, operation: Operation) -> dict[str, np.ndarray]:
+    """Return the parameters that an operation takes, by their names in the layer."""
+    leaves = ((i, state.torch.graph.leaves.get(i, "")) for i in operation.inputs)
+    found = {leaf.rpartition(".")[2].removeprefix("parameter "): i for i, leaf in leaves if leaf[:9] == "parameter"}
+    return {leaf: state.torch.graph.arrays[i] for leaf, i in found.items()}
+
+
+def unpaired(search: Search, state: State, number: int) -> Difference:
+    """Return a difference whose partner is not known, or has another shape."""
+    graph = state.torch.graph
+    operation = graph.operations[number]
+    _, edge = state.region(state.torch, operation.outputs[0], set(state.same))
+    anchor = search.anchors(state, number)
+    known = [i for i in edge for i in state.same.get(i, ())]
+    reached = [i for i in state.unknown if set(search.tf.graph.operations[i].inputs) & set(known)]
+    theirs = anchor or [search.tf.graph.operations[i].outputs[0] for i in reached[-1:]]
+    tensor = theirs[0] if theirs else None
+    value = np.zeros(0) if tensor is None else search.tf.graph.arrays[tensor]
+    layer = search.tf.graph.operations[search.tf.makers[tensor]].path if tensor in search.tf.makers else ""
+    own = graph.arrays[operation.outputs[0]]
+    if value.ndim == own.ndim > 2:
+        value = np.moveaxis(value, -1, 1)
+    inside = state.region(search.tf, tensor, state.known)[0] if tensor in search.tf.makers else []
+    return Difference(
+        number,
+        operation,
+        tuple(graph.arrays[i] for i in edge),
+        weights(state, operation),
+        own,
+        value,
+        tuple(search.tf.graph.operations[i] for i in inside),
+        layer,
+        share=1.0,
+        part=graph.part(number),
+    )
+
+
+def telling(arrays: Iterable[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Return the arrays that say something, all of them if none does: one of ones counts pixels at most."""
+    every = tuple(arrays)
+    return tuple(x for x in every if x.size and np.ptp(bounded(x))) or every

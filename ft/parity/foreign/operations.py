@@ -1,0 +1,85 @@
+"""Have the operations of both models recorded, and look for those that differ."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ft.backend.forms import whole_of
+from ft.backend.operations import Graph
+from ft.parity.arrays import BARS
+from ft.parity.evidence import Finding
+from ft.parity.foreign.assignment import FORCED, OPERATIONS
+from ft.parity.foreign.difference import Difference, differences
+from ft.parity.foreign.explain import coverage, explained, stopped
+from ft.parity.foreign.forcing import Search
+from ft.parity.foreign.pairing import SIDES, Pairing
+from ft.parity.foreign.picture import Picture, picture
+from ft.parity.foreign.process import ModelProcess, ask
+from ft.parity.trace import Trace
+from ft.parity.verdict import SETTINGS, Row, compare_traces
+from ft.weights import read_safetensors, write_safetensors
+
+LARGE = 10.0  # times the inputs, for limits that the first ones do not reach
+FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
+
+
+def diagnose_operations(
+    sides: Mapping[str, ModelProcess], pairing: Pairing, folder: Path, dtype: str, traces: tuple[Trace, Trace]
+) -> tuple[list[Finding], str, Picture]:
+    """Return the operations that differ, what share of all was compared, in words, and all of them."""
+    parameters: dict[str, dict[int, np.ndarray]] = {}
+
+    def recorded(name: str, forced: Mapping[int, np.ndarray], amplitude: float = 1.0) -> Graph:
+        if forced:
+            write_safetensors(folder / FORCED, {str(number): x for number, x in forced.items()}, {})
+        request = {"do": "operations", "forced": bool(forced), "dtype": dtype, "amplitude": amplitude}
+        answer = ask({name: sides[name]}, {name: request})[name]
+        graph = Graph.from_dict(answer, read_safetensors(folder / OPERATIONS.format(name)))
+        if not forced:
+            parameters[name] = {n: graph.arrays[n] for n, leaf in graph.leaves.items() if leaf.startswith("parameter ")}
+        graph.arrays |= parameters[name]
+        return graph
+
+    names: dict[str, frozenset[str]] = {}
+    for pair in pairing.pairs:
+        own = whole_of(pair.torch)[0]
+        names[own] = names.get(own, frozenset()) | {whole_of(pair.keras)[0].partition("#")[0]}
+    tf, verdict = recorded("tf", {}), compare_traces(*traces)
+    parted = {row.phase for row in verdict.rows if row.differs and (row.phase != "inference" or is_output(row, traces))}
+    found: list[Finding] = []
+    for finer in FINER:
+        search = Search(lambda forced: recorded("torch", forced), tf, names, BARS[dtype]["cause"] * finer)
+        differing = differences(search)
+        found = explained(differing, BARS[dtype]["cause"])
+        if found or "inference" not in parted:
+            break
+    if (found and not search.last.parted) or not (found or parted - {"statistics"}):
+        known = search.forced.keys() | {difference.number for difference in differing}
+        further = [d for d in shown_by_large(recorded, search, BARS[dtype]["cause"] / 10) if d.number not in known]
+        words = f"; it shows only with {LARGE:g} times as large inputs"
+        told = explained(further, BARS[dtype]["cause"])
+        found += [replace(f, phase=SETTINGS, detail=f.detail + words) for f in told]
+    if "gradients" in parted:
+        alone = not found  # else what is found may be why gradients differ
+        found += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, tf, search)]
+    for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
+        (folder / file).unlink(missing_ok=True)
+    return found, coverage(search), picture(search)
+
+
+def shown_by_large(recorded: Callable[..., Graph], search: Search, close: float) -> list[Difference]:
+    """Return what differs with larger inputs; what a search has found is in place, and nothing hides behind it."""
+    run, tf = partial(recorded, "torch", amplitude=LARGE), recorded("tf", {}, LARGE)
+    further = Search(run, tf, search.names, close, search.partners)
+    before, now = (search.plain.torch.graph, search.tf.graph), (run({}), tf)
+    if search.partners and [graph.steps for graph in before] != [graph.steps for graph in now]:
+        return []  # the models took another way
+    return differences(further)
+
+
+def is_output(row: Row, traces: Sequence[Trace]) -> bool:
+    """Tell whether a row is of what the model gives."""
+    return row.name in traces[0].facts["outputs"]

@@ -1,0 +1,51 @@
+"""What differs between two models without a number that shows it: settings, and parameters of one side alone."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ft.backend.description import Description
+from ft.backend.forms import whole_of
+from ft.errors import listed
+from ft.parity.evidence import Finding
+from ft.parity.foreign.pairing import SIDES, Pairing
+from ft.parity.verdict import PARAMETERS, SETTINGS, Row
+
+
+def unreached(findings: Sequence[Finding]) -> Iterator[Row]:
+    """Yield a row for every operation that differs only with larger inputs."""
+    yield from (setting(f.name, f.detail) for f in findings if f.phase == SETTINGS)
+
+
+def unlike_settings(models: Mapping[str, Description], pairing: Pairing) -> Iterator[Row]:
+    """Yield a row for every setting that differs and that no array shows: it was not exercised."""
+    strengths = [sorted(re.findall(r"\(\w+ ([\d.e-]+)", " ".join(model.silenced))) for model in models.values()]
+    if strengths[0] != strengths[1]:
+        words = [" ".join(found) or "none" for found in strengths]
+        yield setting("dropout", f"torch {words[0]}, tf {words[1]}")
+    trained = [{p.name for p in model.parameters if p.trained} for model in models.values()]
+    for pair in pairing.pairs:
+        has = whole_of(pair.torch)[0] in trained[0], whole_of(pair.keras)[0] in trained[1]
+        if has[0] != has[1]:
+            yield setting(pair.torch, f"trained in {SIDES[has[1]]} only")
+    for who, model in models.items():
+        yield from (setting(words, f"in {who} only") for words in model.settings)
+
+
+def setting(name: str, words: str) -> Row:
+    """Return the row of a setting that differs."""
+    return Row(None, SETTINGS, name, np.inf, np.inf, 0, 0, 0.0, f"{words}; differs, not exercised")
+
+
+def lone_parameters(pairing: Pairing) -> Iterator[Row]:
+    """Yield a row for every kind of parameter that one side has alone: the comparison goes on without them."""
+    for who, left in zip(SIDES, pairing.neutral, strict=True):
+        kinds: dict[tuple[str, str], list[str]] = {}
+        for p in left:
+            kinds.setdefault((p.kind, p.leaf), []).append(p.name)
+        for (kind, leaf), names in kinds.items():
+            fault = f"{leaf} of {len(names)} {kind} layer{'s' * (len(names) > 1)} in {who} only: {listed(names)}"
+            # with the count: once accepted, it lets no other pass
+            name = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+            yield Row(None, PARAMETERS, name, np.inf, np.inf, 0, 0, 0.0, f"{fault}; taken as what changes nothing")

@@ -1,0 +1,139 @@
+"""Two recorded passes side by side: what is in both, and between which tensors it is not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from ft.backend.operations import Graph, Operation
+from ft.parity.foreign.values import Table, mean_apart, same_order
+
+
+@dataclass
+class Side:
+    """A graph and what can be asked about it: which tensors depend on the input, which parameters are in which."""
+
+    graph: Graph
+    makers: dict[int, int] = field(init=False)
+    moving: set[int] = field(init=False)
+    holding: dict[int, frozenset[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        leaves = self.graph.leaves
+        self.makers = self.graph.makers()
+        self.moving = {number for number, leaf in leaves.items() if leaf.startswith("input ")}
+        self.holding = {
+            number: frozenset({leaf.removeprefix("parameter ")})
+            for number, leaf in leaves.items()
+            if leaf.startswith("parameter ")
+        }
+        for operation in self.graph.operations:
+            if self.moving.intersection(operation.inputs):
+                self.moving |= set(operation.outputs)
+            else:
+                names = frozenset().union(*(self.holding.get(i, frozenset()) for i in operation.inputs))
+                self.holding |= dict.fromkeys(operation.outputs, names)
+
+    def parameters(self, operation: Operation) -> frozenset[str]:
+        """Return the parameters that an operation meets the input with."""
+        if not self.moving.intersection(operation.inputs):
+            return frozenset()
+        return frozenset().union(*(self.holding.get(i, frozenset()) for i in operation.inputs))
+
+    @cached_property
+    def meeting(self) -> list[tuple[int, frozenset[str]]]:
+        """The operations in which parameters meet the input, and these."""
+        found = ((i, self.parameters(operation)) for i, operation in enumerate(self.graph.operations))
+        return [(i, names) for i, names in found if names]
+
+
+@dataclass
+class State:
+    """One pass of PyTorch's side next to Keras's: which tensors are in both."""
+
+    torch: Side
+    tf: Side
+    table: Table
+    forced: Mapping[int, np.ndarray]
+    partners: Mapping[int, int]
+    anchored: frozenset[int] = frozenset()
+
+    @cached_property
+    def same(self) -> dict[int, list[int]]:
+        """The tensors of Keras's side that have the values of one of PyTorch's."""
+        arrays = self.torch.graph.arrays
+        found = {number: self.table.find(arrays[number]) for number in sorted(self.torch.moving)}
+        return {number: numbers for number, numbers in found.items() if numbers}
+
+    @cached_property
+    def known(self) -> set[int]:
+        """The tensors of Keras's side that PyTorch's has as well."""
+        return {number for numbers in self.same.values() for number in numbers}
+
+    @cached_property
+    def parted(self) -> list[int]:
+        """The operations of PyTorch's side whose outputs are nowhere on the other, and lead to a result that is not."""
+        graph = self.torch.graph
+        blind = (n for n in self.forced if n in self.anchored)
+        roots = [*graph.results.values(), *(i for n in blind for i in graph.operations[n].inputs)]
+        last = {self.torch.makers[i] for i in self.other_results if i in self.torch.makers}
+        return sorted(self.above(self.torch, roots, set(self.same)) | last)
+
+    @cached_property
+    def other_results(self) -> dict[int, int]:
+        """The results of PyTorch's side that are not those of the other, though an array there may be equal."""
+        results = zip(self.torch.graph.results.values(), self.tf.graph.results.values(), strict=False)
+        arrays = self.torch.graph.arrays, self.tf.graph.arrays
+        return {i: j for i, j in results if not same_order(arrays[1][j], arrays[0][i], self.table.close)}
+
+    @cached_property
+    def unknown(self) -> list[int]:
+        """The same of Keras's side."""
+        graph = self.tf.graph
+        behind = [i for v in self.partners.values() for i in graph.operations[self.tf.makers[v]].inputs]
+        return sorted(self.above(self.tf, [*graph.results.values(), *behind], self.known))
+
+    def above(self, side: Side, roots: list[int], fine: set[int]) -> set[int]:
+        """Return the operations that lead to some tensors through none that is fine."""
+        found: set[int] = set()
+        arrays = side.graph.arrays
+        waiting = [number for number in roots if number not in fine and arrays[number].dtype.kind == "f"]
+        while waiting:
+            maker = side.makers.get(waiting.pop())
+            if maker is not None and maker not in found:
+                found.add(maker)
+                inputs = side.graph.operations[maker].inputs
+                open_inputs = (number for number in inputs if number not in fine and number in side.moving)
+                waiting += [number for number in open_inputs if arrays[number].dtype.kind == "f"]
+        return found
+
+    def region(self, side: Side, tensor: int, fine: set[int]) -> tuple[list[int], list[int]]:
+        """Return the operations between tensors that are fine and this one, and those tensors, in their order."""
+        own = side.makers.get(tensor)
+        if own is None:
+            return [], [tensor]
+        inside = {own}
+        waiting, edge = list(side.graph.operations[own].inputs), []
+        while waiting:
+            number = waiting.pop(0)
+            maker = side.makers.get(number)
+            if number not in side.moving:
+                continue
+            if number in fine or maker is None:
+                edge.append(number)
+            elif maker not in inside:
+                inside.add(maker)
+                waiting += side.graph.operations[maker].inputs
+        return sorted(inside), list(dict.fromkeys(edge))
+
+
+def graph_inputs(state: State, number: int) -> list[int]:
+    """Return what an operation of PyTorch's takes that depends on the input."""
+    return [i for i in state.torch.graph.operations[number].inputs if i in state.torch.moving]
+
+
+def results_apart(a: Graph, b: Graph) -> float:
+    """Return how far apart the results of two passes of one model are."""
+    both = zip(a.results.values(), b.results.values(), strict=True)
+    return max((mean_apart(a.arrays[i], b.arrays[j]) for i, j in both), default=0.0)
