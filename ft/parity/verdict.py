@@ -10,7 +10,8 @@ from ft.parity.arrays import BARS, gap, no_fit
 from ft.parity.trace import Trace
 from ft.recipe import deciding
 
-PARAMETERS, SETTINGS = "parameters", "settings"  # the phases of what no array shows
+PARAMETERS, SETTINGS, COVERAGE = "parameters", "settings", "coverage"  # the phases of what no array shows
+UNMEASURED = (PARAMETERS, SETTINGS, COVERAGE)
 MAY_BE_ZERO = ("gradients", "updates", "slots")
 COMMON = ("recipe", "data", "dtype", "steps", "update", "classes")  # what two traces must have alike
 OWN = deciding("machine", "title")  # fields of a recipe that may differ
@@ -62,12 +63,12 @@ class Verdict:
     @property
     def measured(self) -> "Verdict":
         """This without what no array shows."""
-        return Verdict(tuple(row for row in self.rows if row.phase not in (PARAMETERS, SETTINGS)), self.unpaired)
+        return Verdict(tuple(row for row in self.rows if row.phase not in UNMEASURED), self.unpaired)
 
     @property
     def unmeasured(self) -> list[Row]:
         """What no array shows."""
-        return [row for row in self.rows if row.phase in (PARAMETERS, SETTINGS)]
+        return [row for row in self.rows if row.phase in UNMEASURED]
 
     def largest(self, phase: str) -> float:
         """The largest relative difference of a phase, those of zero arrays left out."""

@@ -101,6 +101,14 @@ def test_subclassed_models_with_other_names(here, direction):
     assert f"weights: copied {direction.replace('-', ' ')}" in result.notes
 
 
+def test_equal_results_of_dead_units_prove_little(here):
+    result, verdict, _ = run("Dead", "Dead")
+    assert differing(verdict) == {"coverage operations", "coverage parameters"}
+    assert verdict.first.fault == "1 of 6 operations of torch were compared by their values"
+    assert "operations compared by their values: torch 1 of 6, tf 2 of 8" in result.notes
+    assert "parameters compared by their values: torch 2 of 4, tf 2 of 4" in result.notes
+
+
 @pytest.mark.parametrize("model", ["kernels", "channels_first"])
 def test_every_kind_of_kernel(here, model):
     result, verdict, _ = run("kernels", model, steps=2)

@@ -13,6 +13,7 @@ from ft.errors import RecipeError, unknown
 from ft.parity.evidence import Finding
 from ft.parity.foreign.agreement import output_name, pair_outputs, require_alike, still
 from ft.parity.foreign.assignment import AGAIN, WEIGHTS, Assignment
+from ft.parity.foreign.coverage import in_words
 from ft.parity.foreign.notes import notes_on_assignment, notes_on_loss, notes_on_models
 from ft.parity.foreign.operations import diagnose_operations
 from ft.parity.foreign.pairing import NEUTRAL, SIDES, Pair, Pairing, pair_calls, pair_parameters
@@ -103,8 +104,9 @@ def compare_models(
     ]
     if used != dtype:
         notes.insert(0, f"a model stays {used} where {dtype} was asked for: both were compared in {used}")
-    notes.append(covered)
+    notes += in_words(covered)
     rows = [*lone_parameters(pairing), *unlike_settings(models, pairing), *unreached(findings)]
+    rows += [share.row for share in covered if share.low]
     band = band_of(traces[0], Trace(Path(folder) / AGAIN)) if sensitivity else None
     return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes), tuple(rows), tuple(findings), drawn, band)
 

@@ -127,21 +127,6 @@ def partner_path(operation: Operation, torch: Graph, search: Search) -> str:
     return next((torch.operations[makers[number]].path for number in alike if number in makers), operation.path)
 
 
-def coverage(search: Search) -> str:
-    """Return what share of both models' operations was compared, in words."""
-    last = search.last
-    shares = []
-    for side, fine in ((last.torch, set(last.same)), (last.tf, last.known)):
-        forced = {last.torch.graph.operations[n].outputs[0] for n in search.forced}
-        moving = [operation for operation in side.graph.operations if side.moving.intersection(operation.inputs)]
-        parted = set(last.parted if side is last.torch else last.unknown)
-        met = [i for i, operation in enumerate(side.graph.operations) if operation in moving and i not in parted]
-        del fine, forced
-        shares.append((len(met), len(moving)))
-    words = ", ".join(f"{name} {met} of {count}" for name, (met, count) in zip(("torch", "tf"), shares, strict=True))
-    return f"operations compared by their values: {words}"
-
-
 def merged(catalogue: Sequence[Finding], operations: Sequence[Finding]) -> list[Finding]:
     """Return what the catalogue finds, of layers only where an operation differs, and the operations that it leaves.
 

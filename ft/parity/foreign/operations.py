@@ -11,9 +11,11 @@ from ft.backend.forms import whole_of
 from ft.backend.operations import Graph
 from ft.parity.arrays import BARS
 from ft.parity.evidence import Finding
+from ft.parity.finding_id import UNKNOWN
 from ft.parity.foreign.assignment import FORCED, OPERATIONS
+from ft.parity.foreign.coverage import Share, shares_compared
 from ft.parity.foreign.difference import Difference, differences
-from ft.parity.foreign.explain import coverage, explained, stopped
+from ft.parity.foreign.explain import explained, stopped
 from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.pairing import SIDES, Pairing
 from ft.parity.foreign.picture import Picture, picture
@@ -28,8 +30,8 @@ FINER = (0.1, 0.001)  # of what counts as the same function: how near values mus
 
 def diagnose_operations(
     sides: Mapping[str, ModelProcess], pairing: Pairing, folder: Path, dtype: str, traces: tuple[Trace, Trace]
-) -> tuple[list[Finding], str, Picture]:
-    """Return the operations that differ, what share of all was compared, in words, and all of them."""
+) -> tuple[list[Finding], tuple[Share, ...], Picture]:
+    """Return the operations that differ, what share of all was compared, and all of them."""
     parameters: dict[str, dict[int, np.ndarray]] = {}
 
     def recorded(name: str, forced: Mapping[int, np.ndarray], amplitude: float = 1.0) -> Graph:
@@ -56,6 +58,7 @@ def diagnose_operations(
         found = explained(differing, BARS[dtype]["cause"])
         if found or "inference" not in parted:
             break
+    unnamed = [d for d, finding in zip(differing, found, strict=True) if finding.entry == UNKNOWN]
     if (found and not search.last.parted) or not (found or parted - {"statistics"}):
         known = search.forced.keys() | {difference.number for difference in differing}
         further = [d for d in shown_by_large(recorded, search, BARS[dtype]["cause"] / 10) if d.number not in known]
@@ -67,7 +70,7 @@ def diagnose_operations(
         found += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, tf, search)]
     for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
         (folder / file).unlink(missing_ok=True)
-    return found, coverage(search), picture(search)
+    return found, shares_compared(search, unnamed), picture(search)
 
 
 def shown_by_large(recorded: Callable[..., Graph], search: Search, close: float) -> list[Difference]:

@@ -15,7 +15,7 @@ from ft.parity.finding_id import UNEXPLAINED, finding_id
 from ft.parity.foreign.picture import Picture
 from ft.parity.sensitivity import Band
 from ft.parity.trace import BEFORE, EACH_STEP, Trace
-from ft.parity.verdict import Row, Verdict
+from ft.parity.verdict import COVERAGE, Row, Verdict
 from ft.report.words import figure
 
 Place = tuple[int | None, str, str]  # step, phase, name
@@ -58,6 +58,8 @@ class Cause:
     @property
     def heading(self) -> str:
         """How sure we are, in words."""
+        if self.finding.phase == COVERAGE:
+            return "Caution"
         return "Cause" if self.finding.certain else "Likely cause"
 
     @property
@@ -152,9 +154,9 @@ class Report:
 
     @property
     def status(self) -> str:
-        """The verdict in words: "equal", "accepted", "different", or "nothing compared", which must not pass."""
+        """The verdict: "equal", "accepted", "different"; "nothing compared" and "partly compared" must not pass."""
         if self.rest:
-            return "different"
+            return "partly compared" if all(item.phase == COVERAGE for item in self.rest) else "different"
         return "accepted" if self.items else "equal" if self.verdict.rows else "nothing compared"
 
     @cached_property

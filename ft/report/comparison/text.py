@@ -41,7 +41,7 @@ def render_text(report: Report, *, color: bool = False) -> str:
     """Return the report as text of at most 100 columns; color: for a terminal."""
     console = new_console(color=color)
     say(console, headline(report), style="bold green" if report.passed else "bold red")
-    if report.first:
+    if report.first and report.status == "different":
         say_pairs(console, first_facts(report, report.first))
     phase_table(console, report)
     for headings, rows in filter(None, [band_table(report)]):
@@ -69,6 +69,8 @@ def headline(report: Report) -> str:
     if report.status == "accepted":
         count = f"{len(report.let_pass)} difference{'s' * (len(report.let_pass) > 1)}"
         return f"ACCEPTED: {names} are equal but for {count} that you accept"
+    if report.status == "partly compared":
+        return f"PARTLY EQUAL: what was compared of {names} agrees, but {report.rest[0].detail}"
     if report.rest and not report.first:
         return f"DIFFERENT: {names} are not set alike: {place_words(report.rest[0])}"
     if report.first:

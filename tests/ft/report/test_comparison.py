@@ -62,6 +62,27 @@ def test_the_first_line_says_it():
     assert first_line(Report(Verdict(()), (), a_report().sides)).startswith("NOTHING COMPARED")
 
 
+def test_too_little_compared_is_no_plain_equal():
+    fault = "12 of 40 operations of tf were compared by their values"
+    row = Row(None, "coverage", "tf.operations", math.inf, math.inf, 0, 0, 0.0, fault)
+    little = Finding("coverage", None, "coverage", "tf.operations", math.inf, fault)
+    equal = a_report()
+    report = replace(equal, verdict=Verdict((*equal.verdict.rows, row)), findings=(little,))
+    assert squeezed(f"PARTLY EQUAL: what was compared of torch and tf agrees, but {fault}") in squeezed(
+        render_text(report)
+    )
+    assert (report.passed, to_dict(report)["verdict"]) == (False, "partly compared")
+    page = render_html(report)
+    assert "<b>Partly compared</b>: torch and tf agree in that part" in page
+    assert fault in page
+    assert [case.get("name") for case in ET.fromstring(render_junit(report)).iter("testcase") if len(case)] == [
+        "coverage@tf.operations"
+    ]
+    assert replace(report, accepted=Accepted({"coverage": "the rest is dead code"})).passed
+    differs = replace(report, verdict=Verdict((*a_report(DIFFERENT).verdict.rows, row)))
+    assert first_line(differs).startswith("DIFFERENT: torch and tf part at step 0")
+
+
 def test_the_size_of_the_first_difference_beside_bar_and_noise():
     text = render_text(a_report(DIFFERENT, noise=({PLACE: 1e-7}, {PLACE: 2e-7})))
     for words in (
