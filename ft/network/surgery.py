@@ -148,7 +148,7 @@ def require_possible(card: Card, recipe: Recipe) -> None:
     if "/" in card.name and card.pool is None and (recipe.pool or recipe.head_layers is not None):
         raise RecipeError(f"{card.name}: pool and head layers are not there for this network yet")
     if card.taps and (recipe.cut or recipe.change or recipe.in_channels != CHANNELS):
-        raise RecipeError(f"{card.name}: cut, change and in_channels are not there for {card.task} yet")
+        raise RecipeError(f"{card.name}: cut, change and in_channels are not there for {card.task} yet; leave them out")
     if recipe.pool and card.pool is None:
         why = WHY_NO_POOL[card.tail[-1] if card.tail else None]
         raise RecipeError(f"pool: {card.name} has no global pooling before its head: {why}; leave pool out")

@@ -9,7 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+import torch
 from PIL import Image
+from torch import nn
 
 import ft
 from ft.api.side_by_side import compare_runs
@@ -59,6 +61,8 @@ def case_of(model=SMALL, freeze="none", **fields):
 def test_network(card, freeze, eager, say):
     """The auxiliary loss counts a half; a head learns the same from the features that a run keeps."""
     pair, examples = learners(case_of(card.name, freeze)), masks_batch(1)
+    if freeze == "base":
+        let_images_through(pair["torch"], examples)
     assert [learner.auxiliary for learner in pair.values()] == 2 * [[0.5] if card.auxiliary else []]
     found = require_equal_step(pair, examples, updates=[7]).gradients
     say(f"masks, {card.name}, freeze {freeze}: gradients {found.largest:.1e}, {len(found.zeros)} zero")
@@ -67,6 +71,23 @@ def test_network(card, freeze, eager, say):
         (loss, _, whole), (on_features, _, own) = (learner.gradients(given, step=8) for given in (examples, kept))
         assert on_features == pytest.approx(loss, rel=STEP)
         require_equal(whole, own, bar=STEP, zero=ZERO, what="gradients on features")
+
+
+@torch.no_grad()
+def let_images_through(learner, examples):
+    """Give the base the statistics of the images.
+
+    With drawn ones its maps are nearly alike: of four pooled ones that differ by 1e-9 BatchNorm leaves rounding alone.
+    """
+    norms = [layer for layer in learner.model.get_submodule("backbone").modules() if isinstance(layer, nn.BatchNorm2d)]
+    own = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train().momentum = 1.0
+    learner.base(learner.load(examples.inputs))
+    for norm, momentum in zip(norms, own, strict=True):
+        norm.eval().momentum = momentum
+    pooled = learner.features(examples.inputs).taps[next(iter(learner.card.taps))].mean((2, 3))
+    assert np.ptp(pooled, axis=0).mean() > 1e-3 * np.abs(pooled).mean(), "the images are not told apart"
 
 
 @pytest.mark.parametrize("fields", LOSSES, ids=lambda fields: fields["loss"])
