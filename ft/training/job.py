@@ -112,7 +112,7 @@ def prepare_job(
     altered = way.answering(altered, recipe, found)
     weigh_classes(recipe, found, dataset)
     preprocess = way.way_in(recipe, card, dataset, quiet=quiet)
-    source = way.published(recipe, card, quiet=quiet) if with_weights else None
+    source = way.published(recipe, way.answering(card, recipe, found), quiet=quiet) if with_weights else None
     if not recipe.allow_nonfinite:
         require_finite(source or {}, f"weights {recipe.weights}")
     return Job(recipe, altered, dataset, preprocess, source, surgery)
