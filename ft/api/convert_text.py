@@ -3,6 +3,7 @@
 config.json, model.safetensors in the names of the stock class, tokenizer.json.
 """
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.system import files
 from ft.system.names import CONFIG, MODEL, RESULT, TOKENIZER
+from ft.tasks import task_in
 from ft.training.ways import way_of
 from ft.weights import write_safetensors
 from ft.weights.read import read_weights
@@ -33,15 +35,27 @@ def text_card_of(source: Path, model: str | None) -> TextCard | None:
     """Return the card of what is converted where it is a text network's: a folder's, or that of `model`."""
     if model is not None:
         card = find_card(model)
-        return card if isinstance(card, TextCard) else None
+        return as_saved(card) if isinstance(card, TextCard) else None
     if not os.path.isfile(source / CONFIG):
         return None
     if os.path.isfile(source / RESULT):
-        recipe = recipes.from_dict(runfolder.read_result(source)["recipe"])
+        result = runfolder.read_result(source)
+        recipe = recipes.from_dict(result["recipe"])
         card = find_card(recipe.model, source)
-        return way_of(card).adapted(replace(card, folder=source), recipe)
+        way = way_of(card)
+        return way.answering(way.adapted(replace(card, folder=source), recipe), recipe, task_in(result))
     card = find_card(str(source))
-    return card.with_head(pool=REFERENCE) if isinstance(card, TextCard) else None
+    return as_saved(card) if isinstance(card, TextCard) else None
+
+
+def as_saved(card: TextCard) -> TextCard:
+    """Return the card with the head of the class that its folder's config.json names; one of texts for none known."""
+    if card.folder is None:
+        return card
+    named = json.loads((card.folder / CONFIG).read_bytes()).get("architectures")
+    name = str(named[0]) if isinstance(named, list) and named else ""
+    answer = next((answer for answer, end in ENDS.items() if name.endswith(end)), "sequence")
+    return card.with_head(answer=answer, pool=REFERENCE if answer == "sequence" else None)
 
 
 def read_text(source: Path, card: TextCard) -> Source:

@@ -23,7 +23,7 @@ def evaluate_network(
     workers: int = 2,
     quiet: bool = False,
 ) -> dict[str, float | None]:
-    """Return `top1`, `top5`, `loss`, `macro_f1` and `ece` of a network with its own head on folders or a CSV.
+    """Return `top1`, `top5`, `loss`, `macro_f1`, `matthews`, `ece` of a network with its own head on folders or a CSV.
 
     A folder is the class whose WordNet id or label it bears. Where no folder matches and there are as many folders as
     outputs, they are taken in sorted order; anything else raises DataError. quiet: without a progress bar.

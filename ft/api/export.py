@@ -32,6 +32,7 @@ from ft.system import files
 from ft.system.names import EXPORTS, MODEL, TOKENIZER
 from ft.system.progress import stages
 from ft.system.quiet import quiet_stderr
+from ft.zoo import TextCard
 
 PIXELS = ("normalised", "raw")
 IMAGES = 8  # to check a file with, or texts
@@ -214,7 +215,7 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool, begin: Callable[[str
     way = run.preprocess
     sample = check_texts(run, way) if isinstance(way, TextProcess) else checked_images(run, way, raw=raw)
     with quiet_stderr():
-        expected = run.learner.outputs(sample.given(trained_in))["logits"]
+        expected = real(run.learner.outputs(sample.given(trained_in))["logits"], sample.fed(None, dtype))
         written = run if dtype == trained_in else opened(run.folder, run.backend, precision=dtype)
         wing = backends.load(run.backend)
         metadata = describe(run, kind, dtype=dtype, raw=raw)
@@ -223,8 +224,8 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool, begin: Callable[[str
             written.model, path, format=kind.name, preprocess=run.preprocess, raw=raw, metadata=metadata
         )
         begin(f"export: running it on {sample.source}")
-        parts = [sample.fed(count, dtype) for count in (1, len(expected))]
-        logits = [wing.run_exported(path, part, format=kind.name) for part in parts]
+        parts = [sample.fed(count, dtype) for count in (1, None)]
+        logits = [real(wing.run_exported(path, part, format=kind.name), part) for part in parts]
     check = {
         "difference": max(difference(some, expected) for some in logits),
         "tolerance": BARS[dtype]["export"],
@@ -238,11 +239,11 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool, begin: Callable[[str
 class Sample:
     """What a file is checked with.
 
-    given: to the network, in a type; fed: to the file, the first so many, in a type; source: where they are from.
+    given: to the network, in a type; fed: to the file, the first so many or all, in a type; source: from where.
     """
 
     given: Callable[[str], Any]
-    fed: Callable[[int, str], Any]
+    fed: Callable[[int | None, str], Any]
     source: str
 
 
@@ -250,7 +251,7 @@ def checked_images(run: Run, way: Preprocess, *, raw: bool) -> Sample:
     """Return images to check a file with."""
     (images, source), normalised = check_images(run, way), way.normalise
 
-    def fed(count: int, dtype: str) -> np.ndarray:
+    def fed(count: int | None, dtype: str) -> np.ndarray:
         return images[:count] if raw else normalised(images[:count], dtype)
 
     return Sample(lambda dtype: normalised(images, dtype), fed, source)
@@ -263,14 +264,20 @@ def check_texts(run: Run, way: TextProcess) -> Sample:
         chosen = samples[:: -(-len(samples) // IMAGES)]
         source = f"{len(chosen)} of its validation texts"
     except UserError as error:
-        chosen = tuple(data.Sample(words, 0, data.Text(words)) for words in WORDS)
+        in_words = run.task.labels == "tags"
+        chosen = tuple(data.Sample(words, 0, data.Text(tuple(words.split()) if in_words else words)) for words in WORDS)
         source = f"{len(chosen)} texts that are made up, for {error}"
     tokens = way.tokens(chosen)
     return Sample(
         lambda dtype: way.batch(tokens, np.arange(len(chosen))),
-        lambda count, dtype: dict(way.batch(tokens, np.arange(count)).arrays),
+        lambda count, dtype: dict(way.batch(tokens, np.arange(count or len(chosen))).arrays),
         source,
     )
+
+
+def real(logits: np.ndarray, given: Any) -> np.ndarray:
+    """Return logits of tokens (N, T, K) as rows without those of padding, which nobody reads; others whole."""
+    return logits[given["mask"] == 1] if logits.ndim == 3 else logits
 
 
 def check_images(run: Run, way: Preprocess) -> tuple[np.ndarray, str]:
@@ -305,6 +312,9 @@ def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]
 
 def output_of(run: Run, kind: Format) -> dict[str, Any]:
     """Return the shape of the logits that a file gives, and the layout where they are maps."""
+    if isinstance(run.card, TextCard) and run.task.answer != "sequence":
+        count = run.card.config.vocabulary if run.task.answer == "lm" else len(run.classes)
+        return {"layout": "NTC", "shape": ["batch", "tokens", count]}
     if run.task.labels != "masks":
         return {"shape": ["batch", len(run.classes)]}
     size, classes = run.preprocess.crop, len(run.classes)

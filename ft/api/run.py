@@ -98,7 +98,7 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """`top1`, `top5`, `loss`, `macro_f1` and `ece` on the validation images, as they were when the run ended.
+        """`top1`, `top5`, `loss`, `macro_f1`, `matthews` and `ece` on the validation images, when the run ended.
 
         Of a multi-label run: `mAP`, `exact_match`, `loss` and `macro_f1`. `test`, where the data has test images, holds
         the same of these.

@@ -1,14 +1,36 @@
 """Which weights decay: lists of names that fit one architecture and not the next."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from math import isclose
+from typing import Any
 
 from ft.differences.entry import Entry
 from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.update_pairs import adam_pairs, sgd_pairs
+from ft.parity.probes.update_rules import History, adam_rules, history, sgd_rules
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """Find nothing: a norm that decays on one side is told by the probe of weight decay's amount, if at all."""
-    return iter(())
+    """See whether a tensor decays on one side alone, while others decay on both as much."""
+    for pairs, rules in ((sgd_pairs, sgd_rules), (adam_pairs, adam_rules)):
+        for pair in pairs(evidence):
+            decays = (pair.a.decay, pair.b.decay)
+            if "decay" not in pair.unlike or pair.unlike - {"decay", "decoupled"} or min(decays) > 1e-6 * max(decays):
+                continue
+            if decay_elsewhere(evidence, pair.row.step or 0, max(decays), rules):
+                with_it, without = evidence.traces if decays[0] > decays[1] else evidence.traces[::-1]
+                detail = f"decays by {max(decays):.4g} in {with_it.backend}, not at all in {without.backend}"
+                yield Finding(ENTRY.name, pair.row.step, pair.row.phase, pair.row.name, pair.row.relative, detail)
+                return
+
+
+def decay_elsewhere(evidence: Evidence, step: int, decay: float, rules: Callable[..., Sequence[Any]]) -> bool:
+    """Tell whether a tensor that both sides move alike decays by so much."""
+    known = evidence.a.arrays(step, "gradients")
+    rows = [r for r in evidence.verdict.rows if (r.step, r.phase, r.differs) == (step, "updates", False)]
+    pasts: Iterator[History] = (history(evidence.a, step, row.name) for row in rows if row.name in known)
+    found = (rule.decay for past in pasts for rule in rules(past, close=evidence.close))
+    return any(isclose(each, decay, rel_tol=1e-6) for each in found)
 
 
 ENTRY = Entry(

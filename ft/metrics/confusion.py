@@ -1,5 +1,14 @@
-"""Which classes are taken for which, and what that means for each class."""
+"""Which classes are taken for which, and what that means for each class.
 
+    Matthews = (h n - s t) / sqrt((n n - s s) (n n - t t))
+
+is the correlation of labels and predictions: n images, h of them found, s and t the counts by class as labels and as
+predictions. 1 is all right, 0 no better than chance whatever the classes' shares; 0 too where either is of one class
+alone, as scikit-learn has it. Source: Gorodkin, "Comparing two K-category assignments by a K-category correlation
+coefficient", 2004.
+"""
+
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +45,7 @@ def scores_of(hits: np.ndarray, support: np.ndarray, taken: np.ndarray) -> Class
 
 
 class Counts:
-    """What F1 needs of a confusion matrix, batch by batch: its diagonal and the sums of its rows and columns."""
+    """What F1 and Matthews need of a confusion matrix, batch by batch: its diagonal, its sums of rows and columns."""
 
     def __init__(self, classes: int) -> None:
         self.hits, self.support, self.taken = np.zeros((3, classes), np.int64)
@@ -59,6 +68,16 @@ class Counts:
         occurs = self.support + self.taken > 0
         f1 = scores_of(self.hits, self.support, self.taken).f1
         return float(f1[occurs].mean()) if occurs.any() else float("nan")
+
+    @property
+    def matthews(self) -> float:
+        """The correlation of labels and predictions, -1 to 1; NaN without an image."""
+        total, s, t = int(self.support.sum()), self.support, self.taken
+        spreads = (total**2 - int(s @ s), total**2 - int(t @ t))  # Python's numbers: their product outgrows int64
+        together = int(self.hits.sum()) * total - int(s @ t)
+        if not total:
+            return float("nan")
+        return together / math.sqrt(spreads[0] * spreads[1]) if all(spreads) else 0.0
 
 
 def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -48,12 +48,13 @@ class ClassMeter(Meter):
         self.calibrator.merge(other.calibrator)
 
     def result(self) -> dict[str, Any]:
-        """Return top1, top5 (None up to five classes), loss, macro_f1 and ece."""
+        """Return top1, top5 (None up to five classes), loss, macro_f1, matthews and ece."""
         return {
             "top1": self.metrics.top1,
             "top5": self.metrics.top5,
             "loss": self.metrics.loss,
             "macro_f1": self.counts.macro_f1,
+            "matthews": self.counts.matthews,
             "ece": self.calibrator.reliability.ece,
         }
 
@@ -113,6 +114,7 @@ class SingleLabel(Task):
         *logged,
         Measure("loss", "loss", ".4f"),
         Measure("macro_f1", "macro F1", ".4f"),
+        Measure("matthews", "Matthews", ".4f"),
         Measure("ece", "calibration error", ".4f"),
     )
     share = Share("top1", right="right on", guess="class")

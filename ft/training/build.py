@@ -128,7 +128,8 @@ def starting_weights(job: Job, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
     fitted = refit_source(job, shapes)
     fresh = {name: shapes[name] for name in fresh_names(job, shapes, fitted)}
     replaced = {*fresh, *old_head(job, shapes, fitted)}
-    match = match_weights(fitted.tensors, shapes, replaced=replaced, origin=recipe.weights)
+    origin = card.own_weights if recipe.weights == "imagenet" else recipe.weights
+    match = match_weights(fitted.tensors, shapes, replaced=replaced, origin=origin)
     return cast({**match.tensors, **way_of(card).drawn(fresh, card, seed=recipe.seed)}, recipe.dtype)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ft.data import Augmentation, Batches, Dataset, Preprocess, Reading, Sampling
 from ft.data.settings import AS_THEY_ARE
+from ft.data.sources.texts import reuters
 from ft.data.text.process import TextProcess
 from ft.errors import RecipeError, listed
 from ft.metrics.multilabel import Labels
@@ -23,10 +24,17 @@ from ft.weights import require_finite
 from ft.weights.tensors import is_floating
 from ft.zoo import Card, find_card
 
+TEXT_MODEL = "minilm_l6"
+
 
 def recipe_of(fields: Mapping[str, Any]) -> Recipe:
-    """Return a recipe with these fields, the others as is usual for its network, else the defaults."""
-    return Recipe(**{**find_card(fields.get("model", Recipe.model)).usual(fields), **fields})
+    """Return a recipe with these fields, the others as is usual for its network, else the defaults.
+
+    The built-in texts have a network of their own where none is named.
+    """
+    model = TEXT_MODEL if fields.get("data") == reuters.NAME else Recipe.model
+    fields = {"model": model, **fields}
+    return Recipe(**{**find_card(fields["model"]).usual(fields), **fields})
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ def prepare_job(
     altered = way.answering(altered, recipe, found)
     weigh_classes(recipe, found, dataset)
     preprocess = way.way_in(recipe, card, dataset, quiet=quiet)
-    source = way.published(recipe, card, quiet=quiet) if with_weights else None
+    source = way.published(recipe, way.answering(card, recipe, found), quiet=quiet) if with_weights else None
     if not recipe.allow_nonfinite:
         require_finite(source or {}, f"weights {recipe.weights}")
     return Job(recipe, altered, dataset, preprocess, source, surgery)

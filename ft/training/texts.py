@@ -125,7 +125,9 @@ def way_in(recipe: Recipe, card: TextCard, dataset: Dataset, *, quiet: bool) -> 
     tokenizer = open_tokenizer(tokenizer_files(card, quiet=quiet), architecture=config.architecture)
     tokenizer.require_fits(config.vocabulary)
     if recipe.max_length > config.max_length:
-        raise RecipeError(f"max_length {recipe.max_length}: {card.name} has positions for {config.max_length} tokens")
+        raise RecipeError(
+            f"max_length {recipe.max_length}: {card.name} has positions for {config.max_length} tokens; say no more"
+        )
     pad = 0 if config.pad is None else config.pad
     return TextProcess(tokenizer, recipe.max_length, pad, recipe.pad_side, types=bool(config.types))
 

@@ -32,6 +32,7 @@ OTHER_HEADS = (
     "qa_outputs",
     "multiple_choice_head",
 )
+ANSWERING = ("pre_classifier", "classifier", "score")  # heads by whose names several tasks go
 OLD = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 
@@ -52,7 +53,8 @@ def text_tensors(tensors: Mapping[str, np.ndarray], card: TextCard) -> dict[str,
     if card.answer == "lm":
         require_tied(renamed, f"{base}.wte.weight")
     pooler = () if "pooler" in card.stages else (f"{base}.pooler",)
-    return {name: tensor for name, tensor in renamed.items() if not under(name, (*OTHER_HEADS, *pooler))}
+    others = (*OTHER_HEADS, *pooler, *(path for path in ANSWERING if path not in card.stages["head"]))
+    return {name: tensor for name, tensor in renamed.items() if not under(name, others)}
 
 
 def require_tied(tensors: Mapping[str, np.ndarray], embedding: str) -> None:

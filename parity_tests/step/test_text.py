@@ -3,6 +3,8 @@
 The batch has a whole text, one padded on the right, one on the left and one of a single token.
 """
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,10 +14,14 @@ from torch import Tensor
 import ft_tf
 import ft_torch
 from ft.parity.arrays import BARS, ZERO, require_equal
+from ft.parity.tracing import WINGS, trace_recipe
+from ft.parity.verdict import compare_traces
+from ft.recipe import Recipe
 from ft.weights import cast
 from ft.weights.text_files import text_weights
 from ft.zoo import find_text_card
 from ft.zoo.card import under
+from parity_tests.support.text_runs import FIELDS, table, tiny_folder
 from parity_tests.support.texts import CLASSES, of_tokens, run_stock, run_tf, run_torch, small_card, start, texts
 
 FORWARD, STEP = BARS["float64"]["inference"], BARS["float64"]["step"]
@@ -91,6 +97,28 @@ def parts(wing, card, tensors, inputs):
         base, head = wing.split_text(model)
         features = base(given)
         return (array(model(given)), None), (array(features), array(head(features)))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "functions"),
+    [("distilbert", ()), ("roberta", ("classifier.tanh",))],
+    ids=("distilbert", "roberta"),
+)
+def test_traces_of_a_training_are_equal(architecture, functions, tmp_path, eager, say):
+    """Every layer, every gradient and one step of AdamW from a folder's weights, behind a head that starts anew.
+
+    functions: layers of the Keras wing that stock code of transformers calls as a function, so that no trace has them.
+    """
+    model, data = tiny_folder(tmp_path / "network", architecture), table(tmp_path / "d.csv")
+    more = {"optimizer": "adamw", "clip_norm": 0.5, "label_smoothing": 0.1, "decay_exempt": "norms-and-biases"}
+    recipe = Recipe(**{**FIELDS, **more, "pad_side": "left", "model": model, "data": data})
+    traces = [trace_recipe(recipe, tmp_path / wing, backend=wing, steps=1) for wing in WINGS]
+    found = compare_traces(*traces)
+    assert found.first is None, found
+    assert found.unpaired == tuple(f"{phase} {name}" for phase in ("inference", "forward") for name in functions)
+    phases = Counter(row.phase for row in found.rows)
+    assert phases["inference"] == phases["forward"] > 30
+    say(f"{architecture}: " + ", ".join(f"{phase} {found.largest(phase):.1e} of {n}" for phase, n in phases.items()))
 
 
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta", "gpt2"])

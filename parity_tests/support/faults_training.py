@@ -284,6 +284,21 @@ def weight_decay(pair: Pair, rng: np.random.Generator) -> Any:
     )
 
 
+def decay_by_name(pair: Pair, rng: np.random.Generator) -> Any:
+    """One wing leaves vectors out of the decay, as lists of names do: with SGD and momentum, or with AdamW."""
+    forms = [
+        [sgd(momentum=0.9, **decay) for decay in ({"decay": 0.01}, {})],
+        [adam(eps=1e-8, **decay) for decay in ({"decay": 0.01, "decoupled": True}, {})],
+    ]
+    whole, bare = forms[int(rng.integers(2))]
+
+    def listed(w: Any, *rest: Any) -> Any:
+        return (bare if len(w.shape) == 1 else whole)(w, *rest)
+
+    one, other = (whole, listed) if rng.integers(2) else (listed, whole)
+    return optimizers(pair, by(one), by(other))
+
+
 def adam_eps(pair: Pair, rng: np.random.Generator) -> Any:
     """One wing has the other framework's eps: the two frameworks' own Adam, or formulas."""
     pairs = [
@@ -343,6 +358,7 @@ FAULTS = [
     *everywhere("sgd-momentum", sgd_momentum, steps=3, rates=(EXACT, EXACT / 4, EXACT / 2)),
     *everywhere("nesterov", nesterov, steps=2, rates=(EXACT,)),
     *everywhere("weight-decay", weight_decay, steps=2, rates=(EXACT,)),
+    *everywhere("decay-by-name", decay_by_name, rates=(EXACT,)),
     *everywhere("adam-eps", adam_eps, rates=(EXACT,)),
     *everywhere("gradient-clipping", gradient_clipping, rates=(EXACT,)),
     Fault("chaotic-trajectory", RESNET, as_it_is, steps=7, rates=(0.05,)),

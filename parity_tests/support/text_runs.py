@@ -33,6 +33,22 @@ def tiny_folder(folder: Path, architecture: str = "bert", **values: Any) -> str:
     return str(folder)
 
 
+def tagged(path: Path, *, sentences: int = 24) -> str:
+    """Write sentences of 1 to 12 words with a tag each, as CoNLL has them, and return the path."""
+    rng = np.random.default_rng(2)
+    texts = [rng.choice(WORDS, int(rng.integers(1, 13))) for _ in range(sentences)]
+    lines = ["\n".join(f"{word} {'B-ANI' if word in ('cat', 'dogs') else 'O'}" for word in words) for words in texts]
+    path.write_text("\n\n".join(["cat B-ANI\nand O", *lines]) + "\n")
+    return str(path)
+
+
+def plain(path: Path) -> str:
+    """Write paragraphs of plain text, and return the path."""
+    rng = np.random.default_rng(3)
+    path.write_text("\n\n".join(" ".join(rng.choice(WORDS, int(rng.integers(3, 13)))) for _ in range(24)) + "\n")
+    return str(path)
+
+
 def table(path: Path, *, rows: int = 40, pairs: bool = False) -> str:
     """Write texts of two classes, of 1 to 20 words, and return the path."""
     rng = np.random.default_rng(1)

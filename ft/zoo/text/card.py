@@ -1,13 +1,13 @@
 """The card of a text network: a config, the head that a task puts on it, and where its files come from."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from ft.errors import RecipeError, listed
 from ft.system.names import MODEL
-from ft.zoo.card import Card
+from ft.zoo.card import Card, under
 from ft.zoo.text.config import TextConfig
 
 Answer = Literal["sequence", "tokens", "lm"]
@@ -82,6 +82,14 @@ class TextCard(Card):
     def logits_layer(self) -> str:
         """The layer whose tensors make the logits: of a language model the embeddings, which it shares."""
         return f"{BASES[self.config.architecture]}.wte" if self.answer == "lm" else self.last
+
+    def new_head(self, given: Collection[str]) -> tuple[str, ...]:
+        """Return the module paths that start anew where the head does. given: the names of the pretrained tensors.
+
+        The layer that gives logits, and what of the head and of BERT's pooler the files of a base alone lack.
+        """
+        parts = (*self.stages.get("pooler", ()), *self.stages["head"])
+        return (*(path for path in parts if not any(under(name, (path,)) for name in given)), *self.outputs)
 
     def options(self, **_: object) -> dict[str, float | int]:
         """Return no keywords: a text network is built from its card."""

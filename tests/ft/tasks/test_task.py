@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from sklearn.metrics import matthews_corrcoef
 
 from ft.metrics.accuracy import Metrics, softmax
 from ft.metrics.calibration import BINS
@@ -85,6 +86,7 @@ def test_the_figures_of_batches_are_those_of_the_whole_split(classes, dtype):
         "top5": metrics.top5,
         "loss": metrics.loss,
         "macro_f1": class_scores(confusion).f1[known].mean(),
+        "matthews": pytest.approx(matthews_corrcoef(labels, predicted), rel=1e-13),
         "ece": calibration_error(probability, predicted == labels),
     }
 

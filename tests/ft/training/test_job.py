@@ -12,7 +12,7 @@ from ft.errors import DataError, RecipeError, WeightsError
 from ft.network.freeze import keeps_features, plan_at
 from ft.recipe import Recipe
 from ft.training.build import build_learner, starting_weights, surgery_notes, untrained_notes
-from ft.training.job import prepare_job, weigh_classes
+from ft.training.job import prepare_job, recipe_of, weigh_classes
 from ft.weights import write_safetensors
 from ft.zoo import find_card
 
@@ -214,3 +214,10 @@ def test_accumulated_batches_are_the_large_ones(recipe):
     for a, b in zip(*(prepare_job(r).batches("train").plan(3) for r in (parts, whole)), strict=True):
         np.testing.assert_array_equal(a, b)
     assert prepare_job(parts).batches("val").sampling.batch_size == 2
+
+
+def test_the_built_in_texts_have_a_network_of_their_own():
+    assert recipe_of({"data": "reuters"}).model == "minilm_l6"
+    assert recipe_of({"data": "reuters"}).optimizer == "adamw"
+    assert recipe_of({"data": "reuters", "model": "bert-base-uncased"}).model == "bert-base-uncased"
+    assert recipe_of({}).model == Recipe.model

@@ -39,6 +39,10 @@ def test_heads_of_other_tasks_are_left_out():
     assert names("distilbert", ["distilbert.transformer.layer.0.ffn.lin1.bias", "vocab_projector.bias"]) == [
         "distilbert.transformer.layer.0.ffn.lin1.bias"
     ]
+    heads = ["pre_classifier.bias", "classifier.bias", "distilbert.embeddings.LayerNorm.bias"]
+    assert names("distilbert", heads) == sorted(heads)
+    assert names("distilbert", heads, task="tokens") == sorted(heads[1:])
+    assert names("gpt2", ["score.weight", "wpe.weight"], task="lm") == ["transformer.wpe.weight"]
 
 
 def test_gpt2_without_its_prefix_and_its_masks():

@@ -7,7 +7,7 @@ import pytest
 
 from ft.errors import RecipeError, WeightsError
 from ft.zoo import cards, find_card, find_text_card, text_cards
-from ft.zoo.text import parse_config, read_config
+from ft.zoo.text import parse_config, read_config, text_card
 
 HEADS = {
     ("bert", "sequence", "reference"): ("dropout", "classifier"),
@@ -124,3 +124,19 @@ def test_a_folder_is_a_card(tmp_path):
     card = find_text_card(str(tmp_path))
     assert (card.folder, asdict(card.config)) == (tmp_path, asdict(config))
     assert find_card(str(tmp_path)).config == card.config
+
+
+@pytest.mark.parametrize(
+    ("architecture", "given", "fresh"),
+    [
+        ("distilbert", (), {"pre_classifier", "dropout", "classifier"}),
+        ("distilbert", ("pre_classifier.bias", "classifier.bias"), {"dropout", "classifier"}),
+        ("roberta", (), {"classifier", "classifier.out_proj"}),
+        ("roberta", ("classifier.dense.bias",), {"classifier.out_proj"}),
+        ("bert", ("bert.pooler.dense.bias",), {"dropout", "classifier"}),
+        ("bert", (), {"bert.pooler", "dropout", "classifier"}),
+    ],
+)
+def test_what_a_base_lacks_starts_anew_with_the_head(architecture, given, fresh):
+    card = text_card("a", parse_config({"model_type": architecture}, origin="a")).with_head(pool="reference")
+    assert set(card.new_head(given)) == fresh
