@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from ft.parity.verdict import Verdict
+from parity_tests.support import faults_data, faults_layers
 from parity_tests.support.faults import Fault, diagnosis, examine, pair_of
-from parity_tests.support.faults_layers import FAULTS, RESNET, fixed_divisor, other_flatten_order, tanh_gelu
+from parity_tests.support.faults_data import fixed_divisor
+from parity_tests.support.faults_layers import RESNET, other_flatten_order, tanh_gelu
 from parity_tests.support.small_pair import SMALL
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -27,7 +29,7 @@ def planted_at(fault: Fault, verdict: Verdict) -> tuple:
     return row.step, row.phase, row.name
 
 
-@pytest.mark.parametrize("fault", [case_of(fault) for fault in FAULTS])
+@pytest.mark.parametrize("fault", [case_of(fault) for fault in (*faults_layers.FAULTS, *faults_data.FAULTS)])
 def test_named(fault, tmp_path):
     verdict, findings = diagnosis(fault, tmp_path, seed=0)
     assert [finding.entry for finding in findings] == [fault.entry]
