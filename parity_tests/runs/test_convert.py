@@ -25,6 +25,7 @@ from ft_tf import layers
 from ft_tf.models.swin_transformer import WindowAttentionV1, WindowAttentionV2
 from ft_tf.models.vision_transformer import ClassToken, MultiheadAttention, PositionEmbedding
 from ft_tf.weights import LEAVES as WING_LEAVES
+from tests.ft.api.converting import assert_same, save
 
 SMALLEST = {card.family: card.name for card in sorted(cards(), key=lambda card: -card.parameters)}
 NETWORKS = [pytest.param(n, marks=[] if n == "resnet18" else [pytest.mark.slow]) for n in SMALLEST.values()]
@@ -43,19 +44,6 @@ def state_of(name, *, classes=5, dtype=torch.float32):
         key: torch.randn(t.shape, generator=numbers).to(dtype) if t.is_floating_point() else t + 7 * ("num" in key)
         for key, t in model.state_dict().items()
     }
-
-
-def save(state):
-    torch.save(state, "a.pth")
-    return "a.pth"
-
-
-def assert_same(path, state):
-    found = torch.load(path, weights_only=True)
-    assert list(found) == list(state)
-    for name, tensor in state.items():
-        assert found[name].dtype == tensor.dtype, name
-        assert torch.equal(found[name].reshape(-1).view(torch.uint8), tensor.reshape(-1).view(torch.uint8)), name
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -1,12 +1,12 @@
 """What two models must have in common before their numbers can be compared."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ft.backend.description import Description
 from ft.backend.forms import squeezed, whole_of
 from ft.errors import RecipeError
 from ft.parity.foreign.code import LOSS, OPTIMIZER
-from ft.parity.foreign.pairing import Pairing
+from ft.parity.foreign.pairing import Pair, Pairing
 
 
 def require_alike(models: Mapping[str, Description], classes: int | None, dtype: str) -> None:
@@ -52,8 +52,13 @@ def output_name(name: str, model: Description) -> str:
     return name if len(model.gives) == 1 else f"output {name}"
 
 
+def trained(models: Mapping[str, Description], pairing: Pairing) -> Iterator[tuple[Pair, bool, bool]]:
+    """Yield every pair of parameters, and whether PyTorch's model and Keras's train it."""
+    torch, tf = ({p.name for p in model.parameters if p.trained} for model in models.values())
+    for pair in pairing.pairs:
+        yield pair, whole_of(pair.torch)[0] in torch, whole_of(pair.keras)[0] in tf
+
+
 def still(models: Mapping[str, Description], pairing: Pairing) -> list[str]:
     """Return the common names of the parameters that one model or both do not train."""
-    trained = [{p.name for p in model.parameters if p.trained} for model in models.values()]
-    pairs = ((pair, whole_of(pair.torch)[0], whole_of(pair.keras)[0]) for pair in pairing.pairs)
-    return [pair.torch for pair, torch, tf in pairs if torch not in trained[0] or tf not in trained[1]]
+    return [pair.torch for pair, *both in trained(models, pairing) if not all(both)]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from ft.backend.description import Description
-from ft.backend.forms import whole_of
 from ft.errors import listed
+from ft.parity.foreign.agreement import trained
 from ft.parity.foreign.assignment import MOMENTUM, Assignment
 from ft.parity.foreign.code import INPUTS, LOSS, OPTIMIZER
 from ft.parity.foreign.pairing import Pairing
@@ -45,9 +45,6 @@ def notes_on_models(models: Mapping[str, Description], pairing: Pairing) -> Iter
         if left:
             yield f"{name}: constants without a partner, left as they are: {listed(p.name for p in left)}"
         yield from (f"{name}: {remark}" for remark in model.remarks)
-    trained = [{p.name for p in model.parameters if p.trained} for model in models.values()]
-    odd = [
-        p.torch for p in pairing.pairs if (whole_of(p.torch)[0] in trained[0]) != (whole_of(p.keras)[0] in trained[1])
-    ]
+    odd = [pair.torch for pair, torch, tf in trained(models, pairing) if torch != tf]
     if odd:
         yield f"trained in one model only: {listed(odd)}"

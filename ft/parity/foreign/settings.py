@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ft.backend.description import Description
-from ft.backend.forms import whole_of
 from ft.errors import listed
 from ft.parity.evidence import Finding
+from ft.parity.foreign.agreement import trained
 from ft.parity.foreign.pairing import SIDES, Pairing
 from ft.parity.verdict import PARAMETERS, SETTINGS, Row
 
@@ -24,9 +24,7 @@ def unlike_settings(models: Mapping[str, Description], pairing: Pairing) -> Iter
     if strengths[0] != strengths[1]:
         words = [" ".join(found) or "none" for found in strengths]
         yield setting("dropout", f"torch {words[0]}, tf {words[1]}")
-    trained = [{p.name for p in model.parameters if p.trained} for model in models.values()]
-    for pair in pairing.pairs:
-        has = whole_of(pair.torch)[0] in trained[0], whole_of(pair.keras)[0] in trained[1]
+    for pair, *has in trained(models, pairing):
         if has[0] != has[1]:
             yield setting(pair.torch, f"trained in {SIDES[has[1]]} only")
     for who, model in models.items():
