@@ -14,7 +14,7 @@ from ft.data.sources.mask import FAULTS
 from ft.data.sources.masks.pairs import LONE
 from ft.data.sources.policy import Policy
 from ft.data.sources.spelling import TWO_WAYS
-from ft.data.sources.texts.found import KINDS as OF_TEXTS
+from ft.data.sources.texts.raw import KINDS as OF_TEXTS
 
 Level = Literal["error", "warning", "note"]
 
@@ -94,24 +94,24 @@ def all_findings(
     policy: Policy,
 ) -> list[Finding]:
     """Return everything that was found, errors first."""
-    found = [Finding("error", "structure", refusal)] if refusal else []
-    found += find_faults(looks)
-    found += find_copies(looks, splits, policy, listing.thing)
-    found += find_class_troubles(listing, classes, policy)
+    findings = [Finding("error", "structure", refusal)] if refusal else []
+    findings += find_faults(looks)
+    findings += find_copies(looks, splits, policy, listing.thing)
+    findings += find_class_troubles(listing, classes, policy)
     if listing.thing == "text":
-        found += find_mangled(looks)
+        findings += find_mangled(looks)
     else:
-        found += find_tiny(looks)
-    found += find_unlabelled(listing, classes)
-    found += find_left_out(listing)
-    found += find_traits(listing, looks)
-    return worst_first(found)
+        findings += find_tiny(looks)
+    findings += find_unlabelled(listing, classes)
+    findings += find_left_out(listing)
+    findings += find_traits(listing, looks)
+    return worst_first(findings)
 
 
-def worst_first(found: Iterable[Finding]) -> list[Finding]:
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings, errors first."""
     order = ("error", "warning", "note")
-    return sorted(found, key=lambda finding: order.index(finding.level))
+    return sorted(findings, key=lambda finding: order.index(finding.level))
 
 
 def find_left_out(listing: Listing) -> Iterator[Finding]:
@@ -221,11 +221,11 @@ def find_unlabelled(listing: Listing, classes: Sequence[ClassCount]) -> Iterator
     """Yield the images without a label, which only a binary loss takes; a warning where no image has several labels."""
     if listing.thing == "text" and not classes:  # nothing has a class
         return
-    found = tuple((entry.name, "") for entry in listing.entries if not entry.labels)
+    bare = tuple((entry.name, "") for entry in listing.entries if not entry.labels)
     meant = any(len(entry.labels) > 1 for entry in listing.entries)
-    if found:
+    if bare:
         advice = "they train with --loss bce or bce-focal; label them if that is not meant"
-        yield Finding("note" if meant else "warning", "no label", f"{listing.thing}s without a label", advice, found)
+        yield Finding("note" if meant else "warning", "no label", f"{listing.thing}s without a label", advice, bare)
 
 
 def find_traits(listing: Listing, looks: Sequence[Look]) -> Iterator[Finding]:

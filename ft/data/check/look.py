@@ -14,7 +14,7 @@ from ft.data.sources.listing import Entry
 from ft.data.sources.policy import Policy
 from ft.data.sources.scan import require_width
 from ft.data.sources.text import Text
-from ft.data.sources.texts.found import BadText
+from ft.data.sources.texts.raw import BadText
 from ft.errors import DataError, printable
 
 FRAMES, TURNED, TRANSPARENT, PROFILE = "several frames", "turned by EXIF", "transparent", "with a colour profile"

@@ -62,11 +62,11 @@ def check_masks(
     classes = count_classes(names, looks, splits)
     entries = [look.look.entry for look in looks]
     images = Listing(listing.name, entries, ignored=dict(listing.ignored), hidden=listing.hidden)
-    found = [Finding("error", "structure", text) for text in (refusal, complaint) if text]
-    found += [Finding("note", "classes", text) for text in told]
-    found += mask_findings(images, looks, classes, splits, policy)
+    findings = [Finding("error", "structure", text) for text in (refusal, complaint) if text]
+    findings += [Finding("note", "classes", text) for text in told]
+    findings += mask_findings(images, looks, classes, splits, policy)
     seconds = time.perf_counter() - began
-    return Check(spec, images, tuple(x.look for x in looks), classes, splits, tuple(worst_first(found)), seconds)
+    return Check(spec, images, tuple(x.look for x in looks), classes, splits, tuple(worst_first(findings)), seconds)
 
 
 def classes_of(
@@ -84,9 +84,9 @@ def classes_of(
         except BadImage:  # told when the mask is looked at
             return ()
 
-    found = scan(listing.pairs, work, workers=policy.workers, quiet=policy.quiet, title="reading masks")
+    by_mask = scan(listing.pairs, work, workers=policy.workers, quiet=policy.quiet, title="reading masks")
     try:
-        values = {value for own in found for value in own}
+        values = {value for own in by_mask for value in own}
         names, coding, told = found_coding(values, ignore_index, printable(spec), colours=colours)
     except DataError as error:
         return (), None, [], str(error).removeprefix(f"{printable(spec)}: ")
@@ -152,10 +152,10 @@ def mask_findings(
 ) -> list[Finding]:
     """Return what was found of files, splits and classes."""
     images = [x.look for x in looks]
-    found = [*find_faults(images), *find_copies(images, splits, policy, "image"), *find_tiny(images)]
-    found += find_class_troubles(classes, policy)
-    found += find_ignored(looks)
-    return [*found, *find_left_out(listing), *find_traits(listing, images)]
+    findings = [*find_faults(images), *find_copies(images, splits, policy, "image"), *find_tiny(images)]
+    findings += find_class_troubles(classes, policy)
+    findings += find_ignored(looks)
+    return [*findings, *find_left_out(listing), *find_traits(listing, images)]
 
 
 def find_class_troubles(classes: Sequence[ClassCount], policy: Policy) -> list[Finding]:
@@ -178,11 +178,11 @@ def find_class_troubles(classes: Sequence[ClassCount], policy: Policy) -> list[F
 def find_ignored(looks: Sequence[MaskLook]) -> list[Finding]:
     """Return the masks without a pixel that counts, and the share of ignored pixels."""
     blank = tuple((x.look.name, "") for x in looks if x.pixels is not None and not x.pixels[:-1].any())
-    found = []
+    findings = []
     if blank:
         advice = "they teach nothing; draw them, or remove the images"
-        found.append(Finding("warning", "all ignored", "masks whose every pixel is ignored", advice, blank))
+        findings.append(Finding("warning", "all ignored", "masks whose every pixel is ignored", advice, blank))
     pixels = total(looks)
     if pixels[-1]:
-        found.append(Finding("note", "ignored", f"{pixels[-1] / pixels.sum():.1%} of the pixels are ignored"))
-    return found
+        findings.append(Finding("note", "ignored", f"{pixels[-1] / pixels.sum():.1%} of the pixels are ignored"))
+    return findings

@@ -52,6 +52,6 @@ def splits_of(listing: Listing, dataset: Dataset | None) -> dict[str, str]:
 def count_classes(listing: Listing, splits: dict[str, str], dataset: Dataset | None) -> tuple[ClassCount, ...]:
     """Return how many there are of each class, the empty ones too."""
     counts = Counter((label, splits[entry.name]) for entry in listing.entries for label in entry.labels)
-    found = listing.folders | labels_in(listing.entries)
-    names: Sequence[str] = dataset.classes if dataset and found else byte_sorted(found)
+    labels = listing.folders | labels_in(listing.entries)
+    names: Sequence[str] = dataset.classes if dataset and labels else byte_sorted(labels)
     return tuple(ClassCount(name, *(counts[name, split] for split in SPLIT_ORDER)) for name in names)

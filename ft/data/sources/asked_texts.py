@@ -61,16 +61,16 @@ def in_table(path: Path) -> list[Sample]:
         rows = csv.reader(read(path).splitlines(keepends=True), delimiter=TABLES[path.suffix.lower()])
         header = [cell.strip().lower() for cell in next(rows, [])]
         if "text" not in header:
-            found = printable(",".join(header)) or "nothing"
-            raise DataError(f"{printable(path)} line 1: the columns are '{found}'; expected text, perhaps text_pair")
-        found = [(rows.line_num, dict(zip(header, row, strict=False))) for row in rows if row]
+            columns = printable(",".join(header)) or "nothing"
+            raise DataError(f"{printable(path)} line 1: the columns are '{columns}'; expected text, perhaps text_pair")
+        lines = [(rows.line_num, dict(zip(header, row, strict=False))) for row in rows if row]
     except csv.Error as error:
         raise DataError(f"{printable(path)} line {rows.line_num}: {error}; expected a table") from None
     finally:
         csv.field_size_limit(before)
-    if not found:
+    if not lines:
         raise DataError(f"{printable(path)}: no rows; expected a text in each")
-    return [Sample(f"line {line}", 0, Text(row.get("text", ""), row.get("text_pair"))) for line, row in found]
+    return [Sample(f"line {line}", 0, Text(row.get("text", ""), row.get("text_pair"))) for line, row in lines]
 
 
 def read(path: Path) -> str:
@@ -87,8 +87,8 @@ def all_texts(words: Iterable[str]) -> Pictures:
     """Return what all words of a command line stand for, in their order; what a table or a folder holds by its path."""
     samples: list[Sample] = []
     for word in words:
-        found = find_texts(word)
-        samples += [Sample(f"{word}: {s.name}", 0, s.source) for s in found.samples] if found.several else found.samples
+        named = find_texts(word)
+        samples += [Sample(f"{word}: {s.name}", 0, s.source) for s in named.samples] if named.several else named.samples
     require_alike(samples)
     return Pictures(samples, several=True)
 

@@ -221,8 +221,8 @@ def list_source(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, l
         missing = missing or policy.on_bad_image == "skip"
         listing = list_manifest(path, outside=policy.allow_outside_root, missing=missing, labels=labels)
     else:
-        found = "is not a folder or a .csv file" if os.path.exists(path) else "does not exist"
-        raise DataError(f"data '{printable(spec)}' {found}; pass digits, a folder of class folders, or a CSV")
+        fault = "is not a folder or a .csv file" if os.path.exists(path) else "does not exist"
+        raise DataError(f"data '{printable(spec)}' {fault}; pass digits, a folder of class folders, or a CSV")
     if not listing.entries:
         raise DataError(f"{printable(spec)}: no images{because(listing)}; expected files such as CLASS/photo.jpg")
     return listing
@@ -248,12 +248,12 @@ def choose_classes(listing: Listing, given: Sequence[str] | None, where: str) ->
 
     A class of val or test that train lacks, or any that is not among the given ones, raises DataError.
     """
-    found = listing.folders | labels_in(listing.entries)
+    labels = listing.folders | labels_in(listing.entries)
     if given is not None:
-        for label in sorted(found.difference(given)):
+        for label in sorted(labels.difference(given)):
             raise DataError(f"{where}: {unknown('class', printable(label), given)} (the model's classes decide)")
         return tuple(given)
-    known = listing.folders | labels_in(e for e in listing.entries if e.learns) or found
+    known = listing.folders | labels_in(e for e in listing.entries if e.learns) or labels
     for split in ("val", "test"):
         if extra := labels_in(e for e in listing.entries if e.split == split) - known:
             raise DataError(

@@ -127,23 +127,23 @@ def find_class_folders(folder: Path, split: str, trained: Collection[str], walk:
         walk.skip(BESIDE, path)
     if not folders:
         told = worded(NO_FILE, walk.thing)
-        found = [f"{len(images)} {walk.thing}s but no class folders" if images else "empty, or no class folders"]
-        found += note(told, walk.skipped[told])
+        reasons = [f"{len(images)} {walk.thing}s but no class folders" if images else "empty, or no class folders"]
+        reasons += note(told, walk.skipped[told])
         hint = f" (its name says {split}; a class needs another)" if split else ""
         raise DataError(
-            f"{printable(folder)}: {', '.join(found)}; expected one folder of {walk.thing}s for each class{hint}"
+            f"{printable(folder)}: {', '.join(reasons)}; expected one folder of {walk.thing}s for each class{hint}"
         )
     return folders
 
 
 def find_images(folder: Path, walk: Walk) -> list[Path]:
     """Return the images below a folder at any depth, in no order that matters."""
-    found, waiting = [], [folder]
+    paths, waiting = [], [folder]
     while waiting:  # not recursive: folders may nest deeper than Python calls
         folders, images = look_into(waiting.pop(), walk)
         waiting += folders
-        found += images
-    return found
+        paths += images
+    return paths
 
 
 def is_left_by_training(folder: Path, extensions: Collection[str] = frozenset(EXTENSIONS)) -> bool:
@@ -154,8 +154,8 @@ def is_left_by_training(folder: Path, extensions: Collection[str] = frozenset(EX
     if has_signs(folder):
         return True
     try:
-        with os.scandir(folder) as found:
-            entries = list(found)
+        with os.scandir(folder) as scanned:
+            entries = list(scanned)
     except OSError:  # told where it is looked into
         return False
     if any(Path(entry.name).suffix.lower() in extensions for entry in entries):
@@ -171,8 +171,8 @@ def has_signs(folder: Path) -> bool:
 def look_into(folder: Path, walk: Walk) -> tuple[list[Path], list[Path]]:
     """Return the folders and the images that lie directly in a folder; what is neither is skipped."""
     try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: name_bytes(entry.name))
+        with os.scandir(folder) as scanned:
+            entries = sorted(scanned, key=lambda entry: name_bytes(entry.name))
     except OSError as error:
         raise DataError(f"{printable(folder)}: cannot be read ({error.strerror}); mend its permissions") from None
     folders, images = [], []

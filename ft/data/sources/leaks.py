@@ -41,11 +41,11 @@ def leak_notes(
 
     DataError where the policy forbids any.
     """
-    found = find_leaks(train, val), find_leaks((*train, *val), test)
+    shared = find_leaks(train, val), find_leaks((*train, *val), test)
     notes = []
-    for what, leaks in zip(LEAKS[thing], found, strict=True):
+    for what, leaks in zip(LEAKS[thing], shared, strict=True):
         notes += note(what, require_none(leaks, policy.fail_on_leak, spec, what, "--no-fail-on-leak"))
-    return notes, len(found[0])
+    return notes, len(shared[0])
 
 
 def find_leaks(train: Sequence[Located], val: Sequence[Located]) -> list[str]:

@@ -209,8 +209,8 @@ def check_path(text: str, root: Path, where: str, inside: Inside, absent: list[s
     there = os.path.lexists(root / path)
     if there or absent is None:
         place = "" if inside.outside else " inside the CSV's folder"
-        found = f"is not a file{place}" if there else "does not exist"
-        raise DataError(f"{where}: '{printable(text)}' {found}; correct the path or remove the row")
+        fault = f"is not a file{place}" if there else "does not exist"
+        raise DataError(f"{where}: '{printable(text)}' {fault}; correct the path or remove the row")
     absent.append(path.as_posix())
     if len(absent) > MAX_ABSENT:
         raise DataError(

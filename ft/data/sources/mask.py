@@ -84,10 +84,10 @@ class Coding:
 
     def complaint(self, strange: np.ndarray) -> str:
         """Return what is said of values that are no class."""
-        found, counts = np.unique(strange, return_counts=True)
-        if len(found) > MANY:
-            return f"{len(found)} values that are no class, as a photo has; put the mask in its place"
-        shown = listed((f"{self.show(v)} in {n} pixels" for v, n in zip(found, counts, strict=True)), 3)
+        values, counts = np.unique(strange, return_counts=True)
+        if len(values) > MANY:
+            return f"{len(values)} values that are no class, as a photo has; put the mask in its place"
+        shown = listed((f"{self.show(v)} in {n} pixels" for v, n in zip(values, counts, strict=True)), 3)
         kind = "colour" if self.colours else "value"
         return f"{kind} {shown}, which is no class ({self.expected()}); correct the mask, or name it in classes.txt"
 
@@ -219,14 +219,14 @@ def require_size(mask: Header, image: Header, name: str, of: str) -> None:
 
 def values_in(drawing: Drawing, *, colours: bool, max_pixels: int = MAX_PIXELS) -> tuple[int, ...]:
     """Return the values of one mask in ascending order; BadImage where they are more than a drawing has."""
-    found = np.unique(drawing.values(colours=colours, max_pixels=max_pixels))
-    if len(found) > MANY:
+    values = np.unique(drawing.values(colours=colours, max_pixels=max_pixels))
+    if len(values) > MANY:
         kind = "colours" if colours else "values"
         raise BadImage(
-            "mask file", f"{len(found)} {kind}, as a photo has; put the mask in its place, or name all in classes.txt",
+            "mask file", f"{len(values)} {kind}, as a photo has; put the mask in its place, or name all in classes.txt",
             drawing.name,
         )  # fmt: skip
-    return tuple(found.tolist())
+    return tuple(values.tolist())
 
 
 def coded(classes: Sequence[int], ignored: Sequence[int] = (), *, colours: bool = False) -> Coding:

@@ -53,35 +53,35 @@ def find_pictures(what: str | Path, *, missing: bool = False) -> Pictures:
 def in_folder(root: Path) -> Pictures:
     """Return the images below a folder, as folder.py takes them: hidden files and links out of it are none."""
     walk = Walk(root, Inside(root))
-    found = sorted(((path.relative_to(root).as_posix(), path) for path in find_images(root, walk)), key=by_name)
+    images = sorted(((path.relative_to(root).as_posix(), path) for path in find_images(root, walk)), key=by_name)
     walk.skipped.pop(HIDDEN, None)
     notes = tuple(line for reason, names in walk.skipped.items() for line in note(reason, names))
-    if not found:
+    if not images:
         because = f" ({'; '.join(notes)})" if notes else ""
         raise DataError(f"{printable(root)}: no images at any depth{because}; expected files such as photo.jpg")
-    return Pictures([Sample(name, 0, path) for name, path in found], several=True, notes=notes)
+    return Pictures([Sample(name, 0, path) for name, path in images], several=True, notes=notes)
 
 
 def in_table(path: Path, missing: bool) -> Pictures:
     """Return the images that a CSV lists, in its order."""
-    found = list_paths(path, missing=missing)
-    if not found:
+    images = list_paths(path, missing=missing)
+    if not images:
         raise DataError(f"{printable(path)}: no rows; expected a path of an image in each")
-    return Pictures([Sample(name, 0, source) for name, source in found], several=True)
+    return Pictures([Sample(name, 0, source) for name, source in images], several=True)
 
 
 def matching(pattern: Path) -> Pictures:
     """Return the images whose paths match a pattern, in the order of their bytes; ** is any number of folders."""
     names = (name for name in iglob(str(pattern), recursive=True) if Path(name).suffix.lower() in EXTENSIONS)
-    found = sorted(((name, Path(name)) for name in names if os.path.isfile(name)), key=by_name)
-    if not found:
+    images = sorted(((name, Path(name)) for name in names if os.path.isfile(name)), key=by_name)
+    if not images:
         raise DataError(f"'{printable(pattern)}': no image's path matches; correct the pattern, or pass a folder")
-    return Pictures([Sample(name, 0, path) for name, path in found], several=True)
+    return Pictures([Sample(name, 0, path) for name, path in images], several=True)
 
 
-def by_name(found: tuple[str, Path]) -> bytes:
+def by_name(image: tuple[str, Path]) -> bytes:
     """Return what sorts names as their bytes."""
-    return name_bytes(found[0])
+    return name_bytes(image[0])
 
 
 def all_pictures(words: Iterable[str], *, missing: bool = False) -> Pictures:
@@ -89,7 +89,7 @@ def all_pictures(words: Iterable[str], *, missing: bool = False) -> Pictures:
     samples: list[Sample] = []
     notes: list[str] = []
     for word in words:
-        found = find_pictures(word, missing=missing)
-        samples += [Sample(str(s.source), 0, s.source) for s in found.samples] if found.several else found.samples
-        notes += found.notes
+        named = find_pictures(word, missing=missing)
+        samples += [Sample(str(s.source), 0, s.source) for s in named.samples] if named.several else named.samples
+        notes += named.notes
     return Pictures(samples, several=True, notes=tuple(notes))

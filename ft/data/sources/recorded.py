@@ -38,9 +38,9 @@ def places_of(spec: str, absolute: str | None, folder: Path) -> list[str]:
     if spec in BUILT_IN:
         return [spec]
     above = [str(parent / spec) for parent in folder.resolve().parents[:ABOVE]]  # an absolute one stays what it is
-    found = [place for place in (spec, absolute, *above) if place and os.path.exists(os.path.expanduser(place))]
+    places = [place for place in (spec, absolute, *above) if place and os.path.exists(os.path.expanduser(place))]
     unique: dict[str, str] = {}
-    for place in found:
+    for place in places:
         unique.setdefault(os.path.realpath(os.path.expanduser(place)), place)
     return list(unique.values())
 

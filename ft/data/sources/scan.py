@@ -42,8 +42,8 @@ def find_bad(entries: Sequence[Entry], policy: Policy) -> dict[str, BadImage]:
     def work(entry: Entry) -> BadImage | None:
         return fault_of(entry, policy.max_pixels, policy.short_side)
 
-    found = scan(entries, work, workers=policy.workers, quiet=policy.quiet)
-    return {entry.name: fault for entry, fault in zip(entries, found, strict=True) if fault}
+    faults = scan(entries, work, workers=policy.workers, quiet=policy.quiet)
+    return {entry.name: fault for entry, fault in zip(entries, faults, strict=True) if fault}
 
 
 def fault_of(entry: Entry, max_pixels: int, short_side: int | None) -> BadImage | None:

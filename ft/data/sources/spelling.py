@@ -25,10 +25,10 @@ def one_spelling(listing: Listing, given: Sequence[str] = ()) -> Listing:
     return replace(listing, entries=entries, folders=folders, notes=notes, ignored=ignored)
 
 
-def spellings(found: Iterable[str], given: Sequence[str]) -> dict[str, str]:
+def spellings(labels: Iterable[str], given: Sequence[str]) -> dict[str, str]:
     """Return label -> the label that it is taken for, of those that change."""
     alike: defaultdict[str, set[str]] = defaultdict(set)
-    for label in found:
+    for label in labels:
         alike[normalize("NFC", label)].add(label)
     own = {normalize("NFC", name.strip()): name for name in given}  # older models kept the blanks of a CSV's cells
     own |= {form: form for form in given}

@@ -13,12 +13,12 @@ def bucket_lengths(max_length: int) -> tuple[int, ...]:
 
     Two for each doubling, 8, 16, 24, 32, 48, 64, 96 ...: at most a third of a longer batch is padding.
     """
-    found, length = [], STEP
+    lengths, length = [], STEP
     while length < max_length:
-        found.append(length)
+        lengths.append(length)
         octave = 1 << (length.bit_length() - 1)
         length += max(STEP, octave // 2)
-    return (*found, max_length)
+    return (*lengths, max_length)
 
 
 def buckets_of(lengths: np.ndarray, buckets: Sequence[int]) -> np.ndarray:

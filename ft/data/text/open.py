@@ -58,8 +58,8 @@ def read(path: Path) -> str:
 def settings_beside(vocabulary: Path) -> Mapping[str, Any]:
     """Return what tokenizer_config.json says, nothing where there is none."""
     path = vocabulary.with_name("tokenizer_config.json")
-    found = json.loads(read(path)) if path.is_file() else {}
-    return found if isinstance(found, dict) else {}
+    settings = json.loads(read(path)) if path.is_file() else {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def word_pieces(lines: str, settings: Mapping[str, Any]) -> "tokenizers.Tokenizer":

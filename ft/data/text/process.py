@@ -43,10 +43,10 @@ class TextProcess:
 
     def tokens(self, samples: tuple[Sample, ...]) -> Tokens:
         """Return the tokens of samples, made once for as long as these samples are used."""
-        found = self.known.get(id(samples))
-        if found is None or found[0] is not samples:
-            found = self.known[id(samples)] = (samples, self.encoded(samples))
-        return found[1]
+        kept = self.known.get(id(samples))
+        if kept is None or kept[0] is not samples:
+            kept = self.known[id(samples)] = (samples, self.encoded(samples))
+        return kept[1]
 
     def encoded(self, samples: Sequence[Sample]) -> Tokens:
         """Return the tokens of samples; DataError with the name of one that has none."""

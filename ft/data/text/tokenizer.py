@@ -103,8 +103,8 @@ def require_text(texts: Sequence[str]) -> None:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            found = printable(text[error.start])
-            raise DataError(f"text {row}: {found} at {error.start} is no character; expected Unicode") from None
+            half = printable(text[error.start])
+            raise DataError(f"text {row}: {half} at {error.start} is no character; expected Unicode") from None
 
 
 def parts_of(described: Any) -> list[dict[str, Any]]:

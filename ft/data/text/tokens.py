@@ -51,20 +51,20 @@ class Tokens:
         self, marks: np.ndarray, rows: Sequence[int] | np.ndarray, *, length: int, fill: int, side: Side = "right"
     ) -> np.ndarray:
         """Return the marks of some texts, one a token, int64 (rows, length); `fill` where padding is."""
-        found = np.full((len(rows), length), fill, np.int64)
-        for own, row in zip(found, rows, strict=True):
+        padded = np.full((len(rows), length), fill, np.int64)
+        for own, row in zip(padded, rows, strict=True):
             start, count = int(self.starts[row]), int(self.lengths[row])
             if not 0 < count <= length:
                 raise DataError(f"text {row}: {count} tokens; expected 1 to {length}")
             place = slice(0, count) if side == "right" else slice(length - count, length)
             own[place] = marks[start : start + count]
-        return found
+        return padded
 
     def following(self) -> np.ndarray:
         """Return the number of the token behind each one, int64; NO_LABEL behind the last one of a text."""
-        found = np.append(self.ids[1:].astype(np.int64), NO_LABEL)
-        found[self.starts[1:] - 1] = NO_LABEL
-        return found
+        marks = np.append(self.ids[1:].astype(np.int64), NO_LABEL)
+        marks[self.starts[1:] - 1] = NO_LABEL
+        return marks
 
     def first_of_word(self) -> np.ndarray:
         """Return whether each token is the first of its word, bool: that one bears the word's label."""
@@ -77,9 +77,9 @@ class Tokens:
 
         labels: of the words of each text. A word that was cut off, or of which no token is left, has none.
         """
-        first, found = self.first_of_word(), np.full(len(self.ids), NO_LABEL, np.int64)
+        first, marks = self.first_of_word(), np.full(len(self.ids), NO_LABEL, np.int64)
         for row, own in enumerate(labels):
             part = slice(int(self.starts[row]), int(self.starts[row + 1]))
             places = part.start + np.flatnonzero(first[part])
-            found[places] = np.asarray(own, np.int64)[self.words[places]]
-        return found
+            marks[places] = np.asarray(own, np.int64)[self.words[places]]
+        return marks

@@ -39,13 +39,13 @@ def is_json(path: Path) -> bool:
 
 def files_in(root: Path) -> Iterator[tuple[str, Path]]:
     """Yield the split and the file of annotations of each split that a folder has."""
-    found = sorted(p for p in (root / "annotations").glob("*.json") if p.is_file())
+    paths = sorted(p for p in (root / "annotations").glob("*.json") if p.is_file())
     for split in SPLIT_WORDS:
-        own = [p for p in found if split in p.stem.lower()]
+        own = [p for p in paths if split in p.stem.lower()]
         best = next((p for word in FIRST for p in own if p.name.startswith(word)), None)
         if best:
             yield split, best
-    if not found:
+    if not paths:
         beside = sorted(p for p in root.glob("*/_annotations.coco.json") if p.parent.name.lower() in SPLITS)
         yield from ((SPLITS[p.parent.name.lower()], p) for p in beside)
 
@@ -146,11 +146,11 @@ def locate(name: str, places: Sequence[Path], inside: Inside, path: Path) -> Pat
     """Return the first file of that name in the places, or where it was expected."""
     if "\0" in name or (not inside.outside and (Path(name).is_absolute() or ".." in Path(name).parts)):
         raise DataError(f"{printable(path)}: '{printable(name)}' leaves the data; use names without .., relative to it")
-    found = next((place / name for place in places if inside.holds(place / name)), None)
-    if found is None:
+    file = next((place / name for place in places if inside.holds(place / name)), None)
+    if file is None:
         looked = listed((printable(place) for place in dict.fromkeys(places)), 3)
         raise DataError(f"{printable(path)}: '{printable(name)}' is in none of {looked}; put the images there")
-    return found
+    return file
 
 
 def drawn(

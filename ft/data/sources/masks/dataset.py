@@ -88,10 +88,10 @@ class Sieve:
 
     def leave_out(self, faults: Sequence[BadImage | None]) -> None:
         """Leave out the pairs with a fault."""
-        found = {pair.name: fault for pair, fault in zip(self.pairs, faults, strict=True) if fault}
-        self.bad |= found
+        faulty = {pair.name: fault for pair, fault in zip(self.pairs, faults, strict=True) if fault}
+        self.bad |= faulty
         self.notes = left_out(list(self.bad.items()), self.count, self.policy, where=self.where, thing="image")
-        self.pairs = [pair for pair in self.pairs if pair.name not in found]
+        self.pairs = [pair for pair in self.pairs if pair.name not in faulty]
 
 
 def geometry_fault(pair: Pair, policy: Policy) -> BadImage | None:
@@ -143,9 +143,9 @@ def values_of(sifted: Sieve, colours: bool) -> set[int]:
             return fault
 
     policy = sifted.policy
-    found = scan(sifted.pairs, look, workers=policy.workers, quiet=policy.quiet, title="reading masks")
-    sifted.leave_out([look if isinstance(look, BadImage) else None for look in found])
-    for look_of_one in found:
+    looks = scan(sifted.pairs, look, workers=policy.workers, quiet=policy.quiet, title="reading masks")
+    sifted.leave_out([look if isinstance(look, BadImage) else None for look in looks])
+    for look_of_one in looks:
         values.update(() if isinstance(look_of_one, BadImage) else look_of_one)
     return values
 

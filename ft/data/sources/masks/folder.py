@@ -30,11 +30,11 @@ def is_folder_of_masks(root: Path) -> bool:
 
 def homes_in(root: Path) -> Iterator[tuple[str, Path, Path]]:
     """Yield the split, "" for none, and the folders of images and masks, wherever both are."""
-    found = folders_of(root)
-    if IMAGES in found and MASKS in found:
-        yield "", found[IMAGES], found[MASKS]
+    folders = folders_of(root)
+    if IMAGES in folders and MASKS in folders:
+        yield "", folders[IMAGES], folders[MASKS]
         return
-    for name, folder in sorted(found.items()):
+    for name, folder in sorted(folders.items()):
         inner = folders_of(folder) if name in SPLITS else {}
         if IMAGES in inner and MASKS in inner:
             yield SPLITS[name], inner[IMAGES], inner[MASKS]
@@ -43,8 +43,8 @@ def homes_in(root: Path) -> Iterator[tuple[str, Path, Path]]:
 def folders_of(folder: Path) -> dict[str, Path]:
     """Return the folders in a folder by their names in lower case; none where it cannot be read."""
     try:
-        with os.scandir(folder) as found:
-            return {entry.name.lower(): folder / entry.name for entry in found if entry.is_dir()}
+        with os.scandir(folder) as scanned:
+            return {entry.name.lower(): folder / entry.name for entry in scanned if entry.is_dir()}
     except OSError:
         return {}
 
@@ -83,15 +83,15 @@ def pairs_in(images: Path, masks: Path, split: str, walk: Walk) -> list[Pair]:
 
 def by_stem(folder: Path, walk: Walk) -> dict[str, Path]:
     """Return the files of a folder by their paths in it without extension, of which no two may be the same."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in find_images(folder, walk):
         stem = path.relative_to(folder).with_suffix("").as_posix()
-        if stem in found:
+        if stem in paths:
             raise DataError(
-                f"{printable(path)}: {printable(found[stem].name)} has the same name; rename one of the two"
+                f"{printable(path)}: {printable(paths[stem].name)} has the same name; rename one of the two"
             )
-        found[stem] = path
-    return found
+        paths[stem] = path
+    return paths
 
 
 def split_of(stem: str, split: str) -> str:

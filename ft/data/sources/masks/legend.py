@@ -49,11 +49,11 @@ def legend_lines(path: Path) -> list[tuple[int, str]]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{printable(path)}: cannot be read as text in UTF-8 ({error}); mend it") from None
-    found = [(number, line.strip()) for number, line in enumerate(lines, 1)]
-    found = [(number, text) for number, text in found if text and not text.startswith("#")]
-    if not found:
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    numbered = [(number, text) for number, text in numbered if text and not text.startswith("#")]
+    if not numbered:
         raise DataError(f"{printable(path)}: empty; expected the name of a class in each line")
-    return found
+    return numbered
 
 
 def odd_line(lines: Sequence[tuple[int, str]], matches: Sequence[re.Match[str] | None]) -> str:

@@ -60,10 +60,10 @@ def make_scenes(seed: int = 0) -> list[Scene]:
 
 def read_photo(name: str) -> Image.Image:
     """Return one of the photographs in scikit-image's wheel, RGB."""
-    found = find_spec("skimage")
-    if found is None or found.origin is None:
+    package = find_spec("skimage")
+    if package is None or package.origin is None:
         raise DataError('scenes: needs scikit-image, which is not installed; pip install "ft-parity[demo]"')
-    path = Path(found.origin).parent / "data" / f"{name}.png"
+    path = Path(package.origin).parent / "data" / f"{name}.png"
     try:
         with Image.open(path) as image:
             return image.convert("RGB")

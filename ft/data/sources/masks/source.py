@@ -39,9 +39,9 @@ def list_masks(spec: str, policy: Policy = DEFAULT, *, ignore_index: int = 255, 
         return list_scenes()
     path, outside = Path(os.path.expanduser(spec)), policy.allow_outside_root
     if not holds_masks(spec):
-        found = "holds no masks by its layout" if os.path.exists(path) else "does not exist"
+        fault = "holds no masks by its layout" if os.path.exists(path) else "does not exist"
         raise DataError(
-            f"data '{printable(spec)}' {found}; pass scenes, a folder of images/ and masks/, Pascal VOC's or COCO's, "
+            f"data '{printable(spec)}' {fault}; pass scenes, a folder of images/ and masks/, Pascal VOC's or COCO's, "
             "or a CSV image,mask"
         )
     if os.path.isfile(path) and path.suffix.lower() == ".csv":

@@ -56,7 +56,7 @@ def list_voc(root: Path, *, ignore_index: int, outside: bool = False) -> MaskLis
 
 def read_lists(folder: Path) -> dict[str, str]:
     """Return the split of each name that a list of train, val or test holds; none where there are no such lists."""
-    found: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for split in ("train", "val", "test"):
         path = folder / f"{split}.txt"
         try:
@@ -64,8 +64,8 @@ def read_lists(folder: Path) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{printable(path)}: cannot be read as text in UTF-8 ({error}); mend it") from None
         for name in names:
-            if found.setdefault(name, split) != split:
+            if splits.setdefault(name, split) != split:
                 raise DataError(
-                    f"{printable(path)}: '{printable(name)}' is in {found[name]}.txt, too; keep one of the two"
+                    f"{printable(path)}: '{printable(name)}' is in {splits[name]}.txt, too; keep one of the two"
                 )
-    return found
+    return splits

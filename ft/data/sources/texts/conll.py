@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ft.data.sources.text import Text
-from ft.data.sources.texts.found import Found, fault_of, read_utf8
+from ft.data.sources.texts.raw import RawText, fault_of, read_utf8
 from ft.errors import DataError, printable
 
 START = "-DOCSTART-"
@@ -17,7 +17,7 @@ ENDINGS = {".conll", ".conllu", ".iob", ".iob2", ".bio", ".train", ".dev", ".val
 Line = tuple[int, list[str]]
 
 
-def list_conll(path: Path, prefix: str = "") -> list[Found]:
+def list_conll(path: Path, prefix: str = "") -> list[RawText]:
     """Return the sentences of a file, each by its first line."""
     return [found_in(sentence, path, prefix) for sentence in sentences_of(read_utf8(path).split("\n"), path)]
 
@@ -49,17 +49,17 @@ def is_aside(line: str) -> bool:
 def require_columns(cells: Sequence[str], width: int, where: str) -> None:
     """Raise DataError where a line has no word and tag, or other columns than the first."""
     if len(cells) < 2 or len(cells) != width or not cells[0].strip() or not cells[-1].strip():
-        found = f"{len(cells)} column{'s' * (len(cells) != 1)}" + (f", the first line has {width}" if width > 1 else "")
-        raise DataError(f"{where}: {found}; expected a word first and its tag last, and a blank line behind a sentence")
+        said = f"{len(cells)} column{'s' * (len(cells) != 1)}" + (f", the first line has {width}" if width > 1 else "")
+        raise DataError(f"{where}: {said}; expected a word first and its tag last, and a blank line behind a sentence")
 
 
-def found_in(sentence: Sequence[Line], path: Path, prefix: str) -> Found:
+def found_in(sentence: Sequence[Line], path: Path, prefix: str) -> RawText:
     """Return a sentence as a text with tags."""
     number = sentence[0][0]
     words = tuple(cells[0].strip() for _, cells in sentence)
     where, text = f"{printable(path)} line {number}", Text(words)
     tags = tuple(cells[-1].strip() for _, cells in sentence)
-    return Found(f"{prefix}line {number}", where, text, tags=tags, fault=fault_of(text, where))
+    return RawText(f"{prefix}line {number}", where, text, tags=tags, fault=fault_of(text, where))
 
 
 def looks_like_conll(path: Path) -> bool:

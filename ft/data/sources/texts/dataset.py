@@ -11,9 +11,9 @@ from ft.data.sources.dataset import Dataset, Sample, listing_to_evaluate, split_
 from ft.data.sources.leaks import leak_notes
 from ft.data.sources.policy import DEFAULT, Policy, left_out
 from ft.data.sources.splits import split_by_name, to_evaluate
-from ft.data.sources.texts.found import TextListing
 from ft.data.sources.texts.labels import as_listing, in_iob2, numbered, without_unlabelled_test
 from ft.data.sources.texts.plain import BLOCK
+from ft.data.sources.texts.raw import TextListing
 from ft.data.sources.texts.source import list_texts
 from ft.errors import DataError, printable
 from ft.metrics.multilabel import Labels
@@ -73,11 +73,16 @@ def divided(
             skipped=skipped,
         )
         return replace(data, texts=True)
-    names, as_sample = numbered(listing.found, classes, labels)
-    found, held = split_by_name(
-        listing.found, val_fraction, seed, where=printable(spec), thing="text", whole=lambda f: f.document or f.name
+    names, as_sample = numbered(listing.texts, classes, labels)
+    texts, held = split_by_name(
+        listing.texts,
+        val_fraction,
+        seed,
+        where=printable(spec),
+        thing="text",
+        whole=lambda raw: raw.document or raw.name,
     )
-    train, val, test = (tuple(as_sample(f) for f in found if f.split == s) for s in ("train", "val", "test"))
+    train, val, test = (tuple(as_sample(raw) for raw in texts if raw.split == s) for s in ("train", "val", "test"))
     require_to_learn(train, val, spec, labels)
     leaks, _ = leak_notes(train, val, test, policy, spec, "text")
     notes = (*listing.notes, *held, *leaks)
@@ -96,18 +101,18 @@ def open_text_samples(
     listing, skipped = usable_texts(spec, policy, labels, block)
     if labels in CLASSED:
         return replace(listing_to_evaluate(as_listing(listing, labels), spec, classes, skipped), texts=True)
-    names, as_sample = numbered(listing.found, classes, labels)
-    val = tuple(map(as_sample, to_evaluate(listing.found)))
+    names, as_sample = numbered(listing.texts, classes, labels)
+    val = tuple(map(as_sample, to_evaluate(listing.texts)))
     return Dataset(listing.name, names, (), val, notes=tuple(listing.notes), skipped=skipped, texts=True)
 
 
 def usable_texts(spec: str, policy: Policy, labels: Labels, block: int) -> tuple[TextListing, tuple[str, ...]]:
     """Return the texts that can be used, and the names of the others, where the policy skips any."""
     listing = list_texts(spec, policy, labels=labels, block=block)
-    bad = [(found.name, found.fault) for found in listing.found if found.fault]
-    told = left_out(bad, len(listing.found), policy, where=printable(spec), thing="text")
-    kept = replace(listing, found=[f for f in listing.found if not f.fault], notes=[*listing.notes, *told])
-    if not kept.found:
+    bad = [(raw.name, raw.fault) for raw in listing.texts if raw.fault]
+    told = left_out(bad, len(listing.texts), policy, where=printable(spec), thing="text")
+    kept = replace(listing, texts=[raw for raw in listing.texts if not raw.fault], notes=[*listing.notes, *told])
+    if not kept.texts:
         raise DataError(f"{printable(spec)}: no text that can be used; expected at least one")
     if labels != "none":
         kept = without_unlabelled_test(kept)

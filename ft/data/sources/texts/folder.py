@@ -9,7 +9,7 @@ from ft.data.sources.folder import EXTENSIONS, Walk, is_left_by_training, list_c
 from ft.data.sources.listing import SPLITS, Entry, Inside, name_bytes
 from ft.data.sources.text import Text
 from ft.data.sources.texts import conll, plain
-from ft.data.sources.texts.found import BadText, Found, TextListing, fault_of, read_utf8
+from ft.data.sources.texts.raw import BadText, RawText, TextListing, fault_of, read_utf8
 from ft.data.sources.texts.table import READERS, is_table_of_texts
 from ft.errors import DataError, printable
 
@@ -19,14 +19,14 @@ ENDINGS = {*READERS, *conll.ENDINGS, *plain.ENDINGS}
 
 def is_folder_of_texts(root: Path) -> bool:
     """Say whether a folder holds texts by the names of its files, and no image anywhere."""
-    found = any(is_table_of_texts(path) for path in candidates(root))
+    has_texts = any(is_table_of_texts(path) for path in candidates(root))
     for folder, inner, names in os.walk(root):
         inner[:] = [name for name in inner if name[0] != "." and not is_left_by_training(Path(folder) / name)]
         endings = {Path(name).suffix.lower() for name in names if name[0] != "."}
         if not endings.isdisjoint(EXTENSIONS):
             return False
-        found = found or not endings.isdisjoint(plain.ENDINGS | conll.ENDINGS)
-    return found
+        has_texts = has_texts or not endings.isdisjoint(plain.ENDINGS | conll.ENDINGS)
+    return has_texts
 
 
 def split_files(root: Path) -> dict[str, Path]:
@@ -63,15 +63,15 @@ def list_text_folder(root: Path, *, outside: bool) -> TextListing:
     """List class folders, or train/, val/ and test/ with class folders each, of files that are a text each."""
     listing = list_class_folders(Walk(root, Inside(root, outside=outside), "text", plain.ENDINGS))
     entries = sorted(listing.entries, key=lambda entry: name_bytes(entry.name))
-    found = list(map(read_entry, entries))
-    return TextListing(listing.name, found, listing.folders, listing.notes, listing.ignored, listing.hidden)
+    texts = list(map(read_entry, entries))
+    return TextListing(listing.name, texts, listing.folders, listing.notes, listing.ignored, listing.hidden)
 
 
-def read_entry(entry: Entry) -> Found:
+def read_entry(entry: Entry) -> RawText:
     """Return the text of a file."""
     assert isinstance(entry.source, Path), "a file of a folder"
     where = printable(entry.source)
-    listed = Found(entry.name, where, Text(""), entry.label, entry.split)
+    listed = RawText(entry.name, where, Text(""), entry.label, entry.split)
     try:
         text = Text(read_utf8(entry.source).strip())
     except BadText as fault:

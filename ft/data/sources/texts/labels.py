@@ -8,7 +8,7 @@ from ft.data.sources.dataset import Sample
 from ft.data.sources.listing import UNLABELLED_TEST, Entry, Listing, note, worded
 from ft.data.sources.manifest import COMMAS, as_set, ask_about_commas, not_one
 from ft.data.sources.splits import byte_sorted
-from ft.data.sources.texts.found import Found, TextListing
+from ft.data.sources.texts.raw import RawText, TextListing
 from ft.errors import DataError, printable, unknown
 from ft.metrics.multilabel import BETWEEN, Labels
 
@@ -19,25 +19,25 @@ BEGIN, INSIDE, OUTSIDE = {"B-", "S-", "U-"}, {"I-", "E-", "L-"}, "O"  # of a wor
 
 def without_unlabelled_test(listing: TextListing) -> TextListing:
     """Leave the texts of test out where none has a label, as a competition hands them out."""
-    tested = {found.name for found in listing.found if found.split == "test"}
-    if not tested or any(found.label or found.tags for found in listing.found if found.name in tested):
+    tested = {raw.name for raw in listing.texts if raw.split == "test"}
+    if not tested or any(raw.label or raw.tags for raw in listing.texts if raw.name in tested):
         return listing
     reason = worded(UNLABELLED_TEST, "text")
-    kept = [found for found in listing.found if found.name not in tested]
+    kept = [raw for raw in listing.texts if raw.name not in tested]
     ignored = {**listing.ignored, reason: tested}
-    return replace(listing, found=kept, notes=[*listing.notes, *note(reason, tested)], ignored=ignored)
+    return replace(listing, texts=kept, notes=[*listing.notes, *note(reason, tested)], ignored=ignored)
 
 
 def as_listing(listing: TextListing, labels: Labels) -> Listing:
     """Return texts with classes as images have them: one each, or a set where labels say so, see `list_manifest`."""
-    cells = [found.label or "" for found in listing.found]
+    cells = [raw.label or "" for raw in listing.texts]
     odd = [at for at, cell in enumerate(cells) if BETWEEN in cell or not cell]
     if odd and labels == "one":
-        found = listing.found[odd[0]]
-        raise DataError(not_one(cells[odd[0]], found.name, found.where))
+        raw = listing.texts[odd[0]]
+        raise DataError(not_one(cells[odd[0]], raw.name, raw.where))
     sets = labels == "sets" or bool(odd)
-    entries = [Entry(f.split, cell, f.name, f.text) for f, cell in zip(listing.found, cells, strict=True)]
-    lines = [found.where for found in listing.found]
+    entries = [Entry(raw.split, cell, raw.name, raw.text) for raw, cell in zip(listing.texts, cells, strict=True)]
+    lines = [raw.where for raw in listing.texts]
     if sets:
         entries = [as_set(entry, line) for entry, line in zip(entries, lines, strict=True)]
     commas = ask_about_commas(entries, lines) if labels != "one" else set()
@@ -55,55 +55,55 @@ def as_listing(listing: TextListing, labels: Labels) -> Listing:
     )
 
 
-Numbered = tuple[tuple[str, ...], Callable[[Found], Sample]]
+Numbered = tuple[tuple[str, ...], Callable[[RawText], Sample]]
 
 
-def numbered(found: Sequence[Found], classes: tuple[str, ...] | None, labels: Labels) -> Numbered:
+def numbered(texts: Sequence[RawText], classes: tuple[str, ...] | None, labels: Labels) -> Numbered:
     """Return the classes of texts whose labels are no classes of texts, and how each becomes a sample."""
     if labels == "tags":
-        return with_tags(found, classes)
+        return with_tags(texts, classes)
     if labels == "numbers":
-        return classes or (VALUE,), lambda f: Sample(f.name, as_number(f), f.text)
-    return classes or (), lambda f: Sample(f.name, None, f.text)
+        return classes or (VALUE,), lambda raw: Sample(raw.name, as_number(raw), raw.text)
+    return classes or (), lambda raw: Sample(raw.name, None, raw.text)
 
 
-def as_number(found: Found) -> float:
+def as_number(raw: RawText) -> float:
     """Return a label that is a number."""
     try:
-        value = float(found.label or "")
+        value = float(raw.label or "")
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DataError(f"{found.where}: label '{printable(found.label or '')}'; expected a number, such as 2.5")
+        raise DataError(f"{raw.where}: label '{printable(raw.label or '')}'; expected a number, such as 2.5")
     return value
 
 
-def with_tags(found: Sequence[Found], classes: tuple[str, ...] | None) -> Numbered:
+def with_tags(texts: Sequence[RawText], classes: tuple[str, ...] | None) -> Numbered:
     """Return the tags of words, and how a text with them becomes a sample.
 
     The tags are those of train; of an entity both B- and I-, and O beside them, whether they occur or not.
     """
-    learnt = [f for f in found if f.split not in ("val", "test")] or found
-    names = classes or tuple(byte_sorted(whole_scheme({tag for f in learnt for tag in f.tags or ()})))
+    learnt = [raw for raw in texts if raw.split not in ("val", "test")] or texts
+    names = classes or tuple(byte_sorted(whole_scheme({tag for raw in learnt for tag in raw.tags or ()})))
     number = {name: k for k, name in enumerate(names)}
 
-    def sample(f: Found) -> Sample:
-        odd = next((tag for tag in f.tags or () if tag not in number), None)
+    def sample(raw: RawText) -> Sample:
+        odd = next((tag for tag in raw.tags or () if tag not in number), None)
         if odd is not None:
-            raise DataError(f"{f.where}: {unknown('tag', odd, names)} (those of train, or of the model, decide)")
-        return Sample(f.name, tuple(number[tag] for tag in f.tags or ()), f.text)
+            raise DataError(f"{raw.where}: {unknown('tag', odd, names)} (those of train, or of the model, decide)")
+        return Sample(raw.name, tuple(number[tag] for tag in raw.tags or ()), raw.text)
 
     return names, sample
 
 
 def in_iob2(listing: TextListing) -> TextListing:
     """Return texts whose words all have a tag, those of entities as in IOB2, with a note where that changes one."""
-    untagged = next((f for f in listing.found if f.tags is None), None)
+    untagged = next((raw for raw in listing.texts if raw.tags is None), None)
     if untagged is not None:
         raise DataError(f"{untagged.where}: words without tags; expected one for each")
-    read = [replace(f, tags=as_iob2(f.tags or ())) for f in listing.found]
-    other = [f.name for f, new in zip(listing.found, read, strict=True) if f.tags != new.tags]
-    return replace(listing, found=read, notes=[*listing.notes, *note(OTHER_SCHEME, other)])
+    read = [replace(raw, tags=as_iob2(raw.tags or ())) for raw in listing.texts]
+    other = [raw.name for raw, new in zip(listing.texts, read, strict=True) if raw.tags != new.tags]
+    return replace(listing, texts=read, notes=[*listing.notes, *note(OTHER_SCHEME, other)])
 
 
 def is_entity(tag: str) -> bool:

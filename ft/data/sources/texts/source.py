@@ -8,8 +8,8 @@ from ft.data.sources.policy import DEFAULT, Policy
 from ft.data.sources.texts import conll, plain
 from ft.data.sources.texts.conll import list_conll
 from ft.data.sources.texts.folder import ENDINGS, is_folder_of_texts, list_text_folder, split_files
-from ft.data.sources.texts.found import Found, TextListing
 from ft.data.sources.texts.plain import BLOCK, list_blocks, list_documents
+from ft.data.sources.texts.raw import RawText, TextListing
 from ft.data.sources.texts.reuters import NAME, list_reuters
 from ft.data.sources.texts.table import READERS, is_table_of_texts, labels_in_table, list_table
 from ft.errors import DataError, printable
@@ -49,9 +49,9 @@ def list_texts(spec: str, policy: Policy = DEFAULT, *, labels: Labels = "one", b
     elif os.path.isfile(path):
         listing = TextListing(path.stem, list_file(path, labels, block))
     else:
-        found = "is no file or folder" if os.path.exists(path) else "does not exist"
-        raise DataError(f"data '{printable(spec)}' {found}; pass {EXPECTED}")
-    if not listing.found:
+        fault = "is no file or folder" if os.path.exists(path) else "does not exist"
+        raise DataError(f"data '{printable(spec)}' {fault}; pass {EXPECTED}")
+    if not listing.texts:
         because = f" ({'; '.join(listing.notes)})" if listing.notes else ""
         raise DataError(f"{printable(spec)}: no texts{because}; expected at least one")
     return listing
@@ -60,12 +60,12 @@ def list_texts(spec: str, policy: Policy = DEFAULT, *, labels: Labels = "one", b
 def list_folder_of_any(root: Path, policy: Policy, labels: Labels, block: int) -> TextListing:
     """Return what a folder holds: a file for each split, else class folders, or documents where these are wanted."""
     if files := split_files(root):
-        found: list[Found] = []
+        texts: list[RawText] = []
         for split in ("train", "val", "test"):
             if split in files:
                 own = list_file(files[split], labels, block, prefix=f"{files[split].name} ")
-                found += [replace(f, split=split) for f in own]
-        return TextListing(root.resolve().name, found)
+                texts += [replace(raw, split=split) for raw in own]
+        return TextListing(root.resolve().name, texts)
     if labels == "none":
         return list_documents(root, outside=policy.allow_outside_root, block=block)
     if labels == "tags":
@@ -73,7 +73,7 @@ def list_folder_of_any(root: Path, policy: Policy, labels: Labels, block: int) -
     return list_text_folder(root, outside=policy.allow_outside_root)
 
 
-def list_file(path: Path, labels: Labels, block: int, prefix: str = "") -> list[Found]:
+def list_file(path: Path, labels: Labels, block: int, prefix: str = "") -> list[RawText]:
     """Return the texts of a file. prefix: of their names."""
     ending = path.suffix.lower()
     if ending in READERS:

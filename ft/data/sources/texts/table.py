@@ -19,7 +19,7 @@ from ft.data.sources.listing import SPLITS
 from ft.data.sources.manifest import ROLES as OF_IMAGES
 from ft.data.sources.manifest import parse_rows
 from ft.data.sources.text import Text
-from ft.data.sources.texts.found import Found, fault_of, read_utf8
+from ft.data.sources.texts.raw import RawText, fault_of, read_utf8
 from ft.errors import DataError, listed, printable
 from ft.metrics.multilabel import BETWEEN, Labels
 
@@ -125,7 +125,7 @@ def is_number(cell: str) -> bool:
         return False
 
 
-def list_table(path: Path, *, labels: Labels, prefix: str = "") -> list[Found]:
+def list_table(path: Path, *, labels: Labels, prefix: str = "") -> list[RawText]:
     """Return the texts of a table. labels: "none" asks for none, "tags" for words with tags; prefix: of their names."""
     header, rows = READERS[path.suffix.lower()](path)
     roles = {role: next((name for name in names if name in header), None) for role, names in ROLES.items()}
@@ -150,7 +150,7 @@ def require_columns(path: Path, header: Sequence[str], roles: Mapping[str, str |
     )
 
 
-def found_in(row: Mapping[str, Any], roles: Mapping[str, str | None], where: str, name: str) -> Found:
+def found_in(row: Mapping[str, Any], roles: Mapping[str, str | None], where: str, name: str) -> RawText:
     """Return the text of one row."""
     cells = {role: row.get(column) for role, column in roles.items() if column is not None}
     split = as_text(cells.get("split"), where, roles["split"]).lower()
@@ -162,18 +162,18 @@ def found_in(row: Mapping[str, Any], roles: Mapping[str, str | None], where: str
     pair = as_text(cells["pair"], where, roles["pair"]) if "pair" in cells else None
     text = Text(as_text(words, where, roles["text"]), pair)
     label = as_label(cells["label"], where) if "label" in cells else None
-    return Found(name, where, text, label, SPLITS.get(split, ""), fault=fault_of(text, where))
+    return RawText(name, where, text, label, SPLITS.get(split, ""), fault=fault_of(text, where))
 
 
-def found_words(words: Sequence[Any], tags: Any, split: str, where: str, name: str) -> Found:
+def found_words(words: Sequence[Any], tags: Any, split: str, where: str, name: str) -> RawText:
     """Return a text that comes in words, with a tag each."""
     own = tags if isinstance(tags, list) else None
     if not all(isinstance(word, str) for word in words) or (own is not None and len(own) != len(words)):
-        found = f"{len(words)} tokens and {len(own or ())} tags"
-        raise DataError(f"{where}: {found}; expected lists of equal length, of words and of their tags")
+        counts = f"{len(words)} tokens and {len(own or ())} tags"
+        raise DataError(f"{where}: {counts}; expected lists of equal length, of words and of their tags")
     text = Text(tuple(words))
     named = None if own is None else tuple(as_label(tag, where) for tag in own)
-    return Found(name, where, text, None, split, tags=named, fault=fault_of(text, where))
+    return RawText(name, where, text, None, split, tags=named, fault=fault_of(text, where))
 
 
 def as_text(value: Any, where: str, column: str | None) -> str:

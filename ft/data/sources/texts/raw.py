@@ -19,7 +19,7 @@ class BadText(DataError):
 
 
 @dataclass(frozen=True)
-class Found:
+class RawText:
     """A text. where: its file and line, for complaints; label: None where the source has none for it.
 
     tags: the labels of its words; fault: why it cannot be used; document: what it is a part of, which is held out as a
@@ -41,7 +41,7 @@ class TextListing:
     """All texts of a source. folders, notes and ignored are those of a `Listing`."""
 
     name: str
-    found: list[Found]
+    texts: list[RawText]
     folders: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     ignored: dict[str, set[str]] = field(default_factory=dict)
@@ -73,6 +73,6 @@ def read_utf8(path: Path, where: str = "") -> str:
     except UnicodeDecodeError as error:
         start = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)  # the codec counts behind the BOM
         line = data.count(b"\n", 0, start) + 1
-        found = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else f"byte 0x{data[start]:02x}"
-        reason = f"{found}, where UTF-8 was expected; save the file as UTF-8"
+        what = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else f"byte 0x{data[start]:02x}"
+        reason = f"{what}, where UTF-8 was expected; save the file as UTF-8"
         raise BadText("encoding", reason, f"{where or printable(path)} line {line}") from None
