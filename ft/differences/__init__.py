@@ -119,9 +119,9 @@ def find_all(evidence: Evidence) -> list[Finding]:
     if evidence.verdict.first is None:
         return []
     places = {(row.step, row.phase, row.name): i for i, row in enumerate(evidence.verdict.rows)}
-    found = [finding for entry in ENTRIES.values() for finding in entry.probe(evidence)]
-    found.sort(key=lambda finding: places.get((finding.step, finding.phase, finding.name), len(places)))
+    findings = [finding for entry in ENTRIES.values() for finding in entry.probe(evidence)]
+    findings.sort(key=lambda finding: places.get((finding.step, finding.phase, finding.name), len(places)))
     by_id: dict[str, Finding] = {}
-    for finding in found:
+    for finding in findings:
         by_id.setdefault(finding_id(finding), finding)
     return list(by_id.values())

@@ -14,9 +14,9 @@ CORNERS, SQUARES = "corners aligned", "corners not aligned"
 def probe(evidence: Evidence) -> Iterator[Finding]:
     """See by which rule each side resized its map."""
     for layer in evidence.layers("interpolate"):
-        found = [evidence.which({SQUARES: squares, CORNERS: corners}, side) for side in layer.sides]
-        if None not in found and found[0] != found[1]:
-            detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+        rules = [evidence.which({SQUARES: squares, CORNERS: corners}, side) for side in layer.sides]
+        if None not in rules and rules[0] != rules[1]:
+            detail = f"{evidence.a.backend}: {rules[0]}; {evidence.b.backend}: {rules[1]}"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

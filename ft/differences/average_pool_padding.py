@@ -16,9 +16,9 @@ COUNTED, LEFT_OUT = "the padding counts as zeros", "the padding is left out"
 def probe(evidence: Evidence) -> Iterator[Finding]:
     """See by what each side divided the sum of a window that reaches over the border."""
     for layer in evidence.layers("avgpool"):
-        found = [divided_by(evidence, layer, side) for side in layer.sides]
-        if None not in found and found[0] != found[1]:
-            detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+        divisors = [divided_by(evidence, layer, side) for side in layer.sides]
+        if None not in divisors and divisors[0] != divisors[1]:
+            detail = f"{evidence.a.backend}: {divisors[0]}; {evidence.b.backend}: {divisors[1]}"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

@@ -27,11 +27,11 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
             continue
         moved = not np.array_equal(order, np.arange(len(order)))
         if moved and np.array_equal(labels_b, labels_a[order]):
-            yield found(here["images"], "the samples of the batch come in another order, labels with them")
+            yield finding(here["images"], "the samples of the batch come in another order, labels with them")
         elif moved and np.array_equal(labels_b, labels_a):
-            yield found(here["images"], "the images of the batch change places, their labels do not")
+            yield finding(here["images"], "the images of the batch change places, their labels do not")
         elif not moved and "labels" in here and np.array_equal(in_order(labels_b), in_order(labels_a)):
-            yield found(here["labels"], "the labels of the batch change places, their images do not")
+            yield finding(here["labels"], "the labels of the batch change places, their images do not")
 
 
 def from_other_steps(evidence: Evidence, row: Row, step: int | None) -> Iterator[Finding]:
@@ -42,10 +42,10 @@ def from_other_steps(evidence: Evidence, row: Row, step: int | None) -> Iterator
         known = [places(images[i : i + 1], np.concatenate(everything), once=False) for i in range(len(images))]
         count = sum(place is not None for place in known)
         if 2 * count >= len(images):
-            yield found(row, f"{count} of {len(images)} images are elsewhere in {evidence.a.backend}'s batches")
+            yield finding(row, f"{count} of {len(images)} images are elsewhere in {evidence.a.backend}'s batches")
 
 
-def found(row: Row, detail: str) -> Finding:
+def finding(row: Row, detail: str) -> Finding:
     """Return the finding at a row."""
     return Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 

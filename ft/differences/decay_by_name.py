@@ -29,8 +29,8 @@ def decay_elsewhere(evidence: Evidence, step: int, decay: float, rules: Callable
     known = evidence.a.arrays(step, "gradients")
     rows = [r for r in evidence.verdict.rows if (r.step, r.phase, r.differs) == (step, "updates", False)]
     pasts: Iterator[History] = (history(evidence.a, step, row.name) for row in rows if row.name in known)
-    found = (rule.decay for past in pasts for rule in rules(past, close=evidence.close))
-    return any(isclose(each, decay, rel_tol=1e-6) for each in found)
+    decays = (rule.decay for past in pasts for rule in rules(past, close=evidence.close))
+    return any(isclose(each, decay, rel_tol=1e-6) for each in decays)
 
 
 ENTRY = Entry(

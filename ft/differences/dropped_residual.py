@@ -12,9 +12,9 @@ SUM = "the sum"
 def probe(evidence: Evidence) -> Iterator[Finding]:
     """See whether one side's sum is only one of its terms, or whether it has no such sum at all."""
     for layer in evidence.layers("add"):
-        found = [terms(evidence, side) for side in layer.sides]
-        if None not in found and SUM in found and found[0] != found[1]:
-            detail = f"{evidence.a.backend} gives {found[0]}, {evidence.b.backend} {found[1]}"
+        sums = [terms(evidence, side) for side in layer.sides]
+        if None not in sums and SUM in sums and sums[0] != sums[1]:
+            detail = f"{evidence.a.backend} gives {sums[0]}, {evidence.b.backend} {sums[1]}"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
     for whole, short in (evidence.traces, evidence.traces[::-1]):

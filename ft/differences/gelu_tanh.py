@@ -16,9 +16,9 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """See by which formula each side has what its GELU gives."""
     for kind in ("gelu", "activation"):
         for layer in evidence.layers(kind):
-            found = [formula(evidence, side) for side in layer.sides]
-            if None not in found and found[0] != found[1]:
-                detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+            formulas = [formula(evidence, side) for side in layer.sides]
+            if None not in formulas and formulas[0] != formulas[1]:
+                detail = f"{evidence.a.backend}: {formulas[0]}; {evidence.b.backend}: {formulas[1]}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

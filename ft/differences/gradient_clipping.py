@@ -33,7 +33,7 @@ def factors_and_norms(evidence: Evidence, trace: Trace, step: int) -> tuple[np.n
 
     Empty where an update is not a multiple of the gradient plus one of the weight: the optimizer has a memory.
     """
-    gradients, found = trace.arrays(step, "gradients"), []
+    gradients, pairs = trace.arrays(step, "gradients"), []
     for name in trace.arrays(step, "updates"):
         past = history(trace, step, name)
         if not past.usable:
@@ -43,8 +43,8 @@ def factors_and_norms(evidence: Evidence, trace: Trace, step: int) -> tuple[np.n
         norm = float(np.linalg.norm(gradients[name]))
         if not past.fits(step, rate * (factor * g + decay * w), close=evidence.close) and norm > 0:
             return np.empty(0), np.empty(0)
-        found.append((factor, norm))
-    factors, norms = np.array(found).reshape(-1, 2).T
+        pairs.append((factor, norm))
+    factors, norms = np.array(pairs).reshape(-1, 2).T
     felt = norms > ZERO * norms.max(initial=0.0)
     return factors[felt], norms[felt]
 

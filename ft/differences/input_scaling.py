@@ -24,10 +24,10 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """See whether one batch is the other, each channel scaled and shifted; the channels may be reversed besides."""
     for row, a, b in differing_images(evidence):
         orders = [a, a[..., ::-1]] if a.shape[-1] == 3 else [a]
-        found = next((x for x in (channel_map(order, b) for order in orders) if x is not None), None)
-        if found is None:
+        scaling = next((x for x in (channel_map(order, b) for order in orders) if x is not None), None)
+        if scaling is None:
             continue
-        scale, shift = found
+        scale, shift = scaling
         if np.abs(scale - 1).max() > ROUNDING or np.abs(shift).max() > ROUNDING * np.abs(b).max():
             detail = describe(evidence, scale, shift)
             yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)

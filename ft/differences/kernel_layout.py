@@ -45,9 +45,9 @@ def misread(evidence: Evidence, entry: str, read: Callable[[np.ndarray, int], Va
                 yield Finding(entry, row.step, row.phase, row.name, row.relative, detail)
     for kind in ("conv", "linear"):
         for layer in evidence.layers(kind):
-            found = [used_variant(evidence, layer, side, read) for side in layer.sides]
-            if None not in found and found[0] != found[1]:
-                detail = f"{evidence.a.backend} takes the weight {found[0]}, {evidence.b.backend} {found[1]}"
+            variants = [used_variant(evidence, layer, side, read) for side in layer.sides]
+            if None not in variants and variants[0] != variants[1]:
+                detail = f"{evidence.a.backend} takes the weight {variants[0]}, {evidence.b.backend} {variants[1]}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(entry, layer.step, layer.phase, layer.key, error, detail)
 
@@ -99,8 +99,8 @@ def fitting_kernels(evidence: Evidence, x: np.ndarray, y: np.ndarray, variants: 
 
 def placements(side: int, window: int, output: int) -> list[tuple[int, int, int]]:
     """Return stride and padding that may have given an output; with one place only, the stride does not matter."""
-    found = paddings(side, window, output).values()
-    return list(found) if output > 1 else list({place[1:]: place for place in found}.values())
+    places = paddings(side, window, output).values()
+    return list(places) if output > 1 else list({place[1:]: place for place in places}.values())
 
 
 def grouped_product(patches: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -11,11 +11,11 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """Compute from each side's own logits, labels and gradient how its targets are smoothed and its classes weighed."""
     for row in evidence.verdict.rows:
         if row.phase == "loss" and row.differs and row.step is not None:
-            found = [find_objective(evidence, trace, row.step) for trace in evidence.traces]
-            if found[0] is None or found[1] is None or alike(found[0], found[1], evidence.close):
+            objectives = [find_objective(evidence, trace, row.step) for trace in evidence.traces]
+            if objectives[0] is None or objectives[1] is None or alike(objectives[0], objectives[1], evidence.close):
                 continue
             labels = evidence.a.arrays(row.step, "batch")["labels"]
-            texts = [describe(objective, list(labels)) for objective in found if objective is not None]
+            texts = [describe(objective, list(labels)) for objective in objectives if objective is not None]
             detail = f"{evidence.a.backend}: {texts[0]}; {evidence.b.backend}: {texts[1]}"
             yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 

@@ -25,11 +25,11 @@ def slope(evidence: Evidence, side: Side) -> float | None:
         return None
     x, y = side.inputs[0].astype(np.float64), side.output.astype(np.float64)
     negative = x < 0
-    found = float(x[negative] @ y[negative] / (x[negative] @ x[negative]))
-    fits = distance(np.where(negative, found * x, x), y) <= evidence.close
+    s = float(x[negative] @ y[negative] / (x[negative] @ x[negative]))
+    fits = distance(np.where(negative, s * x, x), y) <= evidence.close
     # the negative part must fit by itself: beside large positive values a small slope is hardly seen
-    fits = fits and distance(found * x[negative], y[negative]) <= evidence.close
-    return found if fits and 0 <= found < 1 else None
+    fits = fits and distance(s * x[negative], y[negative]) <= evidence.close
+    return s if fits and 0 <= s < 1 else None
 
 
 ENTRY = Entry(

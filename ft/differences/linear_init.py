@@ -17,9 +17,9 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """See whether one side's linear layer starts as PyTorch draws it and the other's as Keras does."""
     for row in evidence.verdict.rows:
         if row.phase == "weights" and row.name.endswith(".weight") and row.differs and not row.fault:
-            found = [start(trace, row.name) for trace in evidence.traces]
-            if set(found) == {TORCH, KERAS}:
-                detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+            starts = [start(trace, row.name) for trace in evidence.traces]
+            if set(starts) == {TORCH, KERAS}:
+                detail = f"{evidence.a.backend}: {starts[0]}; {evidence.b.backend}: {starts[1]}"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

@@ -14,15 +14,15 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for row in evidence.verdict.rows:
         if not row.differs or row.fault:
             continue
-        found: list[str | None] = [None, None]
+        readings: list[str | None] = [None, None]
         if row.name == "logits" and row.phase in ("inference", "forward"):
             outputs = [trace.arrays(row.step, row.phase)["logits"] for trace in evidence.traces]
-            found = ["probabilities" if is_distribution(x, evidence.close) else "logits" for x in outputs]
+            readings = ["probabilities" if is_distribution(x, evidence.close) else "logits" for x in outputs]
         elif row.phase == "loss" and row.step is not None:
             objectives = [find_objective(evidence, trace, row.step) for trace in evidence.traces]
-            found = [None if x is None else f"a loss of {x.reading}" for x in objectives]
-        if None not in found and found[0] != found[1]:
-            detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+            readings = [None if x is None else f"a loss of {x.reading}" for x in objectives]
+        if None not in readings and readings[0] != readings[1]:
+            detail = f"{evidence.a.backend}: {readings[0]}; {evidence.b.backend}: {readings[1]}"
             yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

@@ -11,8 +11,8 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """Compute from each side's own logits, labels and gradient by what it divided its loss."""
     for row in evidence.verdict.rows:
         if row.phase == "loss" and row.differs and row.step is not None:
-            found = [find_objective(evidence, trace, row.step) for trace in evidence.traces]
-            a, b = found
+            objectives = [find_objective(evidence, trace, row.step) for trace in evidence.traces]
+            a, b = objectives
             if a is None or b is None or a.weights or b.weights:
                 continue
             if abs(a.divisor - b.divisor) > evidence.close * max(a.divisor, b.divisor):

@@ -14,9 +14,9 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """Try every padding that gives the shape of a layer's output, and see which one each side has."""
     for kind in ("conv", "maxpool"):
         for layer in evidence.layers(kind):
-            found = [used_padding(evidence, layer, side) for side in layer.sides]
-            if None not in found and found[0] != found[1]:
-                detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+            used = [used_padding(evidence, layer, side) for side in layer.sides]
+            if None not in used and used[0] != used[1]:
+                detail = f"{evidence.a.backend}: {used[0]}; {evidence.b.backend}: {used[1]}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

@@ -28,16 +28,16 @@ class Accepted:
 
     def gone(self, findings: Iterable[Finding]) -> list[str]:
         """Return the ids that no finding has any more."""
-        found = list(findings)
-        return [given for given in self.reasons if not any(covers(given, finding) for finding in found)]
+        every = list(findings)
+        return [given for given in self.reasons if not any(covers(given, finding) for finding in every)]
 
     def with_all(self, findings: Iterable[Finding]) -> "Accepted":
         """Return what accepts these findings and nothing else; reasons that were said are kept."""
-        found = list(findings)
-        gone = self.gone(found)
+        every = list(findings)
+        gone = self.gone(every)
         said = {given: UNSAID if why == BY_FLAG else why for given, why in self.reasons.items()}
         kept = {given: why for given, why in said.items() if given not in gone}
-        new = {finding_id(finding): UNSAID for finding in found if self.reason(finding) is None}
+        new = {finding_id(finding): UNSAID for finding in every if self.reason(finding) is None}
         return Accepted({**kept, **new}, self.source)
 
 

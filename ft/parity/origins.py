@@ -19,9 +19,9 @@ MOVED = ("weights", "updates", "statistics")
 
 def unexplained(evidence: Evidence, findings: Iterable[Finding]) -> list[Finding]:
     """Return a Finding for every place where a difference begins that none of these findings names."""
-    found, origins = list(findings), Origins(evidence)
-    named = {finding.name for finding in found} | {finding.name.rpartition(".")[0] for finding in found}
-    phases = {finding.phase for finding in found}
+    every, origins = list(findings), Origins(evidence)
+    named = {finding.name for finding in every} | {finding.name.rpartition(".")[0] for finding in every}
+    phases = {finding.phase for finding in every}
     opened: dict[tuple[str, str], Finding] = {}
     for row in (row for row in evidence.verdict.rows if row.differs and origins.begins(row)):
         by_layer = row.phase in BY_LAYER

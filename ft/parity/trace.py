@@ -262,9 +262,9 @@ def read_facts(path: Path) -> dict[str, Any]:
         facts = reading.read_json(path, OBJECT)
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}; the trace is not whole, write it again with ft trace") from None
-    found = facts.get("format")
-    if type(found) is not int or found not in (UNSAID, FORMAT):
-        raise RunError(f"{path.parent} is a trace of format {reading.shown(found)}, not {FORMAT}; write it again")
+    version = facts.get("format")
+    if type(version) is not int or version not in (UNSAID, FORMAT):
+        raise RunError(f"{path.parent} is a trace of format {reading.shown(version)}, not {FORMAT}; write it again")
     reading.require(facts, RECORD, path)
     if len(facts["lr"]) != facts["steps"]:
         raise reading.unfit(path, "steps", facts["steps"], f"the number of rates in lr, {len(facts['lr'])}")

@@ -45,6 +45,6 @@ class Case:
 def members(a: Case, b: Case) -> Iterator[tuple[str, str | None, str | None]]:
     """Yield for every family that knows one of two operations what it takes them for."""
     for name, fit in FAMILIES.items():
-        found = fit(a), fit(b)
-        if any(found):
-            yield name, *found
+        readings = fit(a), fit(b)
+        if any(readings):
+            yield name, *readings

@@ -23,12 +23,12 @@ def fit(case: Any) -> str | None:
         return None
     names = [f"x{i}" for i in range(len(xs))] if len(xs) > 1 else ["x"]
     columns = {name: x.ravel() for name, x in zip(names, xs, strict=True)} | {"1": np.ones(y.size)}
-    found = solved(columns, y, case.close)
-    if found is None and len(xs) > 1:
+    formula = solved(columns, y, case.close)
+    if formula is None and len(xs) > 1:
         pairs = combinations_with_replacement(range(len(xs)), 2)
         columns |= {f"x{i} * x{j}": (xs[i] * xs[j]).ravel() for i, j in pairs if i != j}
-        found = solved(columns, y, case.close)
-    return found
+        formula = solved(columns, y, case.close)
+    return formula
 
 
 def solved(columns: dict[str, np.ndarray], y: np.ndarray, close: float) -> str | None:

@@ -57,14 +57,14 @@ def shuffled(x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 def along(x: np.ndarray, y: np.ndarray, axis: int, close: float) -> str:
     """Return which parts along an axis stand where, "" where they are not all found."""
     a, b = (np.moveaxis(z, axis, 0).reshape(z.shape[axis], -1) for z in (x, y))
-    found = []
+    places = []
     for row in b:
         far = np.abs(a - row).max(1)
         place = int(far.argmin())
         if far[place] > close * max(np.abs(b).max(), 1e-300):
             return ""
-        found.append(place)
-    return ", ".join(map(str, found[:8])) + (" ..." if len(found) > 8 else "")
+        places.append(place)
+    return ", ".join(map(str, places[:8])) + (" ..." if len(places) > 8 else "")
 
 
 def joined(parts: list[np.ndarray], y: np.ndarray, close: float) -> str:

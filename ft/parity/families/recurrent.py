@@ -33,12 +33,12 @@ def fit(case: Any) -> str | None:
 
 def by_kind(parameters: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the weights of the first layer and direction."""
-    found: dict[str, np.ndarray] = {}
+    weights: dict[str, np.ndarray] = {}
     for leaf, array in parameters.items():
         for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
             if leaf.startswith(kind) and "reverse" not in leaf and not leaf.endswith(("l1", "l2", "l3")):
-                found.setdefault(kind, array)
-    return found
+                weights.setdefault(kind, array)
+    return weights
 
 
 def cells(weights: dict[str, np.ndarray], gates: int, units: int) -> Iterator[tuple[str, Any]]:

@@ -28,7 +28,7 @@ def fit(case: Any) -> str | None:
         return None
     x, y = case.inputs[0], case.output
     sets = [axes for count in range(1, x.ndim + 1) for axes in combinations(range(x.ndim), count)]
-    found = [
+    reductions = [
         (f"{name} over axes {', '.join(map(str, axes))}", lambda f=f, axes=axes: f(x, axes))
         for axes in sets
         if x.size // np.prod([x.shape[i] for i in axes]) == y.size
@@ -40,7 +40,7 @@ def fit(case: Any) -> str | None:
         if x.size // x.shape[axis] == y.size
         for word, place in (("the first", 0), ("the last", -1))
     ]
-    return first([*found, *places], y, case.close)
+    return first([*reductions, *places], y, case.close)
 
 
 def fit_softmax(case: Any) -> str | None:
@@ -49,12 +49,12 @@ def fit_softmax(case: Any) -> str | None:
         return None
     x = case.inputs[0]
     sets = [(axis,) for axis in range(x.ndim)] + [tuple(range(i, x.ndim)) for i in range(1, x.ndim - 1)]
-    found = [
+    hypotheses = [
         (f"{name} along axis {', '.join(map(str, axes))}", lambda f=f, axes=axes: f(x, axes))
         for axes in sets
         for name, f in (("softmax", softmax), ("log softmax", lambda x, axes: np.log(softmax(x, axes))))
     ]
-    return first(found, case.output, case.close)
+    return first(hypotheses, case.output, case.close)
 
 
 def softmax(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

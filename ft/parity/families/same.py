@@ -38,9 +38,9 @@ def tamed(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return (np.where(left, 0, x), np.where(right, 0, y)) if np.array_equal(left, right) else None
 
 
-def first(found: Iterable[tuple[str, Callable[[], np.ndarray | None]]], y: np.ndarray, close: float) -> str | None:
+def first(hypotheses: Iterable[tuple[str, Callable[[], np.ndarray | None]]], y: np.ndarray, close: float) -> str | None:
     """Return the name of the first hypothesis that gives an output."""
-    for name, compute in found:
+    for name, compute in hypotheses:
         with np.errstate(all="ignore"):
             x = compute()
         if x is not None and same(x, y, close):

@@ -89,12 +89,12 @@ def fit_pooling(case: Any) -> str | None:
 
 def pool_settings(side: int, out: int, kernel: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield strides and pads that make an output of this side, those with the smallest pads first."""
-    found = [
+    choices = [
         (1, stride, before, after)
         for stride, before, after in product(range(1, kernel + 2), range(kernel), range(kernel + 1))
         if side + before + after >= kernel and (side + before + after - kernel) // stride + 1 == out
     ]
-    yield from sorted(found, key=lambda setting: setting[2] + setting[3])
+    yield from sorted(choices, key=lambda setting: setting[2] + setting[3])
 
 
 def pooled(x: np.ndarray, kernel: int, stride: int, before: int, after: int) -> Iterator[tuple[str, np.ndarray]]:

@@ -61,12 +61,12 @@ class Assignment:
     def moved(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return weights of which none is the same number everywhere, as those of a fresh norm are."""
         rng = generator(self.seed, "stranger weights")
-        found = {}
+        shifted = {}
         for name, x in weights.items():
             fresh = x.size > 1 and bool(np.all(x == x.flat[0]))
             noise = rng.uniform(0.5, 1.5, x.shape) - 1.0
-            found[name] = (x + noise).astype(x.dtype) if fresh else x
-        return found
+            shifted[name] = (x + noise).astype(x.dtype) if fresh else x
+        return shifted
 
     def cotangents(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
         """Return the numbers that outputs of these shapes are multiplied with to give a loss."""

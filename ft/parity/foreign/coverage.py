@@ -47,9 +47,9 @@ def shares_compared(search: Search, unnamed: Iterable[Difference]) -> tuple[Shar
     inside = {id(operation) for difference in unnamed for operation in difference.other}
     lost = state.above(state.tf, list(tf.results.values()), state.known)
     lost |= {number for number, operation in enumerate(tf.operations) if id(operation) in inside}
-    found = shares_of(SIDES[0], state.torch, set(state.same), set(state.parted), frozenset(search.names))
-    found += shares_of(SIDES[1], state.tf, state.known, lost, frozenset().union(*search.names.values()))
-    return tuple(sorted(found, key=lambda share: share.what))
+    shares = shares_of(SIDES[0], state.torch, set(state.same), set(state.parted), frozenset(search.names))
+    shares += shares_of(SIDES[1], state.tf, state.known, lost, frozenset().union(*search.names.values()))
+    return tuple(sorted(shares, key=lambda share: share.what))
 
 
 def shares_of(name: str, side: Side, fine: set[int], lost: set[int], parameters: frozenset[str]) -> list[Share]:
@@ -65,13 +65,13 @@ def shares_of(name: str, side: Side, fine: set[int], lost: set[int], parameters:
 
 def leading(side: Side, tensors: set[int]) -> set[int]:
     """Return the operations on the inputs that lead to some tensors."""
-    found, wanted = set(), set(tensors)
+    numbers, wanted = set(), set(tensors)
     for number in reversed(range(len(side.graph.operations))):
         operation = side.graph.operations[number]
         if side.moving.intersection(operation.inputs) and wanted.intersection(operation.outputs):
-            found.add(number)
+            numbers.add(number)
             wanted |= set(operation.inputs)
-    return found
+    return numbers
 
 
 def tells(array: np.ndarray) -> bool:

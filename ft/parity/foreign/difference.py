@@ -86,7 +86,7 @@ def difference(search: Search, state: State, number: int, share: float) -> Diffe
     inside, edge = state.region(state.torch, output, set(even))
     value = graph.arrays[output]
     local = graph.local.get(output, value)
-    known = {i for found in even.values() for i in found}
+    known = {i for partners in even.values() for i in partners}
     theirs, ends = state.region(search.tf, tensor, known | set(search.table.find(local)))
     taken = [nearest(search.tf.graph.arrays[i], local, moved=search.moved(local.ndim)) for i in ends]
     return Difference(
@@ -108,14 +108,14 @@ def difference(search: Search, state: State, number: int, share: float) -> Diffe
 
 def level(search: Search, state: State) -> dict[int, list[int]]:
     """Return the tensors that both sides have, in one order."""
-    return {own: found for own, found in state.same.items() if not search.turned(state, own)}
+    return {own: partners for own, partners in state.same.items() if not search.turned(state, own)}
 
 
 def weights(state: State, operation: Operation) -> dict[str, np.ndarray]:
     """Return the parameters that an operation takes, by their names in the layer."""
     leaves = ((i, state.torch.graph.leaves.get(i, "")) for i in operation.inputs)
-    found = {leaf.rpartition(".")[2].removeprefix("parameter "): i for i, leaf in leaves if leaf[:9] == "parameter"}
-    return {leaf: state.torch.graph.arrays[i] for leaf, i in found.items()}
+    tensors = {leaf.rpartition(".")[2].removeprefix("parameter "): i for i, leaf in leaves if leaf[:9] == "parameter"}
+    return {leaf: state.torch.graph.arrays[i] for leaf, i in tensors.items()}
 
 
 def unpaired(search: Search, state: State, number: int) -> Difference:

@@ -40,10 +40,10 @@ def share_words(share: float) -> str:
 def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     """Return a family, what both sides are in it, and whether that is certain."""
     words = d.operation.words, listed_operations(d.other)
-    if found := rounded(d, close):
-        return found
-    if d.reached and d.torch.shape == d.tf.shape and (found := relation(d, close) or combined(d, close)):
-        return found
+    if answer := rounded(d, close):
+        return answer
+    if d.reached and d.torch.shape == d.tf.shape and (answer := relation(d, close) or combined(d, close)):
+        return answer
     cases = [Case(d.inputs, d.parameters, y, w, close) for y, w in zip((d.torch, d.tf), words, strict=True)]
     half: tuple[str, str, str, bool] | None = None
     for family, torch, tf in members(*cases):
@@ -51,12 +51,12 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
             return family, torch, tf, True
         if torch != tf:
             half = half or (family, torch or words[0], tf or words[1], False)
-    if d.torch.shape == d.tf.shape and (found := combined(d, close)):
-        return found
+    if d.torch.shape == d.tf.shape and (answer := combined(d, close)):
+        return answer
     if d.permuted:
         return "element order", words[0], f"the same numbers in another order ({words[1]})", False
-    if d.torch.shape == d.tf.shape and (found := relation(d, close)):
-        return found
+    if d.torch.shape == d.tf.shape and (answer := relation(d, close)):
+        return answer
     return half or (UNKNOWN, words[0], words[1], False)
 
 
@@ -89,10 +89,10 @@ def combined(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
 def relation(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
     """Return how one side's output becomes the other's: a function after it, a factor, a mask."""
     for family, after in (("activation", activation.after), ("combination", combination.after)):
-        if found := after(d.torch, d.tf, close):
-            return family, NOTHING, f"{found} after it", True
-        if found := after(d.tf, d.torch, close):
-            return family, f"{found} after it", NOTHING, True
+        if formula := after(d.torch, d.tf, close):
+            return family, NOTHING, f"{formula} after it", True
+        if formula := after(d.tf, d.torch, close):
+            return family, f"{formula} after it", NOTHING, True
     changed = np.abs(d.torch - d.tf) > close * max(np.abs(d.torch).max(initial=0.0), np.abs(d.tf).max(initial=0.0))
     for side, y in (("torch", d.torch), ("tf", d.tf)):
         constant = y[changed]
@@ -107,9 +107,9 @@ def stopped(torch: Graph, tf: Graph, search: Search) -> list[Finding]:
     places = []
     for side, graph in (("torch", torch), ("tf", tf)):
         whole = {layer.path for layer in graph.layers if layer.kind in WHOLE}  # their own business
-        found = [operation for operation in graph.operations if operation.name == STOPS[side]]
-        places.append([operation for operation in found if operation.path not in whole])
-    counts = [len(found) for found in places]
+        stops = [operation for operation in graph.operations if operation.name == STOPS[side]]
+        places.append([operation for operation in stops if operation.path not in whole])
+    counts = [len(stops) for stops in places]
     if counts[0] == counts[1]:
         return []
     side = int(counts[1] > counts[0])
@@ -122,7 +122,7 @@ def stopped(torch: Graph, tf: Graph, search: Search) -> list[Finding]:
 
 def partner_path(operation: Operation, torch: Graph, search: Search) -> str:
     """Return where in PyTorch's model the values of an operation of Keras's are."""
-    alike = [number for number, found in search.plain.same.items() if operation.outputs[0] in found]
+    alike = [number for number, partners in search.plain.same.items() if operation.outputs[0] in partners]
     makers = torch.makers()
     return next((torch.operations[makers[number]].path for number in alike if number in makers), operation.path)
 

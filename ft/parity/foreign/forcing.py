@@ -29,7 +29,7 @@ Run = Callable[[Mapping[int, np.ndarray]], Graph]
 class Search:
     """Looks for every difference. names: PyTorch's parameter -> Keras's variables with a part of it.
 
-    found: partners of operations that are known to differ, of a search with other inputs.
+    earlier: partners of operations that are known to differ, of a search with other inputs.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class Search:
         tf: Graph,
         names: Mapping[str, frozenset[str]],
         close: float,
-        found: Mapping[int, int] = MappingProxyType({}),
+        earlier: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
-        self.run, self.names, self.close, self.found = run, names, close, found
+        self.run, self.names, self.close, self.earlier = run, names, close, earlier
         self.tf = Side(tf)
         self.table = Table({i: x for i, x in tf.arrays.items() if i in self.tf.moving}, close)
         self.forced: dict[int, np.ndarray] = {}
@@ -57,10 +57,10 @@ class Search:
         """Force every operation that differs; return the pass after that, `last` has those blamed that feed one."""
         state = self.state({}, {})
         self.plain = state
-        for number, tensor in self.found.items():
+        for number, tensor in self.earlier.items():
             self.take(state, number, tensor)
             self.anchored.add(number)
-        state = self.state(self.forced, self.partners) if self.found else state
+        state = self.state(self.forced, self.partners) if self.earlier else state
         state = self.force_anchors(state)
         while state.parted and len(self.forced) < LIMIT:
             pair = self.choose(state)
@@ -74,7 +74,7 @@ class Search:
     def blame_operands(self, state: State) -> State:
         """Where an operation differs only because its partner takes other numbers, blame what gave them."""
         for number in list(self.forced):
-            if number not in self.anchored or number in self.found or not self.differs(state, number):
+            if number not in self.anchored or number in self.earlier or not self.differs(state, number):
                 continue
             for maker, other in list(self.operands(state, number)):
                 value = self.value_for(state, maker, other)
@@ -111,8 +111,8 @@ class Search:
         if rank not in self.layouts:
             votes = [0, 0]
             arrays = self.plain.torch.graph.arrays, self.tf.graph.arrays
-            for own, found in self.plain.same.items():
-                x, y = arrays[0][own], arrays[1][found[0]]
+            for own, partners in self.plain.same.items():
+                x, y = arrays[0][own], arrays[1][partners[0]]
                 if x.ndim == y.ndim == rank > 2:
                     votes[0] += apart(x, y) <= self.close
                     votes[1] += apart(x, np.moveaxis(y, -1, 1)) <= self.close
@@ -122,11 +122,11 @@ class Search:
     def force_anchors(self, state: State) -> State:
         """Force at once every operation with parameters that differs and whose partner is known."""
         for number in state.parted:
-            found = self.anchors(state, number)
-            if found and self.fits(state, number, found[0]):
-                self.take(state, number, found[0])
+            anchors = self.anchors(state, number)
+            if anchors and self.fits(state, number, anchors[0]):
+                self.take(state, number, anchors[0])
                 self.anchored.add(number)
-            elif found:
+            elif anchors:
                 self.unfit.append(number)
         return self.state(self.forced, self.partners) if self.forced else state
 
@@ -152,9 +152,9 @@ class Search:
             for layer in self.tf.graph.layers
             if layer.kind in WHOLE and layer.first <= chunk[-1] <= layer.last and chunk[0] >= layer.first
         ]
-        found = [layer.output for layer in whole] + [self.tf.graph.operations[i].outputs[0] for i in reversed(chunk)]
-        fitting = [tensor for tensor in found if self.tf.graph.arrays[tensor].size == size]
-        return fitting[:1] or found[:1]
+        tensors = [layer.output for layer in whole] + [self.tf.graph.operations[i].outputs[0] for i in reversed(chunk)]
+        fitting = [tensor for tensor in tensors if self.tf.graph.arrays[tensor].size == size]
+        return fitting[:1] or tensors[:1]
 
     def choose(self, state: State) -> tuple[int, int] | None:
         """Return the operation and the tensor of Keras's side after which most agrees, the first one of several."""
@@ -200,8 +200,8 @@ class Search:
     def candidates(self, state: State) -> Iterator[tuple[int, int]]:
         """Yield operations that may be the first that differs, each with tensors that may be its partner's."""
         first = state.parted[0]
-        if self.ready(state, first) and (found := self.anchors(state, first)):
-            yield from ((first, tensor) for tensor in found)
+        if self.ready(state, first) and (anchors := self.anchors(state, first)):
+            yield from ((first, tensor) for tensor in anchors)
         yield from self.operands(state)
         for own in graph_inputs(state, first):  # one side may have an operation in between
             maker = state.torch.makers.get(own)
@@ -233,13 +233,13 @@ class Search:
 
     def derived(self, state: State, given: list[int]) -> list[int]:
         """Return what Keras's side makes of some tensors alone, without a parameter, and PyTorch's has nowhere."""
-        reached, found = {tensor for i in given for tensor in state.same.get(i, [])}, []
+        reached, made = {tensor for i in given for tensor in state.same.get(i, [])}, []
         for operation in self.tf.graph.operations:
             inputs = self.tf.moving.intersection(operation.inputs)
             if inputs and inputs <= reached and not self.tf.parameters(operation):
                 reached |= set(operation.outputs)
-                found += [tensor for tensor in operation.outputs if tensor not in state.known]
-        return found
+                made += [tensor for tensor in operation.outputs if tensor not in state.known]
+        return made
 
     def ready(self, state: State, number: int) -> bool:
         """Tell whether all that an operation takes is on the other side as well."""
@@ -287,8 +287,8 @@ class Search:
     def turned(self, state: State, own: int) -> bool:
         """Tell whether Keras's side has the values of a tensor, and in another order alone."""
         x = state.torch.graph.arrays[own]
-        found = state.same.get(own, [])
-        return bool(found) and not any(same_order(self.tf.graph.arrays[i], x, self.close) for i in found)
+        partners = state.same.get(own, [])
+        return bool(partners) and not any(same_order(self.tf.graph.arrays[i], x, self.close) for i in partners)
 
     def taken(self, tensor: int) -> list[int]:
         """Return what the layer of Keras's takes that gives a tensor, as far as it depends on the input."""
@@ -313,5 +313,5 @@ class Search:
 
 def distance(x: np.ndarray, like: np.ndarray) -> float:
     """Return how far an array is from another in the layout in which it is nearest."""
-    found = nearest(x, like)
-    return np.inf if found is None else mean_apart(found, like)
+    best = nearest(x, like)
+    return np.inf if best is None else mean_apart(best, like)

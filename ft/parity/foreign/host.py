@@ -86,8 +86,8 @@ class Host:
         for step, feed in enumerate(self.assignment.batches()):
             with blamed(f"{INPUTS}(rng) failed"):
                 made = make(generator(self.assignment.seed, "stranger inputs", step))
-                found = flattened(made, lambda x: hasattr(x, "__array__"))
-                arrays = {"inputs" if name == "logits" else name: np.array(x, order="C") for name, x in found.items()}
+                parts = flattened(made, lambda x: hasattr(x, "__array__"))
+                arrays = {"inputs" if name == "logits" else name: np.array(x, order="C") for name, x in parts.items()}
             if not arrays or any(x.dtype.kind not in "fiub" for x in arrays.values()):
                 raise RecipeError(f"{INPUTS}(rng) returns a {type(made).__name__}; expected arrays of numbers")
             yield replace(feed, inputs=arrays)
@@ -156,11 +156,11 @@ class Host:
 
     def weights(self, request: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return the weights that both sides start from, by their common names."""
-        arrays, found = read_safetensors(self.folder / WEIGHTS), {}
+        arrays, weights = read_safetensors(self.folder / WEIGHTS), {}
         for name, own in request["source"].items():
             whole, piece = whole_of(own)
-            found[name] = applied(arrays[whole], piece).reshape(request["shapes"][name])
-        return found
+            weights[name] = applied(arrays[whole], piece).reshape(request["shapes"][name])
+        return weights
 
     def agree(self, request: Mapping[str, Any]) -> None:
         """Take the loss that both sides have in common."""

@@ -54,14 +54,14 @@ def read_inputs(text: str) -> tuple[Spec, ...]:
 
 def read_input(part: str, text: str) -> Spec:
     """Return one input: `3x64x64` is images, `8` and `24x3` are numbers."""
-    found = PATTERN.fullmatch(part)
-    shape = tuple(int(side) for side in (found["shape"] or "").split("x") if side) if found else ()
-    limit = int(found["limit"] or 0) if found else 0
-    kind = (found["type"] or "").partition("<")[0] if found else ""
+    match = PATTERN.fullmatch(part)
+    shape = tuple(int(side) for side in (match["shape"] or "").split("x") if side) if match else ()
+    limit = int(match["limit"] or 0) if match else 0
+    kind = (match["type"] or "").partition("<")[0] if match else ""
     images = not kind and len(shape) == 3
-    if found is None or (not kind and not shape) or 0 in shape or (kind == "int" and limit < 1):
+    if match is None or (not kind and not shape) or 0 in shape or (kind == "int" and limit < 1):
         raise RecipeError(f"input: got '{text}'; {EXPECTED}")
-    name = found["name"] or (IMAGES if images else "inputs")
+    name = match["name"] or (IMAGES if images else "inputs")
     return Spec(name, kind or ("map" if images else "float"), shape, limit)
 
 
@@ -89,7 +89,7 @@ def flattened(value: Any, is_leaf: Callable[[Any], bool], prefix: str = "") -> d
     pairs = (
         value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
     )
-    found = {}
+    leaves = {}
     for key, part in pairs:
-        found |= flattened(part, is_leaf, f"{prefix}.{key}" if prefix else str(key))
-    return found
+        leaves |= flattened(part, is_leaf, f"{prefix}.{key}" if prefix else str(key))
+    return leaves

@@ -51,26 +51,26 @@ def diagnose_operations(
         names[own] = names.get(own, frozenset()) | {whole_of(pair.keras)[0].partition("#")[0]}
     tf, verdict = recorded("tf", {}), compare_traces(*traces)
     parted = {row.phase for row in verdict.rows if row.differs and (row.phase != "inference" or is_output(row, traces))}
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for finer in FINER:
         search = Search(lambda forced: recorded("torch", forced), tf, names, BARS[dtype]["cause"] * finer)
         differing = differences(search)
-        found = explained(differing, BARS[dtype]["cause"])
-        if found or "inference" not in parted:
+        findings = explained(differing, BARS[dtype]["cause"])
+        if findings or "inference" not in parted:
             break
-    unnamed = [d for d, finding in zip(differing, found, strict=True) if finding.entry == UNKNOWN]
-    if (found and not search.last.parted) or not (found or parted - {"statistics"}):
+    unnamed = [d for d, finding in zip(differing, findings, strict=True) if finding.entry == UNKNOWN]
+    if (findings and not search.last.parted) or not (findings or parted - {"statistics"}):
         known = search.forced.keys() | {difference.number for difference in differing}
         further = [d for d in shown_by_large(recorded, search, BARS[dtype]["cause"] / 10) if d.number not in known]
         words = f"; it shows only with {LARGE:g} times as large inputs"
         told = explained(further, BARS[dtype]["cause"])
-        found += [replace(f, phase=SETTINGS, detail=f.detail + words) for f in told]
+        findings += [replace(f, phase=SETTINGS, detail=f.detail + words) for f in told]
     if "gradients" in parted:
-        alone = not found  # else what is found may be why gradients differ
-        found += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, tf, search)]
+        alone = not findings  # else what is found may be why gradients differ
+        findings += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, tf, search)]
     for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
         (folder / file).unlink(missing_ok=True)
-    return found, shares_compared(search, unnamed), picture(search)
+    return findings, shares_compared(search, unnamed), picture(search)
 
 
 def shown_by_large(recorded: Callable[..., Graph], search: Search, close: float) -> list[Difference]:

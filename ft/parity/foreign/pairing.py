@@ -320,20 +320,20 @@ def like(call: Call) -> str:
 
 def above(calls: Mapping[str, Call], names: Mapping[str, str]) -> dict[str, Hashable]:
     """Return, by call, the shared names of the nearest paired calls that its inputs come from, None for none."""
-    found: dict[str, frozenset] = {}
+    by_call: dict[str, frozenset] = {}
     for key, call in calls.items():
-        sources = (frozenset({names[s]}) if s in names else found.get(s, frozenset()) for s in call.inputs)
-        found[key] = frozenset().union(*sources)
-    return {key: sources or None for key, sources in found.items()}
+        sources = (frozenset({names[s]}) if s in names else by_call.get(s, frozenset()) for s in call.inputs)
+        by_call[key] = frozenset().union(*sources)
+    return {key: sources or None for key, sources in by_call.items()}
 
 
 def before(calls: Mapping[str, Call], names: Mapping[str, str]) -> dict[str, Hashable]:
     """Return, by call, the shared name of the last paired call before it, "" for none."""
-    found, last = {}, ""
+    by_call, last = {}, ""
     for key in calls:
         last = names.get(key, last)
-        found[key] = last
-    return found
+        by_call[key] = last
+    return by_call
 
 
 def after(calls: Mapping[str, Call], names: Mapping[str, str]) -> dict[str, Hashable]:

@@ -22,7 +22,7 @@ def unlike_settings(models: Mapping[str, Description], pairing: Pairing) -> Iter
     """Yield a row for every setting that differs and that no array shows: it was not exercised."""
     strengths = [sorted(re.findall(r"\(\w+ ([\d.e-]+)", " ".join(model.silenced))) for model in models.values()]
     if strengths[0] != strengths[1]:
-        words = [" ".join(found) or "none" for found in strengths]
+        words = [" ".join(own) or "none" for own in strengths]
         yield setting("dropout", f"torch {words[0]}, tf {words[1]}")
     for pair, *has in trained(models, pairing):
         if has[0] != has[1]:

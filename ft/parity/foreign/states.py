@@ -44,8 +44,8 @@ class Side:
     @cached_property
     def meeting(self) -> list[tuple[int, frozenset[str]]]:
         """The operations in which parameters meet the input, and these."""
-        found = ((i, self.parameters(operation)) for i, operation in enumerate(self.graph.operations))
-        return [(i, names) for i, names in found if names]
+        parameters = ((i, self.parameters(operation)) for i, operation in enumerate(self.graph.operations))
+        return [(i, names) for i, names in parameters if names]
 
 
 @dataclass
@@ -63,8 +63,8 @@ class State:
     def same(self) -> dict[int, list[int]]:
         """The tensors of Keras's side that have the values of one of PyTorch's."""
         arrays = self.torch.graph.arrays
-        found = {number: self.table.find(arrays[number]) for number in sorted(self.torch.moving)}
-        return {number: numbers for number, numbers in found.items() if numbers}
+        partners = {number: self.table.find(arrays[number]) for number in sorted(self.torch.moving)}
+        return {number: numbers for number, numbers in partners.items() if numbers}
 
     @cached_property
     def known(self) -> set[int]:
@@ -96,17 +96,17 @@ class State:
 
     def above(self, side: Side, roots: list[int], fine: set[int]) -> set[int]:
         """Return the operations that lead to some tensors through none that is fine."""
-        found: set[int] = set()
+        reached: set[int] = set()
         arrays = side.graph.arrays
         waiting = [number for number in roots if number not in fine and arrays[number].dtype.kind == "f"]
         while waiting:
             maker = side.makers.get(waiting.pop())
-            if maker is not None and maker not in found:
-                found.add(maker)
+            if maker is not None and maker not in reached:
+                reached.add(maker)
                 inputs = side.graph.operations[maker].inputs
                 open_inputs = (number for number in inputs if number not in fine and number in side.moving)
                 waiting += [number for number in open_inputs if arrays[number].dtype.kind == "f"]
-        return found
+        return reached
 
     def region(self, side: Side, tensor: int, fine: set[int]) -> tuple[list[int], list[int]]:
         """Return the operations between tensors that are fine and this one, and those tensors, in their order."""

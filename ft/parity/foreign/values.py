@@ -24,14 +24,14 @@ class Table:
 
     def find(self, x: np.ndarray) -> list[int]:
         """Return the numbers of the arrays that hold the same values."""
-        own, found, ordered = moments(x), [], None
+        own, numbers, ordered = moments(x), [], None
         for number in self.sizes.get(x.size, ()):
             scale = max(own[-1], self.moments[number][-1])
             if np.all(np.abs(own - self.moments[number]) <= self.close * scale * ROOM):
                 ordered = np.sort(x, axis=None) if ordered is None else ordered
                 if apart(ordered.astype(np.float64), self.in_order(number).astype(np.float64)) <= self.close:
-                    found.append(number)
-        return found
+                    numbers.append(number)
+        return numbers
 
     def in_order(self, number: int) -> np.ndarray:
         """Return the values of an array in ascending order."""
@@ -105,11 +105,11 @@ def nearest(x: np.ndarray, like: np.ndarray, *, moved: bool = True) -> np.ndarra
 
     moved: whether maps have their channels last here, and in `like` after the samples: that layout must be beaten.
     """
-    found = list(layouts(x, like.shape))
-    if not found and x.size == like.size:
-        found = [x.reshape(like.shape)]
-    expected = list(usual(np.moveaxis(x, -1, 1) if moved and x.ndim > 2 else x, like.shape)) or found
-    best = min(found, key=lambda y: mean_apart(y, like), default=None)
+    forms = list(layouts(x, like.shape))
+    if not forms and x.size == like.size:
+        forms = [x.reshape(like.shape)]
+    expected = list(usual(np.moveaxis(x, -1, 1) if moved and x.ndim > 2 else x, like.shape)) or forms
+    best = min(forms, key=lambda y: mean_apart(y, like), default=None)
     if best is not None and mean_apart(best, like) > SURELY * mean_apart(expected[0], like):
         return expected[0]
     return best

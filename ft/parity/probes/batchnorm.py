@@ -33,8 +33,8 @@ def mixed_modes(
     evidence: Evidence, *, step: int | None = None, phases: tuple[str, ...] = ("inference", "forward")
 ) -> Iterator[tuple[Layer, str, str]]:
     """Yield every BatchNorm call that uses the batch's statistics on one side and the running ones on the other."""
-    found = normalisings(evidence, step=step, phases=phases)
-    return ((layer, a.mode, b.mode) for layer, a, b in found if a.mode != b.mode)
+    calls = normalisings(evidence, step=step, phases=phases)
+    return ((layer, a.mode, b.mode) for layer, a, b in calls if a.mode != b.mode)
 
 
 def all_mixed(evidence: Evidence, step: int) -> bool:

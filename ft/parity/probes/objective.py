@@ -55,9 +55,9 @@ def find_objective(evidence: Evidence, trace: Trace, step: int) -> Objective | N
         return None
     for reading in READINGS:
         for solve in (solve_plain, solve_weighted):
-            found = solve(head, reading, evidence.close)
-            if found is not None:
-                return found
+            objective = solve(head, reading, evidence.close)
+            if objective is not None:
+                return objective
     return None
 
 

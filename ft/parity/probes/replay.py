@@ -64,17 +64,17 @@ def paddings(side: int, window: int, output: int) -> dict[str, tuple[int, int, i
 
     "alike" pads the same on both sides, as PyTorch does; "more at the end" is TensorFlow's "same".
     """
-    found: dict[str, tuple[int, int, int]] = {}
+    places: dict[str, tuple[int, int, int]] = {}
     for stride, before in product(range(1, window + 4), range(window)):
         same = max((output - 1) * stride + window - side, 0)
         if (side + 2 * before - window) // stride + 1 == output:
-            found.setdefault(f"stride {stride}, {before} alike on both sides", (stride, before, before))
+            places.setdefault(f"stride {stride}, {before} alike on both sides", (stride, before, before))
         if -(-side // stride) == output and same % 2:
-            found.setdefault(
+            places.setdefault(
                 f"stride {stride}, {same // 2} before and {same - same // 2} after",
                 (stride, same // 2, same - same // 2),
             )
-    return found
+    return places
 
 
 def batchnorm(

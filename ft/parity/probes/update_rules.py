@@ -95,7 +95,7 @@ def sgd_rules(past: History, *, close: float) -> list[SGD]:
         return []
     varies = len(set(past.rates)) > 1
     inexact = any(rate != float(np.float32(rate)) for rate in past.rates)
-    found = []
+    rules = []
     for nesterov, decoupled, folded, rounded in product((False, True), repeat=4):
         if folded <= varies and rounded <= inexact:
             rule = fit_sgd(past, SGD(nan, nesterov, 0.0, decoupled, folded, rounded))
@@ -104,8 +104,8 @@ def sgd_rules(past: History, *, close: float) -> list[SGD]:
                 and not (folded and rule.momentum == 0)
                 and reproduces(rule, past, close=close)
             ):
-                found.append(rule)
-    return found
+                rules.append(rule)
+    return rules
 
 
 def fit_sgd(past: History, form: SGD) -> SGD:
