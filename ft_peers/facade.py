@@ -111,30 +111,30 @@ def measure(args):
             "native": peer.step_of(native, batch.inputs, batch.targets["labels"], lr=LR, momentum=MOMENTUM),
             "facade": (lambda: training.run_step(batch), lambda _: training.fetch()),
         }
-        found = {name: [] for name in loops}
+        timings = {name: [] for name in loops}
         for step, finish in loops.values():  # the first steps trace graphs and choose kernels
             seconds_of(step, finish, 3)
         for block in range(args.blocks):
             for name in sorted(loops, reverse=block % 2 == 0):
                 step, finish = loops[name]
-                found[name].append(seconds_of(step, finish, args.steps))
-    return found
+                timings[name].append(seconds_of(step, finish, args.steps))
+    return timings
 
 
 def main(args):
     """Measure and print the ratios."""
-    found = measure(args)
+    timings = measure(args)
     ratios = {
-        "median": statistics.median(found["facade"]) / statistics.median(found["native"]),
-        "minimum": min(found["facade"]) / min(found["native"]),
+        "median": statistics.median(timings["facade"]) / statistics.median(timings["native"]),
+        "minimum": min(timings["facade"]) / min(timings["native"]),
     }
     if args.json:
-        print(json.dumps({**vars(args), "seconds": found, "ratio": ratios}))
+        print(json.dumps({**vars(args), "seconds": timings, "ratio": ratios}))
         return
     print(
         f"{args.model} ({args.backend}), batch {args.batch}, {args.size} px, {args.blocks} blocks of {args.steps} steps"
     )
-    for name, seconds in found.items():
+    for name, seconds in timings.items():
         print(f"{name:<7} median {statistics.median(seconds) * 1e3:9.2f} ms   minimum {min(seconds) * 1e3:9.2f} ms")
     print(f"ratio   median {ratios['median']:9.4f}      minimum {ratios['minimum']:9.4f}")
 

@@ -55,8 +55,8 @@ def main(args):
     """Print one line of JSON."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    found = {name: peak(dtype, args.side, args.seconds, device) for name, dtype in types.items()}
-    print(json.dumps({**found, "forward_flops": forward_flops(args.model, args.size)}))
+    peaks = {name: peak(dtype, args.side, args.seconds, device) for name, dtype in types.items()}
+    print(json.dumps({**peaks, "forward_flops": forward_flops(args.model, args.size)}))
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def texts():
 
     data = prepare_job(recipe_of("whole"), with_weights=False, quiet=True).dataset
     splits = {name: getattr(data, name) for name in ("train", "val")}
-    found = {name: ([s.source.text for s in own], [s.label for s in own]) for name, own in splits.items()}
-    return weights_file(find_text_card("minilm_l6")).parent, found, len(data.classes)
+    pairs = {name: ([s.source.text for s in own], [s.label for s in own]) for name, own in splits.items()}
+    return weights_file(find_text_card("minilm_l6")).parent, pairs, len(data.classes)
 
 
 def textbook_torch(what, steps):
@@ -59,7 +59,7 @@ def textbook_torch(what, steps):
     from torch.nn.functional import cross_entropy
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    folder, found, classes = texts()
+    folder, splits, classes = texts()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     options = {"padding": "max_length", "truncation": True, "max_length": LENGTH, "return_tensors": "pt"}
     clock = started()
@@ -70,7 +70,7 @@ def textbook_torch(what, steps):
     optimizer = torch.optim.AdamW(trained, lr=LR, weight_decay=DECAY)
 
     def batches(split):
-        texts, labels = found[split]
+        texts, labels = splits[split]
         for at in range(0, len(texts), BATCH):
             yield tokenizer(texts[at : at + BATCH], **options), torch.tensor(labels[at : at + BATCH])
 
@@ -105,7 +105,7 @@ def textbook_keras(what, steps):
     from ft.weights.text_files import text_weights
     from ft.zoo import find_text_card
 
-    folder, found, classes = texts()
+    folder, splits, classes = texts()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_padding(pad_id=0, length=LENGTH)
     tokenizer.enable_truncation(LENGTH)
@@ -123,7 +123,7 @@ def textbook_keras(what, steps):
         return loss
 
     def train(first, count):
-        texts, labels = found["train"]
+        texts, labels = splits["train"]
         for at in range(first * BATCH, (first + count) * BATCH, BATCH):
             tokens = tokenizer.encode_batch(texts[at : at + BATCH])
             parts = {"ids": "ids", "mask": "attention_mask", "types": "type_ids"}
@@ -145,10 +145,10 @@ def trainer(what, steps):
         TrainingArguments,
     )
 
-    folder, found, classes = texts()
+    folder, splits, classes = texts()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokens = tokenizer(found["train"][0], truncation=True, max_length=LENGTH)["input_ids"]
-    rows = [{"input_ids": ids, "labels": label} for ids, label in zip(tokens, found["train"][1], strict=True)]
+    tokens = tokenizer(splits["train"][0], truncation=True, max_length=LENGTH)["input_ids"]
+    rows = [{"input_ids": ids, "labels": label} for ids, label in zip(tokens, splits["train"][1], strict=True)]
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=classes)
     torch.manual_seed(0)
 
@@ -237,13 +237,13 @@ def main(args):
         print(json.dumps(PROGRAMS[args.program](args.what, args.steps)))
         return
     names = [name for name in (HEAD if args.what == "head" else WHOLE) if not args.only or name in args.only]
-    found = {name: [] for name in names}
+    timings = {name: [] for name in names}
     for turn in range(args.rounds):
         for name in names if turn % 2 == 0 else names[::-1]:
-            found[name].append(measured(args, name))
-            print(told(name, found[name][-1]), flush=True)
+            timings[name].append(measured(args, name))
+            print(told(name, timings[name][-1]), flush=True)
     print(f"medians of {args.rounds}, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'unset')}")
-    for name, seconds in found.items():
+    for name, seconds in timings.items():
         print(told(name, [statistics.median(each) for each in zip(*seconds, strict=True)]))
 
 

@@ -49,6 +49,6 @@ class OwnOptimizer:
         for name, w in self.parameters.items():
             start = w.path.replace("/", "_") + "_"  # Keras names a slot PATH_OF_THE_WEIGHT_momentum
             for word, slot in words.items():
-                found = [x for x in self.own.variables if x.name == start + word]
-                slots |= {f"{name}.{slot}": to_array(x, "same") for x in found[:1]}
+                matching = [x for x in self.own.variables if x.name == start + word]
+                slots |= {f"{name}.{slot}": to_array(x, "same") for x in matching[:1]}
         return slots

@@ -26,20 +26,20 @@ class Penalty:
 
     def add(self, loss: tf.Tensor, gradients: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Return loss and gradients with the terms added."""
-        found = dict(gradients)
+        added = dict(gradients)
         for name, terms in self.terms.items():
             w = self.parameters[name].value
             if terms.l2:
-                loss, found[name] = loss + terms.l2 / 2 * tf.reduce_sum(tf.square(w)), found[name] + terms.l2 * w
+                loss, added[name] = loss + terms.l2 / 2 * tf.reduce_sum(tf.square(w)), added[name] + terms.l2 * w
             if terms.l1:
-                loss, found[name] = loss + terms.l1 * tf.reduce_sum(tf.abs(w)), found[name] + terms.l1 * tf.sign(w)
+                loss, added[name] = loss + terms.l1 * tf.reduce_sum(tf.abs(w)), added[name] + terms.l1 * tf.sign(w)
             if terms.l2sp:
                 away = w - self.anchors[name]
-                loss, found[name] = (
+                loss, added[name] = (
                     loss + terms.l2sp / 2 * tf.reduce_sum(tf.square(away)),
-                    found[name] + terms.l2sp * away,
+                    added[name] + terms.l2sp * away,
                 )
-        return loss, found
+        return loss, added
 
     def anchor(self) -> None:
         """Take the parameters as they are for w0."""

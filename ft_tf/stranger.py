@@ -149,10 +149,10 @@ class Stranger:
         tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
         shapes = ", ".join(f"{name} of shape {tuple(x.shape)}" for name, x in tensors.items())
         with blamed(f"the model fails on {shapes}, see --input"):
-            found = call_model(self.model, tensors, training=training)
-        outputs = {name: x for name, x in flattened(found, tf.is_tensor).items() if x.dtype.is_floating}
+            given = call_model(self.model, tensors, training=training)
+        outputs = {name: x for name, x in flattened(given, tf.is_tensor).items() if x.dtype.is_floating}
         if not outputs:
-            raise RecipeError(f"the model gives a {type(found).__name__}; expected tensors of floating-point numbers")
+            raise RecipeError(f"the model gives a {type(given).__name__}; expected tensors of floating-point numbers")
         return outputs
 
     def tensor(self, name: str, array: Any) -> tf.Tensor:
@@ -183,8 +183,8 @@ class Stranger:
             tape.watch(list(trained.values()))
             outputs = self.forward(batch.inputs, training=True)
             loss = self.loss_of(outputs, batch)
-        found = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        self.latest = {name: tf.convert_to_tensor(g) for name, g in found.items()}  # an embedding's is in slices
+        computed = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        self.latest = {name: tf.convert_to_tensor(g) for name, g in computed.items()}  # an embedding's is in slices
         gradients = self.shares.common({name: to_array(g, "same") for name, g in self.latest.items()})
         return float(loss), {name: x.numpy() for name, x in outputs.items()}, gradients
 

@@ -23,7 +23,7 @@ class TapHead:
         # before they are resized, by the layers that bear the outputs' names
         logits = {name: model.get_layer(name).input[0] for name in model.output}
         inputs, self.taps = list(maps.values()), tuple(maps)
-        self.model, self.alone = (keras.Model(inputs, found) for found in (logits, {"out": logits["out"]}))
+        self.model, self.alone = (keras.Model(inputs, outputs) for outputs in (logits, {"out": logits["out"]}))
 
     def __call__(
         self,

@@ -25,8 +25,8 @@ def described(name: str, tensor: Tensor, module: nn.Module) -> Parameter:
     """Return the description of one parameter or buffer of a module."""
     layer, _, leaf = name.rpartition(".")
     kind = kind_of(module)
-    if found := re.fullmatch(r"(weight_[ih]h|bias_[ih]h)(?:_(l\d+(?:_reverse)?))?", leaf):
-        kind, leaf, layer = "recurrent", found[1], f"{layer}.{found[2]}" if found[2] else layer
-    elif found := re.fullmatch(r"in_proj_(weight|bias)", leaf):
-        kind, leaf, layer = "linear", found[1], f"{layer}.in_proj"
+    if match := re.fullmatch(r"(weight_[ih]h|bias_[ih]h)(?:_(l\d+(?:_reverse)?))?", leaf):
+        kind, leaf, layer = "recurrent", match[1], f"{layer}.{match[2]}" if match[2] else layer
+    elif match := re.fullmatch(r"in_proj_(weight|bias)", leaf):
+        kind, leaf, layer = "linear", match[1], f"{layer}.in_proj"
     return Parameter(name, layer, leaf, kind, tuple(tensor.shape), tensor.requires_grad)

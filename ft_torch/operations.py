@@ -123,15 +123,15 @@ def parameters_of(func: Any) -> list[str]:
 
 def tensors_in(values: Any) -> list[Tensor]:
     """Return the tensors among values, those in a list or a dictionary included."""
-    found: list[Tensor] = []
+    tensors: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
-            found.append(value)
+            tensors.append(value)
         elif isinstance(value, (list, tuple)):
-            found += tensors_in(value)
+            tensors += tensors_in(value)
         elif isinstance(value, dict):
-            found += tensors_in(value.values())
-    return found
+            tensors += tensors_in(value.values())
+    return tensors
 
 
 def copied(tensor: Tensor) -> np.ndarray:

@@ -25,17 +25,17 @@ class Penalty:
     @torch.no_grad()
     def add(self, loss: Tensor, gradients: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return loss and gradients with the terms added."""
-        found = dict(gradients)
+        added = dict(gradients)
         for name, terms in self.terms.items():
             w = self.parameters[name]
             if terms.l2:
-                loss, found[name] = loss + terms.l2 / 2 * w.square().sum(), found[name] + terms.l2 * w
+                loss, added[name] = loss + terms.l2 / 2 * w.square().sum(), added[name] + terms.l2 * w
             if terms.l1:
-                loss, found[name] = loss + terms.l1 * w.abs().sum(), found[name] + terms.l1 * w.sign()
+                loss, added[name] = loss + terms.l1 * w.abs().sum(), added[name] + terms.l1 * w.sign()
             if terms.l2sp:
                 away = w - self.anchors[name]
-                loss, found[name] = loss + terms.l2sp / 2 * away.square().sum(), found[name] + terms.l2sp * away
-        return loss, found
+                loss, added[name] = loss + terms.l2sp / 2 * away.square().sum(), added[name] + terms.l2sp * away
+        return loss, added
 
     @torch.no_grad()
     def anchor(self) -> None:

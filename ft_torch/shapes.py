@@ -21,8 +21,8 @@ def stage_shapes(
 
     Nothing is computed. RecipeError where the shapes of two layers do not fit each other.
     """
-    found: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
-    with watching(model, card, found) as running:
+    ends: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    with watching(model, card, ends) as running:
         try:
             with Merges(last=card.channels_last):
                 run_without_numbers(model, image_size=image_size, channels=channels)
@@ -33,7 +33,7 @@ def stage_shapes(
             if x is None or not hasattr(model.get_submodule(path), "kernel_size"):
                 raise Misfit(path) from None
             raise Misfit(path, too_small(canonical(x, last=False))) from None
-    return found
+    return ends
 
 
 class Unequal(Exception):
@@ -69,21 +69,21 @@ class Merges(TorchFunctionMode):
 
 
 @contextmanager
-def watching(model: nn.Module, card: Card, found: dict) -> Iterator[list[tuple[str, Tensor]]]:
-    """Note in `found` the shapes at the ends of each stage; yield the modules that are running, and what they take."""
+def watching(model: nn.Module, card: Card, ends: dict) -> Iterator[list[tuple[str, Tensor]]]:
+    """Note in `ends` the shapes at the ends of each stage; yield the modules that are running, and what they take."""
     running: list[tuple[str, Tensor]] = []
     turned = card.channels_last  # between the image, which the first stage turns, and the pooling
     stages = {name: stage for name, _ in model.named_modules() if (stage := stage_at(card, name))}
 
     def before(path: str, arguments: tuple) -> None:
         running.append((path, arguments[0]))
-        if (stage := stages.get(path)) and stage not in found and isinstance(arguments[0], Tensor):
-            found[stage] = (shape_of(arguments[0], last=turned and bool(found) and stage != "head"), ())
+        if (stage := stages.get(path)) and stage not in ends and isinstance(arguments[0], Tensor):
+            ends[stage] = (shape_of(arguments[0], last=turned and bool(ends) and stage != "head"), ())
 
     def after(path: str, output: Tensor) -> None:
         running.pop()
-        if (stage := stages.get(path)) in found and isinstance(output, Tensor):
-            found[stage] = (found[stage][0], shape_of(output, last=turned and stage != "head"))
+        if (stage := stages.get(path)) in ends and isinstance(output, Tensor):
+            ends[stage] = (ends[stage][0], shape_of(output, last=turned and stage != "head"))
 
     handles = []
     for path, module in list(model.named_modules())[1:]:

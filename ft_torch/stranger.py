@@ -115,10 +115,10 @@ class Stranger:
         tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
         shapes = ", ".join(f"{name} of shape {tuple(x.shape)}" for name, x in tensors.items())
         with blamed(f"the model fails on {shapes}, see --input"), WithoutDropout(self.silenced):
-            found = handed(self.model, self.model.forward, tensors)
-        outputs = {name: x for name, x in flattened(found, is_tensor).items() if x.is_floating_point()}
+            given = handed(self.model, self.model.forward, tensors)
+        outputs = {name: x for name, x in flattened(given, is_tensor).items() if x.is_floating_point()}
         if not outputs:
-            raise RecipeError(f"the model gives a {type(found).__name__}; expected tensors of floating-point numbers")
+            raise RecipeError(f"the model gives a {type(given).__name__}; expected tensors of floating-point numbers")
         return outputs
 
     def tensor(self, name: str, array: Any) -> Tensor:
@@ -152,12 +152,12 @@ class Stranger:
         outputs, trained = self.forward(batch.inputs), self.trained
         loss = self.loss_of(outputs, batch)
         alive = list(trained.values()) if loss.requires_grad else []
-        found = (
+        computed = (
             torch.autograd.grad(loss, alive, materialize_grads=True)
             if alive
             else map(torch.zeros_like, trained.values())
         )
-        self.latest = dict(zip(trained, found, strict=True))
+        self.latest = dict(zip(trained, computed, strict=True))
         gradients = self.shares.common({name: to_array(g) for name, g in self.latest.items()})
         return loss.item(), {name: to_array(x) for name, x in outputs.items()}, gradients
 

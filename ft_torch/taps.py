@@ -36,7 +36,7 @@ def split_at_taps(model: nn.Module, card: Card) -> tuple[Callable[[Tensor], Maps
     """
 
     def base(images: Tensor) -> Maps:
-        found = model.get_submodule("backbone")(images)
-        return {tap: found[tap] for tap in card.taps}
+        maps = model.get_submodule("backbone")(images)
+        return {tap: maps[tap] for tap in card.taps}
 
     return base, TapHead(model)

@@ -27,8 +27,8 @@ class Asked:
 def asked_for(images: Picture | Iterable[Picture], *, missing: bool) -> Asked:
     """Return what is meant. missing: files that do not exist are told of when they are opened."""
     if isinstance(images, (str, Path)):
-        found = find_pictures(images, missing=missing)
-        return Asked(found.samples, "dict" if found.several else "one")
+        named = find_pictures(images, missing=missing)
+        return Asked(named.samples, "dict" if named.several else "one")
     if isinstance(images, Image) or (isinstance(images, np.ndarray) and images.ndim in (0, 2, 3)):
         return Asked([sample_of(0, images)], "one")
     if isinstance(images, bytes) or not isinstance(images, Iterable):

@@ -17,9 +17,9 @@ EXPECTED = "expected a text, a pair of texts (a tuple), a path, or a list of tex
 def asked_for(texts: Any, *, missing: bool) -> Asked:
     """Return what is meant. A word that names what exists, or a table, is a path; in a list each is a text itself."""
     if isinstance(texts, (str, Path)):
-        found = find_texts(texts)
-        require_alike(found.samples)
-        return Asked(found.samples, "dict" if found.several else "one")
+        named = find_texts(texts)
+        require_alike(named.samples)
+        return Asked(named.samples, "dict" if named.several else "one")
     if is_pair(texts):
         return Asked([sample_of(0, texts)], "one")
     if isinstance(texts, bytes) or not isinstance(texts, Iterable):

@@ -131,17 +131,17 @@ def convert(
         return convert_text(Path(source), Path(target), card, num_classes=num_classes, dtype=dtype, force=force)
     goal = find_target(Path(target), names, force=force)
     wing_name = choose_wing(goal)
-    found = read_run(Path(source)) if os.path.isdir(Path(source)) else read_source(Path(source))
-    network = identify(found, model=model, num_classes=num_classes, image_size=image_size)
-    wing, built = build(wing_name, network, dtype=type_to_build(found, goal, dtype))
+    weights = read_run(Path(source)) if os.path.isdir(Path(source)) else read_source(Path(source))
+    network = identify(weights, model=model, num_classes=num_classes, image_size=image_size)
+    wing, built = build(wing_name, network, dtype=type_to_build(weights, goal, dtype))
     shapes = wing.weight_shapes(built)
-    match = match_weights(found.canonical(network.card, shapes), shapes, origin=str(found.path))
+    match = match_weights(weights.canonical(network.card, shapes), shapes, origin=str(weights.path))
     tensors = change_types(match.tensors, goal, dtype)
-    require_finite(tensors, found.path)
+    require_finite(tensors, weights.path)
     with files.publishing(goal.path, flag="OUT") as path:
         write(tensors, path, goal, network.card, wing, built)
         require_same_bytes(path, tensors, network.card)
-    return Conversion(found, network, goal, tensors, tuple(notes(found, match, dtype)))
+    return Conversion(weights, network, goal, tensors, tuple(notes(weights, match, dtype)))
 
 
 def convert_text(
@@ -150,18 +150,18 @@ def convert_text(
     """Convert a text network's weights and say what was done, see `convert`."""
     goal = text_target(target, force=force)
     wing_name = choose_wing(goal)
-    found = read_text(source, card)
-    classes = count_classes(found, card, num_classes)
+    weights = read_text(source, card)
+    classes = count_classes(weights, card, num_classes)
     wing = backends.load(wing_name)
     with quiet_stderr():
         wing.prepare(device="cpu", deterministic=False)
     with wing.building_empty():
-        built = wing.build_text(card, num_classes=classes, dtype=type_to_build(found, goal, dtype))
+        built = wing.build_text(card, num_classes=classes, dtype=type_to_build(weights, goal, dtype))
     shapes = wing.weight_shapes(built)
-    named = found.canonical(card, shapes) if found.keras_named else found.tensors
-    match = match_weights(text_tensors(named, card), shapes, origin=str(found.path))
+    named = weights.canonical(card, shapes) if weights.keras_named else weights.tensors
+    match = match_weights(text_tensors(named, card), shapes, origin=str(weights.path))
     tensors = change_types(match.tensors, goal, dtype)
-    require_finite(tensors, found.path)
+    require_finite(tensors, weights.path)
     with files.publishing(goal.path, flag="OUT") as path:
         if goal.ending == FOLDER:
             write_folder(path, card, tensors, labels_of(source, classes))
@@ -170,7 +170,7 @@ def convert_text(
         require_same_bytes(path / MODEL if goal.ending == FOLDER else path, tensors, card)
     told = folder_notes(card) if goal.ending == FOLDER else []
     network = Network(card, classes, None, given=True)
-    return Conversion(found, network, goal, tensors, (*notes(found, match, dtype), *told))
+    return Conversion(weights, network, goal, tensors, (*notes(weights, match, dtype), *told))
 
 
 def text_target(path: Path, *, force: bool) -> Target:
@@ -225,25 +225,25 @@ def is_installed(name: str) -> bool:
     return True
 
 
-def identify(found: Source, *, model: str | None, num_classes: int | None, image_size: int | None) -> Network:
+def identify(source: Source, *, model: str | None, num_classes: int | None, image_size: int | None) -> Network:
     """Return the network that the tensors are of: the one that the user or the run names, or else by its shapes."""
-    if found.model and model and model != found.model:
-        raise RecipeError(f"--model {model}: {found.path} is a run of {found.model}; leave --model out")
-    name, fits = model or found.model, recognise(found.tensors)
+    if source.model and model and model != source.model:
+        raise RecipeError(f"--model {model}: {source.path} is a run of {source.model}; leave --model out")
+    name, fits = model or source.model, recognise(source.tensors)
     if name is None:
         names = sorted({fit.card.name for fit in fits})
         if len(names) != 1:
-            raise WeightsError(f"{found.path}: {unclear(names)}")
+            raise WeightsError(f"{source.path}: {unclear(names)}")
         name = names[0]
     card = find_card(name)
-    recipe = recipes.from_dict(found.recipe) if found.recipe else None
+    recipe = recipes.from_dict(source.recipe) if source.recipe else None
     surgery = plan_surgery(card, recipe) if recipe else None
     card = surgery.card if surgery else card
     if image_size is not None and not card.sized:
         raise RecipeError(f"--image-size: {card.name} takes images of any size; leave it out")
-    sizes = [image_size, found.image_size, *(fit.image_size for fit in fits if fit.card is card), card.preprocess.crop]
+    sizes = [image_size, source.image_size, *(fit.image_size for fit in fits if fit.card is card), card.preprocess.crop]
     size = next(size for size in sizes if size) if card.sized or surgery else None
-    classes, given = count_classes(found, card, num_classes), bool(model or found.model)
+    classes, given = count_classes(source, card, num_classes), bool(model or source.model)
     return Network(card, classes, size, given, recipe, surgery)
 
 
@@ -256,29 +256,29 @@ def unclear(names: Sequence[str]) -> str:
     )
 
 
-def count_classes(found: Source, card: Card, wanted: int | None) -> int:
+def count_classes(source: Source, card: Card, wanted: int | None) -> int:
     """Return the number of classes that the source's last layer gives. RecipeError where another one is asked for."""
-    classes = count_outputs(found.tensors if found.keras_named else found.canonical(card, {}), card)
+    classes = count_outputs(source.tensors if source.keras_named else source.canonical(card, {}), card)
     if classes is None:
         return wanted or 1000  # matching will say what is missing
     if wanted not in (None, classes):
         raise RecipeError(
-            f"--num-classes {wanted}: {found.path} has {classes} classes (its layer {card.last}); leave the flag out, "
+            f"--num-classes {wanted}: {source.path} has {classes} classes (its layer {card.last}); leave the flag out, "
             "for a new head comes with fine-tuning (ft train --weights FILE)"
         )
     return classes
 
 
-def type_to_build(found: Source, goal: Target, dtype: str | None) -> str:
+def type_to_build(source: Source, goal: Target, dtype: str | None) -> str:
     """Return the type in which to build the network: Keras's holds one, and WeightsError says where tensors differ."""
-    held = [dtype] if dtype else types(found.tensors)
+    held = [dtype] if dtype else types(source.tensors)
     if not goal.is_keras or not held:
         return "float32"
     if len(held) == 1 and held[0] in DTYPES:
         return held[0]
     wider = "float64" if "float64" in held else "float32"
     raise WeightsError(
-        f"{found.path}: holds {' and '.join(held)}; a Keras network is float32 or float64 as a whole, so pass --dtype "
+        f"{source.path}: holds {' and '.join(held)}; a Keras network is float32 or float64 as a whole, so pass --dtype "
         f"{wider}, which loses nothing"
     )
 
@@ -333,10 +333,10 @@ def types(tensors: Mapping[str, np.ndarray]) -> list[str]:
     return sorted({tensor.dtype.name for tensor in tensors.values() if is_floating(tensor.dtype)})
 
 
-def notes(found: Source, match: Match, dtype: str | None) -> Iterator[str]:
+def notes(source: Source, match: Match, dtype: str | None) -> Iterator[str]:
     """Yield what was done beside taking over every tensor as it was."""
-    if found.prefix:
-        yield f"cut '{found.prefix}' off every name"
+    if source.prefix:
+        yield f"cut '{source.prefix}' off every name"
     started = [name for name, rule in match.skipped.items() if rule == COUNTER_STARTS]
     if started:
         yield f"{len(started)} counters that the file lacks start at 0: {listed(started, 3)}"

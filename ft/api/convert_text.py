@@ -81,13 +81,13 @@ def write_folder(folder: Path, card: TextCard, tensors: dict[str, np.ndarray], l
     files.make_folder(folder)
     files.write_json(folder / CONFIG, config_json(card, labels))
     write_safetensors(folder / MODEL, tensors, {"format": "pt"})
-    found = tokenizer_files(card)
-    if [path.name for path in found] == [TOKENIZER]:
-        files.write_bytes(folder / TOKENIZER, found[0].read_bytes())
+    paths = tokenizer_files(card)
+    if [path.name for path in paths] == [TOKENIZER]:
+        files.write_bytes(folder / TOKENIZER, paths[0].read_bytes())
         return
     from ft.data.text import open_tokenizer
 
-    files.write_text(folder / TOKENIZER, open_tokenizer(found, architecture=card.config.architecture).to_json())
+    files.write_text(folder / TOKENIZER, open_tokenizer(paths, architecture=card.config.architecture).to_json())
 
 
 def config_json(card: TextCard, labels: list[str]) -> dict[str, Any]:

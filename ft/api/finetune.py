@@ -358,9 +358,9 @@ def run_facts(
     packages = ("ft-parity", "numpy", "pillow", *backends.FRAMEWORKS[backend])
     versions, recipe = {package: version(package) for package in packages}, recipes.to_dict(job.recipe)
     before = history.recorded(saved.state) if saved else []
-    found = history.changes(recipes.from_dict(saved.state["recipe"]), job.recipe) if saved else {}
+    changed = history.changes(recipes.from_dict(saved.state["recipe"]), job.recipe) if saved else {}
     session = history.session(
-        {name: recipe[name] for name in found} if saved else recipe,
+        {name: recipe[name] for name in changed} if saved else recipe,
         backend=backend,
         device=device,
         versions=versions,

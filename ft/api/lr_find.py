@@ -84,11 +84,11 @@ def find_lr(
         keeper = Keeper(job, learner, backend, device, progress.note, progress.counting)
         (source,) = sources_of(keeper, "train")
         with progress.counting("sweeping", lr_steps, "step") as count:
-            found = sweep(learner, source, lowest=lr_min, highest=lr_max, steps=lr_steps, count=count)
+            swept = sweep(learner, source, lowest=lr_min, highest=lr_max, steps=lr_steps, count=count)
     if folder:
-        files.write_json(folder / NUMBERS, asdict(found))
-        plot_sweep(found, folder / CURVE, title=f"{recipe.title}, {backend}")
-    return found
+        files.write_json(folder / NUMBERS, asdict(swept))
+        plot_sweep(swept, folder / CURVE, title=f"{recipe.title}, {backend}")
+    return swept
 
 
 def sweep(
@@ -144,25 +144,25 @@ def steepest(rates: list[float], smoothed: list[float]) -> float | None:
     return rates[int(slopes.argmin())]
 
 
-def window(found: Sweep) -> tuple[float, float]:
+def window(swept: Sweep) -> tuple[float, float]:
     """Return the losses between which the picture shows all up to the curve's lowest point, and some of the rise."""
-    lowest = int(np.argmin(found.smoothed))
-    before = found.losses[: lowest + 1] + found.smoothed[: lowest + 1]
-    bottom, top = min(before), max(*before, 2 * found.smoothed[lowest])
+    lowest = int(np.argmin(swept.smoothed))
+    before = swept.losses[: lowest + 1] + swept.smoothed[: lowest + 1]
+    bottom, top = min(before), max(*before, 2 * swept.smoothed[lowest])
     margin = 0.1 * (top - bottom)
     return bottom - margin, top + margin
 
 
-def plot_sweep(found: Sweep, path: Path, *, title: str) -> None:
+def plot_sweep(swept: Sweep, path: Path, *, title: str) -> None:
     """Draw losses, curve and suggestion over the rate into the PNG `path`."""
     figure = new_figure(7, 4.2)
     axes = figure.subplots()
-    axes.plot(found.rates, found.losses, color=TRAIN, alpha=0.28, linewidth=0.9, label="each step")
-    axes.plot(found.rates, found.smoothed, color=TRAIN, linewidth=1.8, label="smoothed")
-    if found.suggestion is not None:
-        axes.axvline(found.suggestion, color=VAL, linewidth=1.4, label=f"steepest: lr {found.suggestion:.2g}")
+    axes.plot(swept.rates, swept.losses, color=TRAIN, alpha=0.28, linewidth=0.9, label="each step")
+    axes.plot(swept.rates, swept.smoothed, color=TRAIN, linewidth=1.8, label="smoothed")
+    if swept.suggestion is not None:
+        axes.axvline(swept.suggestion, color=VAL, linewidth=1.4, label=f"steepest: lr {swept.suggestion:.2g}")
     axes.set_xscale("log")
-    axes.set_ylim(*window(found))
+    axes.set_ylim(*window(swept))
     axes.set_xlabel("learning rate")
     axes.set_ylabel("train loss")
     axes.grid(color=FAINT, linewidth=0.6)

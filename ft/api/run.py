@@ -190,14 +190,14 @@ class Run:
         """Return the value of the answer to each image, or of an empty one, in the form that `images` has."""
         require(top, on_bad_image)
         given = self.asking.asked_for(images, missing=on_bad_image == "skip")
-        found: dict[int, Any] = {}
+        values: dict[int, Any] = {}
         quiet = quiet or len(given.samples) <= self.recipe.batch_size
         with counting("predicting", len(given.samples), self.card.unit, quiet=quiet) as count:
             for answer in self.answers(given.samples, top=top, on_bad_image=on_bad_image, count=count):
-                found[answer.index] = value(answer)
+                values[answer.index] = value(answer)
         if given.form == "dict":
-            return {given.samples[index].name: found[index] for index in sorted(found)}
-        every = [found[i] if i in found else value(Answer(i, [])) for i in range(len(given.samples))]
+            return {given.samples[index].name: values[index] for index in sorted(values)}
+        every = [values[i] if i in values else value(Answer(i, [])) for i in range(len(given.samples))]
         return every if given.form == "list" else every[0]
 
     def answers(

@@ -63,15 +63,15 @@ def table_of(
 ) -> Table:
     """Return one network as a table. card, surgery: see `new_network`."""
     model = new_network(recipe, wing, card=card, surgery=surgery, classes=classes, image_size=image_size)
-    found = wing.stage_shapes(model, card, image_size=image_size, channels=recipe.in_channels)
+    ends = wing.stage_shapes(model, card, image_size=image_size, channels=recipe.in_channels)
     shapes = wing.weight_shapes(model)
-    running = [stage for stage in card.stages if stage in found]
+    running = [stage for stage in card.stages if stage in ends]
     rows = []
     for stage in card.stages:
         names = [name for name in wing.parameters(model) if card.stage_of(name) == stage]
         # a stage gives what the next one takes, with a pooling between them if there is one
-        after = next(iter(running[running.index(stage) + 1 :]), "head") if stage in found else "head"
-        shape = found[after][0] if after != "head" else found[stage][1] if stage in found else ()
+        after = next(iter(running[running.index(stage) + 1 :]), "head") if stage in ends else "head"
+        shape = ends[after][0] if after != "head" else ends[stage][1] if stage in ends else ()
         convolutions = tuple(name.removesuffix(".weight") for name in names if len(shapes[name]) == 4)
         if card.taps and stage == "head":  # behind it logits become as large as the image
             shape = (classes, image_size, image_size)

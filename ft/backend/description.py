@@ -71,8 +71,8 @@ class Description:
         calls = {key: Call.from_dict(call) for key, call in values["calls"].items()}
         lists = {key: tuple(values[key]) for key in ("outputs", "silenced", "remarks", "settings")}
         gives = {name: tuple(shape) for name, shape in values.get("gives", {}).items()}
-        found = {"gives": gives, "parameters": parameters, "calls": calls, "automatic": frozenset(values["automatic"])}
-        return cls(**{**values, **lists, **found})
+        built = {"gives": gives, "parameters": parameters, "calls": calls, "automatic": frozenset(values["automatic"])}
+        return cls(**{**values, **lists, **built})
 
 
 def kind_of(layer: object) -> str:
@@ -86,7 +86,9 @@ def silence(path: str, layer: object) -> str:
     names = [name for name in STRENGTHS if any(word in kind for word in NOISE for kind in kinds)]
     if any(kind in kinds for kind in HOLDING):
         names += ["dropout", "recurrent_dropout"]
-    found = {name: value for name in names if isinstance(value := getattr(layer, name, None), (int, float)) and value}
-    for name, value in found.items():
+    strengths = {
+        name: value for name in names if isinstance(value := getattr(layer, name, None), (int, float)) and value
+    }
+    for name, value in strengths.items():
         setattr(layer, name, type(value)(0))
-    return ", ".join(f"{path} ({name} {value:g})" for name, value in found.items())
+    return ", ".join(f"{path} ({name} {value:g})" for name, value in strengths.items())

@@ -63,8 +63,8 @@ def shape_after(shape: Sequence[int], form: Sequence[Step]) -> tuple[int, ...]:
 
 def whole_of(name: str) -> tuple[str, Form]:
     """Return the parameter that a name is of, and the form of its piece: `qkv.weight[8:16]` is eight rows of it."""
-    found = re.fullmatch(r"(.*)\[(\d+):(\d+)\]", name)
-    return (found[1], (("rows", int(found[2]), int(found[3])),)) if found else (name, ())
+    match = re.fullmatch(r"(.*)\[(\d+):(\d+)\]", name)
+    return (match[1], (("rows", int(match[2]), int(match[3])),)) if match else (name, ())
 
 
 def squeezed(shape: Sequence[int]) -> tuple[int, ...]:

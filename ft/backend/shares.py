@@ -37,17 +37,17 @@ class Shares:
 
     def common(self, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return own arrays, such as gradients by weight, under the common names."""
-        found = {name: applied(own[weight], form) for name, (weight, form) in self.parts.items() if weight in own}
-        return {name: np.array(array, order="C") for name, array in found.items()}
+        arrays = {name: applied(own[weight], form) for name, (weight, form) in self.parts.items() if weight in own}
+        return {name: np.array(array, order="C") for name, array in arrays.items()}
 
     def common_slots(self, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return what an optimizer keeps, `WEIGHT.SLOT`, under the common names."""
-        found: dict[str, np.ndarray] = {}
+        slots: dict[str, np.ndarray] = {}
         for name, (weight, form) in self.parts.items():
             for slot in [key for key in own if key.rpartition(".")[0] == weight]:
                 array, leaf = own[slot], slot.rpartition(".")[2]
-                found[f"{name}.{leaf}"] = np.array(applied(array, form) if array.ndim else array, order="C")
-        return found
+                slots[f"{name}.{leaf}"] = np.array(applied(array, form) if array.ndim else array, order="C")
+        return slots
 
     def own(self, common: Mapping[str, np.ndarray], before: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the own weights with the common arrays in their places."""

@@ -37,14 +37,14 @@ class PeakOfTree:
 
 def tree(pid: int) -> list[int]:
     """Return a process and its descendants, as far as they are still there."""
-    found = [pid]
-    for parent in found:
+    family = [pid]
+    for parent in family:
         for children in PROC.glob(f"{parent}/task/*/children"):
             try:
-                found += map(int, children.read_text().split())
+                family += map(int, children.read_text().split())
             except OSError:  # ended in between
                 continue
-    return found
+    return family
 
 
 def proportional_size(pid: int) -> int:

@@ -22,8 +22,8 @@ def lay_out(data: str | None, folder: Path, *, images: int) -> tuple[int, int]:
     """
     if data is None:
         return generate(folder, images=images)
-    found = open_dataset(data)
-    splits = {"train": spread(found.train, images), "val": spread(found.val, max(images // VAL_SHARE, 1))}
+    dataset = open_dataset(data)
+    splits = {"train": spread(dataset.train, images), "val": spread(dataset.val, max(images // VAL_SHARE, 1))}
     for split, samples in splits.items():
         for i, sample in enumerate(samples):
             if not isinstance(sample.source, Path):

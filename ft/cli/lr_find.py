@@ -29,12 +29,12 @@ def lr_find(arguments: Sequence[str]) -> int:
     from ft.api.lr_find import find_lr
 
     sweep = {"lr_min": flags.lr_min, "lr_max": flags.lr_max, "lr_steps": flags.lr_steps}
-    found = find_lr(backend=flags.backend, out=flags.out, **sweep, **fields)
+    swept = find_lr(backend=flags.backend, out=flags.out, **sweep, **fields)
     if flags.json:
-        print(json.dumps({"suggestion": found.suggestion, "diverged": found.diverged, "steps": len(found.rates)}))
-    elif found.suggestion is None:
-        print(f"no suggestion: the loss never falls up to lr {found.rates[-1]:.3g}\n{printable(flags.out)}")
+        print(json.dumps({"suggestion": swept.suggestion, "diverged": swept.diverged, "steps": len(swept.rates)}))
+    elif swept.suggestion is None:
+        print(f"no suggestion: the loss never falls up to lr {swept.rates[-1]:.3g}\n{printable(flags.out)}")
     else:
-        end = f"; it diverges at {found.rates[-1]:.3g}" if found.diverged else ""
-        print(f"lr {found.suggestion:.3g} (the loss falls most steeply there{end})\n{printable(flags.out)}")
+        end = f"; it diverges at {swept.rates[-1]:.3g}" if swept.diverged else ""
+        print(f"lr {swept.suggestion:.3g} (the loss falls most steeply there{end})\n{printable(flags.out)}")
     return 0

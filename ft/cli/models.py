@@ -58,11 +58,11 @@ def chosen_cards(family: str | None, millions: float | None, text: str | None = 
     if family is not None and family not in families:
         raise RecipeError(unknown("family", family, families))
     limit = float("inf") if millions is None else millions * 1e6
-    found = [card for card in every if family in (None, card.family) and card.parameters <= limit]
-    named = [card for card in found if text is None or text.lower() in f"{card.name} {card.family} {card.task}".lower()]
-    if found and not named:
-        raise RecipeError(unknown("model", str(text), [card.name for card in found]))
-    if not found:
+    fits = [card for card in every if family in (None, card.family) and card.parameters <= limit]
+    named = [card for card in fits if text is None or text.lower() in f"{card.name} {card.family} {card.task}".lower()]
+    if fits and not named:
+        raise RecipeError(unknown("model", str(text), [card.name for card in fits]))
+    if not fits:
         raise RecipeError(f"max-params: no network has at most {millions} million parameters")
     return named
 

@@ -37,17 +37,17 @@ def judge(make: Callable[[Path], Outcome], flags: argparse.Namespace) -> int:
     with refusals_written(asked), working_folder(flags.out) as folder:
         kept = [(folder / REPORT, "page"), (folder / JUNIT, "junit"), (folder / DATA, "data")] if flags.out else []
         with refusals_written(kept):
-            found = make(folder)
-        print(json.dumps(found.data, indent=2) if flags.json else found.text())
-        write(found, [*asked, *kept])
-    return found.code
+            outcome = make(folder)
+        print(json.dumps(outcome.data, indent=2) if flags.json else outcome.text())
+        write(outcome, [*asked, *kept])
+    return outcome.code
 
 
-def write(found: Outcome, places: list[tuple[Any, str]]) -> None:
+def write(outcome: Outcome, places: list[tuple[Any, str]]) -> None:
     """Write what was found: page, JUnit or data, each where it is wanted."""
     for path, kind in places:
         if path:
-            form = getattr(found, kind)
+            form = getattr(outcome, kind)
             files.write_json(path, form) if kind == "data" else files.write_text(path, form())
 
 

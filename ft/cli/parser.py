@@ -33,10 +33,10 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse, and name the nearest flag for one that does not exist."""
-        found, strangers = self.parse_known_args(arguments)
+        flags, strangers = self.parse_known_args(arguments)
         for word in strangers:
             raise RecipeError(self.unknown_flag(word))
-        return found
+        return flags
 
     def unknown_flag(self, word: str) -> str:
         """Return the message for a word that is no flag and no argument."""

@@ -57,10 +57,10 @@ def predict(arguments: Sequence[str]) -> int:
     run = Run(flags.run, backend=flags.backend)
     if (flags.masks or flags.overlays) and run.task.name != "segmentation":
         raise RecipeError(f"masks: {printable(flags.run)} is a {run.task.name} run, whose network gives none")
-    found = run.asking.all_asked(flags.images, missing=flags.on_bad_image == "skip")
-    for line in found.notes:
+    asked = run.asking.all_asked(flags.images, missing=flags.on_bad_image == "skip")
+    for line in asked.notes:
         tell(f"note: {line}")
-    return answer(run, found.samples, flags)
+    return answer(run, asked.samples, flags)
 
 
 def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:

@@ -72,9 +72,9 @@ class Keeper:
         views = recipe.cache_views if split == "train" else 0
         key = self.key(batches, views) if self.may_be_stored else None
         if key is not None:
-            found = self.find(batches, views, key)
-            if found is not None:
-                return found
+            features = self.find(batches, views, key)
+            if features is not None:
+                return features
         images = len(batches.samples) * max(views, 1)
         with (
             self.counting("computing the features of", images) as count,
@@ -130,7 +130,7 @@ class Keeper:
                 return None
             like = self.row(batches)
             row = like.packed()[0]
-            found = open_features(
+            features = open_features(
                 path, key=key, dtype=row.dtype, shape=(max(views, 1), len(batches.samples), *row.shape)
             )
         except FileNotFoundError:
@@ -139,9 +139,9 @@ class Keeper:
             self.note(f"features are computed anew: {path}: {error}")
             return None
         self.note(
-            f"features of {len(batches.samples)} {self.job.card.unit}s, {size_text(found.nbytes)}, found in {path}"
+            f"features of {len(batches.samples)} {self.job.card.unit}s, {size_text(features.nbytes)}, found in {path}"
         )
-        return unpacked(batches, found, like)
+        return unpacked(batches, features, like)
 
     def row(self, batches: Batches) -> Features:
         """Return the features of one sample: their type and shape are those that a file must hold."""
@@ -170,7 +170,7 @@ class Keeper:
 
 def sources_of(keeper: Keeper, *splits: str) -> list[FeatureBatches] | list[Batches]:
     """Return the batches of "train" or "val": of features where these stand still and can be kept."""
-    learner, job, found = keeper.learner, keeper.job, []
+    learner, job, sources = keeper.learner, keeper.job, []
     keeps = keeps_features(job.recipe, learner.plan, job.card)
     if keeps and job.recipe.cache_views:
         keeper.note(
@@ -181,8 +181,8 @@ def sources_of(keeper: Keeper, *splits: str) -> list[FeatureBatches] | list[Batc
         kept = keeper.keep(split)
         if kept is None:
             break
-        found.append(kept)
-    return found if len(found) == len(splits) else [job.batches(split, as_pixels=True) for split in splits]
+        sources.append(kept)
+    return sources if len(sources) == len(splits) else [job.batches(split, as_pixels=True) for split in splits]
 
 
 def parts_of(

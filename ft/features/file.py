@@ -207,32 +207,32 @@ def make_room(folder: Path, needed: int, limit: float) -> None:
 
 def stored(folder: Path) -> list[tuple[Path, int, float]]:
     """Return path, size in bytes and time of last use (seconds since 1970) of every file of features, oldest first."""
-    found = []
+    rows = []
     for path in folder.glob("features-*.safetensors"):
         with suppress(FileNotFoundError):  # another run may just have removed it
             if NAME.fullmatch(path.name):
                 facts = path.lstat()
-                found.append((path, facts.st_size, facts.st_mtime))
-    return sorted(found, key=lambda row: row[2])
+                rows.append((path, facts.st_size, facts.st_mtime))
+    return sorted(rows, key=lambda row: row[2])
 
 
 def dead(folder: Path) -> list[Path]:
     """Return the temporary files that runs left which died while they wrote."""
-    found = []
+    paths = []
     for path in folder.glob(f"{files.TEMPORARY}*"):
         with suppress(FileNotFoundError):  # it just got its name
             if path.is_file() and time.time() - path.stat().st_mtime > STALE_SECONDS:
-                found.append(path)
-    return found
+                paths.append(path)
+    return paths
 
 
 def clear(folder: Path) -> int:
     """Remove every file of features, and what dead runs left; return how many bytes that were."""
-    found = [(path, path.stat().st_size) for path in dead(folder)] + [(path, size) for path, size, _ in stored(folder)]
+    gone = [(path, path.stat().st_size) for path in dead(folder)] + [(path, size) for path, size, _ in stored(folder)]
     with files.explained(folder, flag="--cache-dir"):
-        for path, _ in found:
+        for path, _ in gone:
             remove(path)
-    return sum(size for _, size in found)
+    return sum(size for _, size in gone)
 
 
 def about(path: Path) -> dict[str, str]:

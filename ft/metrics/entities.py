@@ -26,17 +26,17 @@ class Entity(NamedTuple):
 
 def entities_of(tags: Sequence[str]) -> list[Entity]:
     """Return the entities of a text. tags: of its words."""
-    found: list[Entity] = []
+    entities: list[Entity] = []
     first, before, kind_before = None, OUTSIDE, ""
     for place, tag in enumerate([*tags, OUTSIDE]):
         mark, kind = parts_of(tag)
         if first is not None and (mark in ("B", "S", OUTSIDE) or before in ("E", "S") or kind != kind_before):
-            found.append(Entity(kind_before, first, place - 1))
+            entities.append(Entity(kind_before, first, place - 1))
             first = None
         if first is None and mark != OUTSIDE:
             first = place
         before, kind_before = mark, kind
-    return found
+    return entities
 
 
 def parts_of(tag: str) -> tuple[str, str]:

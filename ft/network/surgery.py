@@ -191,8 +191,8 @@ def find_cut(card: Card, cut: str, trunk: list[str]) -> tuple[str, str]:
     path = f"{card.stages[stage][0]}.{rest}" if rest and len(card.stages.get(stage, ())) == 1 else cut
     for name in trunk:
         for prefix in card.stages[name]:
-            if found := re.fullmatch(re.escape(prefix) + BLOCK, path):  # a stage's first block is the whole of it
-                return name, prefix if int(found[2]) == (found[1] == "denselayer") else path
+            if match := re.fullmatch(re.escape(prefix) + BLOCK, path):  # a stage's first block is the whole of it
+                return name, prefix if int(match[2]) == (match[1] == "denselayer") else path
             if path == prefix:
                 return name, path
             if under(path, (prefix,)):
@@ -223,8 +223,8 @@ class Misfit(RecipeError):
 
 def unequal_sum(shapes: Iterable[tuple[int, ...]]) -> str:
     """Return why canonical shapes cannot be added up, "" where they are equal: a sum is never broadcast."""
-    found = sorted(set(shapes), reverse=True)
-    return f"it adds {' and '.join(map(str, found))}" if len(found) > 1 else ""
+    unlike = sorted(set(shapes), reverse=True)
+    return f"it adds {' and '.join(map(str, unlike))}" if len(unlike) > 1 else ""
 
 
 def unequal_maps(shapes: Iterable[tuple[int, ...]]) -> str:

@@ -20,8 +20,8 @@ class Change:
     dilation: int | None = None
 
     def __str__(self) -> str:
-        found = {key: getattr(self, key) for key in PARAMETERS}
-        return f"{self.name}:" + ",".join(f"{key}={value}" for key, value in found.items() if value is not None)
+        values = {key: getattr(self, key) for key in PARAMETERS}
+        return f"{self.name}:" + ",".join(f"{key}={value}" for key, value in values.items() if value is not None)
 
 
 def group_changes(parts: Sequence[str]) -> tuple[str, ...]:
@@ -53,9 +53,9 @@ def parse_change(text: str) -> Change:
 
 def require_consistent(changes: Sequence[Change]) -> None:
     """Raise RecipeError where one name is given two values."""
-    found: dict[str, Change] = {}
+    by_name: dict[str, Change] = {}
     for change in changes:
-        found[change.name] = joined(found.get(change.name, Change(change.name)), change)
+        by_name[change.name] = joined(by_name.get(change.name, Change(change.name)), change)
 
 
 def resolve_changes(changes: Sequence[Change], convolutions: Sequence[str]) -> dict[str, Change]:
@@ -63,7 +63,7 @@ def resolve_changes(changes: Sequence[Change], convolutions: Sequence[str]) -> d
 
     RecipeError where a name matches none, or two changes set the same number of one convolution.
     """
-    found: dict[str, Change] = {}
+    by_path: dict[str, Change] = {}
     for change in changes:
         paths = [path for path in convolutions if fnmatchcase(path, change.name)]
         if not paths:
@@ -71,8 +71,8 @@ def resolve_changes(changes: Sequence[Change], convolutions: Sequence[str]) -> d
                 f"change: {unknown('convolution', change.name, convolutions)} (ft models show lists them)"
             )
         for path in paths:
-            found[path] = joined(found.get(path, Change(path)), change)
-    return found
+            by_path[path] = joined(by_path.get(path, Change(path)), change)
+    return by_path
 
 
 def joined(one: Change, other: Change) -> Change:

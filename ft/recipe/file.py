@@ -31,8 +31,8 @@ def load(path: str | Path, *, note: Callable[[str], None] = lambda line: None) -
         said = printable(" ".join(str(error).split()))
         raise RecipeError(f"recipe {path}: {said}; expected lines like 'lr: 0.001'") from None
     if not isinstance(values, dict):
-        found = "nothing" if values is None else f"a {type(values).__name__}"
-        raise RecipeError(f"recipe {path}: expected lines like 'lr: 0.001', found {found}")
+        kind = "nothing" if values is None else f"a {type(values).__name__}"
+        raise RecipeError(f"recipe {path}: expected lines like 'lr: 0.001', found {kind}")
     for key in (values := brought_up(values, path, note)):
         if key not in FIELDS:
             raise RecipeError(f"recipe {path}: {unknown_key(key)}")

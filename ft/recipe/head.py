@@ -41,7 +41,7 @@ def parse_layer(part: str, text: str) -> HeadLayer:
         return HeadLayer(part)
     if re.fullmatch(r"[1-9]\d{0,5}", part):
         return HeadLayer("linear", units=int(part))
-    if found := re.fullmatch(r"dropout(0?\.\d+|0)", part):
-        return HeadLayer("dropout", rate=float(found[1]))
+    if match := re.fullmatch(r"dropout(0?\.\d+|0)", part):
+        return HeadLayer("dropout", rate=float(match[1]))
     known = (*OWN, LINEAR, *ACTIVATIONS, *NORMS, "dropout0.5")
     raise RecipeError(f"head: {unknown('part', part, known)} (in '{text}'; expected parts such as 512-relu-dropout0.3)")

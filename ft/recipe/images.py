@@ -144,9 +144,9 @@ class ImagesSection:
         """The number of operations of `randaugment` and their magnitude, (0, 0) for none."""
         if self.randaugment is None:
             return 0, 0
-        found = re.fullmatch(r"([1-9]\d?)x(\d\d?)", self.randaugment)
-        if not found or int(found[2]) > 30:
+        match = re.fullmatch(r"([1-9]\d?)x(\d\d?)", self.randaugment)
+        if not match or int(match[2]) > 30:
             raise RecipeError(
                 f"randaugment: got {self.randaugment!r}; expected operations x magnitude up to 30, such as 2x9"
             )
-        return int(found[1]), int(found[2])
+        return int(match[1]), int(match[2])

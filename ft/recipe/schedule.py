@@ -96,13 +96,13 @@ class ScheduleSection:
     @cached_property
     def stage_factors(self) -> dict[str, float]:
         """The factors of `stage_lr` by stage."""
-        found: dict[str, float] = {}
+        factors: dict[str, float] = {}
         for entry in self.stage_lr:
             stage, _, factor = entry.partition(":")
-            if stage in found:
+            if stage in factors:
                 raise RecipeError(f"stage_lr: '{stage}' is there twice; keep one of the two")
-            found[stage] = positive("stage_lr", entry, factor)
-        return found
+            factors[stage] = positive("stage_lr", entry, factor)
+        return factors
 
     @cached_property
     def thaws(self) -> tuple[Thaw, ...]:

@@ -47,12 +47,12 @@ def render_text(check: Check, *, color: bool = False) -> str:
 def headline(check: Check) -> str:
     """Return the verdict in a sentence."""
     bad = len(check.looks) - len(check.usable)
-    found = {level: sum(f.level == level for f in check.findings) for level in ("error", "warning")}
-    if found["error"]:
+    counts = {level: sum(f.level == level for f in check.findings) for level in ("error", "warning")}
+    if counts["error"]:
         what = f"{bad} of {len(check.looks)} {check.things} cannot be used" if bad else "cannot be trained on as it is"
     else:
         what = f"all {len(check.looks)} {check.things} can be used"
-    more = f", {found['warning']} warning{'s' * (found['warning'] > 1)}" if found["warning"] else ""
+    more = f", {counts['warning']} warning{'s' * (counts['warning'] > 1)}" if counts["warning"] else ""
     return f"{printable(check.spec)}: {what}{more}"
 
 

@@ -58,7 +58,7 @@ def besides(measured: Measured) -> list[str]:
     for wing, half in measured.halves.items():
         for name, words in half.besides.items():
             lines.setdefault(name, []).append(f"{NAMES[wing]} {words}")
-    return [f"{name}: {', '.join(found)}" for name, found in lines.items()]
+    return [f"{name}: {', '.join(told)}" for name, told in lines.items()]
 
 
 def row(values: np.ndarray | None) -> str:

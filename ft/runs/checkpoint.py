@@ -172,8 +172,8 @@ def place(folder: Path) -> Path:
 
 def steps(folder: Path) -> dict[int, Path]:
     """Return the step folders of a run by step."""
-    found = [files.own(folder, path) for path in place(folder).glob(f"{STEP}*")]
-    return {int(match[1]): path for path in found if (match := STEP_NAME.fullmatch(path.name)) and path.is_dir()}
+    paths = [files.own(folder, path) for path in place(folder).glob(f"{STEP}*")]
+    return {int(match[1]): path for path in paths if (match := STEP_NAME.fullmatch(path.name)) and path.is_dir()}
 
 
 def step_folder(folder: Path, step: int) -> Path:
@@ -227,15 +227,15 @@ def read_state(path: Path) -> dict[str, Any]:
         raise BrokenCheckpoint(f"checkpoint {path} is broken: {error}") from None
 
 
-def require_tensors(found: Tensors, wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
+def require_tensors(tensors: Tensors, wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
     """Raise RunError where a tensor of a checkpoint is missing or has another shape. wanted: name -> shape."""
-    missing = [name for name in wanted if name not in found]
+    missing = [name for name in wanted if name not in tensors]
     if missing:
         raise RunError(
             f"{path}: found no tensor {listed(map(printable, missing), 3)}, expected one of every name; {MEND}"
         )
     for name, shape in wanted.items():
-        tensor = found[name]
+        tensor = tensors[name]
         if tensor.shape != tuple(shape) or tensor.dtype.kind not in "fiuV":
             what = f"{printable(name)} {tensor.shape} of {tensor.dtype}"
             raise RunError(f"{path}: found the tensor {what}, expected numbers of shape {tuple(shape)}; {MEND}")
@@ -254,10 +254,10 @@ def read_tensors(path: Path, file: Path, sha256: str | None) -> Tensors:
 
     try:
         require_whole(files.own(path.parent, file))
-        found = sha256_of(file)
+        digest = sha256_of(file)
     except OSError as error:
         raise BrokenCheckpoint(f"checkpoint {path} is broken: {file.name}: {error.strerror}") from None
-    if found != sha256:
+    if digest != sha256:
         raise BrokenCheckpoint(f"checkpoint {path} is broken: {file.name} was altered (its sha256 differs)")
     return read_weights(file)
 

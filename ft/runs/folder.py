@@ -220,6 +220,6 @@ def checked_result(result: dict[str, Any], path: Path, check: reading.Check) -> 
     reading.require(result, check, path)
     classes = result.get("classes", [])
     if len(result.get("average_precision", classes)) != len(classes):
-        found = result["average_precision"]
-        raise reading.unfit(path, "average_precision", found, f"a list of {len(classes)}, as of classes")
+        precisions = result["average_precision"]
+        raise reading.unfit(path, "average_precision", precisions, f"a list of {len(classes)}, as of classes")
     return {**result, **whole_recipe(result, path)} if "recipe" in result else result

@@ -74,16 +74,16 @@ def changes(before: Recipe, now: Recipe) -> Changes:
 def changes_by_session(history: Sequence[Session]) -> list[Changes]:
     """Return what each session changed of the recipe; nothing for the first one."""
     known: dict[str, Any] = {}
-    found = []
+    by_session = []
     for session in history:
-        found.append({key: (known.get(key), value) for key, value in session["recipe"].items()} if known else {})
+        by_session.append({key: (known.get(key), value) for key, value in session["recipe"].items()} if known else {})
         known |= session["recipe"]
-    return found
+    return by_session
 
 
-def change_words(found: Changes) -> str:
+def change_words(changed: Changes) -> str:
     """Return changes as "lr 0.1 to 0.2, epochs 2 to 4"."""
-    return ", ".join(f"{name} {shown(old)} to {shown(new)}" for name, (old, new) in found.items())
+    return ", ".join(f"{name} {shown(old)} to {shown(new)}" for name, (old, new) in changed.items())
 
 
 def shown(value: Any) -> str:

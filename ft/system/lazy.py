@@ -69,7 +69,7 @@ class Awaited:
         if fullname != self.package:
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
-        spec = next((found for finder in others if (found := finder.find_spec(fullname, path, target))), None)
+        spec = next((candidate for finder in others if (candidate := finder.find_spec(fullname, path, target))), None)
         if spec and spec.loader:
             execute = spec.loader.exec_module
 

@@ -121,14 +121,14 @@ def named(check: Check) -> Check:
 def table(checks: Mapping[str, Check], *, others: Check | None = ANYTHING) -> Check:
     """Return a check for an object with these keys; others: what further ones must hold, None: there are none."""
 
-    def parts(found: Mapping[str, Any]) -> Iterator[Part]:
+    def parts(values: Mapping[str, Any]) -> Iterator[Part]:
         for key, check in checks.items():
-            if key in found:
-                yield key, found[key], check
+            if key in values:
+                yield key, values[key], check
             elif check.needed:
                 yield key, MISSING, check
-        for key in found.keys() - checks.keys():
-            yield key, found[key], others or Check("no such key", lambda x: False)
+        for key in values.keys() - checks.keys():
+            yield key, values[key], others or Check("no such key", lambda x: False)
 
     return replace(OBJECT, parts=parts)
 
@@ -140,17 +140,17 @@ def require(value: Any, check: Check, where: object) -> Any:
     """Return `value` if it passes the check; RunError with the first part that does not. where: file, perhaps line."""
     waiting: list[Part] = [("", value, check)]
     while waiting:
-        key, found, needed = waiting.pop()
-        if found is MISSING or not needed.holds(found):
-            raise unfit(where, key, found, needed.expected)
-        waiting += [(f"{key}.{name}" if key else name, part, each) for name, part, each in needed.parts(found)][::-1]
+        key, item, needed = waiting.pop()
+        if item is MISSING or not needed.holds(item):
+            raise unfit(where, key, item, needed.expected)
+        waiting += [(f"{key}.{name}" if key else name, part, each) for name, part, each in needed.parts(item)][::-1]
     return value
 
 
-def unfit(where: object, key: str, found: Any, expected: str) -> RunError:
+def unfit(where: object, key: str, value: Any, expected: str) -> RunError:
     """Return the error of a value that is not what it must be."""
     what = f": key '{shortened(key)}'" if key else ""
-    return RunError(f"{printable(where)}{what}: found {shown(found)}, expected {expected}; {MEND}")
+    return RunError(f"{printable(where)}{what}: found {shown(value)}, expected {expected}; {MEND}")
 
 
 def shown(value: Any) -> str:
@@ -208,10 +208,10 @@ def reason(error: Exception) -> str:
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object; ValueError where a key stands twice, of which readers take one or the other."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         raise ValueError("a key stands twice")
-    return found
+    return values
 
 
 def refused(word: str) -> float:

@@ -42,11 +42,11 @@ class LabelSet:
 
 def sets_in(labels: np.ndarray, probabilities: np.ndarray) -> list[LabelSet]:
     """Return the sets of a batch, predicted what is more probable than one half. labels: 0 or 1, both (N, K)."""
-    found = []
+    sets = []
     for own, p in zip(labels > 0, probabilities, strict=True):
         chosen = np.flatnonzero(p > THRESHOLD)
-        found.append(LabelSet(np.flatnonzero(own).tolist(), chosen.tolist(), p[chosen].tolist()))
-    return found
+        sets.append(LabelSet(np.flatnonzero(own).tolist(), chosen.tolist(), p[chosen].tolist()))
+    return sets
 
 
 def write_label_sets(folder: Path, names: Iterable[str], rows: Iterable[LabelSet], classes: Sequence[str]) -> None:
@@ -62,7 +62,7 @@ def write_label_sets(folder: Path, names: Iterable[str], rows: Iterable[LabelSet
 
 def read_label_sets(folder: Path) -> list[SetPrediction]:
     """Return the lines of predictions.csv."""
-    found = []
+    predictions = []
     for name, label, predicted, probability in rows_of(folder):
         own, said = (tuple(map(unescape, cell.split(BETWEEN))) if cell else () for cell in (label, predicted))
         try:
@@ -74,5 +74,5 @@ def read_label_sets(folder: Path) -> list[SetPrediction]:
                 f"{Path(folder) / PREDICTIONS}: {len(said)} predicted labels and {len(numbers)} probabilities of "
                 f"{unescape(name)}; expected as many"
             )
-        found.append(SetPrediction(unescape(name), own, said, numbers))
-    return found
+        predictions.append(SetPrediction(unescape(name), own, said, numbers))
+    return predictions

@@ -87,12 +87,12 @@ class NextTable(PredictionTable):
 
 def measured(outputs: Arrays, targets: Arrays) -> list[Told]:
     """Return how well each text of a batch was told."""
-    found = []
+    measures = []
     for logits, labels in told(outputs, targets):
         counts = TokenCounts()
         counts.update(logits, labels)
-        found.append(Told(counts.count, counts.loss, counts.accuracy))
-    return found
+        measures.append(Told(counts.count, counts.loss, counts.accuracy))
+    return measures
 
 
 @final

@@ -130,11 +130,11 @@ class MultiLabel(Task):
 
     def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return as many classes as were asked for, or more where more are a yes."""
-        found = []
+        guesses = []
         for p in multilabel.sigmoid(outputs["logits"]):
             count = max(top, int((p > multilabel.THRESHOLD).sum()))
-            found.append([(int(k), float(p[k])) for k in np.argsort(-p, kind="stable")[:count]])
-        return found
+            guesses.append([(int(k), float(p[k])) for k in np.argsort(-p, kind="stable")[:count]])
+        return guesses
 
     def guess_columns(self, top: int) -> list[str]:
         """Return one column for all labels, and one for their probabilities."""

@@ -158,12 +158,12 @@ class Segmentation(Task):
 
     def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return the share of the pixels that each class covers, the largest first, as many as were asked for."""
-        found = []
+        guesses = []
         for mask, logits in zip(targets["mask"], outputs["logits"], strict=True):
             (row,) = pixel_confusion(mask, logits.argmax(-1), logits.shape[-1]).sum(0, keepdims=True)
             shares = row / max(row.sum(), 1)
-            found.append([(int(k), float(shares[k])) for k in np.argsort(-shares, kind="stable")[:top] if shares[k]])
-        return found
+            guesses.append([(int(k), float(shares[k])) for k in np.argsort(-shares, kind="stable")[:top] if shares[k]])
+        return guesses
 
     def idle(self, targets: Arrays) -> str | None:
         """Return that no pixel of a batch counts, None where one does."""

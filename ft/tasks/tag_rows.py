@@ -56,7 +56,7 @@ def joined(tags: Iterable[str]) -> str:
 
 def read_tag_rows(folder: Path) -> list[TagRow]:
     """Return the lines of predictions.csv."""
-    found, path = [], Path(folder) / PREDICTIONS
+    rows, path = [], Path(folder) / PREDICTIONS
     for name, label, predicted, probability in rows_of(folder):
         own, said = (tuple(unescape(tag) for tag in cell.split()) for cell in (label, predicted))
         try:
@@ -65,5 +65,5 @@ def read_tag_rows(folder: Path) -> list[TagRow]:
             raise RunError(f"{path}: {error}; expected numbers with blanks between them") from None
         if not len(own) == len(said) == len(numbers):
             raise RunError(f"{path}: {len(own)} tags, {len(said)} predicted ones of {unescape(name)}; expected as many")
-        found.append(TagRow(unescape(name), own, said, numbers))
-    return found
+        rows.append(TagRow(unescape(name), own, said, numbers))
+    return rows

@@ -138,11 +138,11 @@ class TokenClassification(Task):
 
     def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return the most probable tag of each word, in the order of the words."""
-        found = []
+        guesses = []
         for logits, _ in told(outputs, targets):
             best = logits.argmax(1).tolist()
-            found.append(list(zip(best, softmax(logits).max(1).tolist(), strict=True)))
-        return found
+            guesses.append(list(zip(best, softmax(logits).max(1).tolist(), strict=True)))
+        return guesses
 
     def guess_columns(self, top: int) -> list[str]:
         """Return one column for the tags of all words, and one for their probabilities."""

@@ -41,15 +41,15 @@ def change_note(before: Recipe, now: Recipe, wings: tuple[str, str], position: P
 
     wings: before and now; length: steps an epoch.
     """
-    found = changes(before, now)
+    changed = changes(before, now)
     parts = [f"backend {wings[0]} to {wings[1]}"] * (wings[0] != wings[1])
-    parts += [change_words(found)] * bool(found)
+    parts += [change_words(changed)] * bool(changed)
     if not parts:
         return None
     line = f"changed: {', '.join(parts)}"
-    if found.keys() & {*deciding("rate", "length")}:
+    if changed.keys() & {*deciding("rate", "length")}:
         line += rate_words(before, now, position, length)
-    if found.keys() & {*deciding("loss", "penalty")}:
+    if changed.keys() & {*deciding("loss", "penalty")}:
         line += "; the training loss is another measure from here on"
     return line
 

@@ -115,12 +115,12 @@ def prepare_job(
     check_plan(recipe, altered)
     require_anchor(recipe, altered)
     dataset = open_data(recipe, card, classes, task, recipe.data, quiet=quiet)
-    found = task_for(card, dataset)
-    found.require(recipe)
-    altered = way.answering(altered, recipe, found)
-    weigh_classes(recipe, found, dataset)
+    task = task_for(card, dataset)
+    task.require(recipe)
+    altered = way.answering(altered, recipe, task)
+    weigh_classes(recipe, task, dataset)
     preprocess = way.way_in(recipe, card, dataset, quiet=quiet)
-    source = way.published(recipe, way.answering(card, recipe, found), quiet=quiet) if with_weights else None
+    source = way.published(recipe, way.answering(card, recipe, task), quiet=quiet) if with_weights else None
     if not recipe.allow_nonfinite:
         require_finite(source or {}, f"weights {recipe.weights}")
     return Job(recipe, altered, dataset, preprocess, source, surgery)

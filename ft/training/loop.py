@@ -44,7 +44,7 @@ def what_broke(
         return f"|gradient| {grad_norm} of loss {loss:g}", slower + wider
     if np.isfinite(update_norm):
         return f"|weights| {weight_norm} after an |update| {update_norm:g}", slower
-    eps, default = (found.get("eps", 0.0) for found in (settings_of(recipe), RULES[recipe.optimizer].numbers))
+    eps, default = (values.get("eps", 0.0) for values in (settings_of(recipe), RULES[recipe.optimizer].numbers))
     if divides_by_zero(recipe):
         return f"|update| {update_norm} {numbers}: eps 0 divides by zero", f"try --eps {default:g}"
     return f"|update| {update_norm} {numbers}", slower + f", or --eps {default:g}" * (eps < default)

@@ -35,13 +35,13 @@ def plan_penalty(recipe: Recipe, card: Card, shapes: Mapping[str, tuple[int, ...
     terms = {}
     for name, shape in shapes.items():
         fresh = starts_fresh(recipe, card, name)
-        found = Terms(
+        own = Terms(
             l2=recipe.l2 + (recipe.l2sp_head if fresh else 0.0),
             l1=recipe.l1,
             l2sp=0.0 if fresh else recipe.l2sp,
         )
-        if found != Terms() and (recipe.penalty_exempt == "none" or len(shape) > 1):
-            terms[name] = found
+        if own != Terms() and (recipe.penalty_exempt == "none" or len(shape) > 1):
+            terms[name] = own
     return terms
 
 

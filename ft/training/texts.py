@@ -52,13 +52,13 @@ def adapted(card: TextCard, recipe: Recipe) -> TextCard:
 
 def answering(card: TextCard, recipe: Recipe, task: Task) -> TextCard:
     """Return the card with the head that a task puts on it; RecipeError where that has nothing to train."""
-    found = card.with_head(answer=task.answer, pool=recipe.pool)
-    if task.answer == "lm" and set(frozen_stages(found, recipe.freeze)) == set(found.stages) - {"head"}:
+    headed = card.with_head(answer=task.answer, pool=recipe.pool)
+    if task.answer == "lm" and set(frozen_stages(headed, recipe.freeze)) == set(headed.stages) - {"head"}:
         raise RecipeError(
             f"freeze: {listed(recipe.freeze)} leaves nothing of {card.name} to train, for a language model's head is "
             "its embeddings; pass --freeze none, or freeze some stages"
         )
-    return found
+    return headed
 
 
 def policy_of(recipe: Recipe, card: TextCard, *, quiet: bool) -> Policy:
@@ -107,16 +107,16 @@ def usable(
     samples: Sequence[Sample], preprocess: TextProcess, bad: Callable[[int, DataError], None] | None
 ) -> list[int]:
     """Return the positions of the texts that can be used. bad: told of each other; None: the first raises its error."""
-    found = []
+    positions = []
     for index, sample in enumerate(samples):
         try:
             preprocess.require(sample)
-            found.append(index)
+            positions.append(index)
         except DataError as fault:
             if bad is None:
                 raise
             bad(index, fault)
-    return found
+    return positions
 
 
 def way_in(recipe: Recipe, card: TextCard, dataset: Dataset, *, quiet: bool) -> TextProcess:

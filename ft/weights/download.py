@@ -202,5 +202,5 @@ def package_file(package: str, pattern: str) -> Path | None:
         raise ValueError(f"package={package!r}: a dotted name would import its parent")
     spec = importlib.util.find_spec(package)
     folders = spec.submodule_search_locations if spec else None
-    found = [path for folder in folders or () for path in Path(folder).glob(pattern) if path.is_file()]
-    return min(found, default=None)
+    paths = [path for folder in folders or () for path in Path(folder).glob(pattern) if path.is_file()]
+    return min(paths, default=None)

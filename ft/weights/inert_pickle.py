@@ -155,10 +155,10 @@ class Machine:
             raise WeightsError(f"its pickle refers to something else than a plain storage; {HINT}")
         if not (isinstance(kind, Global) and kind.word in DTYPES and is_count(size)):
             raise ValueError("malformed storage")
-        found = Storage(key, DTYPES[kind.word], size)
-        if self.storages.setdefault(key, found) != found:
+        storage = Storage(key, DTYPES[kind.word], size)
+        if self.storages.setdefault(key, storage) != storage:
             raise WeightsError(f"storage {ascii(key)[:80]} is declared twice, as different things; {HINT}")
-        return found
+        return storage
 
 
 def allowed(word: str) -> Global:

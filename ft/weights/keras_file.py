@@ -95,14 +95,14 @@ def answer_for(path: str) -> str:
 def inspect(path: str | Path) -> Plan:
     """Return where each variable of a file lies and its type, after checking everything in the file but the numbers."""
     with opened(path) as (root, file_size):
-        found, plan = survey(root, file_size), {}
-        for config in texts(found[""], "model_config", file_size):
+        items, plan = survey(root, file_size), {}
+        for config in texts(items[""], "model_config", file_size):
             refuse_lambdas(config)
-        for layer, variable, where in variables(found, file_size):
+        for layer, variable, where in variables(items, file_size):
             name = f"{require_plain_name(layer)}/{require_plain_name(variable)}"
             if name in plan:
                 raise WeightsError(f"two variables called {name}; expected each name once, {HINT}")
-            plan[name] = where, type_of(found[where], where, file_size)
+            plan[name] = where, type_of(items[where], where, file_size)
     if not plan:
         raise WeightsError(f"holds no weights of layers; {HINT}")
     return plan
@@ -177,7 +177,7 @@ def survey(root: Any, file_size: int) -> dict[str, Any]:
     A path holds no surprises afterwards: objects are looked up here, never again in the file.
     """
     h5py = import_h5py()
-    found, addresses, waiting, claimed = {"": root}, {address(root)}, [("", root, 0)], 0
+    items, addresses, waiting, claimed = {"": root}, {address(root)}, [("", root, 0)], 0
     while waiting:
         path, group, depth = waiting.pop()
         for name in group:
@@ -188,14 +188,14 @@ def survey(root: Any, file_size: int) -> dict[str, Any]:
             if address(item) in addresses or depth == MAX_DEPTH:
                 raise WeightsError(f"refused, {shown(where)} stands in the file twice or too deep; {HINT}")
             addresses.add(address(item))
-            found[where] = item
+            items[where] = item
             if isinstance(item, h5py.Group):
                 waiting.append((where, item, depth + 1))
             else:
                 claimed += bytes_of(item, where)
     if claimed > file_size:
         raise WeightsError(f"its arrays claim {claimed:.3g} bytes, the file has {file_size}; fetch or save it again")
-    return found
+    return items
 
 
 def shown(where: str) -> str:
@@ -222,21 +222,21 @@ def bytes_of(dataset: Any, where: str) -> int:
     return claimed
 
 
-def variables(found: dict[str, Any], file_size: int) -> Iterator[tuple[str, str, str]]:
+def variables(items: dict[str, Any], file_size: int) -> Iterator[tuple[str, str, str]]:
     """Yield a layer's name, the name or the index of a variable in the layer, and the path of its dataset."""
     for base in ("", "model_weights"):  # the old format, of weights alone and of a whole model
-        if base in found and "layer_names" in found[base].attrs:
-            return old_variables(found, base, file_size)
-    if "layers" not in found:
+        if base in items and "layer_names" in items[base].attrs:
+            return old_variables(items, base, file_size)
+    if "layers" not in items:
         raise WeightsError(f"an HDF5 file, but not of Keras's weights; {HINT}")
-    return new_variables(found, file_size)
+    return new_variables(items, file_size)
 
 
-def new_variables(found: dict[str, Any], file_size: int) -> Iterator[tuple[str, str, str]]:
+def new_variables(items: dict[str, Any], file_size: int) -> Iterator[tuple[str, str, str]]:
     """Yield the variables of a file of Keras 3's: groups bear class names, a layer's own is an attribute of "vars"."""
-    for where in sorted(found, key=natural):
+    for where in sorted(items, key=natural):
         if match := VARIABLE.fullmatch(where):
-            (layer,) = texts(found[match["layer"]], "name", file_size) or [None]
+            (layer,) = texts(items[match["layer"]], "name", file_size) or [None]
             if layer is None:
                 raise WeightsError(f"written by Keras 2.12 to 2.15, without the layers' names; {HINT}")
             if "/" in layer:
@@ -251,11 +251,11 @@ def natural(path: str) -> list[tuple[int, str]]:
     return [(len(part.lstrip("0")), part.lstrip("0")) if place % 2 else (0, part) for place, part in parts]
 
 
-def old_variables(found: dict[str, Any], base: str, file_size: int) -> Iterator[tuple[str, str, str]]:
+def old_variables(items: dict[str, Any], base: str, file_size: int) -> Iterator[tuple[str, str, str]]:
     """Yield the variables of an old file: layers and their weights are listed in attributes, as "conv1/kernel:0"."""
     start = f"{base}/" if base else ""
-    for layer in texts(found[base], "layer_names", file_size):
-        weights = texts(found[f"{start}{layer}"], "weight_names", file_size)
+    for layer in texts(items[base], "layer_names", file_size):
+        weights = texts(items[f"{start}{layer}"], "weight_names", file_size)
         owners = {weight.rpartition("/")[0] for weight in weights}
         for weight in weights:
             owner, _, variable = weight.removesuffix(":0").rpartition("/")

@@ -93,14 +93,14 @@ def refuse(misfits: Mapping[str, list[str]], origin: str) -> None:
         raise WeightsError(f"{start}weights do not fit the model: {'; '.join(problems)}; {hint}")
 
 
-def compare_shapes(found: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+def compare_shapes(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     """Put two shapes side by side and name the layout that would explain the difference."""
     guess = ""
-    if len(found) == 4 and wanted in (canonical_shape(found, "conv"), canonical_shape(found, "depthwise")):
+    if len(given) == 4 and wanted in (canonical_shape(given, "conv"), canonical_shape(given, "depthwise")):
         guess = ", looks like HWIO"
-    elif len(found) == 2 and wanted == canonical_shape(found, "linear"):
+    elif len(given) == 2 and wanted == canonical_shape(given, "linear"):
         guess = ", looks like (in, out)"
-    return f"(file {found}, model {wanted}{guess})"
+    return f"(file {given}, model {wanted}{guess})"
 
 
 def is_counter(name: str) -> bool:

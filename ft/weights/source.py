@@ -65,12 +65,12 @@ def count_outputs(tensors: Mapping[str, np.ndarray], card: Card) -> int | None:
 
     In a file that goes by place that layer may bear another name: it is the last one with a matrix.
     """
-    found = [tensors[f"{card.last}{end}"] for end in ("/0", "/kernel", ".weight") if f"{card.last}{end}" in tensors]
-    if not found and card.by_place and is_keras_named(tensors):
-        found = [tensor for tensor in tensors.values() if tensor.ndim == 2][-1:]
-    if not found or not found[0].size or not found[0].ndim:
+    kernels = [tensors[f"{card.last}{end}"] for end in ("/0", "/kernel", ".weight") if f"{card.last}{end}" in tensors]
+    if not kernels and card.by_place and is_keras_named(tensors):
+        kernels = [tensor for tensor in tensors.values() if tensor.ndim == 2][-1:]
+    if not kernels or not kernels[0].size or not kernels[0].ndim:
         return None
-    return found[0].shape[-1 if is_keras_named(tensors) else 0]
+    return kernels[0].shape[-1 if is_keras_named(tensors) else 0]
 
 
 def read_source(path: Path) -> Source:

@@ -26,9 +26,9 @@ def weights_file(card: TextCard, *, quiet: bool = False) -> Path:
     """Return the file of a card's weights: the folder's, the package's, or that of the hub, downloaded once."""
     if card.folder is None:
         return card_file(card, MODEL if card.files is None else card.files.filename, quiet=quiet)
-    found = next((card.folder / name for name in WEIGHTS if (card.folder / name).is_file()), None)
-    if found is not None:
-        return found
+    file = next((card.folder / name for name in WEIGHTS if (card.folder / name).is_file()), None)
+    if file is not None:
+        return file
     in_parts = sorted(path.name for path in card.folder.glob("*.index.json"))
     hint = f"{in_parts[0]} says they are in parts: save them as one file" if in_parts else "put them there"
     raise WeightsError(f"{printable(card.folder)}: no {' and no '.join(WEIGHTS)}; {hint}")
@@ -74,8 +74,8 @@ def packaged_folder(card: TextCard) -> Path | None:
     """Return the folder of a card's files in its package, None where it has none or that is not installed."""
     if card.files is None or card.files.package is None:
         return None
-    found = package_file(card.files.package.replace("-", "_"), f"**/{card.files.filename}")
-    return found.parent if found else None
+    file = package_file(card.files.package.replace("-", "_"), f"**/{card.files.filename}")
+    return file.parent if file else None
 
 
 def text_is_here(card: TextCard) -> bool:

@@ -50,8 +50,8 @@ def read_torch_legacy(path: str | Path) -> dict[str, np.ndarray]:
         head = io.BytesIO(file.read(MAX_PICKLE_BYTES))
         _magic, protocol, _system = read_pickle(head), read_pickle(head), read_pickle(head)
         if protocol != LEGACY_PROTOCOL:  # only a number is shown: a list that holds itself twice prints for ever
-            found = ascii(protocol)[:20] if type(protocol) is int else type(protocol).__name__
-            raise WeightsError(f"legacy protocol {found}; expected {LEGACY_PROTOCOL}; {HINT}")
+            version = ascii(protocol)[:20] if type(protocol) is int else type(protocol).__name__
+            raise WeightsError(f"legacy protocol {version}; expected {LEGACY_PROTOCOL}; {HINT}")
         tree, storages = read_with_storages(head)
         keys = read_pickle(head)
         file.seek(head.tell())

@@ -104,17 +104,17 @@ def canonical_name(name: str, model: str) -> str:
         "_bn1": "features.8.1",
         "_fc": "classifier.1",
     }
-    found = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
-    if found is None:
+    match = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
+    if match is None:
         module, _, leaf = name.rpartition(".")
         return f"{outer[module]}.{leaf}" if module in outer else name
-    block = paths[int(found[1])] if int(found[1]) < len(paths) else None
+    block = paths[int(match[1])] if int(match[1]) < len(paths) else None
     inner = ["_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2"]
-    if block is None or found[2] not in inner:
+    if block is None or match[2] not in inner:
         return name
     # a block without expansion has no first pair, so its layers count from 0 at the depthwise convolution
-    place = inner.index(found[2]) - (2 if block.expansion == 1 else 0)
-    return f"{block.path}.block.{place // 2}.{place % 2}.{found[3]}"
+    place = inner.index(match[2]) - (2 if block.expansion == 1 else 0)
+    return f"{block.path}.block.{place // 2}.{place % 2}.{match[3]}"
 
 
 def card(name: str) -> Card:

@@ -46,11 +46,11 @@ def strides(*, dilated: int = 0) -> list[tuple[int, int, int]]:
 
     dilated: layers, from the last on, that have dilation in place of stride: their maps are as large as those before.
     """
-    found, gap = [(1, 1, 1)], 1
+    layers, gap = [(1, 1, 1)], 1
     for left in (3, 2, 1):
         first, gap = gap, gap * 2 if left <= dilated else gap
-        found.append((1 if left <= dilated else 2, first, gap))
-    return found
+        layers.append((1 if left <= dilated else 2, first, gap))
+    return layers
 
 
 STAGES = {

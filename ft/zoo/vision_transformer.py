@@ -44,8 +44,8 @@ def canonical_name(name: str) -> str:
 
     Source: torchvision/models/vision_transformer.py, MLPBlock._load_from_state_dict.
     """
-    found = re.fullmatch(r"(.*\.mlp)\.linear_([12])\.(weight|bias)", name)
-    return f"{found[1]}.{3 * (int(found[2]) - 1)}.{found[3]}" if found else name
+    match = re.fullmatch(r"(.*\.mlp)\.linear_([12])\.(weight|bias)", name)
+    return f"{match[1]}.{3 * (int(match[2]) - 1)}.{match[3]}" if match else name
 
 
 def card(name: str) -> Card:

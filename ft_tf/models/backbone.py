@@ -19,11 +19,11 @@ def backbone_maps(images: KerasTensor, name: str) -> tuple[KerasTensor, KerasTen
         *_, shallow, deep = resnet.maps(images, RESNETS[name], prefix=f"{PATH}.", dilated=DILATED)
         return deep, shallow
     if name in MOBILENETS_V3:
-        found = mobilenetv3.maps(images, PATH, dilated(MOBILENETS_V3[name].blocks))
+        maps = mobilenetv3.maps(images, PATH, dilated(MOBILENETS_V3[name].blocks))
     else:
-        found = mobilenetv2.maps(images, PATH, dilated(blocks(PATH)))
+        maps = mobilenetv2.maps(images, PATH, dilated(blocks(PATH)))
     deep, shallow = (int(path.rpartition(".")[2]) for path, _ in (BACKBONES[name].deep, BACKBONES[name].shallow))
-    return found[deep], found[shallow]
+    return maps[deep], maps[shallow]
 
 
 def of_full_size(images: KerasTensor, logits: Mapping[str, KerasTensor], name: str) -> keras.Model:

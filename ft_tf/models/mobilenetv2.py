@@ -23,11 +23,11 @@ def mobilenet_v2(*, num_classes: int = 1000, dropout: float = 0.2, dtype: str = 
 
 def maps(images: KerasTensor, path: str, blocks: Sequence[spec.Block]) -> list[KerasTensor]:
     """Return what the stem, each of these blocks and the top make of images; they stand below `path`."""
-    found = [conv_norm_activation(images, f"{path}.0", spec.STEM, 3, stride=2, activation="relu6")]
+    outputs = [conv_norm_activation(images, f"{path}.0", spec.STEM, 3, stride=2, activation="relu6")]
     for block in blocks:
-        found.append(inverted_residual(found[-1], block))
-    top = conv_norm_activation(found[-1], f"{path}.{len(blocks) + 1}", spec.TOP, 1, activation="relu6")
-    return [*found, top]
+        outputs.append(inverted_residual(outputs[-1], block))
+    top = conv_norm_activation(outputs[-1], f"{path}.{len(blocks) + 1}", spec.TOP, 1, activation="relu6")
+    return [*outputs, top]
 
 
 def inverted_residual(x: KerasTensor, block: spec.Block) -> KerasTensor:

@@ -40,11 +40,11 @@ def mobilenet_v3(name: str, num_classes: int, dropout: float, dtype: str) -> ker
 
 def maps(images: KerasTensor, path: str, blocks: Sequence[spec.Block]) -> list[KerasTensor]:
     """Return what the stem, each of these blocks and the top make of images; they stand below `path`."""
-    found = [conv_norm(images, f"{path}.0", spec.STEM, 3, stride=2, activation="hard_silu")]
+    outputs = [conv_norm(images, f"{path}.0", spec.STEM, 3, stride=2, activation="hard_silu")]
     for place, block in enumerate(blocks, start=1):
-        found.append(inverted_residual(found[-1], f"{path}.{place}", block))
-    top = conv_norm(found[-1], f"{path}.{len(blocks) + 1}", spec.top(blocks), 1, activation="hard_silu")
-    return [*found, top]
+        outputs.append(inverted_residual(outputs[-1], f"{path}.{place}", block))
+    top = conv_norm(outputs[-1], f"{path}.{len(blocks) + 1}", spec.top(blocks), 1, activation="hard_silu")
+    return [*outputs, top]
 
 
 def inverted_residual(x: KerasTensor, path: str, block: spec.Block) -> KerasTensor:

@@ -72,10 +72,10 @@ def maps(images: KerasTensor, shape: Shape, *, prefix: str = "", dilated: int = 
     """Return what layer1 to layer4 make of images. prefix: before every path; dilated: see `strides`."""
     x = conv_norm(images, f"{prefix}conv1", f"{prefix}bn1", 64, 7, stride=2, padding=3)
     x = keras.layers.ReLU(name=f"{prefix}relu")(x)
-    found = [MaxPool2d(3, stride=2, padding=1, name=f"{prefix}maxpool")(x)]
+    outputs = [MaxPool2d(3, stride=2, padding=1, name=f"{prefix}maxpool")(x)]
     for layer, window in enumerate(strides(dilated=dilated)):
-        found.append(blocks(found[-1], shape, layer, window, path=f"{prefix}layer{layer + 1}"))
-    return found[1:]
+        outputs.append(blocks(outputs[-1], shape, layer, window, path=f"{prefix}layer{layer + 1}"))
+    return outputs[1:]
 
 
 def blocks(x: KerasTensor, shape: Shape, layer: int, window: tuple[int, int, int], *, path: str) -> KerasTensor:

@@ -26,8 +26,8 @@ def right(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]) ->
     """Return how many samples have their highest logit where their label is, or the largest of their shares."""
     logits, labels = outputs["logits"], classes_of(targets)
     labels = labels if is_hard(labels) else tf.argmax(labels, 1)
-    found = tf.argmax(logits, 1) == tf.cast(labels, tf.int64)
-    return tf.reduce_sum(tf.cast(found, logits.dtype))
+    hits = tf.argmax(logits, 1) == tf.cast(labels, tf.int64)
+    return tf.reduce_sum(tf.cast(hits, logits.dtype))
 
 
 def cross_entropy(

@@ -96,8 +96,8 @@ def band_charts(report: Report) -> list[Chart]:
     """Return, for each phase, how far the sides are apart step by step, over what one ulp does to one of them."""
     if report.band is None:
         return []
-    found = by_step(report.verdict.rows, report.band)
-    phases = {phase: [each for each in found if each.phase == phase] for phase in SHOWN}
+    measured = by_step(report.verdict.rows, report.band)
+    phases = {phase: [each for each in measured if each.phase == phase] for phase in SHOWN}
     return [band_chart(phase, steps) for phase, steps in phases.items() if len(steps) > 1]
 
 
@@ -153,13 +153,13 @@ def marks(report: Report, rows: Sequence[Row], x: Sequence[float]) -> tuple[Mark
         if at := places.get(place(cause.finding)):
             words.setdefault(at, []).append(f"{cause.heading.lower()} {number}")
     first = report.first and places.get(place(report.first))
-    found = []
+    opening = []
     if report.first and first:
         said = ", ".join(["first difference", *words.pop(first, [])])
-        found.append(mark(first, TOP - 10, f"{said}: {report.first.name}"))
+        opening.append(mark(first, TOP - 10, f"{said}: {report.first.name}"))
     # the others stand inside the frame, each on a line of its own: they may be neighbours
     others = [mark(at, TOP + 12 + 15 * (i % 5), ", ".join(said)) for i, (at, said) in enumerate(words.items())]
-    return tuple(found + others)
+    return tuple(opening + others)
 
 
 def mark(x: float, y: float, label: str) -> Mark:

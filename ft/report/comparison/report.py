@@ -116,13 +116,13 @@ class Report:
     @cached_property
     def items(self) -> tuple[Finding, ...]:
         """Everything that may be accepted, each once: findings, and where a difference begins that none explains."""
-        found, first = [*self.findings], self.verdict.first
+        items, first = [*self.findings], self.verdict.first
         if first is not None and not self.first_is_named:
-            found.append(Finding(UNEXPLAINED, first.step, first.phase, first.name, first.relative, first.fault))
-        found += [origin for origin in self.origins if first is None or place(origin) != place(first)]
-        found.sort(key=lambda finding: (self.position(*place(finding)), not finding.certain))
+            items.append(Finding(UNEXPLAINED, first.step, first.phase, first.name, first.relative, first.fault))
+        items += [origin for origin in self.origins if first is None or place(origin) != place(first)]
+        items.sort(key=lambda finding: (self.position(*place(finding)), not finding.certain))
         by_id: dict[str, Finding] = {}
-        for finding in found:
+        for finding in items:
             by_id.setdefault(finding_id(finding), finding)
         return tuple(by_id.values())
 
@@ -186,8 +186,8 @@ class Report:
     @cached_property
     def opened(self) -> tuple[Finding, ...]:
         """Where differences begin without a known cause, beside the first one."""
-        found = tuple(item for item in self.rest if item.entry == UNEXPLAINED)
-        return found if self.explained else found[1:]
+        opened = tuple(item for item in self.rest if item.entry == UNEXPLAINED)
+        return opened if self.explained else opened[1:]
 
     @cached_property
     def first_is_named(self) -> bool:

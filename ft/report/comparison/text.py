@@ -117,11 +117,11 @@ def band_table(report: Report) -> tuple[list[str], list[list[str]]] | None:
     """Return the headings and rows of the steps that are shown, beside what one ulp does; None if not measured."""
     if report.band is None:
         return None
-    found = {(each.step, each.phase): each for each in by_step(report.verdict.rows, report.band)}
-    phases = [phase for phase in SHOWN if any(phase == p for _, p in found)]
+    measured = {(each.step, each.phase): each for each in by_step(report.verdict.rows, report.band)}
+    phases = [phase for phase in SHOWN if any(phase == p for _, p in measured)]
     rows = []
     for step in report.shown_steps():
-        sizes = [found.get((step, phase)) for phase in phases]
+        sizes = [measured.get((step, phase)) for phase in phases]
         rows.append([str(step), *(f"{figure(s.apart)} | {figure(s.moved)}" if s else "-" for s in sizes)])
     return ["step", *phases], rows
 

@@ -27,12 +27,12 @@ def advise(result: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]], page:
     evidence = Evidence(result, epochs, page)
     if diverged := list(rate.diverged(evidence)):
         return diverged  # nothing else that is measured means anything
-    found = [*data.random_base(evidence), *data.leak(evidence)]
-    found += next(filter(None, (list(cause(evidence)) for cause in CAUSES)), [])
+    advice = [*data.random_base(evidence), *data.leak(evidence)]
+    advice += next(filter(None, (list(cause(evidence)) for cause in CAUSES)), [])
     rules = data.tiny_validation, overfitting.gap, overfitting.turning_point, overfitting.best_epoch
-    found += [each for rule in rules for each in rule(evidence)]
-    if not any(each.kind == "bad" for each in found):
-        found += data.noisy_labels(evidence)
-    if not any(each.kind == "bad" for each in found):
-        found += rate.still_learning(evidence)
-    return sorted(found, key=lambda each: KINDS.index(each.kind))
+    advice += [each for rule in rules for each in rule(evidence)]
+    if not any(each.kind == "bad" for each in advice):
+        advice += data.noisy_labels(evidence)
+    if not any(each.kind == "bad" for each in advice):
+        advice += rate.still_learning(evidence)
+    return sorted(advice, key=lambda each: KINDS.index(each.kind))

@@ -139,10 +139,10 @@ class Bar:
     share: float  # of the fullest bin
 
 
-def reliability_bars(found: Reliability) -> list[Bar]:
+def reliability_bars(reliability: Reliability) -> list[Bar]:
     """Return the bins that hold an image."""
-    most = max(int(found.count.max()), 1)
-    rows = zip(found.accuracy, found.confidence, found.count, strict=True)
+    most = max(int(reliability.count.max()), 1)
+    rows = zip(reliability.accuracy, reliability.confidence, reliability.count, strict=True)
     return [
         Bar(i / BINS, 1 / BINS, float(a), float(c), int(n), n / most)
         for i, (a, c, n) in enumerate(rows)

@@ -71,13 +71,13 @@ def imbalance(e: Evidence) -> Iterator[Advice]:
     total, rest = int(support.sum()), int(support.sum() - support[most])
     if not rest or support[most] < 0.5 * total or support[most] < 1.5 * total / len(support):
         return
-    found, others = hits[most] / support[most], (hits.sum() - hits[most]) / rest
-    error = error_between(found, int(support[most]), others, rest)
-    if found - others > max(2 * error, UNEVEN):
+    frequent, others = hits[most] / support[most], (hits.sum() - hits[most]) / rest
+    error = error_between(frequent, int(support[most]), others, rest)
+    if frequent - others > max(2 * error, UNEVEN):
         yield Advice(
             "bad",
             f"{percent(support[most] / total)} of the validation {e.unit}s are of one class, "
-            f"'{section.classes[most]}', and it lives on that: it is right on {percent(found)} of them and on "
+            f"'{section.classes[most]}', and it lives on that: it is right on {percent(frequent)} of them and on "
             f"{percent(others)} of all others.",
             ", ".join(against_imbalance(e.recipe, e.unit)),
         )
@@ -88,8 +88,9 @@ def normalisation(e: Evidence) -> Iterator[Advice]:
     recipe, right = e.recipe, e.right("train_metrics") if e.score_is_share else None
     if right is None or right >= POOR or recipe["freeze"] != ["base"] or not names_a_file(recipe["weights"]):
         return
-    found = e.result.get("preprocess", {})
-    scale = f" (here mean {numbers(found['mean'])}, std {numbers(found['std'])})" if {"mean", "std"} <= {*found} else ""
+    pixels = e.result.get("preprocess", {})
+    known = {"mean", "std"} <= {*pixels}
+    scale = f" (here mean {numbers(pixels['mean'])}, std {numbers(pixels['std'])})" if known else ""
     yield Advice(
         "bad",
         f"With the frozen features of {recipe['weights']} it is right on {percent(right)} of its own training "

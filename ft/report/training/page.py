@@ -181,19 +181,21 @@ def confused_parts(section: ByClass, folder: Path) -> Parts | None:
     }
 
 
-def calibration_words(found: Reliability, recipe: Row, unit: str = "image") -> str:
+def calibration_words(reliability: Reliability, recipe: Row, unit: str = "image") -> str:
     """Return what the reliability diagram says, with the error that chance alone would give, and what may mend it."""
-    filled = found.count > 0
-    count, confidence = found.count[filled], found.confidence[filled]
+    filled = reliability.count > 0
+    count, confidence = reliability.count[filled], reliability.confidence[filled]
     total = count.sum()
     if not total or not np.isfinite(confidence).all():
         return "There are no finite probabilities to judge."
-    right, said = ((x[filled] * count).sum() / total for x in (found.accuracy, found.confidence))
+    right, said = ((x[filled] * count).sum() / total for x in (reliability.accuracy, reliability.confidence))
     # the mean |deviation| of a normal variable of this variance: what a perfect network would show with so few images
     chance = float((np.sqrt(2 / np.pi * confidence * (1 - confidence) / count) * count).sum() / total)
     start = f"On average it gives its answer {percent(said)}, and {percent(right)} of the answers are right."
-    measured = f"The expected calibration error is {found.ece:.3f}; with {total} {unit}s about {chance:.3f} is chance."
-    if found.ece <= 1.5 * chance or abs(said - right) < 0.01:
+    measured = (
+        f"The expected calibration error is {reliability.ece:.3f}; with {total} {unit}s about {chance:.3f} is chance."
+    )
+    if reliability.ece <= 1.5 * chance or abs(said - right) < 0.01:
         return f"{start} {measured} Its probabilities can be taken at their word."
     if said > right:
         return (

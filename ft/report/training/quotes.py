@@ -41,10 +41,10 @@ def excerpt(text: Text) -> str:
 def kept_quotes(page: Path) -> dict[str, str]:
     """Return the quotes of a report that was written before, by the names on it; none where there is no report."""
     try:
-        found = page.read_text(encoding="utf-8")
+        html = page.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return {}
-    return {unescape(name): unescape(quote) for quote, name in QUOTE.findall(found)}
+    return {unescape(name): unescape(quote) for quote, name in QUOTE.findall(html)}
 
 
 def length_parts(lengths: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,15 +17,15 @@ FILL = np.full(3, 128, np.uint8)  # around a picture
 def worst_parts(section: WorstMasks, samples: Sequence[Sample] | None) -> dict[str, Any]:
     """Return what the template needs: name, IoU and pictures of each row, and the colours of the classes in them."""
     sources = {sample.name: sample.source for sample in samples or ()}
-    rows, found = [], False
+    rows, any_shown = [], False
     for name, worst in section.rows:
         picture = shown(sources.get(name), worst.mask.shape[0])
-        found |= picture is not None
+        any_shown |= picture is not None
         rows.append((name, worst.iou, triple(picture, worst.mask, worst.predicted)))
     present = sorted({int(k) for _, worst in section.rows for k in np.unique([worst.mask, worst.predicted])})
     colours = [f"#{bytes(colour).hex()}" for colour in palette()]
     legend = [(name, colours[k]) for k, name in enumerate(section.classes) if k in present]
-    return {"template": "masks.html.j2", "rows": rows, "images_found": found, "legend": legend}
+    return {"template": "masks.html.j2", "rows": rows, "images_found": any_shown, "legend": legend}
 
 
 def shown(source: Any, size: int) -> np.ndarray | None:

@@ -145,16 +145,16 @@ def parse_config(values: Any, *, origin: str) -> TextConfig:
         raise WeightsError(f"{origin}: expected an object with model_type; found {type(values).__name__}")
     architecture = values.get("model_type")
     if not isinstance(architecture, str) or architecture not in KEYS:
-        found = "no model_type" if architecture is None else f"model_type {printable(architecture)[:40]!r}"
-        raise WeightsError(f"{origin}: {found}; expected one of {listed(KEYS)}")
+        said = "no model_type" if architecture is None else f"model_type {printable(architecture)[:40]!r}"
+        raise WeightsError(f"{origin}: {said}; expected one of {listed(KEYS)}")
     refuse_others(values, origin)
-    found = {name: values.get(key, usual) for name, (key, usual) in KEYS[architecture].items()}
-    if found["hidden"] is None:
-        found["hidden"] = 4 * found["width"] if isinstance(found["width"], int) else None
-    found.setdefault("embedding_dropout", found["dropout"])
-    found.setdefault("eps", 1e-12)
-    require_sound(found, origin, KEYS[architecture])
-    return TextConfig(architecture=architecture, **found)
+    fields = {name: values.get(key, usual) for name, (key, usual) in KEYS[architecture].items()}
+    if fields["hidden"] is None:
+        fields["hidden"] = 4 * fields["width"] if isinstance(fields["width"], int) else None
+    fields.setdefault("embedding_dropout", fields["dropout"])
+    fields.setdefault("eps", 1e-12)
+    require_sound(fields, origin, KEYS[architecture])
+    return TextConfig(architecture=architecture, **fields)
 
 
 def refuse_others(values: Mapping[str, Any], origin: str) -> None:
@@ -164,30 +164,30 @@ def refuse_others(values: Mapping[str, Any], origin: str) -> None:
             raise WeightsError(f"{origin}: {key} {printable(values[key])[:40]}; only {plain} is computed here")
 
 
-def require_sound(found: Mapping[str, Any], origin: str, keys: Mapping[str, tuple[str, Any]]) -> None:
+def require_sound(fields: Mapping[str, Any], origin: str, keys: Mapping[str, tuple[str, Any]]) -> None:
     """Raise WeightsError, with the key, for a value that no network can have."""
 
     def refuse(name: str, expected: str) -> None:
         key = keys.get(name, (name,))[0]
-        raise WeightsError(f"{origin}: {key} {printable(found[name])[:40]}; expected {expected}")
+        raise WeightsError(f"{origin}: {key} {printable(fields[name])[:40]}; expected {expected}")
 
     for name in (*COUNTS, "types"):
         least = 0 if name == "types" else 1
-        if name in found and not (type(found[name]) is int and least <= found[name] <= LARGEST):
+        if name in fields and not (type(fields[name]) is int and least <= fields[name] <= LARGEST):
             refuse(name, f"a whole number from {least} to {LARGEST}")
     for name in RATES:
-        optional = name == "head_dropout" and found[name] is None
-        if not optional and not (is_number(found[name]) and 0 <= found[name] < 1):
+        optional = name == "head_dropout" and fields[name] is None
+        if not optional and not (is_number(fields[name]) and 0 <= fields[name] < 1):
             refuse(name, "a share from 0 to below 1")
     for name in ("eps", "spread"):
-        if not (is_number(found[name]) and 0 < found[name] < 1):
+        if not (is_number(fields[name]) and 0 < fields[name] < 1):
             refuse(name, "a small positive number")
-    if found["activation"] not in ACTIVATIONS:
+    if fields["activation"] not in ACTIVATIONS:
         refuse("activation", f"one of {listed(ACTIVATIONS)}")
-    if found["pad"] is not None and not (type(found["pad"]) is int and 0 <= found["pad"] < found["vocabulary"]):
+    if fields["pad"] is not None and not (type(fields["pad"]) is int and 0 <= fields["pad"] < fields["vocabulary"]):
         refuse("pad", "a number of the vocabulary")
-    if found["width"] % found["heads"]:
-        refuse("heads", f"a divisor of the width {found['width']}")
+    if fields["width"] % fields["heads"]:
+        refuse("heads", f"a divisor of the width {fields['width']}")
 
 
 def is_number(value: Any) -> bool:

@@ -115,7 +115,7 @@ def split_text(
 ) -> tuple[Callable[[Mapping[str, tf.Tensor]], tf.Tensor], Callable[[tf.Tensor], tf.Tensor]]:
     """Return the network as two models: inputs -> what the head takes, and the head -> logits."""
     heads = ("pre_classifier", "dropout", "classifier", "score")
-    found = [layer for layer in model.layers if layer.name.partition(".")[0] in heads]
-    if not found:
+    head = [layer for layer in model.layers if layer.name.partition(".")[0] in heads]
+    if not head:
         raise RecipeError("features: a language model's head is its embeddings' matrix; it has no head to train alone")
-    return keras.Model(model.input, found[0].input), keras.Model(found[0].input, model.outputs[0])
+    return keras.Model(model.input, head[0].input), keras.Model(head[0].input, model.outputs[0])
