@@ -36,6 +36,11 @@ class Row:
     fault: str = ""
     zero: bool = False
 
+    @classmethod
+    def unmeasured(cls, step: int | None, phase: str, name: str, fault: str) -> "Row":
+        """Return the row of what differs without a number that says how far: it counts as infinitely far apart."""
+        return cls(step, phase, name, np.inf, np.inf, 0, 0, 0.0, fault)
+
     @property
     def differs(self) -> bool:
         """Whether the two arrays are not equal."""

@@ -33,7 +33,7 @@ class Share:
     def row(self) -> Row:
         """What says so in a verdict."""
         fault = f"{self.compared} of {self.count} {self.what} of {self.side} were compared by their values"
-        return Row(None, COVERAGE, f"{self.side}.{self.what}", np.inf, np.inf, 0, 0, 0.0, fault)
+        return Row.unmeasured(None, COVERAGE, f"{self.side}.{self.what}", fault)
 
 
 def shares_compared(search: Search, unnamed: Iterable[Difference]) -> tuple[Share, ...]:

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from ft.backend.description import Description
 from ft.errors import listed
 from ft.parity.evidence import Finding
@@ -33,7 +31,7 @@ def unlike_settings(models: Mapping[str, Description], pairing: Pairing) -> Iter
 
 def setting(name: str, words: str) -> Row:
     """Return the row of a setting that differs."""
-    return Row(None, SETTINGS, name, np.inf, np.inf, 0, 0, 0.0, f"{words}; differs, not exercised")
+    return Row.unmeasured(None, SETTINGS, name, f"{words}; differs, not exercised")
 
 
 def lone_parameters(pairing: Pairing) -> Iterator[Row]:
@@ -46,4 +44,4 @@ def lone_parameters(pairing: Pairing) -> Iterator[Row]:
             fault = f"{leaf} of {len(names)} {kind} layer{'s' * (len(names) > 1)} in {who} only: {listed(names)}"
             # with the count: once accepted, it lets no other pass
             name = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-            yield Row(None, PARAMETERS, name, np.inf, np.inf, 0, 0, 0.0, f"{fault}; taken as what changes nothing")
+            yield Row.unmeasured(None, PARAMETERS, name, f"{fault}; taken as what changes nothing")

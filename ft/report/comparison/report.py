@@ -150,7 +150,7 @@ class Report:
         if at is not None and self.verdict.rows[at].differs:
             return self.verdict.rows[at]
         of_operation = self.operations is not None and item.phase == "inference"
-        return Row(*place(item), np.inf, np.inf, 0, 0, 0.0, item.detail) if of_operation else otherwise
+        return Row.unmeasured(*place(item), item.detail) if of_operation else otherwise
 
     @property
     def status(self) -> str:

@@ -64,7 +64,7 @@ def test_the_first_line_says_it():
 
 def test_too_little_compared_is_no_plain_equal():
     fault = "12 of 40 operations of tf were compared by their values"
-    row = Row(None, "coverage", "tf.operations", math.inf, math.inf, 0, 0, 0.0, fault)
+    row = Row.unmeasured(None, "coverage", "tf.operations", fault)
     little = Finding("coverage", None, "coverage", "tf.operations", math.inf, fault)
     equal = a_report()
     report = replace(equal, verdict=Verdict((*equal.verdict.rows, row)), findings=(little,))
