@@ -3,7 +3,6 @@
 config.json, model.safetensors in the names of the stock class, tokenizer.json.
 """
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -52,9 +51,7 @@ def as_saved(card: TextCard) -> TextCard:
     """Return the card with the head of the class that its folder's config.json names; one of texts for none known."""
     if card.folder is None:
         return card
-    named = json.loads((card.folder / CONFIG).read_bytes()).get("architectures")
-    name = str(named[0]) if isinstance(named, list) and named else ""
-    answer = next((answer for answer, end in ENDS.items() if name.endswith(end)), "sequence")
+    answer = next((answer for answer, end in ENDS.items() if card.config.saved_as.endswith(end)), "sequence")
     return card.with_head(answer=answer, pool=REFERENCE if answer == "sequence" else None)
 
 

@@ -4,21 +4,20 @@ Each runs in a process of its own (host.py), with one framework in it, that the 
 then, when the pairing is known, trace. Arrays go through files.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ft.backend.description import Description, Parameter
 from ft.errors import RecipeError, unknown
 from ft.parity.evidence import Finding
-from ft.parity.foreign.agreement import output_name, pair_outputs, require_alike, still
 from ft.parity.foreign.assignment import AGAIN, WEIGHTS, Assignment
-from ft.parity.foreign.coverage import in_words
-from ft.parity.foreign.notes import notes_on_assignment, notes_on_loss, notes_on_models
+from ft.parity.foreign.couple import Couple, coupled
+from ft.parity.foreign.coverage import Share, in_words
+from ft.parity.foreign.notes import notes_on_assignment, notes_on_loss, notes_on_models, notes_on_type
 from ft.parity.foreign.operations import diagnose_operations
-from ft.parity.foreign.pairing import NEUTRAL, SIDES, Pair, Pairing, pair_calls, pair_parameters
+from ft.parity.foreign.pairing import Pair
 from ft.parity.foreign.picture import Picture
-from ft.parity.foreign.process import ModelProcess, ask, running
+from ft.parity.foreign.process import running
 from ft.parity.foreign.settings import lone_parameters, unlike_settings, unreached
 from ft.parity.sensitivity import Band, band_of
 from ft.parity.trace import Trace
@@ -76,39 +75,40 @@ def compare_models(
     take; sensitivity: trace the first model once more, from weights that are moved by one ulp; folder: for the traces.
     Raises UserError.
     """
+    require_known(dtype, direction)
+    assignment, given = Assignment(tuple(shape), classes, steps, lr, batch_size, seed, inputs), read_map(map_file)
+    folder = Path(folder)
+    with running({"torch": torch, "tf": tf}, assignment, folder) as sides:
+        couple = coupled(sides, dtype, DIRECTIONS[direction], classes, given)
+        optimizers = couple.trace()
+        traces = Trace(folder / "torch"), Trace(folder / "tf")
+        findings, covered, drawn = diagnose_operations(sides, couple.pairing, folder, couple.dtype, traces)
+        if sensitivity:
+            couple.trace_moved()
+    (folder / WEIGHTS).unlink()
+    notes = [
+        *notes_on_type(couple.dtype, dtype),
+        *notes_on_assignment(assignment, optimizers, direction, couple.giver),
+        *notes_on_loss(couple.models, classes),
+        *notes_on_models(couple.models, couple.pairing),
+        *in_words(covered),
+    ]
+    rows = unmeasured(couple, findings, covered)
+    band = band_of(traces[0], Trace(folder / AGAIN)) if sensitivity else None
+    return StrangersResult(*traces, tuple(couple.pairing.pairs), tuple(notes), rows, tuple(findings), drawn, band)
+
+
+def require_known(dtype: str, direction: str) -> None:
+    """Raise RecipeError for a type or a direction that there is not."""
     for kind, word, known in (("dtype", dtype, ("float64", "float32")), ("direction", direction, DIRECTIONS)):
         if word not in known:
             raise RecipeError(unknown(kind, word, known))
-    assignment, given = Assignment(tuple(shape), classes, steps, lr, batch_size, seed, inputs), read_map(map_file)
-    with running({"torch": torch, "tf": tf}, assignment, Path(folder)) as sides:
-        giver = find_giver(sides)
-        models = describe(sides, dtype, DIRECTIONS[direction], giver)
-        used = dtype if {model.dtype for model in models.values()} == {dtype} else "float32"
-        if used != dtype:  # the other one could do better: it starts again
-            models = describe(sides, used, DIRECTIONS[direction], giver)
-        require_alike(models, classes, used)
-        outputs = pair_outputs(models)
-        pairing = pair_parameters(models["torch"], models["tf"], given)
-        optimizers = trace(sides, models, pairing, outputs, DIRECTIONS[direction])
-        traces = Trace(Path(folder) / "torch"), Trace(Path(folder) / "tf")
-        findings, covered, drawn = diagnose_operations(sides, pairing, Path(folder), used, traces)
-        if sensitivity:
-            first = SIDES[0]
-            describe({first: sides[first]}, used, "", giver)  # built anew: it has been trained
-            trace({first: sides[first]}, models, pairing, outputs, DIRECTIONS[direction], one_ulp=True)
-    (Path(folder) / WEIGHTS).unlink()
-    notes = [
-        *notes_on_assignment(assignment, optimizers, direction, giver),
-        *notes_on_loss(models, classes),
-        *notes_on_models(models, pairing),
-    ]
-    if used != dtype:
-        notes.insert(0, f"a model stays {used} where {dtype} was asked for: both were compared in {used}")
-    notes += in_words(covered)
-    rows = [*lone_parameters(pairing), *unlike_settings(models, pairing), *unreached(findings)]
-    rows += [share.row for share in covered if share.low]
-    band = band_of(traces[0], Trace(Path(folder) / AGAIN)) if sensitivity else None
-    return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes), tuple(rows), tuple(findings), drawn, band)
+
+
+def unmeasured(couple: Couple, findings: Sequence[Finding], covered: Sequence[Share]) -> tuple[Row, ...]:
+    """Return the rows of what no array shows."""
+    rows = [*lone_parameters(couple.pairing), *unlike_settings(couple.models, couple.pairing), *unreached(findings)]
+    return (*rows, *(share.row for share in covered if share.low))
 
 
 def without_mispairings(rows: Sequence[Row], outputs: Collection[str]) -> list[Row]:
@@ -117,67 +117,6 @@ def without_mispairings(rows: Sequence[Row], outputs: Collection[str]) -> list[R
     if any(row.differs for row in results):
         return list(rows)
     return [row for row in rows if not row.differs]
-
-
-def find_giver(sides: Mapping[str, ModelProcess]) -> str:
-    """Return the side whose module alone has a function for the inputs, "" where both have one, or neither."""
-    answers = ask(sides, {name: {"do": "inputs"} for name in SIDES})
-    having = [name for name, answer in answers.items() if answer.get("inputs")]
-    return having[0] if len(having) == 1 else "both" if having else ""
-
-
-def describe(sides: Mapping[str, ModelProcess], dtype: str, source: str, giver: str) -> dict[str, Description]:
-    """Have both models built in a type and described, and the weights of the side `source` written."""
-    requests = {name: {"do": "describe", "dtype": dtype, "save": name == source, "inputs": giver} for name in sides}
-    return {name: Description.from_dict(answer) for name, answer in ask(sides, requests).items()}
-
-
-def trace(
-    sides: Mapping[str, ModelProcess],
-    models: Mapping[str, Description],
-    pairing: Pairing,
-    outputs: Mapping[str, str],
-    source: str,
-    *,
-    one_ulp: bool = False,
-) -> dict[str, str]:
-    """Have models traced under PyTorch's names; return the names of their optimizers.
-
-    outputs: Keras's name of an output -> the common one; one_ulp: from moved weights.
-    """
-    torch, tf = models["torch"], models["tf"]
-    names = {"torch": {p.torch: p.torch for p in pairing.pairs}, "tf": {p.keras: p.torch for p in pairing.pairs}}
-    alone = {key: f"{key} (keras)" for key in tf.calls if key in torch.calls}  # alike in name only
-    keys: dict[str, dict[str, str]] = {"torch": {}, "tf": alone | pair_calls(torch, tf, pairing.pairs)}
-    common = {
-        "do": "trace",
-        "dtype": torch.dtype,
-        "source": {name: own for own, name in names[source].items()},
-        "shapes": {p.torch: p.shape for p in pairing.pairs},
-        "outputs": {output_name(name, torch): torch.gives[name] for name in outputs.values()},
-        "loss": "own" if torch.own_loss else "",
-        "still": still(models, pairing),
-        "one_ulp": one_ulp,
-    }
-    own = {
-        "torch": {name: output_name(name, torch) for name in outputs.values()},
-        "tf": {name: output_name(common, torch) for name, common in outputs.items()},
-    }
-    neutral = [{p.name: neutral_value(p) for p in left} for left in pairing.neutral]
-    settled: dict[str, dict[str, float]] = dict(zip(SIDES, neutral, strict=True))
-    answers = ask(
-        sides,
-        {
-            name: {**common, "names": names[name], "keys": keys[name], "own": own[name], "neutral": settled[name]}
-            for name in sides
-        },
-    )
-    return {name: answer["optimizer"] for name, answer in answers.items()}
-
-
-def neutral_value(parameter: Parameter) -> float:
-    """Return the value of a parameter with which its layer does what it does without."""
-    return NEUTRAL.get(parameter.leaf, 0.0)
 
 
 def read_map(path: Path | None) -> dict[str, str]:

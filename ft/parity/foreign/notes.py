@@ -10,6 +10,12 @@ from ft.parity.foreign.code import INPUTS, LOSS, OPTIMIZER
 from ft.parity.foreign.pairing import Pairing
 
 
+def notes_on_type(used: str, asked: str) -> Iterator[str]:
+    """Yield in which type both were compared where that is not the one that was asked for."""
+    if used != asked:
+        yield f"a model stays {used} where {asked} was asked for: both were compared in {used}"
+
+
 def notes_on_assignment(
     assignment: Assignment, optimizers: Mapping[str, str], direction: str, giver: str
 ) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Have the operations of both models recorded, and look for those that differ."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,59 +28,89 @@ LARGE = 10.0  # times the inputs, for limits that the first ones do not reach
 FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
 
 
+class Recorder:
+    """Has the operations of either model recorded, with numbers put in place of what some of them give."""
+
+    def __init__(self, sides: Mapping[str, ModelProcess], folder: Path, dtype: str) -> None:
+        self.sides, self.folder, self.dtype = sides, folder, dtype
+        self.parameters: dict[str, dict[int, np.ndarray]] = {}
+
+    def record(self, name: str, forced: Mapping[int, np.ndarray], amplitude: float = 1.0) -> Graph:
+        """Return the operations of a side. forced: what is put in place, by operation; amplitude: times the inputs."""
+        if forced:
+            write_safetensors(self.folder / FORCED, {str(number): x for number, x in forced.items()}, {})
+        request = {"do": "operations", "forced": bool(forced), "dtype": self.dtype, "amplitude": amplitude}
+        answer = ask({name: self.sides[name]}, {name: request})[name]
+        graph = Graph.from_dict(answer, read_safetensors(self.folder / OPERATIONS.format(name)))
+        if not forced:
+            leaves = graph.leaves.items()
+            self.parameters[name] = {n: graph.arrays[n] for n, leaf in leaves if leaf.startswith("parameter ")}
+        graph.arrays |= self.parameters[name]
+        return graph
+
+    def clear(self) -> None:
+        """Remove the files."""
+        for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
+            (self.folder / file).unlink(missing_ok=True)
+
+
 def diagnose_operations(
     sides: Mapping[str, ModelProcess], pairing: Pairing, folder: Path, dtype: str, traces: tuple[Trace, Trace]
 ) -> tuple[list[Finding], tuple[Share, ...], Picture]:
     """Return the operations that differ, what share of all was compared, and all of them."""
-    parameters: dict[str, dict[int, np.ndarray]] = {}
-
-    def recorded(name: str, forced: Mapping[int, np.ndarray], amplitude: float = 1.0) -> Graph:
-        if forced:
-            write_safetensors(folder / FORCED, {str(number): x for number, x in forced.items()}, {})
-        request = {"do": "operations", "forced": bool(forced), "dtype": dtype, "amplitude": amplitude}
-        answer = ask({name: sides[name]}, {name: request})[name]
-        graph = Graph.from_dict(answer, read_safetensors(folder / OPERATIONS.format(name)))
-        if not forced:
-            parameters[name] = {n: graph.arrays[n] for n, leaf in graph.leaves.items() if leaf.startswith("parameter ")}
-        graph.arrays |= parameters[name]
-        return graph
-
-    names: dict[str, frozenset[str]] = {}
-    for pair in pairing.pairs:
-        own = whole_of(pair.torch)[0]
-        names[own] = names.get(own, frozenset()) | {whole_of(pair.keras)[0].partition("#")[0]}
-    tf, verdict = recorded("tf", {}), compare_traces(*traces)
-    parted = {row.phase for row in verdict.rows if row.differs and (row.phase != "inference" or is_output(row, traces))}
-    findings: list[Finding] = []
-    for finer in FINER:
-        search = Search(lambda forced: recorded("torch", forced), tf, names, BARS[dtype]["cause"] * finer)
-        differing = differences(search)
-        findings = explained(differing, BARS[dtype]["cause"])
-        if findings or "inference" not in parted:
-            break
+    recorder, close, parted = Recorder(sides, folder, dtype), BARS[dtype]["cause"], parted_phases(traces)
+    search, differing = search_operations(recorder, variables_of(pairing), close, differ="inference" in parted)
+    findings = explained(differing, close)
     unnamed = [d for d, finding in zip(differing, findings, strict=True) if finding.entry == UNKNOWN]
-    if (findings and not search.last.parted) or not (findings or parted - {"statistics"}):
-        known = search.forced.keys() | {difference.number for difference in differing}
-        further = [d for d in shown_by_large(recorded, search, BARS[dtype]["cause"] / 10) if d.number not in known]
-        words = f"; it shows only with {LARGE:g} times as large inputs"
-        told = explained(further, BARS[dtype]["cause"])
-        findings += [replace(f, phase=SETTINGS, detail=f.detail + words) for f in told]
+    rest = search.last.parted if findings else parted - {"statistics"}
+    if not rest:  # all that differs is explained
+        findings += shown_by_large(recorder, search, differing, close)
     if "gradients" in parted:
         alone = not findings  # else what is found may be why gradients differ
-        findings += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, tf, search)]
-    for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
-        (folder / file).unlink(missing_ok=True)
+        findings += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, search.tf.graph, search)]
+    recorder.clear()
     return findings, shares_compared(search, unnamed), picture(search)
 
 
-def shown_by_large(recorded: Callable[..., Graph], search: Search, close: float) -> list[Difference]:
-    """Return what differs with larger inputs; what a search has found is in place, and nothing hides behind it."""
-    run, tf = partial(recorded, "torch", amplitude=LARGE), recorded("tf", {}, LARGE)
-    further = Search(run, tf, search.names, close, search.partners)
+def parted_phases(traces: tuple[Trace, Trace]) -> set[str]:
+    """Return the phases in which the traces differ; inference only where what the models give does."""
+    rows = [row for row in compare_traces(*traces).rows if row.differs]
+    return {row.phase for row in rows if row.phase != "inference" or is_output(row, traces)}
+
+
+def variables_of(pairing: Pairing) -> dict[str, frozenset[str]]:
+    """Return Keras's variables that hold a part of each of PyTorch's parameters."""
+    variables: dict[str, frozenset[str]] = {}
+    for pair in pairing.pairs:
+        own = whole_of(pair.torch)[0]
+        variables[own] = variables.get(own, frozenset()) | {whole_of(pair.keras)[0].partition("#")[0]}
+    return variables
+
+
+def search_operations(
+    recorder: Recorder, variables: Mapping[str, frozenset[str]], close: float, *, differ: bool
+) -> tuple[Search, list[Difference]]:
+    """Return the operations that differ; values must be nearer to be the same where none does though the models do."""
+    tf = recorder.record("tf", {})
+    for finer in FINER:
+        search = Search(partial(recorder.record, "torch"), tf, variables, close * finer)
+        differing = differences(search)
+        if differing or not differ:
+            break
+    return search, differing
+
+
+def shown_by_large(recorder: Recorder, search: Search, known: Sequence[Difference], close: float) -> list[Finding]:
+    """Return what differs only with larger inputs; what a search has found is in place, and nothing hides behind it."""
+    run, tf = partial(recorder.record, "torch", amplitude=LARGE), recorder.record("tf", {}, LARGE)
+    further = Search(run, tf, search.names, close / 10, search.partners)
     before, now = (search.plain.torch.graph, search.tf.graph), (run({}), tf)
     if search.partners and [graph.steps for graph in before] != [graph.steps for graph in now]:
         return []  # the models took another way
-    return differences(further)
+    numbers = search.forced.keys() | {difference.number for difference in known}
+    new = [difference for difference in differences(further) if difference.number not in numbers]
+    words = f"; it shows only with {LARGE:g} times as large inputs"
+    return [replace(f, phase=SETTINGS, detail=f.detail + words) for f in explained(new, close)]
 
 
 def is_output(row: Row, traces: Sequence[Trace]) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,8 @@ class TextConfig:
     types: kinds of segments that have an embedding, 0 where none has; hidden: width inside the perceptrons; positions:
     rows of the position embedding; activation: "gelu" by erf, "gelu_new" by tanh, "relu"; dropout: after the
     embeddings, attention and perceptrons, of GPT-2 not the embeddings; head_dropout: None for `dropout`; pad: the
-    number of the padding token; spread: of fresh weights.
+    number of the padding token; spread: of fresh weights; saved_as: the class of transformers that config.json names
+    first, "" for none.
     """
 
     architecture: str
@@ -104,6 +105,7 @@ class TextConfig:
     types: int = 0
     pad: int | None = None
     spread: float = 0.02
+    saved_as: str = field(default="", compare=False)
 
     @property
     def first_position(self) -> int:
@@ -154,7 +156,9 @@ def parse_config(values: Any, *, origin: str) -> TextConfig:
     fields.setdefault("embedding_dropout", fields["dropout"])
     fields.setdefault("eps", 1e-12)
     require_sound(fields, origin, KEYS[architecture])
-    return TextConfig(architecture=architecture, **fields)
+    named = values.get("architectures")
+    saved_as = str(named[0]) if isinstance(named, list) and named else ""
+    return TextConfig(architecture=architecture, saved_as=saved_as, **fields)
 
 
 def refuse_others(values: Mapping[str, Any], origin: str) -> None:
