@@ -109,6 +109,12 @@ def test_equal_results_of_dead_units_prove_little(here):
     assert "parameters compared by their values: torch 2 of 4, tf 2 of 4" in result.notes
 
 
+def test_a_limit_that_only_larger_inputs_reach(here):
+    _, verdict, _ = run("capped", "capped")
+    assert {row.phase for row in verdict.rows if row.differs} == {"settings"}
+    assert "it shows only with 10 times as large inputs" in verdict.first.fault
+
+
 @pytest.mark.parametrize("model", ["kernels", "channels_first"])
 def test_every_kind_of_kernel(here, model):
     result, verdict, _ = run("kernels", model, steps=2)
