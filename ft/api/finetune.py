@@ -82,7 +82,7 @@ def finetune(
         hold = stack.enter_context(start()) if out and os.path.exists(out) else None
         job = prepare_job(recipe, quiet=quiet)
         hold = hold or stack.enter_context(start())
-        return execute(job, hold, backend=backend, position=Position(), saved=None, quiet=quiet, started=started)
+        return execute(Start(job, hold, backend, Position(), None, quiet, started))
 
 
 def go_on(folder: Path, *, backend: str | None, quiet: bool, started: float, fields: dict[str, Any]) -> Run:
@@ -117,7 +117,7 @@ def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started
     job = prepare_job(recipe, classes=classes, task=task, with_weights=False, home=folder, quiet=quiet)
     if not allowed:
         require_same_data(job.dataset, record, folder, "start a new run, or pass --allow-data-change")
-    return execute(job, hold, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
+    return execute(Start(job, hold, backend, position, saved, quiet, started))
 
 
 def require_work(recipe: Recipe, position: Position, task: Task, folder: Path, before: dict[str, Any]) -> None:
@@ -151,43 +151,39 @@ def require_same_network(recipe: Recipe, before: Recipe, folder: Path) -> None:
             )
 
 
-def execute(
-    job: Job,
-    hold: files.Hold,
-    *,
-    backend: str,
-    position: Position,
-    saved: checkpoint.Checkpoint | None,
-    quiet: bool,
-    started: float,
-) -> Run:
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a session starts from. hold: of its folder; saved: the checkpoint that it goes on from, None for a new run.
+
+    started: when it was called, by `time.perf_counter`.
+    """
+
+    job: Job
+    hold: files.Hold
+    backend: str
+    position: Position
+    saved: checkpoint.Checkpoint | None
+    quiet: bool
+    started: float
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run."""
+        return self.hold.folder
+
+    @property
+    def began(self) -> float:
+        """When the run would have begun if all its sessions were one."""
+        return self.started - self.position.seconds
+
+
+def execute(start: Start) -> Run:
     """Train a job from a position to its end in the folder that is held and write the result there."""
-    folder, recipe, began = hold.folder, job.recipe, started - position.seconds  # as if all sessions were one
-    built = build(job, backend, position, saved, quiet=quiet)
-    learner, length = built.learner, len(job.batches("train"))
-    checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
-    recipes.save(recipe, folder / RECIPE)
-    with (
-        Progress(
-            recipe.epochs,
-            length,
-            told=job.task.told,
-            unit=job.card.unit,
-            done=position.steps_of(length),
-            quiet=quiet,
-        ) as progress,
-        memory_explained(job, built.wing),
-    ):
-        for line in first_lines(job, backend, folder, built, position, saved):
-            progress.note(line)
-        facts = run_facts(job, backend, built.device, folder, position, saved)
-        sources = train_on(job, hold, built, position, progress, facts, backend=backend, began=began)
-    hold.check()
-    result = final_weights(job, folder, learner, position)
-    facts |= {**result, "seconds": round(time.perf_counter() - began, 2)}
-    write_result(job, folder, learner, sources, facts)
-    learner.run_as_one()  # a user may change its weights
-    return Run(folder, learner=learner, backend=backend)
+    built = build(start)
+    ready_folder(start, built.learner)
+    sources, facts = train(start, built)
+    finish(start, built.learner, sources, facts)
+    return Run(start.folder, learner=built.learner, backend=start.backend)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,51 +201,67 @@ class Built:
         return list(self.wing.parameters(self.learner.model))
 
 
-def build(job: Job, backend: str, position: Position, saved: checkpoint.Checkpoint | None, *, quiet: bool) -> Built:
+def build(start: Start) -> Built:
     """Load the framework and build the network, with a checkpoint's tensors where there is one."""
-    with stages(2, quiet=quiet or not SafeStream(sys.stderr).isatty()) as begin:  # in a file the headlines say enough
-        begin(f"loading {FRAMEWORKS[backend]}")
-        wing = backends.load(backend)
+    job, quiet = start.job, start.quiet or not SafeStream(sys.stderr).isatty()  # in a file the headlines say enough
+    with stages(2, quiet=quiet) as begin:
+        begin(f"loading {FRAMEWORKS[start.backend]}")
+        wing = backends.load(start.backend)
         with quiet_stderr():
             device = wing.prepare(device=job.recipe.device, deterministic=job.recipe.deterministic)
         begin(f"building {job.card.name}")
         with memory_explained(job, wing):
-            learner, plan = build_learner(job, wing, device=device, epoch=position.epoch)
-        if saved is not None:
-            restore(learner, wing, saved)
+            learner, plan = build_learner(job, wing, device=device, epoch=start.position.epoch)
+        if start.saved is not None:
+            restore(learner, wing, start.saved)
     return Built(wing, device, learner, plan)
 
 
-def first_lines(
-    job: Job, backend: str, folder: Path, built: Built, position: Position, saved: checkpoint.Checkpoint | None
-) -> list[str]:
+def ready_folder(start: Start, learner: Learner) -> None:
+    """See that the checkpoints will fit on the disk, and write the recipe."""
+    checkpoint.require_room(start.folder, learner.get_weights(), learner.get_slots())
+    recipes.save(start.job.recipe, start.folder / RECIPE)
+
+
+def train(start: Start, built: Built) -> tuple[list[Batches | FeatureBatches], dict[str, Any]]:
+    """Train under a bar of progress; return what it trained and validated on, and the facts of the run."""
+    job, length = start.job, len(start.job.batches("train"))
+    done = start.position.steps_of(length)
+    bar = Progress(job.recipe.epochs, length, told=job.task.told, unit=job.card.unit, done=done, quiet=start.quiet)
+    with bar as progress, memory_explained(job, built.wing):
+        for line in first_lines(start, built):
+            progress.note(line)
+        facts = run_facts(start, built.device)
+        return train_on(start, built, progress, facts), facts
+
+
+def finish(start: Start, learner: Learner, sources: list[Batches | FeatureBatches], facts: dict[str, Any]) -> None:
+    """Write the result, and leave the learner as a user may take it."""
+    start.hold.check()
+    result = final_weights(start.job, start.folder, learner, start.position)
+    facts |= {**result, "seconds": round(time.perf_counter() - start.began, 2)}
+    write_result(start.job, start.folder, learner, sources, facts)
+    learner.run_as_one()  # a user may change its weights
+
+
+def first_lines(start: Start, built: Built) -> list[str]:
     """Return what is told before the first step: where it goes on, what it is, what starts anew, what has changed."""
-    tensors = built.wing.weight_shapes(built.learner.model)
-    lines = headlines(job, backend, built.device, folder, built.plan, tensors)
+    job, saved, tensors = start.job, start.saved, built.wing.weight_shapes(built.learner.model)
+    lines = headlines(job, start.backend, built.device, start.folder, built.plan, tensors)
     if saved is None:
         return [*lines, *surgery_notes(job, tensors), *untrained_notes(job, tensors, built.parameters)]
-    changed = what_changes(saved.state, job, backend, position, len(job.batches("train")))
-    lines = [went_on(position, job.recipe, str(saved.state["backend"]), backend), *lines]
+    changed = what_changes(saved.state, job, start.backend, start.position, len(job.batches("train")))
+    lines = [went_on(start.position, job.recipe, str(saved.state["backend"]), start.backend), *lines]
     return [*lines, changed] if changed else lines
 
 
-def train_on(
-    job: Job,
-    hold: files.Hold,
-    built: Built,
-    position: Position,
-    progress: Progress,
-    facts: dict[str, Any],
-    *,
-    backend: str,
-    began: float,
-) -> list[Batches | FeatureBatches]:
+def train_on(start: Start, built: Built, progress: Progress, facts: dict[str, Any]) -> list[Batches | FeatureBatches]:
     """Train from a position to the end; return what it trained and validated on."""
-    learner, plan, to_log = built.learner, built.plan, []
-    run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note, log=to_log.append)
+    job, backend, position, learner, to_log = start.job, start.backend, start.position, built.learner, []
+    run_ahead(job, learner, built.plan, backend=backend, epoch=position.epoch, say=progress.note, log=to_log.append)
     keeper = Keeper(job, learner, backend, built.device, progress.note, progress.counting)
     train, val = sources_of(keeper, "train", "val")
-    with Log(hold.folder) as log, stop_requests() as stop:
+    with Log(start.folder) as log, stop_requests() as stop:
         log.trim(position.step)
         for line in to_log:
             log.note(position.step, line)
@@ -258,15 +270,15 @@ def train_on(
             learner=learner,
             train=train,
             val=val,
-            hold=hold,
+            hold=start.hold,
             log=log,
             progress=progress,
             stop=stop,
             facts=facts,
             parameters=built.parameters,
-            began=began,
+            began=start.began,
         )
-        Training(session, position, plan).run()
+        Training(session, position, built.plan).run()
     return [train, val]
 
 
@@ -351,10 +363,9 @@ def what_changes(state: dict[str, Any], job: Job, backend: str, position: Positi
     return change_note(recipes.from_dict(state["recipe"]), job.recipe, (state["backend"], backend), position, length)
 
 
-def run_facts(
-    job: Job, backend: str, device: str, folder: Path, position: Position, saved: checkpoint.Checkpoint | None
-) -> dict[str, Any]:
+def run_facts(start: Start, device: str) -> dict[str, Any]:
     """Return what checkpoints and the result record of a run, besides its numbers."""
+    job, backend, position, saved = start.job, start.backend, start.position, start.saved
     packages = ("ft-parity", "numpy", "pillow", *backends.FRAMEWORKS[backend])
     versions, recipe = {package: version(package) for package in packages}, recipes.to_dict(job.recipe)
     before = history.recorded(saved.state) if saved else []
@@ -374,7 +385,7 @@ def run_facts(
         "task": job.task.name,
         "unit": job.card.unit,
         "classes": list(job.dataset.classes),
-        "preprocess": way_of(job.card).kept(job.preprocess, job.card, folder),
+        "preprocess": way_of(job.card).kept(job.preprocess, job.card, start.folder),
         "data": {**data_facts(job.dataset), **place_of(job.recipe.data)},
         "versions": versions,
         "history": history.joined(before, session),
