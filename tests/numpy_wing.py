@@ -77,8 +77,8 @@ class Learner:
             p, labels = softmax(logits), batch.targets["labels"]
             loss = -np.log(p[np.arange(len(x)), labels]).mean()
             error = (p - np.eye(p.shape[1])[labels]) / len(x)
-        found = {"fc.weight": error.T @ x, "fc.bias": error.sum(0)}
-        return loss, outputs, {name: found.get(name, np.zeros_like(slot)) for name, slot in self.slots.items()}
+        own = {"fc.weight": error.T @ x, "fc.bias": error.sum(0)}
+        return loss, outputs, {name: own.get(name, np.zeros_like(slot)) for name, slot in self.slots.items()}
 
     def update(self, gradients, *, lr):
         momentum, updates = settings_of(self.recipe).get("momentum", 0.0), {}
@@ -163,8 +163,8 @@ def get_weights(model: Model, *, leave_out: Container[str] = ()) -> dict[str, np
 
 
 def set_weights(model, tensors):
-    found = match_weights(tensors, weight_shapes(model)).tensors
-    model.tensors = {name: np.array(found[name], tensor.dtype) for name, tensor in model.tensors.items()}
+    matched = match_weights(tensors, weight_shapes(model)).tensors
+    model.tensors = {name: np.array(matched[name], tensor.dtype) for name, tensor in model.tensors.items()}
 
 
 def own_names(model, tensors):

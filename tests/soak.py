@@ -85,9 +85,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--runs", type=int, default=2000)
     flags = parser.parse_args()
-    found = soak(flags.backend, seconds=flags.minutes * 60, runs=flags.runs)
-    print(json.dumps(found))
-    return int(bool(found["wrong"]))
+    figures = soak(flags.backend, seconds=flags.minutes * 60, runs=flags.runs)
+    print(json.dumps(figures))
+    return int(bool(figures["wrong"]))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def compared(tmp_path, monkeypatch, capsys):
             ends = ["--torch", "drawn:torch", "--tf", "drawn:tf", "--input", "x:6"]
             code = dispatch(["compare", *ends, "--json", "--junit", "x.xml", *flags])
         said = json.loads(capsys.readouterr().out)
-        return code, {found["id"]: found["accepted"] is not None for found in said["findings"]}, said
+        return code, {finding["id"]: finding["accepted"] is not None for finding in said["findings"]}, said
 
     return run
 
@@ -61,10 +61,10 @@ def compared(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(("first", "then"), [(SLOPE, SECOND), (SECOND, SLOPE), (SLOPE, LIMIT), (SLOPE, DROPOUT)])
 def test_what_operations_find_is_accepted_by_its_id_and_the_next_difference_is_told(compared, tmp_path, first, then):
     assert compared([first])[:2] == (1, {first: False})
-    code, found, said = compared([first], "--accept", first)
-    assert (code, found, said["verdict"]) == (0, {first: True}, "accepted")
-    code, found, said = compared([first, then], "--accept", first)
-    assert (code, found) == (1, {first: True, then: False})
+    code, accepted, said = compared([first], "--accept", first)
+    assert (code, accepted, said["verdict"]) == (0, {first: True}, "accepted")
+    code, accepted, said = compared([first, then], "--accept", first)
+    assert (code, accepted) == (1, {first: True, then: False})
     assert said["causes"][0]["id"] == then
     cases = {case.get("name"): [child.tag for child in case] for case in ET.parse(tmp_path / "x.xml").iter("testcase")}
     assert (cases[first], cases[then]) == (["skipped"], ["failure"])

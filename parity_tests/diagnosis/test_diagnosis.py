@@ -49,10 +49,10 @@ def test_confusion_matrix(seeds, tmp_path, say):
             shutil.rmtree(tmp_path / str(i))  # a gigabyte each
             assert verdict.first is not None, f"{fault.entry} with seed {seed} was reported as equal"
             named[fault.entry, findings[0].entry if findings else "-"] += 1
-    right = sum(count for (planted, found), count in named.items() if planted == found)
+    right = sum(count for (planted, told), count in named.items() if planted == told)
     rows = [
-        f"    {planted:26} named {found:26} {count}{'' if planted == found else '   WRONG'}"
-        for (planted, found), count in sorted(named.items())
+        f"    {planted:26} named {told:26} {count}{'' if planted == told else '   WRONG'}"
+        for (planted, told), count in sorted(named.items())
     ]
     say("\n".join([f"diagnosis, seeds {seeds}: {right} of {named.total()} named right", *rows]))
     assert right >= NAMED_RIGHT * named.total()

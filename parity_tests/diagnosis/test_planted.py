@@ -38,17 +38,17 @@ def drawn(kind, seed: int) -> tuple[Model, list[Planted]]:
 def test_a_planted_fault_is_named_and_nothing_else(kind, words, tmp_path):
     model, faults = drawn(kind, 0)
     fault = next(fault for fault in faults if fault.words.endswith(words))
-    found = outcome(model, tmp_path, fault)
-    assert found.names(fault), (fault, found.findings, found.differing[:3])
-    assert not found.misleads(fault), found.findings
+    result = outcome(model, tmp_path, fault)
+    assert result.names(fault), (fault, result.findings, result.differing[:3])
+    assert not result.misleads(fault), result.findings
 
 
 @pytest.mark.parametrize("kind", [models.transformer, models.segmentation], ids=lambda kind: kind.__name__)
 def test_without_a_fault_both_are_equal_and_all_was_compared(kind, tmp_path):
-    found = outcome(drawn(kind, 0)[0], tmp_path)
-    assert not found.differing
-    assert not found.findings
-    compared = next(note for note in found.notes if note.startswith("operations compared"))
+    result = outcome(drawn(kind, 0)[0], tmp_path)
+    assert not result.differing
+    assert not result.findings
+    compared = next(note for note in result.notes if note.startswith("operations compared"))
     assert all(share.split()[1] == share.split()[3] for share in compared.partition(": ")[2].split(", ")), compared
 
 
@@ -65,11 +65,11 @@ def test_planted_faults_of_every_kind(tmp_path, say):
             tally["false alarms"] += bool(clean.differing or clean.findings)
             for fault in faults[seed % 3 :: 3]:
                 shutil.rmtree(tmp_path / "out")
-                found = outcome(model, tmp_path / "out", fault)
-                named, misled = found.names(fault), found.misleads(fault)
-                tally += Counter(planted=1, named=named, misled=misled, equal=not found.differing)
+                result = outcome(model, tmp_path / "out", fault)
+                named, misled = result.names(fault), result.misleads(fault)
+                tally += Counter(planted=1, named=named, misled=misled, equal=not result.differing)
                 if not named or misled:
-                    told = [(f.entry, f.name, f.certain, f.detail) for f in found.findings[:3]]
+                    told = [(f.entry, f.name, f.certain, f.detail) for f in result.findings[:3]]
                     lines.append(f"    {model.kind}, {fault.side} {fault.place}, {fault.words}: {told}")
             shutil.rmtree(tmp_path / "out")
     say("\n".join([f"planted, seed {SEED}: {dict(tally)}", *lines]))

@@ -64,10 +64,10 @@ def pairs(result):
 
 def test_stock_defaults_are_findings(folder):
     """The whole way, each side in a process of its own: a plain Sequential in each framework."""
-    result, verdict, found = run("cnn", "cnn", steps=1)
+    result, verdict, causes = run("cnn", "cnn", steps=1)
     assert verdict.first.place == "before the first step, inference, 1"
-    assert found[:2] == ["batchnorm-eps", "flatten-order"]
-    assert {"batchnorm-momentum", "batchnorm-variance"} <= set(found)
+    assert causes[:2] == ["batchnorm-eps", "flatten-order"]
+    assert {"batchnorm-momentum", "batchnorm-variance"} <= set(causes)
     assert pairs(result)["5.running_var"] == "batch_normalization_1/moving_variance"
     assert "torch: dropout and other noise set to 0: 11 (p 0.5)" in result.notes
     assert "tf: dropout and other noise set to 0: dropout (rate 0.5)" in result.notes
@@ -77,11 +77,11 @@ def test_stock_defaults_are_findings(folder):
 
 @pytest.mark.parametrize("tf", ["pooled", "augmented"])
 def test_with_batchnorm_alike_only_the_variance_differs(here, tf):
-    result, verdict, found = run("pooled", tf)
+    result, verdict, causes = run("pooled", tf)
     for words in ("random_flip (augmentation)", "left as they are: normalization/mean, normalization/variance"):
         assert any(words in note for note in result.notes) == (tf == "augmented")
     assert differing(verdict) == {"statistics running_var"}
-    assert found == ["batchnorm-variance"]
+    assert causes == ["batchnorm-variance"]
     names = {row.name for row in verdict.rows if row.phase == "forward"}
     # 8 flattens what has one pixel; 11 is a dropout that was set to 0, no node in either
     assert names == {*map(str, (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 12)), "logits"}
@@ -89,10 +89,10 @@ def test_with_batchnorm_alike_only_the_variance_differs(here, tf):
 
 @pytest.mark.parametrize("direction", ["torch-to-tf", "tf-to-torch"])
 def test_subclassed_models_with_other_names(here, direction):
-    result, verdict, found = run("Net", "Net", direction=direction)
+    result, verdict, causes = run("Net", "Net", direction=direction)
     assert differing(verdict) == {"statistics running_var", "settings dropout"}
     assert verdict.rows[-1].fault == "torch 0.4, tf 0.3; differs, not exercised"
-    assert found == ["batchnorm-variance"]
+    assert causes == ["batchnorm-variance"]
     assert pairs(result)["fc2.weight"] == "head/kernel"
     assert pairs(result)["conv2.weight"] == "conv2d/kernel"
     assert "torch: dropout and other noise set to 0: F.dropout (p 0.4)" in result.notes

@@ -166,12 +166,12 @@ def require_same_bits(a, b):
 
 def distances(a, b):
     """Return how far each tensor and slot of two runs is apart, infinity where no number can say it."""
-    found = {}
+    relative = {}
     for i, zero in enumerate((0.0, ZERO)):
         result = compare(a[i], b[i], bar=TRAJECTORY, zero=zero)
         assert a[i].keys() == b[i].keys()
-        found |= {name: result.relative.get(name, np.inf) for name in a[i] if name not in result.zeros}
-    return found
+        relative |= {name: result.relative.get(name, np.inf) for name in a[i] if name not in result.zeros}
+    return relative
 
 
 def faults_between(a, b):
@@ -203,11 +203,11 @@ def check(seed, data, place, say):
     """Train a recipe in both wings; stop it in one of them and go on in either."""
     fields, rng = drawn(seed, data), generator(seed, "stop")
     print(f"seed {seed}: {fields}\nagain: python -m pytest {__file__} -k 'means and {seed}]'")
-    found = {wing: tuned(fields, wing, place / wing) for wing in WINGS}
-    assert found["torch"][1] == found["tf"][1]
-    if found["torch"][1]:
-        return say(f"recipe {seed}: refused, {found['torch'][1]}")
-    wholes = {wing: ended(folder) for wing, (folder, _) in found.items()}
+    runs = {wing: tuned(fields, wing, place / wing) for wing in WINGS}
+    assert runs["torch"][1] == runs["tf"][1]
+    if runs["torch"][1]:
+        return say(f"recipe {seed}: refused, {runs['torch'][1]}")
+    wholes = {wing: ended(folder) for wing, (folder, _) in runs.items()}
     first, second = rng.permutation(WINGS)
     stop = drawn_stop(wholes[first][2], rng)
     resumed = resumed_in_both(fields, first, second, stop, place)

@@ -44,8 +44,8 @@ def small_batch(seed=0, count=8):
 
 def require_alike(pair, *, bar):
     weights, slots = ([getattr(p, what)() for p in pair.values()] for what in ("get_weights", "get_slots"))
-    found = require_equal(*weights, bar=bar, what="weights"), require_equal(*slots, bar=bar, zero=ZERO, what="slots")
-    return max(part.largest for part in found)
+    parts = require_equal(*weights, bar=bar, what="weights"), require_equal(*slots, bar=bar, zero=ZERO, what="slots")
+    return max(part.largest for part in parts)
 
 
 @pytest.mark.parametrize("fields", WHOLE, ids=lambda fields: fields["optimizer"])

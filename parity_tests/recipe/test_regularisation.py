@@ -84,7 +84,7 @@ def test_fifty_steps(capsys):
     pair = small_pair(**fields)
     start = pair["torch"].get_weights()
     train_both(pair, [mixed_batch(seed) for seed in range(4)], steps=50, lr=LR)
-    found, averages = require_equal_state(pair, bar=TRAJECTORY)
+    apart, averages = require_equal_state(pair, bar=TRAJECTORY)
     weights = pair["torch"].get_weights()
     assert compare(start, weights, bar=0).largest > 1e-3, "nothing was trained"
     with pair["torch"].averaged(), pair["tf"].averaged():
@@ -92,7 +92,7 @@ def test_fifty_steps(capsys):
     require_equal(*shown, bar=TRAJECTORY, what="averaged weights")
     assert compare(shown[0], weights, bar=0).largest > 1e-4
     with capsys.disabled():
-        print(f" weights {found.largest:.1e}, slots {averages.largest:.1e}", end="")
+        print(f" weights {apart.largest:.1e}, slots {averages.largest:.1e}", end="")
 
 
 @pytest.mark.parametrize("fault", ["factor", "anchor", "decay", "lambda"])

@@ -58,9 +58,9 @@ def test_trajectory(architecture, side, tmp_path, say):
     assert len(lengths) > 1, "all batches have one length"
     moved = compare(start, states["tf"]["weights"], bar=0)
     assert moved.largest > 1e-3, "nothing was trained"
-    found = require_equal(*(s["weights"] for s in states.values()), bar=TRAJECTORY, what="weights")
+    apart = require_equal(*(s["weights"] for s in states.values()), bar=TRAJECTORY, what="weights")
     slots = require_equal(*(s["slots"] for s in states.values()), bar=TRAJECTORY, zero=ZERO, what="slots")
-    say(f"{architecture}, {STEPS} steps: weights {found.largest:.1e}, slots {slots.largest:.1e}, zero {slots.zeros}")
+    say(f"{architecture}, {STEPS} steps: weights {apart.largest:.1e}, slots {slots.largest:.1e}, zero {slots.zeros}")
     if architecture == "bert":
         assert {n.rpartition(".self.")[2].rpartition(".")[0] for n in slots.zeros} <= {"key.bias"}, slots.zeros
 
@@ -82,9 +82,9 @@ def test_parts_of_a_batch_add_up_to_the_whole_at_another_padding(name, tmp_path)
     arrays = batches.tokens.padded(batch.indices, length=29, pad=0, side="left")
     wide = type(batch)(type(batch.inputs)(arrays), batch.targets, batch.indices, 0)
     assert batch.inputs.arrays["ids"].shape[1] < 29
-    found = [learner.gradients(given, step=0) for learner, given in ((parts, batch), (whole, wide))]
-    assert found[0][0] == pytest.approx(found[1][0], rel=1e-13)
-    require_equal(found[0][2], found[1][2], bar=BARS["float64"]["step"], zero=ZERO, what="gradients")
+    results = [learner.gradients(given, step=0) for learner, given in ((parts, batch), (whole, wide))]
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-13)
+    require_equal(results[0][2], results[1][2], bar=BARS["float64"]["step"], zero=ZERO, what="gradients")
 
 
 @pytest.mark.parametrize("name", ["torch", "tf"])

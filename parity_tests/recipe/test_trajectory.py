@@ -30,13 +30,13 @@ LONG = [
     ids=str,
 )
 def test_trajectory(case, size, say):
-    found, sensitivity = measure_trajectory(case, size)
+    apart, sensitivity = measure_trajectory(case, size)
     say(
-        f"{case}, {STEPS} steps: weights {found['weights'].largest:.1e}, momentum {found['slots'].largest:.1e}, "
+        f"{case}, {STEPS} steps: weights {apart['weights'].largest:.1e}, momentum {apart['slots'].largest:.1e}, "
         f"own sensitivity {sensitivity:.1e}"
     )
     assert sensitivity <= SENSITIVITY, "this case is chaotic by itself: replace it"
-    faults = {part: comparison.faults for part, comparison in found.items()}
+    faults = {part: comparison.faults for part, comparison in apart.items()}
     assert not any(faults.values()), faults
 
 
@@ -45,7 +45,7 @@ def measure_trajectory(case: Case, size: int) -> tuple[dict[str, Comparison], fl
     pair, lr = learners(case), case.recipe().lr
     start = pair["tf"].get_weights()
     states = {name: run(learner, size, lr) for name, learner in pair.items()}
-    found = {
+    apart = {
         part: compare(states["torch"][part], states["tf"][part], bar=TRAJECTORY, zero=zero(part))
         for part in ("weights", "slots")
     }
@@ -53,7 +53,7 @@ def measure_trajectory(case: Case, size: int) -> tuple[dict[str, Comparison], fl
     pair["tf"].set_weights(start)
     pair["tf"].set_slots({name: np.zeros_like(slot) for name, slot in states["tf"]["slots"].items()})
     nudged = run(pair["tf"], size, lr, nudge=True)["weights"]
-    return found, compare(states["tf"]["weights"], nudged, bar=SENSITIVITY).largest
+    return apart, compare(states["tf"]["weights"], nudged, bar=SENSITIVITY).largest
 
 
 def zero(part: str) -> float:

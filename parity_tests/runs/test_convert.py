@@ -133,10 +133,10 @@ def save_model(model, path):
 
 def assert_reads(path, model):
     """Check that what Keras wrote is the model's own weights by canonical name and layout, and nothing else."""
-    found, expected = to_torch_names(read_keras(path), ft_tf.weight_shapes(model)), ft_tf.get_weights(model)
-    assert sorted(found) == sorted(expected)
+    tensors, expected = to_torch_names(read_keras(path), ft_tf.weight_shapes(model)), ft_tf.get_weights(model)
+    assert sorted(tensors) == sorted(expected)
     for name, tensor in expected.items():
-        assert found[name].tobytes() == tensor.tobytes(), name
+        assert tensors[name].tobytes() == tensor.tobytes(), name
 
 
 @pytest.mark.parametrize("path", ["a.keras", "a.weights.h5", "a.h5"])

@@ -140,8 +140,8 @@ def test_every_format_gives_the_other_wing_s_logits(format, pixels, folder, pict
         images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     assert list(images.shape[1:]) == done.record["input"]["shape"][1:]
     expected = pictures[{"torch": "tf", "tf": "torch"}[FORMATS[format].wing]]
-    found = infer(done.path, format, images)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING * np.abs(expected).max())
+    logits = infer(done.path, format, images)
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=ROUNDING * np.abs(expected).max())
     assert os.listdir(done.path.parent).count(f"{done.path.name}.json") == 1
 
 
@@ -212,11 +212,11 @@ def test_masks_are_maps_of_logits_without_the_auxiliary_head(format, folder):
         "tf": ("NHWC", [64, 64, CLASSES]),
     }[FORMATS[format].wing]
     raw = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), np.uint8)
-    found = infer(done.path, format, raw)
-    assert list(found.shape[1:]) == shape[1:]
+    logits = infer(done.path, format, raw)
+    assert list(logits.shape[1:]) == shape[1:]
     other = Run(folder("fcn_mobilenet_v2"), backend={"torch": "tf", "tf": "torch"}[FORMATS[format].wing])
     expected = other.learner.outputs(other.preprocess.normalise(raw))["logits"]
-    found = found.transpose(0, 2, 3, 1) if layout == "NCHW" else found
-    np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING * np.abs(expected).max())
+    logits = logits.transpose(0, 2, 3, 1) if layout == "NCHW" else logits
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=ROUNDING * np.abs(expected).max())
     paths = [done.path] if done.path.is_file() else [p for p in done.path.rglob("*") if p.is_file()]
     assert not any(b"aux_classifier" in path.read_bytes() for path in paths)

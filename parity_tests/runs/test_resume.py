@@ -56,8 +56,8 @@ def test_interrupted_run_goes_on_in_the_other_wing(first, second, data, whole, t
 
     bar = 0 if first == second == "torch" else STEP
     states = [checkpoint.load(checkpoint.pointed(r.folder, "last")) for r in (whole, run)]
-    found = require_equal(*(state.model for state in states), bar=bar, what="weights and statistics")
-    say(f"begun in {first}, resumed in {second}: weights {found.largest:.1e}")
+    apart = require_equal(*(state.model for state in states), bar=bar, what="weights and statistics")
+    say(f"begun in {first}, resumed in {second}: weights {apart.largest:.1e}")
     require_equal(*(state.optimizer for state in states), bar=bar, zero=ZERO, what="momentum buffers")
     logs = [read_log(r.folder) for r in (whole, run)]
     assert [row["step"] for row in logs[0]] == [row["step"] for row in logs[1]]

@@ -56,9 +56,9 @@ def test_a_run_stopped_anywhere_ends_alike(first, variant, second, place):
 
     bar = 0 if first == second else TRAJECTORY
     a, b = (checkpoint.load(checkpoint.pointed(folder, "last")) for folder in (whole, run.folder))
-    found = require_equal(a.model, b.model, bar=bar, what="weights and statistics")
+    apart = require_equal(a.model, b.model, bar=bar, what="weights and statistics")
     require_equal(a.optimizer, b.optimizer, bar=bar, zero=ZERO, what="slots")
-    print(f"{variant}: {first} to step {stop}, then {second}: {found.largest:.1e}")
+    print(f"{variant}: {first} to step {stop}, then {second}: {apart.largest:.1e}")
     assert [row["step"] for row in read_log(whole)] == [row["step"] for row in read_log(run.folder)]
     remove_folder(run.folder)
 

@@ -59,8 +59,8 @@ def test_a_thawing_run_goes_on_in_the_other_wing(first, second, data, whole, tmp
 
     bar = 0 if first == second else STEP
     states = [checkpoint.load(checkpoint.pointed(r.folder, "last")) for r in (whole, run)]
-    found = require_equal(*(state.model for state in states), bar=bar, what="weights and statistics")
-    print(f"{first}, then {second}: weights {found.largest:.1e}")
+    apart = require_equal(*(state.model for state in states), bar=bar, what="weights and statistics")
+    print(f"{first}, then {second}: weights {apart.largest:.1e}")
     require_equal(*(state.optimizer for state in states), bar=bar, zero=ZERO, what="slots")
     counts = {int(slot) for name, slot in states[1].optimizer.items() if name.endswith(".step")}
     assert counts == {2, 4}, "updates of the stage that thawed, and of the head"

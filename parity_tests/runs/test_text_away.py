@@ -62,9 +62,9 @@ def test_a_file_takes_tokens_of_any_number_and_length(run, format, tmp_path):
         tokens = run.preprocess.tokenizer.encode(texts, max_length=24)
         given = tokens.padded(range(len(texts)), length=int(tokens.lengths.max()), pad=0)
         logits = wing.run_exported(done.path, given, format=format)
-        found = torch.log_softmax(torch.from_numpy(logits), -1).exp().numpy()
+        probabilities = torch.log_softmax(torch.from_numpy(logits), -1).exp().numpy()
         said = [{g.label: g.probability for g in each} for each in run.predict(texts)]
-        np.testing.assert_allclose(found, [[each[k] for k in run.classes] for each in said], atol=2e-6)
+        np.testing.assert_allclose(probabilities, [[each[k] for k in run.classes] for each in said], atol=2e-6)
 
 
 def test_a_file_whose_mask_is_forgotten_is_not_kept(run, monkeypatch, tmp_path):

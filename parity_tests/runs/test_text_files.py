@@ -25,9 +25,9 @@ SAVED = {"Bert": "bert", "DistilBert": "distilbert", "Roberta": "roberta", "GPT2
 KINDS = [("bert", "sequence"), ("distilbert", "tokens"), ("roberta", "sequence"), ("gpt2", "sequence"), ("gpt2", "lm")]
 
 
-def require_same(found: Tensors, expected: Tensors):
-    assert found.keys() == expected.keys()
-    assert [name for name in found if not np.array_equal(found[name], expected[name])] == []
+def require_same(tensors: Tensors, expected: Tensors):
+    assert tensors.keys() == expected.keys()
+    assert [name for name in tensors if not np.array_equal(tensors[name], expected[name])] == []
 
 
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
@@ -60,15 +60,15 @@ def test_folders_that_transformers_saved(name, kind, tmp_path):
     else:
         stock.save_pretrained(tmp_path)
         torch.save(theirs.state_dict(), tmp_path / "pytorch_model.bin")
-    found = find_text_card(str(tmp_path)).with_head(pool="mean")
-    assert found.config == card.config
-    model = build_torch(found, num_classes=CLASSES)
+    opened = find_text_card(str(tmp_path)).with_head(pool="mean")
+    assert opened.config == card.config
+    model = build_torch(opened, num_classes=CLASSES)
     shapes = ft_torch.weight_shapes(model)
-    head = {name: shape for name, shape in shapes.items() if under(name, found.stages["head"])}
-    match = match_weights(text_weights(found), shapes, replaced=head)
+    head = {name: shape for name, shape in shapes.items() if under(name, opened.stages["head"])}
+    match = match_weights(text_weights(opened), shapes, replaced=head)
     ft_torch.set_weights(model, {**match.tensors, **drawn_text(head, spread=0.02, seed=0)})
-    inputs = {name: torch.from_numpy(x[:1]) for name, x in texts(found).items()}
-    inputs["ids"][inputs["ids"] == found.config.pad] += 1  # theirs takes it for padding wherever it stands
+    inputs = {name: torch.from_numpy(x[:1]) for name, x in texts(opened).items()}
+    inputs["ids"][inputs["ids"] == opened.config.pad] += 1  # theirs takes it for padding wherever it stands
     called = {"input_ids": inputs["ids"], "token_type_ids": inputs.get("types")}
     expected = theirs.base_model(**{key: x for key, x in called.items() if x is not None}).last_hidden_state
     require_equal({"": model.eval().run_base(inputs).detach().numpy()}, {"": expected.detach().numpy()}, bar=1e-6)

@@ -34,9 +34,9 @@ def run(tmp_path_factory):
 @pytest.mark.parametrize("backend", ["torch", "tf"])
 def test_asked_in_either_wing(run, backend):
     opened = ft.Run(run.folder, backend=backend)
-    found = opened.evaluate(quiet=True)
-    assert found["loss"] == pytest.approx(run.metrics["loss"], rel=1e-12)
-    assert found["top1"] == run.metrics["top1"]
+    metrics = opened.evaluate(quiet=True)
+    assert metrics["loss"] == pytest.approx(run.metrics["loss"], rel=1e-12)
+    assert metrics["top1"] == run.metrics["top1"]
     one, many = opened.predict("the cat"), opened.predict(["dogs sat", "the cat", ("the cat")])
     assert [g.probability for g in one] == pytest.approx([g.probability for g in many[1]], abs=1e-12)
     assert many[1] == many[2] != many[0]
@@ -44,8 +44,8 @@ def test_asked_in_either_wing(run, backend):
     with pytest.raises(ft.DataError, match="1: an empty text"):
         opened.predict(["cat", " "])
     with pytest.warns(UserWarning, match="skipped: text 1: 1: an empty text"):
-        found = opened.predict(["dogs sat", " ", "the cat"], on_bad_image="skip")
-    assert [each and each[0].label for each in found] == [many[0][0].label, [], many[1][0].label]
+        answers = opened.predict(["dogs sat", " ", "the cat"], on_bad_image="skip")
+    assert [each and each[0].label for each in answers] == [many[0][0].label, [], many[1][0].label]
 
 
 def test_the_commands_speak_of_texts(run, capsys, tmp_path, monkeypatch):

@@ -42,8 +42,8 @@ def test_a_run_in_both_wings(name, tmp_path, monkeypatch, eager):
     runs = [ft.finetune(**fields, backend=wing, out=tmp_path / wing) for wing in ("torch", "tf")]
     assert [run.task for run in runs] == [task, task]
     assert runs[0].metrics == pytest.approx(runs[1].metrics, rel=1e-9)
-    found = compare_runs(*(run.folder for run in runs))
-    assert found.equal_predictions == 1
-    assert found.largest_loss_difference <= 1e-9
+    apart = compare_runs(*(run.folder for run in runs))
+    assert apart.equal_predictions == 1
+    assert apart.largest_loss_difference <= 1e-9
     assert ft.Run(runs[0].folder, backend="tf").evaluate(quiet=True) == pytest.approx(runs[0].metrics, rel=1e-9)
     assert words in (runs[0].folder / "report.html").read_text()

@@ -44,10 +44,10 @@ def stock_losses(tensors, images, labels):
 def test_taught_heads_count_in_the_loss(freeze, weights):
     pair, examples = quiet_learners(freeze), batch(1)
     expected = np.dot(weights, stock_losses(pair["torch"].get_weights(), examples.inputs, examples.targets["labels"]))
-    found = require_equal_gradients(pair, examples, number=1, zero=0)
-    np.testing.assert_allclose(found.losses, expected, rtol=1e-12)
-    assert all(logits.shape == (len(examples), CLASSES) for logits in found.logits)
-    heads = {name.partition(".")[0] for name in found.arrays[0]}
+    step = require_equal_gradients(pair, examples, number=1, zero=0)
+    np.testing.assert_allclose(step.losses, expected, rtol=1e-12)
+    assert all(logits.shape == (len(examples), CLASSES) for logits in step.logits)
+    heads = {name.partition(".")[0] for name in step.arrays[0]}
     assert {"aux1", "aux2", "fc", "conv1"} - heads == {freeze} - {"none"}
 
 
@@ -55,8 +55,8 @@ def test_taught_heads_count_in_the_loss(freeze, weights):
 def test_heads_that_nothing_is_taught_are_not_computed():
     """Inception's takes no images of this size at all; nor do its statistics move as those of the other stages do."""
     pair = learners(Case("inception_v3", "base", {"weights": "none", "bn": "update"}))
-    found = require_equal_gradients(pair, batch(2, size=96, count=32), number=1, zero=0)
-    assert found.arrays[0].keys() == {"fc.weight", "fc.bias"}
+    step = require_equal_gradients(pair, batch(2, size=96, count=32), number=1, zero=0)
+    assert step.arrays[0].keys() == {"fc.weight", "fc.bias"}
     ends = [learner.get_weights() for learner in pair.values()]
     require_equal(*ends, bar=STEP)
     assert ends[0]["Mixed_7c.branch1x1.bn.num_batches_tracked"] == 1

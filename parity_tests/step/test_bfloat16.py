@@ -17,7 +17,7 @@ LOGITS, LOSS, ROUGHER = 0.02, 0.01, 2.0
 @pytest.fixture(scope="module")
 def results():
     """Give logits, loss, logits and gradients of a training step by precision and wing; and the pair in bfloat16."""
-    found, start, pair = {}, None, {}
+    by_wing, start, pair = {}, None, {}
     tf.config.run_functions_eagerly(True)  # tracing a network takes longer than a step
     for precision in ("float32", "bfloat16"):
         pair = learners(CASE, precision=precision, tensors=start)
@@ -25,8 +25,8 @@ def results():
         given = batch(0, dtype="float32")
         for name, learner in pair.items():
             loss, outputs, gradients = learner.gradients(given, step=0)
-            found[precision, name] = learner.outputs(given.inputs)["logits"], loss, outputs["logits"], gradients
-    yield found, pair
+            by_wing[precision, name] = learner.outputs(given.inputs)["logits"], loss, outputs["logits"], gradients
+    yield by_wing, pair
     tf.config.run_functions_eagerly(False)
 
 
@@ -36,18 +36,18 @@ def difference(a, b):
 
 
 def test_the_wings_agree_to_its_rounding(results):
-    found, _ = results
-    a, b = found["bfloat16", "torch"], found["bfloat16", "tf"]
+    by_wing, _ = results
+    a, b = by_wing["bfloat16", "torch"], by_wing["bfloat16", "tf"]
     assert difference(a[0], b[0]) < LOGITS
     assert abs(a[1] - b[1]) < LOSS * abs(b[1])
     assert difference(a[2], b[2]) < 2 * LOGITS  # BatchNorm in training mode spreads a sample's rounding
 
 
 def test_neither_wing_is_rougher(results):
-    found, _ = results
+    by_wing, _ = results
     far = {}
     for name in ("torch", "tf"):
-        rough, fine = found["bfloat16", name][3], found["float32", name][3]
+        rough, fine = by_wing["bfloat16", name][3], by_wing["float32", name][3]
         far[name] = np.sqrt(sum(np.square(rough[key] - fine[key]).sum() for key in fine))
         assert far[name] > 1e-3 * np.sqrt(sum(np.square(g).sum() for g in fine.values()))  # it does round
     assert 1 / ROUGHER < far["torch"] / far["tf"] < ROUGHER

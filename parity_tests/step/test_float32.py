@@ -141,13 +141,13 @@ def loss_after(learner: Learner, gradients: Tensors, given: Batch, lr: np.float6
 def test_a_gradient_goes_where_it_goes_in_float32(wing, value):
     """Through a ReLU and a max pooling whose inputs are alike but for rounding."""
     single = np.array([-1, value, value * (1 - 1e-7), -1], np.float32).reshape(1, 2, 2, 1) + np.float32(1e-9)
-    sides, found = Sides(), []
+    sides, gradients = Sides(), []
     for x in (single, single[:, ::-1, ::-1].astype(np.float64) - 2e-9):  # the other one is the largest
         with same_sides(wing, sides):
-            found.append(pooled_gradient(wing, x).ravel())
-    assert found[0].any()
-    np.testing.assert_array_equal(*found)
-    assert (pooled_gradient(wing, x).ravel() != found[0]).any()
+            gradients.append(pooled_gradient(wing, x).ravel())
+    assert gradients[0].any()
+    np.testing.assert_array_equal(*gradients)
+    assert (pooled_gradient(wing, x).ravel() != gradients[0]).any()
 
 
 def pooled_gradient(wing: str, x: np.ndarray) -> np.ndarray:

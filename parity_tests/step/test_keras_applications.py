@@ -132,9 +132,9 @@ def test_published_files_mean_what_keras_reads_in_them(name, tmp_path, served, e
     images = card.preprocess.normalise(pixels)  # which float64 holds as well
     wanted = theirs(images, training=False).numpy()
     with torch.no_grad():
-        found = model(torch.from_numpy(images).double().permute(0, 3, 1, 2)).numpy()
+        logits = model(torch.from_numpy(images).double().permute(0, 3, 1, 2)).numpy()
     assert wanted.dtype == np.float64
-    comparison = compare({"logits": found}, {"logits": wanted}, bar=FORWARD)
+    comparison = compare({"logits": logits}, {"logits": wanted}, bar=FORWARD)
     assert not comparison.faults, comparison.faults
 
 
@@ -147,8 +147,8 @@ def test_batchnorm_in_frozen_stages(bn, eager):
     outcomes = []
     for learner in pair.values():
         learner.set_weights(start)
-        found = learner.gradients(given, step=7)
-        outcomes.append(Outcome(dict(finish_step(learner, found, bn, lambda _, t: t))))
+        results = learner.gradients(given, step=7)
+        outcomes.append(Outcome(dict(finish_step(learner, results, bn, lambda _, t: t))))
     faults = {part: comparison.faults for part, comparison in compare_outcomes(*outcomes).items()}
     assert not any(faults.values()), faults
     moved = {name for name, tensor in pair["tf"].get_weights().items() if (tensor != start[name]).any()}

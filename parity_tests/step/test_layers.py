@@ -63,7 +63,7 @@ def require_same(
     ours = with_gradients(model)
     for shape in shapes:
         array = rng.normal(size=shape) - 3  # zeros in place of minus infinity would be seen
-        found = {
+        tensors = {
             name: to_canonical(t.numpy(), layout_of(parameters(model)[name]) if name in theirs_by_name else "same")
             for name, t in ours(tf.constant(array)).items()
         }
@@ -72,7 +72,7 @@ def require_same(
         leaves = {"x": x, **theirs_by_name}
         gradients = torch.autograd.grad((y**2).sum(), list(leaves.values()))
         expected = {"y": y, **dict(zip(leaves, gradients, strict=True))}
-        require_equal(found, {name: t.detach().numpy() for name, t in expected.items()}, bar=FORWARD, what=str(shape))
+        require_equal(tensors, {name: t.detach().numpy() for name, t in expected.items()}, bar=FORWARD, what=str(shape))
 
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
@@ -148,13 +148,13 @@ def test_resizing(size, known):
             return y, tape.gradient(total, x)
 
         array = np.random.default_rng(0).normal(size=shape)
-        found = tf.function(call, input_signature=signature)(tf.constant(array), like)
+        results = tf.function(call, input_signature=signature)(tf.constant(array), like)
         x = torch.from_numpy(array).requires_grad_()
         y = theirs(x)
         expected = (y, *torch.autograd.grad((y**2).sum(), [x]))
         names = ("y", "x")
         require_equal(
-            {name: t.numpy() for name, t in zip(names, found, strict=True)},
+            {name: t.numpy() for name, t in zip(names, results, strict=True)},
             {name: t.detach().numpy() for name, t in zip(names, expected, strict=True)},
             bar=1e-14,
         )

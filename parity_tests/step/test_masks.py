@@ -64,8 +64,8 @@ def test_network(card, freeze, eager, say):
     if freeze == "base":
         let_images_through(pair["torch"], examples)
     assert [learner.auxiliary for learner in pair.values()] == 2 * [[0.5] if card.auxiliary else []]
-    found = require_equal_step(pair, examples, updates=[7]).gradients
-    say(f"masks, {card.name}, freeze {freeze}: gradients {found.largest:.1e}, {len(found.zeros)} zero")
+    apart = require_equal_step(pair, examples, updates=[7]).gradients
+    say(f"masks, {card.name}, freeze {freeze}: gradients {apart.largest:.1e}, {len(apart.zeros)} zero")
     for learner in pair.values() if freeze == "base" else ():
         kept = replace(examples, inputs=learner.features(examples.inputs))
         (loss, _, whole), (on_features, _, own) = (learner.gradients(given, step=8) for given in (examples, kept))
@@ -92,8 +92,8 @@ def let_images_through(learner, examples):
 
 @pytest.mark.parametrize("fields", LOSSES, ids=lambda fields: fields["loss"])
 def test_loss(fields, eager, say):
-    found = require_equal_step(learners(case_of(freeze="base", **fields)), masks_batch(2), lr=LR).gradients
-    say(f"masks, {fields['loss']}: gradients {found.largest:.1e}")
+    apart = require_equal_step(learners(case_of(freeze="base", **fields)), masks_batch(2), lr=LR).gradients
+    say(f"masks, {fields['loss']}: gradients {apart.largest:.1e}")
 
 
 @pytest.mark.parametrize("wing", ["torch", "tf"])
@@ -102,13 +102,13 @@ def test_parts_have_the_gradients_of_the_whole_batch(wing, eager):
     examples = masks_batch(3)
     images = np.asarray(examples.inputs)
     images[2:] = images[:2]
-    fields, found = {"dropout": 0.0, "loss": "cross-entropy-dice", "class_weights": WEIGHTS}, []
+    fields, results = {"dropout": 0.0, "loss": "cross-entropy-dice", "class_weights": WEIGHTS}, []
     for parts in ({}, {"accumulate": 2, "batch_size": 2}):
         learner = learners(case_of("fcn_mobilenet_v2", "base", **fields, **parts))[wing]
         without_noise(learner)
-        found.append(learner.gradients(examples, step=0))
-    assert found[0][0] == pytest.approx(found[1][0], rel=1e-13)
-    require_equal(found[0][2], found[1][2], bar=STEP, what="gradients")
+        results.append(learner.gradients(examples, step=0))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-13)
+    require_equal(results[0][2], results[1][2], bar=STEP, what="gradients")
 
 
 def without_noise(learner):
@@ -127,9 +127,9 @@ def test_fifty_steps(say):
         examples = (masks_batch(seed) for seed in range(4))
         batches = [replace(given, inputs=learner.features(given.inputs)) for given in examples]
         train(learner, ((number, batches[number % 4]) for number in range(50)), lr=LR / 10)
-    found, _ = require_equal_state(pair, bar=TRAJECTORY)
+    apart, _ = require_equal_state(pair, bar=TRAJECTORY)
     assert compare(start, pair["torch"].get_weights(), bar=0).largest > 1e-3, "nothing was trained"
-    say(f"masks, 50 steps of the head: weights {found.largest:.1e}")
+    say(f"masks, 50 steps of the head: weights {apart.largest:.1e}")
 
 
 def mean_of_means(patch):
@@ -215,11 +215,11 @@ def runs(data, tmp_path_factory):
 def test_both_wings_train_the_same_head(runs, say):
     torch, tf = runs.values()
     assert torch.metrics == pytest.approx(tf.metrics, rel=1e-10)
-    found = compare_runs(torch.folder, tf.folder)
-    assert found.equal_predictions == 1
-    assert found.largest_loss_difference <= TRAJECTORY
-    assert found.largest_head_difference <= TRAJECTORY
-    say(f"runs of masks: loss {found.largest_loss_difference:.1e}, head {found.largest_head_difference:.1e}")
+    apart = compare_runs(torch.folder, tf.folder)
+    assert apart.equal_predictions == 1
+    assert apart.largest_loss_difference <= TRAJECTORY
+    assert apart.largest_head_difference <= TRAJECTORY
+    say(f"runs of masks: loss {apart.largest_loss_difference:.1e}, head {apart.largest_head_difference:.1e}")
 
 
 def test_either_wing_evaluates_and_predicts_the_others_run(runs, data):
@@ -234,8 +234,8 @@ def test_either_wing_evaluates_and_predicts_the_others_run(runs, data):
 def test_other_masks_are_evaluated_by_the_runs_classes(runs, tmp_path):
     other = squares_folder(tmp_path, count=8)  # the images 0 and 4 are for validation
     assert all(ft.Run(run.folder).evaluate(other)["loss"] != run.metrics["loss"] for run in runs.values())
-    found = [ft.Run(run.folder).evaluate(other) for run in runs.values()]
-    assert found[0] == pytest.approx(found[1], rel=1e-10)
+    metrics = [ft.Run(run.folder).evaluate(other) for run in runs.values()]
+    assert metrics[0] == pytest.approx(metrics[1], rel=1e-10)
 
 
 @pytest.mark.parametrize("wing", ["torch", "tf"])
@@ -275,9 +275,9 @@ def test_a_run_goes_on_in_the_other_wing(first, second, data, tmp_path, monkeypa
     monkeypatch.undo()
     run = ft.finetune(resume=tmp_path / "parts", backend=second, quiet=True)
     states = [checkpoint.load(checkpoint.pointed(r.folder, "last")) for r in (whole, run)]
-    found = require_equal(*(state.model for state in states), bar=STEP, what="weights and statistics")
+    apart = require_equal(*(state.model for state in states), bar=STEP, what="weights and statistics")
     require_equal(*(state.optimizer for state in states), bar=STEP, zero=ZERO, what="momentum")
-    say(f"masks, begun in {first}, resumed in {second}: weights {found.largest:.1e}")
+    say(f"masks, begun in {first}, resumed in {second}: weights {apart.largest:.1e}")
 
 
 def test_traces_are_equal_and_say_their_axes(data, tmp_path, eager):
@@ -286,5 +286,5 @@ def test_traces_are_equal_and_say_their_axes(data, tmp_path, eager):
     traces = [trace_recipe(recipe, tmp_path / wing, backend=wing, steps=1) for wing in ("torch", "tf")]
     assert traces[0].arrays(0, "batch")["mask"].shape == (4, 48, 48)
     assert traces[0].arrays(0, "forward")["logits"].shape == (4, 48, 48, 3)
-    found = compare_traces(*traces)
-    assert (found.first, found.unpaired) == (None, ())
+    verdict = compare_traces(*traces)
+    assert (verdict.first, verdict.unpaired) == (None, ())

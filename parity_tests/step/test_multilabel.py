@@ -48,8 +48,8 @@ def sets_batch(seed, recipe):
 def test_one_step_from_a_common_state(fields, weights, eager, say):
     pair, recipe = small_learners(**fields, class_weights=weights), Recipe(**fields)
     train_both(pair, [sets_batch(0, recipe)], steps=1, lr=LR)
-    found = require_equal_step(pair, sets_batch(1, recipe), number=3, updates=[3], lr=LR).gradients
-    say(f"multi-label, {fields['loss']}: gradients {found.largest:.1e}")
+    apart = require_equal_step(pair, sets_batch(1, recipe), number=3, updates=[3], lr=LR).gradients
+    say(f"multi-label, {fields['loss']}: gradients {apart.largest:.1e}")
 
 
 def test_twenty_steps(say):
@@ -57,9 +57,9 @@ def test_twenty_steps(say):
     pair, recipe = small_learners(**fields), Recipe(**fields)
     start = pair["torch"].get_weights()
     train_both(pair, [sets_batch(seed, recipe) for seed in range(4)], steps=20, lr=LR)
-    found, _ = require_equal_state(pair, bar=TRAJECTORY)
+    apart, _ = require_equal_state(pair, bar=TRAJECTORY)
     assert compare(start, pair["torch"].get_weights(), bar=0).largest > 1e-3, "nothing was trained"
-    say(f"multi-label, 20 steps of the head: weights {found.largest:.1e}")
+    say(f"multi-label, 20 steps of the head: weights {apart.largest:.1e}")
 
 
 @pytest.mark.parametrize("fault", ["flipped", "other image", "sum", "sigmoid"])
@@ -118,11 +118,11 @@ def test_both_wings_train_the_same_head(runs, say):
     assert torch.task is tf.task is MULTI
     assert torch.metrics == pytest.approx(tf.metrics, rel=1e-10)
     assert torch.metrics["mAP"] > 0.7
-    found = compare_runs(torch.folder, tf.folder)
-    assert found.equal_predictions == 1
-    assert found.largest_loss_difference <= 1e-10
-    assert found.largest_head_difference <= 1e-10
-    say(f"multi-label runs: loss {found.largest_loss_difference:.1e}, head {found.largest_head_difference:.1e}")
+    apart = compare_runs(torch.folder, tf.folder)
+    assert apart.equal_predictions == 1
+    assert apart.largest_loss_difference <= 1e-10
+    assert apart.largest_head_difference <= 1e-10
+    say(f"multi-label runs: loss {apart.largest_loss_difference:.1e}, head {apart.largest_head_difference:.1e}")
     assert any(len(p.label) > 1 for p in read_label_sets(torch.folder))
 
 
@@ -152,11 +152,11 @@ def test_a_run_goes_on_in_the_other_wing(first, second, data, tmp_path, monkeypa
     run = ft.finetune(resume=tmp_path / "parts", backend=second, quiet=True)
     assert run.task is MULTI
     states = [checkpoint.load(checkpoint.pointed(r.folder, "last")) for r in (whole, run)]
-    found = require_equal(*(state.model for state in states), bar=STEP, what="weights and statistics")
+    apart = require_equal(*(state.model for state in states), bar=STEP, what="weights and statistics")
     require_equal(*(state.optimizer for state in states), bar=STEP, zero=ZERO, what="momentum")
     rows = [[row["mAP"] for row in read_log(r.folder) if row.get("epoch_end")] for r in (whole, run)]
     assert rows[0] == pytest.approx(rows[1], rel=1e-12)
-    say(f"multi-label, begun in {first}, resumed in {second}: weights {found.largest:.1e}")
+    say(f"multi-label, begun in {first}, resumed in {second}: weights {apart.largest:.1e}")
 
 
 def test_traces_of_a_multilabel_recipe_are_equal(data, tmp_path, eager):

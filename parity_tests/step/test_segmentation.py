@@ -146,9 +146,9 @@ def test_network(card, say):
     cotangents = {name: generator(1, "cotangents", len(name)).normal(size=x.shape) for name, x in ours.items()}
     (logits, gradients), (others, their_gradients) = torch_step(pair, cotangents), keras_step(pair, cotangents)
     require_equal(logits, others, bar=STEP, what="training")
-    found = require_equal(gradients, their_gradients, bar=STEP, zero=ZERO, what="gradients")
+    apart = require_equal(gradients, their_gradients, bar=STEP, zero=ZERO, what="gradients")
     require_equal(ft_torch.get_weights(pair.torch), ft_tf.get_weights(pair.keras), bar=STEP, what="statistics")
-    say(f"{card.name}: inference {inference.largest:.1e}, gradients {found.largest:.1e}, {len(found.zeros)} zero")
+    say(f"{card.name}: inference {inference.largest:.1e}, gradients {apart.largest:.1e}, {len(apart.zeros)} zero")
 
 
 def outputs_of(card: Card) -> tuple[str, ...]:
@@ -175,7 +175,7 @@ def require_apart(pair: Pair, whole: Tensors):
     require_equal(as_nhwc(head(maps, size)), whole, bar=0.0, what="head")
     require_equal(as_numpy(keras_head(keras_maps, size)), whole, bar=FORWARD, what="Keras's head")
     alone = head(maps, size, auxiliary=False), keras_head(keras_maps, size, auxiliary=False)
-    assert [list(found) for found in alone] == [["out"], ["out"]]
+    assert [list(outputs) for outputs in alone] == [["out"], ["out"]]
     learning = [name for name, _ in head.named_parameters()]
     assert learning == [n for n in ft_torch.parameters(pair.torch) if under(n, pair.card.stages["head"])]
 

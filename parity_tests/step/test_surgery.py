@@ -80,13 +80,13 @@ def test_numbers(case):
     pair = {name: one_learner(name, case.recipe(image_size=64)) for name in ("torch", "tf")}
     shapes = {name: x.shape for name, x in pair["torch"].get_weights().items()}
     pair["torch"].set_weights(starting(find_card(case.model), shapes))
-    found = require_equal_step(pair, batch_for(case)).gradients
-    print(f"gradients {found.largest:.1e}, {len(found.zeros)} zero but for rounding")
+    apart = require_equal_step(pair, batch_for(case)).gradients
+    print(f"gradients {apart.largest:.1e}, {len(apart.zeros)} zero but for rounding")
 
 
 def both(model, fields):
     """Return names and shapes, and stages with shapes and parameters, of a network after surgery in each wing."""
-    found = []
+    networks = []
     for name in ("torch", "tf"):
         card, wing = find_card(model), backend.load(name)
         size = 299 if model == "inception_v3" else 224 if card.sized else 64
@@ -97,8 +97,8 @@ def both(model, fields):
         stages = wing.stage_shapes(network, card, image_size=size, channels=recipe.in_channels)
         if model.startswith("vit"):
             stages["stem"] = stages["stem"][:1]  # its last module gives a map, which is made tokens without a module
-        found.append((dict(sorted(wing.weight_shapes(network).items())), stages))
-    return found
+        networks.append((dict(sorted(wing.weight_shapes(network).items())), stages))
+    return networks
 
 
 @pytest.mark.parametrize(

@@ -49,12 +49,12 @@ def test_one_step_in_both_wings(case):
     assert {name: stages for name, stages in homes.items() if len(stages) != 1} == {}
     assert set(card.stages) - {"head" * (case[1] == "lm")} == {stage for stages in homes.values() for stage in stages}
     pair = [run(card, tensors, inputs, training=False) for run in (run_torch, run_tf)]
-    require_equal(*({"logits": found["logits"]} for found in pair), bar=FORWARD, what="inference")
+    require_equal(*({"logits": own["logits"]} for own in pair), bar=FORWARD, what="inference")
     pair = [run(card, tensors, inputs, training=True) for run in (run_torch, run_tf)]
-    forward = [{name: found.pop(name) for name in ("logits", "loss")} for found in pair]
+    forward = [{name: own.pop(name) for name in ("logits", "loss")} for own in pair]
     require_equal(*forward, bar=STEP, what="training forward")
-    found = require_equal(*pair, bar=STEP, zero=ZERO, what="gradients")
-    assert set(found.zeros) == {name for name in pair[0] if is_key_bias(name)}
+    apart = require_equal(*pair, bar=STEP, zero=ZERO, what="gradients")
+    assert set(apart.zeros) == {name for name in pair[0] if is_key_bias(name)}
 
 
 def is_key_bias(name: str) -> bool:
@@ -77,11 +77,11 @@ def test_base_and_head_are_the_network(case):
     """What the head takes is the same in both wings, and base and head one after the other are the whole."""
     card = small_card(*case)
     tensors, inputs = start(card), texts(card)
-    found = [parts(wing, card, tensors, inputs) for wing in (ft_torch, ft_tf)]
-    for (whole, _), (features, logits) in found:
+    split = [parts(wing, card, tensors, inputs) for wing in (ft_torch, ft_tf)]
+    for (whole, _), (features, logits) in split:
         require_equal({"logits": logits}, {"logits": whole}, bar=FORWARD, what="in two parts")
         assert features.shape == ((4, 24) if card.answer == "sequence" else (4, 9, 24))
-    kept = [{"features": of_tokens(card, features, inputs)} for _, (features, _) in found]
+    kept = [{"features": of_tokens(card, features, inputs)} for _, (features, _) in split]
     require_equal(*kept, bar=FORWARD, what="features")
 
 
@@ -113,12 +113,12 @@ def test_traces_of_a_training_are_equal(architecture, functions, tmp_path, eager
     more = {"optimizer": "adamw", "clip_norm": 0.5, "label_smoothing": 0.1, "decay_exempt": "norms-and-biases"}
     recipe = Recipe(**{**FIELDS, **more, "pad_side": "left", "model": model, "data": data})
     traces = [trace_recipe(recipe, tmp_path / wing, backend=wing, steps=1) for wing in WINGS]
-    found = compare_traces(*traces)
-    assert found.first is None, found
-    assert found.unpaired == tuple(f"{phase} {name}" for phase in ("inference", "forward") for name in functions)
-    phases = Counter(row.phase for row in found.rows)
+    verdict = compare_traces(*traces)
+    assert verdict.first is None, verdict
+    assert verdict.unpaired == tuple(f"{phase} {name}" for phase in ("inference", "forward") for name in functions)
+    phases = Counter(row.phase for row in verdict.rows)
     assert phases["inference"] == phases["forward"] > 30
-    say(f"{architecture}: " + ", ".join(f"{phase} {found.largest(phase):.1e} of {n}" for phase, n in phases.items()))
+    say(f"{architecture}: " + ", ".join(f"{phase} {verdict.largest(phase):.1e} of {n}" for phase, n in phases.items()))
 
 
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta", "gpt2"])
@@ -158,9 +158,9 @@ def test_minilm_with_its_real_weights(head):
     tensors = {**start(card), **cast(text_weights(card), "float64")}
     inputs = texts(card, length=12)
     pair = [run(card, tensors, inputs, training=False) for run in (run_torch, run_tf)]
-    require_equal(*({"logits": found["logits"]} for found in pair), bar=FORWARD, what="inference")
+    require_equal(*({"logits": own["logits"]} for own in pair), bar=FORWARD, what="inference")
     if head == "reference":
         require_equal(pair[0], run_stock(card, tensors, inputs), bar=STOCK, zero=ZERO, what="wing and transformers")
     pair = [run(card, tensors, inputs, training=True) for run in (run_torch, run_tf)]
-    found = require_equal(*pair, bar=STEP, zero=ZERO, what="training")
-    assert len(found.zeros) == card.config.layers
+    apart = require_equal(*pair, bar=STEP, zero=ZERO, what="training")
+    assert len(apart.zeros) == card.config.layers

@@ -47,8 +47,8 @@ CASES = [
 def one_step(card, task, side, **fields):
     """Compare loss, logits, every gradient, and all state after two updates; return the learners and the batch."""
     pair, batch = text_learners(card, task, momentum=0.9, **fields), text_batch(card, task, side=side)
-    found = [learner.gradients(batch, step=3) for learner in pair.values()]
-    losses, outputs, gradients = zip(*found, strict=True)
+    results = [learner.gradients(batch, step=3) for learner in pair.values()]
+    losses, outputs, gradients = zip(*results, strict=True)
     require_equal(*({"loss": np.array(loss)} for loss in losses), bar=STEP, what="loss")
     require_equal(*(seen(batch, own) for own in outputs), bar=STEP, what="logits")
     require_equal(*gradients, bar=STEP, zero=ZERO, what="gradients")

@@ -44,12 +44,12 @@ def is_quick(card: Card) -> bool:
 def test_network(card, say):
     with TemporaryDirectory() as folder:
         torch, tf = run_network(card, folder, record=card.parameters < GIANT)
-        found = compare_outcomes(torch, tf)
+        parts = compare_outcomes(torch, tf)
     say(
-        f"{card.name}: inference {found['inference'].largest:.1e}, gradients {found['whole gradients'].largest:.1e}, "
-        f"step {found['whole step'].largest:.1e}, {len(found['whole gradients'].zeros)} gradients zero but for rounding"
+        f"{card.name}: inference {parts['inference'].largest:.1e}, gradients {parts['whole gradients'].largest:.1e}, "
+        f"step {parts['whole step'].largest:.1e}, {len(parts['whole gradients'].zeros)} gradients zero but for rounding"
     )
-    faults = {part: comparison.faults for part, comparison in found.items()}
+    faults = {part: comparison.faults for part, comparison in parts.items()}
     assert not any(faults.values()), faults
     assert not layer_faults(torch.inference, tf.inference)
     assert torch.training.calls.keys() == tf.training.calls.keys()

@@ -46,18 +46,18 @@ def measure(card: Card) -> dict[str, Any]:
     zeros: dict[str, Collection[str]] = {}  # float32 has nothing but noise where float64 has zero
     for dtype in DTYPES:
         with TemporaryDirectory() as folder:
-            found = compare_outcomes(*run_network(card, folder, dtype=dtype, modes=tuple(MODES)), leave_out=zeros)
-        figures |= {f"{dtype} {part}": found[part].largest for part in PARTS}
+            parts = compare_outcomes(*run_network(card, folder, dtype=dtype, modes=tuple(MODES)), leave_out=zeros)
+        figures |= {f"{dtype} {part}": parts[part].largest for part in PARTS}
         if dtype == "float64":
-            zeros = {part: comparison.zeros for part, comparison in found.items()}
+            zeros = {part: comparison.zeros for part, comparison in parts.items()}
             figures["zero gradients"] = len(zeros["whole gradients"])
     return figures
 
 
 def measure_steps(case: Case, size: int) -> dict[str, float]:
     """Return the figures of a trajectory."""
-    found, sensitivity = measure_trajectory(case, size)
-    return {**{part: comparison.largest for part, comparison in found.items()}, "own sensitivity": sensitivity}
+    parts, sensitivity = measure_trajectory(case, size)
+    return {**{part: comparison.largest for part, comparison in parts.items()}, "own sensitivity": sensitivity}
 
 
 def render(figures: dict[str, dict[str, Any]]) -> str:

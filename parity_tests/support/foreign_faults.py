@@ -41,7 +41,7 @@ class Planted:
 
 def planted(model: Model, rng: np.random.Generator) -> list[Planted]:
     """Return every fault that a model can have, one of each kind and place."""
-    found = []
+    every = []
     for path, kind, options in walked(model.layers):
         for family, words, change in faults(kind, options, model.rank, rng):
             side = str(rng.choice(["torch", "tf"]))
@@ -49,8 +49,8 @@ def planted(model: Model, rng: np.random.Generator) -> list[Planted]:
                 side = "tf"
             layers = deepcopy(model.layers)
             change(at(layers, path))
-            found.append(Planted(family, side, place_of(path), f"{kind}: {words}", layers))
-    return found
+            every.append(Planted(family, side, place_of(path), f"{kind}: {words}", layers))
+    return every
 
 
 def walked(layers: Layers, above: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str, dict[str, Any]]]:
@@ -70,10 +70,10 @@ def at(layers: Layers, path: tuple[Any, ...]) -> dict[str, Any]:
 
 def at_layer(layers: Layers, path: tuple[Any, ...]) -> Any:
     """Return a layer by its path."""
-    found: Any = layers
+    layer: Any = layers
     for step in path:
-        found = found[1][step] if isinstance(step, str) else found[step]
-    return found
+        layer = layer[1][step] if isinstance(step, str) else layer[step]
+    return layer
 
 
 def place_of(path: tuple[Any, ...]) -> str:
@@ -179,7 +179,7 @@ def conv_faults(o: dict[str, Any], rank: int, rng: np.random.Generator) -> Itera
 
 def altered(model: Model, rng: np.random.Generator) -> list[Planted]:
     """Return faults that add or take a layer: a cast, a stopped gradient, turned channels, a lost activation."""
-    found = []
+    alterations = []
     for i, (kind, _) in enumerate(model.layers):
         if kind == "act":
             side = str(rng.choice(["torch", "tf"]))
@@ -195,5 +195,5 @@ def altered(model: Model, rng: np.random.Generator) -> list[Planted]:
                     layers.pop(i + 1)
                 else:
                     layers.insert(i, ("nothing", {}))
-                found.append(Planted(family, side, f"steps.{i}", words, layers))
-    return found
+                alterations.append(Planted(family, side, f"steps.{i}", words, layers))
+    return alterations

@@ -60,10 +60,10 @@ def outdone(a: np.ndarray, b: np.ndarray, **window: Any) -> np.ndarray:
     """Return the maxima of those windows that have theirs in another place in the other input: (N, C, H, W)."""
     inputs = (torch.from_numpy(x.astype(np.float64)) for x in (a, b))
     places = [functional.max_pool2d(x, **window, return_indices=True)[1].flatten(2) for x in inputs]
-    other, found = (places[0] != places[1]).byte(), torch.zeros(a.shape, dtype=torch.uint8).flatten(2)
+    other, marked = (places[0] != places[1]).byte(), torch.zeros(a.shape, dtype=torch.uint8).flatten(2)
     for place in places:
-        found.scatter_reduce_(2, place, other, "amax")
-    return found.reshape(a.shape).bool().numpy()
+        marked.scatter_reduce_(2, place, other, "amax")
+    return marked.reshape(a.shape).bool().numpy()
 
 
 class TorchSides(TorchFunctionMode):

@@ -118,12 +118,12 @@ def compare_outcomes(
 
     leave_out: by part, the names of arrays not to compare.
     """
-    found = {}
+    parts = {}
     for part, tensors in torch.parts.items():
         left_out = (leave_out or {}).get(part, ())
         pair = ({n: t for n, t in own.items() if n not in left_out} for own in (tensors, tf.parts[part]))
-        found[part] = compare(*pair, bar=bar_of(part), zero=zero_of(part))
-    return found
+        parts[part] = compare(*pair, bar=bar_of(part), zero=zero_of(part))
+    return parts
 
 
 def bar_of(part: str) -> float:
@@ -147,11 +147,13 @@ def run_network(
     drawn = starting_tensors(case_of(card), shapes_of(case_of(card)), seed=0)
     start = keep("start", cast(drawn, dtype))
     del drawn
-    found = []
+    outcomes = []
     for name in ("torch", "tf"):
-        found.append(run_wing(name, card, start, dtype, modes, lambda part, t, n=name: keep(f"{n} {part}", t), record))
+        outcomes.append(
+            run_wing(name, card, start, dtype, modes, lambda part, t, n=name: keep(f"{n} {part}", t), record)
+        )
         gc.collect()
-    return found
+    return outcomes
 
 
 def run_wing(
@@ -175,20 +177,20 @@ def run_wing(
         learner = refrozen(name, learner, card, MODES[mode], dtype)
         learner.set_weights(start)
         with watch() as outcome.training:
-            found = learner.gradients(drawn, step=7)
+            results = learner.gradients(drawn, step=7)
         outcome.training.arrays.clear()  # of the training pass only the calls are of use
-        outcome.parts |= {f"{mode} {part}": t for part, t in finish_step(learner, found, mode, keep)}
+        outcome.parts |= {f"{mode} {part}": t for part, t in finish_step(learner, results, mode, keep)}
     return outcome
 
 
 def finish_step(
     learner: Learner,
-    found: tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]],
+    results: tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]],
     mode: str,
     keep: Callable[[str, Tensors], Tensors],
 ) -> Iterator[tuple[str, Tensors]]:
     """Yield the parts of a training step: logits, loss and gradients as found, then the weights after it."""
-    loss, outputs, gradients = found
+    loss, outputs, gradients = results
     yield "forward", {**outputs, "loss": np.array(loss)}
     yield "gradients", keep(f"{mode} gradients", gradients)
     learner.update(gradients, lr=np.float64(0.001))

@@ -35,7 +35,7 @@ class Gradients:
     losses: tuple[float, ...]
     logits: tuple[np.ndarray, ...]
     arrays: tuple[Tensors, ...]
-    found: Comparison
+    apart: Comparison
 
 
 def require_equal_step(
@@ -49,7 +49,7 @@ def require_equal_step(
     start, slots = share_state(pair)
     logits = (learner.outputs(examples.inputs) for learner in pair.values())
     require_equal(*logits, bar=FORWARD, what="inference logits")
-    gradients = require_equal_gradients(pair, examples, number=number).found
+    gradients = require_equal_gradients(pair, examples, number=number).apart
     for learner in pair.values():
         learner.set_weights(start)
         learner.set_slots(slots)
@@ -68,8 +68,8 @@ def share_state(pair: Pair) -> tuple[Tensors, Tensors]:
 
 def require_equal_gradients(pair: Pair, examples: Batch, *, number: int, zero: float = ZERO) -> Gradients:
     """Compare loss, logits and every gradient of one training step; statistics move, weights do not."""
-    found = [learner.gradients(examples, step=number) for learner in pair.values()]
-    losses, outputs, gradients = (tuple(part) for part in zip(*found, strict=True))
+    results = [learner.gradients(examples, step=number) for learner in pair.values()]
+    losses, outputs, gradients = (tuple(part) for part in zip(*results, strict=True))
     assert abs(losses[0] - losses[1]) <= STEP * abs(losses[0])
     require_equal(*outputs, bar=STEP, what="training logits")
     logits = tuple(given["logits"] for given in outputs)
@@ -79,8 +79,8 @@ def require_equal_gradients(pair: Pair, examples: Batch, *, number: int, zero: f
 def require_equal_state(pair: Pair, *, bar: float) -> tuple[Comparison, Comparison]:
     """Compare weights and statistics, then slots: momentum, anchors, averages."""
     weights, slots = ([getattr(p, what)() for p in pair.values()] for what in ("get_weights", "get_slots"))
-    found = require_equal(*weights, bar=bar, what="weights and statistics")
-    return found, require_equal(*slots, bar=bar, zero=ZERO, what="slots")
+    apart = require_equal(*weights, bar=bar, what="weights and statistics")
+    return apart, require_equal(*slots, bar=bar, zero=ZERO, what="slots")
 
 
 def train(learner: Learner, steps: Iterable[tuple[int, Batch]], *, lr: np.float64) -> list[Any]:

@@ -60,8 +60,8 @@ def main(path: Path) -> None:
     for (title, feed), optimizer in zip(cases.items(), ("adam", "sgd"), strict=True):
         with tempfile.TemporaryDirectory() as folder:
             a, b, band = measured(Path(folder), feed, optimizer=optimizer)
-            found = by_step(compare_traces(a, b).rows, band)
-        sides.append((title, [each for each in found if each.phase == "updates"]))
+            steps = by_step(compare_traces(a, b).rows, band)
+        sides.append((title, [each for each in steps if each.phase == "updates"]))
     draw(sides, path)
 
 

@@ -34,7 +34,7 @@ def tokenizer() -> Tokenizer:
 def samples(task: Task, *, seed: int = 0, classes: int = len(TAGS)) -> tuple[Sample, ...]:
     """Return texts with labels as a task has them; every third word is of two tokens."""
     rng = generator(seed, "samples")
-    found = []
+    drawn = []
     for index, count in enumerate(WORDS):
         words = [f"w{rng.integers(24)}" + (f"x{rng.integers(24)}" if i % 3 == 1 else "") for i in range(count)]
         label: Any = None
@@ -43,8 +43,8 @@ def samples(task: Task, *, seed: int = 0, classes: int = len(TAGS)) -> tuple[Sam
         if task.labels == "tags":
             label = tuple(rng.integers(0, classes, count).tolist())
         text = tuple(words) if task.labels == "tags" else " ".join(words)
-        found.append(Sample(f"line {index + 1}", label, Text(text)))
-    return tuple(found)
+        drawn.append(Sample(f"line {index + 1}", label, Text(text)))
+    return tuple(drawn)
 
 
 def dataset(task: Task, classes: tuple[str, ...]) -> Dataset:

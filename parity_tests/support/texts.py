@@ -111,10 +111,10 @@ def run_stock(card: TextCard, tensors: Tensors, inputs: Mapping[str, np.ndarray]
     if card.config.types:
         called["token_type_ids"] = given["types"]
     labelled = model(**called, labels=torch.from_numpy(answers(card, inputs)))
-    found = found_by_torch(card, labelled.logits, dict(model.named_parameters()), inputs)
+    results = found_by_torch(card, labelled.logits, dict(model.named_parameters()), inputs)
     bar = 1e-6 if card.answer == "lm" else 1e-12  # their language model's loss, and only that, goes through float32
-    assert abs(labelled.loss.item() - found["loss"]) <= bar * abs(found["loss"])
-    return found
+    assert abs(labelled.loss.item() - results["loss"]) <= bar * abs(results["loss"])
+    return results
 
 
 def padded_on_the_right(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -84,9 +84,9 @@ def test_the_pytorch_wing_loads_nothing_of_keras():
 
 
 def test_the_keras_wing_loads_nothing_of_pytorch():
-    found = loaded(use_all("ft_tf"))
-    assert found >= TF
-    assert not found & (TORCH | {"ft_torch"})
+    modules = loaded(use_all("ft_tf"))
+    assert modules >= TF
+    assert not modules & (TORCH | {"ft_torch"})
 
 
 MAY_REACH = (  # the door to the wings; parts of a package; commands; the user's own modules
@@ -96,8 +96,8 @@ MAY_REACH = (  # the door to the wings; parts of a package; commands; the user's
 
 def test_nothing_reaches_a_framework_past_the_imports():
     reach = re.compile(r"\bsys\.modules\b|from sys import|\bimport_module\b|\b__import__\b")
-    found = {path.relative_to(ROOT / "ft") for path in (ROOT / "ft").rglob("*.py") if reach.search(path.read_text())}
-    assert found == {Path(place) for place in MAY_REACH}
+    reaching = {path.relative_to(ROOT / "ft") for path in (ROOT / "ft").rglob("*.py") if reach.search(path.read_text())}
+    assert reaching == {Path(place) for place in MAY_REACH}
 
 
 def test_the_contracts_of_import_linter():

@@ -84,8 +84,8 @@ def test_a_batch_of_any_size_is_traced_once():
     )
     for n in (2, 5):
         expected = keep_mask(SEED, "drop", 1, (n, 3, 2, 4), P, 1) * (1 / (1 - P))
-        found = step(tf.ones((n, 2, 4, 3), tf.float64), tf.constant([1, 1], tf.int64)).numpy()
-        np.testing.assert_array_equal(to_canonical(found), expected)
+        dropped = step(tf.ones((n, 2, 4, 3), tf.float64), tf.constant([1, 1], tf.int64)).numpy()
+        np.testing.assert_array_equal(to_canonical(dropped), expected)
 
 
 def test_seeds_and_names_have_masks_of_their_own():

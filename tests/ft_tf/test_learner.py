@@ -108,7 +108,7 @@ def test_whole_batches_have_a_graph_and_all_others_share_one(make_learner, batch
 @pytest.mark.parametrize("freeze", ["none", "stem,layer1,layer2,layer3"])
 def test_a_batch_gives_the_same_bits_whatever_sizes_came_before(make_learner, freeze):
     """As where a run goes on before the short last batch of an epoch; frozen stages are compiled."""
-    rng, found = np.random.default_rng(0), []
+    rng, runs = np.random.default_rng(0), []
     images, labels = rng.normal(size=(13, 32, 32, 3)), rng.integers(0, 3, 13)
     for sizes in ((13, 3), (3, 13)):
         learner = make_learner(freeze=freeze, precision="float64", batch_size=13)
@@ -116,9 +116,9 @@ def test_a_batch_gives_the_same_bits_whatever_sizes_came_before(make_learner, fr
             ahead(learner)
         results = {n: run_part(learner, images[:n], labels[:n]) for n in sizes}
         assert learner.prefix is None or learner.prefix.compiled
-        found.append(results)
-    for count, (loss, _, outputs, gradients) in found[0].items():
-        again = found[1][count]
+        runs.append(results)
+    for count, (loss, _, outputs, gradients) in runs[0].items():
+        again = runs[1][count]
         np.testing.assert_array_equal(outputs["logits"], again[2]["logits"])
         assert loss == again[0]
         for name, gradient in gradients.items():

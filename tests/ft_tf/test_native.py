@@ -78,9 +78,9 @@ def loaded_afresh(model, x, tmp_path, imports):
 
 def require_native(model, x, y, tmp_path, imports):
     """Do with a network all that Keras does with one; predictions of copies must be equal bit by bit."""
-    found = train(model, x, y)
-    assert all(np.isfinite(value) for side in found for value in side.values())
-    assert found[0].keys() == found[1].keys()
+    histories = train(model, x, y)
+    assert all(np.isfinite(value) for side in histories for value in side.values())
+    assert histories[0].keys() == histories[1].keys()
     expected = model.predict(x, verbose=0)
     assert expected.shape == (4, 3)
     np.testing.assert_array_equal(loaded_afresh(model, x, tmp_path, imports), expected)

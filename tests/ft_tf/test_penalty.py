@@ -42,7 +42,7 @@ def test_keras_and_autodiff_say_the_same(kind):
     penalty, start = moved(terms)
     gradients = {name: tf.constant(g) for name, g in drawn(2).items()}
     loss = tf.constant(1.5, tf.float64)
-    added, found = tf.function(penalty.add)(loss, gradients)
+    added, sums = tf.function(penalty.add)(loss, gradients)
 
     weights = {name: w.value for name, w in penalty.parameters.items()}
     with tf.GradientTape() as tape:
@@ -54,7 +54,7 @@ def test_keras_and_autodiff_say_the_same(kind):
     theirs = tape.gradient(formula, weights)
     assert float(added) == pytest.approx(float(formula), rel=1e-14)
     for name, g in gradients.items():
-        np.testing.assert_allclose(found[name], g + theirs[name], rtol=1e-13, atol=1e-14)
+        np.testing.assert_allclose(sums[name], g + theirs[name], rtol=1e-13, atol=1e-14)
     if not KINDS[kind].l2sp:
         own = keras.regularizers.L1L2(l1=KINDS[kind].l1, l2=KINDS[kind].l2 / 2)(weights["a.weight"])
         others = 0.05 * np.square(weights["head.weight"]).sum()

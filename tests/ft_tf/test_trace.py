@@ -51,8 +51,8 @@ def test_names_order_and_inputs():
     model = functional()
     with recording(model) as calls:
         model(IMAGES)
-    found = {key: (call.kind, call.inputs) for key, call in calls.calls.items()}
-    assert found == {
+    kinds = {key: (call.kind, call.inputs) for key, call in calls.calls.items()}
+    assert kinds == {
         "stage.0.conv": ("conv", ("",)),
         "stage.0.relu": ("relu", ("stage.0.conv",)),
         "stage.0.add": ("add", ("stage.0.relu", "")),
@@ -112,8 +112,8 @@ def test_axes_are_said():
     model.traced_images = "NCHW"
     with recording(model) as calls:
         model(np.ones((2, 3, 4, 5), np.float32))
-    found = {key: (call.axes, call.input_axes) for key, call in calls.calls.items()}
-    assert found == {
+    axes = {key: (call.axes, call.input_axes) for key, call in calls.calls.items()}
+    assert axes == {
         "turn": ("NHWC", ("NCHW",)),
         "conv": ("NHWC", ("NHWC",)),
         "swap": ("NWHC", ("NHWC",)),

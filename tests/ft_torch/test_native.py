@@ -72,10 +72,10 @@ def test_noise_survives_a_copy():
     """A copy of a network that trains draws from torch's generator, as the network does."""
     model, x = network(find_card(QUICK))
     twins = [model.train(), saved_and_loaded(model, x).train(), torch.compile(model, backend="aot_eager")]
-    found = []
+    outputs = []
     for twin in twins:
         torch.manual_seed(0)
-        found.append(twin(x).detach())
-    assert torch.equal(found[0], found[1])
-    assert not torch.equal(found[0], model.eval()(x))
-    torch.testing.assert_close(found[2], found[0])
+        outputs.append(twin(x).detach())
+    assert torch.equal(outputs[0], outputs[1])
+    assert not torch.equal(outputs[0], model.eval()(x))
+    torch.testing.assert_close(outputs[2], outputs[0])

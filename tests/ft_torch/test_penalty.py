@@ -38,7 +38,7 @@ def test_autograd_says_the_same(kind):
     terms = {"a.weight": KINDS[kind], "head.weight": Terms(l2=0.1)}
     penalty, start = moved(terms)
     gradients, loss = drawn(2), torch.tensor(1.5, dtype=torch.float64)
-    added, found = penalty.add(loss, gradients)
+    added, sums = penalty.add(loss, gradients)
 
     theirs = {name: w.clone().requires_grad_() for name, w in penalty.parameters.items()}
     formula = loss.clone()
@@ -49,4 +49,4 @@ def test_autograd_says_the_same(kind):
     formula.backward()
     assert added.item() == pytest.approx(formula.item(), rel=1e-14)
     for name, w in theirs.items():
-        torch.testing.assert_close(found[name], gradients[name] + w.grad, rtol=1e-13, atol=1e-14)
+        torch.testing.assert_close(sums[name], gradients[name] + w.grad, rtol=1e-13, atol=1e-14)

@@ -143,14 +143,14 @@ def test_position_embeddings_are_torchvisions(size):
     source = {"encoder.pos_embedding": torch.randn(1, 1 + 14 * 14, 6, dtype=torch.float64)}
     key = "encoder.pos_embedding"
     expected = interpolate_embeddings(size, 16, dict(source))[key]
-    found = refit(
+    fit = refit(
         {key: source[key].numpy()},
         {key: tuple(expected.shape)},
         card=find_card("vit_b_16"),
         surgery=None,
         in_weights="average",
     )
-    np.testing.assert_allclose(found.tensors[key], expected.numpy(), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(fit.tensors[key], expected.numpy(), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("align_corners", [True, False])
@@ -159,15 +159,15 @@ def test_bicubic_is_torchs(before, after, align_corners):
     grid = torch.randn(before, before, 3, dtype=torch.float64)
     planes = grid.permute(2, 0, 1)[None]
     expected = F.interpolate(planes, size=after, mode="bicubic", align_corners=align_corners)[0].permute(1, 2, 0)
-    found = resize_bicubic(grid.numpy(), after, align_corners=align_corners)
-    np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=1e-13)
+    resized = resize_bicubic(grid.numpy(), after, align_corners=align_corners)
+    np.testing.assert_allclose(resized, expected.numpy(), rtol=0, atol=1e-13)
 
 
 def test_weights_of_another_swin_window():
     """A bias table of window 12, with its index table: resized as F.interpolate does, and the index is our own."""
     shapes = {"attn.relative_position_bias_table": (169, 3)}
     table = torch.randn(23 * 23, 3, dtype=torch.float64)
-    found = refit(
+    fit = refit(
         {"attn.relative_position_bias_table": table.numpy()},
         shapes,
         card=find_card("swin_t"),
@@ -176,4 +176,4 @@ def test_weights_of_another_swin_window():
     )
     planes = table.T.reshape(1, 3, 23, 23)
     expected = F.interpolate(planes, size=13, mode="bicubic", align_corners=False).reshape(3, 169).T
-    np.testing.assert_allclose(found.tensors["attn.relative_position_bias_table"], expected, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(fit.tensors["attn.relative_position_bias_table"], expected, rtol=0, atol=1e-13)

@@ -57,8 +57,8 @@ def record():
 
 def test_names_order_and_inputs():
     _, _, _, calls = record()
-    found = {key: (call.kind, call.inputs) for key, call in calls.calls.items()}
-    assert found == {
+    kinds = {key: (call.kind, call.inputs) for key, call in calls.calls.items()}
+    assert kinds == {
         "stage.0.conv": ("conv", ("",)),
         "stage.0.relu": ("relu", ("stage.0.conv",)),
         "stage.0.add": ("add", ("stage.0.relu", "")),
@@ -119,8 +119,8 @@ class Turning(nn.Module):
 def test_axes_are_said():
     with recording(model := Turning()) as calls:
         model(torch.randn(2, 3, 4, 4))
-    found = {key: (call.axes, call.input_axes) for key, call in calls.calls.items()}
-    assert found == {
+    axes = {key: (call.axes, call.input_axes) for key, call in calls.calls.items()}
+    assert axes == {
         "conv": ("NCHW", ("NCHW",)),
         "norm": ("NHWC", ("NHWC",)),
         "attention": ("NHWC", ("NHWC",)),

@@ -157,9 +157,9 @@ def main() -> int:
             traceback.print_exc()
             os._exit(70)
         return 0
-    found = fuzz(flags.reader, seconds=flags.minutes * 60, seed=flags.seed, keep=flags.keep, cases=flags.cases)
-    print(json.dumps({"seed": flags.seed, **found}))
-    return int(bool(found["findings"]))
+    counts = fuzz(flags.reader, seconds=flags.minutes * 60, seed=flags.seed, keep=flags.keep, cases=flags.cases)
+    print(json.dumps({"seed": flags.seed, **counts}))
+    return int(bool(counts["findings"]))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ def weights(path: Path) -> Outcome:
     """Read a .pth or safetensors file; a small one must not grow."""
     from ft.weights import read_weights
 
-    found = read_weights(path)
-    assert sum(tensor.nbytes for tensor in found.values()) <= 1 << 26, "grown"
+    tensors = read_weights(path)
+    assert sum(tensor.nbytes for tensor in tensors.values()) <= 1 << 26, "grown"
     return "read"
 
 

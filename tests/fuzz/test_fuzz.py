@@ -24,12 +24,12 @@ CASES = {"keras": 60}
 def test_damaged_files_are_read_or_refused(reader, tmp_path):
     if find_spec(NEEDS.get(reader, "ft")) is None:
         pytest.skip(f"whole files are written by {NEEDS[reader]}")
-    found = fuzz(reader, seconds=60, seed=20, keep=tmp_path, cases=CASES.get(reader, 400))
-    print(found)
-    assert found["findings"] == []
-    assert found["cases"] == CASES.get(reader, 400)
-    assert min(found["outcomes"]["read"], found["outcomes"]["refused"]) > 0
-    assert found["peak_MB"] < 1500
+    counts = fuzz(reader, seconds=60, seed=20, keep=tmp_path, cases=CASES.get(reader, 400))
+    print(counts)
+    assert counts["findings"] == []
+    assert counts["cases"] == CASES.get(reader, 400)
+    assert min(counts["outcomes"]["read"], counts["outcomes"]["refused"]) > 0
+    assert counts["peak_MB"] < 1500
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_a_reader_that_fails_is_found(fault, told, tmp_path, monkeypatch):
         "readers.READERS['yaml'] = broken\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{__file__.partition('/tests/')[0]}")
-    found = fuzz("yaml", seconds=30, seed=1, keep=tmp_path / "kept", cases=1)
-    assert [told in finding for finding in found["findings"]] == [True]
+    counts = fuzz("yaml", seconds=30, seed=1, keep=tmp_path / "kept", cases=1)
+    assert [told in finding for finding in counts["findings"]] == [True]
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 

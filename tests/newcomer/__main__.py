@@ -44,7 +44,7 @@ PATIENCE = 1200  # seconds for one line
 def swapped(text: str) -> str:
     """Return a line with the other wing in it."""
     place = r'(--backend +|backend="|runs/[\w-]+-(?=\w+-\d{3})|-m ft_|on photos, )(torch|tf|PyTorch|Keras)\b'
-    return re.sub(place, lambda found: found[1] + OTHER[found[2]], text)
+    return re.sub(place, lambda match: match[1] + OTHER[match[2]], text)
 
 
 class Walk:
@@ -80,9 +80,11 @@ class Walk:
             words[1:1] = ["--assume-old", ".venv/installed"]
         code = self.run(*words)
         expected = next((codes for start, codes in ENDS.items() if line.startswith(start)), (0,))
-        found = [] if code in expected else [f"exit code {code}, expected {expected}", *self.output.splitlines()[-15:]]
+        complaints = (
+            [] if code in expected else [f"exit code {code}, expected {expected}", *self.output.splitlines()[-15:]]
+        )
         files = [name for flag, name in itertools.pairwise(words) if flag in WRITTEN]
-        return found + [f"{name} is not there" for name in files if not (self.folder / name).exists()]
+        return complaints + [f"{name} is not there" for name in files if not (self.folder / name).exists()]
 
     def do_printed(self, block: str) -> list[str]:
         """Look for the lines in what the command before printed."""
@@ -121,8 +123,8 @@ def names(readme: str) -> Iterator[str]:
 
 def plans(readme: str, *, download: bool) -> Iterator[list[Step]]:
     """Yield the steps of both walks; the second leaves out what it would not do otherwise."""
-    for found, model in STAND_INS.items() if not download else ():
-        readme = re.sub(found, model, readme)
+    for large, model in STAND_INS.items() if not download else ():
+        readme = re.sub(large, model, readme)
     first = list(steps_of(readme))
     yield first
     second = [Step(step.kind, swapped(step.text)) for step in first]

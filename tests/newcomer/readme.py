@@ -110,13 +110,13 @@ def program(block: str, values: Path) -> str:
 
 def told_otherwise(block: str, values: str) -> list[str]:
     """Return the lines of a block whose comment shows another value than there was, as far as it shows one."""
-    found = {
+    values_by_line = {
         int(number): value.replace("'", '"') for number, value in re.findall(r"^(\d+) (.*)$", values, re.MULTILINE)
     }
     wrong = []
     for number, line in enumerate(block.splitlines(), 1):
         comment = line.partition("  # ")[2]
         shown = re.split(r'\.\.\.|\d+\.\d+|label="', comment)[0]
-        if comment[:1] in ("[", "{", "<") and not found.get(number, "").startswith(shown):
-            wrong.append(f"{line}\n      but was {found.get(number, 'nothing')[:200]}")
+        if comment[:1] in ("[", "{", "<") and not values_by_line.get(number, "").startswith(shown):
+            wrong.append(f"{line}\n      but was {values_by_line.get(number, 'nothing')[:200]}")
     return wrong

@@ -88,8 +88,8 @@ def test_focal_counts_each_term_by_its_rest(wing, gamma):
     p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
     own = p[np.arange(len(p)), MASKS[counted]]
     expected = -((1 - own) ** gamma * np.log(own)).mean()
-    found, _ = loss_of(wing, Objective("segmentation", "focal", gamma=gamma))
-    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    loss, _ = loss_of(wing, Objective("segmentation", "focal", gamma=gamma))
+    np.testing.assert_allclose(loss, expected, rtol=1e-13)
 
 
 @in_each_framework

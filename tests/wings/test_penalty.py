@@ -26,9 +26,9 @@ def drawn(framework):
 def test_without_terms_nothing_changes(wing, framework, drawn):
     gradients = {name: framework.tensor(array) for name, array in drawn(2)[1].items()}
     loss = framework.tensor(np.float64(1.5))
-    added, found = wing.Penalty(drawn(0)[0], {}).add(loss, gradients)
+    added, sums = wing.Penalty(drawn(0)[0], {}).add(loss, gradients)
     assert added is loss
-    assert all(found[name] is g for name, g in gradients.items())
+    assert all(sums[name] is g for name, g in gradients.items())
 
 
 def test_slots_carry_the_anchors_on(wing, framework, drawn):

@@ -41,18 +41,18 @@ def same(a, b):
 def test_every_value_lands(wing, model):
     tensors = distinct(wing.weight_shapes(model))
     wing.set_weights(model, tensors)
-    found = wing.get_weights(model)
-    assert list(found) == list(wing.weight_shapes(model))
+    got = wing.get_weights(model)
+    assert list(got) == list(wing.weight_shapes(model))
     for name, tensor in tensors.items():
-        np.testing.assert_array_equal(found[name], tensor, err_msg=name, strict=True)
-        assert found[name].flags.c_contiguous
+        np.testing.assert_array_equal(got[name], tensor, err_msg=name, strict=True)
+        assert got[name].flags.c_contiguous
 
 
 def test_what_is_left_out_is_not_got(wing, model):
     whole = wing.get_weights(model)
     left = {name for name in whole if name.startswith("layer1") or name.endswith("running_mean")}
-    found = wing.get_weights(model, leave_out=left)
-    assert same(found, {name: tensor for name, tensor in whole.items() if name not in left})
+    got = wing.get_weights(model, leave_out=left)
+    assert same(got, {name: tensor for name, tensor in whole.items() if name not in left})
 
 
 def test_what_is_got_is_a_copy(wing, model):
@@ -109,6 +109,6 @@ def test_other_float_types_are_cast(wing, model):
         for name, tensor in wing.get_weights(model).items()
     }
     wing.set_weights(model, halves)
-    found = wing.get_weights(model)
-    assert same(found, halves)
-    assert all(tensor.dtype == ("int64" if name.endswith("tracked") else "float64") for name, tensor in found.items())
+    got = wing.get_weights(model)
+    assert same(got, halves)
+    assert all(tensor.dtype == ("int64" if name.endswith("tracked") else "float64") for name, tensor in got.items())

@@ -23,11 +23,11 @@ def save(state, name="a.pth", **settings):
 
 
 def assert_same(name, state):
-    found = torch.load(name, weights_only=True)
-    assert list(found) == list(state)
+    tensors = torch.load(name, weights_only=True)
+    assert list(tensors) == list(state)
     for key, tensor in state.items():
-        assert found[key].dtype == tensor.dtype, key
-        assert torch.equal(found[key].reshape(-1).view(torch.uint8), tensor.reshape(-1).view(torch.uint8)), key
+        assert tensors[key].dtype == tensor.dtype, key
+        assert torch.equal(tensors[key].reshape(-1).view(torch.uint8), tensor.reshape(-1).view(torch.uint8)), key
 
 
 def command(*arguments):

@@ -294,11 +294,11 @@ def test_a_mistake_is_one_line(arguments, words, run, wing, capsys):
     ],
 )
 def test_what_is_not_installed_is_named_before_anything_loads(name, absent, words, run, monkeypatch, capsys):
-    def found(package):
+    def spec_of(package):
         return None if package == absent else find_spec("numpy")
 
-    monkeypatch.setattr(backend, "find_spec", found)
-    monkeypatch.setattr(ft.api.export, "find_spec", found)
+    monkeypatch.setattr(backend, "find_spec", spec_of)
+    monkeypatch.setattr(ft.api.export, "find_spec", spec_of)
     monkeypatch.setattr(backend, "load", lambda name: pytest.fail("a framework was loaded"))
     assert command(run(), "--format", name) == 2
     line = capsys.readouterr().err

@@ -20,12 +20,12 @@ def find(fake_wing, write_images, tmp_path):
 
 
 def test_the_sweep_is_exponential_and_learns(find, tmp_path):
-    found = find(lr_min=1e-4, lr_max=10, lr_steps=21)
-    np.testing.assert_allclose(found.rates, np.geomspace(1e-4, 10, 21)[: len(found.rates)])
-    assert 1e-4 < found.suggestion < 10
-    assert found.smoothed[0] == found.losses[0]
-    np.testing.assert_allclose(found.smoothed[1], (0.09 * found.losses[0] + 0.1 * found.losses[1]) / 0.19)
-    assert json.loads((tmp_path / "found" / "lr-find.json").read_text())["suggestion"] == found.suggestion
+    swept = find(lr_min=1e-4, lr_max=10, lr_steps=21)
+    np.testing.assert_allclose(swept.rates, np.geomspace(1e-4, 10, 21)[: len(swept.rates)])
+    assert 1e-4 < swept.suggestion < 10
+    assert swept.smoothed[0] == swept.losses[0]
+    np.testing.assert_allclose(swept.smoothed[1], (0.09 * swept.losses[0] + 0.1 * swept.losses[1]) / 0.19)
+    assert json.loads((tmp_path / "found" / "lr-find.json").read_text())["suggestion"] == swept.suggestion
     assert (tmp_path / "found" / "lr-find.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -64,10 +64,10 @@ class OneBatch:
 
 def test_it_ends_where_the_loss_breaks():
     learner = Parabola()
-    found = sweep(learner, OneBatch(), lowest=1e-3, highest=1e3, steps=61)
-    assert found.diverged
-    assert 1 < found.rates[-1] < 100
-    assert 0.01 < found.suggestion < 1
+    swept = sweep(learner, OneBatch(), lowest=1e-3, highest=1e3, steps=61)
+    assert swept.diverged
+    assert 1 < swept.rates[-1] < 100
+    assert 0.01 < swept.suggestion < 1
     assert learner.w == 1.0
     learner.w = float("nan")
     with pytest.raises(ft.RunError, match=r"not finite at a rate of 0\.001 already"):

@@ -66,16 +66,16 @@ def test_a_run_leaves_what_it_measured(tune):
 
 def test_predictions_hold_the_sets(tune):
     run = tune()
-    found = {p.name: p for p in read_label_sets(run.folder)}
+    predictions = {p.name: p for p in read_label_sets(run.folder)}
     samples = run.validation_samples()
     logits = np.concatenate([run.learner.outputs(batch.inputs)["logits"] for batch in run.batches(samples).epoch(0)])
     for sample, p in zip(samples, sigmoid(logits), strict=True):
-        own = found[sample.name]
+        own = predictions[sample.name]
         assert own.label == tuple(run.classes[k] for k in sample.label)
         assert own.predicted == tuple(name for name, x in zip(run.classes, p, strict=True) if x > 0.5)
         np.testing.assert_allclose(own.probability, p[p > 0.5], rtol=1e-12)
-    assert any(not p.label for p in found.values())
-    assert any(len(p.label) > 1 for p in found.values())
+    assert any(not p.label for p in predictions.values())
+    assert any(len(p.label) > 1 for p in predictions.values())
 
 
 def test_it_is_evaluated_and_predicts_with_the_sigmoid(tune, tmp_path):
@@ -182,7 +182,7 @@ def test_the_best_epoch_is_that_of_the_highest_map(tune, monkeypatch):
     def evaluate(*arguments):
         score = scores[min(len(seen), 3)]
         seen.append({**real(*arguments).result(), "mAP": score, "exact_match": 1 - score})
-        return SimpleNamespace(result=lambda found=seen[-1]: found)
+        return SimpleNamespace(result=lambda last=seen[-1]: last)
 
     seen = []
     monkeypatch.setattr(train, "evaluate", evaluate)

@@ -51,10 +51,10 @@ def test_every_form_of_one_image_says_the_same(run, tmp_path):
 
 
 def test_a_folder_a_pattern_and_a_csv_are_answered_by_name(run, mixed, monkeypatch):
-    found = run.predict(mixed, top=1)
-    assert list(found) == list(ORDER)
-    assert list(found.values()) == run.predict([mixed / name for name in ORDER], top=1)
-    assert {name: best.label for name, [best] in found.items()} == ORDER
+    answers = run.predict(mixed, top=1)
+    assert list(answers) == list(ORDER)
+    assert list(answers.values()) == run.predict([mixed / name for name in ORDER], top=1)
+    assert {name: best.label for name, [best] in answers.items()} == ORDER
     (mixed / "list.csv").write_text(f"split,file\ntest,é.png\n,{mixed}/B.png\n")
     assert list(run.predict(mixed / "list.csv")) == ["é.png", f"{mixed}/B.png"]
     monkeypatch.chdir(mixed)

@@ -40,13 +40,13 @@ def test_a_tiny_benchmark(tmp_path, capsys, monkeypatch):
     assert bench([*FAST, "--repeat", "1", "--only", "textbook-torch", "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("run ")
-    found = json.loads((tmp_path / "out" / "bench.json").read_text())
-    (row,) = found["runs"]
+    report = json.loads((tmp_path / "out" / "bench.json").read_text())
+    (row,) = report["runs"]
     assert (row["run"], row["ratio"], row["passes"], row["scaled"]) == ("textbook-torch", 1.0, 1, None)
     assert 0 <= row["top1"] <= 1
     assert row["memory"] > 1e8
     assert row["share_of_peak"] > 0
-    assert found["settings"]["val_images"] == 5
+    assert report["settings"]["val_images"] == 5
     assert (tmp_path / "out" / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -54,9 +54,9 @@ def test_a_tiny_benchmark(tmp_path, capsys, monkeypatch):
 @pytest.mark.skipif(None in map(find_spec, ("torchvision", "keras")), reason="times both frameworks")
 def test_every_run_of_a_tiny_benchmark(tmp_path, capsys):
     code = bench([*FAST, "--repeat", "1", "--out", str(tmp_path), "--json"])
-    found = json.loads(capsys.readouterr().out)
-    assert code == int(not all(check["passed"] for check in found["checks"]))
-    assert {row["run"] for row in found["runs"]} == set(plans()) - {"textbook-keras", "textbook-keras-whole"}
+    report = json.loads(capsys.readouterr().out)
+    assert code == int(not all(check["passed"] for check in report["checks"]))
+    assert {row["run"] for row in report["runs"]} == set(plans()) - {"textbook-keras", "textbook-keras-whole"}
     large = ["--model", "resnet50", *FAST[2:], "--repeat", "1", "--out", str(tmp_path), "--json"]
     scaled = ["--augment", "crop-flip", "--peer-steps", "1"]
     assert bench([*large, *scaled, "--only", "textbook-torch,textbook-keras,textbook-keras-whole"]) == 0
@@ -78,10 +78,10 @@ def test_runs_are_made_in_turn_and_find_nothing_of_each_other(tmp_path, capsys, 
     monkeypatch.setattr(bench_module, "choose", lambda *_: [plans()[name] for name in ("textbook-torch", "ft-torch")])
     bench([*FAST, "--out", str(tmp_path), "--json"])
     assert made == 3 * ["textbook-torch", "ft-torch"]
-    found = json.loads(capsys.readouterr().out)
-    assert [row["seconds"] for row in found["runs"]] == [5.0, 3.0]
-    assert [row["spread"]["seconds"] for row in found["runs"]] == [[2.0, 9.0], [1.0, 4.0]]
-    assert found["settings"]["repeat"] == 3
+    report = json.loads(capsys.readouterr().out)
+    assert [row["seconds"] for row in report["runs"]] == [5.0, 3.0]
+    assert [row["spread"]["seconds"] for row in report["runs"]] == [[2.0, 9.0], [1.0, 4.0]]
+    assert report["settings"]["repeat"] == 3
 
 
 # ---- how a run is made, without one
@@ -111,8 +111,8 @@ LARGE = replace(SETTINGS, model="resnet50")
 
 
 def test_a_run_that_keeps_features_is_made_twice_with_the_same_caches(calls, tmp_path):
-    found = runs.measure(plans()["ft-torch"], SETTINGS, tmp_path)
-    assert (found.seconds, found.warm_seconds, found.rate, found.passes) == (8.0, 7.0, 7.0, 1)
+    timing = runs.measure(plans()["ft-torch"], SETTINGS, tmp_path)
+    assert (timing.seconds, timing.warm_seconds, timing.rate, timing.passes) == (8.0, 7.0, 7.0, 1)
     (_, cold, cold_caches), (_, warm, warm_caches) = calls
     assert cold_caches == warm_caches
     assert cold[cold.index("--cache") + 1] == "disk"
@@ -212,14 +212,14 @@ def test_a_process_that_fails_is_told_with_its_last_word():
 
 def test_generated_photos_are_what_ft_reads(tmp_path):
     assert generate(tmp_path, images=12) == (12, 5)
-    found = open_dataset(str(tmp_path))
-    assert (len(found.train), len(found.val), len(found.classes)) == (12, 5, 5)
+    dataset = open_dataset(str(tmp_path))
+    assert (len(dataset.train), len(dataset.val), len(dataset.classes)) == (12, 5, 5)
 
 
 def test_a_folder_is_copied_in_its_classes(tmp_path, write_images):
     data = write_images(count=10)
     assert lay_out(str(data), tmp_path / "work", images=6) == (6, 1)
-    found = open_dataset(str(tmp_path / "work"))
-    assert [sample.label for sample in found.train].count(0) == 3
+    dataset = open_dataset(str(tmp_path / "work"))
+    assert [sample.label for sample in dataset.train].count(0) == 3
     with pytest.raises(DataError, match="its images are no files"):
         lay_out("digits", tmp_path / "other", images=6)

@@ -57,7 +57,7 @@ def compared(tmp_path, monkeypatch, capsys):
 
 
 def ids(said):
-    return [(found["id"], found["accepted"]) for found in said["findings"]]
+    return [(finding["id"], finding["accepted"]) for finding in said["findings"]]
 
 
 def test_every_place_where_a_difference_begins_has_an_id_and_what_only_follows_has_none(compared):

@@ -226,10 +226,10 @@ def test_balanced_draws_give_rare_classes_as_many_images():
 def test_in_order_shows_every_image_once_as_it_is_or_as_an_epoch_augments_it(samples):
     training = batches(samples, workers=0)
     for augmented in (False, True):
-        found = list(training.in_order(augmented=augmented).epoch(2))
-        np.testing.assert_array_equal(np.concatenate([b.indices for b in found]), np.arange(23))
+        shown = list(training.in_order(augmented=augmented).epoch(2))
+        np.testing.assert_array_equal(np.concatenate([b.indices for b in shown]), np.arange(23))
         plain = batches(samples, workers=0, augment="crop-flip" if augmented else "none")
-        images = np.concatenate([b.inputs for b in found])
+        images = np.concatenate([b.inputs for b in shown])
         assert all((images[i] == plain.read(2, i)).all() for i in range(23))
     other = np.concatenate([b.inputs for b in training.in_order(augmented=True).epoch(1)])
     assert (other != images).any()

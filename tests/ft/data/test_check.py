@@ -67,11 +67,11 @@ def test_copies_are_told_once_each_by_the_worst_of_what_they_are(photos):
     original = photos / "train/cat/0.png"
     for name in ("val/cat/leak.png", "val/dog/leak.png", "train/dog/wrong.png", "train/cat/copy.png"):
         (photos / name).write_bytes(original.read_bytes())
-    found = {f.kind: f for f in check_data(str(photos), policy=Policy()).findings}
+    by_kind = {f.kind: f for f in check_data(str(photos), policy=Policy()).findings}
     same = "same bytes as train/cat/0.png"
-    assert found["leak"].items == (("val/cat/leak.png", same), ("val/dog/leak.png", f"{same}, labelled cat"))
-    assert found["conflict"].items == (("train/dog/wrong.png", f"{same}, labelled cat"),)
-    assert found["copies"].items == (("train/cat/copy.png", same),)
+    assert by_kind["leak"].items == (("val/cat/leak.png", same), ("val/dog/leak.png", f"{same}, labelled cat"))
+    assert by_kind["conflict"].items == (("train/dog/wrong.png", f"{same}, labelled cat"),)
+    assert by_kind["copies"].items == (("train/cat/copy.png", same),)
 
 
 def test_tiny_images_and_skewed_classes(photos, write_tree, encode, pixels):
@@ -79,9 +79,9 @@ def test_tiny_images_and_skewed_classes(photos, write_tree, encode, pixels):
         write_tree(f"train/dog/more{i}.png", content=encode(pixels(40, 50, seed=100 + i)))
     write_tree("train/dog/tiny.png", content=encode(pixels(31, 99)))
     check = check_data(str(photos), policy=Policy())
-    found = {f.kind: f for f in check.findings}
-    assert found["tiny"].items == (("train/dog/tiny.png", "99x31 pixels"),)
-    assert found["skewed"].items == (("dog", "45 train images"), ("cat", "4 train images"))
+    by_kind = {f.kind: f for f in check.findings}
+    assert by_kind["tiny"].items == (("train/dog/tiny.png", "99x31 pixels"),)
+    assert by_kind["skewed"].items == (("dog", "45 train images"), ("cat", "4 train images"))
     assert check.status == "warnings"
 
 
@@ -141,7 +141,7 @@ def test_a_terminal_sees_a_bar_and_a_pipe_a_line():
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")
 def test_a_look_finds_what_training_would_stop_at(tmp_path, pixels, encode):
-    rng, found = np.random.default_rng(3), set()
+    rng, kinds = np.random.default_rng(3), set()
     entry, policy = Entry("", "cat", "x", tmp_path / "x"), Policy(max_pixels=100_000, short_side=64)
     for kind in ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM"] * 30:
         broken = bytearray(encode(pixels(20, 30), kind))
@@ -150,8 +150,8 @@ def test_a_look_finds_what_training_would_stop_at(tmp_path, pixels, encode):
         entry.source.write_bytes(broken)
         fault, look = fault_of(entry, 100_000, 64), look_at(entry, policy)
         assert (fault and fault.reason) == (look.fault and look.fault.reason)
-        found.add(fault and fault.kind)
-    assert found >= {None, "damaged", "truncated", "wrong type", "huge"}
+        kinds.add(fault and fault.kind)
+    assert kinds >= {None, "damaged", "truncated", "wrong type", "huge"}
 
 
 # ---- reports
@@ -279,17 +279,17 @@ def test_every_fault_of_a_mask_is_found_by_its_kind(masks, write_tree, encode, p
     write_tree("masks/val/5.png", content=encode(np.full((40, 50), 255, np.uint8)))
     write_tree("images/val/5.png", content=(masks / "images/train/3.png").read_bytes())
     check = check_data(str(masks), policy=Policy())
-    found = {f.kind: f.items for f in check.findings}
+    items = {f.kind: f.items for f in check.findings}
     size = "40x50 pixels, its image images/train/1.png has 50x40"
-    assert found["mask missing"] == (("images/train/0.png", "no mask"),)
-    assert found["mask size"] == (("images/train/1.png", size),)
-    assert found["mask file"] == (("images/train/2.png", "JPEG keeps no exact values"),)
+    assert items["mask missing"] == (("images/train/0.png", "no mask"),)
+    assert items["mask size"] == (("images/train/1.png", size),)
+    assert items["mask file"] == (("images/train/2.png", "JPEG keeps no exact values"),)
     told = "value 9 in 7 pixels, which is no class (0 to 3, 255 ignored)"
-    assert found["mask value"] == (("images/val/4.png", told),)
-    assert found["leak"] == (("images/val/5.png", "same bytes as images/train/3.png, labelled sky|cat|dog"),)
-    assert (found["all ignored"], found["lone mask"]) == ((("images/val/5.png", ""),), (("masks/train/lone.png", ""),))
+    assert items["mask value"] == (("images/val/4.png", told),)
+    assert items["leak"] == (("images/val/5.png", "same bytes as images/train/3.png, labelled sky|cat|dog"),)
+    assert (items["all ignored"], items["lone mask"]) == ((("images/val/5.png", ""),), (("masks/train/lone.png", ""),))
     assert (check.status, len(check.usable)) == ("errors", 2)
-    assert {name for name, _ in found["no val"]} == {"sky", "cat", "dog"}
+    assert {name for name, _ in items["no val"]} == {"sky", "cat", "dog"}
     assert cli.dispatch(["data", "check", str(masks), "--quiet"]) == 2
 
 

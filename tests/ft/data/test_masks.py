@@ -142,12 +142,12 @@ def test_colours_by_a_table_or_in_ascending_order(draw, classes, tmp_path):
         draw(f"masks/{i}.png", palette[drawn[i]])
     draw("images/blank.png")
     draw("masks/blank.png", np.zeros((HEIGHT, WIDTH), np.uint8))  # grey among colours is that grey's colour
-    found = open_mask_images(str(root))
-    assert found.classes == ("#000000", "#00ff00", "#ff0000")
+    data = open_mask_images(str(root))
+    assert data.classes == ("#000000", "#00ff00", "#ff0000")
     swapped = np.array([0, 2, 1])
-    assert [np.array_equal(s.label.read(), swapped[drawn[int(s.name[7])]]) for s in found.val[:2]] == [True, True]
-    again = open_mask_images(str(root), found.classes)
-    assert np.array_equal(again.val[0].label.read(), found.val[0].label.read())
+    assert [np.array_equal(s.label.read(), swapped[drawn[int(s.name[7])]]) for s in data.val[:2]] == [True, True]
+    again = open_mask_images(str(root), data.classes)
+    assert np.array_equal(again.val[0].label.read(), data.val[0].label.read())
     (root / "classes.txt").write_text("# colours\nsky 0 0 0\nlarge cat 255 0 0\nignore 0 255 0\n")
     given = open_mask_images(str(root))
     assert given.classes == ("sky", "large cat")

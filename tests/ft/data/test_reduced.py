@@ -27,9 +27,9 @@ def shrunk(pixels, factor):
 @pytest.mark.parametrize(("short_side", "factor"), [(40, 8), (50, 8), (51, 4), (100, 4), (101, 2), (200, 2), (201, 1)])
 def test_the_smallest_that_is_large_enough(short_side, factor, pixels, encode):
     data = encode(pixels(400, 560), "JPEG", quality=95)
-    found = decode(data, short_side=short_side)
-    assert found.shape == (400 // factor, 560 // factor, 3)
-    assert np.abs(found - shrunk(decode(data).astype(float), factor)).mean() < 1
+    small = decode(data, short_side=short_side)
+    assert small.shape == (400 // factor, 560 // factor, 3)
+    assert np.abs(small - shrunk(decode(data).astype(float), factor)).mean() < 1
 
 
 def test_sides_are_rounded_up_and_turned_as_exif_says(pixels, encode):

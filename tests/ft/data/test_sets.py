@@ -190,8 +190,8 @@ def test_balanced_draws_take_each_class_alike(pixels):
 def test_a_check_counts_each_label(write):
     check = check_data(write("cat|dog", "cat", "", "dog|cat", "emu", "emu"), policy=Policy(), val_fraction=0.5)
     assert {c.label: c.train + c.val for c in check.classes} == {"cat": 3, "dog": 2, "emu": 2}
-    found = {f.kind: f for f in check.findings}
-    assert (found["no label"].level, found["no label"].items) == ("note", (("2.png", ""),))
+    by_kind = {f.kind: f for f in check.findings}
+    assert (by_kind["no label"].level, by_kind["no label"].items) == ("note", (("2.png", ""),))
     text = render_text(check)
     assert "multi-label, 1.17 an image: train with --loss bce or bce-focal" in " ".join(text.split())
     val = sum(split == "val" for split in check.splits.values())
@@ -214,9 +214,9 @@ def test_copies_with_the_same_set_are_no_conflict(write, tmp_path):
     spec = write("cat|dog,train", "dog|cat,train", "cat,train", "dog,val", header="path,label,split")
     for i in (1, 2):
         (tmp_path / f"{i}.png").write_bytes((tmp_path / "0.png").read_bytes())
-    found = {f.kind: f for f in check_data(spec, policy=Policy()).findings}
-    assert found["copies"].items == (("1.png", "same bytes as 0.png"),)
-    assert found["conflict"].items == (("2.png", "same bytes as 0.png, labelled cat|dog"),)
+    by_kind = {f.kind: f for f in check_data(spec, policy=Policy()).findings}
+    assert by_kind["copies"].items == (("1.png", "same bytes as 0.png"),)
+    assert by_kind["conflict"].items == (("2.png", "same bytes as 0.png, labelled cat|dog"),)
 
 
 def test_a_comma_in_a_label_is_asked_about(write):

@@ -44,15 +44,18 @@ def test_bins_are_scikit_learns():
 def test_calibrated_over_and_under():
     assert reliability_of(*drawn(2, 1)).ece < 0.03
     for power, sign in ((3, 1), (0.5, -1)):
-        found = reliability_of(*drawn(2, power))
-        assert np.nansum(sign * (found.confidence - found.accuracy) * found.count) > 0.1 * found.count.sum()
+        reliability = reliability_of(*drawn(2, power))
+        assert (
+            np.nansum(sign * (reliability.confidence - reliability.accuracy) * reliability.count)
+            > 0.1 * reliability.count.sum()
+        )
     assert reliability_of(np.ones(4), np.array([True, True, True, False])).ece == 0.25
 
 
 def test_the_ends_of_the_range_have_a_bin():
-    found = reliability_of(np.array([0.0, 1 / BINS, 1.0]), np.array([True, False, True]))
-    assert found.count[0] == 2
-    assert found.count[-1] == 1
+    reliability = reliability_of(np.array([0.0, 1 / BINS, 1.0]), np.array([True, False, True]))
+    assert reliability.count[0] == 2
+    assert reliability.count[-1] == 1
 
 
 def test_nan_and_nothing():

@@ -28,25 +28,25 @@ def nearly(truth, tags):
 @pytest.mark.parametrize("tags", [BIO, BIOES], ids=["BIO", "BIOES"])
 def test_entities_and_scores_are_seqevals(tags):
     truth = texts(tags)
-    said, found = nearly(truth, tags), EntityCounts()
+    said, counts = nearly(truth, tags), EntityCounts()
     for own, other in zip(truth, said, strict=True):
         assert entities_of(own) == get_entities(own)
-        found.update(own, other)
+        counts.update(own, other)
     theirs = [score(truth, said) for score in (precision_score, recall_score, f1_score)]
-    np.testing.assert_allclose(found.overall, theirs, rtol=3e-16)
-    scores = found.by_kind
+    np.testing.assert_allclose(counts.overall, theirs, rtol=3e-16)
+    scores = counts.by_kind
     theirs = precision_recall_fscore_support(truth, said, average=None)
-    assert found.kinds == ["A-B", "LOC", "PER"]
+    assert counts.kinds == ["A-B", "LOC", "PER"]
     for ours, expected in zip((scores.precision, scores.recall, scores.f1, scores.support), theirs, strict=True):
         np.testing.assert_allclose(ours, expected, rtol=3e-16)
 
 
 def test_nothing_found_counts_as_0():
-    found = EntityCounts()
-    found.update(["B-LOC", "O"], ["O", "O"])
+    counts = EntityCounts()
+    counts.update(["B-LOC", "O"], ["O", "O"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert found.overall == (0, 0, f1_score([["B-LOC", "O"]], [["O", "O"]]))
+        assert counts.overall == (0, 0, f1_score([["B-LOC", "O"]], [["O", "O"]]))
 
 
 def test_tags_of_no_scheme_are_entities_of_one_word():

@@ -42,11 +42,11 @@ def test_average_precision_is_scikit_learns(case):
 def test_classes_without_an_image_are_left_out_of_the_mean():
     truth, logits = draw("plain")
     truth[:, 2] = False
-    found = own.average_precisions(truth, logits)
-    assert np.flatnonzero(np.isnan(found)).tolist() == [2]
+    precisions = own.average_precisions(truth, logits)
+    assert np.flatnonzero(np.isnan(precisions)).tolist() == [2]
     kept = [0, 1, 3, 4, 5, 6]
     theirs = sklearn_metrics.average_precision_score(truth[:, kept], logits[:, kept])
-    assert own.mean_of_known(found) == pytest.approx(theirs, rel=1e-13)
+    assert own.mean_of_known(precisions) == pytest.approx(theirs, rel=1e-13)
     assert np.isnan(own.mean_of_known(np.full(3, np.nan)))
 
 
@@ -72,12 +72,12 @@ def test_the_sets_scores_are_scikit_learns(case):
     theirs = sklearn_metrics.precision_recall_fscore_support(truth, predicted, zero_division=0)
     for name, values in zip(names, theirs, strict=True):
         np.testing.assert_allclose(getattr(own.set_scores(truth, predicted), name), values, rtol=1e-14)
-    found = measured((logits[:1], truth[:1]), (logits[1:], truth[1:]))
-    assert found["exact_match"] == pytest.approx(sklearn_metrics.accuracy_score(truth, predicted), rel=1e-14)
+    scores = measured((logits[:1], truth[:1]), (logits[1:], truth[1:]))
+    assert scores["exact_match"] == pytest.approx(sklearn_metrics.accuracy_score(truth, predicted), rel=1e-14)
     f1 = sklearn_metrics.f1_score(truth, predicted, average="macro", zero_division=0)
-    assert found["macro_f1"] == pytest.approx(f1, rel=1e-14)
+    assert scores["macro_f1"] == pytest.approx(f1, rel=1e-14)
     losses = [sklearn_metrics.log_loss(truth[:, k], expit(logits[:, k]), labels=[0, 1]) for k in range(7)]
-    assert found["loss"] == pytest.approx(np.mean(losses), rel=1e-12)
+    assert scores["loss"] == pytest.approx(np.mean(losses), rel=1e-12)
 
 
 def test_a_class_that_is_nowhere_does_not_lower_f1():

@@ -12,21 +12,21 @@ LOGITS = RNG.normal(size=(5, 6, 7, 6)).astype(np.float32) - 9 * (np.arange(6) ==
 
 
 def counts_of(parts):
-    found = PixelCounts(6)
+    counts = PixelCounts(6)
     for part in parts:
-        found.update(LOGITS[part], MASKS[part])
-    return found
+        counts.update(LOGITS[part], MASKS[part])
+    return counts
 
 
 def test_the_confusion_matrix_and_iou_are_scikit_learns():
     truth, said = MASKS[MASKS < 255], LOGITS.argmax(-1)[MASKS < 255]
-    found = counts_of([slice(None)])
-    np.testing.assert_array_equal(found.confusion, confusion_matrix(truth, said, labels=range(6)))
-    scores = pixel_scores(found.confusion)
+    counts = counts_of([slice(None)])
+    np.testing.assert_array_equal(counts.confusion, confusion_matrix(truth, said, labels=range(6)))
+    scores = pixel_scores(counts.confusion)
     assert np.flatnonzero(np.isnan(scores.iou)).tolist() == [3]
     np.testing.assert_allclose(scores.iou[[0, 1, 2, 4, 5]], jaccard_score(truth, said, average=None), rtol=1e-15)
     assert scores.mean_iou == pytest.approx(jaccard_score(truth, said, average="macro"), rel=1e-15)
-    assert found.accuracy == (truth == said).mean()
+    assert counts.accuracy == (truth == said).mean()
 
 
 def test_iou_is_torchvisions_reference_formula_in_float64():
@@ -50,7 +50,7 @@ def test_the_whole_set_counts_and_not_its_batches():
 
 
 def test_where_no_pixel_counts_nothing_is_measured():
-    found = PixelCounts(3)
-    found.update(np.zeros((1, 2, 2, 3), np.float32), np.full((1, 2, 2), 255, np.uint8))
-    assert (found.count, found.pixels) == (1, 0)
-    assert np.isnan([found.loss, found.accuracy, pixel_scores(found.confusion).mean_iou]).all()
+    counts = PixelCounts(3)
+    counts.update(np.zeros((1, 2, 2, 3), np.float32), np.full((1, 2, 2), 255, np.uint8))
+    assert (counts.count, counts.pixels) == (1, 0)
+    assert np.isnan([counts.loss, counts.accuracy, pixel_scores(counts.confusion).mean_iou]).all()

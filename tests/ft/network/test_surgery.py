@@ -35,10 +35,10 @@ def test_networks_of_keras_applications_take_pool_and_head_alone(field):
 def test_every_stage_but_the_first_can_be_cut(card):
     trunk = [s for s in card.stages if s != "head" and s not in {card.stage_of(path) for path in card.auxiliary}]
     for number, stage in enumerate(trunk[1:], start=1):
-        found = plan_surgery(card, Recipe(model=card.name, cut=stage))
-        assert list(found.card.stages) == [*trunk[:number], "head"]
-        assert found.start == card.stages[stage][0]
-        assert not found.card.auxiliary
+        surgery = plan_surgery(card, Recipe(model=card.name, cut=stage))
+        assert list(surgery.card.stages) == [*trunk[:number], "head"]
+        assert surgery.start == card.stages[stage][0]
+        assert not surgery.card.auxiliary
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_every_stage_but_the_first_can_be_cut(card):
     ],
 )
 def test_a_block_can_be_cut(model, cut, start, left):
-    found = plan(model, cut=cut)
-    assert found.start == start
+    surgery = plan(model, cut=cut)
+    assert surgery.start == start
     stage = find_card(model).stage_of(start)
-    assert left is None or found.card.stages[stage] == left
+    assert left is None or surgery.card.stages[stage] == left
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_gem_belongs_to_the_head():
 
 
 def test_layers_of_the_head_are_counted():
-    found = plan(head="512-relu-dropout0.3")
-    assert (found.card.last, found.card.stages["head"]) == ("fc.3", ("fc",))
+    surgery = plan(head="512-relu-dropout0.3")
+    assert (surgery.card.last, surgery.card.stages["head"]) == ("fc.3", ("fc",))
     assert plan("googlenet", head="linear").card.stages["head"] == ("fc",)  # its dropout goes
-    assert found.is_new("fc.0.weight")
-    assert not found.is_new("layer4.0.conv1.weight")
+    assert surgery.is_new("fc.0.weight")
+    assert not surgery.is_new("layer4.0.conv1.weight")
 
 
 @pytest.mark.parametrize(

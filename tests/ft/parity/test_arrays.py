@@ -15,10 +15,10 @@ def test_a_gap_is_of_the_largest_and_counts_what_is_beyond_the_bar():
     x = np.linspace(1, 2, 3 * PIECE + 5, dtype=np.float32)  # of several pieces
     y = x.astype(np.float64)
     y[[0, PIECE, -1]] += 0.5, 0.25, 0.75
-    found = gap(x, y, bar=0.1)
-    assert (found.absolute, found.relative, found.beyond) == (0.75, 0.75 / 2.75, 2)
-    assert found.magnitudes == (2.0, 2.75)
-    assert gap(y, x).relative == found.relative
+    apart = gap(x, y, bar=0.1)
+    assert (apart.absolute, apart.relative, apart.beyond) == (0.75, 0.75 / 2.75, 2)
+    assert apart.magnitudes == (2.0, 2.75)
+    assert gap(y, x).relative == apart.relative
     assert gap(np.zeros(3), np.zeros(3)).relative == 0
 
 
@@ -26,9 +26,9 @@ def test_where_nan_and_infinity_stand_comes_first():
     odd = np.array([1.0, np.nan, np.inf, -np.inf])
     assert gap(odd, odd + np.array([0.5, 0, 0, 0])).absolute == 0.5
     for other in ([1, np.nan, np.inf, np.inf], [1, 0, np.inf, -np.inf], [np.nan] * 4, [1, np.nan, np.inf]):
-        found = gap(odd, np.array(other))
-        assert found.fault
-        assert (found.relative, found.absolute, found.beyond) == (np.inf, np.inf, 4)
+        apart = gap(odd, np.array(other))
+        assert apart.fault
+        assert (apart.relative, apart.absolute, apart.beyond) == (np.inf, np.inf, 4)
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,10 @@ def test_divisor_and_smoothing(divisor, smoothing):
         target = (1 - smoothing) * np.eye(CLASSES)[y] + smoothing / CLASSES
         return -(target * log_p).sum() / divisor
 
-    found = solve_plain(made_head(loss), "logits", CLOSE)
-    assert found is not None
-    assert found.divisor == pytest.approx(divisor, rel=1e-6)
-    assert found.smoothing == pytest.approx(smoothing, abs=1e-6)
+    objective = solve_plain(made_head(loss), "logits", CLOSE)
+    assert objective is not None
+    assert objective.divisor == pytest.approx(divisor, rel=1e-6)
+    assert objective.smoothing == pytest.approx(smoothing, abs=1e-6)
 
 
 def test_class_weights():
@@ -49,10 +49,10 @@ def test_class_weights():
 
     head = made_head(loss)
     assert solve_plain(head, "logits", CLOSE) is None
-    found = solve_weighted(head, "logits", CLOSE)
-    assert found is not None
+    objective = solve_weighted(head, "logits", CLOSE)
+    assert objective is not None
     total = weights[head.labels].sum()
-    assert found.weights == pytest.approx({int(y): weights[y] / total for y in head.labels}, rel=1e-6)
+    assert objective.weights == pytest.approx({int(y): weights[y] / total for y in head.labels}, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_class_weights():
 def test_what_the_output_is_taken_for(reading, scores):
     head = made_head(lambda z, y: -log_softmax(scores(z))[np.arange(SAMPLES), y].mean())
     assert solve_plain(head, "logits", CLOSE) is None
-    found = solve_plain(head, reading, CLOSE)
-    assert found is not None
-    assert found.divisor == pytest.approx(SAMPLES, rel=1e-6)
+    objective = solve_plain(head, reading, CLOSE)
+    assert objective is not None
+    assert objective.divisor == pytest.approx(SAMPLES, rel=1e-6)
 
 
 def test_another_loss_is_not_explained():

@@ -73,8 +73,8 @@ def test_a_layer_is_known_by_what_feeds_it():
         *(("d", "conv", (8, 8, 3, 3)), ("e", "norm", norm), ("plus", "add")),
         edges={"a": ("",), "plus": ("t", "e")},
     )
-    found = {torch.partition(".")[0]: keras.partition(".")[0] for torch, (keras, _) in paired(torch, tf).items()}
-    assert found == {"c1": "a", "n1": "b", "c2": "d", "n2": "e", "short": "s", "ns": "t"}
+    layers = {torch.partition(".")[0]: keras.partition(".")[0] for torch, (keras, _) in paired(torch, tf).items()}
+    assert layers == {"c1": "a", "n1": "b", "c2": "d", "n2": "e", "short": "s", "ns": "t"}
     keys = pair_calls(torch, tf, pair_parameters(torch, tf, {}).pairs)
     assert keys["plus"] == "add"
 
@@ -88,9 +88,9 @@ def test_layers_of_the_users_own_pair_by_shape():
 def test_the_map_corrects():
     torch = model(("x", "linear", (4, 4)), ("y", "linear", (4, 4)))
     tf = model(("p", "linear", (4, 4)), ("q", "linear", (4, 4)))
-    found = paired(torch, tf, **{"x.weight": "q.weight", "x.bias": "q.bias"})
-    assert found["x.bias"] == ("q.bias", "map")
-    assert found["y.weight"] == ("p.weight", "order")
+    partners = paired(torch, tf, **{"x.weight": "q.weight", "x.bias": "q.bias"})
+    assert partners["x.bias"] == ("q.bias", "map")
+    assert partners["y.weight"] == ("p.weight", "order")
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_what_is_left_over_is_listed():
 def test_constants_of_the_users_own_may_stay_alone():
     mean = Parameter("mean", "", "mean", "other", (3, 1, 1), False)
     torch = model(("x", "linear", (4, 3)))
-    found = pair_parameters(replace(torch, parameters=(mean, *torch.parameters)), torch, {})
-    assert found.left == ([mean], [])
+    pairing = pair_parameters(replace(torch, parameters=(mean, *torch.parameters)), torch, {})
+    assert pairing.left == ([mean], [])
 
 
 def test_calls_pair_by_name_then_by_what_is_around():

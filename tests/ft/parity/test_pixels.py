@@ -11,9 +11,9 @@ LEVELS = RNG.integers(0, 256, (2, 12, 14, 3)).astype(float)
 
 def test_channel_map():
     scale, shift = np.array([0.5, -2, 3]), np.array([1, 0, -4])
-    found = channel_map(LEVELS, LEVELS * scale + shift)
-    assert found is not None
-    np.testing.assert_allclose(found, (scale, shift), rtol=1e-12, atol=1e-10)
+    scaling = channel_map(LEVELS, LEVELS * scale + shift)
+    assert scaling is not None
+    np.testing.assert_allclose(scaling, (scale, shift), rtol=1e-12, atol=1e-10)
     bent = LEVELS.copy()
     bent[0, 0, 0, 0] += 1e-3
     assert channel_map(LEVELS, bent) is None

@@ -43,10 +43,10 @@ def trained(rule, rates):
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
 def test_sgd_is_read_off_three_updates(form):
-    found = sgd_rules(trained(form, (0.001, 0.001, 0.0003)), close=CLOSE)
-    assert len(found) == 1
-    assert not unlike(form, found[0])
-    assert found[0].momentum == pytest.approx(form.momentum, abs=1e-10)
+    rules = sgd_rules(trained(form, (0.001, 0.001, 0.0003)), close=CLOSE)
+    assert len(rules) == 1
+    assert not unlike(form, rules[0])
+    assert rules[0].momentum == pytest.approx(form.momentum, abs=1e-10)
 
 
 def test_one_change_of_rate_leaves_two_forms_that_the_other_side_tells_apart():
@@ -69,7 +69,7 @@ def test_the_same_rule_on_both_sides_is_alike():
 @pytest.mark.parametrize("rule", ADAMS, ids=str)
 def test_adam_is_read_off_its_first_update(rule):
     past = trained(rule, (0.001,))
-    assert any(not unlike(rule, found) for found in adam_rules(past, close=CLOSE))
+    assert any(not unlike(rule, read) for read in adam_rules(past, close=CLOSE))
     assert not sgd_rules(past, close=CLOSE)
 
 

@@ -24,8 +24,10 @@ def test_a_change_is_what_it_was_read_from():
 
 
 def test_a_star_stands_for_any_block():
-    found = resolve_changes([parse_change("layer4.*.conv2:dilation=2"), parse_change("layer4.0.conv2:stride=1")], PATHS)
-    assert found == {
+    by_path = resolve_changes(
+        [parse_change("layer4.*.conv2:dilation=2"), parse_change("layer4.0.conv2:stride=1")], PATHS
+    )
+    assert by_path == {
         "layer4.0.conv2": Change("layer4.0.conv2", stride=1, dilation=2),
         "layer4.1.conv2": Change("layer4.1.conv2", dilation=2),
     }

@@ -177,9 +177,9 @@ def test_fields_that_contradict_each_other():
     ],
 )
 def test_values_arrive_in_their_own_type(field, text, value):
-    found = getattr(recipes.from_dict({field: text}), field)
-    assert found == value
-    assert type(found) is type(value)
+    arrived = getattr(recipes.from_dict({field: text}), field)
+    assert arrived == value
+    assert type(arrived) is type(value)
 
 
 def test_l2sp_needs_pretrained_weights():

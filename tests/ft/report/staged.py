@@ -57,10 +57,10 @@ class Network:
 
     def layers(self, x: np.ndarray) -> list[np.ndarray]:
         """Return the inputs of every layer, and the logits."""
-        found = [np.c_[x, np.ones(len(x))]]
+        inputs = [np.c_[x, np.ones(len(x))]]
         for w in self.weights[:-1]:
-            found.append(np.c_[np.maximum(found[-1] @ w, 0), np.ones(len(x))])
-        return [*found, found[-1] @ self.weights[-1]]
+            inputs.append(np.c_[np.maximum(inputs[-1] @ w, 0), np.ones(len(x))])
+        return [*inputs, inputs[-1] @ self.weights[-1]]
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> float:
         """Do one update and return the loss before it."""

@@ -45,9 +45,9 @@ STAGED = {  # a run that goes wrong in a known way, and what the report says fir
 @pytest.mark.parametrize("name", STAGED)
 def test_what_is_said_first_of_a_run_that_went(name, tmp_path):
     stage, words = STAGED[name]
-    found = advise(*staged(stage, tmp_path))
-    assert re.match(re.escape(words).replace(r"\#", r"\d"), found[0].found), found[0].found
-    assert (found[0].kind == "good") == (name == "good") == (not found[0].try_this)
+    advice = advise(*staged(stage, tmp_path))
+    assert re.match(re.escape(words).replace(r"\#", r"\d"), advice[0].found), advice[0].found
+    assert (advice[0].kind == "good") == (name == "good") == (not advice[0].try_this)
 
 
 FALLING = [1.0, 0.8, 0.7, 0.65, 0.63]
@@ -68,21 +68,21 @@ def said(train=0.92, val=0.9, losses=FLAT, answers=RIGHT, images=1000, scores=()
     epochs = [{"epoch": i, "val_loss": loss} for i, loss in enumerate(losses, start=1)]
     for row, score in zip(epochs, scores, strict=False):
         row["top1"] = score
-    found = advise(result, epochs, Page((), answers))
-    return [each.kind for each in found], " ".join(e.found for e in found), " ".join(e.try_this for e in found)
+    advice = advise(result, epochs, Page((), answers))
+    return [each.kind for each in advice], " ".join(e.found for e in advice), " ".join(e.try_this for e in advice)
 
 
 def test_all_is_well():
-    kinds, found, tries = said()
+    kinds, told, tries = said()
     assert (kinds, tries) == (["good"], "")
-    assert "no gap beyond the 2.6 points that chance explains" in found
+    assert "no gap beyond the 2.6 points that chance explains" in told
 
 
 @pytest.mark.parametrize(("images", "kind"), [(1000, "warn"), (50, "good")])
 def test_a_gap_counts_only_beyond_chance(images, kind):
-    kinds, found, _ = said(train=0.98, val=0.92, images=images)
+    kinds, told, _ = said(train=0.98, val=0.92, images=images)
     assert kinds == [kind]
-    assert ("a gap of 6.0 points, where chance explains about 1.9" in found) == (kind == "warn")
+    assert ("a gap of 6.0 points, where chance explains about 1.9" in told) == (kind == "warn")
 
 
 def test_the_standard_error_is_that_of_a_difference_of_shares():
@@ -110,17 +110,17 @@ def test_nothing_is_suggested_that_is_in_use(fields, there, missing):
 
 
 def test_a_validation_loss_that_turned():
-    kinds, found, tries = said(losses=RISING)
+    kinds, told, tries = said(losses=RISING)
     assert kinds == ["bad", "good"]
-    assert "lowest after epoch 2 (0.5000) and has risen to 0.8000" in found
+    assert "lowest after epoch 2 (0.5000) and has risen to 0.8000" in told
     assert tries.strip() == "--epochs 2 or --patience 3 or --result best"
     assert "--result" not in said(losses=RISING, result="best")[2]
 
 
 def test_a_training_that_ended_too_early():
-    kinds, found, tries = said(losses=FALLING, epochs=5)
+    kinds, told, tries = said(losses=FALLING, epochs=5)
     assert kinds == ["warn", "good"]
-    assert "still fell by 3.1 % in the last epoch" in found
+    assert "still fell by 3.1 % in the last epoch" in told
     assert "--epochs 10" in tries
 
 
@@ -132,9 +132,9 @@ def test_too_little_room():
 
 
 def test_no_better_than_guessing():
-    kinds, found, _ = said(answers=Answers(100, 50, 50))
+    kinds, told, _ = said(answers=Answers(100, 50, 50))
     assert kinds[0] == "bad"
-    assert "50.0 % of the images, no better than always saying the most frequent class (50.0 %)" in found
+    assert "50.0 % of the images, no better than always saying the most frequent class (50.0 %)" in told
 
 
 @pytest.mark.parametrize("losses", [[1.0, None], [1.0, float("nan")]])
@@ -149,13 +149,13 @@ def test_a_run_of_an_older_version():
         "data": {"train": 900, "val": 900},
         "metrics": {"top1": 0.5, "loss": 1.0},
     }
-    found = advise(result, [{"epoch": 1, "val_loss": 1.0}], Page((), RIGHT))
-    assert [each.kind for each in found] == ["warn"]
+    advice = advise(result, [{"epoch": 1, "val_loss": 1.0}], Page((), RIGHT))
+    assert [each.kind for each in advice] == ["warn"]
 
 
 def test_the_best_epoch_is_named_where_another_one_was_kept():
-    _, found, tries = said(val=0.7, train=0.7, scores=[0.6, 0.8, 0.78, 0.75, 0.7], freeze="none")
-    assert "The best epoch was 2, accuracy 80.0 %; the run ends with the weights of epoch 5, 70.0 %." in found
+    _, told, tries = said(val=0.7, train=0.7, scores=[0.6, 0.8, 0.78, 0.75, 0.7], freeze="none")
+    assert "The best epoch was 2, accuracy 80.0 %; the run ends with the weights of epoch 5, 70.0 %." in told
     assert "--resume RUN --result best, which trains nothing" in tries
     lucky = said(scores=[0.9, 0.91, 0.9, 0.9, 0.9])
     assert (lucky[0], lucky[2].strip()) == (["good", "good"], "")
@@ -166,9 +166,9 @@ def test_the_best_epoch_is_named_where_another_one_was_kept():
 
 
 def test_a_loss_that_turned_while_the_accuracy_held():
-    kinds, found, tries = said(losses=RISING, scores=[0.7, 0.9, 0.9, 0.89, 0.9])
+    kinds, told, tries = said(losses=RISING, scores=[0.7, 0.9, 0.9, 0.89, 0.9])
     assert kinds == ["warn", "good"]
-    assert "while its accuracy held: it does not err more often, it is more sure of its mistakes" in found
+    assert "while its accuracy held: it does not err more often, it is more sure of its mistakes" in told
     assert tries.startswith("--label-smoothing 0.1, --epochs 2 or")
     assert "smoothing" not in said(losses=RISING, scores=[0.9] * 5, label_smoothing=0.1)[2]
     assert said(losses=RISING, images=12)[0][0] == "warn"  # of so few images it is chance
@@ -183,9 +183,9 @@ def test_curves_before_a_change_of_the_loss_are_another_measure():
 
 
 def test_better_on_what_it_never_saw():
-    kinds, found, tries = said(train=0.8, val=0.95)
+    kinds, told, tries = said(train=0.8, val=0.95)
     assert kinds[0] == "warn"
-    assert "better by 15.0 points on what it never saw, where chance explains about 4.3" in found
+    assert "better by 15.0 points on what it never saw, where chance explains about 4.3" in told
     assert "ft data check digits" in tries
 
 

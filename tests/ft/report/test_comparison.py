@@ -35,9 +35,10 @@ def a_report(differ=(), findings=(), *, steps=2, names=LAYERS, dtype="float64", 
     for step in range(steps):
         places += [(step, "batch", "images"), *((step, "forward", name) for name in names), (step, "loss", "loss")]
         places += [(step, "gradients", name) for name in reversed(names)]
-    found = dict(differ)
+    differing = dict(differ)
     rows = [
-        a_row(*place, found[place][0], fault=found[place][1]) if place in found else a_row(*place) for place in places
+        a_row(*place, differing[place][0], fault=differing[place][1]) if place in differing else a_row(*place)
+        for place in places
     ]
     losses = tuple(2.0 / (step + 1) for step in range(steps))
     facts = {"dtype": dtype, "recipe": {"model": "resnet18"}, "lr": [0.001] * steps}

@@ -161,15 +161,15 @@ rows = st.builds(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(rows, max_size=12), st.lists(words, max_size=3), st.lists(st.floats(), max_size=4), words)
-def test_anything_can_be_reported(found, unpaired, losses, name):
-    places = [(row.step, row.phase, row.name) for row in found[:2]]
+def test_anything_can_be_reported(drawn, unpaired, losses, name):
+    places = [(row.step, row.phase, row.name) for row in drawn[:2]]
     findings = [Finding(name, *place, 0.1, name) for place in places]
     sides = (
         TraceSummary(name, {"dtype": "float64", name: losses}, tuple(losses)),
         TraceSummary("tf", {"dtype": "float64"}, (1.0,)),
     )
     noise = dict.fromkeys(places, 1e-07)
-    report = Report(Verdict(tuple(found), tuple(unpaired)), tuple(findings), sides, (noise, noise), (name,))
+    report = Report(Verdict(tuple(drawn), tuple(unpaired)), tuple(findings), sides, (noise, noise), (name,))
     render_text(report).encode()
     render_html(report).encode()
     ET.fromstring(render_junit(report).encode())

@@ -42,12 +42,12 @@ def tensors(step: int) -> dict[str, np.ndarray]:
     return {"w": np.full(5000, float(step)), "b": np.arange(3) + step}
 
 
-def is_that_of_its_step(found: checkpoint.Checkpoint) -> bool:
+def is_that_of_its_step(saved: checkpoint.Checkpoint) -> bool:
     """Tell whether a checkpoint holds the tensors of its step and no others."""
-    expected = {"model": {**tensors(found.step), **FROZEN[found.step]}, "optimizer": tensors(found.step)}
+    expected = {"model": {**tensors(saved.step), **FROZEN[saved.step]}, "optimizer": tensors(saved.step)}
     return all(
-        getattr(found, part).keys() == wanted.keys()
-        and all(np.array_equal(getattr(found, part)[name], x) for name, x in wanted.items())
+        getattr(saved, part).keys() == wanted.keys()
+        and all(np.array_equal(getattr(saved, part)[name], x) for name, x in wanted.items())
         for part, wanted in expected.items()
     )
 
@@ -91,11 +91,11 @@ def wrong_saves(folder: Path, promised: int) -> str:
     if not all(checkpoint.is_whole(path) for path in checkpoint.steps(folder).values()):
         return "a checkpoint was there before it was whole"
     with files.lock(folder):
-        found = checkpoint.last_good(folder)
-        step = found.step if found else 0
+        good = checkpoint.last_good(folder)
+        step = good.step if good else 0
         if step < promised:
             return f"step {promised} was saved, {step} was found"
-        if found and not is_that_of_its_step(found):
+        if good and not is_that_of_its_step(good):
             return f"the tensors of step {step} are not those that were saved"
         save_all(folder, after=step)
     left = sorted(name for name in os.listdir(folder / "checkpoints") if not name.startswith("frozen-"))

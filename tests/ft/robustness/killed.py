@@ -31,8 +31,8 @@ def require_same_end_when_killed(folder: Path, *, wing: str, kills: int) -> None
             time.sleep(random.uniform(0, 0.3))
             process.send_signal(signal.SIGKILL)
             killed += process.wait() == -signal.SIGKILL
-            found = checkpoint.last_good(folder / "out")
-            steps.append(found.step if found else 0)
+            good = checkpoint.last_good(folder / "out")
+            steps.append(good.step if good else 0)
         else:
             assert process.wait() == 0, (folder / "stderr").read_text()
     assert steps == sorted(steps)

@@ -112,15 +112,15 @@ class Bench:
         files += ["run/checkpoints/last.json", "run/checkpoints/best.json", "trace/trace.json", str(self.features)]
         files += [f"{self.last}/{name}" for name in ("state.json", "model.safetensors", "optimizer.safetensors")]
         files += [f"trace/step-000-{phase}.safetensors" for phase in ("batch", "forward", "loss", "gradients", "slots")]
-        found: list[Case] = []
+        cases: list[Case] = []
         draw = random.Random(0)
         for file in (file for file in files if only in file):
-            found.append((file, WHOLE, lambda place: None))
+            cases.append((file, WHOLE, lambda place: None))
             for how, content in of_file(self.root / file):
                 if draw.random() * every < 1:  # the contents of all would take gigabytes
-                    found.append((file, how, self.signed(file, written(content))))
-            found += [(file, how, spoil) for how, spoil in kinds(self.root / file) if draw.random() * every < 1]
-        return found
+                    cases.append((file, how, self.signed(file, written(content))))
+            cases += [(file, how, spoil) for how, spoil in kinds(self.root / file) if draw.random() * every < 1]
+        return cases
 
     def signed(self, file: str, spoil: Callable[[Path], None]) -> Callable[[Path], None]:
         """Return what spoils a file and, for a checkpoint's tensors, writes the hash that fits, as a forger would."""
@@ -245,17 +245,17 @@ def main() -> int:
         cases = bench.cases(every=flags.every, only=flags.only)
         limit_memory()
         before = own_peak()
-        files, commands, found = Counter(), Counter(), []
+        files, commands, wrongs = Counter(), Counter(), []
         for case in cases:
             if case[1] != WHOLE:
                 files[Path(case[0]).name if "features" not in case[0] else "features"] += 1
             for command, wrong in bench.try_out(case):
                 commands[command] += 1
-                found += [f"{case[0]}: {case[1]}: {command}: {wrong}"] if wrong else []
+                wrongs += [f"{case[0]}: {case[1]}: {command}: {wrong}"] if wrong else []
     counts = {"mutated": files.total(), "files": files, "commands": commands, "total": commands.total()}
     grown = own_peak() - before
-    print(json.dumps({**counts, "grown_MB": grown, "seconds": round(time.monotonic() - began), "lost": found}))
-    return int(bool(found))
+    print(json.dumps({**counts, "grown_MB": grown, "seconds": round(time.monotonic() - began), "lost": wrongs}))
+    return int(bool(wrongs))
 
 
 if __name__ == "__main__":

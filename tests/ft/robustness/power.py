@@ -225,9 +225,9 @@ def main() -> int:
                 disk.leave(root / "left", kept)
                 left = root / "left" / "run"
                 whole = all(checkpoint.is_whole(path) for path in checkpoint.steps(left).values())
-                found = checkpoint.last_good(left)
-                step = found.step if found else 0
-                whole &= not found or is_that_of_its_step(found)
+                good = checkpoint.last_good(left)
+                step = good.step if good else 0
+                whole &= not good or is_that_of_its_step(good)
                 if step < promised or not whole:
                     lost.append(f"after change {number} ({name} {path}), {what}: {step}, expected {promised}")
                 shutil.rmtree(root / "left")

@@ -79,10 +79,10 @@ def wrong_run(out: Path) -> str:
     """Return what is missing of a whole run, and whether its lock is there to be taken."""
     with files.lock(out):
         steps = [row["step"] for row in runfolder.read_log(out) if "lr" in row]
-        found = checkpoint.last_good(out)
+        good = checkpoint.last_good(out)
         runfolder.read_result(out)
-    if steps != list(range(1, STEPS + 1)) or found is None or found.step != STEPS:
-        return f"steps {steps}, checkpoint {found and found.step}"
+    if steps != list(range(1, STEPS + 1)) or good is None or good.step != STEPS:
+        return f"steps {steps}, checkpoint {good and good.step}"
     return ""
 
 

@@ -59,7 +59,7 @@ CHANGES = 160  # of the disk, about, in a whole run
 def plant(moment: str, at: int, wing: Any) -> None:
     """Let this process kill itself before call number `at` of a moment's function."""
     place, _, name = MOMENTS[moment][0].partition(" ")
-    home, seen = wing.Learner if place == "WING.Learner" else found(place), []
+    home, seen = wing.Learner if place == "WING.Learner" else target(place), []
     original = getattr(home, name)
 
     def struck(*arguments: Any, **options: Any) -> Any:
@@ -71,13 +71,13 @@ def plant(moment: str, at: int, wing: Any) -> None:
     setattr(home, name, struck)
 
 
-def found(place: str) -> Any:
+def target(place: str) -> Any:
     """Return the module, or what is in it, of a dotted name."""
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError:
         outer, _, name = place.rpartition(".")
-        return getattr(found(outer), name)
+        return getattr(target(outer), name)
 
 
 def forked(work: Callable[[], int], errors: Path) -> int:

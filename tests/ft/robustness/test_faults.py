@@ -346,8 +346,8 @@ def test_a_rotten_checkpoint_is_passed_over_loudly(row, train, whole, tmp_path):
     path.write_bytes(content)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = checkpoint.last_good(tmp_path / "out")
-    assert found.step in (STEPS, 2 * STEPS)
+        good = checkpoint.last_good(tmp_path / "out")
+    assert good.step in (STEPS, 2 * STEPS)
     assert "step-000008 is broken: model.safetensors was altered (its sha256 differs); falling back" in str(caught[0])
     assert train("--resume", "out")[0] == 0
     require_same_end(tmp_path / "out", whole)

@@ -13,11 +13,11 @@ NAMED = re.compile(r"^def (test_row_(\d\d)_\w+)", re.MULTILINE)
 
 def answers():
     """Return the names of the tests of each row, from the sources of both suites."""
-    found = {}
+    tests = {}
     for path in sorted([*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("parity_tests/**/test_*.py")]):
         for name, number in NAMED.findall(path.read_text(encoding="utf-8")):
-            found.setdefault(int(number), []).append(f"{path.relative_to(ROOT)}::{name}")
-    return found
+            tests.setdefault(int(number), []).append(f"{path.relative_to(ROOT)}::{name}")
+    return tests
 
 
 def test_the_rows_are_those_of_the_list():

@@ -214,8 +214,8 @@ def test_row_28_deeper_images_and_those_beside(folder, checked):
     data = open_dataset(str(folder))
     assert [data.classes[s.label] for s in data.train + data.val if s.name == "cat/deep/deeper/x.png"] == ["cat"]
     assert data.notes == ("ignored, images beside the class folders: 1 (beside.png)",)
-    found = checked()
-    assert (found["deeper"].count, found["beside"].items) == (1, (("beside.png", ""),))
+    by_kind = checked()
+    assert (by_kind["deeper"].count, by_kind["beside"].items) == (1, (("beside.png", ""),))
 
 
 def test_row_29_class_names_stay_apart_in_byte_order(tmp_path):
@@ -285,8 +285,8 @@ def test_row_31_missing_files(folder):
     refuse(listed, "line 6: 'cat/gone.png' does not exist", "correct the path or remove the row")
     skip = Policy(on_bad_image="skip", max_bad_fraction=0.5)
     assert open_dataset(str(listed), policy=skip).skipped == ("cat/gone.png",)
-    found = {f.kind: f for f in check_data(str(listed), policy=Policy()).findings}
-    assert found["unreadable"].items == (("cat/gone.png", "cannot be read (no such file)"),)
+    by_kind = {f.kind: f for f in check_data(str(listed), policy=Policy()).findings}
+    assert by_kind["unreadable"].items == (("cat/gone.png", "cannot be read (no such file)"),)
 
 
 def test_row_32_labels_stay_text(folder):

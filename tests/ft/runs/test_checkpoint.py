@@ -271,7 +271,7 @@ def test_killed_at_any_moment_a_run_has_a_whole_checkpoint(tmp_path):
     ran = subprocess.run([sys.executable, "-c", KILLED, tmp_path], capture_output=True, text=True, check=True)
     kills = int(ran.stdout)
     assert kills > 20
-    found = []
+    steps = []
     for n in range(1, kills + 1):
         folder = tmp_path / str(n)
         assert all(checkpoint.is_whole(path) for path in checkpoint.steps(folder).values())
@@ -280,6 +280,6 @@ def test_killed_at_any_moment_a_run_has_a_whole_checkpoint(tmp_path):
         np.testing.assert_array_equal(last.model["w"], np.full(3, float(last.step)))
         assert checkpoint.pointed(folder, "last") is not None or last.step == 2
         assert not [name for name in os.listdir(folder / "checkpoints") if name.startswith(".tmp-")]
-        found.append(last.step)
-    assert found == sorted(found)
-    assert set(found) == {1, 2}
+        steps.append(last.step)
+    assert steps == sorted(steps)
+    assert set(steps) == {1, 2}

@@ -25,4 +25,4 @@ def spelt_in(path):
 def test_no_other_file_spells_them(package):
     paths = {path: spelt_in(path) for path in (ROOT / package).rglob("*.py")}
     assert paths.pop(Path(names.__file__), SPELT) == SPELT
-    assert {str(path): found for path, found in paths.items() if found} == {}
+    assert {str(path): names_in for path, names_in in paths.items() if names_in} == {}

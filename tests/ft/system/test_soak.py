@@ -20,6 +20,6 @@ FLAT = [(1e6 + Random(i).gauss(0, 2000), 20, 9) for i in range(300)]
     ],
 )
 def test_what_grows_is_told(seen, told):
-    found = judge(seen)["wrong"]
-    assert len(found) == len(told)
-    assert all(line.startswith(start) for line, start in zip(found, told, strict=True))
+    wrong = judge(seen)["wrong"]
+    assert len(wrong) == len(told)
+    assert all(line.startswith(start) for line, start in zip(wrong, told, strict=True))

@@ -15,8 +15,8 @@ WEIGHTS = (1.0, 10.0)
     [("cross-entropy", "cross-entropy", 0.0), ("focal", "focal", 1.5), ("bce", "bce", 0.0), ("bce-focal", "bce", 1.5)],
 )
 def test_the_words_of_a_recipe(loss, kind, gamma):
-    found = objective_of(Recipe(loss=loss, focal_gamma=1.5, label_smoothing=0.1), WEIGHTS)
-    assert found == Objective("classification", kind, label_smoothing=0.1, gamma=gamma, class_weights=WEIGHTS)
+    objective = objective_of(Recipe(loss=loss, focal_gamma=1.5, label_smoothing=0.1), WEIGHTS)
+    assert objective == Objective("classification", kind, label_smoothing=0.1, gamma=gamma, class_weights=WEIGHTS)
 
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "focal", "bce"])

@@ -145,8 +145,8 @@ def test_the_task_of_records():
 
 def test_what_is_named_of_an_image():
     logits = {"logits": np.log([[0.9, 0.8, 0.1, 0.7]]) - np.log1p([[-0.9, -0.8, -0.1, -0.7]])}
-    found = [[k for k, _ in MULTI.guesses(logits, {}, top)[0]] for top in (1, 4)]
-    assert found == [[0, 1, 3], [0, 1, 3, 2]]
+    named = [[k for k, _ in MULTI.guesses(logits, {}, top)[0]] for top in (1, 4)]
+    assert named == [[0, 1, 3], [0, 1, 3, 2]]
     [[(best, probability)]] = SINGLE.guesses(logits, {}, 1)
     assert (best, probability) == (0, softmax(logits["logits"])[0, 0])
 

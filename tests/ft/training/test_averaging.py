@@ -55,8 +55,8 @@ def accuracies(monkeypatch):
             top1 = left.pop(0)
 
             def evaluate(*arguments):
-                found = real(*arguments).result()
-                return SimpleNamespace(result=lambda: {**found, "top1": top1})
+                measured = real(*arguments).result()
+                return SimpleNamespace(result=lambda: {**measured, "top1": top1})
 
             monkeypatch.setattr(train, "evaluate", evaluate)
             row = original(self, **rest)
@@ -77,9 +77,9 @@ def test_the_best_epochs_are_kept_and_averaged(fake_wing, write_images, tmp_path
     assert sorted(kept) == [per_epoch * epoch for epoch in (2, 3, 4, 5)]
     parts = [checkpoint.load(kept[per_epoch * epoch]).model for epoch in (2, 3, 4)]
     expected = np.mean([part["fc.weight"] for part in parts], axis=0)
-    found = read_weights(run.folder / "model.safetensors")["fc.weight"]
-    np.testing.assert_allclose(found, expected, rtol=1e-15)
-    assert np.abs(found - parts[0]["fc.weight"]).max() > 1e-6
+    averaged = read_weights(run.folder / "model.safetensors")["fc.weight"]
+    np.testing.assert_allclose(averaged, expected, rtol=1e-15)
+    assert np.abs(averaged - parts[0]["fc.weight"]).max() > 1e-6
 
 
 def test_average_of_fewer_epochs_than_asked_for(fake_wing, write_images, tmp_path):

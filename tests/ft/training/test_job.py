@@ -197,9 +197,9 @@ def test_balanced_class_weights_are_scikit_learns(recipe, write_images):
     job = prepare_job(recipe.replace(data=str(Path(recipe.data).parent / "skewed"), class_weights="balanced"))
     labels = [sample.label for sample in job.dataset.train]
     expected = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
-    found = weigh_classes(job.recipe, job.task, job.dataset)
-    assert found is not None
-    np.testing.assert_allclose(found, expected, rtol=1e-15)
+    weights = weigh_classes(job.recipe, job.task, job.dataset)
+    assert weights is not None
+    np.testing.assert_allclose(weights, expected, rtol=1e-15)
     assert weigh_classes(job.recipe.replace(class_weights="3,1"), job.task, job.dataset) == (3.0, 1.0)
     assert weigh_classes(recipe, job.task, job.dataset) is None
 

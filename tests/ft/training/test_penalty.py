@@ -30,8 +30,8 @@ def test_biases_and_norms_are_left_alone_on_request():
 
 
 def test_l2sp_has_a_factor_of_its_own_for_the_new_head():
-    found = plan(l2sp=0.3, l2sp_head=0.1)
-    assert found == {CONV: Terms(l2sp=0.3), NORM: Terms(l2sp=0.3), HEAD: Terms(l2=0.1), BIAS: Terms(l2=0.1)}
+    terms = plan(l2sp=0.3, l2sp_head=0.1)
+    assert terms == {CONV: Terms(l2sp=0.3), NORM: Terms(l2sp=0.3), HEAD: Terms(l2=0.1), BIAS: Terms(l2=0.1)}
     assert list(plan(l2sp=0.3)) == [CONV, NORM]
     assert plan(l2sp=0.3, l2=0.01)[HEAD] == Terms(l2=0.01)
 

@@ -59,8 +59,8 @@ def test_files_without_classes_are_known_by_their_form(name, labels, tmp_path):
 
 def test_the_head_is_that_of_the_task():
     for name, answer in (("regression", "sequence"), ("token-classification", "tokens"), ("language-model", "lm")):
-        found = texts.answering(card("gpt2"), Recipe(freeze="none"), TASKS[name])
-        assert found.answer == answer
+        headed = texts.answering(card("gpt2"), Recipe(freeze="none"), TASKS[name])
+        assert headed.answer == answer
     assert texts.answering(card("bert"), Recipe(pool="mean"), TASKS["regression"]).pool == "mean"
 
 

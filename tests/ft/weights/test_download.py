@@ -263,11 +263,11 @@ def test_careless_callers_are_stopped(tmp_path: Path, options: dict[str, str]) -
 
 
 def test_a_file_published_with_an_md5_is_checked_by_it(server: Server, tmp_path: Path) -> None:
-    found = get(server, tmp_path, sha256=None, md5=MD5)
-    assert found.read_bytes() == CONTENT
-    assert get(server, tmp_path, sha256=None, md5=MD5) == found
+    path = get(server, tmp_path, sha256=None, md5=MD5)
+    assert path.read_bytes() == CONTENT
+    assert get(server, tmp_path, sha256=None, md5=MD5) == path
     assert len(server.asked) == 1
-    found.unlink()
+    path.unlink()
     with pytest.raises(WeightsError, match=r"another md5 \(1024000 bytes"):
         get(server, tmp_path, sha256=None, md5="0" * 32)
 

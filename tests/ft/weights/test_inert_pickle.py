@@ -162,9 +162,9 @@ def test_memo_gives_the_same_object_and_attributes_are_dropped() -> None:
     state = OrderedDict(a=[1])
     state["b"] = state["a"]
     state._metadata = {"": {"version": 1}}  # type: ignore[attr-defined]
-    found = inert_pickle.read_pickle(io.BytesIO(pickle.dumps(state, 2)))
-    assert (found, type(found)) == ({"a": [1], "b": [1]}, dict)
-    assert found["a"] is found["b"]
+    read = inert_pickle.read_pickle(io.BytesIO(pickle.dumps(state, 2)))
+    assert (read, type(read)) == ({"a": [1], "b": [1]}, dict)
+    assert read["a"] is read["b"]
 
 
 def test_copying_the_same_pairs_over_and_over_gains_nothing() -> None:

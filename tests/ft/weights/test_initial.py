@@ -37,19 +37,19 @@ def test_shapes_and_types() -> None:
 def test_convolution_is_kaiming_normal_over_fan_out() -> None:
     torch.manual_seed(0)
     expected = torch.nn.init.kaiming_normal_(torch.empty(SHAPES["conv.weight"]), mode="fan_out", nonlinearity="relu")
-    found = START["conv.weight"]
-    np.testing.assert_allclose(found.std(), expected.numpy().std(), rtol=0.02)  # 46 080 draws: 0.3 % each
-    np.testing.assert_allclose(quantiles(found), quantiles(expected.numpy()), atol=0.05 * found.std())
+    drawn = START["conv.weight"]
+    np.testing.assert_allclose(drawn.std(), expected.numpy().std(), rtol=0.02)  # 46 080 draws: 0.3 % each
+    np.testing.assert_allclose(quantiles(drawn), quantiles(expected.numpy()), atol=0.05 * drawn.std())
 
 
 def test_linear_and_its_bias_are_torchs_default() -> None:
     torch.manual_seed(0)
     module = torch.nn.Linear(300, 700)
     for leaf, tensor in module.named_parameters():
-        found, expected = START[f"fc.{leaf}"], tensor.detach().numpy()
+        drawn, expected = START[f"fc.{leaf}"], tensor.detach().numpy()
         tolerance = 0.02 if leaf == "weight" else 0.15
-        np.testing.assert_allclose(quantiles(found), quantiles(expected), atol=tolerance / np.sqrt(300))
-        assert 0.98 / np.sqrt(300) < np.abs(found).max() <= 1 / np.sqrt(300)
+        np.testing.assert_allclose(quantiles(drawn), quantiles(expected), atol=tolerance / np.sqrt(300))
+        assert 0.98 / np.sqrt(300) < np.abs(drawn).max() <= 1 / np.sqrt(300)
 
 
 def test_names_without_a_prefix_are_siblings_too() -> None:

@@ -60,12 +60,12 @@ def archive(path, content=None, *, compression=zipfile.ZIP_STORED, config=(), **
     return path
 
 
-def assert_same(found, expected=ARRAYS):
-    assert sorted(found) == sorted(expected)
+def assert_same(arrays, expected=ARRAYS):
+    assert sorted(arrays) == sorted(expected)
     for name, array in expected.items():
-        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name
-        assert found[name].tobytes() == array.tobytes(), name
-        assert found[name].flags.writeable
+        assert (arrays[name].dtype, arrays[name].shape) == (array.dtype, array.shape), name
+        assert arrays[name].tobytes() == array.tobytes(), name
+        assert arrays[name].flags.writeable
 
 
 @pytest.fixture
@@ -127,8 +127,8 @@ def test_models_in_an_old_model(path, start):
             held.attrs["weight_names"] = [name.encode() for name in names]
             for number, name in enumerate(names):
                 held[name] = np.full(2, number, np.float32)
-    found = read_keras(path)
-    assert {name: array[0] for name, array in found.items()} == {
+    arrays = read_keras(path)
+    assert {name: array[0] for name, array in arrays.items()} == {
         "conv1/kernel": 0,
         "bn1/gamma": 1,
         "bn2/gamma": 2,

@@ -49,12 +49,12 @@ def in_keras(t):
 @pytest.mark.parametrize("by_place", [True, False])
 def test_names_and_layouts(by_place):
     held = {place if by_place else path: array for place, path, array in in_keras(tensors())}
-    found = to_torch_names(held, SHAPES)
-    assert sorted(found) == sorted(SHAPES)
+    renamed = to_torch_names(held, SHAPES)
+    assert sorted(renamed) == sorted(SHAPES)
     for name, tensor in tensors().items():
-        assert found[name].tobytes() == tensor.tobytes(), name
-        assert found[name].shape == tensor.shape
-        assert found[name].flags.c_contiguous
+        assert renamed[name].tobytes() == tensor.tobytes(), name
+        assert renamed[name].shape == tensor.shape
+        assert renamed[name].flags.c_contiguous
 
 
 def test_what_has_no_place_keeps_its_name():
@@ -78,8 +78,8 @@ def test_two_names_for_one_tensor_stay_two():
 def test_one_input_channel_gives_the_same_tensor_either_way():
     kernel = np.arange(18.0).reshape(3, 3, 1, 2)
     assert kernel_layout(kernel.shape, (2, 1, 3, 3)) == "depthwise"
-    found = to_torch_names({"c/kernel": kernel}, {"c.weight": (2, 1, 3, 3)})["c.weight"]
-    np.testing.assert_array_equal(found, kernel.transpose(3, 2, 0, 1))
+    tensor = to_torch_names({"c/kernel": kernel}, {"c.weight": (2, 1, 3, 3)})["c.weight"]
+    np.testing.assert_array_equal(tensor, kernel.transpose(3, 2, 0, 1))
 
 
 def test_whose_names():
@@ -118,8 +118,8 @@ def test_layers_of_other_names_go_by_place():
         "probs/probs_b": t["predictions.bias"],
         "more/kernel": np.zeros((2, 2)),
     }
-    found = to_torch_names(held, shapes, by_place=True)
-    assert found.keys() == {*shapes, "more.weight"}
-    assert all(np.array_equal(found[name], tensor) for name, tensor in t.items())
+    by_place = to_torch_names(held, shapes, by_place=True)
+    assert by_place.keys() == {*shapes, "more.weight"}
+    assert all(np.array_equal(by_place[name], tensor) for name, tensor in t.items())
     by_name = to_torch_names(held, shapes)
     assert {"conv2d_7.weight", "sep_1.depthwise.weight", "probs.probs_W"} <= by_name.keys()

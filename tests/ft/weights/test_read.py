@@ -42,8 +42,8 @@ KINDS = ["safetensors", "zip", "legacy"]
 @pytest.mark.parametrize("suffix", ["safetensors", "pth", "h5"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_content_decides_not_the_extension(tmp_path: Path, kind: str, suffix: str) -> None:
-    found = read_weights(write(tmp_path / f"x.{suffix}", kind))
-    assert {name: array.tolist() for name, array in found.items()} == {n: t.tolist() for n, t in STATE.items()}
+    arrays = read_weights(write(tmp_path / f"x.{suffix}", kind))
+    assert {name: array.tolist() for name, array in arrays.items()} == {n: t.tolist() for n, t in STATE.items()}
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_damaged_files_give_tensors_or_a_weights_error(
     for _ in range(700):
         (tmp_path / "x").write_bytes(spoil(whole, random))
         try:
-            found = read_weights(tmp_path / "x")
-            outcomes.append("read" if sum(array.nbytes for array in found.values()) < 10_000 else "grown")
+            arrays = read_weights(tmp_path / "x")
+            outcomes.append("read" if sum(array.nbytes for array in arrays.values()) < 10_000 else "grown")
         except WeightsError as error:
             outcomes.append(str(error).removeprefix(f"weights {tmp_path / 'x'}: "))
     assert all(outcome.isprintable() for outcome in outcomes)

@@ -30,8 +30,8 @@ def empty(shapes):
     return {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
 
 
-def names(found):
-    return [(fit.card.name, fit.image_size) for fit in found]
+def names(fits):
+    return [(fit.card.name, fit.image_size) for fit in fits]
 
 
 def test_every_network_has_a_fingerprint_of_its_own():
@@ -66,8 +66,8 @@ def test_a_fingerprint_knows_neither_order_nor_layout():
     ],
 )
 def test_any_number_of_classes(name, classes, options):
-    found = recognise(empty(shapes_of(name, num_classes=classes, options=options)))
-    assert names(found) == [(name, options.get("image_size"))]
+    fits = recognise(empty(shapes_of(name, num_classes=classes, options=options)))
+    assert names(fits) == [(name, options.get("image_size"))]
 
 
 def test_published_sizes_tell_the_image_size():

@@ -29,55 +29,55 @@ def fitted(shapes, source=SOURCE, *, in_weights="average", **fields):
 
 
 def test_without_surgery_nothing_happens():
-    found = fitted(SHAPES)
-    assert found.tensors == SOURCE
-    assert (found.fresh, found.notes) == ((), ())
+    fit = fitted(SHAPES)
+    assert fit.tensors == SOURCE
+    assert (fit.fresh, fit.notes) == ((), ())
 
 
 def test_a_cut_leaves_tensors_out_and_says_so():
     left = {name: SHAPES[name] for name in ("conv1.weight", "layer1.0.conv1.weight")} | {"fc.weight": (9, 6)}
-    found = fitted(left, cut="layer2")
-    assert "layer4.0.conv1.weight" not in found.tensors
-    assert found.notes == ("left out of the weights: 1 tensors of layer4",)
+    fit = fitted(left, cut="layer2")
+    assert "layer4.0.conv1.weight" not in fit.tensors
+    assert fit.notes == ("left out of the weights: 1 tensors of layer4",)
 
 
 def test_a_strange_tensor_before_the_cut_is_still_an_error():
     left = {"conv1.weight": SHAPES["conv1.weight"]}
-    found = fitted(left, cut="layer2")
+    fit = fitted(left, cut="layer2")
     with pytest.raises(WeightsError, match=r"unexpected: layer1\.0\.conv1\.weight"):
-        match_weights(found.tensors, left, replaced=("fc.weight", "fc.bias"))
+        match_weights(fit.tensors, left, replaced=("fc.weight", "fc.bias"))
 
 
 def test_a_new_head_starts_anew():
     shapes = {name: shape for name, shape in SHAPES.items() if name[:2] != "fc"} | {"fc.0.weight": (2, 7)}
-    found = fitted(shapes, head="2-relu")
-    assert found.fresh == ("fc.0.weight",)
-    assert not any(name.startswith("fc") for name in found.tensors)
+    fit = fitted(shapes, head="2-relu")
+    assert fit.fresh == ("fc.0.weight",)
+    assert not any(name.startswith("fc") for name in fit.tensors)
 
 
 def test_a_wrapped_file_is_unwrapped_first():
-    found = fitted(SHAPES, {f"module.{name}": tensor for name, tensor in SOURCE.items()}, pool="max")
-    assert found.tensors.keys() == SOURCE.keys()
+    fit = fitted(SHAPES, {f"module.{name}": tensor for name, tensor in SOURCE.items()}, pool="max")
+    assert fit.tensors.keys() == SOURCE.keys()
 
 
 def test_another_kernel_starts_anew_another_stride_does_not():
     shapes = {**SHAPES, "layer1.0.conv1.weight": (6, 4, 5, 5)}
-    found = fitted(shapes, change="layer1.0.conv1:kernel=5,layer4.0.conv1:stride=2")
-    assert found.fresh == ("layer1.0.conv1.weight",)
-    assert "layer4.0.conv1.weight" in found.tensors
+    fit = fitted(shapes, change="layer1.0.conv1:kernel=5,layer4.0.conv1:stride=2")
+    assert fit.fresh == ("layer1.0.conv1.weight",)
+    assert "layer4.0.conv1.weight" in fit.tensors
 
 
 @pytest.mark.parametrize("rule", ["average", "repeat"])
 @pytest.mark.parametrize("channels", [1, 2, 4, 6])
 def test_the_first_convolution_by_its_formula(rule, channels):
     weight = SOURCE["conv1.weight"].astype(np.float64)
-    found = fitted({**SHAPES, "conv1.weight": (4, channels, 5, 5)}, in_channels=channels, in_weights=rule)
-    ours = found.tensors["conv1.weight"]
+    fit = fitted({**SHAPES, "conv1.weight": (4, channels, 5, 5)}, in_channels=channels, in_weights=rule)
+    ours = fit.tensors["conv1.weight"]
     assert ours.dtype == np.float32
     for n in range(channels):
         expected = weight.sum(1) / channels if rule == "average" else weight[:, n % 3] * 3 / channels
         np.testing.assert_allclose(ours[:, n], expected, rtol=1e-6)
-    assert found.notes == (f"conv1.weight: {rule} of 3 channels for {channels}",)
+    assert fit.notes == (f"conv1.weight: {rule} of 3 channels for {channels}",)
 
 
 @pytest.mark.parametrize("channels", [1, 4, 5])
@@ -90,12 +90,12 @@ def test_positions_are_resized_only_where_they_are_squares():
     card = find_card("vit_b_16")
     grid = np.random.default_rng(0).normal(size=(1, 1 + 9, 4))
     shapes = {"encoder.pos_embedding": (1, 1 + 16, 4)}
-    found = refit({"encoder.pos_embedding": grid}, shapes, card=card, surgery=None, in_weights="average")
-    tensor = found.tensors["encoder.pos_embedding"]
+    fit = refit({"encoder.pos_embedding": grid}, shapes, card=card, surgery=None, in_weights="average")
+    tensor = fit.tensors["encoder.pos_embedding"]
     assert tensor.shape == (1, 17, 4)
     np.testing.assert_array_equal(tensor[:, 0], grid[:, 0])
     np.testing.assert_allclose(tensor[0, [1, 4, 13, 16]], grid[0, [1, 3, 7, 9]])  # corners on corners
-    assert found.notes == ("resized to this network: 1 of pos_embedding",)
+    assert fit.notes == ("resized to this network: 1 of pos_embedding",)
     odd = {"encoder.pos_embedding": grid[:, :-1]}
     assert not refit(odd, shapes, card=card, surgery=None, in_weights="average").notes
 

@@ -29,11 +29,11 @@ def every_type() -> dict[str, np.ndarray]:
     return {**tensors, "zero_dim": np.array(3.5), "empty": np.empty((3, 0), np.float32)}
 
 
-def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-    assert sorted(found) == sorted(expected)
+def assert_same(arrays: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert sorted(arrays) == sorted(expected)
     for name, array in expected.items():
-        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name
-        assert found[name].tobytes() == array.tobytes(), name
+        assert (arrays[name].dtype, arrays[name].shape) == (array.dtype, array.shape), name
+        assert arrays[name].tobytes() == array.tobytes(), name
 
 
 def test_written_and_read(tmp_path: Path) -> None:
@@ -60,9 +60,9 @@ def test_we_read_what_the_package_writes(tmp_path: Path) -> None:
 
     state = {"b": torch.randn(2, 3).bfloat16(), "a": torch.randn(3), "n": torch.tensor(7)}
     safetensors.torch.save_file(state, tmp_path / "x", metadata={"format": "pt"})
-    found = read_weights(tmp_path / "x")
-    assert found["b"].dtype == ml_dtypes.bfloat16
-    assert all(np.array_equal(found[name].astype("f8"), tensor.double().numpy()) for name, tensor in state.items())
+    arrays = read_weights(tmp_path / "x")
+    assert arrays["b"].dtype == ml_dtypes.bfloat16
+    assert all(np.array_equal(arrays[name].astype("f8"), tensor.double().numpy()) for name, tensor in state.items())
 
 
 def test_bytes_depend_on_the_contents_only(tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ MIXED = {
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", np.float16, ml_dtypes.bfloat16])
 def test_cast_touches_floating_tensors_only(dtype: str | type) -> None:
-    found = cast(MIXED, dtype)
-    assert [found[name].dtype for name in ("f16", "bf16", "f64")] == [np.dtype(dtype)] * 3
-    assert found["count"].dtype == np.int64
-    assert found["count"].item() == 2**53 + 1
-    assert found["mask"].dtype == bool
-    np.testing.assert_array_equal(found["f64"], MIXED["f64"].astype(dtype))
+    arrays = cast(MIXED, dtype)
+    assert [arrays[name].dtype for name in ("f16", "bf16", "f64")] == [np.dtype(dtype)] * 3
+    assert arrays["count"].dtype == np.int64
+    assert arrays["count"].item() == 2**53 + 1
+    assert arrays["mask"].dtype == bool
+    np.testing.assert_array_equal(arrays["f64"], MIXED["f64"].astype(dtype))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -15,15 +15,15 @@ from ft.zoo.text import parse_config, text_card
 ONE = np.ones((2, 2), np.float32)
 
 
-def names(architecture, found, task="sequence", pool="reference"):
+def names(architecture, given, task="sequence", pool="reference"):
     card = text_card("a", parse_config({"model_type": architecture}, origin="a"))
     card = card.with_head(answer=task, pool=pool if task == "sequence" else None)
-    return sorted(text_tensors(dict.fromkeys(found, ONE), card))
+    return sorted(text_tensors(dict.fromkeys(given, ONE), card))
 
 
 def test_a_base_alone_and_old_names():
-    found = ["embeddings.LayerNorm.gamma", "encoder.layer.0.output.LayerNorm.beta", "embeddings.position_ids"]
-    assert names("bert", [*found, "pooler.dense.bias"]) == [
+    given = ["embeddings.LayerNorm.gamma", "encoder.layer.0.output.LayerNorm.beta", "embeddings.position_ids"]
+    assert names("bert", [*given, "pooler.dense.bias"]) == [
         "bert.embeddings.LayerNorm.weight",
         "bert.encoder.layer.0.output.LayerNorm.bias",
         "bert.pooler.dense.bias",
@@ -31,8 +31,8 @@ def test_a_base_alone_and_old_names():
 
 
 def test_heads_of_other_tasks_are_left_out():
-    found = ["bert.encoder.layer.0.output.dense.bias", "cls.predictions.bias", "bert.pooler.dense.bias"]
-    assert names("bert", found, pool="mean") == ["bert.encoder.layer.0.output.dense.bias"]
+    given = ["bert.encoder.layer.0.output.dense.bias", "cls.predictions.bias", "bert.pooler.dense.bias"]
+    assert names("bert", given, pool="mean") == ["bert.encoder.layer.0.output.dense.bias"]
     assert names("roberta", ["roberta.pooler.dense.bias", "lm_head.bias", "classifier.dense.bias"]) == [
         "classifier.dense.bias"
     ]
@@ -46,8 +46,8 @@ def test_heads_of_other_tasks_are_left_out():
 
 
 def test_gpt2_without_its_prefix_and_its_masks():
-    found = ["wte.weight", "h.0.attn.bias", "h.0.attn.masked_bias", "h.0.attn.c_attn.bias", "ln_f.bias"]
-    assert names("gpt2", found) == [
+    given = ["wte.weight", "h.0.attn.bias", "h.0.attn.masked_bias", "h.0.attn.c_attn.bias", "ln_f.bias"]
+    assert names("gpt2", given) == [
         "transformer.h.0.attn.c_attn.bias",
         "transformer.ln_f.bias",
         "transformer.wte.weight",
@@ -64,9 +64,9 @@ def test_the_tied_matrix_is_held_once():
 
 def test_a_start_as_transformers_draws_it():
     shapes = {"a.weight": (400, 30), "a.bias": (400,), "LayerNorm.weight": (30,), "LayerNorm.bias": (30,)}
-    found = drawn_text(shapes, spread=0.02, seed=0)
-    assert abs(found["a.weight"].std() - 0.02) < 1e-3
-    assert [found[name].tolist() for name in list(shapes)[1:]] == [[0.0] * 400, [1.0] * 30, [0.0] * 30]
+    drawn = drawn_text(shapes, spread=0.02, seed=0)
+    assert abs(drawn["a.weight"].std() - 0.02) < 1e-3
+    assert [drawn[name].tolist() for name in list(shapes)[1:]] == [[0.0] * 400, [1.0] * 30, [0.0] * 30]
 
 
 @pytest.fixture

@@ -25,10 +25,10 @@ def save(path: Path, value: object, is_zip: bool) -> Path:
 
 
 def assert_bit_equal(path: Path, expected: dict[str, torch.Tensor]) -> None:
-    found = read_weights(path)
-    assert list(found) == list(expected)
+    arrays = read_weights(path)
+    assert list(arrays) == list(expected)
     for name, tensor in expected.items():
-        array = found[name]
+        array = arrays[name]
         raw = tensor.detach().view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor.detach()
         assert (str(array.dtype), array.shape) == (str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)), name
         assert array.tobytes() == raw.numpy().tobytes(), name

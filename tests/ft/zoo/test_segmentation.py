@@ -50,8 +50,8 @@ def test_stages_taps_and_last_layers(card):
     last = [path for path, conv in model.named_modules() if getattr(conv, "out_channels", None) == card.classes]
     assert set(last) == set(card.outputs)
     assert set(model.backbone.return_layers.values()) == set(card.taps)
-    for found, tap in model.backbone.return_layers.items():
-        assert card.taps[tap] == f"backbone.{found}"
+    for layer, tap in model.backbone.return_layers.items():
+        assert card.taps[tap] == f"backbone.{layer}"
 
 
 @pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")

@@ -15,14 +15,14 @@ ROWS = ("good film,pos", "bad film,neg", ",pos", "good  Film,neg", "BAD film,neg
 FAULTY = "text,label,split\n" + "".join(f"{row},train\n" for row in ROWS) + "ok,pos,val\nhm,neg,val\n"
 
 
-def found(check):
+def by_kind(check):
     return {f.kind: (f.level, [name for name, _ in f.items] or len(f)) for f in check.findings}
 
 
 def test_every_fault_is_found_once(write):
     check = check_data(write(FAULTY), policy=Policy())
     assert (check.status, len(check.looks), len(check.usable)) == ("errors", 9, 8)
-    assert found(check) == {
+    assert by_kind(check) == {
         "empty text": ("error", ["line 4"]),
         "conflict": ("warning", ["line 5"]),
         "copies": ("warning", ["line 6"]),
@@ -86,15 +86,15 @@ def test_class_folders(write):
     write(b"\xff\xfe", "val/pos/2.txt")
     write("", "train/none/.keep")
     check = check_data(spec, policy=Policy())
-    assert found(check)["encoding"] == ("error", ["val/pos/2.txt"])
-    assert found(check)["beside"] == ("warning", ["train/1.txt"])
-    assert found(check)["empty class"] == ("warning", ["train/none"])
+    assert by_kind(check)["encoding"] == ("error", ["val/pos/2.txt"])
+    assert by_kind(check)["beside"] == ("warning", ["train/1.txt"])
+    assert by_kind(check)["empty class"] == ("warning", ["train/none"])
     assert next(f.title for f in check.findings if f.kind == "empty class") == "class folders without texts"
 
 
 def test_what_training_would_stop_at_is_an_error(write):
     check = check_data(write("text,label\na,x\nb,x\n"), policy=Policy())
-    assert found(check)["structure"][0] == "error"
+    assert by_kind(check)["structure"][0] == "error"
     assert check.findings[0].title == "all train texts are of one class, 'x'; training needs at least two classes"
     nothing = check_data(write("text,label\n ,x\n"), policy=Policy())
     assert {f.title for f in nothing.findings} >= {"no text can be used", "empty texts"}
