@@ -247,8 +247,9 @@ def train_on(
     """Train from a position to the end; return what it trained and validated on."""
     learner, plan, to_log = built.learner, built.plan, []
     run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note, log=to_log.append)
-    keeper = Keeper(job, learner, backend, built.device, progress.note, progress.counting)
-    train, val = sources_of(keeper, "train", "val")
+    kept = Keeper(job, learner, backend, built.device, progress.note, progress.counting)
+    train, val = sources_of(kept, "train", "val")
+    del kept  # and with it a base in float64
     with Log(hold.folder) as log, stop_requests() as stop:
         log.trim(position.step)
         for line in to_log:
