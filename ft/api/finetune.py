@@ -259,8 +259,9 @@ def train_on(start: Start, built: Built, progress: Progress, facts: dict[str, An
     """Train from a position to the end; return what it trained and validated on."""
     job, backend, position, learner, to_log = start.job, start.backend, start.position, built.learner, []
     run_ahead(job, learner, built.plan, backend=backend, epoch=position.epoch, say=progress.note, log=to_log.append)
-    keeper = Keeper(job, learner, backend, built.device, progress.note, progress.counting)
-    train, val = sources_of(keeper, "train", "val")
+    kept = Keeper(job, learner, backend, built.device, progress.note, progress.counting)
+    train, val = sources_of(kept, "train", "val")
+    del kept  # and with it a base in float64
     with Log(start.folder) as log, stop_requests() as stop:
         log.trim(position.step)
         for line in to_log:

@@ -19,7 +19,10 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
 
 
 def kept_variance(evidence: Evidence, trace: Trace, step: int, name: str) -> str | None:
-    """Return "biased" or "unbiased", whichever variance of its own inputs a side moved its running_var towards."""
+    """Return "biased" or "unbiased", whichever variance of its own inputs a side moved its running_var towards.
+
+    None where both explain it, as where inputs hardly vary.
+    """
     path = name.removesuffix(".running_var")
     if path not in trace.calls["forward"]:
         return None
@@ -28,10 +31,10 @@ def kept_variance(evidence: Evidence, trace: Trace, step: int, name: str) -> str
     count, biased = x.size // x.shape[1], x.var(axis=tuple(axis for axis in range(x.ndim) if axis != 1))
     if count < 2 or biased.shape != after.shape or distance(before, after) <= evidence.close:
         return None  # it did not move: inference mode
-    for kind, variance in {"biased": biased, "unbiased": biased * count / (count - 1)}.items():
-        if distance(before + share(before, variance, after) * (variance - before), after) <= evidence.close:
-            return kind
-    return None
+    kinds = {"biased": biased, "unbiased": biased * count / (count - 1)}
+    moved = {kind: before + share(before, v, after) * (v - before) for kind, v in kinds.items()}
+    fits = [kind for kind, own in moved.items() if distance(own, after) <= evidence.close]
+    return fits[0] if len(fits) == 1 else None
 
 
 ENTRY = Entry(

@@ -25,13 +25,20 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """Look for arrays of which every number fits a shorter type on one side only, then for layers fed with such."""
     for row in evidence.verdict.rows:
         if row.differs and row.phase in PHASES and (words := rounded_result(evidence, row)):
-            yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, words)
+            if not resizes(evidence, row):  # an entry of its own
+                yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, words)
             break
     for layer in (*evidence.layers("conv"), *evidence.layers("linear")):
         if words := rounded_operands(evidence, layer):
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, words)
             break
+
+
+def resizes(evidence: Evidence, row: Row) -> bool:
+    """Tell whether a row is what a layer makes of a map by resizing it."""
+    call = evidence.a.calls[row.phase].get(row.name) if row.phase in evidence.a.calls else None
+    return call is not None and call.kind == "interpolate"
 
 
 def rounded_result(evidence: Evidence, row: Row) -> str | None:
@@ -107,8 +114,7 @@ ENTRY = Entry(
     torch="autocast computes convolutions and products in bfloat16 or float16; on a GPU convolutions round their "
     "float32 operands to TF32, 11 bits, unless torch.backends.cudnn.allow_tf32 = False",
     tf="a mixed policy computes layers in bfloat16 or float16; on a GPU products and convolutions use TF32 unless it "
-    "is switched off; a layer that was made before set_dtype_policy stays float32 inside a float64 network; "
-    "tf.image.resize computes in float32 whatever it is given",
+    "is switched off; a layer that was made before set_dtype_policy stays float32 inside a float64 network",
     why="shorter types are many times faster and mostly good enough, so both frameworks take them without a word",
     shows="outputs are off from one layer on, by 6e-8 of their size (float32), 5e-4 (TF32, float16) or 4e-3 (bfloat16)",
     mend_torch="model.double(), or no autocast and torch.backends.cudnn.allow_tf32 = False",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain, islice
 from typing import cast
 
@@ -13,6 +13,7 @@ import numpy as np
 from ft.backend.contract import Learner
 from ft.data import Batch, Batches, Features, Given
 from ft.errors import RecipeError
+from ft.features.exact import Base, in_float64, is_exact
 from ft.features.file import exposed, features_folder, open_features, path_of, stored, write_features
 from ft.features.key import feature_key
 from ft.network.freeze import keeps_features
@@ -62,6 +63,18 @@ class Keeper:
     note: Callable[[str], None]
     counting: Callable[[str, int], AbstractContextManager[Callable[[int], None]]] = SILENT
 
+    @cached_property
+    def is_exact(self) -> bool:
+        """Whether the features are computed in float64."""
+        return is_exact(self.job, self.learner, self.backend, self.device)
+
+    @cached_property
+    def base(self) -> Base:
+        """What computes the features: the learner, or its base in float64."""
+        if not self.is_exact:
+            return self.learner
+        return in_float64(self.job, self.learner, self.backend, self.device)
+
     def count_of(self, batches: Batches) -> str:
         """Return how many samples there are, in words."""
         return f"{len(batches.samples)} {self.job.card.unit}s"
@@ -78,7 +91,7 @@ class Keeper:
         images = len(batches.samples) * max(views, 1)
         with (
             self.counting("computing the features of", images) as count,
-            closing(parts_of(batches, self.learner, recipe.batch_size, views, count)) as computed,
+            closing(parts_of(batches, self.base, recipe.batch_size, views, count)) as computed,
         ):
             places, like = next(computed)
             first = like.packed()
@@ -116,7 +129,8 @@ class Keeper:
 
     def key(self, batches: Batches, views: int) -> str:
         """Return what the features of a split are known by."""
-        return feature_key(self.job, self.learner, batches, views=views, backend=self.backend, device=self.device)
+        where = {"backend": self.backend, "device": self.device}
+        return feature_key(self.job, self.learner, batches, views=views, exact=self.is_exact, **where)
 
     def find(self, batches: Batches, views: int, key: str) -> FeatureBatches | None:
         """Return the features of an earlier run; None where there is no file, or one that is not to be trusted."""
@@ -145,7 +159,7 @@ class Keeper:
 
     def row(self, batches: Batches) -> Features:
         """Return the features of one sample: their type and shape are those that a file must hold."""
-        with closing(parts_of(batches, self.learner, 1, 0, lambda done: None)) as computed:
+        with closing(parts_of(batches, self.base, 1, 0, lambda done: None)) as computed:
             return next(computed)[1]
 
     def store(
@@ -186,7 +200,7 @@ def sources_of(keeper: Keeper, *splits: str) -> list[FeatureBatches] | list[Batc
 
 
 def parts_of(
-    batches: Batches, learner: Learner, batch_size: int, views: int, count: Callable[[int], None]
+    batches: Batches, base: Base, batch_size: int, views: int, count: Callable[[int], None]
 ) -> Generator[tuple[np.ndarray, Features], None, None]:
     """Yield the features of every sample, batch by batch, and their places; view k is the augmentation of epoch k.
 
@@ -197,7 +211,7 @@ def parts_of(
     ordered = batches.in_order(batch_size=batch_size, augmented=views > 0)
     for epoch in range(max(views, 1)):
         for batch in ordered.epoch(epoch):
-            features = learner.features(cast(Given, batch.inputs))
+            features = base.features(cast(Given, batch.inputs))
             count(len(features))
             yield batch.indices + epoch * len(batches.samples), features
 

@@ -29,8 +29,13 @@ from ft.zoo import TextCard
 FORM = 2  # counts what changes in how features are computed or written
 
 
-def feature_key(job: Job, learner: Learner, batches: Batches, *, views: int, backend: str, device: str) -> str:
-    """Return the key, 64 hexadecimal digits, of the features of a split; views: 0 where pixels stand still."""
+def feature_key(
+    job: Job, learner: Learner, batches: Batches, *, views: int, backend: str, device: str, exact: bool = False
+) -> str:
+    """Return the key, 64 hexadecimal digits, of the features of a split; views: 0 where pixels stand still.
+
+    exact: whether they are computed in float64.
+    """
     facts = {
         "form": FORM,
         "recipe": values_of(job.recipe, "base"),
@@ -38,6 +43,7 @@ def feature_key(job: Job, learner: Learner, batches: Batches, *, views: int, bac
         "weights": digest_of(base_weights(job, learner)),
         "versions": {name: version(name) for name in ("ft-parity", "numpy", "pillow", *FRAMEWORKS[backend])},
         "device": device,
+        **({"exact": exact} if exact else {}),
         "preprocess": job.preprocess.to_dict(),
         **of_text(job),
         "batch_size": job.recipe.batch_size,

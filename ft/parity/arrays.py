@@ -74,19 +74,30 @@ class Gap:
     fault: str = ""
 
 
-def gap(x: np.ndarray, y: np.ndarray, *, bar: float = 0.0) -> Gap:
+def gap(x: np.ndarray, y: np.ndarray, *, bar: float = 0.0, least: float = 0.0) -> Gap:
     """Return how far apart two arrays are, element by element in float64; 0 against 0 is 0. bar: see `Gap.beyond`.
 
+    least: what they are measured against where they are smaller; see `spread_of`.
     NaN and infinity must be in the same places: those are equal, and the rest is compared.
     """
     if fault := misfit(x, y):
         return no_fit(x, y, fault)
     magnitudes = magnitude(x), magnitude(y)
-    scale, largest, beyond = max(magnitudes), 0.0, 0
+    scale, largest, beyond = max(*magnitudes, least), 0.0, 0
     for difference in differences(x, y) if scale else ():
         largest = max(largest, float(difference.max(initial=0.0)))
         beyond += int(np.count_nonzero(difference > bar * scale))
     return Gap(largest / scale if scale else 0.0, largest, beyond, magnitudes)
+
+
+def spread_of(name: str, *sides: Tensors) -> float:
+    """Return the deviation of the values that a running mean is a mean of, 0 for any other array.
+
+    A mean is rounded relative to its values, and shifts what they become relative to that deviation. Behind a
+    linear bottleneck the values cancel, and the mean itself is nothing but rounding.
+    """
+    variance = f"{name.removesuffix('mean')}var" if name.endswith("running_mean") else ""
+    return max((magnitude(side[variance]) ** 0.5 for side in sides if variance in side), default=0.0)
 
 
 def no_fit(x: np.ndarray, y: np.ndarray, fault: str) -> Gap:
@@ -120,7 +131,8 @@ def compare(a: Tensors, b: Tensors, *, bar: float, zero: float = 0.0) -> Compari
     floor = zero * max((size for of_one in sizes for size in of_one.values()), default=0.0)
     relative, zeros = {}, []
     for name in (name for name in a if name in b):
-        small, apart = [of_one[name] < floor for of_one in sizes], gap(a[name], b[name])
+        small = [of_one[name] < floor for of_one in sizes]
+        apart = gap(a[name], b[name], least=spread_of(name, a, b))
         if apart.fault:
             faults.append(f"{name}: {apart.fault}")
         elif small and all(small):

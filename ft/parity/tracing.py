@@ -18,7 +18,7 @@ from ft.data import Inputs, TokenIds
 from ft.data.sources.dataset import data_facts
 from ft.errors import RecipeError, RunError
 from ft.network.freeze import Freeze, plan_at
-from ft.parity.arrays import gap
+from ft.parity.arrays import gap, spread_of
 from ft.parity.sensitivity import Band, band_of, moved_by_one_ulp
 from ft.parity.trace import Trace, TraceBatch, write_trace
 from ft.recipe import Recipe
@@ -175,5 +175,6 @@ def noise_of(one: Trace, other: Trace) -> Noise:
         if step in (None, 0) and phase in ("inference", "forward", "statistics", "loss", "gradients"):
             of_one, of_other = one.arrays(step, phase), other.arrays(step, phase)
             for name in (name for name in of_one if "<" not in name):
-                distances[step, phase, name] = gap(of_one[name], of_other[name]).relative
+                least = spread_of(name, of_one, of_other)
+                distances[step, phase, name] = gap(of_one[name], of_other[name], least=least).relative
     return distances

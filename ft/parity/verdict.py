@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ft.errors import RunError, listed
-from ft.parity.arrays import BARS, gap, no_fit
+from ft.parity.arrays import BARS, gap, no_fit, spread_of
 from ft.parity.trace import Trace
 from ft.recipe import deciding
 
@@ -100,7 +100,8 @@ def compare_traces(a: Trace, b: Trace) -> Verdict:
         for name in both:
             x, y = of_a[name], of_b[name]
             axes = a.axes(phase, name, x.ndim), b.axes(phase, name, y.ndim)
-            compared.append(compare_arrays(step, phase, name, x, y, bar, axes=axes))
+            least = spread_of(name, of_a, of_b) if phase == "statistics" else 0.0
+            compared.append(compare_arrays(step, phase, name, x, y, bar, axes=axes, least=least))
         rows += (
             list(mark_zeros(compared, BARS[a.dtype]["zero"])) if phase in MAY_BE_ZERO else [row for row, _ in compared]
         )
@@ -138,10 +139,14 @@ def compare_arrays(
     bar: float,
     *,
     axes: tuple[str, str] = ("", ""),
+    least: float = 0.0,
 ) -> tuple[Row, tuple[float, float]]:
-    """Return the row of two arrays, and the magnitudes of both. axes: of each; "" for what is compared as it lies."""
+    """Return the row of two arrays, and the magnitudes of both.
+
+    axes: of each; "" for what is compared as it lies; least: what they are measured against where they are smaller.
+    """
     fault = unlike(x, axes[0], y, axes[1])
-    apart = no_fit(x, y, fault) if fault else gap(x, aligned(x, axes[0], y, axes[1]), bar=bar)
+    apart = no_fit(x, y, fault) if fault else gap(x, aligned(x, axes[0], y, axes[1]), bar=bar, least=least)
     sizes = apart.relative, apart.absolute, apart.beyond, x.size
     return Row(step, phase, name, *sizes, bar, apart.fault), apart.magnitudes
 

@@ -25,7 +25,9 @@ def run_ahead(job: Job, learner: Learner, plan: Freeze, *, backend: str, epoch: 
     epoch: the one to train next; with `unfreeze` the stages are counted for as long as they stay frozen. say: told what
     compiles, which takes a while, and what was asked for in vain; log: told that nothing compiles.
     """
-    if job.card.inputs == "text":  # its lengths differ from batch to batch
+    if job.card.inputs == "text" or job.card.taps:  # lengths differ from batch to batch; several maps cross over
+        if job.recipe.compile == "on":
+            say(f"compile: {job.card.name} does not come apart behind its frozen stages; it runs as one")
         return
     stages = leading_stages(plan, job.card)
     way, reason = choose(job, stages, images=images_through(job, plan, epoch), backend=backend)

@@ -13,13 +13,13 @@ import pytest
 from ft.differences import ENTRIES
 from ft.parity.trace import Trace
 from ft.report.comparison import make_report, render_text
-from parity_tests.support import faults_data, faults_layers, faults_training
+from parity_tests.support import faults_data, faults_layers, faults_masks, faults_training
 from parity_tests.support.faults import Fault, diagnosis, examine, pair_of
 from parity_tests.support.faults_training import RESNET
 from parity_tests.support.small_pair import SMALL
 
 pytestmark = pytest.mark.usefixtures("eager")
-FAULTS = [*faults_training.FAULTS, *faults_layers.FAULTS, *faults_data.FAULTS]
+FAULTS = [*faults_training.FAULTS, *faults_layers.FAULTS, *faults_data.FAULTS, *faults_masks.FAULTS]
 TAUGHT_ONLY = {
     "grouped-convolution",  # its numbers are equal, its speed is not
     *("last-token", "tied-weights", "tokenizer-padding"),  # what texts are made of, or what is one tensor

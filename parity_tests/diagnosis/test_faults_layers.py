@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from ft.parity.verdict import Verdict
-from parity_tests.support import faults_data, faults_layers
+from parity_tests.support import faults_data, faults_layers, faults_masks
 from parity_tests.support.faults import Fault, diagnosis, examine, pair_of
 from parity_tests.support.faults_data import fixed_divisor
 from parity_tests.support.faults_layers import RESNET, other_flatten_order, tanh_gelu
 from parity_tests.support.small_pair import SMALL
 
 pytestmark = pytest.mark.usefixtures("eager")
-QUICK = ("flatten-order", "max-pool-padding")
-LIKELY = ("jpeg-decode", "resize-antialias")  # what was decoded or shrunk is not in a trace
+FAULTS = (*faults_layers.FAULTS, *faults_data.FAULTS, *faults_masks.FAULTS)
+QUICK = ("flatten-order", "max-pool-padding", "ignored-pixels")
+LIKELY = ("jpeg-decode", "resize-antialias", "mask-bilinear")  # what was decoded or resized is not in a trace
 
 
 def case_of(fault: Fault):
@@ -29,7 +30,7 @@ def planted_at(fault: Fault, verdict: Verdict) -> tuple:
     return row.step, row.phase, row.name
 
 
-@pytest.mark.parametrize("fault", [case_of(fault) for fault in (*faults_layers.FAULTS, *faults_data.FAULTS)])
+@pytest.mark.parametrize("fault", [case_of(fault) for fault in FAULTS])
 def test_named(fault, tmp_path):
     verdict, findings = diagnosis(fault, tmp_path, seed=0)
     assert [finding.entry for finding in findings] == [fault.entry]

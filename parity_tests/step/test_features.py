@@ -14,6 +14,7 @@ from ft.noise import generator
 from ft.recipe import Recipe
 from ft.training.build import build_learner
 from ft.training.job import prepare_job
+from parity_tests.support.pairs import squares_folder
 
 EPOCHS, FLOOR = 2, 4 * np.finfo(np.float32).eps
 ROUNDING = 1e-4  # more is no rounding any more
@@ -95,3 +96,21 @@ def test_a_base_whose_noise_and_statistics_live_is_never_kept(name, train, tmp_p
     fields = {"model": "efficientnet_lite0", "cache": "disk"}
     assert not train(name, **fields, bn="update", stochastic_depth=0.5)[1]
     assert not any(tmp_path.glob("features*"))
+
+
+def test_maps_of_both_wings_are_one_rounding_apart(tmp_path, say, monkeypatch):
+    """Of a small base for segmentation: heads of ReLUs part where sums are rounded in between. A large one is not."""
+    fields = {"model": "lraspp_mobilenet_v2", "image_size": 48, "batch_size": 4, "workers": 0}
+    job, found = prepare_job(Recipe(**fields, data=squares_folder(tmp_path, count=8), cache="memory"), quiet=True), {}
+    for name in ("torch", "tf"):
+        learner, _ = build_learner(job, backend.load(name), device="cpu")
+        (source,) = sources_of(Keeper(job, learner, name, "cpu", lambda line: None), "train")
+        found[name] = source.views[0].taps
+        monkeypatch.setattr("ft.features.exact.SMALL", 0)
+        assert not Keeper(job, learner, name, "cpu", lambda line: None).is_exact
+        monkeypatch.undo()
+    for tap in ("low", "high"):
+        ours, theirs = found["torch"][tap].transpose(0, 2, 3, 1), found["tf"][tap]
+        assert ours.dtype == theirs.dtype == np.float32
+        say(f"kept maps, {tap}: {np.mean(ours != theirs):.1e} of the numbers differ")
+        np.testing.assert_array_max_ulp(ours, theirs, maxulp=1)

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ft.backend.contract import Learner
 from ft.data import Batch
-from ft.parity.arrays import ZERO, Tensors, gap, magnitude
+from ft.parity.arrays import ZERO, Tensors, gap, magnitude, spread_of
 from ft.weights import cast
 from ft.zoo import find_card
 from ft_torch.learner import as_nchw
@@ -115,10 +115,7 @@ def from_double(single: Tensors, double: Tensors) -> dict[str, float]:
 
 def distance(name: str, single: Tensors, double: Tensors) -> float:
     """Return the largest difference of a tensor, relative to its largest magnitude, or to the spread of its values."""
-    if not name.endswith("_mean"):
-        return gap(single[name], double[name]).relative
-    spread = np.sqrt(double[name.removesuffix("mean") + "var"].max())
-    return gap(single[name], double[name]).absolute / max(spread, magnitude(double[name]))
+    return gap(single[name], double[name], least=spread_of(name, double)).relative
 
 
 def one_step(learner: Learner, start: Tensors, given: Batch) -> tuple[Tensors, Tensors]:

@@ -132,6 +132,21 @@ def test_fifty_steps(say):
     say(f"masks, 50 steps of the head: weights {apart.largest:.1e}")
 
 
+@pytest.mark.slow
+def test_fifty_steps_of_a_whole_network(say):
+    """From its backbone's own weights: from drawn ones a single ulp ends anywhere. BatchNorm learns everywhere."""
+    case = Case(SMALL, "none", {"image_size": 64, "momentum": 0.9})
+    pair, batches = learners(case), [masks_batch(seed) for seed in range(4)]
+    start, _ = share_state(pair)
+    for learner in pair.values():
+        train(learner, ((number, batches[number % 4]) for number in range(50)), lr=LR / 500)
+    found, slots = require_equal_state(pair, bar=TRAJECTORY)
+    trained = compare(start, pair["torch"].get_weights(), bar=0).relative
+    ends = [trained[f"{path}.weight"] for path in ("backbone.0.0", find_card(SMALL).last)]
+    assert min(ends) > 1e-4, "nothing was trained"
+    say(f"masks, 50 steps of the whole {SMALL}: weights {found.largest:.1e}, momentum {slots.largest:.1e}")
+
+
 def mean_of_means(patch):
     """Each picture counts alike, however many of its pixels count."""
     plain = tf_losses.loss

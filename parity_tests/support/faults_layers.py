@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ft.backend.contract import Learner
-from ft.differences.align_corners import aligned_weights
 from ft.differences.depthwise_layout import regrouped
 from ft_tf.layers import grouped_conv2d
 from parity_tests.support.faults import Fault
@@ -23,7 +22,6 @@ from parity_tests.support.small_pair import SMALL
 Pair = dict[str, Learner]
 RESNET = Case("resnet18", "none", {"weights": "none"})
 LITE = Case("efficientnet_lite0", "none", {"weights": "none", "dropout": 0.4, "stochastic_depth": 0.4})
-LRASPP = Case("lraspp_mobilenet_v2", "base", {"weights": "none"})
 
 
 def one_of(rng: np.random.Generator, *choices: Any) -> Any:
@@ -62,9 +60,6 @@ def set_weight(pair: Pair, wing: str, **tensors: np.ndarray) -> None:
     """Assign some of a wing's tensors."""
     learner = pair[wing]
     learner.set_weights({**learner.get_weights(), **tensors})
-
-
-# --- layers -------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -230,35 +225,7 @@ def no_shortcut(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
         yield
 
 
-# --- data ---------------------------------------------------------------------------------------------------------
-
-
-# --- the loss -----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def corners_aligned(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
-    """Resize maps with the middles of their outermost pixels in place."""
-    original, wing = F.interpolate, one_wing(rng)
-
-    def resized(inputs: list[tf.Tensor]) -> tf.Tensor:
-        x, like = inputs
-        rows, columns = (tf.constant(aligned_weights(x.shape[axis], like.shape[axis])) for axis in (1, 2))
-        return tf.einsum("yh,xw,nhwc->nyxc", rows, columns, x)
-
-    def interpolate(x: Tensor, **given: Any) -> Tensor:
-        return original(x, **{**given, "align_corners": True})
-
-    with (
-        patch.object(F, "interpolate", interpolate)
-        if wing == "torch"
-        else computing(pair, "tf", "classifier.interpolate", tf=resized)
-    ):
-        yield
-
-
 FAULTS = [
-    Fault("align-corners", LRASPP, corners_aligned),
     Fault("flatten-order", SMALL, other_flatten_order),
     Fault("gelu-tanh", SMALL, tanh_gelu),
     Fault("leaky-relu-slope", SMALL, other_slope),

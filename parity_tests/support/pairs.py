@@ -89,7 +89,7 @@ def starting_tensors(case: Case, shapes: Mapping[str, tuple[int, ...]], *, seed:
     if case.recipe().weights != "none" and card.pretrained[0].package:
         source = pretrained_weights(card, "imagenet", quiet=True)
         assert source is not None
-        head = {name: shape for name, shape in shapes.items() if under(name, card.outputs)}
+        head = {name: shape for name, shape in shapes.items() if under(name, card.new_head(source))}
         return match_weights(source, shapes, replaced=head).tensors | initial_weights(head, seed=seed)
     return drawn_tensors(card, shapes, seed=seed)
 

@@ -21,7 +21,7 @@ from tests.ft.features.test_features import AUGMENTED
 def key(tune, folder):
     """Return the key of the training images' features under changed fields."""
 
-    def key(backend_name="torch", device="cpu", seed_of_weights=0, **fields):
+    def key(backend_name="torch", device="cpu", seed_of_weights=0, exact=False, **fields):
         job = prepare_job(ft.Recipe(**{**NET, "data": tune.data, **fields}))
         learner, _ = build_learner(job, backend.load("torch"), device="cpu")
         tensors = learner.get_weights()
@@ -29,7 +29,8 @@ def key(tune, folder):
         learner.set_weights(tensors)
         views = job.recipe.cache_views
         batches = job.batches("train")
-        return feature_key.feature_key(job, learner, batches, views=views, backend=backend_name, device=device)
+        where = {"backend": backend_name, "device": device}
+        return feature_key.feature_key(job, learner, batches, views=views, exact=exact, **where)
 
     return key
 
@@ -40,6 +41,7 @@ def key(tune, folder):
         {"backend_name": "tf"},
         {"device": "cuda"},
         {"seed_of_weights": 1},
+        {"exact": True},
         {"image_size": 24},
         {"jpeg": "reduced"},
         {"precision": "float64"},

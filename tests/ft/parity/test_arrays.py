@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ft.parity.arrays import BARS, PIECE, gap
+from ft.parity.arrays import BARS, PIECE, compare, gap
 
 ROOT = Path(__file__).parents[3]
 
@@ -20,6 +20,18 @@ def test_a_gap_is_of_the_largest_and_counts_what_is_beyond_the_bar():
     assert apart.magnitudes == (2.0, 2.75)
     assert gap(y, x).relative == apart.relative
     assert gap(np.zeros(3), np.zeros(3)).relative == 0
+
+
+@pytest.mark.parametrize(("off", "equal"), [(1e-16, True), (1e-12, True), (1e-9, False)])
+def test_a_running_mean_is_measured_by_the_spread_of_its_values(off, equal):
+    """Of values that cancel the mean is nothing but rounding, and a hundred millionth of the spread is no rounding."""
+    mean, variance = np.full(3, 1e-7), np.array([1.0, 4.0, 0.25])
+    sides = [{"bn.running_mean": mean + shift, "bn.running_var": variance} for shift in (0, off)]
+    found = compare(*sides, bar=1e-11)
+    assert (not found.faults) == equal
+    assert found.largest == pytest.approx(off / 2, rel=1e-4)
+    others = [{name.replace("running", "other"): x for name, x in side.items()} for side in sides]
+    assert compare(*others, bar=1e-11).largest == pytest.approx(off / 1e-7, rel=0.02)
 
 
 def test_where_nan_and_infinity_stand_comes_first():

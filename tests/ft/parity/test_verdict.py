@@ -23,7 +23,7 @@ def arrays():
         "inference": {"conv": (2, 4, 5, 6), "conv<0": (2, 3, 5, 6), "logits": (2, 3)},
         "batch": {"images": (2, 5, 6, 3)},
         "forward": {"conv": (2, 4, 5, 6), "logits": (2, 3)},
-        "statistics": {"bn.running_var": (4,)},
+        "statistics": {"bn.running_var": (4,), "bn.running_mean": (4,)},
         "loss": {"loss": ()},
         "gradients": {"conv.weight": (4, 3, 3, 3), "conv.bias": (4,)},
         "updates": {"conv.weight": (4, 3, 3, 3)},
@@ -33,6 +33,7 @@ def arrays():
     drawn = {p: {name: rng.normal(size=shape) for name, shape in numbers[p[1]].items()} for p in places}
     for step in (0, 1):
         drawn[step, "gradients"]["conv.bias"] *= 1e-16  # a bias in front of a BatchNorm
+        drawn[step, "statistics"]["bn.running_mean"] *= 1e-8  # of values that cancel
     return drawn
 
 
@@ -108,6 +109,12 @@ def test_the_first_difference_is_placed(pair, place, name, enough, too_little):
     assert first.beyond == 1
     assert first.size == np.prod(arrays()[place][name].shape)
     assert compare_traces(*pair(place, name, off(too_little))).first is None
+
+
+@pytest.mark.parametrize(("shift", "differs"), [(1e-15, False), (1e-9, True)])
+def test_a_mean_of_values_that_cancel_is_measured_by_their_spread(pair, shift, differs):
+    first = compare_traces(*pair((0, "statistics"), "bn.running_mean", lambda x: x + shift)).first
+    assert (first is not None and first.name == "bn.running_mean") == differs
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

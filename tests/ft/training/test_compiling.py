@@ -41,7 +41,8 @@ def chosen(recipe, *, epoch=0, **fields):
     """Return how a recipe's frozen stages run, and what is said of it."""
     recipe, said, learner = recipe.replace(**fields), [], Asked()
     job = prepare_job(recipe)
-    plan = plan_freeze(job.card, NAMES, freeze=recipe.freeze, bn=recipe.bn)
+    names = [f"{paths[0]}.weight" for paths in job.card.stages.values()] if job.card.taps else NAMES
+    plan = plan_freeze(job.card, names, freeze=recipe.freeze, bn=recipe.bn)
     compiling.run_ahead(job, learner, plan, backend="torch", epoch=epoch, say=said.append, log=said.append)
     return learner.way, " ".join(said)
 
@@ -93,6 +94,13 @@ def test_nothing_to_compile(recipe, fields):
     assert way == "as one"
     assert said.startswith("compile: nothing to fold")
     assert said.endswith("and the rest")
+
+
+@pytest.mark.parametrize("wish", ["auto", "on"])
+def test_a_base_that_gives_several_maps_runs_as_one(recipe, wish):
+    way, said = chosen(recipe.replace(model="lraspp_mobilenet_v2", data="scenes", image_size=None, compile=wish))
+    assert way == "as one"
+    assert ("does not come apart" in said) == (wish == "on")
 
 
 def test_leading_stages_end_at_the_first_that_trains():
