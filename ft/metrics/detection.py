@@ -1,9 +1,9 @@
 """COCO's figures of detections: precision averaged over recall, over IoU 0.5 to 0.95, over classes.
 
 faster-coco-eval computes them, to the last bit but one what pycocotools has: of equal scores the one said first goes
-first. Boxes are in the pictures' own pixels, so small, medium and large are what COCO calls so: areas of the boxes below
-32 x 32 pixels, from there to 96 x 96, and above. What is set aside, crowds and what is difficult, is COCO's crowd: a
-detection that lies on it by half counts for nothing.
+first. Boxes are in the pictures' own pixels, so small, medium and large are what COCO calls so: areas of the boxes
+below 32 x 32 pixels, from there to 96 x 96, and above. What is set aside, crowds and what is difficult, is COCO's
+crowd: a detection that lies on it by half counts for nothing.
 """
 
 from collections.abc import Sequence

@@ -26,7 +26,8 @@ class Seen(NamedTuple):
 class BoxBatches(ViewBatches):
     """The batches of one split of pictures whose labels are boxes.
 
-    What is evaluated also says how the picture's own pixels are found again, and its own boxes, see `own_targets`.
+    What is not augmented also says which pictures these are, `index`, how their own pixels are found again, and their
+    own boxes, see `own_targets`.
     """
 
     def read(self, epoch: int, index: int) -> tuple[np.ndarray, Boxes]:
@@ -50,10 +51,10 @@ class BoxBatches(ViewBatches):
     def targets(self, epoch: int, indices: np.ndarray, own: Sequence[Boxes]) -> Targets:
         """Return the targets of pictures with these boxes."""
         taught = self.teach([self.seen(epoch, i, boxes) for i, boxes in zip(indices, own, strict=True)])
-        if self.sampling.shuffle or self.augmentation != AS_THEY_ARE:
+        if self.augmentation != AS_THEY_ARE:
             return taught
         views = [self.view(epoch, i, boxes.height, boxes.width) for i, boxes in zip(indices, own, strict=True)]
-        return taught | own_targets(own, views)
+        return taught | {"index": np.asarray(indices, np.int64)} | own_targets(own, views)
 
     def batch(self, epoch: int, number: int, indices: np.ndarray, read: list[tuple[np.ndarray, Boxes]]) -> Batch:
         """Return the batch of pictures and boxes."""

@@ -245,7 +245,7 @@ def test_splits_have_the_same_categories(tmp_path):
     for split, name in (("train", "cat"), ("val", "hen")):
         (tmp_path / "c" / "annotations").mkdir(parents=True, exist_ok=True)
         (tmp_path / "c" / split).mkdir()
-        content = json.loads((tmp_path / "a" / "boxes.json").read_text().replace("cat", name))
+        content = json.loads((tmp_path / "a" / "boxes.json").read_text().replace('"cat"', f'"{name}"'))
         draw(tmp_path / "c", split)
         (tmp_path / "c" / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"instances_val\.json: other categories than .*instances_train\.json"):
