@@ -10,6 +10,7 @@ import numpy as np
 from ft.zoo.detector import Four
 
 LARGEST = math.log(1000 / 16)
+BETA = 1 / 9  # of the smooth L1 loss of what is said: below it the loss is a square
 
 
 def middles(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -65,17 +65,26 @@ def lesson(
         late.append(roi_lesson(np.concatenate([proposals, truth]), truth, classes, keys[ROI], detector))
     chosen, objects, anchor_boxes = zip(*early, strict=True)
     rois, numbers, roi_boxes = zip(*late, strict=True)
-    cut = np.concatenate(rois)
     return Lesson(
-        np.concatenate([len(anchors) * place + own for place, own in enumerate(chosen)]),
-        np.concatenate(objects),
-        np.concatenate(anchor_boxes),
-        cut,
-        np.repeat(np.arange(len(rois)), [len(own) for own in rois]),
-        levels(cut, image, list(maps)[: detector.maps]),
-        np.concatenate(numbers),
-        np.concatenate(roi_boxes),
+        anchors=np.concatenate([len(anchors) * place + own for place, own in enumerate(chosen)]),
+        objects=np.concatenate(objects),
+        anchor_boxes=np.concatenate(anchor_boxes),
+        **cut_out(rois, image=image, maps=maps, detector=detector),
+        classes=np.concatenate(numbers),
+        roi_boxes=np.concatenate(roi_boxes),
     )
+
+
+def cut_out(
+    rows: Sequence[np.ndarray], *, image: Shape, maps: Sequence[Shape], detector: Detector
+) -> dict[str, np.ndarray]:
+    """Return the boxes of all pictures as `Lesson` has them: "rois", "pictures" and "maps"."""
+    rois = np.concatenate(rows)
+    return {
+        "rois": rois,
+        "pictures": np.repeat(np.arange(len(rows)), [len(own) for own in rows]),
+        "maps": levels(rois, image, maps[: detector.maps]),
+    }
 
 
 def anchor_lesson(

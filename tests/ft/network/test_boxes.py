@@ -144,7 +144,8 @@ def test_suppression_among_equals():
 def test_levels(maps):
     from torchvision.ops.poolers import _setup_scales
 
-    boxes = np.concatenate([boxes_of(4, 200, size=900), [[0, 0, 30, 30], [0, 0, 112, 112], [0, 0, 224, 224], [0, 0, 448, 448.0]]])
+    squares = [[0, 0, side, side] for side in (30.0, 112, 224, 448)]
+    boxes = np.concatenate([boxes_of(4, 200, size=900), squares])
     theirs, mapper = _setup_scales([torch.zeros(1, 1, *shape) for shape in maps], [IMAGE], 224, 4)
     assert scales(IMAGE, maps) == tuple(theirs)
     np.testing.assert_array_equal(levels(boxes, IMAGE, maps), mapper([tensor(boxes)]).numpy())
@@ -168,8 +169,8 @@ def test_roi_align(bins, ratio):
             [400, 400, 500, 500.0],
         ]
     )
-    sides = [(boxes[:, axis], boxes[:, axis + 2], 0.25, (15, 13)[axis]) for axis in (0, 1)]
-    across, down = (matrices(*points(*side, bins=bins, ratio=ratio), side[3], bins=bins) for side in sides)
+    sides = [(boxes[:, axis], boxes[:, axis + 2], np.full(6, 0.25), np.full(6, (15, 13)[axis])) for axis in (0, 1)]
+    across, down = (matrices(*points(*side, bins=bins, ratio=ratio), side[3][0], bins=bins) for side in sides)
     ours = np.einsum("khy,cyx,kwx->kchw", down, maps[0], across)
     theirs = roi_align(tensor(maps), [tensor(boxes)], bins, 0.25, ratio, False).numpy()
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-14)
