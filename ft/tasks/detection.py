@@ -36,13 +36,16 @@ REFUSED = {
 
 
 def found_in(outputs: Arrays, targets: Arrays) -> list[Found]:
-    """Return the detections of a batch in the pictures' own pixels, the best first, without what fills up the rows."""
+    """Return the detections of a batch in the pictures' own pixels, the best first.
+
+    What fills up the rows is left out, and what lies wholly beside the picture, where the square is filled.
+    """
     found = []
     rows = zip(outputs["boxes"], outputs["scores"], outputs["classes"], targets["scale"], targets["size"], strict=True)
     for boxes, scores, classes, scale, (height, width) in rows:
-        there = classes >= 0
-        own = boxes[there].astype(np.float64) * np.tile(scale, 2)
-        own = np.clip(own, 0, np.array([width, height, width, height], np.float64))
+        own = np.clip(boxes.astype(np.float64) * np.tile(scale, 2), 0, np.array([width, height] * 2, np.float64))
+        there = (classes >= 0) & (own[:, 2:] > own[:, :2]).all(1)
+        own = own[there]
         found.append(Found(own, scores[there].astype(np.float64), classes[there].astype(np.int64)))
     return found
 

@@ -17,7 +17,7 @@ from ft.tasks.sections import Curves, WorstBoxes
 
 GREY, SIDE = 128, 512  # of a picture that is gone; pixels of the longer side on the page
 LINES = 12  # classes whose curve is drawn
-FRAME, SIZE = (52.0, 22.0, 508.0, 262.0), (520.0, 306.0)
+FRAME, SIZE = (52.0, 28.0, 508.0, 262.0), (520.0, 306.0)
 
 
 def curve_parts(section: Curves) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def usable_boxes(spec: str, policy: Policy) -> tuple[BoxListing, tuple[str, ...]
     """Return the listing without what the policy skips, and what was skipped."""
     listing = list_boxes(spec, policy)
     sifted = Sieve(listing.items, policy, printable(spec))
-    sifted.drop(lambda item: box_fault(item, policy), "boxes")
+    sifted.drop(lambda item: box_fault(item, policy), "checking boxes")
     return replace(listing, items=sifted.items, notes=[*listing.notes, *sifted.notes]), tuple(sifted.bad)
 
 

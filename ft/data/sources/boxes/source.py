@@ -8,8 +8,9 @@ from ft.data.sources.boxes.listing import Boxed, BoxListing, Drawn
 from ft.data.sources.boxes.table import is_table_of_boxes, list_box_table
 from ft.data.sources.boxes.voc import is_voc, list_voc
 from ft.data.sources.boxes.yolo import is_yolo, list_yolo
-from ft.data.sources.masks.coco import is_coco
+from ft.data.sources.masks.coco import files_in, is_coco, is_json, read_annotations
 from ft.data.sources.masks.scenes import CLASSES, IMAGE_SIZE, NAME, make_scenes
+from ft.data.sources.masks.source import holds_masks
 from ft.data.sources.policy import DEFAULT, Policy
 from ft.errors import DataError, printable
 
@@ -26,6 +27,18 @@ def holds_boxes(spec: str) -> bool:
     if os.path.isfile(path) and path.suffix.lower() == ".csv":
         return is_table_of_boxes(path)
     return os.path.exists(path) and (is_coco(path) or is_yolo(path) or (os.path.isdir(path) and is_voc(path)))
+
+
+def holds_boxes_alone(spec: str) -> bool:
+    """Say whether `spec` names images with boxes and without masks: COCO's files are read for that."""
+    if not holds_boxes(spec) or spec == NAME:
+        return False
+    path = Path(os.path.expanduser(spec))
+    if not holds_masks(spec):
+        return True
+    files = [path] if is_json(path) else [file for _, file in files_in(path)]
+    rows = [row for file in files for row in read_annotations(file)["annotations"]]
+    return bool(rows) and not any(row.get("segmentation") or "segments_info" in row for row in rows)
 
 
 def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False) -> BoxListing:
