@@ -60,8 +60,8 @@ def test_the_box_is_where_its_rectangle_is(augment):
 
 def test_a_mirrored_box_is_exact():
     view = View(100, 80, 90, top=-10, left=5, flip=True)
-    moved, kept = view.boxes(np.array([[10.0, 20, 30, 40], [0, 0, 45, 5]]), 40, 45)
-    assert moved.tolist() == [[35, 30, 75, 70], [5, 0, 95, 0]]
+    moved, kept = view.boxes(np.array([[10.0, 20, 30, 40], [0, 0, 45, 5]]), 40, 60)
+    assert moved.tolist() == [[50, 30, 80, 70], [27.5, 0, 95, 0]]
     assert kept.tolist() == [True, False]
 
 

@@ -100,6 +100,20 @@ def test_each_detection_is_the_box_that_it_is_nearest_to():
     assert missed_by_size(truth, found, matches, 2).tolist() == [[[2, 0, 0], [1, 0, 0]], [[1, 0, 0], [1, 0, 0]]]
 
 
+def test_any_number_of_detections_on_what_is_set_aside_count_for_nothing():
+    corners = np.array([[0, 0, 40, 40], [100, 100, 140, 140.0]])
+    found = [Found(corners[[1, 1, 0]], np.array([0.9, 0.85, 0.8]), np.zeros(3, np.int64))]
+    for aside, expected in ((True, 1.0), (False, 0.834)):
+        truth = [Truth(corners, np.zeros(2, np.int64), np.array([False, aside]))]
+        assert coco_scores(truth, found, 1).figures["AP"] == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_box_of_its_own_class_goes_first():
+    truth = Truth(np.array([[0, 0, 10, 10], [0, 0, 10, 9.0]]), np.array([0, 1]), np.array([False, False]))
+    found = Found(np.array([[0, 0, 10, 10.0]]), np.array([0.9]), np.array([1]))
+    assert match(truth, found).of.tolist() == [1]
+
+
 def test_a_picture_without_boxes_has_false_ones_only():
     nothing = Truth(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.bool_))
     found = Found(np.array([[0, 0, 5, 5.0]]), np.array([0.9]), np.array([1]))

@@ -100,7 +100,8 @@ def test_the_page(judged, data):
     assert mistakes == sorted(mistakes, reverse=True)
     assert min(mistakes) > 0
     whole = {
-        **result, "backend": "tf", "recipe": to_dict(Recipe()), "task": "detection", "architecture": "n", "versions": {}, "seconds": 1.0,
+        **result, "backend": "tf", "recipe": to_dict(Recipe()), "task": "detection", "architecture": "n",
+        "versions": {}, "seconds": 1.0,
         "data": {"train": 160, "val": 40}, "metrics": meter.result(), "train_metrics": {**meter.result(), "images": 40},
     }  # fmt: skip
     rows = [{"epoch_end": True, "epoch": i + 1, "step": i + 1, "loss": 1.0 / (i + 1), "AP": 0.1 * i} for i in range(3)]
