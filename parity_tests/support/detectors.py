@@ -19,6 +19,7 @@ from ft.network.boxes.training import ROI, RPN
 from ft.noise import generator, layer_key
 from ft.zoo import Card
 from ft.zoo.detector import Detector
+from ft_torch.models.mobilenetv3 import adapted
 
 SIDES = (75, 94)  # neither of them is divided by a stride
 
@@ -38,7 +39,7 @@ def boxes_batch(seed: int, *, count: int, classes: int, sides: tuple[int, int] =
 
 
 def stock_of(card: Card, classes: int) -> nn.Module:
-    """Return torchvision's network with frozen BatchNorms, as it builds one on pretrained weights. classes: the user's."""
+    """Return torchvision's network with frozen BatchNorms, as on pretrained weights. classes: the user's."""
     if card.name == "fasterrcnn_resnet50_fpn_v2":
         network = stock.fasterrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=classes + 1)
     elif "resnet" in card.name:
@@ -54,12 +55,12 @@ def stock_of(card: Card, classes: int) -> nn.Module:
 
 
 def stock_v3(card: Card, classes: int) -> nn.Module:
-    """Return torchvision's own on MobileNetV3, its BatchNorms replaced by frozen ones."""
+    """Return torchvision's own on MobileNetV3, with frozen BatchNorms, and hard sigmoids whose gradient is exact."""
     network = stock.__dict__[card.name](weights=None, weights_backbone=None, num_classes=classes + 1)
     network.backbone = mobilenet_backbone(
         backbone_name="mobilenet_v3_large", weights=None, fpn=True, trainable_layers=6
     )
-    return network
+    return adapted(network, "float64")
 
 
 def stock_v2(classes: int) -> nn.Module:
