@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-COUNTED = ("boxes", "box_labels")  # targets that are as many as the pictures of a batch happen to have
+COUNTED = ("boxes", "box_labels", "own_boxes", "own_labels", "own_aside")  # targets that are as many as a batch has
 
 
 def as_graph(function: Callable[..., Any], signature: Sequence[tf.TensorSpec] | None = None) -> Callable[..., Any]:
