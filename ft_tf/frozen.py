@@ -53,7 +53,7 @@ def whole(*_: Any, **__: Any) -> Any:
 
 
 def split_maps(model: keras.Model, card: Card) -> tuple[Base, Head]:
-    """Return the base and the head of a network for segmentation, whose logits have the images' size.
+    """Return the base and the head of a network for segmentation or detection, whose answers are of the images' size.
 
     That goes along with the maps, as the shape of images without channels (N, H, W, 0).
     """
@@ -62,9 +62,9 @@ def split_maps(model: keras.Model, card: Card) -> tuple[Base, Head]:
     def base(images: tf.Tensor, *, training: bool = False) -> Taps:
         return Taps(backbone(images, training=training), images=images[..., :0])
 
-    def head(taps: Taps, *, training: bool, auxiliary: bool) -> dict[str, tf.Tensor]:
+    def head(taps: Taps, **options: Any) -> dict[str, tf.Tensor]:
         _, height, width, _ = taps["images"].shape
-        return heads(taps, (height, width), training=training, auxiliary=auxiliary)
+        return heads(taps, (height, width), **options)
 
     return base, head
 

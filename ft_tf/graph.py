@@ -1,9 +1,11 @@
 """Functions as TensorFlow's graphs: without AutoGraph, and one for whole batches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+
+COUNTED = ("boxes", "box_labels", "own_boxes", "own_labels", "own_aside")  # targets that are as many as a batch has
 
 
 def as_graph(function: Callable[..., Any], signature: Sequence[tf.TensorSpec] | None = None) -> Callable[..., Any]:
@@ -28,9 +30,15 @@ class BatchGraphs:
 
     def __call__(self, inputs: Any, *tensors: Any) -> Any:
         """Run a batch, one tensor or several by name; of the others the first, if any, are the targets, by name."""
-        if len(tf.nest.flatten(inputs)[0]) == self.batch_size:
+        targets = tensors[0] if tensors and isinstance(tensors[0], Mapping) else {}
+        whole = len(tf.nest.flatten(inputs)[0]) == self.batch_size
+        if whole and not any(name in COUNTED for name in targets):
             return self.whole(inputs, *tensors)
-        samples = tf.nest.map_structure(lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), (inputs, *tensors[:1]))
+        rows = self.batch_size if whole else None
+        samples = tf.nest.map_structure(lambda x: tf.TensorSpec((rows, *x.shape[1:]), x.dtype), (inputs, *tensors[:1]))
+        for name in set(targets) & set(COUNTED):
+            x = targets[name]
+            samples[1][name] = tf.TensorSpec((rows, None, *x.shape[2:]), x.dtype)
         signature = (*samples, *(tf.TensorSpec(x.shape, x.dtype) for x in tensors[1:]))
         if (key := str(signature)) not in self.others:  # targets by name have no hash
             self.others[key] = as_graph(self.function, signature)

@@ -208,7 +208,7 @@ class Learner:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
             with layers.noise(self.model, clock):
-                outputs = self.forward(inputs, training=True)
+                outputs = self.forward(inputs, training=True, targets=targets)
             loss = self.loss(outputs, targets)
             loss = loss if share is None else loss * tf.cast(share, loss.dtype)
         right = TASKS[self.objective.task].right(outputs[0], targets)
@@ -235,11 +235,16 @@ class Learner:
             taps = Taps(head=self.prefix(given)) if self.prefix and self.prefix.is_base else self.run_base(given)
             return Features(as_arrays({name: tf.cast(x, self.dtype) for name, x in taps.items()}))
 
-    def forward(self, inputs: Any, *, training: bool) -> list[Outputs]:
-        """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
+    def forward(self, inputs: Any, *, training: bool, targets: Mapping[str, tf.Tensor] | None = None) -> list[Outputs]:
+        """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads.
+
+        targets: of a step, for networks that decide by them what they are asked.
+        """
         with computing(self.model, self.card, self.recipe.precision):
             if self.card.taps and not isinstance(inputs, Taps):
                 inputs = self.base(inputs, training=training)
+            if isinstance(inputs, Taps) and self.card.detector:
+                return [as_type(self.head(inputs, training=training, targets=targets), self.dtype)]
             if isinstance(inputs, Taps):
                 outputs = self.head(inputs, training=training, auxiliary=training and any(self.auxiliary))
             else:
@@ -309,6 +314,11 @@ def parts_in(outputs: Any) -> list[tf.Tensor]:
     if isinstance(outputs, Mapping):
         return list(outputs.values())
     return list(outputs) if isinstance(outputs, list) else [outputs]
+
+
+def as_type(outputs: Outputs, dtype: str) -> Outputs:
+    """Return outputs by name in a type, but for whole numbers."""
+    return {name: tf.cast(x, dtype) if x.dtype.is_floating else x for name, x in outputs.items()}
 
 
 def as_arrays(tensors: Outputs) -> dict[str, np.ndarray]:

@@ -7,10 +7,10 @@ import keras
 
 from ft.zoo import Card
 from ft_tf.head import GlobalPool
-from ft_tf.layers import BatchNorm2d, LayerNorm, Normalization
+from ft_tf.layers import BatchNorm2d, FrozenBatchNorm2d, LayerNorm, Normalization
 
 IN_FLOAT32 = (
-    *(BatchNorm2d, LayerNorm, Normalization, GlobalPool),
+    *(BatchNorm2d, FrozenBatchNorm2d, LayerNorm, Normalization, GlobalPool),
     *(keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.InputLayer),
 )
 

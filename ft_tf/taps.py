@@ -1,6 +1,6 @@
-"""A network for segmentation in two: the backbone, which gives maps by tap, and the head, which takes them."""
+"""A network for segmentation or detection in two: the backbone, which gives maps by tap, and the head for these."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import tensorflow as tf
@@ -8,7 +8,7 @@ from keras import KerasTensor
 
 from ft.zoo import Card
 from ft.zoo.card import under
-from ft_tf.layers import resize_bilinear
+from ft_tf.layers import maps_of, resize_bilinear
 
 Maps = dict[str, tf.Tensor]
 
@@ -37,14 +37,50 @@ class TapHead:
         return {name: resize_bilinear(x, size) for name, x in logits.items()}
 
 
-def split_at_taps(model: keras.Model, card: Card) -> tuple[keras.Model, TapHead]:
+def split_at_taps(model: keras.Model, card: Card) -> tuple[keras.Model, Callable[..., Maps]]:
     """Return the network as two callables: images (N, H, W, C) -> maps by the card's taps, and the head, which takes
     these and the images' size.
     """
     maps = {tap: map_at(model, path) for tap, path in card.taps.items()}
-    return keras.Model(model.inputs[0], maps), TapHead(model, maps)
+    return keras.Model(model.inputs[0], maps), (BoxHead if card.detector else TapHead)(model, maps)
 
 
 def map_at(model: keras.Model, path: str) -> KerasTensor:
     """Return what the module at a path gives: the output of the last layer below it."""
     return [layer for layer in model.layers if under(layer.name, (path,))][-1].output
+
+
+class BoxHead:
+    """What is behind the body of a detector, its own layers: maps by tap -> outputs, or what a step learns from."""
+
+    def __init__(self, model: keras.Model, maps: Mapping[str, KerasTensor]) -> None:
+        self.taps, names = tuple(maps), ("decisions", "pool_boxes", "detections")
+        self.decisions, self.pool, self.detections = map(model.get_layer, names)
+        objectness, deltas, _, *levels = self.decisions.input
+        self.proposals = keras.Model(list(maps.values()), [objectness, deltas, *levels])
+        self.says = keras.Model(self.pool.output, self.detections.input[:2])
+
+    def __call__(
+        self,
+        features: Mapping[str, tf.Tensor],
+        size: tuple[int, int],
+        *,
+        training: bool = False,
+        targets: Maps | None = None,
+        **_: bool,
+    ) -> Maps:
+        objectness, deltas, *levels = self.proposals([features[tap] for tap in self.taps], training=training)
+        maps, image = maps_of(levels), tf.stack(size)
+        if targets is None:
+            rois = self.decisions.rois(objectness, deltas, maps, image)
+            logits, said = self.says(self.pool.cut(levels, rois, image), training=training)
+            return self.detections([logits, said, rois["rois"], rois["pictures"], features["images"]])
+        lesson = self.decisions.lesson(objectness, deltas, maps, image, targets)
+        logits, said = self.says(self.pool.cut(levels, lesson, image), training=training)
+        return {
+            "objectness": tf.gather(tf.reshape(objectness, [-1]), lesson["anchors"]),
+            "deltas": tf.gather(tf.reshape(deltas, [-1, 4]), lesson["anchors"]),
+            "class_logits": logits,
+            "box_deltas": tf.reshape(said, [-1, logits.shape[-1], 4]),
+            **{name: lesson[name] for name in ("objects", "anchor_boxes", "classes", "roi_boxes")},
+        }

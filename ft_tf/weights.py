@@ -64,7 +64,12 @@ def weight_shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
 
 def parameters(model: keras.Model) -> dict[str, keras.Variable]:
     """Return the parameters, all buffers left out, by canonical name."""
-    return {name: variable for name, variable, _ in named_variables(model) if name.rpartition(".")[2] not in BUFFERS}
+    return {name: variable for name, variable, _ in named_variables(model) if not is_buffer(name, variable)}
+
+
+def is_buffer(name: str, variable: keras.Variable) -> bool:
+    """Tell whether a variable is one in PyTorch, too, where a layer may hold scale and shift as such."""
+    return name.rpartition(".")[2] in BUFFERS or getattr(variable, "is_buffer", False)
 
 
 def named_variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable, str]]:

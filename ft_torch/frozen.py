@@ -45,7 +45,7 @@ def apart(model: nn.Module, card: Card) -> tuple[Base, Head]:
 
 
 def split_maps(model: nn.Module, card: Card) -> tuple[Base, Head]:
-    """Return the base and the head of a network for segmentation, whose logits have the images' size.
+    """Return the base and the head of a network for segmentation or detection, whose answers are of the images' size.
 
     That goes along with the maps, as the shape of images without channels (N, H, W, 0).
     """
@@ -54,9 +54,9 @@ def split_maps(model: nn.Module, card: Card) -> tuple[Base, Head]:
     def base(images: Tensor) -> Taps:
         return Taps(backbone(images), images=images[:, :0].permute(0, 2, 3, 1))
 
-    def head(taps: Taps, *, auxiliary: bool) -> dict[str, Tensor]:
+    def head(taps: Taps, **options: Any) -> dict[str, Tensor]:
         _, height, width, _ = taps["images"].shape
-        return heads(taps, (height, width), auxiliary=auxiliary)
+        return heads(taps, (height, width), **options)
 
     return base, head
 

@@ -161,9 +161,9 @@ class Learner:
     def part_gradients(self, batch: Batch, step: int, first: int, part: Part) -> Result:
         """Return what one part adds to loss, right samples and gradients, and its outputs."""
         own = batch.rows(part.rows)
-        with layers.noise(self.model, torch.tensor([step, first + part.rows.start], device=self.device)):
-            outputs = self.forward(self.load(own.inputs))
         targets = {name: torch.from_numpy(x).to(self.device) for name, x in own.targets.items()}
+        with layers.noise(self.model, torch.tensor([step, first + part.rows.start], device=self.device)):
+            outputs = self.forward(self.load(own.inputs), targets)
         loss = self.loss(outputs, targets)
         loss = loss if part.share == 1 else loss * part.share
         trained = self.optimizer.parameters
@@ -197,11 +197,16 @@ class Learner:
             taps = Taps(head=self.prefix(given)) if self.prefix and self.prefix.is_base else self.base(given)
             return Features(to_host({name: x.to(self.dtype) for name, x in taps.items()}))
 
-    def forward(self, inputs: Any) -> list[Outputs]:
-        """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads."""
+    def forward(self, inputs: Any, targets: Mapping[str, Tensor] | None = None) -> list[Outputs]:
+        """Run the whole network, or what is left of it behind `load`: its outputs, then those of auxiliary heads.
+
+        targets: of a step, for networks that decide by them what they are asked.
+        """
         with computing(self.model, self.card, self.recipe.precision):
             if self.card.taps and not isinstance(inputs, Taps):
                 inputs = self.base(inputs)
+            if isinstance(inputs, Taps) and self.card.detector:
+                return [as_type(self.head(inputs, targets=targets), self.dtype)]
             if isinstance(inputs, Taps):
                 outputs = self.head(inputs, auxiliary=self.model.training and any(self.auxiliary))
             else:
@@ -269,6 +274,11 @@ def parts_in(outputs: Any) -> list[Tensor]:
     if isinstance(outputs, Mapping):
         return list(outputs.values())
     return list(outputs) if isinstance(outputs, tuple) else [outputs]
+
+
+def as_type(outputs: Outputs, dtype: torch.dtype) -> Outputs:
+    """Return outputs by name in a type, but for whole numbers."""
+    return {name: x.to(dtype) if x.is_floating_point() else x for name, x in outputs.items()}
 
 
 def as_arrays(outputs: Outputs) -> dict[str, np.ndarray]:

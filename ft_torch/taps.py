@@ -1,4 +1,4 @@
-"""A network for segmentation in two: the backbone, which gives maps by tap, and the head, which takes them."""
+"""A network for segmentation or detection in two: the backbone, which gives maps by tap, and the head for these."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,6 +7,7 @@ from torchvision.models.segmentation.lraspp import LRASPPHead
 
 from ft.zoo import Card
 from ft_torch.layers import resize_bilinear
+from ft_torch.models.fasterrcnn import TwoStages
 
 Maps = dict[str, Tensor]
 
@@ -30,13 +31,28 @@ class TapHead(nn.Module):
         return {name: resize_bilinear(x, size) for name, x in logits.items()}
 
 
-def split_at_taps(model: nn.Module, card: Card) -> tuple[Callable[[Tensor], Maps], TapHead]:
+def split_at_taps(model: nn.Module, card: Card) -> tuple[Callable[[Tensor], Maps], Callable[..., Maps]]:
     """Return the network as two callables: images (N, C, H, W) -> maps by the card's taps, and the head, which takes
     these and the images' size.
     """
+    if isinstance(model, TwoStages):
+        return model.backbone.get_submodule("body"), BoxHead(model)
 
     def base(images: Tensor) -> Maps:
         maps = model.get_submodule("backbone")(images)
         return {tap: maps[tap] for tap in card.taps}
 
     return base, TapHead(model)
+
+
+class BoxHead:
+    """What is behind the body of a detector, its own modules: maps by tap -> outputs, or what a step learns from."""
+
+    def __init__(self, model: TwoStages) -> None:
+        self.model = model
+
+    def __call__(
+        self, features: Mapping[str, Tensor], size: tuple[int, int], *, targets: Maps | None = None, **_: bool
+    ) -> Maps:
+        maps = {tap: x for tap, x in features.items() if tap != "images"}
+        return self.model.answer(maps, size, targets)

@@ -29,6 +29,8 @@ from ft.data.batches.lenient import LenientBatches
 from ft.data.sources.recorded import find_again, is_recorded, require_same_data
 from ft.data.text.process import TextProcess
 from ft.errors import DataError, RecipeError, UserError
+from ft.metrics.detection import Found
+from ft.metrics.matches import SURE
 from ft.recipe import Recipe
 from ft.report.training.page import write_training_report
 from ft.report.training.summary import run_line, run_table
@@ -52,13 +54,28 @@ class Guess:
     probability: float
 
 
+@dataclass(frozen=True)
+class Box:
+    """One object that a network sees in an image: its class, its score, its edges in the image's own pixels."""
+
+    label: str
+    score: float
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a network says of one image: its position among those asked about, guesses, and a mask if it gives one."""
+    """What a network says of one image: its position among those asked about, guesses, a mask or boxes if it gives
+    these.
+    """
 
     index: int
     guesses: list[Guess]
     mask: np.ndarray | None = None
+    boxes: list[Box] | None = None
 
 
 def warn(line: str) -> None:
@@ -100,7 +117,8 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """`top1`, `top5`, `loss`, `macro_f1`, `matthews` and `ece` on the validation images, when the run ended.
 
-        Of a multi-label run: `mAP`, `exact_match`, `loss` and `macro_f1`. `test`, where the data has test images, holds
+        Of a multi-label run: `mAP`, `exact_match`, `loss` and `macro_f1`; of detection `AP`, `AP50` and COCO's others.
+        `test`, where the data has test images, holds
         the same of these.
         """
         return self.result["metrics"]
@@ -234,8 +252,15 @@ class Run:
         outputs = self.learner.outputs(batch.inputs)
         guesses = self.task.guesses(outputs, batch.targets, top)
         masks = self.task.masks(outputs, batch.targets) or [None] * len(batch)
-        for index, own, mask in zip(batch.indices, guesses, masks, strict=True):
-            yield Answer(int(index), [Guess(self.classes[k], probability) for k, probability in own], mask)
+        boxes = self.task.boxes(outputs, batch.targets) or [None] * len(batch)
+        for index, own, mask, found in zip(batch.indices, guesses, masks, boxes, strict=True):
+            named = [Guess(self.classes[k], probability) for k, probability in own]
+            yield Answer(int(index), named, mask, None if found is None else self.boxes_of(found))
+
+    def boxes_of(self, found: Found) -> list[Box]:
+        """Return the detections of an image, best first."""
+        rows = zip(found.classes.tolist(), found.scores.tolist(), found.corners.tolist(), strict=True)
+        return [Box(self.classes[k], score, *corners) for k, score, corners in rows]
 
     def masks(
         self, images: Picture | Iterable[Picture], *, on_bad_image: BadImages = "error", quiet: bool = False
@@ -247,6 +272,26 @@ class Run:
         if self.task.name != "segmentation":
             raise RecipeError(f"{self.folder} is a {self.task.name} run, whose network gives no masks; ask run.predict")
         return self.of_each(images, lambda answer: answer.mask, top=1, on_bad_image=on_bad_image, quiet=quiet)
+
+    def boxes(
+        self,
+        images: Picture | Iterable[Picture],
+        *,
+        score: float = SURE,
+        on_bad_image: BadImages = "error",
+        quiet: bool = False,
+    ) -> list[Box] | list[list[Box]] | dict[str, list[Box]]:
+        """Return the objects on images, of at least a score, best first, in the forms that `predict` has.
+
+        images, on_bad_image: see `predict`. RecipeError for a run whose network gives no boxes.
+        """
+        if self.task.name != "detection":
+            raise RecipeError(f"{self.folder} is a {self.task.name} run, whose network gives no boxes; ask run.predict")
+
+        def value(answer: Answer) -> list[Box]:
+            return [box for box in answer.boxes or () if box.score >= score]
+
+        return self.of_each(images, value, top=1, on_bad_image=on_bad_image, quiet=quiet)
 
     def evaluate(self, data: str | None = None, *, quiet: bool = False) -> dict[str, float | None]:
         """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images.

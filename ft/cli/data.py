@@ -25,8 +25,8 @@ def data(arguments: Sequence[str]) -> int:
     from ft.data.sources.policy import Policy
     from ft.report.data import render_html, render_text, to_dict
 
-    given = {name: getattr(flags, name) for name in NUMBERS}
-    values: dict[str, Any] = {n: FIELDS[n].default if v is None else checked(n, v) for n, v in given.items()}
+    said = {name: getattr(flags, name) for name in NUMBERS}
+    values: dict[str, Any] = {n: FIELDS[n].default if v is None else checked(n, v) for n, v in said.items()}
     short_side = round(values["image_size"] * RESIZED / 224) if values["image_size"] else RESIZED
     policy = Policy(
         max_pixels=values["max_pixels"],
@@ -35,7 +35,8 @@ def data(arguments: Sequence[str]) -> int:
         quiet=flags.quiet,
         **{name: getattr(flags, name) for name in SWITCHES},
     )
-    check = check_data(flags.data, val_fraction=values["val_fraction"], seed=values["seed"], policy=policy)
+    given = {name: values[name] for name in ("val_fraction", "seed", "image_size")}
+    check = check_data(flags.data, policy=policy, boxes=flags.boxes, **given)
     if flags.html:
         from ft.system.files import write_text
 
@@ -55,16 +56,19 @@ def data_parser() -> Parser:
     parser = Parser(
         prog="ft data",
         description="Decode every image of a data set, or read every text, and say what is wrong: what cannot be used, "
-        "leaks, copies, skewed classes, masks that do not fit. Exit code 0: clean, or warnings only; 2: errors, which "
-        "training would stop at.",
+        "leaks, copies, skewed classes, masks and boxes that do not fit. Exit code 0: clean, or warnings only; 2: "
+        "errors, which training would stop at.",
     )
     parser.add_argument("action", choices=["check"], help="check: decode everything and report")
     parser.add_argument(
         "data",
         metavar="DIR",
-        help="folder of class folders or of images and masks, or a CSV path,label[,split]; of texts reuters, a CSV, "
-        "TSV or JSON lines text,label[,split], CoNLL's, or a .txt file",
+        help="folder of class folders, of images and masks or of images and boxes (COCO, VOC, YOLO), or a CSV "
+        "path,label[,split] or image,x1,y1,x2,y2,label[,split]; of texts reuters, a CSV, TSV or JSON lines "
+        "text,label[,split], CoNLL's, or a .txt file",
     )
+    text = "look at boxes where the data has masks, too: scenes, COCO, Pascal VOC"
+    parser.add_argument("--boxes", action="store_true", help=text)
     parser.add_argument("--html", metavar="FILE", help="write a page with thumbnails, one self-contained file")
     parser.add_argument("--json", action="store_true", help="print JSON, every file listed")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

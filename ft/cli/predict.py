@@ -8,27 +8,28 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from textwrap import indent
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from ft.cli.parser import Parser, add_backend
+from ft.cli.predict_files import as_coco, names_below, write_pictures
 from ft.errors import DataError, RecipeError, printable
+from ft.metrics.matches import SURE
 from ft.runs.predictions import escape
-from ft.system.files import make_folder, publishing, write_bytes
+from ft.system.files import publishing
 from ft.system.progress import counting
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from ft.api.run import Guess, Run
+    from ft.api.run import Answer, Run
     from ft.data import Sample
 
 
 class Sink(Protocol):
     """Takes the answer to one image after the other."""
 
-    def __call__(self, name: str, guesses: "Sequence[Guess]") -> None: ...
+    def __call__(self, name: str, answer: "Answer") -> None: ...
 
 
 def predict(arguments: Sequence[str]) -> int:
@@ -42,7 +43,11 @@ def predict(arguments: Sequence[str]) -> int:
     parser.add_argument("--top", type=int, default=3, help="classes an image [3]")
     parser.add_argument("--out", metavar="CSV", help="write a CSV, name,label,probability,label_2,..., and no lines")
     parser.add_argument("--masks", metavar="DIR", help="segmentation: write each mask there, a PNG of the image's size")
-    parser.add_argument("--overlays", metavar="DIR", help="segmentation: write each image with its mask over it there")
+    what = "segmentation and detection: write each image with its mask over it, or its boxes on it, there"
+    parser.add_argument("--overlays", metavar="DIR", help=what)
+    parser.add_argument("--boxes", metavar="JSON", help="detection: write all boxes as COCO's results")
+    text = "detection: the score from which a box is said and drawn [0.5], and written to --boxes [all]"
+    parser.add_argument("--score", type=float, help=text)
     parser.add_argument("--force", action="store_true", help="replace it if it exists")
     text = "images that cannot be used: error ends the command, skip names them and goes on [error]"
     parser.add_argument("--on-bad-image", choices=["error", "skip"], default="error", help=text)
@@ -54,13 +59,33 @@ def predict(arguments: Sequence[str]) -> int:
 
     require(flags.top, flags.on_bad_image)
     require_new(flags.out, flags.force)
+    require_new(flags.boxes, flags.force, "--boxes", "boxes.json")
     run = Run(flags.run, backend=flags.backend)
-    if (flags.masks or flags.overlays) and run.task.name != "segmentation":
-        raise RecipeError(f"masks: {printable(flags.run)} is a {run.task.name} run, whose network gives none")
+    require_given(run.task.name, flags)
     asked = run.asking.all_asked(flags.images, missing=flags.on_bad_image == "skip")
     for line in asked.notes:
         tell(f"note: {line}")
     return answer(run, asked.samples, flags)
+
+
+def require_given(task: str, flags: Namespace) -> None:
+    """Raise RecipeError where a flag asks a run for what its network does not give."""
+    given = {"segmentation": ("masks", "overlays"), "detection": ("overlays", "boxes", "score")}
+    for name in ("masks", "overlays", "boxes", "score"):
+        if getattr(flags, name) is not None and name not in given.get(task, ()):
+            raise RecipeError(f"{name}: {printable(flags.run)} is a {task} run, whose network gives none")
+    if flags.score is not None and not 0 <= flags.score <= 1:
+        raise RecipeError(f"score: got {flags.score:g}; expected a number from 0 to 1")
+
+
+def said(answer: "Answer", score: float, top: int | None = None) -> "Answer":
+    """Return an answer with the boxes of at least a score, of which the best `top` are its guesses."""
+    if answer.boxes is None:
+        return answer
+    from ft.api.run import Guess
+
+    boxes = [box for box in answer.boxes if box.score >= score]
+    return replace(answer, boxes=boxes, guesses=[Guess(box.label, box.score) for box in boxes[:top]])
 
 
 def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
@@ -69,18 +94,22 @@ def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
     sinks = [table(Path(flags.out), run, flags.top)] if flags.out else []
     sinks += [as_json(unit, run.task.guess_columns(1)[1])] if flags.json else []
     sinks = sinks or [lines(names)]
-    inner = names_below(names)
+    inner, sure = names_below(names), SURE if flags.score is None else flags.score
     watched = not (flags.json or flags.out) and sys.stdout.isatty()  # the lines are the progress, a bar would mix in
     if watched:
         tell(f"predicting {count_text(len(names), unit)}")
     with counting("predicting", len(names), unit, quiet=watched) as count, ExitStack() as stack:
         takers = [stack.enter_context(sink) for sink in sinks]
+        files = (
+            [stack.enter_context(as_coco(Path(flags.boxes), run.classes, flags.score or 0.0))] if flags.boxes else []
+        )
         _, began, done = run.learner, time.monotonic(), 0  # built before the clock starts
         for each in run.answers(samples, top=flags.top, on_bad_image=flags.on_bad_image, count=count, say=tell):
+            for take in files:
+                take(names[each.index], each)
             for take in takers:
-                take(names[each.index], each.guesses)
-            if each.mask is not None:
-                write_masks(inner[each.index], samples[each.index], each.mask, flags)
+                take(names[each.index], said(each, sure, flags.top))
+            write_pictures(inner[each.index], samples[each.index], said(each, sure), run.classes, flags)
             done += 1
         if not done:
             raise DataError(f"none of {count_text(len(names), unit)} can be used; mend what is named above")
@@ -90,33 +119,6 @@ def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
     skipped = f", {len(names) - done} skipped" if done < len(names) else ""
     tell(f"{count_text(done, unit)}, {done / seconds:.3g} {unit}s/s{skipped}")
     return 0
-
-
-def write_masks(name: str, sample: "Sample", mask: "np.ndarray", flags: Namespace) -> None:
-    """Write the mask of an image, and the image with it over it, into the folders that the flags name."""
-    from ft.data import decode
-    from ft.report.masks import as_jpeg, as_png, overlay
-
-    if flags.masks:
-        write_below(flags.masks, f"{name}.png", as_png(mask))
-    if flags.overlays:
-        write_below(flags.overlays, f"{name}.jpg", as_jpeg(overlay(decode(cast("Path", sample.source)), mask)))
-
-
-def names_below(names: Sequence[str]) -> list[str]:
-    """Return the images' names without the folders that all share, and without endings where they differ so, too."""
-    paths = [os.path.abspath(name) for name in names]
-    shared = os.path.commonpath([os.path.dirname(path) for path in paths])
-    inner = [os.path.relpath(path, shared) for path in paths]
-    stems = [os.path.splitext(name)[0] for name in inner]
-    return stems if len(set(stems)) == len(set(inner)) else inner
-
-
-def write_below(folder: str, name: str, content: bytes) -> None:
-    """Write a file into a folder, and the folders that its name has."""
-    path = Path(folder, name)
-    make_folder(path.parent)
-    write_bytes(path, content)
 
 
 def count_text(count: int, unit: str) -> str:
@@ -129,12 +131,12 @@ def tell(line: str) -> None:
     print(printable(line), file=sys.stderr)
 
 
-def require_new(out: str | None, force: bool) -> None:
-    """Raise RecipeError where --out may not be written."""
+def require_new(out: str | None, force: bool, flag: str = "--out", such_as: str = "preds.csv") -> None:
+    """Raise RecipeError where a file may not be written."""
     if out and os.path.isdir(out):
-        raise RecipeError(f"{printable(out)} is a folder; choose a file as --out, such as preds.csv")
+        raise RecipeError(f"{printable(out)} is a folder; choose a file as {flag}, such as {such_as}")
     if out and os.path.lexists(out) and not force:
-        raise RecipeError(f"{printable(out)} exists; choose another --out, or replace it with --force")
+        raise RecipeError(f"{printable(out)} exists; choose another {flag}, or replace it with --force")
 
 
 @contextmanager
@@ -142,8 +144,9 @@ def lines(names: Sequence[str]) -> Iterator[Sink]:
     """Print a line an image. names: of all, for the width of their column."""
     width = max(len(printable(name)) for name in names)
 
-    def take(name: str, guesses: "Sequence[Guess]") -> None:
-        print(f"{printable(name):<{width}}  " + "  ".join(f"{printable(g.label)} {g.probability:.3f}" for g in guesses))
+    def take(name: str, answer: "Answer") -> None:
+        said = "  ".join(f"{printable(g.label)} {g.probability:.3f}" for g in answer.guesses)
+        print(f"{printable(name):<{width}}  {said or 'nothing'}")
 
     yield take
 
@@ -156,9 +159,11 @@ def as_json(unit: str, measure: str) -> Iterator[Sink]:
     """
     rows: list[str] = []
 
-    def take(name: str, guesses: "Sequence[Guess]") -> None:
-        classes = [{"label": g.label, measure: g.probability} for g in guesses]
-        rows.append(indent(json.dumps({unit: name, "classes": classes}, indent=2), "  "))
+    def take(name: str, answer: "Answer") -> None:
+        classes = {"classes": [{"label": g.label, measure: g.probability} for g in answer.guesses]}
+        boxes = {"boxes": [asdict(box) for box in answer.boxes or ()]}
+        row = {unit: name, **(classes if answer.boxes is None else boxes)}
+        rows.append(indent(json.dumps(row, indent=2), "  "))
 
     yield take
     print("[\n" + ",\n".join(rows) + "\n]")
@@ -172,7 +177,8 @@ def table(path: Path, run: "Run", top: int) -> Iterator[Sink]:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["name", *task.guess_columns(top)])
 
-        def take(name: str, guesses: "Sequence[Guess]") -> None:
-            rows.writerow([escape(name), *task.guess_cells([(g.label, g.probability) for g in guesses], top)])
+        def take(name: str, answer: "Answer") -> None:
+            guesses = [(g.label, g.probability) for g in answer.guesses]
+            rows.writerow([escape(name), *task.guess_cells(guesses, top)])
 
         yield take

@@ -1,6 +1,7 @@
 """`ft evaluate` and `ft report`: what is asked of a finished run."""
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,8 @@ from ft.errors import RecipeError, printable
 
 def metrics_line(metrics: Mapping[str, Any]) -> str:
     """Return "top1 0.914  loss 0.3512" of what was measured, without that on test images."""
-    return "  ".join(f"{name} {x:.4f}" for name, x in metrics.items() if x is not None and name != "test")
+    told = {name: x for name, x in metrics.items() if name != "test" and x is not None and not math.isnan(x)}
+    return "  ".join(f"{name} {x:.4f}" for name, x in told.items())
 
 
 def evaluate(arguments: Sequence[str]) -> int:

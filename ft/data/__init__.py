@@ -10,6 +10,8 @@ from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
 from ft.data.inputs import Features, Given, Inputs, TokenIds
 from ft.data.settings import Augmentation, Reading, Sampling
+from ft.data.sources.box import Boxes
+from ft.data.sources.boxes import holds_boxes, open_box_images, open_boxes
 from ft.data.sources.dataset import Dataset, Sample, open_dataset, open_images
 from ft.data.sources.digits import read_digits
 from ft.data.sources.mask import Mask
@@ -21,6 +23,7 @@ __all__ = [
     "Augmentation",
     "Batch",
     "Batches",
+    "Boxes",
     "Dataset",
     "Distortion",
     "Features",
@@ -40,7 +43,10 @@ __all__ = [
     "crop_and_flip",
     "decode",
     "draw_crop",
+    "holds_boxes",
     "holds_masks",
+    "open_box_images",
+    "open_boxes",
     "open_dataset",
     "open_images",
     "open_mask_images",

@@ -4,6 +4,8 @@
     shares  how much an image is of each class (N, K): 0 or 1 of multi-label data, anything between once mixed
     mask    class numbers uint8 (N, H, W), where every pixel has one; 255: none counts there
     tokens  class numbers int64 (N, T), where tokens have one each; -100: none counts there
+    boxes   corners x1 y1 x2 y2 in pixels of the input (N, M, 4), M a multiple of 8; 0 in rows of no box
+    box_labels  class numbers int64 (N, M), -1 in rows of no box
     values  a number a sample (N,), where that is what is to be said
 
 A target's name says what it is; nothing looks at its shape.

@@ -39,7 +39,7 @@ def feature_key(
     facts = {
         "form": FORM,
         "recipe": values_of(job.recipe, "base"),
-        "stages": {stage: paths for stage, paths in job.card.stages.items() if stage != "head"},
+        "stages": {stage: paths for stage, paths in job.card.stages.items() if stage in job.card.base},
         "weights": digest_of(base_weights(job, learner)),
         "versions": {name: version(name) for name in ("ft-parity", "numpy", "pillow", *FRAMEWORKS[backend])},
         "device": device,
@@ -70,7 +70,7 @@ def values_of(recipe: Recipe, *decided: str) -> dict[str, Any]:
 def base_weights(job: Job, learner: Learner) -> dict[str, np.ndarray]:
     """Return the tensors of the base."""
     tensors = learner.get_weights()
-    return {name: tensor for name, tensor in tensors.items() if job.card.stage_of(name) != "head"}
+    return {name: tensor for name, tensor in tensors.items() if job.card.stage_of(name) in job.card.base}
 
 
 def digest_of(tensors: Mapping[str, np.ndarray]) -> str:

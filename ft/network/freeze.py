@@ -173,7 +173,7 @@ def frozen_stages(card: Card, freeze: Sequence[str]) -> tuple[str, ...]:
     if tuple(freeze) == ("none",):
         return ()
     if tuple(freeze) == ("base",):
-        return tuple(name for name in card.stages if name != "head")
+        return card.base
     for name in freeze:
         if name not in card.stages:
             raise RecipeError(f"freeze: {unknown('stage', name, card.stages)} (or say base or none)")
@@ -201,7 +201,7 @@ def why_not_kept(recipe: Recipe, plan: Freeze, card: Card) -> str | None:
         return "it would be vectors of every token, of as many as each text has"
     if recipe.unfreeze:
         return "unfreeze lets the base train"
-    if set(plan.stages) != set(card.stages) - {"head"}:
+    if set(plan.stages) != set(card.base):
         return "not all of the base is frozen"
     if not all(map(plan.is_still, (path for stage in plan.stages for path in card.stages[stage]))):
         return "with bn update the base runs in training mode"

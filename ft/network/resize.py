@@ -11,3 +11,14 @@ def bilinear_weights(old: int, new: int) -> np.ndarray:
     """
     place = np.clip((np.arange(new) + 0.5) * (old / new) - 0.5, 0, old - 1)
     return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(old)))
+
+
+def nearest_places(old: int, new: int) -> np.ndarray:
+    """Return which old row or column each new one is, int64 (new,).
+
+    As torch.nn.functional.interpolate with "nearest" has it for up to twice the size: the corner of the new pixel, by a
+    ratio in float32.
+    """
+    ratio = np.float32(old) / np.float32(new)
+    places = np.floor(np.arange(new, dtype=np.float32) * ratio).astype(np.int64)
+    return np.minimum(places, old - 1)

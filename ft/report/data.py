@@ -104,7 +104,7 @@ def say_classes(console: "Console", check: Check) -> None:
     classes = sorted(check.classes, key=lambda c: -c.images)
     most = max((c.images for c in classes), default=0) or 1
     tested = [">test"] if any(c.test for c in classes) else []
-    masks = [">pixels"] if any(c.pixels is not None for c in classes) else []
+    masks = [f">{what}" for what in ("pixels", "boxes") if any(getattr(c, what) is not None for c in classes)]
     rows = [
         (
             "",
@@ -126,8 +126,8 @@ def say_classes(console: "Console", check: Check) -> None:
 
 
 def share_of(count: ClassCount) -> list[str]:
-    """Return the share of a class in the pixels, for the column that says it where masks do."""
-    return [] if count.pixels is None else [f"{count.pixels:.2%}"]
+    """Return the share of a class in the pixels or boxes, for the column that says it where masks or boxes do."""
+    return [f"{share:.2%}" for share in (count.pixels, count.boxes) if share is not None]
 
 
 def bar(count: int, most: int, width: int = 30) -> str:
@@ -161,8 +161,9 @@ def to_dict(check: Check) -> dict[str, Any]:
 
 def counts_of(count: ClassCount) -> dict[str, Any]:
     """Return what is counted of a class."""
-    pixels = {} if count.pixels is None else {"pixels": count.pixels}
-    return {"label": count.label, "train": count.train, "val": count.val, "test": count.test, **pixels}
+    shares = {"pixels": count.pixels, "boxes": count.boxes}
+    told = {name: share for name, share in shares.items() if share is not None}
+    return {"label": count.label, "train": count.train, "val": count.val, "test": count.test, **told}
 
 
 @dataclass(frozen=True)

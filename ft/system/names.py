@@ -5,6 +5,7 @@ MODEL, RESULT = "model.safetensors", "model.json"  # written last: a run that ha
 TOKENIZER, CONFIG = "tokenizer.json", "config.json"  # of a run on text
 PREDICTIONS = "predictions.csv"
 WORST_MASKS = "worst-masks.npz"  # of a segmentation run, for its page
+BOXES, DETECTIONS = "boxes.json", "detections.json"  # of a detection run: the truth and what it says, as COCO has them
 CURVES, CONFUSION, REPORT = "curves.png", "confusion.png", "report.html"
 BAD_STEP = "bad_step.json"  # the step, and the images, that a training broke down on
 EXPORTS = "export"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ft.errors import RunError, unknown
 from ft.tasks.classification import SINGLE
+from ft.tasks.detection import DETECTION
 from ft.tasks.language_model import LANGUAGE_MODEL
 from ft.tasks.multilabel import MULTI
 from ft.tasks.regression import REGRESSION
@@ -16,13 +17,14 @@ if TYPE_CHECKING:  # which task a run of before did is asked without Pillow
     from ft.data import Dataset
     from ft.zoo import Card
 
-TASKS = {task.name: task for task in (SINGLE, MULTI, SEGMENTATION, REGRESSION, TAGGING, LANGUAGE_MODEL)}
+TASKS = {task.name: task for task in (SINGLE, MULTI, SEGMENTATION, DETECTION, REGRESSION, TAGGING, LANGUAGE_MODEL)}
+BY_NETWORK = {task.name: task for task in (SEGMENTATION, DETECTION)}  # that are made for one
 BY_LABELS = {task.labels: task for task in TASKS.values()}
 
 
 def task_for(card: "Card", dataset: "Dataset") -> Task:
     """Return the task that follows from a network and, where that has one answer a sample, from the labels."""
-    return SEGMENTATION if card.task == SEGMENTATION.name else BY_LABELS[dataset.labels]
+    return BY_NETWORK.get(card.task) or BY_LABELS[dataset.labels]
 
 
 def task_in(record: Mapping[str, Any]) -> Task:

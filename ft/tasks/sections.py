@@ -10,6 +10,7 @@ from ft.metrics.calibration import Reliability
 from ft.metrics.confusion import ClassScores
 
 if TYPE_CHECKING:
+    from ft.tasks.box_rows import Pictured
     from ft.tasks.pixel_rows import Worst
 
 
@@ -28,7 +29,7 @@ class ByClass:
 
     columns: heading -> the share of every class, NaN for none; judged: the column that says which class is weak;
     support: samples of every class; note: a sentence on the columns; confusion: counts (K, K), as `confusion_of` has
-    them; unit: what is counted.
+    them; unit: what is counted; axes: the names of its rows and columns, where they are not the classes alone.
     """
 
     classes: Sequence[str]
@@ -38,13 +39,15 @@ class ByClass:
     note: str = ""
     confusion: np.ndarray | None = None
     unit: str = "images"
+    axes: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether it knows when it errs."""
+    """Whether it knows when it errs. unit: what has a probability, where that is not a sample."""
 
     reliability: Reliability
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,25 @@ class WorstMasks:
 
 
 @dataclass(frozen=True)
+class WorstBoxes:
+    """Pictures with their boxes and detections, that with most mistakes first; classes: what they are of."""
+
+    rows: Sequence["Pictured"]
+    classes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Lines from 0 to 1 both ways, each with a name; x, y: what the axes are; note: a sentence on them."""
+
+    heading: str
+    x: str
+    y: str
+    lines: Sequence[tuple[str, np.ndarray, np.ndarray]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Table:
     """Lines of figures under a heading, the first column being names; note: a sentence on them."""
 
@@ -82,7 +104,7 @@ class Table:
     note: str = ""
 
 
-Section = ByClass | Calibration | Mistakes | WorstMasks | Table
+Section = ByClass | Calibration | Mistakes | WorstMasks | WorstBoxes | Curves | Table
 
 
 @dataclass(frozen=True)

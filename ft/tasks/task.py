@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
+from ft.metrics.detection import Found
 from ft.metrics.multilabel import Labels
 from ft.tasks.sections import Page
 
@@ -97,7 +98,7 @@ class Meter(ABC):
 
     @abstractmethod
     def result(self) -> dict[str, Any]:
-        """Return the task's measures, `loss` among them."""
+        """Return the task's measures, `loss` among them where the task has one."""
 
     @abstractmethod
     def by_class(self) -> dict[str, np.ndarray]:
@@ -146,7 +147,7 @@ class Task(ABC):
     text network gives, see ft/zoo/text/card.py; measures: all
     that a meter gives, in the order of a page; logged: those of every epoch; share: the one that is a share of the
     samples, if one is; of_steps: the one that adds up from the samples which each step has right, if one does; loss,
-    loss_axis: what the loss of an evaluation is, in a sentence and at an axis.
+    loss_axis: what the loss of an evaluation is, in a sentence, None where there is none, and at an axis.
     """
 
     name: ClassVar[str]
@@ -157,7 +158,7 @@ class Task(ABC):
     logged: ClassVar[tuple[Measure, ...]]
     share: ClassVar[Share | None]
     of_steps: ClassVar[str | None] = None
-    loss: ClassVar[str]
+    loss: ClassVar[str | None]
     loss_axis: ClassVar[str]
     predictions: ClassVar[type[PredictionTable]]
 
@@ -205,6 +206,10 @@ class Task(ABC):
 
     def masks(self, outputs: Arrays, targets: Arrays) -> "list[np.ndarray] | None":
         """Return the class of every pixel, uint8 (H, W) a sample, of its own size; None where that is no answer."""
+        return None
+
+    def boxes(self, outputs: Arrays, targets: Arrays) -> "list[Found] | None":
+        """Return the detections on each sample in its own pixels, best first; None where that is no answer."""
         return None
 
     @abstractmethod

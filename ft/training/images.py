@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ft.data import Batches, Dataset, Policy, Preprocess, Sample, open_dataset, open_images
+from ft.data.sources.boxes import open_box_images, open_boxes
 from ft.data.sources.masks import open_mask_images, open_masks
 from ft.errors import DataError, RecipeError
 from ft.metrics.multilabel import Labels
@@ -43,6 +44,8 @@ def open_split(
     options = {"val_fraction": recipe.val_fraction, "seed": recipe.seed, "classes": classes, "policy": policy}
     if labels == "masks":
         return open_masks(spec, **options, ignore_index=recipe.ignore_index)
+    if labels == "boxes":
+        return open_boxes(spec, **options)
     return open_dataset(spec, **options, labels=labels)
 
 
@@ -50,6 +53,8 @@ def open_samples(recipe: Recipe, spec: str, classes: tuple[str, ...], *, policy:
     """Open data to evaluate: its val split, else its test split, else all."""
     if labels == "masks":
         return open_mask_images(spec, classes, policy=policy, ignore_index=recipe.ignore_index)
+    if labels == "boxes":
+        return open_box_images(spec, classes, policy=policy)
     return open_images(spec, classes=classes, policy=policy, labels=labels)
 
 

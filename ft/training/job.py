@@ -16,7 +16,7 @@ from ft.metrics.multilabel import Labels
 from ft.network.freeze import check_plan
 from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
-from ft.tasks import TASKS, task_for
+from ft.tasks import BY_NETWORK, TASKS, task_for
 from ft.tasks.task import Task
 from ft.training.penalty import require_anchor
 from ft.training.ways import way_of
@@ -137,7 +137,8 @@ def open_data(
 ) -> Dataset:
     """Open the data `spec` as a recipe and its network's card say. classes, task: those of a run that goes on."""
     way = way_of(card)
-    labels = "masks" if card.task == "segmentation" else labels_of(recipe, task)
+    made_for = BY_NETWORK.get(card.task)
+    labels = made_for.labels if made_for else labels_of(recipe, task)
     return way.open_split(recipe, spec, classes=classes, policy=way.policy_of(recipe, card, quiet=quiet), labels=labels)
 
 

@@ -181,7 +181,7 @@ class Training:
             "step": position.step,
             "loss": position.loss_sum / position.images,
             **self.right_in_training(),
-            "val_loss": metrics["loss"],
+            **({"val_loss": metrics["loss"]} if "loss" in metrics else {}),
             **{measure.name: metrics[measure.name] for measure in self.job.task.logged},
             **averaged,
             "images_per_second": round(images_per_second, 1),
@@ -189,10 +189,15 @@ class Training:
         keep = self.recipe.average_best if self.recipe.result == "average" else 0
         position.rank(self.job.task.score, metrics[self.job.task.score.metric], keep=keep)
         position.begin_epoch()
-        self.look_ahead(metrics["loss"])
+        self.look_ahead(self.falling(metrics))
         self.log.write(row)
         self.progress.end_epoch(row)
         self.clock = time.perf_counter()
+
+    def falling(self, metrics: dict[str, Any]) -> float:
+        """Return what schedule plateau waits for to fall: the loss, or the score, the other way round, without one."""
+        score = self.job.task.score
+        return metrics["loss"] if "loss" in metrics else score.place(metrics[score.metric])
 
     def right_in_training(self) -> dict[str, float]:
         """Return the share of the epoch's images that its steps had right, where that is a metric of the task."""
@@ -213,7 +218,7 @@ class Training:
         with self.learner.averaged():
             metrics = self.evaluate()
         score = self.job.task.score.metric
-        return {"ema_loss": metrics["loss"], f"ema_{score}": metrics[score]}
+        return {f"ema_{name}": metrics[name] for name in ("loss", score) if name in metrics}
 
     def look_ahead(self, val_loss: float) -> None:
         """Set what the next epoch trains, and at which rate."""

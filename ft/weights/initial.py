@@ -3,6 +3,8 @@
 | tensor                                | start                             | as torch does                  |
 |---------------------------------------|-----------------------------------|--------------------------------|
 | `weight` of 4 axes (convolution)      | normal, std sqrt(2 / (O * H * W)) | kaiming_normal_, fan_out, relu |
+| the same of a pyramid (`fpn`)         | uniform in +-sqrt(3 / (I * H * W)) | feature_pyramid_network.py    |
+| the same of `rpn.head`                | normal, std 0.01                  | detection/rpn.py               |
 | `weight` of 2 axes (linear), its bias | uniform in +-1 / sqrt(in)         | nn.Linear's default            |
 | `weight` of 1 axis (normalisation)    | 1                                 | nn.BatchNorm2d                 |
 | other `bias`, `running_mean`          | 0                                 | torchvision/models/vgg.py      |
@@ -57,7 +59,12 @@ def draw(name: str, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]
     prefix, dot, leaf = name.rpartition(".")
     weight = tuple(shapes.get(f"{prefix}{dot}weight", ()))
     if leaf == "weight" and len(shape) == 4:
+        if ".fpn." in name:
+            bound = math.sqrt(3.0 / math.prod(shape[1:]))
+            return random_numbers(name, seed).uniform(-bound, bound, shape)
         fan_out = shape[0] * shape[2] * shape[3]
+        if name.startswith("rpn.head."):
+            return random_numbers(name, seed).normal(0.0, 0.01, shape)
         return random_numbers(name, seed).normal(0.0, math.sqrt(2.0 / fan_out), shape)
     if leaf in ("weight", "in_proj_weight") and len(shape) == 2:
         weight = shape

@@ -14,6 +14,8 @@ from ft.weights.source import read_source
 from ft.zoo import Card, Pretrained, cards
 from ft.zoo.backbone import PATH
 
+NORM_EPS = 1e-5  # what BatchNorms add to their variances
+
 
 def pretrained_weights(card: Card, weights: str, *, quiet: bool = False) -> Mapping[str, np.ndarray] | None:
     """Return the tensors that `weights` names, or None for "none".
@@ -24,14 +26,23 @@ def pretrained_weights(card: Card, weights: str, *, quiet: bool = False) -> Mapp
     """
     if weights == "none":
         return None
-    if names_a_file(weights):
-        path = Path(os.path.expanduser(weights))
-    else:
-        path = published_file(card, card.weights(weights), quiet=quiet)
+    entry = None if names_a_file(weights) else card.weights(weights)
+    path = published_file(card, entry, quiet=quiet) if entry else Path(os.path.expanduser(weights))
     if not os.path.exists(path):
         raise WeightsError(f"weights {path}: no such file; pass a .safetensors, .pth or .h5 file, imagenet, or none")
     source = read_source(path)
-    return source.tensors if source.keras_named else canonical_names(card, source.tensors)
+    if source.keras_named:
+        return source.tensors
+    tensors = canonical_names(card, source.tensors)
+    return tensors if entry is None or entry.norm_eps is None else with_usual_eps(tensors, entry.norm_eps)
+
+
+def with_usual_eps(tensors: Mapping[str, np.ndarray], own: float) -> dict[str, np.ndarray]:
+    """Return the tensors of a network whose BatchNorms add `own` to variances as they are where these add 1e-5."""
+    return {
+        name: tensor.astype(np.float64) + (own - NORM_EPS) if name.endswith(".running_var") else tensor
+        for name, tensor in tensors.items()
+    }
 
 
 def canonical_names(card: Card, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

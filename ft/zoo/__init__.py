@@ -11,6 +11,7 @@ from ft.zoo import (
     densenet,
     efficientnet,
     efficientnet_lite,
+    fasterrcnn,
     fcn,
     googlenet,
     inception,
@@ -68,6 +69,7 @@ FAMILIES = (
     fcn,
     deeplabv3,
     lraspp,
+    fasterrcnn,
 )
 CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 

@@ -71,10 +71,10 @@ def sized(entry: Pretrained) -> Any:
     return dataclasses.replace(entry.preprocess, resize=SIZE, crop=SIZE)
 
 
-def moved(stages: dict[str, tuple[str, ...]], start: str) -> dict[str, tuple[str, ...]]:
-    """Return the stages of a classification network but its head, their paths below `PATH`."""
+def moved(stages: dict[str, tuple[str, ...]], start: str, *, below: str = PATH) -> dict[str, tuple[str, ...]]:
+    """Return the stages of a classification network but its head, their paths below `PATH`, or below another."""
     return {
-        stage: tuple(f"{PATH}.{path.removeprefix(start)}" for path in paths)
+        stage: tuple(f"{below}.{path.removeprefix(start)}" for path in paths)
         for stage, paths in stages.items()
         if stage != "head"
     }

@@ -8,6 +8,7 @@ import numpy as np
 
 from ft.data.images.preprocess import Preprocess
 from ft.errors import RecipeError, WeightsError, listed, unknown
+from ft.zoo.detector import Detector
 
 GEM_POWER, GEM_EPS = 3.0, 1e-6  # what generalised-mean pooling starts from, and its smallest value
 
@@ -18,8 +19,8 @@ class Pretrained:
 
     sha256 is the whole digest or a prefix; where its publisher gives none there may be an md5, or nothing to check the
     file by. `package` names the registry package that ships the file, if one does: it is looked for there first.
-    `classes` are those that it tells apart, where they are not ImageNet's; top1 and mean_iou are what it reached,
-    in per cent.
+    `classes` are those that it tells apart, where they are not ImageNet's; top1, mean_iou and mean_ap are what it
+    reached, in per cent. `norm_eps` is what it adds to the variances of frozen BatchNorms, where that is not 1e-5.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Pretrained:
     preprocess: Preprocess
     top1: float | None = None
     mean_iou: float | None = None
+    mean_ap: float | None = None
+    norm_eps: float | None = None
     licence: str = "BSD-3-Clause"
     classes: tuple[str, ...] = ()
 
@@ -61,6 +64,8 @@ class Card:
     `task` is what the network was made for. One for segmentation gives maps of logits by name, "out" and those of its
     auxiliary heads; its head takes the maps of its backbone at the `taps`, name -> module path. `backbone` gives the
     network's name for a tensor of the classification network that its backbone is of, None for one of that one's head.
+    One for detection has the numbers of its `detector`. `behind` are the stages behind the base: the head, and before
+    it those that start anew with it.
     Where several layers give the logits together, `last` is the last of them and `beside` holds the others. `classes`
     are as many as the published weights tell apart. `usual` gives the fields of a recipe that it is usually trained
     with, where these are not the defaults, by those that are given.
@@ -89,6 +94,8 @@ class Card:
     taps: dict[str, str] = field(default_factory=dict)
     backbone: Callable[[str], str | None] | None = field(default=None, repr=False)
     beside: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ("head",)
+    detector: Detector | None = None
     classes: int = 1000
     usual: Callable[[Mapping[str, Any]], dict[str, Any]] = field(default=lambda fields: {}, repr=False)
     inputs: str = "images"
@@ -106,6 +113,11 @@ class Card:
         return self.stages["head"][-1]
 
     @property
+    def base(self) -> tuple[str, ...]:
+        """The stages that `freeze: base` means: all but those behind the base."""
+        return tuple(stage for stage in self.stages if stage not in self.behind)
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """The module paths of all layers that give logits, the main one first."""
         return (self.last, *self.beside, *self.auxiliary)
@@ -120,8 +132,9 @@ class Card:
 
         The layers that give logits; behind the weights of a backbone alone the whole head.
         """
-        whole = self.backbone is not None and not any(under(name, self.stages["head"]) for name in given)
-        return self.stages["head"] if whole else self.outputs
+        anew = tuple(path for stage in self.behind for path in self.stages[stage])
+        whole = self.backbone is not None and not any(under(name, anew) for name in given)
+        return anew if whole else self.outputs
 
     def options(
         self, *, dropout: float | None = None, stochastic_depth: float | None = None, image_size: int | None = None

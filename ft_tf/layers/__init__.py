@@ -7,6 +7,7 @@ Saved models know each by "ft_tf" and its name, in whichever file it stands.
 
 from ft_tf.layers.attention import add_table, attend, relative_position_bias, roll, split_heads
 from ft_tf.layers.base import ForLiteRT, Gelu, SameShape, WithAuxiliary, litert_operators, register, sizes
+from ft_tf.layers.boxes import Decisions, Detections, PoolBoxes, maps_of
 from ft_tf.layers.conv import (
     Conv2d,
     Linear,
@@ -18,9 +19,9 @@ from ft_tf.layers.conv import (
     squeeze_excitation,
 )
 from ft_tf.layers.noise import KERAS_DROPOUT, Dropout, Noise, StochasticDepth, noise, seed_noise
-from ft_tf.layers.norm import BatchNorm2d, LayerNorm, Normalization
+from ft_tf.layers.norm import BatchNorm2d, FrozenBatchNorm2d, LayerNorm, Normalization, batch_norm, frozen_norms
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
-from ft_tf.layers.resize import Resize, resize_bilinear
+from ft_tf.layers.resize import Resize, ResizeNearest, resize_bilinear
 from ft_tf.layers.text import (
     AdditiveMask,
     Affine,
@@ -47,9 +48,12 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm2d",
     "Conv2d",
+    "Decisions",
+    "Detections",
     "Dropout",
     "Flatten",
     "ForLiteRT",
+    "FrozenBatchNorm2d",
     "Gelu",
     "GeluNew",
     "InlineFlatten",
@@ -58,9 +62,11 @@ __all__ = [
     "MaxPool2d",
     "Noise",
     "Normalization",
+    "PoolBoxes",
     "PoolTokens",
     "Positions",
     "Resize",
+    "ResizeNearest",
     "SameShape",
     "SplitThree",
     "StochasticDepth",
@@ -70,11 +76,14 @@ __all__ = [
     "WithAuxiliary",
     "add_table",
     "attend",
+    "batch_norm",
     "conv_norm_activation",
     "explicit_padding",
+    "frozen_norms",
     "grouped_conv2d",
     "linear",
     "litert_operators",
+    "maps_of",
     "noise",
     "pair",
     "register",

@@ -9,7 +9,7 @@ from keras import KerasTensor
 
 from ft_tf.layers.base import register, sizes
 from ft_tf.layers.dilation import dilated_conv2d, spread
-from ft_tf.layers.norm import BatchNorm2d
+from ft_tf.layers.norm import batch_norm
 
 
 @register
@@ -193,7 +193,7 @@ def conv_norm_activation(
     """
     window = {"stride": stride, "padding": (kernel_size - 1) // 2 * dilation, "dilation": dilation}
     x = Conv2d(filters, kernel_size, **window, groups=groups, bias=False, name=f"{path}.0")(x)
-    x = BatchNorm2d(eps=eps, momentum=momentum, name=f"{path}.1")(x)
+    x = batch_norm(eps=eps, momentum=momentum, name=f"{path}.1")(x)
     return x if activation is None else keras.layers.Activation(activation, name=f"{path}.2")(x)
 
 

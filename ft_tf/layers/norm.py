@@ -1,5 +1,7 @@
 """Normalisation with PyTorch's statistics and constants."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -69,6 +71,54 @@ class BatchNorm2d(SameShape):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "eps": self.eps, "momentum": self.momentum}
+
+
+@register
+class FrozenBatchNorm2d(SameShape):
+    """BatchNorm whose numbers never move, (N, H, W, C) -> the same shape: torchvision.ops.FrozenBatchNorm2d.
+
+    None of them is a parameter, also where the stage trains.
+    """
+
+    def __init__(self, *, eps: float = 1e-5, **base: Any) -> None:
+        super().__init__(autocast=False, **base)
+        self.eps = eps
+
+    def build(self, input_shape: tuple) -> None:
+        for name, start in (
+            ("gamma", "ones"),
+            ("beta", "zeros"),
+            ("moving_mean", "zeros"),
+            ("moving_variance", "ones"),
+        ):
+            variable = self.add_weight(name=name, shape=(input_shape[-1],), initializer=start, trainable=False)
+            variable.is_buffer = True
+            setattr(self, name, variable)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        exact, statistics = tf.cast(x, self.variable_dtype), (self.moving_mean, self.moving_variance)
+        return tf.cast(tf.nn.batch_normalization(exact, *statistics, self.beta, self.gamma, self.eps), x.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "eps": self.eps}
+
+
+FROZEN = [False]  # whether `batch_norm` gives frozen ones
+
+
+@contextmanager
+def frozen_norms() -> Iterator[None]:
+    """Let `batch_norm` give frozen ones, as torchvision's norm_layer=FrozenBatchNorm2d does for a whole network."""
+    FROZEN.append(True)
+    try:
+        yield
+    finally:
+        FROZEN.pop()
+
+
+def batch_norm(*, name: str, **options: Any) -> keras.layers.Layer:
+    """Return a BatchNorm with its options; a frozen one has torchvision's own."""
+    return FrozenBatchNorm2d(name=name) if FROZEN[-1] else BatchNorm2d(name=name, **options)
 
 
 @register

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ft.network.resize import bilinear_weights
+from ft.network.resize import bilinear_weights, nearest_places
 from ft_tf.layers.base import register, sizes
 
 
@@ -28,6 +28,39 @@ class Resize(keras.layers.Layer):
     def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
         own, like = input_shape
         return (own[0], *like[1:3], own[-1])
+
+
+@register
+class ResizeNearest(keras.layers.Layer):
+    """Resizing to another map's size by the nearest pixel: [(N, h, w, C), (N, H, W, ...)] -> (N, H, W, C)."""
+
+    traced_as = "interpolate"
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        x, like = inputs
+        for axis in (1, 2):
+            x = stretched(x, axis, sizes(x)[axis], sizes(like)[axis])
+        return x
+
+    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
+        own, like = input_shape
+        return (own[0], *like[1:3], own[-1])
+
+
+def stretched(x: tf.Tensor, axis: int, old: Any, new: Any) -> tf.Tensor:
+    """Return maps (N, H, W, C) at another height or width, by the hub's places."""
+    if not isinstance(old, int) or not isinstance(new, int):  # known only when the graph runs
+        ratio = tf.cast(old, tf.float32) / tf.cast(new, tf.float32)
+        places = tf.cast(tf.floor(tf.range(tf.cast(new, tf.float32)) * ratio), tf.int32)
+        return tf.gather(x, tf.minimum(places, old - 1), axis=axis)
+    if old == new:
+        return x
+    if new != 2 * old:
+        return tf.gather(x, nearest_places(old, new), axis=axis)
+    # twice the size: its gradient is a sum and no scatter
+    shape = list(sizes(x))
+    doubled = tf.stack([x, x], axis + 1)
+    return tf.reshape(doubled, [*shape[:axis], new, *shape[axis + 1 :]])
 
 
 def resize_bilinear(x: tf.Tensor, size: tuple[Any, Any]) -> tf.Tensor:

@@ -7,7 +7,7 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo import mobilenetv2 as spec
-from ft_tf.layers import BatchNorm2d, Conv2d, Dropout, Linear, conv_norm_activation
+from ft_tf.layers import Conv2d, Dropout, Linear, batch_norm, conv_norm_activation
 from ft_tf.precision import type_policy
 
 
@@ -40,6 +40,6 @@ def inverted_residual(x: KerasTensor, block: spec.Block) -> KerasTensor:
     y = conv_norm_activation(y, next(paths), wide, 3, **window, groups=wide, activation="relu6")
     # the projection and its BatchNorm stand in the block itself, without a Sequential around them
     y = Conv2d(block.channels, 1, bias=False, name=next(paths))(y)
-    y = BatchNorm2d(name=next(paths))(y)
+    y = batch_norm(name=next(paths))(y)
     residual = block.stride == 1 and x.shape[-1] == block.channels
     return keras.layers.Add(name=f"{block.path}.add")([x, y]) if residual else y

@@ -4,7 +4,7 @@ import keras
 from keras import KerasTensor
 
 from ft.zoo.resnet import SHAPES, Shape, strides
-from ft_tf.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d
+from ft_tf.layers import Conv2d, Linear, MaxPool2d, batch_norm
 from ft_tf.precision import type_policy
 
 
@@ -105,7 +105,7 @@ def conv_norm(
     """Apply a convolution without bias and its BatchNorm."""
     window = {"stride": stride, "padding": padding, "dilation": dilation}
     x = Conv2d(channels, kernel, **window, groups=groups, bias=False, name=conv)(x)
-    return BatchNorm2d(name=norm)(x)
+    return batch_norm(name=norm)(x)
 
 
 def basic_block(x: KerasTensor, path: str, planes: int, stride: int) -> KerasTensor:

@@ -1,6 +1,7 @@
 """The few layers with which PyTorch speaks the recipe's semantics where its own differ from it."""
 
 from ft_torch.layers.attention import additive_mask, pool_tokens, positions_of, with_shared_attention
+from ft_torch.layers.boxes import Decisions, pool_boxes
 from ft_torch.layers.conv import Conv2dSame, SeparableConv2d, ZeroPad2dSame
 from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, noise, seed_noise, with_shared_noise
 from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
@@ -10,6 +11,7 @@ from ft_torch.layers.resize import resize_bilinear
 __all__ = [
     "NOISE_CALLS",
     "Conv2dSame",
+    "Decisions",
     "Dropout",
     "FlattenHWC",
     "KerasBatchNorm2d",
@@ -21,6 +23,7 @@ __all__ = [
     "ZeroPad2dSame",
     "additive_mask",
     "noise",
+    "pool_boxes",
     "pool_tokens",
     "positions_of",
     "resize_bilinear",

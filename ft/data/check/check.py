@@ -6,11 +6,13 @@ An error is what training would stop at, a warning what it would suffer from in 
 import time
 from dataclasses import replace
 
+from ft.data.check.boxes import check_boxes
 from ft.data.check.findings import all_findings
 from ft.data.check.look import look_at
 from ft.data.check.masks import check_masks
 from ft.data.check.result import Check, count_classes, splits_of
 from ft.data.check.texts import check_texts
+from ft.data.sources.boxes import holds_boxes_alone
 from ft.data.sources.dataset import Dataset, list_source, split_listing
 from ft.data.sources.listing import Listing, labels_in, name_bytes
 from ft.data.sources.masks import holds_masks
@@ -22,13 +24,23 @@ from ft.errors import DataError, printable
 
 
 def check_data(
-    spec: str, *, val_fraction: float = 0.2, seed: int = 0, policy: Policy, ignore_index: int = 255
+    spec: str,
+    *,
+    val_fraction: float = 0.2,
+    seed: int = 0,
+    policy: Policy,
+    ignore_index: int = 255,
+    boxes: bool = False,
+    image_size: int | None = None,
 ) -> Check:
     """Decode every image that `spec` names and return what there is to say. DataError where there are none at all.
 
     Where the layout is that of images with masks, the masks are read, too; ignore_index: their value that is no class.
-    Texts are read, see `check_texts`.
+    Boxes are looked at where there is nothing else, and with `boxes`; image_size: of the network's square. Texts are
+    read, see `check_texts`.
     """
+    if boxes or holds_boxes_alone(spec):
+        return check_boxes(spec, val_fraction=val_fraction, seed=seed, policy=policy, image_size=image_size)
     if holds_masks(spec):
         return check_masks(spec, val_fraction=val_fraction, seed=seed, policy=policy, ignore_index=ignore_index)
     if holds_texts(spec):

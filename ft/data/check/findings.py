@@ -7,6 +7,8 @@ from typing import Literal
 
 from ft.data.check.look import CONTROL, FRAMES, GREY, GREY_16, INK, MANGLED, PROFILE, TRANSPARENT, TURNED, Look
 from ft.data.images.decode import KINDS
+from ft.data.sources.box import FAULTS as OF_BOXES
+from ft.data.sources.boxes.listing import UNTOLD
 from ft.data.sources.folder import BESIDE, EMPTY, LEFT, NO_FILE, NO_IMAGE, NO_SPLIT
 from ft.data.sources.listing import UNLABELLED_TEST, Listing, Thing, worded
 from ft.data.sources.manifest import COMMAS
@@ -33,6 +35,9 @@ ADVICE = {
     "empty text": "write them, take them out, or leave them out with --on-bad-image skip",
     "encoding": "save them as UTF-8, or leave them out with --on-bad-image skip",
     "narrow": "crop them, or leave them out with --on-bad-image skip",
+    "box": "correct them, or leave the images out with --on-bad-image skip",
+    "box count": "cut the images into parts, or leave them out with --on-bad-image skip",
+    "box size": "draw the boxes on these very images, or leave them out with --on-bad-image skip",
     "mask missing": "draw them, or leave the images out with --on-bad-image skip",
     "mask file": "save masks as PNG, or leave the images out with --on-bad-image skip",
     "mask size": "save them at their image's size, or leave the images out with --on-bad-image skip",
@@ -44,6 +49,7 @@ IGNORED: dict[str, tuple[Level, str, str]] = {
     NO_IMAGE: ("note", "no image", "only files with the extension of an image are read"),
     NO_SPLIT: ("note", "no split", "train, val and test are read, or what serves as val"),
     LEFT: ("note", "left by training", "runs are no class; --out and another working folder keep them elsewhere"),
+    UNTOLD: ("warning", "no file", "a file without an object says that there is no box"),
     LONE: ("warning", "lone mask", "give both the same name, or remove the masks"),
     TWO_WAYS: ("note", "spelling", "rename folders or labels to write them alike"),
     COMMAS: ("note", "comma", "write a|b for the two labels a and b"),
@@ -71,13 +77,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """How many usable images of a class train, validate and test. pixels: its share of them, where masks say that."""
+    """How many usable images of a class train, validate and test.
+
+    pixels, boxes: its share of these, where masks or boxes say that.
+    """
 
     label: str
     train: int
     val: int
     test: int = 0
     pixels: float | None = None
+    boxes: float | None = None
 
     @property
     def images(self) -> int:
@@ -128,7 +138,7 @@ def find_faults(looks: Sequence[Look]) -> Iterator[Finding]:
     for look in looks:
         if look.fault:
             faults[look.fault.kind].append((look.name, look.fault.reason.partition(";")[0]))
-    for kind, title in (KINDS | FAULTS | OF_TEXTS).items():
+    for kind, title in (KINDS | FAULTS | OF_BOXES | OF_TEXTS).items():
         if kind in faults:
             yield Finding("error", kind, title, ADVICE[kind], tuple(faults[kind]))
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import ExifTags, ImageFile
 
 from ft.data.images.decode import (
@@ -45,6 +46,14 @@ def read_header(path: Path) -> Header:
             raise BadImage("wrong type" if head else "empty", describe_stranger(head))
         file.seek(0)
         return header_of(reader(file))
+
+
+def header_at(source: Path | np.ndarray) -> Header:
+    """Return the header of an image file, or what one would say of pixels in memory."""
+    if isinstance(source, Path):
+        return read_header(source)
+    height, width = source.shape[:2]
+    return Header(height, width, "RGB", "")
 
 
 def header_of(image: ImageFile.ImageFile) -> Header:

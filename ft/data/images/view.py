@@ -1,7 +1,9 @@
 """Which part of a picture shows in a square, how large and mirrored or not: drawn once, applied to all that moves.
 
 A picture is scaled, mirrored and laid into the square; what it leaves free is filled. Pixels are resized as the network
-wants it; masks by their nearest pixel and never blended, for a class between two others would be a third.
+wants it; masks by their nearest pixel and never blended, for a class between two others would be a third. The corners
+of boxes move as the edges of pixels do. A box stays where its centre shows, cut off at the edges of what shows, which
+leaves a quarter of it at least; it goes where less than a pixel of a side is left.
 """
 
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from ft.data.images.preprocess import resize
 from ft.errors import DataError
 from ft.metrics.pixels import LEFT_OUT
 
+LEAST = 1.0  # pixels of each side of a box that is kept
 SCALES = 0.5, 2.0  # of the size at which the picture just fits, drawn uniformly; torchvision's reference has the same
 
 
@@ -43,6 +46,19 @@ class View:
         """Return class numbers uint8 (size, size) of such (H, W); 255 around the picture."""
         resized = Image.fromarray(mask).resize((self.width, self.height), Image.Resampling.NEAREST)
         return self.placed(np.asarray(resized), np.uint8(LEFT_OUT))
+
+    def boxes(self, corners: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return where boxes (M, 4) of a picture (height, width) show, float64 (M, 4), and which of them are kept."""
+        scale = np.array([self.width / width, self.height / height])
+        x, y = corners[:, 0::2] * scale[0], corners[:, 1::2] * scale[1]
+        x = (self.width - x[:, ::-1] if self.flip else x) + self.left
+        y = y + self.top
+        rows, columns = self.shown
+        middle_x, middle_y = x.mean(1), y.mean(1)
+        kept = (middle_x > columns.start) & (middle_x < columns.stop) & (middle_y > rows.start) & (middle_y < rows.stop)
+        x, y = np.clip(x, columns.start, columns.stop), np.clip(y, rows.start, rows.stop)
+        moved = np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
+        return moved, kept & (x[:, 1] - x[:, 0] >= LEAST) & (y[:, 1] - y[:, 0] >= LEAST)
 
     def placed(self, scaled: np.ndarray, fill: np.ndarray | np.uint8) -> np.ndarray:
         """Return the square with a scaled picture in it."""

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image
 
+from ft.data.sources.box import Boxes
 from ft.data.sources.digits import IMAGE_SIZE, TRAIN_COUNT, read_digits
 from ft.data.sources.folder import EMPTY, list_folder
 from ft.data.sources.leaks import leak_notes
@@ -39,17 +40,18 @@ class Sample:
     """One image or text: its POSIX path relative to the data, its label, its pixels.
 
     source: a file, uint8 (H, W) or (H, W, 3), what Pillow opened, or a `Text`; label: a class number, or a tuple
-    of them in ascending order where the data is multi-label, or where its mask is. Of a text it may be a number of its
-    own, a float; the class numbers of its words, a tuple in their order; None where the text is all there is to learn.
+    of them in ascending order where the data is multi-label, or where its mask is, or its boxes. Of a text it may be a
+    number of its own, a float; the class numbers of its words, a tuple in their order; None where the text is all there
+    is to learn.
     """
 
     name: str
-    label: int | tuple[int, ...] | Mask | float | None
+    label: int | tuple[int, ...] | Mask | Boxes | float | None
     source: Path | np.ndarray | Image | Text = field(compare=False)
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """The numbers of all its classes; none of an image with a mask, whose pixels have one each."""
+        """The numbers of all its classes; none of an image whose pixels or boxes have one each."""
         if isinstance(self.label, tuple):
             return self.label
         return (self.label,) if isinstance(self.label, int) else ()
@@ -61,8 +63,8 @@ class Dataset:
 
     test: images that nothing is chosen by, evaluated once when all is done; most data has none.
     skipped: names of the images that cannot be used, where the policy leaves them out; multilabel: an image may have
-    several labels, or none; masks: the label of every image is a `Mask`; texts: the samples are texts; leaked: how many
-    val images have the bytes of a train image.
+    several labels, or none; masks: the label of every image is a `Mask`; boxes: it is `Boxes`; texts: the samples are
+    texts; leaked: how many val images have the bytes of a train image.
     """
 
     name: str
@@ -77,12 +79,15 @@ class Dataset:
     masks: bool = False
     leaked: int = 0
     texts: bool = False
+    boxes: bool = False
 
     @property
     def labels(self) -> Labels:
         """What its labels are; all samples have labels of one kind."""
-        if self.masks or self.multilabel:
-            return "masks" if self.masks else "sets"
+        if self.masks or self.boxes:
+            return "masks" if self.masks else "boxes"
+        if self.multilabel:
+            return "sets"
         first = (self.train or self.val)[0]
         if isinstance(first.source, Text) and isinstance(first.source.text, tuple):
             return "tags"

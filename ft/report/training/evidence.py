@@ -57,6 +57,11 @@ class Evidence:
         """The validation loss after every epoch."""
         return column(self.epochs, "val_loss")
 
+    @property
+    def has_val(self) -> bool:
+        """Whether validation has a loss."""
+        return self.task.loss is not None
+
     @cached_property
     def score(self) -> np.ndarray:
         """What the run was trained for, after every epoch; NaN where it is not known."""
@@ -76,7 +81,7 @@ class Evidence:
         """The loss of saying the same of every sample: of all classes alike, or else the first that was measured."""
         classes = len(self.result.get("classes", ()))
         if self.share is None or classes < 2:
-            return float(self.val[0])
+            return float(self.val[0] if self.has_val else self.train[0])
         return math.log(2 if self.task.labels == "sets" else classes)
 
     @property

@@ -36,7 +36,7 @@ def better_than_guessing(e: Evidence) -> Iterator[Advice]:
 def gap(e: Evidence) -> Iterator[Advice]:
     """Compare training with validation images, both as the final network sees them."""
     train, val, count, share = e.result.get("train_metrics"), e.result["metrics"], e.val_count, e.share
-    needed = ("loss", share.metric) if share else ("loss",)
+    needed = ("loss", share.metric) if share else ("loss" if e.has_val else e.task.score.metric,)
     if not train or any(part.get(key) is None for part in (train, val) for key in needed):
         yield Advice("warn", f"This run did not measure its training {e.unit}s with the final weights.", "")
         return
@@ -72,15 +72,17 @@ def gap(e: Evidence) -> Iterator[Advice]:
 def without_shares(e: Evidence, train: Mapping[str, Any], val: Mapping[str, Any]) -> str:
     """Return the two scores in a sentence; what chance explains of their gap is known of shares only."""
     metric, unit = e.task.score.metric, e.unit
+    loss = f" (loss {train['loss']:.3g} against {val['loss']:.3g})" if e.has_val else ""
     return (
-        f"The final network has a {e.task.score.word} of {train[metric]:.4g} on {train['images']} training {unit}s and "
-        f"of {val[metric]:.4g} on {e.val_count} validation {unit}s (loss {train['loss']:.3g} against "
-        f"{val['loss']:.3g})."
+        f"The final network has a {e.task.score.word} of {train[metric]:.4g} on {train['images']} "
+        f"training {unit}s and of {val[metric]:.4g} on {e.val_count} validation {unit}s{loss}."
     )
 
 
 def turning_point(e: Evidence) -> Iterator[Advice]:
     """Find a validation loss that has risen since its lowest point, and say what the score did meanwhile."""
+    if not e.has_val:
+        return
     lowest, losses = int(np.argmin(e.val)), e.val
     risen = losses[-2:].min() - losses[lowest]
     if len(losses) - lowest <= 2 or risen <= max((RISE - 1) * losses[lowest], 3 * jitter(losses)):

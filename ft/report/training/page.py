@@ -21,6 +21,7 @@ from ft.report.plots import plot_confusion
 from ft.report.template import template
 from ft.report.thumbnails import data_uri, thumbnail
 from ft.report.training.advice import advise
+from ft.report.training.box_parts import curve_parts, worst_box_parts
 from ft.report.training.charts import (
     confusion_cells,
     confusion_words,
@@ -39,7 +40,7 @@ from ft.system import files
 from ft.system.clean import clean
 from ft.system.names import CONFUSION, REPORT
 from ft.tasks import task_in
-from ft.tasks.sections import ByClass, Calibration, Page, Section, Table, WorstMasks
+from ft.tasks.sections import ByClass, Calibration, Curves, Page, Section, Table, WorstBoxes, WorstMasks
 from ft.tasks.task import percent
 
 CELLS = 25  # up to so many classes the matrix is drawn cell by cell, above it is a picture
@@ -58,7 +59,7 @@ def write_training_report(folder: Path, result: Mapping[str, Any], samples: Sequ
     page = task_in(result).page(folder, result)
     for section in page.sections:
         if isinstance(section, ByClass) and section.confusion is not None:
-            plot_confusion(section.confusion, section.classes, folder / CONFUSION)
+            plot_confusion(section.confusion, section.axes or section.classes, folder / CONFUSION)
     files.write_text(folder / REPORT, render_training(folder, result, read_log(folder), page, samples))
     return folder / REPORT
 
@@ -114,13 +115,15 @@ def parts_of(section: Section, folder: Path, samples: Sequence[Sample] | None, r
     if isinstance(section, ByClass):
         return {"template": "classes.html.j2", **class_parts(section), "confused": confused_parts(section, folder)}
     if isinstance(section, Calibration):
-        bars, words = (
-            reliability_bars(section.reliability),
-            calibration_words(section.reliability, recipe, unit),
-        )
-        return {"template": "calibration.html.j2", "bars": bars, "words": words, "alt": reliability_words(bars, unit)}
+        unit, bars = section.unit or unit, reliability_bars(section.reliability)
+        words, alt = calibration_words(section.reliability, recipe, unit), reliability_words(bars, unit)
+        return {"template": "calibration.html.j2", "of": unit, "bars": bars, "words": words, "alt": alt}
     if isinstance(section, WorstMasks):
         return worst_parts(section, samples)
+    if isinstance(section, WorstBoxes):
+        return worst_box_parts(section, samples)
+    if isinstance(section, Curves):
+        return curve_parts(section)
     if isinstance(section, Table):
         return {"template": "table.html.j2", **vars(section)}
     first = section.rows[:MISTAKES]
@@ -169,7 +172,7 @@ def confused_parts(section: ByClass, folder: Path) -> Parts | None:
     """Return the confusion matrix, cell by cell or as a picture, and the largest confusions."""
     if section.confusion is None:
         return None
-    names, counts = section.classes, section.confusion
+    names, counts = section.axes or section.classes, section.confusion
     many = len(names) > CELLS
     return {
         "classes": names,

@@ -17,7 +17,7 @@ ENOUGH = 0.9  # of its training images: a network that is right on so many has r
 
 def diverged(e: Evidence) -> Iterator[Advice]:
     """Find losses that grew out of all proportion, or are no numbers."""
-    losses = [*e.val, *e.train]
+    losses = [*(e.val if e.has_val else ()), *e.train]
     tries = ", ".join(against_large_steps(e.recipe, 0.1))
     if not np.isfinite(losses).all():
         yield Advice("bad", "The training diverged: its losses are not all finite numbers.", tries)
@@ -75,6 +75,8 @@ def rate_too_low(e: Evidence) -> Iterator[Advice]:
 
 def still_learning(e: Evidence) -> Iterator[Advice]:
     """Find a training that ended too early, went on for nothing, or has too little room to learn."""
+    if not e.has_val:
+        return
     val, right = e.val, e.right("train_metrics")
     back = max(1, len(val) // 5)
     if len(val) > back and val[-1] < FALL * val[:-back].min():

@@ -60,7 +60,7 @@ def against_imbalance(recipe: Recipe, unit: str) -> Iterator[str]:
 
 def against_overconfidence(recipe: Recipe, unit: str) -> Iterator[str]:
     """Name what makes probabilities smaller."""
-    yield from ("label smoothing",) * (not recipe["label_smoothing"])
+    yield from ("label smoothing",) * (not recipe["label_smoothing"] and unit != "detection")
     yield from ("mixup",) * (unit == "image" and not recipe["mixup"] and not recipe["cutmix"])
     yield from ("fewer epochs", "or one temperature above 1 that all logits are divided by")
 

@@ -122,7 +122,7 @@ def test_models_by_a_text_and_with_what_is_here(monkeypatch, capsys, tmp_path):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["network", "parameters", "takes", "top-1", "here", "task", "stages"]
     assert [line.split()[:7] for line in lines[1:-1]] == [["resnet34", "21.8", "M", "224", "px", "73.3", "*"]]
-    monkeypatch.setattr(sys, "argv", ["ft", "models", "--json", "resnet18"])
+    monkeypatch.setattr(sys, "argv", ["ft", "models", "--json", "--family", "resnet", "resnet18"])
     assert cli.main() == 0
     assert [(row["name"], row["here"]) for row in json.loads(capsys.readouterr().out)] == [("resnet18", False)]
 

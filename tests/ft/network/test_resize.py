@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ft.network.resize import bilinear_weights
+from ft.network.resize import bilinear_weights, nearest_places
 from tests.oracle import needs_torch, torch
 
 
@@ -21,3 +21,13 @@ def test_rows_sum_to_one_and_mirror(old, new):
     weights = bilinear_weights(old, new)
     np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-14)
     np.testing.assert_allclose(weights, weights[::-1, ::-1], atol=1e-13)
+
+
+@needs_torch
+def test_nearest_places_are_those_of_torch():
+    """At the sizes of a pyramid; at others torch itself rounds in different ways."""
+    for old in range(1, 300):
+        for new in (old, 2 * old - 1, 2 * old):
+            numbers = torch.arange(old, dtype=torch.float64)[None, None]
+            theirs = torch.nn.functional.interpolate(numbers, (new,), mode="nearest")[0, 0].numpy()
+            np.testing.assert_array_equal(nearest_places(old, new), theirs)

@@ -42,6 +42,20 @@ def test_convolution_is_kaiming_normal_over_fan_out() -> None:
     np.testing.assert_allclose(quantiles(drawn), quantiles(expected.numpy()), atol=0.05 * drawn.std())
 
 
+def test_a_pyramid_and_a_head_of_proposals_are_torchvisions() -> None:
+    from torchvision.models.detection.rpn import RPNHead
+    from torchvision.ops import FeaturePyramidNetwork
+
+    torch.manual_seed(0)
+    stock = {"backbone.fpn": FeaturePyramidNetwork([40], 128), "rpn.head": RPNHead(128, 3)}
+    tensors = {f"{part}.{name}": t for part, net in stock.items() for name, t in net.state_dict().items()}
+    start = initial_weights({name: tuple(t.shape) for name, t in tensors.items()}, seed=0)
+    for name, tensor in tensors.items():
+        expected, found = tensor.numpy(), start[name]
+        np.testing.assert_allclose(found.std(), expected.std(), rtol=0.1, err_msg=name)
+        np.testing.assert_allclose(quantiles(found), quantiles(expected), atol=0.3 * (found.std() or 1), err_msg=name)
+
+
 def test_linear_and_its_bias_are_torchs_default() -> None:
     torch.manual_seed(0)
     module = torch.nn.Linear(300, 700)

@@ -37,12 +37,12 @@ def is_json(path: Path) -> bool:
     return path.suffix.lower() == ".json" and path.is_file()
 
 
-def files_in(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the split and the file of annotations of each split that a folder has."""
+def files_in(root: Path, first: Sequence[str] = FIRST) -> Iterator[tuple[str, Path]]:
+    """Yield the split and the file of annotations of each split that a folder has. first: how the best ones begin."""
     paths = sorted(p for p in (root / "annotations").glob("*.json") if p.is_file())
     for split in SPLIT_WORDS:
         own = [p for p in paths if split in p.stem.lower()]
-        best = next((p for word in FIRST for p in own if p.name.startswith(word)), None)
+        best = next((p for word in first for p in own if p.name.startswith(word)), None)
         if best:
             yield split, best
     if not paths:

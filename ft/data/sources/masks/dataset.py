@@ -5,7 +5,7 @@ Values are looked at when a mask is read, and by `ft data check`. Where a source
 by name, as of one class of images.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ft.data.images.decode import BadImage
@@ -16,8 +16,9 @@ from ft.data.sources.mask import IGNORED, Coding, Mask, values_in
 from ft.data.sources.masks.found import are_colours, found_coding, given_coding, modes_of
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.data.sources.masks.source import list_masks
-from ft.data.sources.policy import DEFAULT, Policy, left_out
+from ft.data.sources.policy import DEFAULT, Policy
 from ft.data.sources.scan import fault_of, scan
+from ft.data.sources.sieve import Sieve
 from ft.data.sources.splits import split_by_name, to_evaluate
 from ft.errors import DataError, listed, printable, unknown
 
@@ -69,29 +70,7 @@ def usable_masks(
     if policy.on_bad_image == "skip":
         sifted.drop(lambda pair: value_fault(pair, coding, policy), "masks")
     notes = [*listing.notes, *told, *sifted.notes]
-    return replace(listing, pairs=sifted.pairs, notes=notes), names, coding, tuple(sifted.bad)
-
-
-class Sieve:
-    """Pairs of which those with a fault are left out, where the policy skips them; else the first fault is raised."""
-
-    def __init__(self, pairs: Sequence[Pair], policy: Policy, where: str) -> None:
-        self.pairs, self.policy, self.where, self.count = list(pairs), policy, where, len(pairs)
-        self.bad: dict[str, BadImage] = {}
-        self.notes: list[str] = []
-
-    def drop(self, fault: Callable[[Pair], BadImage | None], title: str) -> None:
-        """Look at every pair, and leave out those with a fault."""
-        policy = self.policy
-        faults = scan(self.pairs, fault, workers=policy.workers, quiet=policy.quiet, title=title)
-        self.leave_out(faults)
-
-    def leave_out(self, faults: Sequence[BadImage | None]) -> None:
-        """Leave out the pairs with a fault."""
-        faulty = {pair.name: fault for pair, fault in zip(self.pairs, faults, strict=True) if fault}
-        self.bad |= faulty
-        self.notes = left_out(list(self.bad.items()), self.count, self.policy, where=self.where, thing="image")
-        self.pairs = [pair for pair in self.pairs if pair.name not in faulty]
+    return replace(listing, pairs=sifted.items, notes=notes), names, coding, tuple(sifted.bad)
 
 
 def geometry_fault(pair: Pair, policy: Policy) -> BadImage | None:
@@ -115,7 +94,7 @@ def value_fault(pair: Pair, coding: Coding, policy: Policy) -> BadImage | None:
 
 
 def choose_coding(
-    listing: MaskListing, sifted: Sieve, given: tuple[str, ...] | None, ignore_index: int
+    listing: MaskListing, sifted: Sieve[Pair], given: tuple[str, ...] | None, ignore_index: int
 ) -> tuple[tuple[str, ...], Coding, list[str]]:
     """Return the classes, how values become their numbers, and notes: of the source, of a trained model, or found."""
     if listing.names is not None and listing.coding is not None:
@@ -125,13 +104,13 @@ def choose_coding(
         return given or listing.names, renumbered(listing.names, listing.coding, given, sifted.where), []
     if given is not None:
         return given, given_coding(given, ignore_index), []
-    colours = are_colours(modes_of(sifted.pairs))
+    colours = are_colours(modes_of(sifted.items))
     values = values_of(sifted, colours)
     names, coding, told = found_coding(values, ignore_index, sifted.where, colours=colours)
     return names, coding, [told]
 
 
-def values_of(sifted: Sieve, colours: bool) -> set[int]:
+def values_of(sifted: Sieve[Pair], colours: bool) -> set[int]:
     """Return the values that occur in the masks that can be read."""
     values: set[int] = set()
 
@@ -143,7 +122,7 @@ def values_of(sifted: Sieve, colours: bool) -> set[int]:
             return fault
 
     policy = sifted.policy
-    looks = scan(sifted.pairs, look, workers=policy.workers, quiet=policy.quiet, title="reading masks")
+    looks = scan(sifted.items, look, workers=policy.workers, quiet=policy.quiet, title="reading masks")
     sifted.leave_out([look if isinstance(look, BadImage) else None for look in looks])
     for look_of_one in looks:
         values.update(() if isinstance(look_of_one, BadImage) else look_of_one)

@@ -28,16 +28,16 @@ def is_folder_of_masks(root: Path) -> bool:
     return any(True for _ in homes_in(root))
 
 
-def homes_in(root: Path) -> Iterator[tuple[str, Path, Path]]:
-    """Yield the split, "" for none, and the folders of images and masks, wherever both are."""
+def homes_in(root: Path, beside: str = MASKS, images: str = IMAGES) -> Iterator[tuple[str, Path, Path]]:
+    """Yield the split, "" for none, and the folders of images and of what is drawn on them, wherever both are."""
     folders = folders_of(root)
-    if IMAGES in folders and MASKS in folders:
-        yield "", folders[IMAGES], folders[MASKS]
+    if images in folders and beside in folders:
+        yield "", folders[images], folders[beside]
         return
     for name, folder in sorted(folders.items()):
         inner = folders_of(folder) if name in SPLITS else {}
-        if IMAGES in inner and MASKS in inner:
-            yield SPLITS[name], inner[IMAGES], inner[MASKS]
+        if images in inner and beside in inner:
+            yield SPLITS[name], inner[images], inner[beside]
 
 
 def folders_of(folder: Path) -> dict[str, Path]:

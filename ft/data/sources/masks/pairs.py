@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ft.data.images.decode import BadImage
-from ft.data.images.header import Header, read_header
+from ft.data.images.header import Header, header_at
 from ft.data.sources.listing import SPLITS
 from ft.data.sources.mask import Coding, Drawing, require_size
 from ft.errors import printable
@@ -36,10 +36,7 @@ class Pair:
     @property
     def header(self) -> Header:
         """The image's size; BadImage where its header cannot be read."""
-        if isinstance(self.source, Path):
-            return read_header(self.source)
-        height, width = self.source.shape[:2]
-        return Header(height, width, "RGB", "")
+        return header_at(self.source)
 
     def require_geometry(self) -> None:
         """Raise BadImage where the mask is missing, its header cannot be read, or its size is not the image's."""

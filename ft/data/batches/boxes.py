@@ -1,0 +1,88 @@
+"""Batches of pictures with boxes, which move with the pixels."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ft.data.batches.base import Batch
+from ft.data.batches.views import ViewBatches
+from ft.data.images.view import View
+from ft.data.settings import AS_THEY_ARE
+from ft.data.sources.box import Boxes
+from ft.data.targets import Targets
+
+NO_BOXES = np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.bool_)
+ROWS = 8  # boxes of a batch are filled up to a multiple of this, so that few different shapes are met
+
+
+class Seen(NamedTuple):
+    """The boxes of one picture as an epoch shows it: corners float64 (M, 4) in pixels of the input, classes (M,)."""
+
+    corners: np.ndarray
+    classes: np.ndarray
+
+
+class BoxBatches(ViewBatches):
+    """The batches of one split of pictures whose labels are boxes.
+
+    What is not augmented also says which pictures these are, `index`, how their own pixels are found again, and their
+    own boxes, see `own_targets`.
+    """
+
+    def read(self, epoch: int, index: int) -> tuple[np.ndarray, Boxes]:
+        """Return a picture as the network sees it in an epoch, and its boxes with its own size."""
+        pixels = self.opened(index)
+        label = self.samples[index].label
+        own = label if isinstance(label, Boxes) else Boxes.of(*pixels.shape[:2], *NO_BOXES)
+        return self.ready(self.shown(pixels, epoch, index), epoch, index), own
+
+    def seen(self, epoch: int, index: int, own: Boxes) -> Seen:
+        """Return the boxes of what an epoch shows."""
+        corners, classes = own.taught
+        moved, kept = self.view(epoch, index, own.height, own.width).boxes(corners, own.height, own.width)
+        return Seen(moved[kept], classes[kept])
+
+    def targets_at(self, epoch: int, indices: np.ndarray) -> Targets:
+        """Return the boxes of positions in the split, as an epoch has them."""
+        labels = [self.samples[i].label for i in indices]
+        return self.targets(epoch, indices, [label for label in labels if isinstance(label, Boxes)])
+
+    def targets(self, epoch: int, indices: np.ndarray, own: Sequence[Boxes]) -> Targets:
+        """Return the targets of pictures with these boxes."""
+        taught = self.teach([self.seen(epoch, i, boxes) for i, boxes in zip(indices, own, strict=True)])
+        if self.augmentation != AS_THEY_ARE:
+            return taught
+        views = [self.view(epoch, i, boxes.height, boxes.width) for i, boxes in zip(indices, own, strict=True)]
+        return taught | {"index": np.asarray(indices, np.int64)} | own_targets(own, views)
+
+    def batch(self, epoch: int, number: int, indices: np.ndarray, read: list[tuple[np.ndarray, Boxes]]) -> Batch:
+        """Return the batch of pictures and boxes."""
+        targets = self.targets(epoch, indices, [own for _, own in read])
+        return Batch(self.inputs([picture for picture, _ in read]), targets, indices, number)
+
+
+def own_targets(own: Sequence[Boxes], views: Sequence[View]) -> Targets:
+    """Return what detections are judged by, in the pictures' own pixels.
+
+    size: height and width of each, int64 (N, 2); scale: its own pixels to one of the input, for x and y, (N, 2);
+    own_boxes, own_labels, own_aside: all its boxes, classes (-1: no box) and what is set aside, (N, P, 4) and (N, P).
+    """
+    pairs = list(zip(own, views, strict=True))
+    return {
+        "size": np.array([(boxes.height, boxes.width) for boxes in own], np.int64).reshape(-1, 2),
+        "scale": np.array([(b.width / v.width, b.height / v.height) for b, v in pairs], np.float64).reshape(-1, 2),
+        "own_boxes": padded([boxes.corners for boxes in own], 0.0),
+        "own_labels": padded([boxes.classes for boxes in own], -1),
+        "own_aside": padded([boxes.aside for boxes in own], False),
+    }
+
+
+def padded(rows: Sequence[np.ndarray], filling: Any) -> np.ndarray:
+    """Return arrays (M, ...) of any M as one (N, P, ...), P a multiple of `ROWS`, filled up with `filling`."""
+    most = max((len(row) for row in rows), default=0)
+    length = max(-(-most // ROWS) * ROWS, ROWS)
+    full = np.full((len(rows), length, *rows[0].shape[1:]), filling, rows[0].dtype)
+    for place, row in zip(full, rows, strict=True):
+        place[: len(row)] = row
+    return full

@@ -1,0 +1,30 @@
+"""Batches of pictures of which labels tell places: what moves the pixels moves these, too."""
+
+import numpy as np
+
+from ft.data.batches.images import ImageBatches
+from ft.data.images.view import View, drawn, fitted
+from ft.errors import DataError
+from ft.noise import generator
+
+
+class ViewBatches(ImageBatches):
+    """The batches of one split of pictures, each shown by a view.
+
+    It just fits into the network's square, or an augmented part of it is shown.
+    """
+
+    def view(self, epoch: int, index: int, height: int, width: int) -> View:
+        """Return how an epoch shows a picture of that size."""
+        size = self.preprocess.crop
+        try:
+            if self.augmentation.augment == "crop-flip":
+                return drawn(height, width, size, generator(self.sampling.seed, "augment", epoch, index))
+            return fitted(height, width, size)
+        except DataError as error:
+            raise DataError(f"{self.path_of(index)}: {error}") from None
+
+    def shown(self, pixels: np.ndarray, epoch: int, index: int) -> np.ndarray:
+        """Return what an epoch shows of a picture, uint8 (crop, crop, C)."""
+        view = self.view(epoch, index, *pixels.shape[:2])
+        return view.pixels(pixels, self.preprocess.interpolation, self.preprocess.fill)

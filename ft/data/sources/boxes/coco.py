@@ -1,0 +1,74 @@
+"""COCO's JSON -> its listing, of a file or a folder that masks/coco.py takes, too: `bbox` is x, y, width and height.
+
+Of several files of a split, instances goes first. The classes are the categories in the order of their numbers. Crowds
+are set aside.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ft.data.sources.boxes.listing import Boxed, BoxListing, Drawn, braced
+from ft.data.sources.listing import Inside
+from ft.data.sources.masks.coco import files_in, folders_for, is_json, locate, read_annotations
+from ft.errors import DataError, listed, printable
+
+FIRST = ("instances", "")
+
+
+def list_coco(root: Path, *, outside: bool = False) -> BoxListing:
+    """List a file of COCO's JSON, or the files of a folder."""
+    files = [("", root)] if is_json(root) else list(files_in(root, FIRST))
+    inside = Inside(root.parent if is_json(root) else root, outside=outside)
+    items: list[Boxed] = []
+    known: dict[int, str] | None = None
+    for split, path in files:
+        content = read_annotations(path)
+        categories = {c["id"]: c["name"].strip() for c in sorted(content["categories"], key=lambda c: c["id"])}
+        if known not in (None, categories):
+            raise DataError(f"{printable(path)}: other categories than {printable(files[0][1])}; give both the same")
+        known = categories
+        items += items_of(content, path, split, categories, inside)
+    if not known:
+        raise DataError(f"{printable(root)}: no categories; name at least one")
+    notes = [f"boxes of {listed((printable(path.name) for _, path in files), 3)}"]
+    return BoxListing(root.resolve().stem, items, tuple(dict.fromkeys(known.values())), notes)
+
+
+def items_of(
+    content: Mapping[str, Any], path: Path, split: str, categories: Mapping[int, str], inside: Inside
+) -> list[Boxed]:
+    """Return the images of one file with their boxes."""
+    home, where = inside.root, braced(printable(path)) + " annotations[{}]"
+    drawn: defaultdict[int, list[Drawn]] = defaultdict(list)
+    known = {image["id"] for image in content["images"]}
+    for i, annotation in enumerate(content["annotations"]):
+        if annotation["image_id"] not in known:
+            told = f"image {annotation['image_id']} is not among the images; add it there, or remove the annotation"
+            raise DataError(f"{where.format(i)}: {told}")
+        drawn[annotation["image_id"]].append(box_of(annotation, i, categories, where))
+    places = [path.parent, path.parent / "images", *(home / f for f in folders_for(path, split)), home / "images", home]
+    items: dict[str, Boxed] = {}
+    for image in content["images"]:
+        source = locate(image["file_name"], places, inside, path)
+        name = source.resolve().relative_to(home).as_posix() if source.resolve().is_relative_to(home) else str(source)
+        if name in items:
+            raise DataError(f"{printable(path)}: '{printable(name)}' is listed twice; keep one of the two")
+        boxes, size = tuple(drawn[image["id"]]), (image["height"], image["width"])
+        items[name] = Boxed(split, name, source, boxes, where, "sides", stated=size)
+    return list(items.values())
+
+
+def box_of(annotation: Mapping[str, Any], place: int, categories: Mapping[int, str], where: str) -> Drawn:
+    """Return the box of an annotation; DataError where it has none."""
+    values = annotation.get("bbox")
+    if not isinstance(values, list) or len(values) != 4 or any(type(v) not in (int, float) for v in values):
+        shown = printable(values)[:60]
+        raise DataError(f"{where.format(place)}: bbox {shown}; expected four numbers, x, y, width and height")
+    number = annotation.get("category_id")
+    if type(number) is not int or number not in categories:
+        told = f"category {printable(number)} is not among the categories; add it there"
+        raise DataError(f"{where.format(place)}: {told}")
+    x, y, width, height = map(float, values)
+    return Drawn(place, (x, y, width, height), categories[number], bool(annotation.get("iscrowd")))

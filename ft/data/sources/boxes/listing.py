@@ -1,0 +1,98 @@
+"""What a source of boxes holds, before classes are numbered and splits are made; a file for each layout fills it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ft.data.images.decode import BadImage
+from ft.data.images.header import Header, header_at
+from ft.data.sources.box import MOST, Form, is_bad, to_corners, trouble
+from ft.errors import printable
+
+UNTOLD = "ignored, images without an annotation file"  # of VOC, where an empty file says that there is no box
+
+
+class Drawn(NamedTuple):
+    """A box as it is written: its line or number in the file, four values, its class, and whether it is set aside."""
+
+    place: int
+    values: tuple[float, float, float, float]
+    label: str
+    aside: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Boxed:
+    """One image and its boxes, as the source lists them: split "train", "val", "test", or "" where it has none.
+
+    form, shares: what the four values are, and whether they are shares of the image's width and height; where: names a
+    box in a message, with {} for its place; stated: the height and width that the source says of the image.
+    """
+
+    split: str
+    name: str
+    source: Path | np.ndarray
+    boxes: tuple[Drawn, ...]
+    where: str
+    form: Form = "corners"
+    shares: bool = False
+    stated: tuple[int, int] | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the image is, for a message."""
+        return printable(self.source) if isinstance(self.source, Path) else self.name
+
+    @cached_property
+    def header(self) -> Header:
+        """The image's size; BadImage where its header cannot be read."""
+        return header_at(self.source)
+
+    @property
+    def corners(self) -> np.ndarray:
+        """The corners of the boxes in pixels, float64 (M, 4), unchecked."""
+        size = (self.header.height, self.header.width) if self.shares else None
+        return to_corners([box.values for box in self.boxes], self.form, size)
+
+    def require(self) -> None:
+        """Raise BadImage where the header cannot be read or the first bad box is met."""
+        header = self.header
+        if self.stated and self.stated != (header.height, header.width):
+            hint = "; EXIF turns it, draw the boxes on the picture as it is seen" if header.turned else "; draw again"
+            told = f"{header.width}x{header.height} pixels, its boxes are for {self.stated[1]}x{self.stated[0]}"
+            raise BadImage("box size", told + hint, self.place)
+        if len(self.boxes) > MOST:
+            raise BadImage("box count", f"{len(self.boxes)} boxes; at most {MOST} are learnt of a picture", self.place)
+        corners = self.corners
+        bad = np.flatnonzero(is_bad(corners, header.height, header.width))
+        if len(bad):
+            first, more = int(bad[0]), f" (and {len(bad) - 1} more of this image)" if len(bad) > 1 else ""
+            said = trouble(corners[first], self.form, header.height, header.width)
+            where = self.where.format(self.boxes[first].place)
+            raise BadImage("box", f"{said}{more}", f"{where} of {printable(self.name)}")
+
+
+@dataclass(frozen=True, eq=False)
+class BoxListing:
+    """All that a source of boxes holds.
+
+    names: the classes, None where they are the labels that occur; ignored: reason -> names of what was left out and
+    told in a note; hidden: how many hidden files were passed over.
+    """
+
+    name: str
+    items: list[Boxed]
+    names: tuple[str, ...] | None = None
+    notes: list[str] = field(default_factory=list)
+    ignored: Mapping[str, set[str]] = field(default_factory=dict)
+    hidden: int = 0
+    image_size: int | None = None
+
+
+def braced(text: str) -> str:
+    """Return a text as a part of `Boxed.where`: its own braces stay what they are."""
+    return text.replace("{", "{{").replace("}", "}}")

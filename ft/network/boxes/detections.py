@@ -1,0 +1,60 @@
+"""What a detector finds in a picture: boxes, each with a class and a score, best first.
+
+Source: torchvision/models/detection/roi_heads.py, postprocess_detections.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ft.network.boxes.anchors import Shape
+from ft.network.boxes.coding import clip, decode, large
+from ft.network.boxes.suppression import suppress
+from ft.zoo.detector import Detector
+
+NOTHING = -1  # the class behind the last box
+
+
+class Found(NamedTuple):
+    """boxes (N, D, 4), scores (N, D), float64, 0 behind the last; classes (N, D) int64, -1 there."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+
+def detect(
+    logits: np.ndarray,
+    said: np.ndarray,
+    rois: np.ndarray,
+    pictures: np.ndarray,
+    *,
+    count: int,
+    image: Shape,
+    detector: Detector,
+) -> Found:
+    """Return what is found in `count` pictures. logits (K, C + 1), class 0 for background; said (K, 4 * (C + 1))."""
+    probabilities = softmax(logits)[:, 1:]
+    boxes = decode(said.reshape(len(said), -1, 4)[:, 1:].astype(np.float64), rois, detector.roi_weights)
+    boxes, size = clip(boxes, image), detector.detections
+    found = Found(np.zeros((count, size, 4)), np.zeros((count, size)), np.full((count, size), NOTHING, np.int64))
+    for place in range(count):
+        own = pictures == place
+        for whole, part in zip(found, of_picture(boxes[own], probabilities[own], detector), strict=True):
+            whole[place, : len(part)] = part
+    return found
+
+
+def of_picture(boxes: np.ndarray, scores: np.ndarray, detector: Detector) -> Found:
+    """Return what is found in one picture: every class of every box (K, C, 4) is a candidate with its score (K, C)."""
+    row, column = np.nonzero(scores > detector.score)
+    keep = large(boxes[row, column], detector.min_size)
+    row, column = row[keep], column[keep]
+    own = suppress(boxes[row, column], scores[row, column], column, detector.nms)[: detector.detections]
+    return Found(boxes[row, column][own], scores[row, column][own], column[own])
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities (K, C) in float64."""
+    powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(1, keepdims=True)

@@ -1,0 +1,52 @@
+"""Boxes that may hold an object: the best anchors of every map, as the network moves them.
+
+Source: torchvision/models/detection/rpn.py, filter_proposals.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ft.network.boxes.anchors import Shape, counts, grid_anchors
+from ft.network.boxes.coding import clip, decode, large
+from ft.network.boxes.suppression import best_first, suppress
+from ft.zoo.detector import Detector
+
+
+def propose(
+    objectness: np.ndarray,
+    deltas: np.ndarray,
+    *,
+    image: Shape,
+    maps: Sequence[Shape],
+    detector: Detector,
+    training: bool,
+) -> list[np.ndarray]:
+    """Return the proposals (P, 4) of each picture, best first, float64.
+
+    objectness (N, A), deltas (N, A, 4): of the anchors of all maps. image: height and width of every picture.
+    """
+    anchors = grid_anchors(image, tuple(maps), detector.sizes, detector.ratios)
+    ends = np.cumsum(counts(maps, detector.anchors))
+    before, after = ((pair[0] if training else pair[1]) for pair in (detector.rpn_before, detector.rpn_after))
+    found = []
+    for scores, said in zip(objectness, deltas, strict=True):
+        places, level = best_of_maps(scores, ends, before)
+        boxes = clip(decode(said[places].astype(np.float64), anchors[places], detector.rpn_weights), image)
+        keep = large(boxes, detector.rpn_min_size) & (sigmoid(scores[places]) >= detector.rpn_score)
+        boxes, own, level = boxes[keep], scores[places][keep], level[keep]
+        found.append(boxes[suppress(boxes, own, level, detector.rpn_nms)[:after]])
+    return found
+
+
+def best_of_maps(scores: np.ndarray, ends: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of the best anchors of each map, and the map's number. ends: where each map's anchors end."""
+    starts = [0, *ends[:-1]]
+    chosen = [start + best_first(scores[start:end], count) for start, end in zip(starts, ends, strict=True)]
+    return np.concatenate(chosen), np.repeat(np.arange(len(chosen)), [len(places) for places in chosen])
+
+
+def sigmoid(scores: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-x)) in float64."""
+    with np.errstate(over="ignore"):  # far below 0 it is 0
+        return 1 / (1 + np.exp(-scores.astype(np.float64)))

@@ -1,0 +1,149 @@
+"""What is kept of a detection run: counts of every picture in predictions.csv, all boxes in COCO's two JSON files.
+
+boxes.json is the truth and detections.json what the network says, numbered alike: any tool that reads COCO's files
+takes them, `truth = COCO("boxes.json")` and `COCOeval(truth, truth.loadRes("detections.json"), "bbox")`.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ft.errors import RunError
+from ft.metrics.detection import Found, Truth, as_coco, as_results
+from ft.metrics.matches import Outcome, match
+from ft.metrics.multilabel import BETWEEN
+from ft.runs.predictions import Prediction, escape, rows_of, unescape
+from ft.system import files, reading
+from ft.system.names import BOXES, DETECTIONS, PREDICTIONS
+
+Counts = dict[str, int]  # class name -> boxes
+MOST = 1 << 30  # bytes of boxes
+
+
+class Pictured(NamedTuple):
+    """One picture: its name, height and width, what is on it and what was found."""
+
+    name: str
+    size: tuple[int, int]
+    truth: Truth
+    found: Found
+
+    @property
+    def outcome(self) -> Outcome:
+        """Its counts."""
+        return Outcome.of(self.truth, self.found, match(self.truth, self.found))
+
+
+@dataclass(frozen=True)
+class BoxRow:
+    """One picture: boxes by class as they are (`label`), as they are said to be, and how many of these are right.
+
+    What is said counts from a score of one half, and is right from an IoU of one half with a box of its class.
+    """
+
+    name: str
+    label: Counts
+    predicted: Counts
+    right: int
+
+    @property
+    def missed(self) -> int:
+        """Boxes that are not found."""
+        return sum(self.label.values()) - self.right
+
+    @property
+    def false(self) -> int:
+        """What is said and is not so."""
+        return sum(self.predicted.values()) - self.right
+
+
+def write_box_rows(folder: Path, pictures: Iterable[Pictured], classes: Sequence[str]) -> None:
+    """Write predictions.csv: name,label,predicted,probability; cells as cat:2|dog:1, the last is how many are right."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(Prediction.__dataclass_fields__)
+    for name, _, truth, found in pictures:
+        matches = match(truth, found)
+        cells = (
+            BETWEEN.join(f"{escape(classes[k])}:{n}" for k, n in enumerate(np.bincount(numbers).tolist()) if n)
+            for numbers in (truth.classes[matches.boxes], found.classes[matches.said])
+        )
+        table.writerow((escape(name), *cells, Outcome.of(truth, found, matches).right))
+    files.write_text(Path(folder) / PREDICTIONS, text.getvalue())
+
+
+def read_box_rows(folder: Path) -> list[BoxRow]:
+    """Return the lines of predictions.csv."""
+    try:
+        return [
+            BoxRow(unescape(name), counts_in(label), counts_in(predicted), int(right))
+            for name, label, predicted, right in rows_of(folder)
+        ]
+    except ValueError as error:
+        raise RunError(f"{Path(folder) / PREDICTIONS}: {error}; expected boxes by class, as cat:2|dog:1") from None
+
+
+def counts_in(cell: str) -> Counts:
+    """Return a cell's boxes by class."""
+    pairs = (part.rpartition(":") for part in cell.split(BETWEEN)) if cell else ()
+    return {unescape(name): int(count) for name, _, count in pairs}
+
+
+def write_boxes(folder: Path, pictures: Sequence[Pictured], classes: Sequence[str]) -> None:
+    """Write boxes.json and detections.json."""
+    names, sizes = [p.name for p in pictures], [p.size for p in pictures]
+    heights, widths = [height for height, _ in sizes], [width for _, width in sizes]
+    truth = as_coco([p.truth for p in pictures], classes, file_name=names, height=heights, width=widths)
+    files.write_text(Path(folder) / BOXES, json.dumps(truth))
+    files.write_text(Path(folder) / DETECTIONS, json.dumps(as_results([p.found for p in pictures])))
+
+
+def read_boxes(folder: Path) -> list[Pictured]:
+    """Return all pictures with what is on them and what was found; RunError where a run did not write that."""
+    place = Path(folder)
+    try:
+        truth, said = (json.loads(reading.read_bytes(place / n, most=MOST)) for n in (BOXES, DETECTIONS))
+        return list(pictures_in(truth, said))
+    except OSError as error:
+        raise RunError(f"cannot read {error.filename}: {error.strerror}; pass the folder of a finished run") from None
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        told = f"{type(error).__name__} {error}"
+        raise RunError(f"{place / BOXES} or {DETECTIONS}: {told}; expected the files that a run wrote") from None
+
+
+def pictures_in(truth: dict[str, Any], said: list[dict[str, Any]]) -> Iterator[Pictured]:
+    """Yield the pictures of COCO's two files."""
+    images = truth["images"]
+    drawn, found = by_image(truth["annotations"], len(images)), by_image(said, len(images))
+    for image, own, ours in zip(images, drawn, found, strict=True):
+        aside = np.array([row["iscrowd"] for row in own], np.bool_)
+        scores = np.array([row["score"] for row in ours], np.float64)
+        size = (int(image["height"]), int(image["width"]))
+        yield Pictured(str(image["file_name"]), size, Truth(*boxes_in(own), aside), found_of(ours, scores))
+
+
+def by_image(rows: Iterable[dict[str, Any]], count: int) -> list[list[dict[str, Any]]]:
+    """Return the rows of each image."""
+    found: list[list[dict[str, Any]]] = [[] for _ in range(count)]
+    for row in rows:
+        found[row["image_id"] - 1].append(row)
+    return found
+
+
+def boxes_in(rows: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners and classes of COCO's boxes."""
+    sides = np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
+    corners = np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], axis=1)
+    return corners, np.array([row["category_id"] - 1 for row in rows], np.int64)
+
+
+def found_of(rows: Sequence[dict[str, Any]], scores: np.ndarray) -> Found:
+    """Return detections."""
+    corners, classes = boxes_in(rows)
+    return Found(corners, scores, classes)

@@ -1,0 +1,209 @@
+"""The objects of a picture have a box and a class each: the network answers with boxes, classes and scores."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, final
+
+import numpy as np
+
+from ft.metrics.detection import Found, Scores, Truth, coco_scores, require_coco
+from ft.metrics.matches import SURE
+from ft.runs.predictions import escape
+from ft.tasks.box_page import sections_of
+from ft.tasks.box_rows import BoxRow, Pictured, read_box_rows, read_boxes, write_box_rows, write_boxes
+from ft.tasks.refused import refuse
+from ft.tasks.sections import Page
+from ft.tasks.task import Arrays, Measure, Meter, PredictionTable, Score, Task
+
+if TYPE_CHECKING:
+    from ft.backend.objective import Objective
+    from ft.data import ImageBatches
+    from ft.data.targets import Targets
+    from ft.recipe import Recipe
+
+REFUSED = {
+    "loss": "its losses are those of its network",
+    "label_smoothing": "its losses are those of its network",
+    "class_weights": "its losses are those of its network",
+    "mixup": "pictures with boxes are not blended",
+    "cutmix": "pictures with boxes are not mixed",
+    "erase": "a box that is erased would still have to be found",
+    "randaugment": "its operations would move the pixels and not the boxes",
+    "sampling": "a picture has many classes",
+    "pool": "its head keeps every place of the map",
+    "cut": "its head is made for the whole base",
+}
+
+
+def found_in(outputs: Arrays, targets: Arrays) -> list[Found]:
+    """Return the detections of a batch in the pictures' own pixels, the best first.
+
+    What fills up the rows is left out, and what lies wholly beside the picture, where the square is filled.
+    """
+    found = []
+    rows = zip(outputs["boxes"], outputs["scores"], outputs["classes"], targets["scale"], targets["size"], strict=True)
+    for boxes, scores, classes, scale, (height, width) in rows:
+        own = np.clip(boxes.astype(np.float64) * np.tile(scale, 2), 0, np.array([width, height] * 2, np.float64))
+        there = (classes >= 0) & (own[:, 2:] > own[:, :2]).all(1)
+        own = own[there]
+        found.append(Found(own, scores[there].astype(np.float64), classes[there].astype(np.int64)))
+    return found
+
+
+def truths_in(targets: Arrays) -> list[Truth]:
+    """Return all boxes of the pictures of a batch, in their own pixels."""
+    rows = zip(targets["own_boxes"], targets["own_labels"], targets["own_aside"], strict=True)
+    return [Truth(boxes[k >= 0], k[k >= 0], aside[k >= 0]) for boxes, k, aside in rows]
+
+
+@final
+class BoxMeter(Meter):
+    """The boxes of every picture, true and found, for precision over recall is known when all are."""
+
+    def __init__(self, classes: int) -> None:
+        require_coco()
+        self.classes = classes
+        self.rows: list[tuple[int, Truth, Found]] = []
+
+    @property
+    def count(self) -> int:
+        """Pictures so far."""
+        return len(self.rows)
+
+    def update(self, outputs: Arrays, targets: Arrays) -> None:
+        """Add a batch of detections, see `found_in`, and of boxes in the pictures' own pixels."""
+        self.rows += zip(targets["index"].tolist(), truths_in(targets), found_in(outputs, targets), strict=True)
+
+    def merge(self, other: Self) -> None:
+        """Add what another meter saw."""
+        self.rows += other.rows
+
+    @property
+    def scores(self) -> Scores:
+        """COCO's scores of all pictures so far, in the order of the data: of equal scores the first goes first."""
+        rows = sorted(self.rows, key=lambda row: row[0])
+        return coco_scores([truth for _, truth, _ in rows], [found for _, _, found in rows], self.classes)
+
+    def result(self) -> dict[str, Any]:
+        """Return COCO's figures."""
+        return self.scores.figures
+
+    def by_class(self) -> dict[str, np.ndarray]:
+        """Return AP, AP50 and AR100 of every class, (K,), and precision at 101 recalls and IoU 0.5, (K, 101)."""
+        scores = self.scores
+        return {**{f"class_{name}": values for name, values in scores.by_class.items()}, "curves": scores.curves}
+
+
+@final
+class BoxTable(PredictionTable):
+    """The boxes of every picture, true and found."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[tuple[int, int], Truth, Found]] = []
+
+    def update(self, outputs: Arrays, targets: Arrays) -> None:
+        """Add a batch of detections, see `found_in`, and of boxes in the pictures' own pixels."""
+        sizes = [(height, width) for height, width in targets["size"].tolist()]
+        self.rows += zip(sizes, truths_in(targets), found_in(outputs, targets), strict=True)
+
+    def write(self, folder: Path, names: Sequence[str], classes: Sequence[str]) -> None:
+        """Write predictions.csv, boxes.json and detections.json."""
+        pictures = [Pictured(name, *row) for name, row in zip(names, self.rows, strict=True)]
+        write_box_rows(folder, pictures, classes)
+        write_boxes(folder, pictures, classes)
+
+    @staticmethod
+    def read(folder: Path) -> Sequence[BoxRow]:
+        """Return the lines of predictions.csv."""
+        return read_box_rows(folder)
+
+    @staticmethod
+    def agree(a: BoxRow, b: BoxRow) -> bool:
+        """Tell whether both find as many objects of each class, and as many of them rightly."""
+        return (a.predicted, a.right) == (b.predicted, b.right)
+
+
+@final
+class Detection(Task):
+    """The objects of a picture have a box and a class each: boxes (N, M, 4) and box_labels (N, M)."""
+
+    name = "detection"
+    labels = "boxes"
+    score = Score(
+        "AP",
+        "higher",
+        word="mean AP",
+        heading="AP (COCO)",
+        axis="average precision, IoU 0.50 to 0.95 (%)",
+        page="Average precision, IoU 0.50 to 0.95 (%)",
+        scale=100,
+    )
+    logged = (Measure("AP", "AP", ".4f"), Measure("AP50", "AP50", ".4f"))
+    measures = (
+        *logged,
+        *(Measure(name, name.replace("_", " "), ".4f") for name in ("AP75", "AP_small", "AP_medium", "AP_large")),
+        *(Measure(name, name.replace("_", " "), ".4f") for name in ("AR1", "AR10", "AR100")),
+        *(Measure(name, name.replace("_", " "), ".4f") for name in ("AR_small", "AR_medium", "AR_large")),
+    )
+    share = None
+    loss, loss_axis = None, "sum of the training losses"
+    predictions = BoxTable
+
+    def require(self, recipe: "Recipe") -> None:
+        """Raise RecipeError for what has no meaning for boxes, or where what measures them is not installed."""
+        refuse(recipe, self.name, REFUSED)
+        require_coco()
+
+    def batches(self) -> "type[ImageBatches]":
+        """Return what moves boxes with the pixels."""
+        from ft.data.batches.boxes import BoxBatches
+
+        return BoxBatches
+
+    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> "Targets":
+        """Return the boxes of pictures, see ft/data/batches/boxes.py, filled up to the same number."""
+        from ft.data.batches.boxes import padded  # not at the top: it reads images
+
+        boxes = padded([np.asarray(seen.corners, np.float64).reshape(-1, 4) for seen in labels], 0.0)
+        return {"boxes": boxes.astype(dtype), "box_labels": padded([seen.classes for seen in labels], -1)}
+
+    def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":
+        """Return the losses of Faster R-CNN."""
+        from ft.backend.objective import Objective
+
+        return Objective(task="detection", kind="faster-rcnn")
+
+    def meter(self, classes: Sequence[str]) -> BoxMeter:
+        """Return a meter that has seen nothing yet."""
+        return BoxMeter(len(classes))
+
+    def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
+        """Return class and score of the best detections, as many as were asked for, from a score of one half on."""
+        return [
+            [(k, p) for k, p in zip(own.classes.tolist(), own.scores.tolist(), strict=True) if p >= SURE][:top]
+            for own in found_in(outputs, targets)
+        ]
+
+    def idle(self, targets: Arrays) -> str | None:
+        """Return that no picture of a batch has a box, None where one does."""
+        return None if (targets["box_labels"] >= 0).any() else "no picture of the batch has a box"
+
+    def boxes(self, outputs: Arrays, targets: Arrays) -> list[Found]:
+        """Return all detections of each picture in its own pixels, best first."""
+        return found_in(outputs, targets)
+
+    def guess_columns(self, top: int) -> list[str]:
+        """Return a column for the class of each detection that is asked for, and one for its score."""
+        return [name + ("" if i == 1 else f"_{i}") for i in range(1, top + 1) for name in ("label", "score")]
+
+    def guess_cells(self, guesses: Sequence[tuple[str, float]], top: int) -> list[str]:
+        """Return the classes and scores of the best detections."""
+        cells = [cell for label, score in guesses[:top] for cell in (escape(label), repr(score))]
+        return cells + [""] * (2 * top - len(cells))
+
+    def page(self, folder: Path, result: Mapping[str, Any]) -> Page:
+        """Return the scores of the classes, the confusions, what was missed, and the pictures that went worst."""
+        return Page(tuple(sections_of(read_boxes(folder), result)))
+
+
+DETECTION: Task = Detection()

@@ -1,0 +1,231 @@
+"""Between a network and what is decided about its boxes on the host; boxes cut out of maps."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from keras import KerasTensor
+
+from ft.network.boxes.anchors import Shape
+from ft.network.boxes.detections import detect
+from ft.network.boxes.proposals import propose
+from ft.network.boxes.roi import cuts
+from ft.network.boxes.training import cut_out, lesson
+from ft.zoo.detector import Detector
+from ft_tf.layers.base import register, sizes
+from ft_tf.layers.noise import Noise
+
+Maps = dict[str, tf.Tensor]
+FLOATS = ("objects", "anchor_boxes", "rois", "roi_boxes", "boxes", "scores", "row_weights", "column_weights")
+OF_FOUR = ("anchor_boxes", "rois", "roi_boxes")
+
+
+class Decides(Noise):
+    """A layer that hands tensors to the host. It has no tensors of its own."""
+
+    def __init__(self, detector: Detector | Mapping[str, Any], **base: Any) -> None:
+        base.pop("p", None)
+        super().__init__(0.0, **base)
+        self.detector = detector if isinstance(detector, Detector) else Detector(**as_tuples(detector))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "detector": asdict(self.detector)}
+
+
+@register
+class Decisions(Decides):
+    """What a detector decides, by ft/network/boxes: [objectness, deltas, images, *maps] -> proposals.
+
+    Proposals are "rois" (K, 4), "pictures" and "maps" (K,). Outside of `noise(...)` samples are drawn from Keras's
+    generator.
+    """
+
+    def call(self, inputs: list[tf.Tensor]) -> Maps:
+        objectness, deltas, images, *maps = inputs
+        return self.rois(objectness, deltas, maps_of(maps), maps_of([images])[0])
+
+    def compute_output_spec(self, inputs: list[KerasTensor]) -> dict[str, KerasTensor]:
+        whole = {name: KerasTensor((None,), "int64") for name in ("pictures", "maps")}
+        return {"rois": KerasTensor((None, 4), inputs[0].dtype), **whole}
+
+    def rois(self, objectness: tf.Tensor, deltas: tf.Tensor, maps: tf.Tensor, image: tf.Tensor) -> Maps:
+        """Return the proposals. maps, image: heights and widths (L, 2) and (2,)."""
+
+        def decide(scores: np.ndarray, said: np.ndarray, maps: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
+            options = {"image": pair_of(image), "maps": pairs_of(maps), "detector": self.detector}
+            return cut_out(propose(scores, said, **options, training=False), **options)
+
+        names = ("rois", "pictures", "maps")
+        return of_any_number(on_host(decide, [objectness, deltas, maps, image], names, objectness.dtype))
+
+    def lesson(
+        self, objectness: tf.Tensor, deltas: tf.Tensor, maps: tf.Tensor, image: tf.Tensor, targets: Maps
+    ) -> Maps:
+        """Return what a step learns from, see `Lesson`."""
+
+        def decide(*given: np.ndarray) -> dict[str, np.ndarray]:
+            *arrays, maps, image, clock = given
+            options = {"image": pair_of(image), "maps": pairs_of(maps), "detector": self.detector}
+            return lesson(*arrays, **options, clock=tuple(clock.tolist()))._asdict()
+
+        truth = targets["boxes"], targets["box_labels"]
+        names = ("anchors", "objects", "anchor_boxes", "rois", "pictures", "maps", "classes", "roi_boxes")
+        given = [objectness, deltas, *truth, maps, image, self.moment()]
+        return of_any_number(on_host(decide, given, names, objectness.dtype))
+
+    def moment(self) -> tf.Tensor:
+        """Return the key of the draws, the step, and the position of the first picture, int64 (3,)."""
+        if self.clock is None:
+            return tf.stack([tf.random.uniform((), maxval=2**62, dtype=tf.int64), 0, 0])
+        return tf.concat([tf.constant([self.key], tf.int64), self.clock], 0)
+
+
+@register
+class Detections(Decides):
+    """What a detector finds: [logits, said, rois, pictures, images] -> "boxes", "scores" and "classes", see `Found`."""
+
+    def call(self, inputs: list[tf.Tensor]) -> Maps:
+        *said, images = inputs
+
+        def decide(logits: np.ndarray, deltas: np.ndarray, rois: np.ndarray, pictures: np.ndarray, size: np.ndarray):
+            options = {"count": int(size[0]), "image": pair_of(size[1:]), "detector": self.detector}
+            return detect(logits, deltas, rois.astype(np.float64), pictures, **options)._asdict()
+
+        found = on_host(decide, [*said, tf.shape(images)[:3]], ("boxes", "scores", "classes"), said[0].dtype)
+        count = self.detector.detections
+        for name, shape in (("boxes", (count, 4)), ("scores", (count,)), ("classes", (count,))):
+            found[name] = tf.ensure_shape(found[name], (images.shape[0], *shape))
+        return found
+
+    def compute_output_spec(self, inputs: list[KerasTensor]) -> dict[str, KerasTensor]:
+        images, dtype, count = inputs[-1].shape[0], inputs[0].dtype, self.detector.detections
+        return {
+            "boxes": KerasTensor((images, count, 4), dtype),
+            "scores": KerasTensor((images, count), dtype),
+            "classes": KerasTensor((images, count), "int64"),
+        }
+
+
+@register
+class PoolBoxes(Decides):
+    """What is cut out of maps for boxes: [images, *maps, rois, pictures, numbers] -> (K, bins, bins, C).
+
+    RoIAlign is one product with a sparse matrix: every number of a bin is a sum over a few pixels of one map.
+    """
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        images, *maps, rois, pictures, numbers = inputs
+        return self.cut(maps, {"rois": rois, "pictures": pictures, "maps": numbers}, maps_of([images])[0])
+
+    def compute_output_spec(self, inputs: list[KerasTensor]) -> KerasTensor:
+        bins = self.detector.roi_size
+        return KerasTensor((None, bins, bins, inputs[1].shape[-1]), inputs[1].dtype)
+
+    def cut(self, maps: Sequence[tf.Tensor], rois: Maps, image: tf.Tensor) -> tf.Tensor:
+        """Return what is cut out of the first maps of a pyramid (N, h, w, C) for boxes of pictures of that size."""
+        own = maps[: self.detector.maps]
+        dtype = tf.float32 if own[0].dtype == tf.bfloat16 else own[0].dtype
+        flat = tf.concat([tf.reshape(x, [-1, x.shape[-1]]) for x in own], 0)
+
+        def decide(boxes: np.ndarray, pictures: np.ndarray, numbers: np.ndarray, maps: np.ndarray, size: np.ndarray):
+            options = {"count": int(size[0]), "image": pair_of(size[1:]), "maps": pairs_of(maps)}
+            return cuts(boxes.astype(np.float64), pictures, numbers, **options, detector=self.detector)._asdict()
+
+        size = tf.concat([tf.shape(own[0])[:1], image], 0)
+        names = ("rows", "row_weights", "columns", "column_weights")
+        found = on_host(decide, [rois["rois"], rois["pictures"], rois["maps"], maps_of(own), size], names, dtype)
+        points = self.detector.roi_size * self.detector.roi_points * 2
+        parts = [tf.ensure_shape(found[name], (None, points)) for name in names]
+        cut = summed(tf.cast(flat, dtype), *parts, bins=self.detector.roi_size)
+        return tf.cast(cut, flat.dtype)
+
+
+def summed(
+    flat: tf.Tensor,
+    rows: tf.Tensor,
+    row_weights: tf.Tensor,
+    columns: tf.Tensor,
+    column_weights: tf.Tensor,
+    *,
+    bins: int,
+) -> tf.Tensor:
+    """Return bins (K, bins, bins, C) as sums over pixels (P, C), see `Cuts`."""
+    places = spread(rows, bins, down=True) + spread(columns, bins, down=False)
+    weights = tf.reshape(spread(row_weights, bins, down=True) * spread(column_weights, bins, down=False), [-1])
+    count, inner = tf.shape(rows, tf.int64)[0] * bins**2, tf.shape(places, tf.int64)[-1]
+    bin_of = tf.repeat(tf.range(count), inner)
+    cells = tf.stack([bin_of, tf.reshape(places, [-1])], 1)
+    matrix = tf.SparseTensor(cells, weights, tf.stack([count, tf.shape(flat, tf.int64)[0]]))
+    return tf.reshape(times(matrix, flat), [-1, bins, bins, flat.shape[-1]])
+
+
+def spread(x: tf.Tensor, bins: int, *, down: bool) -> tf.Tensor:
+    """Return what belongs to each bin's pixels, rows or columns (K, P) as (K, bins, bins, p * p), p of P a bin."""
+    inner = x.shape[1] // bins
+    x = tf.reshape(x, [-1, bins, 1, inner, 1] if down else [-1, 1, bins, 1, inner])
+    shape = tf.stack([tf.shape(x)[0], bins, bins, inner, inner])
+    return tf.reshape(tf.broadcast_to(x, shape), [-1, bins, bins, inner**2])
+
+
+def times(matrix: tf.SparseTensor, x: tf.Tensor) -> tf.Tensor:
+    """Return a sparse matrix times x, with the gradient of x alone: TensorFlow's makes that of each weight, too."""
+
+    @tf.custom_gradient
+    def product(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(y: tf.Tensor) -> tf.Tensor:
+            return tf.sparse.sparse_dense_matmul(matrix, y, adjoint_a=True)
+
+        return tf.sparse.sparse_dense_matmul(matrix, x), gradient
+
+    return product(x)
+
+
+def on_host(
+    decide: Callable[..., Mapping[str, np.ndarray]], given: Sequence[tf.Tensor], names: Sequence[str], dtype: tf.DType
+) -> Maps:
+    """Return what a function of arrays gives by name, without a gradient. dtype: of what are no whole numbers.
+
+    bfloat16 goes over as float32.
+    """
+    own = {name: dtype.as_numpy_dtype if name in FLOATS else np.int64 for name in names}
+
+    def run(*arrays: np.ndarray) -> list[np.ndarray]:
+        found = decide(*arrays)
+        return [np.ascontiguousarray(found[name], own[name]) for name in names]
+
+    tensors = [tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x for x in map(tf.stop_gradient, given)]
+    types = [dtype if name in FLOATS else tf.int64 for name in names]
+    return dict(zip(names, tf.numpy_function(run, tensors, types), strict=True))
+
+
+def of_any_number(found: Maps) -> Maps:
+    """Return what was decided of any number of boxes, its other axes known."""
+    return {name: tf.ensure_shape(x, (None, 4) if name in OF_FOUR else (None,)) for name, x in found.items()}
+
+
+def maps_of(maps: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return heights and widths of maps (N, H, W, C), int32 (L, 2)."""
+    return tf.stack([tf.stack(sizes(x)[1:3]) for x in maps])
+
+
+def pair_of(size: np.ndarray) -> Shape:
+    """Return height and width as numbers."""
+    height, width = size.tolist()
+    return height, width
+
+
+def pairs_of(sizes: np.ndarray) -> tuple[Shape, ...]:
+    """Return heights and widths as numbers."""
+    return tuple(map(pair_of, sizes))
+
+
+def as_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a detector's numbers as they were before they were written as JSON."""
+    return {name: tuple_of(value) for name, value in values.items()}
+
+
+def tuple_of(value: Any) -> Any:
+    """Return lists, also those inside of lists, as tuples."""
+    return tuple(map(tuple_of, value)) if isinstance(value, list | tuple) else value

@@ -1,0 +1,43 @@
+"""Detection: the sum of four training losses, of what a step drew: torchvision's, with its divisors.
+
+Anchors: whether one is of an object, and what to say of those that are. Boxes: which class, and what to say of those
+that are not background. Each is divided by how many of them were drawn in the batch.
+"""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from ft.backend.objective import Objective
+from ft.network.boxes.coding import BETA
+
+
+def loss(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor], objective: Objective) -> tf.Tensor:
+    """Return the sum of the losses. outputs: what the network says where it was asked, and what it is to say."""
+    return tf.add_n(list(losses(outputs).values()))
+
+
+def right(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Return 0: no picture is simply right."""
+    return tf.zeros((), outputs["objectness"].dtype)
+
+
+def losses(outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Return the four losses by the names that torchvision gives them."""
+    objects, classes = outputs["objects"], outputs["classes"]
+    own = tf.gather(outputs["box_deltas"], classes, batch_dims=1)
+    entropies = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, outputs["class_logits"])
+    return {
+        "loss_objectness": tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(objects, outputs["objectness"])),
+        "loss_rpn_box_reg": of_objects(outputs["deltas"], outputs["anchor_boxes"], objects > 0),
+        "loss_classifier": tf.reduce_mean(entropies),
+        "loss_box_reg": of_objects(own, outputs["roi_boxes"], classes > 0),
+    }
+
+
+def of_objects(said: tf.Tensor, wanted: tf.Tensor, objects: tf.Tensor) -> tf.Tensor:
+    """Return the sum of smooth L1 over boxes of objects, divided by how many boxes there are."""
+    away = tf.abs(said - wanted)
+    terms = tf.reduce_sum(tf.where(away < BETA, 0.5 * away**2 / BETA, away - 0.5 * BETA), 1)
+    counted = tf.cast(objects, terms.dtype)
+    return tf.reduce_sum(terms * counted) / tf.cast(tf.size(counted), terms.dtype)

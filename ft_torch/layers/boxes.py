@@ -1,0 +1,88 @@
+"""Between a network and what is decided about its boxes on the host; boxes cut out of maps."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.ops import roi_align
+
+from ft.network.boxes.anchors import Shape
+from ft.network.boxes.detections import detect
+from ft.network.boxes.levels import scales
+from ft.network.boxes.proposals import propose
+from ft.network.boxes.training import cut_out, lesson
+from ft.zoo.detector import Detector
+from ft_torch.layers.noise import Noise
+
+Maps = dict[str, Tensor]
+
+
+class Decisions(Noise, nn.Module):
+    """What a detector decides, by ft/network/boxes: `at` maps and a picture of some sizes. It has no tensors.
+
+    Outside of `noise(...)`, in a user's own loop, samples are drawn from torch's generator.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def at(self, maps: Sequence[Shape], image: Shape) -> "Decider":
+        """Return what decides for maps and pictures of these sizes, at the step that is set now."""
+        return Decider(self, {"image": image, "maps": tuple(maps), "detector": self.detector})
+
+    def moment(self) -> tuple[int, int, int]:
+        """Return the key of the draws, the step, and the position of the first picture."""
+        if self.clock is None:
+            return int(torch.randint(2**62, ())), 0, 0
+        step, first = self.clock.tolist()
+        return self.keys[0], step, first
+
+
+class Decider:
+    """The decisions of one forward pass: tensors in and out, NumPy in between, no gradient."""
+
+    def __init__(self, layer: Decisions, sizes: dict) -> None:
+        self.layer, self.sizes = layer, sizes
+
+    def rois(self, objectness: Tensor, deltas: Tensor) -> Maps:
+        """Return the proposals: "rois" (K, 4), "pictures" and "maps" (K,)."""
+        rows = propose(host(objectness), host(deltas), **self.sizes, training=False)
+        return like(objectness, cut_out(rows, **self.sizes))
+
+    def lesson(self, objectness: Tensor, deltas: Tensor, targets: Mapping[str, Tensor]) -> Maps:
+        """Return what a step learns from, see `Lesson`."""
+        truth = host(targets["boxes"]), host(targets["box_labels"])
+        found = lesson(host(objectness), host(deltas), *truth, **self.sizes, clock=self.layer.moment())
+        return like(objectness, found._asdict())
+
+    def found(self, logits: Tensor, said: Tensor, rois: Maps, *, count: int) -> Maps:
+        """Return what is found in `count` pictures, see `Found`."""
+        cut = host(rois["rois"]).astype(np.float64), host(rois["pictures"])
+        options = {name: self.sizes[name] for name in ("image", "detector")}
+        return like(logits, detect(host(logits), host(said), *cut, count=count, **options)._asdict())
+
+
+def host(x: Tensor) -> np.ndarray:
+    """Return a tensor as an array."""
+    x = x.detach()
+    return (x.float() if x.dtype == torch.bfloat16 else x).cpu().numpy()
+
+
+def like(x: Tensor, arrays: Mapping[str, np.ndarray]) -> Maps:
+    """Return arrays where a tensor is, and those that are not whole numbers in its type."""
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)).to(x.device) for name, array in arrays.items()}
+    return {name: y.to(x.dtype) if y.is_floating_point() else y for name, y in tensors.items()}
+
+
+def pool_boxes(levels: Sequence[Tensor], rois: Mapping[str, Tensor], size: Shape, detector: Detector) -> Tensor:
+    """Return what is cut out of the maps (N, C, h, w) for boxes of pictures of that size, (K, C, bins, bins)."""
+    boxes, number, bins = rois["rois"], rois["maps"], detector.roi_size
+    rows = torch.cat([rois["pictures"][:, None].to(boxes.dtype), boxes], 1)
+    own = list(levels[: detector.maps])
+    cut = own[0].new_zeros((len(boxes), own[0].shape[1], bins, bins))
+    for place, (level, scale) in enumerate(zip(own, scales(size, [x.shape[2:] for x in own]), strict=True)):
+        here = torch.where(number == place)[0]
+        cut[here] = roi_align(level, rows[here], bins, scale, detector.roi_points).to(cut.dtype)
+    return cut

@@ -1,0 +1,43 @@
+"""Detection: the sum of four training losses, of what a step drew: torchvision's, with its divisors.
+
+Anchors: whether one is of an object, and what to say of those that are. Boxes: which class, and what to say of those
+that are not background. Each is divided by how many of them were drawn in the batch.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ft.backend.objective import Objective
+from ft.network.boxes.coding import BETA
+
+
+def loss(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], objective: Objective) -> Tensor:
+    """Return the sum of the losses. outputs: what the network says where it was asked, and what it is to say."""
+    return torch.stack(list(losses(outputs).values())).sum()
+
+
+def right(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+    """Return 0: no picture is simply right."""
+    return outputs["objectness"].new_zeros(())
+
+
+def losses(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the four losses by the names that torchvision gives them."""
+    objects, classes = outputs["objects"], outputs["classes"]
+    rows = torch.arange(len(classes), device=classes.device)
+    own = outputs["box_deltas"][rows, classes]
+    return {
+        "loss_objectness": F.binary_cross_entropy_with_logits(outputs["objectness"], objects),
+        "loss_rpn_box_reg": of_objects(outputs["deltas"], outputs["anchor_boxes"], objects > 0),
+        "loss_classifier": F.cross_entropy(outputs["class_logits"], classes),
+        "loss_box_reg": of_objects(own, outputs["roi_boxes"], classes > 0),
+    }
+
+
+def of_objects(said: Tensor, wanted: Tensor, objects: Tensor) -> Tensor:
+    """Return the sum of smooth L1 over boxes of objects, divided by how many boxes there are."""
+    terms = F.smooth_l1_loss(said, wanted, beta=BETA, reduction="none").sum(1)
+    return (terms * objects).sum() / len(objects)

@@ -1,0 +1,131 @@
+"""Detectors next to torchvision's: pictures with boxes, stock networks, and their losses with our draws injected."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.models import detection as stock
+from torchvision.models import mobilenet_v2
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN, mobilenet_backbone, resnet_fpn_backbone
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
+
+from ft.data import Batch
+from ft.network.boxes.sampling import picture_key, sample
+from ft.network.boxes.training import ROI, RPN
+from ft.noise import generator, layer_key
+from ft.zoo import Card
+from ft.zoo.detector import Detector
+from ft_torch.models.mobilenetv3 import adapted
+
+SIDES = (75, 94)  # neither of them is divided by a stride
+
+
+def boxes_batch(seed: int, *, count: int, classes: int, sides: tuple[int, int] = SIDES, most: int = 8) -> Batch:
+    """Return pictures with boxes; the second has none, and one box of the first is as large as its picture."""
+    rng, (height, width) = generator(seed, "boxes batch"), sides
+    corners = rng.uniform(0, 0.7, (count, most, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(0.15, 0.3, (count, most, 2))], -1)
+    boxes *= np.array([width, height, width, height])
+    boxes[0, 0] = [0, 0, width, height]
+    labels = rng.integers(0, classes, (count, most))
+    labels[np.arange(most) >= rng.integers(1, most, (count, 1))] = -1
+    labels[1] = -1
+    boxes[labels < 0] = 0
+    return Batch.of(rng.normal(size=(count, height, width, 3)), boxes=boxes, box_labels=labels)
+
+
+def stock_of(card: Card, classes: int) -> nn.Module:
+    """Return torchvision's network with frozen BatchNorms, as on pretrained weights. classes: the user's."""
+    if card.name == "fasterrcnn_resnet50_fpn_v2":
+        network = stock.fasterrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=classes + 1)
+    elif "resnet" in card.name:
+        name = card.name.split("_")[1]
+        network = stock.FasterRCNN(
+            resnet_fpn_backbone(backbone_name=name, weights=None, trainable_layers=5), num_classes=classes + 1
+        )
+    elif "v3" in card.name:
+        network = stock_v3(card, classes)
+    else:
+        network = stock_v2(classes)
+    return network.double()
+
+
+def stock_v3(card: Card, classes: int) -> nn.Module:
+    """Return torchvision's own on MobileNetV3, with frozen BatchNorms, and hard sigmoids whose gradient is exact."""
+    network = stock.__dict__[card.name](weights=None, weights_backbone=None, num_classes=classes + 1)
+    network.backbone = mobilenet_backbone(
+        backbone_name="mobilenet_v3_large", weights=None, fpn=True, trainable_layers=6
+    )
+    return adapted(network, "float64")
+
+
+def stock_v2(classes: int) -> nn.Module:
+    """Return what torchvision's parts make of its own MobileNetV2, by numbers."""
+    body = mobilenet_v2(norm_layer=FrozenBatchNorm2d).features
+    backbone = BackboneWithFPN(body, {"6": "0", "13": "1", "18": "2"}, [32, 96, 1280], 128)
+    return stock.FasterRCNN(
+        backbone,
+        rpn_anchor_generator=AnchorGenerator(((32,), (64,), (128,), (256,)), ((0.5, 1.0, 2.0),) * 4),
+        box_roi_pool=MultiScaleRoIAlign(["0", "1", "2"], 7, 2),
+        box_head=TwoMLPHead(128 * 49, 512),
+        box_predictor=FastRCNNPredictor(512, classes + 1),
+        rpn_pre_nms_top_n_train=1000,
+        rpn_pre_nms_top_n_test=600,
+        rpn_post_nms_top_n_train=1000,
+        rpn_post_nms_top_n_test=300,
+        box_batch_size_per_image=128,
+    )
+
+
+class Drawn:
+    """Stands for torchvision's sampler, and draws what we draw."""
+
+    def __init__(self, *, seed: int, step: int, purpose: int, count: int, positive: float) -> None:
+        self.key, self.place = (layer_key(seed, "decisions"), step, purpose), 0
+        self.options = {"count": count, "positive": positive}
+
+    def __call__(self, labels: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        found: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for place, own in enumerate(labels):
+            chosen = np.zeros(len(own), np.bool_)
+            chosen[sample(own.numpy(), picture_key(*self.key, place), **self.options)] = True
+            for masks, kind in zip(found, (own > 0, own == 0), strict=True):
+                masks.append((torch.from_numpy(chosen) & kind).to(torch.uint8))
+        return found
+
+
+def with_our_draws(network: nn.Module, detector: Detector, *, seed: int, step: int) -> nn.Module:
+    """Return torchvision's network with our samplers, and labels of anchors in float64: its loss of them is float32."""
+    numbers = (RPN, detector.rpn_samples, detector.rpn_positive), (ROI, detector.roi_samples, detector.roi_positive)
+    for part, (purpose, count, positive) in zip((network.rpn, network.roi_heads), numbers, strict=True):
+        part.fg_bg_sampler = Drawn(seed=seed, step=step, purpose=purpose, count=count, positive=positive)
+    assign = network.rpn.assign_targets_to_anchors
+
+    def in_double(*given):
+        labels, boxes = assign(*given)
+        return [own.double() for own in labels], [own.double() for own in boxes]
+
+    network.rpn.assign_targets_to_anchors = in_double
+    return network
+
+
+def stock_pass(network: nn.Module, images: Tensor, targets: list[dict[str, Tensor]] | None = None):
+    """Return torchvision's detections and losses of pictures that are what the network takes already."""
+    sizes = [(images.shape[2], images.shape[3])] * len(images)
+    maps = network.backbone(images)
+    proposals, early = network.rpn(ImageList(images, sizes), maps, targets)
+    found, late = network.roi_heads(maps, proposals, sizes, targets)
+    return found, {**early, **late}
+
+
+def stock_targets(targets: Mapping[str, np.ndarray]) -> list[dict[str, Tensor]]:
+    """Return the boxes of each picture as torchvision takes them: without padding, classes from 1."""
+    rows = zip(targets["boxes"], targets["box_labels"], strict=True)
+    return [
+        {"boxes": torch.from_numpy(boxes[own >= 0]), "labels": torch.from_numpy(own[own >= 0] + 1)}
+        for boxes, own in rows
+    ]

@@ -1,0 +1,83 @@
+"""`ft data check` of boxes: what training would stop at, and what it would suffer from in silence."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ft.cli.data import data
+from ft.data import Policy
+from ft.data.check.check import check_data
+from ft.report.data import render_html, render_text
+from tests.ft.data.test_boxes import coco, table, yolo
+
+
+def kinds(check):
+    return {finding.kind: finding for finding in check.findings}
+
+
+def test_clean_boxes_are_counted(tmp_path):
+    check = check_data(yolo(tmp_path), policy=Policy(), val_fraction=0.4)
+    assert check.status != "errors"
+    assert [(c.label, c.images, round(c.boxes, 3)) for c in check.classes] == [("cat", 3, 0.429), ("dog", 3, 0.571)]
+    assert dict(check.facts)["boxes"].startswith("7, 1.40 an image; 86% small, 14% medium, 0% large")
+    assert len(kinds(check)["no box"]) == 1
+    assert "42.86%" in render_text(check)
+    assert "42.86 %" in render_html(check, max_pixels=10**6)
+
+
+def test_bad_twin_and_tiny_boxes_are_named(tmp_path):
+    spec = table(tmp_path)
+    with Path(spec).open("a") as file:
+        file.write("2.png,5,5,70,20,cat\n3.png,1,1,20,1.5,dog\n4.png,1,1,9,9,dog\n")
+    check = check_data(spec, policy=Policy(), image_size=64)
+    found = kinds(check)
+    ((name, detail),) = found["box"].items
+    assert (name, check.status) == ("2.png", "errors")
+    assert "x1 5, y1 5, x2 70, y2 20 reach out of its picture of 64x48 pixels" in detail
+    assert [line.partition(": ")[2] for _, line in found["duplicates"].items] == ["dog as cat, too", "dog as cat, too"]
+    assert found["tiny boxes"].items[0][0] == "3.png"
+    assert "2.6 pixels and 1 more" in found["tiny boxes"].items[0][1]
+
+
+def test_another_form_is_recognised(tmp_path):
+    """Sides under the names of corners, and y before x."""
+    draw = np.zeros((60, 200, 3), np.uint8)
+    rows = ["image,x1,y1,x2,y2,label"]
+    for i in range(6):
+        Image.fromarray(draw).save(tmp_path / f"{i}.png")
+        rows.append(f"{i}.png,{100 + i},20,{60 + i},30,cat")
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    title = kinds(check_data(str(tmp_path / "a.csv"), policy=Policy()))["form"].title
+    assert title == "100% of the boxes are none as x1, y1, x2, y2; as x, y, width, height all are boxes"
+    rows = [rows[0], *(f"{i}.png,5,{100 + i},30,{150 + i},cat" for i in range(6))]
+    (tmp_path / "b.csv").write_text("\n".join(rows))
+    assert (
+        "as x1, y1, x2, y2, x and y exchanged all"
+        in kinds(check_data(str(tmp_path / "b.csv"), policy=Policy()))["form"].title
+    )
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_coco_is_looked_at_as_what_it_holds(drawn, tmp_path):
+    spec = coco(tmp_path)
+    content = json.loads(Path(spec).read_text())
+    for annotation in content["annotations"]:
+        x, y, w, h = annotation["bbox"]
+        annotation["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]] if drawn else []
+    Path(spec).write_text(json.dumps(content))
+    check = check_data(spec, policy=Policy())
+    assert [c.label for c in check.classes] == [*["background"] * drawn, "cat", "dog"]
+    assert [c.label for c in check_data(spec, policy=Policy(), boxes=True).classes] == ["cat", "dog"]
+
+
+def test_the_command(tmp_path, capsys):
+    spec = table(tmp_path)
+    assert data(["check", spec, "--quiet", "--val-fraction", "0.4"]) == 0
+    assert "7, 1.40 an image" in capsys.readouterr().out
+    with Path(spec).open("a") as file:
+        file.write("0.png,1,1,99,9,cat\n")
+    assert data(["check", spec, "--quiet", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["classes"][0]["boxes"] > 0

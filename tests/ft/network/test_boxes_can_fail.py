@@ -1,0 +1,97 @@
+"""The tests of what is decided about boxes, with a fault planted: each must fail."""
+
+import numpy as np
+import pytest
+
+from ft.network.boxes import anchors, coding, matching, roi, suppression, training
+from tests.ft.network import test_boxes as tests
+from tests.oracle import needs_torch
+
+pytestmark = needs_torch
+ROI_WEIGHTS = tests.RESNET.roi_weights
+middles, points, covers, picture_key, cell_anchors, iou = (
+    coding.middles,
+    roi.points,
+    suppression.covers,
+    training.picture_key,
+    anchors.cell_anchors,
+    training.iou,
+)
+
+
+def off_by_one(boxes):
+    middle, sides = middles(boxes)
+    return middle + 0.5, sides + 1
+
+
+def unrounded(sizes, ratios):
+    heights = np.sqrt(np.asarray(ratios))
+    w, h = ((side[:, None] * np.asarray(sizes)).ravel() for side in (1 / heights, heights))
+    return np.stack([-w, -h, w, h], axis=1) / 2
+
+
+def at_least(a, b, threshold):
+    return covers(a, b, np.nextafter(threshold, 0))
+
+
+FAULTS = {
+    "boxes are off by one": (coding, "middles", off_by_one, lambda: tests.test_coding(ROI_WEIGHTS)),
+    "the clamp is lost": (coding, "LARGEST", np.inf, lambda: tests.test_coding(ROI_WEIGHTS)),
+    "anchors are not rounded": (anchors, "cell_anchors", unrounded, lambda: tests.test_anchors(tests.RESNET)),
+    "rows and columns are swapped": (
+        anchors,
+        "cell_anchors",
+        lambda *given: cell_anchors(*given)[:, [1, 0, 3, 2]],
+        lambda: tests.test_anchors(tests.RESNET),
+    ),
+    "boxes are aligned": (
+        tests,
+        "points",
+        lambda starts, ends, scale, *rest, **more: points(
+            starts - 0.5 / scale, ends - 0.5 / scale, scale, *rest, **more
+        ),
+        lambda: tests.test_roi_align(7, 2),
+    ),
+    "an overlap of the threshold is too much": (
+        suppression,
+        "covers",
+        at_least,
+        tests.test_suppression_among_equals,
+    ),
+    "the last of equals is the best": (
+        tests,
+        "best_first",
+        lambda scores, count=None: (len(scores) - 1 - np.argsort(-scores[::-1], kind="stable"))[:count],
+        tests.test_best_first_has_a_total_order,
+    ),
+    "no object is rescued": (
+        tests,
+        "match",
+        lambda *given, **options: matching.match(*given, **{**options, "rescue": False}),
+        lambda: tests.test_matching(0.3, 0.7, True),
+    ),
+    "the draw forgets the position": (
+        tests,
+        "picture_key",
+        lambda *parts: picture_key(*parts[:3], 0),
+        tests.test_samples_follow_step_purpose_position_and_no_other_box,
+    ),
+    "background is a class of the user's": (
+        tests,
+        "lesson",
+        lambda scores, said, boxes, labels, **more: training.lesson(scores, said, boxes, labels - 1, **more),
+        tests.test_lesson_of_a_picture_without_boxes,
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_seen(monkeypatch, fault):
+    module, name, faulty, check = FAULTS[fault]
+    anchors.grid_anchors.cache_clear()
+    check()
+    anchors.grid_anchors.cache_clear()
+    monkeypatch.setattr(module, name, faulty)
+    with pytest.raises(AssertionError):
+        check()
+    anchors.grid_anchors.cache_clear()

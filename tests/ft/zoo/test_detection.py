@@ -1,0 +1,99 @@
+"""The cards of detectors against torchvision; whose weights find which place."""
+
+import numpy as np
+import pytest
+
+import ft_torch
+from ft.network.freeze import plan_freeze
+from ft.weights.pretrained import canonical_names, with_usual_eps
+from ft.weights.source import count_outputs
+from ft.zoo import cards, find_card
+from ft.zoo.card import under
+from tests.oracle import models, needs_torch, torch
+
+pytestmark = needs_torch
+CARDS = [pytest.param(card, id=card.name) for card in cards("detection")]
+PUBLISHED = [card.name for card in cards("detection") if card.pretrained[-1].name == "COCO_V1"]
+BACKBONES = ("mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50")
+
+
+def shapes_of(name, **options):
+    with torch.device("meta"):
+        return ft_torch.weight_shapes(ft_torch.build_model(name, **options))
+
+
+def empty(shapes):
+    return {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
+
+
+def test_names():
+    names = {card.name for card in cards("detection")}
+    assert {name for name in models.list_models(module=models.detection) if name.startswith("faster")} < names
+    every = [cards(task) for task in ("classification", "segmentation", "detection")]
+    assert [card.name for own in every for card in own] == [card.name for card in cards(None)]
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_stages_taps_and_last_layers(card):
+    with torch.device("meta"):
+        model = ft_torch.build_model(card.name, num_classes=card.classes)
+    assert sum(w.numel() for w in model.parameters()) == card.parameters
+    for name in model.state_dict():
+        assert [stage for stage, prefixes in card.stages.items() if under(name, prefixes)] == [card.stage_of(name)]
+    wide = [path for path, layer in model.named_modules() if getattr(layer, "out_features", 0) in (91, 4 * 91)]
+    assert wide == list(card.outputs)
+    assert {f"backbone.body.{path}": tap for path, tap in model.backbone.body.return_layers.items()} == {
+        path: tap for tap, path in card.taps.items()
+    }
+    plan = plan_freeze(card, [name for name, _ in model.named_parameters()], freeze=("base",), bn="frozen")
+    assert plan.stages == card.base
+    assert {name.split(".")[1] for name in plan.trainable} == {"fpn", "head", "box_head", "box_predictor"}
+
+
+@pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_weights_are_torchvisions(name):
+    card, theirs = find_card(name), models.get_model_weights(name).DEFAULT
+    ours = card.weights(theirs.name)
+    assert (ours.url, ours.url.rpartition("/")[2]) == (theirs.url, ours.filename)
+    assert theirs.url.endswith(f"-{ours.sha256}.pth")
+    assert ["__background__", *ours.classes] == theirs.meta["categories"]
+    assert card.classes == len(ours.classes)
+    assert (card.parameters, ours.mean_ap) == (
+        theirs.meta["num_params"],
+        theirs.meta["_metrics"]["COCO-val2017"]["box_map"],
+    )
+    assert (ours.norm_eps == 0) == (name == "fasterrcnn_resnet50_fpn")
+    assert card.weights("imagenet").name == "IMAGENET1K_V1"
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_a_classification_network_s_tensors_fill_the_body(card):
+    shapes, body = shapes_of(card.name, num_classes=90), next(name for name in BACKBONES if f"_{name}_" in card.name)
+    placed = canonical_names(card, empty(shapes_of(body)))
+    assert {n: t.shape for n, t in placed.items()} == {n: s for n, s in shapes.items() if card.stage_of(n) in card.base}
+    assert card.new_head(placed) == ("backbone.fpn", "rpn", "roi_heads")
+    whole = canonical_names(card, empty(shapes))
+    assert {n: t.shape for n, t in whole.items()} == shapes
+    assert card.new_head(whole) == card.outputs
+    assert count_outputs(whole, card) == 90
+
+
+def test_names_of_before():
+    renames = find_card("fasterrcnn_resnet50_fpn").renames
+    assert renames("backbone.fpn.inner_blocks.2.bias") == "backbone.fpn.inner_blocks.2.0.bias"
+    assert renames("rpn.head.conv.weight") == "rpn.head.conv.0.0.weight"
+    assert renames("rpn.head.conv.0.0.weight") == "rpn.head.conv.0.0.weight"
+
+
+def test_weights_that_want_no_eps_give_the_same_with_it():
+    """torchvision takes the eps of such a network away; here its variances are less by as much."""
+    from torchvision.ops import FrozenBatchNorm2d
+
+    norm, theirs = FrozenBatchNorm2d(3).double(), FrozenBatchNorm2d(3, eps=0.0).double()
+    start = {"running_var": np.array([1e-7, 0.1, 3], np.float32), "weight": np.array([1.0, 2, 3], np.float32)}
+    theirs.load_state_dict({name: torch.from_numpy(x) for name, x in start.items()}, strict=False)
+    named = with_usual_eps({f"bn.{name}": x for name, x in start.items()}, 0.0)
+    norm.load_state_dict({name[3:]: torch.from_numpy(x) for name, x in named.items()}, strict=False)
+    x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    torch.testing.assert_close(norm(x), theirs(x), rtol=1e-9, atol=0)
