@@ -231,9 +231,11 @@ class Learner:
         share: what the loss counts, as one part of a batch, and whether its samples do.
         """
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
+        counts, sync = None if share is None else share[1], self.recipe.bn_sync == "on"
+        together = layers.synchronised(self.model, self.ranks, counts=counts, sync=sync)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
-            with layers.noise(self.model, clock):
+            with layers.noise(self.model, clock), together:
                 outputs = self.forward(inputs, training=True)
             loss = self.loss(outputs, targets)
             loss = loss if share is None else loss * tf.cast(share[0], loss.dtype)
