@@ -6,6 +6,7 @@ step, and the state after STEPS steps that cross a short last batch.
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,7 +25,7 @@ PATIENCE = 240  # seconds
 
 SMALL = {  # BatchNorm, dropout and an odd batch, of 7
     "model": "resnet18",
-    "cut": "layer1",
+    "cut": "layer2",
     "head": "12-relu-dropout0.3",
     "weights": "none",
     "freeze": "none",
@@ -44,12 +45,76 @@ CASES: dict[str, dict[str, Any]] = {
     "apart": {**SMALL, "bn_sync": "off"},
 }
 
+DIGITS = {**SMALL, "batch_size": 95, "epochs": 2, "cache_limit": 0.1}  # a last batch of 12
+RUNS: dict[str, dict[str, Any]] = {  # whole trainings; names of files are of those that `make_data` makes
+    "head": {**DIGITS, "freeze": "base", "cache": "disk", "average_best": 2, "result": "average"},
+    "thawing": {
+        **DIGITS,
+        "epochs": 3,
+        "freeze": "base",
+        "unfreeze": "2:layer1",
+        "ema": 0.9,
+        "result": "best",
+        "schedule": "plateau",
+        "patience": 2,
+        "accumulate": 2,
+        "batch_size": 50,
+    },
+    "masks": {
+        "model": "lraspp_mobilenet_v3_large",
+        "weights": "none",
+        "data": "squares",
+        "image_size": 32,
+        "epochs": 2,
+        "batch_size": 5,
+        "freeze": "none",
+        "precision": "float64",
+        "cache": "off",
+        "loss": "cross-entropy-dice",
+    },
+    "texts": {
+        "model": "network",
+        "data": "texts.csv",
+        "freeze": "none",
+        "precision": "float64",
+        "batch_size": 7,
+        "epochs": 2,
+        "max_length": 24,
+        "lr": 5e-3,
+    },
+    "tags": {
+        "model": "network",
+        "data": "tags.conll",
+        "freeze": "none",
+        "precision": "float64",
+        "batch_size": 7,
+        "epochs": 2,
+        "max_length": 24,
+        "lr": 5e-3,
+        "task": "token-classification",
+    },
+}
+
+
+def make_data(folder: Path) -> Path:
+    """Make the files that RUNS name, and return the folder."""
+    from parity_tests.support.pairs import squares_folder
+    from parity_tests.support.text_runs import table, tagged, tiny_folder
+
+    folder.mkdir(parents=True)
+    (folder / "squares").mkdir()
+    squares_folder(folder / "squares", count=16)
+    tiny_folder(folder / "network")
+    table(folder / "texts.csv")
+    tagged(folder / "tags.conll")
+    return folder
+
 
 def environments(wing: str, count: int) -> list[dict[str, str]]:
     """Return what each of so many processes finds in its environment."""
     ports = free_ports(max(count, 1))
     plain = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    for_one = {name: "" for name in ("WORLD_SIZE", "TF_CONFIG")}
+    for_one = dict.fromkeys(("WORLD_SIZE", "TF_CONFIG"), "")
     if count == 1:
         return [{**os.environ, **plain, **for_one}]
     if wing == "torch":
@@ -130,12 +195,37 @@ def of_case(fields: dict[str, Any], wing: str, ranks: Any) -> dict[str, np.ndarr
     return found | {f"slot {name}": slot for name, slot in learner.get_slots().items()}
 
 
+def whole_run(name: str, wing: str, folder: Path) -> None:
+    """Train by one of RUNS into a folder, beside which the data is."""
+    import ft
+
+    def placed(field: str, value: Any) -> Any:
+        path = folder.parent / "data" / str(value)
+        return str(path) if field in ("data", "model") and path.exists() else value
+
+    fields = {field: placed(field, value) for field, value in RUNS[name].items()}
+    ft.finetune(backend=wing, out=folder / name, quiet=True, cache_dir=str(folder / "cache"), **fields)
+
+
+def runs(wing: str, count: int, folder: Path, names: Collection[str] = tuple(RUNS)) -> dict[str, Path]:
+    """Return the run folders of so many ranks."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = ["-m", "parity_tests.support.ranks", wing, str(folder), *names]
+    for code, out, errors in ended(start(wing, count, command)):
+        assert code == 0, out + errors
+    return {name: folder / name for name in names}
+
+
 def main(wing: str, folder: Path, *names: str) -> None:
     """Run cases as the rank that the environment says."""
     from ft.training.ranks import connect
 
     ranks = connect(wing, {"device": "cpu"})
     for name in names:
+        if name in RUNS:
+            whole_run(name, wing, folder)
+            continue
         found = of_case(CASES[name], wing, ranks)
         if ranks.writes:
             np.savez(folder / f"{name}.npz", **found)
