@@ -22,6 +22,7 @@ from ft_tf.layers.noise import KERAS_DROPOUT, Dropout, Noise, StochasticDepth, n
 from ft_tf.layers.norm import BatchNorm2d, FrozenBatchNorm2d, LayerNorm, Normalization, batch_norm, frozen_norms
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
 from ft_tf.layers.resize import Resize, ResizeNearest, resize_bilinear
+from ft_tf.layers.sync import synchronised
 from ft_tf.layers.text import (
     AdditiveMask,
     Affine,
@@ -94,4 +95,5 @@ __all__ = [
     "sizes",
     "split_heads",
     "squeeze_excitation",
+    "synchronised",
 ]

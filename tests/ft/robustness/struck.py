@@ -33,7 +33,7 @@ IN_A_ROW = 4  # kills of one run before it may end
 MOMENTS = {  # what is about to happen -> the function that does it, and how often a run calls it at most
     "the folder is held": ("ft.api.finetune prepare_job", 1),
     "the network has no weights yet": ("ft.training.build starting_weights", 1),
-    "the recipe is written": ("ft.api.finetune.recipes save", 1),
+    "the recipe is written": ("ft.api.session.recipes save", 1),
     "the log is trimmed": ("ft.runs.folder.Log trim", 1),
     "a line is logged": ("ft.runs.folder.Log write", 12),
     "the log is synced": ("ft.runs.folder.Log sync", 3),
@@ -46,7 +46,7 @@ MOMENTS = {  # what is about to happen -> the function that does it, and how oft
     "a checkpoint is named": ("ft.runs.checkpoint point", 6),
     "the others are removed": ("ft.runs.checkpoint prune", 3),
     "something is synced": ("ft.system.files sync", 60),
-    "the weights are chosen": ("ft.api.finetune final_weights", 1),
+    "the weights are chosen": ("ft.api.session final_weights", 1),
     "the result is evaluated": ("ft.api.result evaluate", 2),
     "the curves are drawn": ("ft.api.result plot_curves", 1),
     "the weights are written": ("ft.api.result write_safetensors", 1),

@@ -155,7 +155,7 @@ def test_ctrl_c_before_the_training_leaves_nothing(train, tmp_path, monkeypatch)
     def interrupt(job, wing, *, device, epoch):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ft.api.finetune.build_learner", interrupt)
+    monkeypatch.setattr("ft.api.session.build_learner", interrupt)
     code, said = train("--out", "out")
     assert (code, said) == (130, "stopped; a run that has a checkpoint goes on with --resume RUN\n")
     assert not (tmp_path / "out").exists()
