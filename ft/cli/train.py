@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ft.cli.guard import guarded
 from ft.cli.parser import Parser, add_backend, add_recipe_flags, config_fields
@@ -51,10 +51,7 @@ def train(arguments: Sequence[str]) -> int:
 
 def finetune_by(flags: argparse.Namespace, backend: str | None) -> int:
     """Fine-tune by the flags and print the result."""
-    fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name) is not None}
-    if flags.config and flags.resume:
-        raise RecipeError("--config and --resume contradict each other; a resumed run has its recipe")
-    fields = {**config_fields(flags.config), **fields}
+    fields = asked_fields(flags)
     from ft.api.finetune import finetune
 
     run = finetune(backend=backend or flags.backend, out=flags.out, resume=flags.resume, quiet=flags.quiet, **fields)
@@ -65,6 +62,14 @@ def finetune_by(flags: argparse.Namespace, backend: str | None) -> int:
         for line in what_next(run):
             print(printable(line), file=sys.stderr)
     return 0
+
+
+def asked_fields(flags: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of the recipe that flags and file set."""
+    fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name) is not None}
+    if flags.config and flags.resume:
+        raise RecipeError("--config and --resume contradict each other; a resumed run has its recipe")
+    return {**config_fields(flags.config), **fields}
 
 
 def what_next(run: "Run") -> list[str]:
