@@ -129,6 +129,7 @@ class Learner:
         Probes: loss, norms of the gradient, of the trained weights and of their update, and how many samples are right.
         """
         clock, rate = tf.constant([step, first], tf.int64), tf.constant(lr, tf.float64)
+        self.optimizer.with_slots()
         if self.recipe.accumulate == 1:
             return self.run_step(self.load(batch.inputs), as_tensors(batch.targets), clock, rate)
         loss, right, _, gradients = self.in_parts(self.run_part, batch, step, first)
