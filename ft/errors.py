@@ -27,6 +27,14 @@ class RunError(UserError):
     """A run folder or checkpoint that cannot be used."""
 
 
+class RankLost(RunError):
+    """A process that trains along is gone, or does not answer."""
+
+
+class Elsewhere(UserError):
+    """What ends this process is said by another rank. Commands exit with code 2 and say nothing."""
+
+
 def unknown(kind: str, word: str, known: Iterable[str]) -> str:
     """Return the message for a name that is not in `known`, with the nearest ones first."""
     known, word = sorted(known), word[:100]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ft_tf.models.text import build_text, split_text
     from ft_tf.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_tf.penalty import Penalty
+    from ft_tf.ranks import connect
     from ft_tf.runtime import is_out_of_memory, prepare
     from ft_tf.shapes import stage_shapes
     from ft_tf.stranger import Stranger
@@ -55,6 +56,7 @@ __all__ = [
     "build_text",
     "building_empty",
     "clip_gradients",
+    "connect",
     "cross_entropy",
     "export_model",
     "focal_loss",
@@ -104,6 +106,7 @@ __getattr__, __dir__ = lazy_names(
         "is_out_of_memory": "runtime",
         "own_names": "weights",
         "parameters": "weights",
+        "connect": "ranks",
         "prepare": "runtime",
         "recording": "trace",
         "run_exported": "export",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ft_torch.models.text import build_text, split_text
     from ft_torch.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_torch.penalty import Penalty
+    from ft_torch.ranks import connect
     from ft_torch.runtime import is_out_of_memory, prepare
     from ft_torch.shapes import stage_shapes
     from ft_torch.stranger import Stranger
@@ -49,6 +50,7 @@ __all__ = [
     "build_text",
     "building_empty",
     "clip_gradients",
+    "connect",
     "cross_entropy",
     "export_model",
     "focal_loss",
@@ -98,6 +100,7 @@ __getattr__, __dir__ = lazy_names(
         "is_out_of_memory": "runtime",
         "own_names": "weights",
         "parameters": "weights",
+        "connect": "ranks",
         "prepare": "runtime",
         "recording": "trace",
         "run_exported": "export",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from ft.backend.objective import Objective
+from ft.backend.ranks import ALONE
 from ft.data import Batch, Features, Given, Inputs, Pixels, TokenIds
 from ft.network.freeze import Freeze
 from ft.recipe import Recipe
@@ -36,7 +37,7 @@ class Learner:
     """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
 
     Where it is given Features, what the frozen base made of the images, only the head runs. objective: what the steps
-    minimise.
+    minimise; ranks: the processes that train together, each given its part of a batch.
     """
 
     optimizer: Optimizer
@@ -52,11 +53,12 @@ class Learner:
         recipe: Recipe,
         objective: Objective,
         device: str = "cpu",
+        ranks: Any = ALONE,
     ) -> None:
         # channels-last is the layout that the CPU's and the GPU's convolutions are fastest in
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.card, self.recipe, self.objective = card, recipe, objective
-        self.device, self.dtype = device, getattr(torch, recipe.dtype)
+        self.device, self.dtype, self.ranks = device, getattr(torch, recipe.dtype), ranks
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = apart(model, card)
         self.set_plan(plan)
@@ -148,28 +150,38 @@ class Learner:
         set_training_mode(self.model, self.plan)
         if self.auxiliary and not any(self.auxiliary):
             self.model.training = False  # the network's own flag, not its layers': no auxiliary logits
-        part, *others = parts_of(batch.targets, self.recipe, self.objective)
+        part, *others = parts_of(batch, self.recipe, self.objective)
         loss, right, outputs, gradients = self.part_gradients(batch, step, first, part)
         for part in others:
             more = self.part_gradients(batch, step, first, part)
             loss, right = loss + more[0], right + more[1]
             outputs = {name: torch.cat([x, more[2][name]]) for name, x in outputs.items()}
             gradients = {name: g + more[3][name] for name, g in gradients.items()}
+        if self.ranks.size > 1:
+            loss, right, gradients = self.of_all_ranks(loss, right, gradients)
         loss, gradients = self.penalty.add(loss, gradients)
         return loss, right, outputs, gradients
+
+    def of_all_ranks(
+        self, loss: Tensor, right: Tensor, gradients: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return the sums over the ranks, whose parts of the loss have their share of it already."""
+        own = [*gradients.values(), loss, right.to(loss.dtype)]
+        *sums, loss, right = self.ranks.add_up(own, [*self.optimizer.parameters.values(), loss, loss])
+        return loss, right, dict(zip(gradients, sums, strict=True))
 
     def part_gradients(self, batch: Batch, step: int, first: int, part: Part) -> Result:
         """Return what one part adds to loss, right samples and gradients, and its outputs."""
         own = batch.rows(part.rows)
-        with layers.noise(self.model, torch.tensor([step, first + part.rows.start], device=self.device)):
+        with layers.noise(self.model, torch.tensor([step, first + part.first], device=self.device)):
             outputs = self.forward(self.load(own.inputs))
         targets = {name: torch.from_numpy(x).to(self.device) for name, x in own.targets.items()}
         loss = self.loss(outputs, targets)
-        loss = loss if part.share == 1 else loss * part.share
+        loss = loss if part.share == 1 else loss * part.share  # without samples of its own a rank adds zeros
         trained = self.optimizer.parameters
         gradients = torch.autograd.grad(loss, list(trained.values()))
         detached = {name: x.detach() for name, x in outputs[0].items()}
-        right = TASKS[self.objective.task].right(detached, targets)
+        right = TASKS[self.objective.task].right(detached, targets) * part.counts
         return loss.detach(), right, detached, dict(zip(trained, gradients, strict=True))
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, Tensor]) -> Tensor:

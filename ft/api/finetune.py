@@ -3,32 +3,34 @@
 import os
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ft import recipe as recipes
+from ft.api.headlines import headlines, went_on
 from ft.api.keywords import takes_fields
 from ft.api.result import final_weights, write_result
 from ft.api.run import Run
 from ft.backend import contract as backends
 from ft.backend.contract import Learner, Wing
-from ft.data import Batches, Dataset
+from ft.backend.ranks import Ranks, usual_backend
+from ft.data import Batches
 from ft.data.sources.dataset import data_facts
 from ft.data.sources.recorded import find_again, place_of, require_same_data
 from ft.errors import RecipeError, RunError, memory_is_exhausted
 from ft.features.features import FeatureBatches, Keeper, sources_of
-from ft.network.freeze import Freeze, why_not_kept
+from ft.network.freeze import Freeze
 from ft.recipe import Recipe, deciding
-from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
+from ft.recipe.optimizer import settings_of
 from ft.report.training.summary import FRAMEWORKS
 from ft.runs import checkpoint, history
 from ft.runs import folder as runfolder
-from ft.runs.folder import Log
+from ft.runs.folder import Log, NoLog
 from ft.runs.tables import checked_training
 from ft.system import files
 from ft.system.names import MODEL, OPTIMIZER, RECIPE, STATE
@@ -44,6 +46,8 @@ from ft.training.going_on import change_note, why_finished
 from ft.training.job import Job, open_data, prepare_job, recipe_of
 from ft.training.loop import Session, Training
 from ft.training.position import Position
+from ft.training.ranks import agree, agree_on, connected, together
+from ft.training.restart import restarted
 from ft.training.ways import way_of
 from ft.zoo import find_card
 
@@ -67,57 +71,92 @@ def finetune(
     Raises UserError for a mistake, before any training where it can be seen before.
     """
     started = time.perf_counter()
-    if resume is not None:
-        if recipe is not None:
-            raise RecipeError("recipe: a resumed run has its own; pass the fields that change as keywords")
-        if out is not None:
-            raise RecipeError("out: a resumed run goes on in its own folder; leave --out or --resume out")
-        return go_on(Path(resume), backend=backend, quiet=quiet, started=started, fields=fields)
-    backend = backend or "torch"
-    backends.require(backend)
-    recipe = recipe.replace(**fields) if recipe else recipe_of(fields)
-    start = partial(runfolder.new_run, Path(out) if out else None, title=recipe.title, backend=backend)
+    if resume is not None and recipe is not None:
+        raise RecipeError("recipe: a resumed run has its own; pass the fields that change as keywords")
+    if resume is not None and out is not None:
+        raise RecipeError("out: a resumed run goes on in its own folder; leave --out or --resume out")
+    given = {**(recipes.to_dict(recipe) if recipe else {}), **fields}
+    with connected(backend or usual_backend(), given) as ranks:
+        told = Told(ranks, quiet or not ranks.writes, started)
+        if resume is not None:
+            return go_on(Path(resume), backend=backend, told=told, fields=fields)
+        backend = backend or usual_backend()
+        with together(ranks):
+            backends.require(backend)
+            recipe = recipe.replace(**fields) if recipe else recipe_of(fields)
+        agree_on(ranks, recipe, backend=backend, resume=None)
+        begun = restarted(ranks, recipe, Path(out) if out else None, backend=backend)
+        if begun is not None:
+            return go_on(begun, backend=backend, told=told, fields={})
+        return begin(recipe, Path(out) if out else None, backend=backend, told=told)
+
+
+@dataclass(frozen=True)
+class Told:
+    """The ranks of a training, whether it says nothing, and when it started."""
+
+    ranks: Ranks
+    quiet: bool
+    started: float
+
+
+def begin(recipe: Recipe, out: Path | None, *, backend: str, told: Told) -> Run:
+    """Train a new run."""
+    ranks, start = told.ranks, partial(runfolder.new_run, out, title=recipe.title, backend=backend)
     with ExitStack() as stack:
-        # a folder that is there is held before any work; one that is not is made after a look at the data around it
-        hold = stack.enter_context(start()) if out and os.path.exists(out) else None
-        job = prepare_job(recipe, quiet=quiet)
-        hold = hold or stack.enter_context(start())
-        return execute(job, hold, backend=backend, position=Position(), saved=None, quiet=quiet, started=started)
+        with together(ranks):
+            # a folder that is there is held before any work; one that is not is made after a look at the data around it
+            hold = stack.enter_context(start()) if ranks.writes and out and os.path.exists(out) else None
+            job = replace(prepare_job(recipe, quiet=told.quiet), ranks=ranks)
+            hold = hold or (stack.enter_context(start()) if ranks.writes else None)
+        hold = hold_of(ranks, hold)
+        return execute(job, hold, backend=backend, position=Position(), saved=None, told=told)
 
 
-def go_on(folder: Path, *, backend: str | None, quiet: bool, started: float, fields: dict[str, Any]) -> Run:
+def hold_of(ranks: Ranks, hold: files.Hold | None) -> files.Hold:
+    """Return the hold of the run's folder, on the ranks that do not write one that stands for it."""
+    folder = ranks.gather(os.path.abspath(hold.folder).encode() if hold else b"")[0] if ranks.size > 1 else b""
+    return hold or files.NoHold(Path(os.fsdecode(folder)))
+
+
+def go_on(folder: Path, *, backend: str | None, told: Told, fields: dict[str, Any]) -> Run:
     """Continue a run from its last good checkpoint, at the very next step."""
-    if not os.path.isfile(folder / RECIPE):  # pathlib raises on names that are too long
-        raise RunError(f"{folder} is not the folder of a run (no {RECIPE}); pass one like runs/NAME-torch-001")
-    with files.lock(folder) as hold:  # from the look at its checkpoints on: nobody else goes on meanwhile
-        return go_on_holding(hold, backend=backend, quiet=quiet, started=started, fields=fields)
+    with ExitStack() as stack:
+        with together(told.ranks):
+            if not os.path.isfile(folder / RECIPE):  # pathlib raises on names that are too long
+                raise RunError(f"{folder} is not the folder of a run (no {RECIPE}); pass one like runs/NAME-torch-001")
+            # from the look at its checkpoints on: nobody else goes on meanwhile
+            hold = stack.enter_context(files.lock(folder)) if told.ranks.writes else None
+        return go_on_holding(hold_of(told.ranks, hold), folder, backend=backend, told=told, fields=fields)
 
 
-def go_on_holding(hold: files.Hold, *, backend: str | None, quiet: bool, started: float, fields: dict[str, Any]) -> Run:
+def go_on_holding(hold: files.Hold, folder: Path, *, backend: str | None, told: Told, fields: dict[str, Any]) -> Run:
     """Continue the run whose folder is held."""
-    folder = hold.folder
-    recipe = recipes.from_dict({**recipes.load(files.own(folder, folder / RECIPE)), **fields})
-    saved = checkpoint.last_good(folder)
-    if saved is None:
-        raise RunError(
-            f"{folder} holds no checkpoint to go on from; start again with "
-            f"--config {folder / RECIPE} --out ANOTHER_FOLDER"
-        )
-    state = checked_training(saved.state, saved.path / STATE)
-    backend = backend or str(state["backend"])
-    backends.require(backend)
-    position, task = Position.from_dict(state["position"]), task_in(state)
-    require_work(recipe, position, task, folder, state["recipe"])
-    require_same_network(recipe, recipes.from_dict(state["recipe"]), folder)
-    allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
-    classes, record = tuple(state["classes"]), state["data"]
-    if "data" not in fields:
-        opened = partial(open_data, recipe, find_card(recipe.model, folder), classes, task)
-        recipe = recipe.replace(data=find_again(recipe.data, record, folder, opened))
-    job = prepare_job(recipe, classes=classes, task=task, with_weights=False, home=folder, quiet=quiet)
-    if not allowed:
-        require_same_data(job.dataset, record, folder, "start a new run, or pass --allow-data-change")
-    return execute(job, hold, backend=backend, position=position, saved=saved, quiet=quiet, started=started)
+    ranks = told.ranks
+    with together(ranks):
+        recipe = recipes.from_dict({**recipes.load(files.own(folder, folder / RECIPE)), **fields})
+        saved = checkpoint.last_good(folder)
+        if saved is None:
+            raise RunError(
+                f"{folder} holds no checkpoint to go on from; start again with "
+                f"--config {folder / RECIPE} --out ANOTHER_FOLDER"
+            )
+        state = checked_training(saved.state, saved.path / STATE)
+        backend = backend or (str(state["backend"]) if ranks.size == 1 else usual_backend())
+        backends.require(backend)
+        position, task = Position.from_dict(state["position"]), task_in(state)
+        require_work(recipe, position, task, folder, state["recipe"])
+        require_same_network(recipe, recipes.from_dict(state["recipe"]), folder)
+        allowed, recipe = recipe.allow_data_change, recipe.replace(allow_data_change=False)  # for this time only
+        classes, record = tuple(state["classes"]), state["data"]
+        if "data" not in fields:
+            opened = partial(open_data, recipe, find_card(recipe.model, folder), classes, task)
+            recipe = recipe.replace(data=find_again(recipe.data, record, folder, opened))
+        job = prepare_job(recipe, classes=classes, task=task, with_weights=False, home=folder, quiet=told.quiet)
+        if not allowed:
+            require_same_data(job.dataset, record, folder, "start a new run, or pass --allow-data-change")
+    agree_on(ranks, recipe, backend=backend, step=position.step)
+    return execute(replace(job, ranks=ranks), hold, backend=backend, position=position, saved=saved, told=told)
 
 
 def require_work(recipe: Recipe, position: Position, task: Task, folder: Path, before: dict[str, Any]) -> None:
@@ -158,15 +197,17 @@ def execute(
     backend: str,
     position: Position,
     saved: checkpoint.Checkpoint | None,
-    quiet: bool,
-    started: float,
+    told: Told,
 ) -> Run:
     """Train a job from a position to its end in the folder that is held and write the result there."""
-    folder, recipe, began = hold.folder, job.recipe, started - position.seconds  # as if all sessions were one
-    built = build(job, backend, position, saved, quiet=quiet)
-    learner, length = built.learner, len(job.batches("train"))
-    checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
-    recipes.save(recipe, folder / RECIPE)
+    folder, recipe, began = hold.folder, job.recipe, told.started - position.seconds  # as if all sessions were one
+    agree(job.ranks, {f"data {name}": value for name, value in data_facts(job.dataset).items()})
+    with together(job.ranks):
+        built = build(job, backend, position, saved, quiet=told.quiet)
+        learner, length = built.learner, len(job.batches("train"))
+        if job.ranks.writes:
+            checkpoint.require_room(folder, learner.get_weights(), learner.get_slots())
+            recipes.save(recipe, folder / RECIPE)
     with (
         Progress(
             recipe.epochs,
@@ -174,13 +215,16 @@ def execute(
             told=job.task.told,
             unit=job.card.unit,
             done=position.steps_of(length),
-            quiet=quiet,
+            quiet=told.quiet,
         ) as progress,
         memory_explained(job, built.wing),
     ):
         for line in first_lines(job, backend, folder, built, position, saved):
             progress.note(line)
-        facts = run_facts(job, backend, built.device, folder, position, saved)
+        facts: dict[str, Any] = {"backend": backend}
+        with together(job.ranks):
+            if job.ranks.writes:
+                facts = run_facts(job, backend, built.device, folder, position, saved)
         sources = train_on(job, hold, built, position, progress, facts, backend=backend, began=began)
     hold.check()
     result = final_weights(job, folder, learner, position)
@@ -249,7 +293,7 @@ def train_on(
     run_ahead(job, learner, plan, backend=backend, epoch=position.epoch, say=progress.note, log=to_log.append)
     keeper = Keeper(job, learner, backend, built.device, progress.note, progress.counting)
     train, val = sources_of(keeper, "train", "val")
-    with Log(hold.folder) as log, stop_requests() as stop:
+    with Log(hold.folder) if job.ranks.writes else NoLog() as log, stop_requests() as stop:
         log.trim(position.step)
         for line in to_log:
             log.note(position.step, line)
@@ -268,14 +312,6 @@ def train_on(
         )
         Training(session, position, plan).run()
     return [train, val]
-
-
-def went_on(position: Position, recipe: Recipe, before: str, now: str) -> str:
-    """Return where a run goes on, and in which wing; before: the one that its last checkpoint is of."""
-    wing = f"in {FRAMEWORKS[now]}" + (f", until there in {FRAMEWORKS[before]}" if before != now else "")
-    if position.epoch >= recipe.epochs:
-        return f"goes on after step {position.step}, the last one, {wing}"
-    return f"goes on at step {position.step + 1}, in epoch {position.epoch + 1} of {recipe.epochs}, {wing}"
 
 
 def restore(learner: Learner, wing: Wing, saved: checkpoint.Checkpoint) -> None:
@@ -300,50 +336,6 @@ def memory_explained(job: Job, wing: Wing) -> Iterator[None]:
             f"try --batch-size {max(job.recipe.batch_size // 2, 1)}, a smaller {job.preprocess.flag}, or --freeze "
             "base; a run that has a checkpoint goes on with --resume RUN"
         ) from error
-
-
-def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, tensors: Collection[str]) -> list[str]:
-    """Return what a person wants to read before the first epoch. tensors: the names of the network's."""
-    data, recipe, unit = job.dataset, job.recipe, job.card.unit
-    weights = job.card.own_weights if recipe.weights == "imagenet" else recipe.weights
-    lines = [
-        f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {weights} weights, {plan.summary()}",
-        f"{data.name}: {split_words(data)} {unit}s, {len(data.classes)} classes, "
-        f"{'any number each, ' if data.multilabel else ''}"
-        f"{job.preprocess.size_words}",
-        f"run folder: {folder}",
-    ]
-    if recipe.unfreeze:
-        lines.append(f"unfreezing at epochs: {', '.join(recipe.unfreeze)}; no features are kept")
-    elif recipe.cache in ("memory", "disk") or recipe.cache_views:  # somebody counts on it
-        reason = why_not_kept(recipe, plan, job.card)
-        lines += [f"no features are kept: {reason}"] if reason else []
-    if divides_by_zero(recipe):
-        default = RULES[recipe.optimizer].numbers["eps"]
-        lines.append(f"eps 0: {recipe.optimizer} divides by zero where a gradient is 0; its default is {default:g}")
-    return [
-        *lines,
-        *accumulation_notes(recipe, plan, tensors, unit),
-        *job.notes,
-        *way_of(job.card).notes(job.preprocess, job.dataset),
-    ]
-
-
-def split_words(data: Dataset) -> str:
-    """Return how many images train, validate and, where there are any, test."""
-    train, val = f"{len(data.train)} training", f"{len(data.val)} validation"
-    return f"{train}, {val} and {len(data.test)} test" if data.test else f"{train} and {val}"
-
-
-def accumulation_notes(recipe: Recipe, plan: Freeze, tensors: Collection[str], unit: str) -> list[str]:
-    """Return what is to be said of gradient accumulation: where it is not the same as one large batch."""
-    if recipe.accumulate == 1:
-        return []
-    size, whole = recipe.batch_size, recipe.batch_size * recipe.accumulate
-    lines = [f"an update takes the gradients of {recipe.accumulate} batches of {size}: {whole} {unit}s"]
-    if any(name.endswith("running_var") and not plan.is_still(name) for name in tensors):
-        lines.append(f"BatchNorm sees {size} images at a time, so this is not the same as --batch-size {whole}")
-    return lines
 
 
 def what_changes(state: dict[str, Any], job: Job, backend: str, position: Position, length: int) -> str | None:

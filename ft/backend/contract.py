@@ -14,6 +14,7 @@ from ft.backend.calls import Calls
 from ft.backend.description import Description
 from ft.backend.objective import Objective
 from ft.backend.operations import Graph
+from ft.backend.ranks import ALONE, Ranks, Seat
 from ft.data import Batch, Features, Given, Inputs, Preprocess
 from ft.data.text.process import TextProcess
 from ft.errors import RecipeError, unknown
@@ -35,6 +36,7 @@ class Learner(Protocol):
 
     model: Any
     plan: Freeze
+    objective: Objective
 
     def set_plan(self, plan: Freeze) -> None:
         """Train by another plan from here on; what trained before keeps its slots."""
@@ -111,6 +113,7 @@ class MakeLearner(Protocol):
         recipe: Recipe,
         objective: Objective,
         device: str = "cpu",
+        ranks: Ranks = ALONE,
     ) -> Learner: ...
 
 
@@ -169,6 +172,8 @@ class Wing(Protocol):
 
     Learner: MakeLearner
     Stranger: MakeStranger
+
+    def connect(self, seat: Seat, *, device: str, timeout: float) -> Ranks: ...
 
     def prepare(self, *, device: str, deterministic: bool) -> str: ...
 

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from ft.errors import UserError, memory_is_exhausted, printable
+from ft.errors import Elsewhere, UserError, memory_is_exhausted, printable
 
 USER_ERROR, INTERNAL_ERROR = 2, 70
 LONGEST = 2500  # characters of an error
@@ -26,7 +26,8 @@ def guarded(command: Callable[[], int]) -> int:
             with stops_are_errors(ctrl_c=memory_limit() is None):  # see is_of_a_library
                 return command()
         except Interrupted as stopped:
-            print(printable(stopped), file=sys.stderr)
+            if str(stopped):  # else another rank says it
+                print(printable(stopped), file=sys.stderr)
             return 128 + stopped.number
         except KeyboardInterrupt as stopped:
             if is_of_a_library(stopped):
@@ -40,6 +41,8 @@ def guarded(command: Callable[[], int]) -> int:
 
 def failed(error: Exception) -> int:
     """Say what ended a command and return its exit code."""
+    if isinstance(error, Elsewhere):
+        return USER_ERROR
     if isinstance(error, UserError):
         print(f"error: {in_a_line(str(error))}", file=sys.stderr)
         return USER_ERROR

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ft.cli.parser import Parser
-from ft.cli.train import asked_fields, finetune_by, train_parser
+from ft.cli.train import asked_by, finetune_by, train_parser
 from ft.errors import RecipeError
 
 OWN = ("--processes", "--backend")  # the others are the training's
@@ -14,9 +14,9 @@ def launch(arguments: Sequence[str]) -> int:
     flags = launch_parser().parse(arguments)
     if sum(word.split("=")[0] == "--device" for word in arguments) > 1:
         raise RecipeError("device: asked for twice; each process takes one of that kind by itself, so name it once")
-    fields = asked_fields(flags)
+    fields = asked_by(flags)
     if flags.processes == 1:
-        return finetune_by(flags, None)
+        return finetune_by(flags, fields, flags.backend)
     from ft.api.launch import launch as start
 
     own = without(arguments, OWN)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ft.cli.guard import guarded
 from ft.cli.parser import Parser, add_backend, add_recipe_flags, config_fields
 from ft.cli.runs import metrics_line
-from ft.errors import RecipeError, printable
+from ft.errors import RecipeError, UserError, printable
 from ft.recipe import FIELDS
 from ft.system.names import PREDICTIONS, REPORT
 
@@ -41,20 +41,42 @@ def train_parser(prog: str, *, choose_backend: bool) -> Parser:
 def train_command(arguments: Sequence[str], *, backend: str | None = None, prog: str | None = None) -> int:
     """Run a training command and return its exit code. backend: fixed by `python -m ft_torch.train` and its twin."""
     prog = prog or f"python -m ft_{backend}.train"
-    return guarded(lambda: finetune_by(train_parser(prog, choose_backend=backend is None).parse(arguments), backend))
+    return guarded(lambda: train_by(train_parser(prog, choose_backend=backend is None), arguments, backend))
 
 
 def train(arguments: Sequence[str]) -> int:
     """Run `ft train`."""
-    return finetune_by(train_parser("ft train", choose_backend=True).parse(arguments), None)
+    return train_by(train_parser("ft train", choose_backend=True), arguments, None)
 
 
-def finetune_by(flags: argparse.Namespace, backend: str | None) -> int:
-    """Fine-tune by the flags and print the result."""
-    fields = asked_fields(flags)
+def train_by(parser: Parser, arguments: Sequence[str], backend: str | None) -> int:
+    """Fine-tune by the arguments; a mistake in those of several processes is said by one of them."""
+    try:
+        flags = parser.parse(arguments)
+        asked = asked_by(flags)
+    except UserError as error:
+        from ft.training.ranks import refuse
+
+        refuse(backend, error)
+    return finetune_by(flags, asked, backend or flags.backend)
+
+
+def asked_by(flags: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of a recipe that the flags and their file set."""
+    fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name) is not None}
+    if flags.config and flags.resume:
+        raise RecipeError("--config and --resume contradict each other; a resumed run has its recipe")
+    return {**config_fields(flags.config), **fields}
+
+
+def finetune_by(flags: argparse.Namespace, fields: dict[str, Any], backend: str | None) -> int:
+    """Fine-tune by the flags and print the result, by one of several processes."""
     from ft.api.finetune import finetune
+    from ft.backend.ranks import seat_of, usual_backend
 
-    run = finetune(backend=backend or flags.backend, out=flags.out, resume=flags.resume, quiet=flags.quiet, **fields)
+    run = finetune(backend=backend, out=flags.out, resume=flags.resume, quiet=flags.quiet, **fields)
+    if (seat := seat_of(backend or usual_backend())) and seat.rank:
+        return 0
     print(f"{metrics_line(run.metrics)}  in {run.result['seconds']:.1f} s\n{printable(run.folder)}")
     if tested := run.metrics.get("test"):
         print(f"test: {metrics_line(tested)}")
@@ -62,14 +84,6 @@ def finetune_by(flags: argparse.Namespace, backend: str | None) -> int:
         for line in what_next(run):
             print(printable(line), file=sys.stderr)
     return 0
-
-
-def asked_fields(flags: argparse.Namespace) -> dict[str, Any]:
-    """Return the fields of the recipe that flags and file set."""
-    fields = {name: getattr(flags, name) for name in FIELDS if getattr(flags, name) is not None}
-    if flags.config and flags.resume:
-        raise RecipeError("--config and --resume contradict each other; a resumed run has its recipe")
-    return {**config_fields(flags.config), **fields}
 
 
 def what_next(run: "Run") -> list[str]:

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ft.data.cut import Cut
 from ft.data.images.decode import MAX_PIXELS
 from ft.data.images.distort import Distortion
 from ft.data.images.mix import Mix
 from ft.errors import DataError
 from ft.recipe import Recipe
+
+WHOLE = Cut()
 
 
 @dataclass(frozen=True)
@@ -16,13 +19,14 @@ class Sampling:
 
     shuffle: in another order each epoch, as training has them; balanced: an epoch draws as many images with
     replacement, each class with the same chance; where the data is multi-label, images without a label are one class
-    more.
+    more; cut: which part of each batch is read here.
     """
 
     batch_size: int
     seed: int = 0
     shuffle: bool = False
     balanced: bool = False
+    cut: Cut = WHOLE
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

@@ -1,6 +1,7 @@
 """The features of a frozen base, computed once and kept: in memory, or in a file that the next run finds again."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -11,14 +12,17 @@ from typing import cast
 import numpy as np
 
 from ft.backend.contract import Learner
+from ft.backend.ranks import ALONE, Ranks
 from ft.data import Batch, Batches, Features, Given
-from ft.errors import RecipeError
+from ft.errors import RecipeError, RunError
 from ft.features.file import exposed, features_folder, open_features, path_of, stored, write_features
 from ft.features.key import feature_key
 from ft.network.freeze import keeps_features
 from ft.system.clean import GB, size_text
 from ft.system.progress import counting
+from ft.tasks.wire import packed, received
 from ft.training.job import Job
+from ft.training.ranks import together
 
 Part = tuple[np.ndarray, np.ndarray]  # places of samples, and their features
 SILENT = partial(counting, quiet=True)
@@ -40,11 +44,13 @@ class FeatureBatches:
         """Return the positions in the split of every batch of an epoch."""
         return self.batches.plan(epoch)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from batch `start` on."""
+    def epoch(self, epoch: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch `start` on, and before `stop`."""
         seen = epoch % len(self.views)
-        for number, indices in islice(enumerate(self.batches.plan(epoch)), start, None):
-            yield Batch(self.views[seen][indices], self.batches.targets_at(seen, indices), indices, number)
+        for planned in self.batches.planned(epoch, start, stop):
+            indices = planned.indices
+            batch = Batch(self.views[seen][indices], self.batches.targets_at(seen, indices), indices, planned.number)
+            yield self.batches.placed(batch, planned)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,10 @@ class Keeper:
     note: Callable[[str], None]
     counting: Callable[[str, int], AbstractContextManager[Callable[[int], None]]] = SILENT
 
+    def by_all(self, found: bool) -> bool:
+        """Tell whether all ranks found the file: else all of them compute."""
+        return self.job.ranks.sum(np.array([float(found)]))[0] == self.job.ranks.size
+
     def count_of(self, batches: Batches) -> str:
         """Return how many samples there are, in words."""
         return f"{len(batches.samples)} {self.job.card.unit}s"
@@ -71,14 +81,13 @@ class Keeper:
         batches, recipe = self.job.batches(split, as_pixels=True), self.job.recipe
         views = recipe.cache_views if split == "train" else 0
         key = self.key(batches, views) if self.may_be_stored else None
-        if key is not None:
-            found = self.find(batches, views, key)
-            if found is not None:
-                return found
+        found = self.find(batches, views, key) if key is not None else None
+        if self.by_all(found is not None):
+            return found
         images = len(batches.samples) * max(views, 1)
         with (
             self.counting("computing the features of", images) as count,
-            closing(parts_of(batches, self.learner, recipe.batch_size, views, count)) as computed,
+            closing(parts_of(batches, self.learner, recipe.batch_size, views, count, self.job.ranks)) as computed,
         ):
             places, like = next(computed)
             first = like.packed()
@@ -91,7 +100,7 @@ class Keeper:
                 return unpacked(batches, gathered(parts, first.dtype, shape), like)
             key = key or self.key(batches, views)
             rows = in_turn(parts, first.dtype, shape)
-            return unpacked(batches, self.store(batches, views, key, rows, first.dtype, shape), like)
+            return unpacked(batches, self.stored(batches, views, key, rows, first.dtype, shape), like)
 
     @property
     def may_be_stored(self) -> bool:
@@ -148,6 +157,30 @@ class Keeper:
         with closing(parts_of(batches, self.learner, 1, 0, lambda done: None)) as computed:
             return next(computed)[1]
 
+    def stored(
+        self,
+        batches: Batches,
+        views: int,
+        key: str,
+        parts: Iterator[np.ndarray],
+        dtype: np.dtype,
+        shape: tuple[int, ...],
+    ) -> np.ndarray:
+        """Return the features, mapped from a file that one rank writes and all of them read."""
+        ranks = self.job.ranks
+        found = None
+        with together(ranks):
+            if ranks.writes:
+                found = self.store(batches, views, key, parts, dtype, shape)
+            deque(parts, maxlen=0)  # takes part in computing them
+        if found is not None:
+            return found
+        path = path_of(features_folder(self.job.recipe.cache_dir), key)
+        try:
+            return open_features(path, key=key, dtype=dtype, shape=shape)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: {error}; give all ranks one --cache-dir, or pass --cache memory") from None
+
     def store(
         self,
         batches: Batches,
@@ -186,20 +219,44 @@ def sources_of(keeper: Keeper, *splits: str) -> list[FeatureBatches] | list[Batc
 
 
 def parts_of(
-    batches: Batches, learner: Learner, batch_size: int, views: int, count: Callable[[int], None]
+    batches: Batches,
+    learner: Learner,
+    batch_size: int,
+    views: int,
+    count: Callable[[int], None],
+    ranks: Ranks = ALONE,
 ) -> Generator[tuple[np.ndarray, Features], None, None]:
     """Yield the features of every sample, batch by batch, and their places; view k is the augmentation of epoch k.
 
     The places of view k of N samples begin at k * N.
 
-    count: is told how many images are done.
+    count: is told how many images are done; ranks: each computes a share of them, and all get all.
     """
     ordered = batches.in_order(batch_size=batch_size, augmented=views > 0)
     for epoch in range(max(views, 1)):
+        start = epoch * len(batches.samples)
+        if ranks.size > 1:
+            for places, features in shared_parts(ordered, learner, epoch, ranks):
+                count(len(features))
+                yield places + start, features
+            continue
         for batch in ordered.epoch(epoch):
             features = learner.features(cast(Given, batch.inputs))
             count(len(features))
-            yield batch.indices + epoch * len(batches.samples), features
+            yield batch.indices + start, features
+
+
+def shared_parts(ordered: Batches, learner: Learner, epoch: int, ranks: Ranks) -> Iterator[tuple[np.ndarray, Features]]:
+    """Yield the features of every batch, of which each rank computes every so many, in the batches' order."""
+    plan = ordered.plan(epoch)
+    own = ordered.epoch(epoch, ranks.rank, None, ranks.size)
+    for start in range(0, len(plan), ranks.size):
+        content = b""
+        with together(ranks):
+            for batch in islice(own, 1):
+                content = packed([dict(learner.features(cast(Given, batch.inputs)).taps)])
+        for number, given in zip(range(start, len(plan)), ranks.gather(content), strict=False):
+            yield plan[number], Features(received(given)[0])
 
 
 def unpacked(batches: Batches, views: np.ndarray, like: Features) -> FeatureBatches:

@@ -46,6 +46,21 @@ class RunSection:
         group="run",
         decides={"base"},
     )
+    rank_timeout: float = option(
+        300.0,
+        "seconds that several processes which train together wait for one that does not answer",
+        group="run",
+        decides={"machine"},
+        above=0,
+        below=1e6,
+    )
+    bn_sync: Literal["on", "off"] = option(
+        "on",
+        "several processes: BatchNorm that learns sees the whole batch; off: each process's part alone, faster, but "
+        "the result then depends on how many there are",
+        group="run",
+        decides={"update"},
+    )
 
     def check_run(self) -> None:
         """Raise RecipeError for a type that the device does not have."""

@@ -155,6 +155,22 @@ class Log:
         self.close()
 
 
+class NoLog(Log):
+    """Stands for the log where another process writes it."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Do nothing."""
+
+    def trim(self, step: int) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 def rows_of(path: Path, *, torn: bool = False) -> list[dict[str, Any] | None]:
     """Return the checked lines of a log; None for a last one that a crash tore. torn: for any other, too.
 

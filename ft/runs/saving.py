@@ -37,6 +37,22 @@ class Snapshot:
     keep: frozenset[int]
 
 
+class NoSaver:
+    """Stands for a Saver where another process writes the run's folder."""
+
+    def name(self, step: int, *, best: bool, keep: Collection[int]) -> None:
+        """Do nothing."""
+
+    def wait(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> "NoSaver":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 class Saver:
     """Saves the checkpoints of one run. A context manager: its end waits for the last one."""
 

@@ -251,6 +251,13 @@ class Hold:
             os.close(self.descriptors.popitem()[1])
 
 
+class NoHold(Hold):
+    """Stands for the hold of a folder that another process writes."""
+
+    def check(self) -> None:
+        """Find nothing: it is the other's to look after."""
+
+
 @contextmanager
 def lock(folder: Path, *, make: bool = False) -> Iterator[Hold]:
     """Hold `folder/.lock` for as long as the block runs. Raises RunError where another process holds it.

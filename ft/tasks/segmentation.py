@@ -76,7 +76,17 @@ class MaskTable(PredictionTable):
             confusion = pixel_confusion(mask, predicted, logits.shape[-1])
             self.rows.append(PixelRow.of(confusion))
             self.worst.append(Worst(len(self.rows) - 1, pixel_scores(confusion).mean_iou, mask, predicted))
+        self.keep_worst()
+
+    def keep_worst(self) -> None:
+        """Keep the pictures with the lowest IoU."""
         self.worst = sorted(self.worst, key=lambda row: (np.nan_to_num(row.iou, nan=2.0), row.index))[:WORST]
+
+    def merge(self, other: Self) -> None:
+        """Add the lines of another table behind the own ones."""
+        self.worst += [row._replace(index=row.index + len(self.rows)) for row in other.worst]
+        self.rows += other.rows
+        self.keep_worst()
 
     def write(self, folder: Path, names: Sequence[str], classes: Sequence[str]) -> None:
         """Write predictions.csv, and beside it the worst masks."""

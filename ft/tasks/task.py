@@ -124,6 +124,11 @@ class PredictionTable(ABC):
     def update(self, outputs: Arrays, targets: Arrays) -> None:
         """Add a batch."""
 
+    def merge(self, other: Self) -> None:
+        """Add the lines of another table behind the own ones."""
+        for name, rows in vars(other).items():
+            getattr(self, name).extend(rows)
+
     @abstractmethod
     def write(self, folder: Path, names: Sequence[str], classes: Sequence[str]) -> None:
         """Write the table of the samples so far. names: of all of them."""

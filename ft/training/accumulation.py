@@ -3,33 +3,38 @@
 from dataclasses import dataclass
 
 from ft.backend.objective import Objective
-from ft.data.targets import Targets
+from ft.data import Batch
+from ft.data.cut import Cut, Pass
 from ft.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Part:
-    """Samples that go through the network together, and what their mean loss counts in that of the batch."""
+    """Samples that go through the network together, and what their mean loss counts in that of the batch.
+
+    first: position of sample 0 in the batch; counts: False for a rank without samples, see ft/data/cut.py.
+    """
 
     rows: slice
     share: float
+    first: int
+    counts: bool = True
 
 
-def parts_of(targets: Targets, recipe: Recipe, objective: Objective) -> list[Part]:
-    """Return the parts of a batch, nearly even ones of at most `batch_size` samples; without accumulation the whole.
+def cut_of(recipe: Recipe) -> Cut:
+    """Return how a recipe cuts a batch into parts, nearly even ones of at most `batch_size` samples."""
+    return Cut(None if recipe.accumulate == 1 else recipe.batch_size)
 
-    A part is never one sample alone, from which BatchNorm cannot learn, unless `batch_size` says so: of batches of 2 an
-    odd one out joins a pair.
+
+def parts_of(batch: Batch, recipe: Recipe, objective: Objective) -> list[Part]:
+    """Return the parts of a batch; without accumulation, and without other ranks, the whole.
+
     A share is that of the samples' weights in the objective. So gradients add up to those of the whole batch, a last
     one that is short included.
     """
-    weights = objective.weights(targets)
-    samples = len(weights)
-    if recipe.accumulate == 1:
-        return [Part(slice(0, samples), 1.0)]
-    parts = -(-samples // recipe.batch_size)
-    if recipe.batch_size > 1:
-        parts = max(1, min(parts, samples // 2))
-    rows = [slice(samples * i // parts, samples * (i + 1) // parts) for i in range(parts)]
-    whole = weights.sum() or 1.0  # where no pixel counts the loss is 0
-    return [Part(part, float(weights[part].sum() / whole)) for part in rows]
+    weights, place = objective.weights(batch.targets), batch.place
+    if place is None and recipe.accumulate == 1:
+        return [Part(slice(0, len(weights)), 1.0, 0)]
+    passes = place.passes if place else [Pass(rows, rows.start) for rows in cut_of(recipe).passes(len(weights))]
+    whole = (place.weight if place else weights.sum()) or 1.0  # where no pixel counts the loss is 0
+    return [Part(p.rows, p.counts * float(weights[p.rows].sum() / whole), p.first, p.counts) for p in passes]

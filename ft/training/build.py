@@ -11,6 +11,7 @@ import numpy as np
 from ft.backend import contract as backends
 from ft.backend.contract import Learner, Wing
 from ft.backend.objective import Objective
+from ft.backend.ranks import ALONE, Ranks
 from ft.errors import RecipeError, listed
 from ft.network.freeze import Freeze, plan_at
 from ft.network.surgery import Surgery, plan_surgery
@@ -61,6 +62,7 @@ def build_learner(job: Job, wing: Wing, *, device: str, epoch: int = 0) -> tuple
         device=device,
         epoch=epoch,
         objective=job.task.objective(job.recipe, weigh_classes(job.recipe, job.task, job.dataset)),
+        ranks=job.ranks,
     )
     shapes = wing.weight_shapes(learner.model)
     last = plan_at(job.recipe, job.card, list(wing.parameters(learner.model)), epoch=max(epoch, job.recipe.epochs - 1))
@@ -96,6 +98,7 @@ def new_learner(
     objective: Objective,
     device: str,
     epoch: int = 0,
+    ranks: Ranks = ALONE,
 ) -> tuple[Learner, Freeze]:
     """Build a recipe's network and its learner in one wing; the weights are for the caller to set.
 
@@ -103,7 +106,7 @@ def new_learner(
     """
     model = new_network(recipe, wing, card=card, surgery=surgery, classes=classes, image_size=image_size)
     plan = plan_at(recipe, card, list(wing.parameters(model)), epoch=epoch)
-    learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, objective=objective, device=device)
+    learner = wing.Learner(model, card=card, plan=plan, recipe=recipe, objective=objective, device=device, ranks=ranks)
     return learner, plan
 
 

@@ -1,13 +1,17 @@
 """A network on a split: batch by batch into a meter, and into a table where its answers are written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 from ft.backend.contract import Learner
+from ft.backend.ranks import ALONE, Ranks
 from ft.data import Batch
 from ft.tasks.task import Meter, PredictionTable
+from ft.tasks.wire import fill, packed
+from ft.training.ranks import together
 
 
 class Source(Protocol):
@@ -15,7 +19,7 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]: ...
+    def epoch(self, epoch: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]: ...
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,10 @@ class First:
     def __len__(self) -> int:
         return min(self.count, len(self.source))
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from batch `start` on."""
-        return islice(self.source.epoch(epoch, start), max(self.count - start, 0))
+    def epoch(self, epoch: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch `start` on, and before `stop`."""
+        stop = len(self) if stop is None else min(stop, len(self))
+        return islice(self.source.epoch(epoch, start, stop), max(stop - start, 0))
 
 
 @dataclass(frozen=True)
@@ -43,17 +48,36 @@ class Counted:
     def __len__(self) -> int:
         return len(self.source)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from batch `start` on."""
-        for batch in self.source.epoch(epoch, start):
+    def epoch(self, epoch: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch `start` on, and before `stop`."""
+        for batch in self.source.epoch(epoch, start, stop):
             yield batch
             self.count(len(batch))
 
 
-def evaluate(learner: Learner, source: Source, meter: Meter, *tables: PredictionTable) -> Meter:
-    """Run a split through the network in inference mode and return the meter, which has seen all of it."""
-    for batch in source.epoch(0):
-        outputs = learner.outputs(batch.inputs)
-        for sink in (meter, *tables):
-            sink.update(outputs, batch.targets)
+def evaluate(learner: Learner, source: Source, meter: Meter, *tables: PredictionTable, ranks: Ranks = ALONE) -> Meter:
+    """Run a split through the network in inference mode and return the meter, which has seen all of it.
+
+    Each rank runs its share of the batches, none twice; meters and tables of all ranks come together, in order.
+    """
+    sinks, new = (meter, *tables), deepcopy((meter, *tables)) if ranks.size > 1 else ()
+    start, stop = (len(source) * rank // ranks.size for rank in (ranks.rank, ranks.rank + 1))
+    with together(ranks):
+        for batch in source.epoch(0, start, stop):
+            outputs = learner.outputs(batch.inputs)
+            for sink in sinks:
+                sink.update(outputs, batch.targets)
+    if ranks.size > 1:
+        join(ranks, sinks, new)
     return meter
+
+
+def join(ranks: Ranks, sinks: Sequence[Any], new: Sequence[Any]) -> None:
+    """Let each rank's meters and tables have seen what all of them saw. new: such that have seen nothing."""
+    first, *others = ranks.gather(packed(sinks))
+    fill(sinks, first)  # on every rank in the same order, for the same bits
+    for content in others:
+        more = deepcopy(new)
+        fill(more, content)
+        for sink, other in zip(sinks, more, strict=True):
+            sink.merge(other)

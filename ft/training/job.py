@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ft.backend.ranks import ALONE, Ranks
 from ft.data import Augmentation, Batches, Dataset, Preprocess, Reading, Sampling
 from ft.data.settings import AS_THEY_ARE
 from ft.data.sources.texts import reuters
@@ -18,6 +19,7 @@ from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
 from ft.tasks import TASKS, task_for
 from ft.tasks.task import Task
+from ft.training.accumulation import cut_of
 from ft.training.penalty import require_anchor
 from ft.training.ways import way_of
 from ft.weights import require_finite
@@ -39,7 +41,10 @@ def recipe_of(fields: Mapping[str, Any]) -> Recipe:
 
 @dataclass(frozen=True)
 class Job:
-    """What a recipe's names stand for: the card, the samples, their way in, the tensors to start from."""
+    """What a recipe's names stand for: the card, the samples, their way in, the tensors to start from.
+
+    ranks: the processes that train together.
+    """
 
     recipe: Recipe
     card: Card
@@ -47,6 +52,7 @@ class Job:
     preprocess: Preprocess | TextProcess
     source: Mapping[str, np.ndarray] | None
     surgery: Surgery | None = None
+    ranks: Ranks = ALONE
 
     @property
     def task(self) -> Task:
@@ -72,7 +78,8 @@ class Job:
         sampling, augmentation = Sampling(recipe.batch_size, recipe.seed, shuffle=split == "train"), AS_THEY_ARE
         if split == "train" and not plain:
             size, balanced = recipe.batch_size * recipe.accumulate, recipe.sampling == "balanced"
-            sampling = replace(sampling, batch_size=size, balanced=balanced)
+            cut = replace(cut_of(recipe), rank=self.ranks.rank, ranks=self.ranks.size)
+            sampling = replace(sampling, batch_size=size, balanced=balanced, cut=cut)
             augmentation = Augmentation.of(recipe, classes=classes)
         reading, teach = Reading.of(recipe, as_pixels=as_pixels), self.task.teach(classes=classes, dtype=recipe.dtype)
         samples = getattr(self.dataset, split)

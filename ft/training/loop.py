@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -11,13 +11,13 @@ import numpy as np
 
 from ft.backend.contract import Learner
 from ft.data import Batch
-from ft.errors import RunError, listed
+from ft.errors import Elsewhere, RunError, UserError, listed
 from ft.network.freeze import Freeze, plan_at
 from ft.recipe import Recipe
 from ft.recipe.optimizer import RULES, divides_by_zero, settings_of
 from ft.runs import checkpoint
 from ft.runs.folder import Log
-from ft.runs.saving import Saver, Snapshot
+from ft.runs.saving import NoSaver, Saver, Snapshot
 from ft.system import files
 from ft.system.names import BAD_STEP
 from ft.system.progress import Progress
@@ -27,6 +27,7 @@ from ft.training.evaluate import Source, evaluate
 from ft.training.going_on import out_of_patience, stopped_early
 from ft.training.job import Job
 from ft.training.position import Position
+from ft.training.ranks import meet, together
 from ft.training.schedule import rate_of
 
 FETCH_EVERY = 10  # steps whose probes stay on the device before they are read: reading one waits for its step
@@ -78,7 +79,8 @@ class Training:
         self.session, self.position, self.plan = session, position, plan
         self.job, self.recipe, self.learner = session.job, session.job.recipe, session.learner
         self.folder, self.log, self.progress = session.hold.folder, session.log, session.progress
-        self.saver = Saver(self.folder, self.log)
+        self.ranks, self.stop_number = session.job.ranks, None  # of the signal that the ranks have heard of
+        self.saver = Saver(self.folder, self.log) if self.ranks.writes else NoSaver()
         self.frozen: dict[str, np.ndarray] | None = None  # copies of what the plan leaves as it is
         self.pending: deque[tuple[dict[str, Any], np.ndarray, Any]] = deque()
         self.clock, self.told_idle = time.perf_counter(), False
@@ -99,16 +101,38 @@ class Training:
     def run_epoch(self) -> None:
         """Train from the position to the end of its epoch, evaluate, log, save."""
         position, started, before = self.position, time.perf_counter(), self.position.images
-        for batch in self.session.train.epoch(position.epoch, position.batch):
+        for batch in self.batches():
             self.run_step(batch)
-            if self.session.stop.number is not None and position.batch < len(self.session.train):
+            if self.stop is not None and position.batch < len(self.session.train):
                 self.leave()
         self.fetch()
         seconds = time.perf_counter() - started
         self.end_epoch(images_per_second=(position.images - before) / seconds)
         self.save()
-        if self.session.stop.number is not None and position.epoch < self.recipe.epochs:
+        if self.stop is not None and position.epoch < self.recipe.epochs:
             self.leave()
+
+    @property
+    def stop(self) -> int | None:
+        """The signal that asks the training to stop, on all ranks the same."""
+        return self.session.stop.number if self.ranks.size == 1 else self.stop_number
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the batches that are left of the epoch; before each the ranks meet."""
+        source = self.session.train.epoch(self.position.epoch, self.position.batch)
+        if self.ranks.size == 1:
+            yield from source
+            return
+        for _ in range(self.position.batch, len(self.session.train)):
+            batch, error = None, None
+            try:
+                batch = next(source)
+            except UserError as found:
+                error = found
+            stop, objective = self.session.stop.number, self.learner.objective
+            batch, self.stop_number = meet(self.ranks, batch, objective, stop=stop, error=error)
+            assert batch is not None
+            yield batch
 
     def stands_at_best(self) -> bool:
         """Tell whether the position is the end of the best epoch so far."""
@@ -123,10 +147,11 @@ class Training:
         probes = self.learner.step(batch, step=position.step, lr=lr)
         position.step, position.batch = position.step + 1, position.batch + 1
         row = {"step": position.step, "epoch": position.epoch + 1, "lr": float(lr)}
-        self.pending.append((row, batch.indices, probes))  # not the inputs, which are large
+        self.pending.append((row, batch.all_indices, probes))  # not the inputs, which are large
         loss = self.fetch() if len(self.pending) >= FETCH_EVERY else None
-        self.progress.step(len(batch), loss)
-        if not self.told_idle and (words := self.job.task.idle(batch.targets)):
+        self.progress.step(len(batch.all_indices), loss)
+        idle = batch.place is None or not batch.place.weight
+        if not self.told_idle and idle and (words := self.job.task.idle(batch.targets)):
             self.progress.note(f"step {position.step}: {words}; said once")
             self.told_idle = True
 
@@ -159,6 +184,8 @@ class Training:
         """Raise RunError where a probe is not a number, after writing the step and its images to a file."""
         if all(np.isfinite(value) for value in probes.values()):
             return
+        if not self.ranks.writes:
+            raise Elsewhere
         self.saver.wait()
         last, bad = checkpoint.pointed(self.folder, "last"), self.folder / BAD_STEP
         kept = f"the last good state is {last}" if last else "no checkpoint was saved yet"
@@ -204,7 +231,7 @@ class Training:
     def evaluate(self) -> dict[str, Any]:
         """Return the metrics of the validation images."""
         meter = self.job.task.meter(self.job.dataset.classes)
-        return evaluate(self.learner, self.session.val, meter).result()
+        return evaluate(self.learner, self.session.val, meter, ranks=self.ranks).result()
 
     def evaluate_average(self) -> dict[str, float]:
         """Return how the moving average of the weights does, where one is kept."""
@@ -231,7 +258,13 @@ class Training:
                 run_ahead(self.job, self.learner, plan, backend=backend, epoch=epoch, say=say, log=log)
 
     def save(self) -> None:
-        """Copy the state for a checkpoint, which is written while the training goes on."""
+        """Copy the state for a checkpoint, which is written while the training goes on, by one of several ranks."""
+        with together(self.ranks):
+            if self.ranks.writes:
+                self.save_here()
+
+    def save_here(self) -> None:
+        """Copy the state and begin to write it."""
         self.session.hold.used = True
         for said in (self.session.hold.check(), self.log.check()):
             if said:
@@ -264,7 +297,8 @@ class Training:
         """Save after the step at hand and end the run as the signal asked."""
         self.fetch()
         self.save()
-        self.saver.wait()
-        assert self.session.stop.number is not None
+        with together(self.ranks):
+            self.saver.wait()
+        assert self.stop is not None
         where = f"stopped after step {self.position.step}; go on with --resume {self.folder}"
-        raise Interrupted(self.session.stop.number, where)
+        raise Interrupted(self.stop, where if self.ranks.writes else "")

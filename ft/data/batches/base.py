@@ -8,14 +8,15 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from ft.data.batches.readers import Readers
+from ft.data.cut import Place
 from ft.data.inputs import Inputs
 from ft.data.settings import Reading, Sampling
 from ft.data.sources.dataset import Sample
@@ -31,12 +32,15 @@ Teach = Callable[[Sequence[Any]], Targets]  # what samples are -> what a network
 class Batch:
     """One step: inputs, targets (their shares of the inputs' type), positions in the split int64 (N,), number in the
     epoch from 0.
+
+    place: where several ranks train, in the batch of all of them.
     """
 
     inputs: Inputs
     targets: Targets
     indices: np.ndarray
     number: int
+    place: Place | None = None
 
     @classmethod
     def of(cls, inputs: Inputs, **targets: np.ndarray) -> "Batch":
@@ -46,9 +50,27 @@ class Batch:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def rows(self, part: slice) -> "Batch":
+    @property
+    def all_indices(self) -> np.ndarray:
+        """Positions in the split of the samples of all ranks."""
+        return self.indices if self.place is None else self.place.indices
+
+    def rows(self, part: slice | np.ndarray) -> "Batch":
         """Return some of the samples."""
         return Batch(self.inputs[part], rows(self.targets, part), self.indices[part], self.number)
+
+    def at(self, place: Place) -> "Batch":
+        """Return the same samples as a part of the batch of all ranks."""
+        return replace(self, place=place)
+
+
+class Planned(NamedTuple):
+    """What a batch is made of: its number, samples by position in the split, and of several ranks' the part to keep."""
+
+    number: int
+    indices: np.ndarray
+    place: Place | None = None
+    own: np.ndarray | None = None
 
 
 class Batches(ABC):
@@ -103,22 +125,41 @@ class Batches(ABC):
         """Return the targets of positions in the split, as an epoch has them."""
         return self.teach([self.samples[i].label for i in indices])
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from number `start` on. Closing the iterator early leaves no thread behind.
+    def needed(self, place: Place) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the positions in the whole batch that a rank's part is made of, and where its own are among these.
 
-        A file that cannot be read, or takes longer than `read_timeout` seconds while the batch waits for it, raises its
-        DataError when the batch that it belongs to is due. Without workers nobody can wait for less than the disk does.
+        None: they are its own.
         """
-        plan = islice(enumerate(self.plan(epoch)), start, None)
+        return place.positions, None
+
+    def planned(self, epoch: int, start: int, stop: int | None, every: int = 1) -> Iterator[Planned]:
+        """Yield what each batch is made of, from number `start` on and before `stop`."""
+        cut = self.sampling.cut
+        for number, indices in islice(enumerate(self.plan(epoch)), start, stop, every):
+            if cut.ranks == 1:
+                yield Planned(number, indices)
+                continue
+            place = Place(indices, tuple(cut.own(len(indices))))
+            positions, own = self.needed(place)
+            yield Planned(number, indices[positions], place, own)
+
+    def epoch(self, epoch: int, start: int = 0, stop: int | None = None, every: int = 1) -> Iterator[Batch]:
+        """Yield the batches of an epoch from number `start` on and before `stop`, or every so many of them.
+
+        Closing the iterator early leaves no thread behind. A file that cannot be read, or takes longer than
+        `read_timeout` seconds while the batch waits for it, raises its DataError when the batch that it belongs to is
+        due. Without workers nobody can wait for less than the disk does.
+        """
+        plan = self.planned(epoch, start, stop, every)
         if not self.reading.workers:
-            for number, indices in plan:
-                yield self.batch(epoch, number, indices, [self.read(epoch, i) for i in indices])
+            for planned in plan:
+                yield self.made(epoch, planned, [self.read(epoch, i) for i in planned.indices])
             return
         readers = Readers(self.reading.workers)
-        ahead: deque[tuple[int, np.ndarray, list[Future[Any]]]] = deque()
+        ahead: deque[tuple[Planned, list[Future[Any]]]] = deque()
         try:
-            for number, indices in plan:
-                ahead.append((number, indices, [readers.submit(self.read, epoch, i) for i in indices]))
+            for planned in plan:
+                ahead.append((planned, [readers.submit(self.read, epoch, i) for i in planned.indices]))
                 if len(ahead) > LOOK_AHEAD:
                     yield self.gather(readers, epoch, *ahead.popleft())
             while ahead:
@@ -126,12 +167,21 @@ class Batches(ABC):
         finally:
             readers.close()
 
-    def gather(
-        self, readers: Readers, epoch: int, number: int, indices: np.ndarray, samples: list[Future[Any]]
-    ) -> Batch:
+    def gather(self, readers: Readers, epoch: int, planned: Planned, samples: list[Future[Any]]) -> Batch:
         """Return the batch of samples that are in the making, or raise the first one's error."""
-        pairs = zip(indices, samples, strict=True)
-        return self.batch(epoch, number, indices, [self.finished(readers, i, sample) for i, sample in pairs])
+        pairs = zip(planned.indices, samples, strict=True)
+        return self.made(epoch, planned, [self.finished(readers, i, sample) for i, sample in pairs])
+
+    def made(self, epoch: int, planned: Planned, read: list[Any]) -> Batch:
+        """Return the batch of samples that were read, of several ranks' the own part."""
+        return self.placed(self.batch(epoch, planned.number, planned.indices, read), planned)
+
+    @staticmethod
+    def placed(batch: Batch, planned: Planned) -> Batch:
+        """Return of the batch of what was planned the own part, in its place."""
+        if planned.place is None:
+            return batch
+        return (batch if planned.own is None else batch.rows(planned.own)).at(planned.place)
 
     def finished(self, readers: Readers, index: int, sample: Future[Any]) -> Any:
         """Return a sample that is in the making; DataError where the file does not come."""

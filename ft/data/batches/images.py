@@ -7,11 +7,12 @@ from functools import partial
 import numpy as np
 
 from ft.data.batches.base import Batch, Batches, Teach
+from ft.data.cut import Place
 from ft.data.images.augment import crop_and_flip, short_side_for
 from ft.data.images.decode import decode
 from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
-from ft.data.settings import AS_THEY_ARE, USUAL, Augmentation, Reading, Sampling
+from ft.data.settings import AS_THEY_ARE, USUAL, WHOLE, Augmentation, Reading, Sampling
 from ft.data.sources.dataset import Sample
 from ft.data.sources.text import Text
 from ft.errors import DataError
@@ -41,9 +42,13 @@ class ImageBatches(Batches):
     def in_order(self, *, batch_size: int | None = None, augmented: bool = False) -> "ImageBatches":
         """Return the same images once each and unshuffled, see `Batches`."""
         size = batch_size or self.sampling.batch_size
-        sampling = replace(self.sampling, batch_size=size, shuffle=False, balanced=False)
+        sampling = replace(self.sampling, batch_size=size, shuffle=False, balanced=False, cut=WHOLE)
         augmentation = replace(self.augmentation, mix=None) if augmented else AS_THEY_ARE
         return type(self)(self.samples, self.preprocess, sampling, augmentation, self.reading, teach=self.teach)
+
+    def needed(self, place: Place) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the positions that a rank's part is made of: what is mixed takes the image before, too."""
+        return place.with_neighbours if self.augmentation.mix else super().needed(place)
 
     def batch(self, epoch: int, number: int, indices: np.ndarray, read: list[np.ndarray]) -> Batch:
         """Return the batch of finished images (H, W, C), mixed where that is asked for."""

@@ -7,7 +7,8 @@ from typing import Self
 import numpy as np
 
 from ft.data.batches.base import Batch, Batches, Teach
-from ft.data.settings import AS_THEY_ARE, USUAL, Augmentation, Reading, Sampling
+from ft.data.cut import Place
+from ft.data.settings import AS_THEY_ARE, USUAL, WHOLE, Augmentation, Reading, Sampling
 from ft.data.sources.dataset import Sample
 from ft.data.text.buckets import group_by_length
 from ft.data.text.process import TextProcess
@@ -37,7 +38,7 @@ class TextBatches(Batches):
     def in_order(self, *, batch_size: int | None = None, augmented: bool = False) -> Self:
         """Return the same texts once each and unshuffled, see `Batches`."""
         size = batch_size or self.sampling.batch_size
-        sampling = replace(self.sampling, batch_size=size, shuffle=False, balanced=False)
+        sampling = replace(self.sampling, batch_size=size, shuffle=False, balanced=False, cut=WHOLE)
         return type(self)(self.samples, self.preprocess, sampling, reading=self.reading, teach=self.teach)
 
     def plan(self, epoch: int) -> list[np.ndarray]:
@@ -49,6 +50,10 @@ class TextBatches(Batches):
         rng = generator(self.sampling.seed, "buckets", epoch)
         size = self.sampling.batch_size
         return group_by_length(np.concatenate(planned), self.tokens.lengths, size, rng=rng)
+
+    def needed(self, place: Place) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return all positions: a rank's texts are padded to the longest of the whole batch."""
+        return np.arange(len(place.indices)), place.positions
 
     def read(self, epoch: int, index: int) -> int:
         """Return the position itself: all texts are tokens already."""

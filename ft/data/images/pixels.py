@@ -20,7 +20,7 @@ class Pixels:
     def __len__(self) -> int:
         return len(self.values)
 
-    def __getitem__(self, rows: slice) -> "Pixels":
+    def __getitem__(self, rows: slice | np.ndarray) -> "Pixels":
         return Pixels(self.values[rows], self.table)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

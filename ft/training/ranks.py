@@ -1,0 +1,121 @@
+"""Ranks in a training: how they come together, agree, and end together."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ft.backend import contract as backends
+from ft.backend.objective import Objective
+from ft.backend.ranks import ALONE, Ranks, seat_of, usual_backend
+from ft.data import Batch
+from ft.errors import Elsewhere, RankLost, RecipeError, RunError, UserError
+from ft.recipe import Recipe, checked, deciding, to_dict
+from ft.system.quiet import quiet_stderr
+
+
+@contextmanager
+def connected(backend: str, fields: Mapping[str, Any]) -> Iterator[Ranks]:
+    """Meet the ranks that the environment names, if any, for the time of the block. fields: of the recipe, as given."""
+    seat = seat_of(backend)
+    if seat is None:
+        yield ALONE
+        return
+    backends.require(backend)
+    wing = backends.load(backend)
+    device = str(fields.get("device", "auto"))
+    with quiet_stderr():
+        ranks = wing.connect(seat, device=device, timeout=seconds(fields.get("rank_timeout")))
+    yield ranks
+    with suppress(RunError):  # the work is done
+        ranks.close()
+
+
+def seconds(given: Any) -> float:
+    """Return how long to wait for the others, of a field that nobody has looked at yet."""
+    try:
+        return float(checked("rank_timeout", Recipe.rank_timeout if given is None else given))
+    except RecipeError:  # to be said by one rank, once they have met
+        return Recipe.rank_timeout
+
+
+@contextmanager
+def together(ranks: Ranks) -> Iterator[None]:
+    """Let a mistake that any rank meets in the block end all of them; rank 0 says it."""
+    error: UserError | None = None
+    try:
+        yield
+    except UserError as found:
+        if ranks.size == 1 or isinstance(found, RankLost):
+            raise
+        error = found
+    if ranks.size > 1:
+        raise_first(ranks, error)
+
+
+def refuse(backend: str | None, error: UserError) -> NoReturn:
+    """Raise a mistake that was found before the ranks have met: once they have, one of them says it."""
+    with connected(backend or usual_backend(), {}) as ranks, together(ranks):
+        raise error
+    raise error  # never, but for a reader of types
+
+
+def raise_first(ranks: Ranks, error: UserError | None) -> None:
+    """Raise the first error that a rank has, if one has any; on the others one that nobody says."""
+    told = ranks.gather(str(error).encode() if error else b"")
+    first = next((rank for rank, words in enumerate(told) if words), None)
+    if first is None:
+        return
+    if first == ranks.rank == 0 and error:
+        raise error
+    raise RunError(f"rank {first}: {told[first].decode()}") if ranks.writes else Elsewhere()
+
+
+def told_once(ranks: Ranks, error: UserError) -> UserError:
+    """Return an error that all ranks have alike, as each is to raise it: rank 0 says it."""
+    return error if ranks.writes else Elsewhere()
+
+
+def agree(ranks: Ranks, facts: Mapping[str, Any]) -> None:
+    """Raise RecipeError where a rank has other facts than rank 0."""
+    if ranks.size == 1:
+        return
+    first, *others = ranks.gather_json({name: str(value) for name, value in facts.items()})
+    for rank, own in enumerate(others, 1):
+        for name in first:
+            if own.get(name) != first[name]:
+                had = f"{name} {own.get(name)} on rank {rank}, {first[name]} on rank 0"
+                raise told_once(ranks, RecipeError(f"{had}; start all ranks with the same command and version"))
+
+
+def agree_on(ranks: Ranks, recipe: Recipe, **others: Any) -> None:
+    """Raise RecipeError where a rank was started otherwise than rank 0, or has nothing to do."""
+    own = {*deciding("machine", "cache")} - {*deciding("opening")}
+    facts = {name: value for name, value in to_dict(recipe).items() if name not in own}
+    agree(ranks, {"ft-parity": version("ft-parity"), **others, **facts})
+    if recipe.batch_size < ranks.size:
+        fewer = f"batch_size {recipe.batch_size}: fewer samples than the {ranks.size} ranks"
+        raise told_once(ranks, RecipeError(f"{fewer}; raise --batch-size, or start fewer"))
+
+
+def meet(
+    ranks: Ranks, batch: Batch | None, objective: Objective, *, stop: int | None, error: UserError | None
+) -> tuple[Batch | None, int | None]:
+    """Return the batch with what the samples of all ranks weigh, and a signal that asked any rank to stop.
+
+    One sum before each step; an error that a rank met on the way to it ends all ranks here.
+    """
+    own = np.zeros(3)
+    if batch is not None and batch.place is not None:
+        weights = objective.weights(batch.targets)
+        own[0] = sum(weights[p.rows].sum() for p in batch.place.passes if p.counts)
+    own[1:] = error is not None, stop or 0
+    weight, errors, stops = ranks.sum(own)
+    if errors:
+        raise_first(ranks, error)
+    if batch is not None and batch.place is not None:
+        batch = batch.at(replace(batch.place, weight=float(weight)))
+    return batch, int(max(ranks.gather_json(stop or 0))) if stops else None

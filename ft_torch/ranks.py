@@ -1,0 +1,106 @@
+"""Processes that train together, in PyTorch: gloo between CPUs, NCCL between GPUs."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from ft.backend.ranks import Ranks, Seat
+from ft.errors import RankLost, RecipeError, first_line
+
+
+class TorchRanks(Ranks):
+    """A process group for tensors, on the device, and one for the hub's arrays, on the host."""
+
+    def __init__(self, seat: Seat, *, gpus: bool, timeout: float) -> None:
+        self.rank, self.size = seat.rank, seat.size
+        with broken():
+            patience = timedelta(seconds=timeout)
+            dist.init_process_group("nccl" if gpus else "gloo", timeout=patience)
+            self.host = dist.new_group(backend="gloo", timeout=patience) if gpus else dist.group.WORLD
+
+    def sum(self, array: np.ndarray) -> np.ndarray:
+        """Return the sum of an array of all ranks."""
+        total = torch.from_numpy(np.array(array))
+        with broken():
+            dist.all_reduce(total, group=self.host)
+        return total.numpy()
+
+    def add_up(self, tensors: Sequence[Tensor], like: Iterable[Tensor]) -> list[Tensor]:
+        """Return the sums of tensors of all ranks, which go as one vector. like: tensors whose strides they get.
+
+        A gradient's own strides may differ from rank to rank, with the number of samples.
+        """
+        shapes = [(tuple(x.shape), x.stride()) for x in like]
+        flat = tensors[0].new_empty(sum(x.numel() for x in tensors))
+        views, start = [], 0
+        for x, (shape, stride) in zip(tensors, shapes, strict=True):
+            views.append(flat.as_strided(shape, stride, start).copy_(x))
+            start += x.numel()
+        with broken():
+            dist.all_reduce(flat)
+        return views
+
+    def total(self, x: Tensor) -> Tensor:
+        """Return the sum of a tensor of all ranks, with a gradient: the sum of theirs."""
+        return Total.apply(x)  # pyright: ignore[reportReturnType]
+
+    def close(self) -> None:
+        """Part."""
+        dist.destroy_process_group()
+
+
+class Total(torch.autograd.Function):
+    """The sum over the ranks. Each adds its own to the loss, so the gradient is the sum of what all of them have."""
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        total = x.clone()
+        with broken():
+            dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        total = gradient.clone()
+        with broken():
+            dist.all_reduce(total)
+        return total
+
+
+def connect(seat: Seat, *, device: str, timeout: float) -> Ranks:
+    """Meet the other ranks; RankLost where not all come within `timeout` seconds. device: of the recipe."""
+    gpus = device in ("auto", "cuda") and torch.cuda.is_available()
+    if device == "mps":
+        raise RecipeError("device: mps is for one process; use --device cpu")
+    if gpus:
+        count = torch.cuda.device_count()
+        if seat.local >= count:
+            raise RecipeError(
+                f"LOCAL_RANK {seat.local}: this machine has {count} GPUs, and each process takes its own; start at "
+                f"most {count} here, or pass --device cpu"
+            )
+        torch.cuda.set_device(seat.local)
+    return TorchRanks(seat, gpus=gpus, timeout=timeout)
+
+
+@contextmanager
+def broken() -> Iterator[None]:
+    """Turn what PyTorch says of a rank that is gone, or does not answer, into a RankLost."""
+    try:
+        yield
+    except RuntimeError as error:  # DistError among them
+        raise RankLost(
+            f"rank {os.environ.get('RANK')}: lost the other ranks ({first_line(error)}); start all of them again, "
+            "a run that has a checkpoint goes on with --resume RUN"
+        ) from None
