@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ft.backend.objective import Objective
+from ft.backend.ranks import ALONE
 from ft.data import Batch, Features, Given, Inputs, Pixels, TokenIds
 from ft.network.freeze import Freeze
 from ft.recipe import Recipe
@@ -37,7 +38,7 @@ class Learner:
     """Trains one model by one recipe; arrays go in and come out as NumPy, in N, H, W, C where they are images.
 
     Where it is given Features, what the frozen base made of the images, only the head runs. objective: what the steps
-    minimise.
+    minimise; ranks: the processes that train together, each given its part of a batch.
     """
 
     optimizer: Optimizer
@@ -52,10 +53,11 @@ class Learner:
         recipe: Recipe,
         objective: Objective,
         device: str = "cpu",
+        ranks: Any = ALONE,
     ) -> None:
         self.model = model
         self.card, self.recipe, self.objective = card, recipe, objective
-        self.device, self.dtype = device, recipe.dtype
+        self.device, self.dtype, self.ranks = device, recipe.dtype, ranks
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = apart(model, card)
         self.set_plan(plan)
@@ -83,10 +85,13 @@ class Learner:
     def make_functions(self) -> None:
         """Make the functions whose graphs hold the plan and the prefix as they are now."""
         # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
-        size = self.recipe.batch_size
-        self.run_step = BatchGraphs(self.native_step, size)
-        self.run_part = BatchGraphs(self.loss_and_gradients, size)
-        self.run_update = as_graph(self.native_update)
+        size, several = self.recipe.batch_size, self.ranks.size > 1
+        inside = self.ranks.inside if several else lambda function: function
+        own = 0 if several else size  # ranks with parts of other sizes trace the same graphs: one for all sizes
+        self.run_step = BatchGraphs(inside(self.native_step), own)
+        self.run_part = BatchGraphs(inside(self.loss_and_gradients), own)
+        self.run_update = as_graph(inside(self.native_update))
+        self.run_sums = as_graph(inside(self.of_all_ranks))
         self.run_forward = BatchGraphs(lambda inputs: self.forward(inputs, training=False)[0], size)
 
     def run_ahead(self, *, compiled: bool, say: Callable[[str], None]) -> None:
@@ -131,13 +136,18 @@ class Learner:
         clock, rate = tf.constant([step, first], tf.int64), tf.constant(lr, tf.float64)
         self.optimizer.with_slots()
         if self.recipe.accumulate == 1:
-            return self.run_step(self.load(batch.inputs), as_tensors(batch.targets), clock, rate)
+            (part,) = parts_of(batch, self.recipe, self.objective)
+            clock = tf.constant([step, first + part.first], tf.int64)
+            share = [share_of(part)] * (batch.place is not None)
+            return self.run_step(self.load(batch.inputs), as_tensors(batch.targets), clock, rate, *share)
         loss, right, _, gradients = self.in_parts(self.run_part, batch, step, first)
         return self.run_update(loss, right, gradients, clock, rate)
 
-    def native_step(self, inputs: Any, targets: Mapping[str, tf.Tensor], clock: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
+    def native_step(
+        self, inputs: Any, targets: Mapping[str, tf.Tensor], clock: tf.Tensor, lr: tf.Tensor, *share: tf.Tensor
+    ) -> tf.Tensor:
         """The step as it is traced into a graph."""
-        loss, right, _, gradients = self.loss_and_gradients(inputs, targets, clock)
+        loss, right, _, gradients = self.loss_and_gradients(inputs, targets, clock, *share)
         return self.native_update(loss, right, gradients, clock, lr)
 
     def native_update(
@@ -149,6 +159,8 @@ class Learner:
         lr: tf.Tensor,
     ) -> tf.Tensor:
         """The end of a step as it is traced into a graph: penalty, update, average and probes."""
+        if self.ranks.size > 1:
+            loss, right, gradients = self.of_all_ranks(loss, right, gradients)
         loss, gradients = self.penalty.add(loss, gradients)
         update = self.apply(gradients, lr)
         if self.average:
@@ -157,12 +169,24 @@ class Learner:
         norms = [tf.linalg.global_norm(tensors) for tensors in (list(gradients.values()), weights, update)]
         return tf.stack([loss, *norms, right])
 
+    def of_all_ranks(
+        self, loss: tf.Tensor, right: tf.Tensor, gradients: Mapping[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """Return the sums over the ranks, whose parts of the loss have their share of it already."""
+        own = [*gradients.values(), loss, tf.cast(right, loss.dtype)]
+        *sums, loss, right = self.ranks.add_up(own, [*self.optimizer.parameters.values(), loss, loss])
+        return loss, right, dict(zip(gradients, sums, strict=True))
+
     def gradients(
         self, batch: Batch, *, step: int, first: int = 0
     ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return loss, outputs and every gradient of a step without its update; BatchNorm statistics do move."""
         # once and eagerly: tracing would cost more than it saves
-        loss, _, outputs, gradients = self.in_parts(self.loss_and_gradients, batch, step, first)
+        several = self.ranks.size > 1
+        run = self.run_part if several else self.loss_and_gradients
+        loss, right, outputs, gradients = self.in_parts(run, batch, step, first)
+        if several:
+            loss, _, gradients = self.run_sums(loss, right, gradients)
         loss, gradients = self.penalty.add(loss, gradients)
         arrays = {name: to_array(g, layout_of(self.optimizer.parameters[name])) for name, g in gradients.items()}
         return float(loss), as_arrays(outputs), arrays
@@ -183,12 +207,11 @@ class Learner:
         """Run forward and backward part by part; return what they make of the whole batch."""
 
         def run_one(part: Part) -> Result:
-            clock = tf.constant([step, first + part.rows.start], tf.int64)
-            share = tf.constant(part.share, tf.float64)
+            clock = tf.constant([step, first + part.first], tf.int64)
             own = batch.rows(part.rows)
-            return run(self.load(own.inputs), as_tensors(own.targets), clock, share)
+            return run(self.load(own.inputs), as_tensors(own.targets), clock, share_of(part))
 
-        part, *others = parts_of(batch.targets, self.recipe, self.objective)
+        part, *others = parts_of(batch, self.recipe, self.objective)
         loss, right, outputs, gradients = run_one(part)
         for part in others:
             more = run_one(part)
@@ -204,15 +227,21 @@ class Learner:
         clock: tf.Tensor,
         share: tf.Tensor | None = None,
     ) -> Result:
-        """Run forward and backward in training mode; share: what the loss counts, as one part of a batch."""
+        """Run forward and backward in training mode.
+
+        share: what the loss counts, as one part of a batch, and whether its samples do.
+        """
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
+        counts, sync = None if share is None else share[1], self.recipe.bn_sync == "on"
+        together = layers.synchronised(self.model, self.ranks, counts=counts, sync=sync)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
-            with layers.noise(self.model, clock):
+            with layers.noise(self.model, clock), together:
                 outputs = self.forward(inputs, training=True)
             loss = self.loss(outputs, targets)
-            loss = loss if share is None else loss * tf.cast(share, loss.dtype)
+            loss = loss if share is None else loss * tf.cast(share[0], loss.dtype)
         right = TASKS[self.objective.task].right(outputs[0], targets)
+        right = right if share is None else right * tf.cast(share[1], right.dtype)
         return loss, right, outputs[0], tape.gradient(loss, trained)
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -298,6 +327,11 @@ class Learner:
     def averaged(self) -> AbstractContextManager[None]:
         """Return a context in which the network has its averaged weights, where it keeps an average."""
         return self.average.in_place() if self.average else nullcontext()
+
+
+def share_of(part: Part) -> tf.Tensor:
+    """Return a part's share of the loss, and 1 where its samples count, float64 (2,)."""
+    return tf.constant([part.share, part.counts], tf.float64)
 
 
 def as_tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:

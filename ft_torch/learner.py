@@ -173,7 +173,9 @@ class Learner:
     def part_gradients(self, batch: Batch, step: int, first: int, part: Part) -> Result:
         """Return what one part adds to loss, right samples and gradients, and its outputs."""
         own = batch.rows(part.rows)
-        with layers.noise(self.model, torch.tensor([step, first + part.first], device=self.device)):
+        clock, sync = torch.tensor([step, first + part.first], device=self.device), self.recipe.bn_sync == "on"
+        together = layers.synchronised(self.model, self.ranks, counts=part.counts, sync=sync)
+        with layers.noise(self.model, clock), together:
             outputs = self.forward(self.load(own.inputs))
         targets = {name: torch.from_numpy(x).to(self.device) for name, x in own.targets.items()}
         loss = self.loss(outputs, targets)

@@ -1,7 +1,8 @@
 """Ranks in a training: how they come together, agree, and end together."""
 
+import atexit
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, NoReturn
@@ -16,22 +17,32 @@ from ft.errors import Elsewhere, RankLost, RecipeError, RunError, UserError
 from ft.recipe import Recipe, checked, deciding, to_dict
 from ft.system.quiet import quiet_stderr
 
+MET: dict[str, Ranks] = {}  # by wing
 
-@contextmanager
-def connected(backend: str, fields: Mapping[str, Any]) -> Iterator[Ranks]:
-    """Meet the ranks that the environment names, if any, for the time of the block. fields: of the recipe, as given."""
+
+def meet_others(backend: str, *, device: str, timeout: float) -> Ranks:
+    """Meet the ranks that the environment names; they part at the end of the process."""
     seat = seat_of(backend)
-    if seat is None:
-        yield ALONE
-        return
+    assert seat is not None
     backends.require(backend)
     wing = backends.load(backend)
-    device = str(fields.get("device", "auto"))
     with quiet_stderr():
-        ranks = wing.connect(seat, device=device, timeout=seconds(fields.get("rank_timeout")))
-    yield ranks
-    with suppress(RunError):  # the work is done
-        ranks.close()
+        ranks = wing.connect(seat, device=device, timeout=timeout)
+    atexit.register(ranks.close)
+    return ranks
+
+
+def connect(backend: str, fields: Mapping[str, Any]) -> Ranks:
+    """Return the ranks that train together, if the environment names any: they meet once a process.
+
+    fields: of the recipe, as given.
+    """
+    if seat_of(backend) is None:
+        return ALONE
+    if backend not in MET:
+        timeout = seconds(fields.get("rank_timeout"))
+        MET[backend] = meet_others(backend, device=str(fields.get("device", "auto")), timeout=timeout)
+    return MET[backend]
 
 
 def seconds(given: Any) -> float:
@@ -58,7 +69,7 @@ def together(ranks: Ranks) -> Iterator[None]:
 
 def refuse(backend: str | None, error: UserError) -> NoReturn:
     """Raise a mistake that was found before the ranks have met: once they have, one of them says it."""
-    with connected(backend or usual_backend(), {}) as ranks, together(ranks):
+    with together(connect(backend or usual_backend(), {})):
         raise error
     raise error  # never, but for a reader of types
 

@@ -21,6 +21,7 @@ from ft_tf.layers.noise import KERAS_DROPOUT, Dropout, Noise, StochasticDepth, n
 from ft_tf.layers.norm import BatchNorm2d, LayerNorm, Normalization
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
 from ft_tf.layers.resize import Resize, resize_bilinear
+from ft_tf.layers.sync import synchronised
 from ft_tf.layers.text import (
     AdditiveMask,
     Affine,
@@ -85,4 +86,5 @@ __all__ = [
     "sizes",
     "split_heads",
     "squeeze_excitation",
+    "synchronised",
 ]

@@ -1,11 +1,22 @@
 """Normalisation with PyTorch's statistics and constants."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from ft_tf.layers.base import SameShape, register
+
+
+class Moments(NamedTuple):
+    """Mean and biased variance (C,) of a batch, of how many values, and those that the running statistics take."""
+
+    mean: tf.Tensor
+    variance: tf.Tensor
+    count: tf.Tensor
+    moving_mean: tf.Tensor
+    moving_variance: tf.Tensor
 
 
 @register
@@ -14,8 +25,11 @@ class BatchNorm2d(SameShape):
 
     Keras keeps the biased variance of a batch, PyTorch the unbiased one; momentum means the share of the new value here
     (0.1) and of the old one there (0.99); eps is 1e-5 here and 1e-3 there. `frozen` makes the layer run in inference
-    mode inside a training step, as a frozen stage does.
+    mode inside a training step, as a frozen stage does; `moments` gives the statistics where several ranks have a part
+    of the batch each.
     """
+
+    moments: Callable[[tf.Tensor], Moments] | None = None
 
     def __init__(self, *, eps: float = 1e-5, momentum: float = 0.1, **base: Any) -> None:
         super().__init__(autocast=False, **base)  # bfloat16 stays what it is, and so do the float32 weights
@@ -36,7 +50,7 @@ class BatchNorm2d(SameShape):
             return self.normalise(x, self.moving_mean, self.moving_variance)
         # one kernel, three times as fast; in float32 its sums are rougher than these steps and PyTorch's
         fused = len(x.shape) == 4 and x.dtype == tf.bfloat16
-        y, mean, unbiased = self.fused(x) if fused else self.in_steps(x)
+        y, mean, unbiased = self.fused(x) if fused and not self.moments else self.in_steps(x)
         self.update(self.moving_mean, mean)
         self.update(self.moving_variance, unbiased)
         self.num_batches_tracked.assign_add(1)
@@ -54,6 +68,10 @@ class BatchNorm2d(SameShape):
     def in_steps(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return the same, step by step."""
         exact = tf.cast(x, self.variable_dtype)
+        if self.moments:
+            m = self.moments(exact)
+            unbiased = m.moving_variance * (m.count / (m.count - 1))
+            return self.normalise(x, m.mean, m.variance), m.moving_mean, unbiased
         mean, variance = tf.nn.moments(exact, axes=list(range(len(x.shape) - 1)))
         count = tf.cast(tf.size(x) // tf.shape(x)[-1], exact.dtype)
         return self.normalise(x, mean, variance), mean, variance * (count / (count - 1))

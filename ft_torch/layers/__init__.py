@@ -6,6 +6,7 @@ from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, 
 from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
 from ft_torch.layers.pool import FlattenHWC, MaxPool2dSame
 from ft_torch.layers.resize import resize_bilinear
+from ft_torch.layers.sync import synchronised
 
 __all__ = [
     "NOISE_CALLS",
@@ -25,6 +26,7 @@ __all__ = [
     "positions_of",
     "resize_bilinear",
     "seed_noise",
+    "synchronised",
     "with_shared_attention",
     "with_shared_noise",
 ]

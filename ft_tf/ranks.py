@@ -1,0 +1,106 @@
+"""Processes that train together, in TensorFlow: the collectives of MultiWorkerMirroredStrategy, a process a worker.
+
+The training loop is the hub's: Keras's `fit` does not work under this strategy. A graph that sums over the workers
+bears a number for each sum, given as it is traced, so all workers trace the same graphs in the same order.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager import context  # the only place that knows how long to wait for the others
+
+from ft.backend.ranks import Ranks, Seat
+from ft.errors import RankLost, RecipeError, first_line
+from ft_tf.graph import as_graph
+from ft_tf.runtime import keep_memory
+
+LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.CancelledError, tf.errors.AbortedError)
+DTYPES = (tf.float64, tf.int32)  # of the hub's sums
+
+
+class TfRanks(Ranks):
+    """A strategy, in whose replica context a step sums."""
+
+    def __init__(self, seat: Seat, *, gpus: bool, timeout: float) -> None:
+        self.rank, self.size = seat.rank, seat.size
+        kinds = tf.distribute.experimental.CommunicationImplementation
+        kind = kinds.NCCL if gpus else kinds.RING
+        self.options = tf.distribute.experimental.CommunicationOptions(implementation=kind, timeout_seconds=timeout)
+        with broken(self.rank):
+            wait_for(seat, timeout)
+            self.strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=self.options)
+        self.sums = {t.as_numpy_dtype: as_graph(self.inside(self.total), [tf.TensorSpec((None,), t)]) for t in DTYPES}
+
+    def sum(self, array: np.ndarray) -> np.ndarray:
+        """Return the sum of an array of all ranks."""
+        with broken(self.rank):
+            return self.sums[array.dtype.type](tf.constant(array)).numpy()
+
+    def inside(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that may sum over the ranks."""
+        return lambda *arguments: self.strategy.run(lambda: function(*arguments))
+
+    def add_up(self, tensors: Sequence[tf.Tensor], like: Iterable[Any]) -> list[tf.Tensor]:
+        """Return the sums of tensors of all ranks, which go as one vector. like: tensors whose shapes they have.
+
+        A gradient's own shape may be unknown in a graph for any number of samples.
+        """
+        shapes = [tuple(x.shape) for x in like]
+        flat = self.total(tf.concat([tf.reshape(x, [-1]) for x in tensors], 0))
+        parts = tf.split(flat, [math.prod(shape) for shape in shapes])
+        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+    def total(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the sum of a tensor of all ranks, with a gradient: the sum of theirs."""
+        own = tf.identity(x)  # on the worker's device, where an argument of a graph is on none
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, own, options=self.options)
+
+    def close(self) -> None:
+        """Part: the strategy goes with the process."""
+
+
+def connect(seat: Seat, *, device: str, timeout: float) -> Ranks:
+    """Meet the other ranks; RankLost where not all come within `timeout` seconds. device: of the recipe."""
+    keep_memory()
+    found = tf.config.list_physical_devices("GPU")
+    gpus = device in ("auto", "cuda") and bool(found)
+    if device == "mps":
+        raise RecipeError("device: mps is for one process; use --device cpu")
+    if gpus and seat.local >= len(found):
+        raise RecipeError(
+            f"worker {seat.rank}: this machine has {len(found)} GPUs, and each process takes its own; start at "
+            f"most {len(found)} here, or pass --device cpu"
+        )
+    tf.config.set_visible_devices(found[seat.local] if gpus else [], "GPU")
+    return TfRanks(seat, gpus=gpus, timeout=timeout)
+
+
+def wait_for(seat: Seat, timeout: float) -> None:
+    """Tell TensorFlow how long to wait for the other workers; it would for an hour."""
+    from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
+
+    milliseconds = int(timeout * 1000)
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        cluster_register_timeout_in_ms=milliseconds,
+        heartbeat_timeout_in_ms=milliseconds,
+        shutdown_barrier_timeout_in_ms=milliseconds,
+        coordinated_jobs=[CoordinatedJob(name="worker", num_tasks=seat.size)],
+    )
+
+
+@contextmanager
+def broken(rank: int) -> Iterator[None]:
+    """Turn what TensorFlow says of a rank that is gone, or does not answer, into a RankLost."""
+    try:
+        yield
+    except LOST as error:
+        raise RankLost(
+            f"rank {rank}: lost the other ranks ({first_line(error)}); start all of them again, "
+            "a run that has a checkpoint goes on with --resume RUN"
+        ) from None

@@ -1,0 +1,235 @@
+"""Several processes that train together on this machine, and what each number of them makes of the same recipes.
+
+`python -m parity_tests.support.ranks WING OUT NAME...` is one of them; rank 0 writes OUT/NAME.npz: every gradient of a
+step, and the state after STEPS steps that cross a short last batch.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+STEPS = 50
+PATIENCE = 240  # seconds
+
+SMALL = {  # BatchNorm, dropout and an odd batch, of 7
+    "model": "resnet18",
+    "cut": "layer2",
+    "head": "12-relu-dropout0.3",
+    "weights": "none",
+    "freeze": "none",
+    "image_size": 16,
+    "batch_size": 7,
+    "precision": "float64",
+    "lr": 0.01,
+    "workers": 0,
+    "cache": "off",
+    "seed": 3,
+}
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {**SMALL, "optimizer": "sgd", "momentum": 0.9},
+    "clipped": {**SMALL, "clip_norm": 0.05, "ema": 0.9, "weight_decay": 0.01, "optimizer": "adamw"},
+    "mixed parts": {**SMALL, "batch_size": 3, "accumulate": 3, "mixup": 0.4, "cutmix": 0.4, "l2": 1e-3},
+    "weighted": {**SMALL, "class_weights": "1,2,3,4,5,6,7,8,9,10", "label_smoothing": 0.1, "sampling": "balanced"},
+    "apart": {**SMALL, "bn_sync": "off"},
+}
+
+DIGITS = {**SMALL, "batch_size": 95, "epochs": 2, "cache_limit": 0.1}  # a last batch of 12
+RUNS: dict[str, dict[str, Any]] = {  # whole trainings; names of files are of those that `make_data` makes
+    "head": {**DIGITS, "freeze": "base", "cache": "disk", "average_best": 2, "result": "average"},
+    "thawing": {
+        **DIGITS,
+        "epochs": 3,
+        "freeze": "base",
+        "unfreeze": "2:layer1",
+        "ema": 0.9,
+        "result": "best",
+        "schedule": "plateau",
+        "patience": 2,
+        "accumulate": 2,
+        "batch_size": 50,
+    },
+    "masks": {
+        "model": "lraspp_mobilenet_v3_large",
+        "weights": "none",
+        "data": "squares",
+        "image_size": 32,
+        "epochs": 2,
+        "batch_size": 5,
+        "freeze": "none",
+        "precision": "float64",
+        "cache": "off",
+        "loss": "cross-entropy-dice",
+    },
+    "texts": {
+        "model": "network",
+        "data": "texts.csv",
+        "freeze": "none",
+        "precision": "float64",
+        "batch_size": 7,
+        "epochs": 2,
+        "max_length": 24,
+        "lr": 5e-3,
+    },
+    "tags": {
+        "model": "network",
+        "data": "tags.conll",
+        "freeze": "none",
+        "precision": "float64",
+        "batch_size": 7,
+        "epochs": 2,
+        "max_length": 24,
+        "lr": 5e-3,
+        "task": "token-classification",
+    },
+}
+
+
+def make_data(folder: Path) -> Path:
+    """Make the files that RUNS name, and return the folder."""
+    from parity_tests.support.pairs import squares_folder
+    from parity_tests.support.text_runs import table, tagged, tiny_folder
+
+    folder.mkdir(parents=True)
+    (folder / "squares").mkdir()
+    squares_folder(folder / "squares", count=16)
+    tiny_folder(folder / "network")
+    table(folder / "texts.csv")
+    tagged(folder / "tags.conll")
+    return folder
+
+
+def environments(wing: str, count: int) -> list[dict[str, str]]:
+    """Return what each of so many processes finds in its environment."""
+    ports = free_ports(max(count, 1))
+    plain = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    for_one = dict.fromkeys(("WORLD_SIZE", "TF_CONFIG"), "")
+    if count == 1:
+        return [{**os.environ, **plain, **for_one}]
+    if wing == "torch":
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0]), "WORLD_SIZE": str(count)}
+        own = [{**address, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+    else:
+        cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+        tasks = [{"type": "worker", "index": rank} for rank in range(count)]
+        own = [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks]
+    return [{**os.environ, **plain, **for_one, **each} for each in own]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens at."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def start(wing: str, count: int, command: Collection[str], cwd: Path = ROOT, **options: Any) -> list[subprocess.Popen]:
+    """Start so many processes `python COMMAND`."""
+    return [
+        subprocess.Popen(
+            [sys.executable, *command],
+            env={**environment, "PYTHONPATH": str(ROOT)},
+            cwd=cwd,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,
+        )
+        for environment in environments(wing, count)
+    ]
+
+
+def ended(processes: list[subprocess.Popen], seconds: float = PATIENCE) -> list[tuple[int, str, str]]:
+    """Return exit code, output and errors of each process, killed where it does not end in time."""
+    found = []
+    for process in processes:
+        try:
+            out, errors = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, errors = process.communicate()
+        found.append((process.returncode, out, errors))
+    return found
+
+
+def results(wing: str, count: int, folder: Path, names: Collection[str] = tuple(CASES)) -> dict[str, Mapping[str, Any]]:
+    """Return what so many ranks make of the cases: arrays by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["-m", "parity_tests.support.ranks", wing, str(folder), *names]
+    for code, out, errors in ended(start(wing, count, command)):
+        assert code == 0, out + errors
+    return {name: dict(np.load(folder / f"{name}.npz")) for name in names}
+
+
+def of_case(fields: dict[str, Any], wing: str, ranks: Any) -> dict[str, np.ndarray]:
+    """Return the gradients of a step of a recipe, and the state after STEPS."""
+    from ft.backend import contract
+    from ft.training.build import build_learner
+    from ft.training.job import prepare_job, recipe_of
+    from ft.training.ranks import meet
+
+    job = replace(prepare_job(recipe_of(fields), quiet=True), ranks=ranks)
+    learner, _ = build_learner(job, contract.load(wing), device="cpu")
+    start_weights, batches, found = learner.get_weights(), job.batches("train"), {}
+    length = len(batches)
+    source = [*islice(batches.epoch(0, length - 5), 5), *islice(batches.epoch(1), STEPS - 5)]
+    met = [meet(ranks, batch, learner.objective, stop=None, error=None)[0] for batch in source]
+    loss, _, gradients = learner.gradients(met[0], step=5)
+    found |= {f"gradient {name}": g for name, g in gradients.items()} | {"loss": np.array(loss)}
+    learner.set_weights(start_weights)
+    probes = [learner.step(batch, step=step, lr=np.float64(job.recipe.lr)) for step, batch in enumerate(met)]
+    found |= {"probes": learner.fetch(probes)} | {f"weight {n}": w for n, w in learner.get_weights().items()}
+    return found | {f"slot {name}": slot for name, slot in learner.get_slots().items()}
+
+
+def whole_run(name: str, wing: str, folder: Path) -> None:
+    """Train by one of RUNS into a folder, beside which the data is."""
+    import ft
+
+    def placed(field: str, value: Any) -> Any:
+        path = folder.parent / "data" / str(value)
+        return str(path) if field in ("data", "model") and path.exists() else value
+
+    fields = {field: placed(field, value) for field, value in RUNS[name].items()}
+    ft.finetune(backend=wing, out=folder / name, quiet=True, cache_dir=str(folder / "cache"), **fields)
+
+
+def runs(wing: str, count: int, folder: Path, names: Collection[str] = tuple(RUNS)) -> dict[str, Path]:
+    """Return the run folders of so many ranks."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = ["-m", "parity_tests.support.ranks", wing, str(folder), *names]
+    for code, out, errors in ended(start(wing, count, command)):
+        assert code == 0, out + errors
+    return {name: folder / name for name in names}
+
+
+def main(wing: str, folder: Path, *names: str) -> None:
+    """Run cases as the rank that the environment says."""
+    from ft.training.ranks import connect
+
+    ranks = connect(wing, {"device": "cpu"})
+    for name in names:
+        if name in RUNS:
+            whole_run(name, wing, folder)
+            continue
+        found = of_case(CASES[name], wing, ranks)
+        if ranks.writes:
+            np.savez(folder / f"{name}.npz", **found)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
