@@ -1,4 +1,4 @@
-"""What is checked on a GPU runs unchanged where there is none; rehearsed on the CPU it finds a fault that is planted."""
+"""What is checked on a GPU runs unchanged where there is none; on the CPU it finds a fault that is planted."""
 
 import json
 import os
@@ -33,6 +33,7 @@ def test_without_a_gpu_all_is_skipped_with_the_reason(tmp_path):
 
 
 @needs_torch
+@pytest.mark.slow
 def test_a_check_is_rehearsed(tmp_path):
     done, found = run(tmp_path, "--rehearse", "--only", "torch repeated resnet18")
     assert (done.returncode, done.stderr) == (0, "")
