@@ -92,8 +92,8 @@ def main(args):
         found[kind] = {"runs": runs, "load": os.getloadavg()[0]}
         one, two = WAYS
         print(
-            f"{args.backend} {args.model} {args.size} px, {kind}: {rates[two]:.1f} images/s by two, {rates[one]:.1f} by "
-            f"one: {rates[two] / rates[one]:.3f}; memory of a rank {memory[two] / 1e6:.0f} MB, of one "
+            f"{args.backend} {args.model} {args.size} px, {kind}: {rates[two]:.1f} images/s by two, {rates[one]:.1f} "
+            f"by one: {rates[two] / rates[one]:.3f}; memory of a rank {memory[two] / 1e6:.0f} MB, of one "
             f"{memory[one] / 1e6:.0f}; load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
