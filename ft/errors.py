@@ -8,7 +8,12 @@ NO_MEMORY = "failed to map segment", "Cannot allocate memory", "cannot allocate 
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. Commands print it as one line and exit with code 2."""
+    """A mistake that the user can mend. Commands print it as one line and exit with code 2.
+
+    shared: whether all processes that train together know of it, and end.
+    """
+
+    shared = False
 
 
 class RecipeError(UserError):
@@ -33,6 +38,8 @@ class RankLost(RunError):
 
 class Elsewhere(UserError):
     """What ends this process is said by another rank. Commands exit with code 2 and say nothing."""
+
+    shared = True
 
 
 def unknown(kind: str, word: str, known: Iterable[str]) -> str:

@@ -46,7 +46,7 @@ from ft.training.going_on import change_note, why_finished
 from ft.training.job import Job, open_data, prepare_job, recipe_of
 from ft.training.loop import Session, Training
 from ft.training.position import Position
-from ft.training.ranks import agree, agree_on, connect, together
+from ft.training.ranks import agree, agree_on, connect, together, watched
 from ft.training.restart import restarted
 from ft.training.ways import way_of
 from ft.zoo import find_card
@@ -78,17 +78,18 @@ def finetune(
     given = {**(recipes.to_dict(recipe) if recipe else {}), **fields}
     ranks = connect(backend or usual_backend(), given)
     told = Told(ranks, quiet or not ranks.writes, started)
-    if resume is not None:
-        return go_on(Path(resume), backend=backend, told=told, fields=fields)
-    backend = backend or usual_backend()
-    with together(ranks):
-        backends.require(backend)
-        recipe = recipe.replace(**fields) if recipe else recipe_of(fields)
-    agree_on(ranks, recipe, backend=backend, resume=None)
-    begun = restarted(ranks, recipe, Path(out) if out else None, backend=backend)
-    if begun is not None:
-        return go_on(begun, backend=backend, told=told, fields={})
-    return begin(recipe, Path(out) if out else None, backend=backend, told=told)
+    with watched(ranks):
+        if resume is not None:
+            return go_on(Path(resume), backend=backend, told=told, fields=fields)
+        backend = backend or usual_backend()
+        with together(ranks):
+            backends.require(backend)
+            recipe = recipe.replace(**fields) if recipe else recipe_of(fields)
+        agree_on(ranks, recipe, backend=backend, resume=None)
+        begun = restarted(ranks, recipe, Path(out) if out else None, backend=backend)
+        if begun is not None:
+            return go_on(begun, backend=backend, told=told, fields={})
+        return begin(recipe, Path(out) if out else None, backend=backend, told=told)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ft.backend.watch import Watch
 from ft.errors import RecipeError
 
 CHUNK = 1 << 24  # words of 4 bytes that are summed at once
@@ -22,6 +23,7 @@ class Ranks(ABC):
 
     rank: int = 0
     size: int = 1
+    watch: Watch | None = None
 
     @property
     def writes(self) -> bool:

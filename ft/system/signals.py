@@ -40,11 +40,14 @@ class StopRequest:
     number: int | None = None
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """Note the first signal; a second one has the system's own effect, even within a long call into a framework."""
+        """Note the first signal; a second one has the system's own effect, even within a long call into a framework.
+
+        Not under torchrun, which sends a second one of its own accord, and kills what does not end.
+        """
         if self.number is None:
             self.number = number
         for second in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(second, signal.SIG_DFL)
+            signal.signal(second, signal.SIG_IGN if "TORCHELASTIC_RUN_ID" in os.environ else signal.SIG_DFL)
 
 
 @contextmanager

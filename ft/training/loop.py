@@ -27,7 +27,7 @@ from ft.training.evaluate import Source, evaluate
 from ft.training.going_on import out_of_patience, stopped_early
 from ft.training.job import Job
 from ft.training.position import Position
-from ft.training.ranks import meet, together
+from ft.training.ranks import meet, together, told_once
 from ft.training.schedule import rate_of
 
 FETCH_EVERY = 10  # steps whose probes stay on the device before they are read: reading one waits for its step
@@ -81,6 +81,8 @@ class Training:
         self.folder, self.log, self.progress = session.hold.folder, session.log, session.progress
         self.ranks, self.stop_number = session.job.ranks, None  # of the signal that the ranks have heard of
         self.saver = Saver(self.folder, self.log) if self.ranks.writes else NoSaver()
+        if self.ranks.watch:
+            self.ranks.watch.before_end = self.saver.wait
         self.frozen: dict[str, np.ndarray] | None = None  # copies of what the plan leaves as it is
         self.pending: deque[tuple[dict[str, Any], np.ndarray, Any]] = deque()
         self.clock, self.told_idle = time.perf_counter(), False
@@ -125,6 +127,8 @@ class Training:
             return
         for _ in range(self.position.batch, len(self.session.train)):
             batch, error = None, None
+            if self.ranks.watch:
+                self.ranks.watch.step = self.position.step + 1
             try:
                 batch = next(source)
             except UserError as found:
@@ -185,7 +189,7 @@ class Training:
         if all(np.isfinite(value) for value in probes.values()):
             return
         if not self.ranks.writes:
-            raise Elsewhere
+            raise Elsewhere  # all ranks see the same
         self.saver.wait()
         last, bad = checkpoint.pointed(self.folder, "last"), self.folder / BAD_STEP
         kept = f"the last good state is {last}" if last else "no checkpoint was saved yet"
@@ -193,8 +197,11 @@ class Training:
         files.write_json(bad, {**row, **{name: float(value) for name, value in probes.items()}, "images": images})
         unit = self.job.card.unit
         what, advice = what_broke(self.recipe, **probes)
-        raise RunError(
-            f"step {row['step']}: {what}; {kept}; {advice}; {unit}s (all of them in {bad}): {listed(images, 5)}"
+        raise told_once(
+            self.ranks,
+            RunError(
+                f"step {row['step']}: {what}; {kept}; {advice}; {unit}s (all of them in {bad}): {listed(images, 5)}"
+            ),
         )
 
     def end_epoch(self, *, images_per_second: float) -> None:

@@ -12,10 +12,12 @@ import numpy as np
 from ft.backend import contract as backends
 from ft.backend.objective import Objective
 from ft.backend.ranks import ALONE, Ranks, seat_of, usual_backend
+from ft.backend.watch import Watch
 from ft.data import Batch
 from ft.errors import Elsewhere, RankLost, RecipeError, RunError, UserError
 from ft.recipe import Recipe, checked, deciding, to_dict
 from ft.system.quiet import quiet_stderr
+from ft.system.signals import Interrupted
 
 MET: dict[str, Ranks] = {}  # by wing
 
@@ -28,8 +30,37 @@ def meet_others(backend: str, *, device: str, timeout: float) -> Ranks:
     wing = backends.load(backend)
     with quiet_stderr():
         ranks = wing.connect(seat, device=device, timeout=timeout)
+    ranks.watch = Watch(ranks.rank, seat.host, timeout, ranks.gather)
     atexit.register(ranks.close)
+    atexit.register(ranks.watch.part)  # the last one registered comes first
     return ranks
+
+
+@contextmanager
+def watched(ranks: Ranks) -> Iterator[None]:
+    """Let an error of one rank in the block end all of them, and be said once."""
+    watch = ranks.watch
+    if watch is None:
+        yield
+        return
+    try:
+        yield
+    except RankLost as lost:
+        found = watch.judge(lost)
+        watch.tell("")
+        raise found from None
+    except UserError as error:
+        if error.shared or ranks.writes:
+            watch.part() if error.shared else watch.tell("")
+            raise
+        watch.tell(str(error))
+        raise Elsewhere from error
+    except Interrupted:  # all of them
+        watch.part()
+        raise
+    except BaseException:
+        watch.tell("")  # this rank says what it is
+        raise
 
 
 def connect(backend: str, fields: Mapping[str, Any]) -> Ranks:
@@ -69,7 +100,8 @@ def together(ranks: Ranks) -> Iterator[None]:
 
 def refuse(backend: str | None, error: UserError) -> NoReturn:
     """Raise a mistake that was found before the ranks have met: once they have, one of them says it."""
-    with together(connect(backend or usual_backend(), {})):
+    ranks = connect(backend or usual_backend(), {})
+    with watched(ranks), together(ranks):
         raise error
     raise error  # never, but for a reader of types
 
@@ -81,12 +113,13 @@ def raise_first(ranks: Ranks, error: UserError | None) -> None:
     if first is None:
         return
     if first == ranks.rank == 0 and error:
-        raise error
-    raise RunError(f"rank {first}: {told[first].decode()}") if ranks.writes else Elsewhere()
+        raise told_once(ranks, error)
+    raise told_once(ranks, RunError(f"rank {first}: {told[first].decode()}"))
 
 
 def told_once(ranks: Ranks, error: UserError) -> UserError:
     """Return an error that all ranks have alike, as each is to raise it: rank 0 says it."""
+    error.shared = True
     return error if ranks.writes else Elsewhere()
 
 

@@ -165,12 +165,16 @@ def ended(processes: list[subprocess.Popen], seconds: float = PATIENCE) -> list[
     return found
 
 
+def require_success(found: list[tuple[int, str, str]]) -> None:
+    """Fail with all that was printed unless all ended well."""
+    assert not any(code for code, _, _ in found), "\n".join(f"[{code}] {out}{errors}" for code, out, errors in found)
+
+
 def results(wing: str, count: int, folder: Path, names: Collection[str] = tuple(CASES)) -> dict[str, Mapping[str, Any]]:
     """Return what so many ranks make of the cases: arrays by name."""
     folder.mkdir(parents=True, exist_ok=True)
     command = ["-m", "parity_tests.support.ranks", wing, str(folder), *names]
-    for code, out, errors in ended(start(wing, count, command)):
-        assert code == 0, out + errors
+    require_success(ended(start(wing, count, command)))
     return {name: dict(np.load(folder / f"{name}.npz")) for name in names}
 
 
@@ -212,8 +216,7 @@ def runs(wing: str, count: int, folder: Path, names: Collection[str] = tuple(RUN
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     command = ["-m", "parity_tests.support.ranks", wing, str(folder), *names]
-    for code, out, errors in ended(start(wing, count, command)):
-        assert code == 0, out + errors
+    require_success(ended(start(wing, count, command)))
     return {name: folder / name for name in names}
 
 
