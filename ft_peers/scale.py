@@ -1,7 +1,7 @@
 """Two processes of one thread beside one process of two, in turn: images per second, and the memory of a process.
 
-`python -m ft_peers.scale --backend torch`. The handwritten digits, ResNet-18: the whole network, a head alone on a base
-that runs in every epoch, and a head alone on kept features.
+`python -m ft_peers.scale --backend torch`. Small random images, ResNet-18: the whole network, a head alone on a base that
+runs in every epoch, and a head alone on kept features.
 """
 
 import argparse
@@ -13,6 +13,9 @@ import tempfile
 import threading
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from ft.bench.memory import PROC, tree
 from ft.runs.folder import read_log
 from ft.system import apart
@@ -22,6 +25,7 @@ FLAGS.add_argument("--backend", choices=["torch", "tf"], default="torch")
 FLAGS.add_argument("--model", default="resnet18")
 FLAGS.add_argument("--size", type=int, default=64)
 FLAGS.add_argument("--batch", type=int, default=64)
+FLAGS.add_argument("--images", type=int, default=640, help="of which nine tenths train [640]")
 FLAGS.add_argument("--repeat", type=int, default=2)
 FLAGS.add_argument("--only", default="", help="kinds whose name begins so")
 FLAGS.add_argument("--out", default="scale.json")
@@ -60,11 +64,31 @@ class Peaks:
                 self.peaks[pid] = max([self.peaks.get(pid, 0), *peak])
 
 
+def write_images(folder, count, size):
+    """Write random images of two classes."""
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (folder / label).mkdir(parents=True)
+        for i in range(count // 2):
+            Image.fromarray(rng.integers(0, 256, (size, size, 3), np.uint8)).save(folder / label / f"{i:04d}.png")
+
+
 def train(args, kind, way, folder):
     """Train once; return images per second of the steps, and the largest memory of a process."""
     processes, threads = WAYS[way]
-    flags = ["--model", args.model, "--weights", "none", "--data", "digits", "--image-size", str(args.size)]
-    flags += ["--batch-size", str(args.batch), "--out", str(folder / "run"), "--quiet", *KINDS[kind]]
+    flags = ["--model", args.model, "--weights", "none", "--data", str(folder / "data")]
+    flags += [
+        "--image-size",
+        str(args.size),
+        "--val-fraction",
+        "0.1",
+        "--batch-size",
+        str(args.batch),
+        "--out",
+        str(folder / "run"),
+        "--quiet",
+        *KINDS[kind],
+    ]
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
     environment = apart.environment(dict.fromkeys(names, threads))
     command = apart.command("ft", "launch", "--processes", str(processes), "--backend", args.backend, *flags)
@@ -86,6 +110,7 @@ def main(args):
         for _ in range(args.repeat):
             for way in WAYS:
                 with tempfile.TemporaryDirectory() as name:
+                    write_images(Path(name) / "data", args.images, args.size)
                     runs[way].append(train(args, kind, way, Path(name)))
         rates = {way: statistics.median(rate for rate, _ in runs[way]) for way in WAYS}
         memory = {way: max(peak for _, peak in runs[way]) for way in WAYS}
