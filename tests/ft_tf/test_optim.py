@@ -39,7 +39,7 @@ def tensors(arrays):
 def ours(rates, *, graph=False, **form):
     """Return the parameters after a training."""
     optimizer = SGD(variables(start()), **form)
-    update = tf.function(optimizer.update) if graph else optimizer.update
+    update = tf.function(optimizer.with_slots().update) if graph else optimizer.update
     for step, lr in enumerate(rates):
         update(tensors(gradients(step)), tf.constant(lr, tf.float64))
     assert not graph or update.experimental_get_tracing_count() == 1
@@ -145,7 +145,7 @@ def make(name, *, rates=None, parameters=None, **fields):
 
 
 def train(optimizer, steps=range(50), *, graph=False):
-    update = tf.function(optimizer.update) if graph else optimizer.update
+    update = tf.function(optimizer.with_slots().update) if graph else optimizer.update
     for step in steps:
         update(tensors(gradients(step)), tf.constant(RATES[step], tf.float64))
     assert not graph or update.experimental_get_tracing_count() == 1

@@ -27,3 +27,25 @@ def test_tf32_is_off_and_memory_grows_on_a_gpu():
     assert prepare(device="auto", deterministic=False) == "cuda"
     assert not tf.config.experimental.tensor_float_32_execution_enabled()
     assert all(tf.config.experimental.get_memory_growth(gpu) for gpu in GPUS)
+
+
+def test_the_cpu_hides_the_gpus(monkeypatch):
+    """Of a machine that has one: TensorFlow would place operations there whatever is chosen."""
+    visible = ["GPU:0"]
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: list(visible))
+    monkeypatch.setattr(
+        tf.config, "set_visible_devices", lambda devices, kind: visible.__setitem__(slice(None), devices)
+    )
+    assert prepare(device="cpu", deterministic=True) == "cpu"
+    assert not visible
+    assert prepare(device="auto", deterministic=True) == "cpu"
+
+
+def test_a_gpu_in_use_is_not_left_in_silence(monkeypatch):
+    def in_use(devices, kind):
+        raise RuntimeError("Visible devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["GPU:0"])
+    monkeypatch.setattr(tf.config, "set_visible_devices", in_use)
+    with pytest.raises(RecipeError, match="has used a GPU in this process already"):
+        prepare(device="cpu", deterministic=True)

@@ -1,9 +1,14 @@
 """The layers: the masks are NumPy's at every step and however the step runs; elsewhere they are the framework's own."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torchvision.ops import StochasticDepth as TorchvisionStochasticDepth
 
 from ft.noise import keep_mask
@@ -17,7 +22,9 @@ from ft_torch.layers import (
     noise,
     seed_noise,
 )
+from ft_torch.layers.pool import adaptive_pooling_gradient
 
+ROOT = Path(__file__).parents[2]
 SEED, P = 7, 0.3
 SHAPES = [(5, 11), (4, 3, 2, 5)]  # (N, F) and (N, C, H, W)
 
@@ -198,3 +205,27 @@ def test_same_padding_of_a_strided_pool_is_longer_at_the_end():
     assert MaxPool2dSame(3, 2)(x).flatten().tolist() == [-10, -9, -6, -5]
     assert ZeroPad2dSame(3, 2)(x).shape == (1, 1, 5, 5)
     assert ZeroPad2dSame(3, 2)(x)[0, 0, 0, 0] == -20
+
+
+@pytest.mark.parametrize(("size", "windows"), [((14, 9), (4, 4)), ((2, 3), (7, 7)), ((6, 6), (6, 6)), ((5, 8), (1, 3))])
+def test_the_gradient_of_adaptive_pooling_is_pytorchs(size, windows):
+    x = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    pooled = F.adaptive_avg_pool2d(x, windows)
+    given = torch.randn_like(pooled)
+    (expected,) = torch.autograd.grad(pooled, x, given)
+    torch.testing.assert_close(adaptive_pooling_gradient(given, x.detach()), expected, rtol=1e-14, atol=1e-15)
+
+
+def test_pytorch_takes_that_gradient_where_it_is_told_to():
+    """In a process of its own, and on the CPU in place of a GPU, of which the gradient is the same but for rounding."""
+    code = (
+        "import torch\nfrom torch.nn import functional as F\nfrom ft_torch.layers import pool\n"
+        "own, calls = pool.adaptive_pooling_gradient, []\n"
+        "pool.adaptive_pooling_gradient = lambda *given: calls.append(given) or own(*given)\n"
+        "pool.repeat_adaptive_pooling('CPU')\nx = torch.randn(1, 2, 9, 9, requires_grad=True)\n"
+        "F.adaptive_avg_pool2d(x, (4, 4)).sum().backward()\nprint(len(calls), float(x.grad.sum()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    calls, total = done.stdout.split()
+    assert (calls, done.stderr) == ("1", "")
+    assert float(total) == pytest.approx(2 * 16)

@@ -43,6 +43,7 @@ def commands(data, image):
         (2, ["train", "--resume", f"1{EVIL}", "--epochs", "3"]),
         (2, ["train", *NET, "--data", data, "--out", f"1{EVIL}"]),
         (2, ["train", *NET, "--data", data, f"--{EVIL}"]),
+        (2, ["launch", "--processes", "2", "--resume", f"no{EVIL}"]),
         (0, ["evaluate", f"1{EVIL}"]),
         (0, ["predict", f"1{EVIL}", image]),
         (0, ["report", f"1{EVIL}"]),

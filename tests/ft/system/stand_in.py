@@ -1,0 +1,38 @@
+"""A process of several that stands in for a training: `python stand_in.py FOLDER DEED DEED ...`, one for each place.
+
+Deeds: `end CODE`, `wait` (until a signal, which ends it with 128 + number), `ignore` (SIGTERM), `hang` (SIGSTOP),
+`kill` (itself by SIGKILL), `finish` (at a signal, with 0). Each writes the signals that it gets to FOLDER/RANK.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+folder, deeds, rank = sys.argv[1], sys.argv[2:], int(os.environ["RANK"])
+deed, _, value = deeds[rank].partition(" ")
+log = Path(folder, str(rank))
+
+
+def hear(number, frame):
+    with log.open("a") as file:
+        file.write(f"{signal.Signals(number).name}\n")
+    if deed != "ignore":
+        time.sleep(0.2)  # in which a second signal would come
+        sys.exit(0 if deed == "finish" else 128 + number)
+
+
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, hear)
+log.write_text(f"{os.getpid()}\n")
+print(f"out of {rank}", flush=True)
+print(f"err of {rank}", file=sys.stderr, flush=True)
+while sum(os.path.exists(f"{folder}/{other}") for other in range(len(deeds))) < len(deeds):
+    time.sleep(0.01)
+if deed == "end":
+    sys.exit(int(value))
+if deed in ("hang", "kill"):
+    os.kill(os.getpid(), signal.SIGSTOP if deed == "hang" else signal.SIGKILL)
+while True:
+    time.sleep(0.05)
