@@ -47,7 +47,7 @@ def test_a_pyramid_and_a_head_of_proposals_are_torchvisions() -> None:
     from torchvision.ops import FeaturePyramidNetwork
 
     torch.manual_seed(0)
-    stock = {"backbone.fpn": FeaturePyramidNetwork([40], 128), "rpn.head": RPNHead(128, 3)}
+    stock = {"backbone.fpn": FeaturePyramidNetwork([40], 128), "rpn.head": RPNHead(512, 15)}
     tensors = {f"{part}.{name}": t for part, net in stock.items() for name, t in net.state_dict().items()}
     start = initial_weights({name: tuple(t.shape) for name, t in tensors.items()}, seed=0)
     for name, tensor in tensors.items():
