@@ -43,7 +43,7 @@ def start_of(card: Card) -> Tensors:
         shapes = ft_torch.weight_shapes(ft_torch.build_model(card.name, num_classes=CLASSES))
     tensors = drawn_tensors(card, shapes, seed=0)
     for name in ("rpn.head.cls_logits.weight", "rpn.head.bbox_pred.weight"):
-        tensors[name] = tensors[name] * (0.01 if "resnet" in card.name else 0.05)
+        tensors[name] = tensors[name] * (1.0 if "resnet" in card.name else 10.0)
     if is_coarse(card):
         small = np.tile(np.array(card.detector.sizes[0]) < 100, len(card.detector.ratios))
         tensors["rpn.head.cls_logits.bias"][small] = -10

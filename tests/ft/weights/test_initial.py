@@ -99,3 +99,19 @@ def test_start_stays_what_it_is() -> None:
 def test_what_no_rule_covers_is_named(shapes: dict, named: str) -> None:
     with pytest.raises(WeightsError, match=named):
         initial_weights(shapes, seed=0)
+
+
+def test_a_detector_s_convolutions_are_as_torchvision_s() -> None:
+    from torchvision.models.detection.rpn import RPNHead
+    from torchvision.ops import FeaturePyramidNetwork
+
+    torch.manual_seed(0)
+    shape = (256, 256, 3, 3)
+    names = {
+        "backbone.fpn.layer_blocks.0.0.weight": FeaturePyramidNetwork([64], 256).layer_blocks[0][0].weight,
+        "rpn.head.conv.0.0.weight": RPNHead(256, 3).conv[0][0].weight,
+    }
+    found = initial_weights(dict.fromkeys(names, shape), seed=3)
+    for name, theirs in names.items():
+        spread = np.abs(quantiles(theirs.detach().numpy())).max()
+        np.testing.assert_allclose(quantiles(found[name]), quantiles(theirs.detach().numpy()), atol=0.02 * spread)
