@@ -8,6 +8,7 @@ from ft.system.lazy import lazy_names
 
 # editors read __init__.pyi, which ft/api/stub.py writes
 HOMES = {
+    "Box": "api.run",
     "Card": "zoo",
     "Guess": "api.run",
     "Recipe": "recipe",

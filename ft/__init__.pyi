@@ -11,7 +11,7 @@ from typing import Literal
 from ft.api.evaluate import evaluate_network
 from ft.api.export import export_run
 from ft.api.lr_find import Sweep
-from ft.api.run import Guess, Run
+from ft.api.run import Box, Guess, Run
 from ft.api.show import show_network
 from ft.api.side_by_side import compare_runs
 from ft.errors import DataError, RecipeError, RunError, UserError, WeightsError
@@ -20,6 +20,7 @@ from ft.zoo import cards, find_card
 from ft.zoo.card import Card
 
 __all__ = [
+    "Box",
     "Card",
     "DataError",
     "Guess",

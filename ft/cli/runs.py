@@ -8,6 +8,7 @@ from typing import Any
 
 from ft.cli.parser import Parser, add_backend
 from ft.errors import RecipeError, printable
+from ft.system.files import plain
 
 
 def metrics_line(metrics: Mapping[str, Any]) -> str:
@@ -47,7 +48,7 @@ def evaluate(arguments: Sequence[str]) -> int:
         from ft.api.run import Run
 
         metrics = Run(flags.run, backend=flags.backend).evaluate(flags.data)
-    print(json.dumps(metrics) if flags.json else metrics_line(metrics))
+    print(json.dumps(plain(metrics)) if flags.json else metrics_line(metrics))
     return 0
 
 

@@ -78,15 +78,15 @@ def confusion(truth: Truth, found: Found, matches: Matches, classes: int) -> np.
     counts = np.zeros((classes + 1, classes + 1), np.int64)
     rows = np.where(matches.of >= 0, truth.classes[matches.of] if len(truth.classes) else classes, classes)
     np.add.at(counts, (rows, found.classes[matches.said]), 1)
-    np.add.at(counts, (truth.classes[matches.missed], classes), 1)
+    np.add.at(counts[:, classes], truth.classes[matches.missed], 1)
     return counts
 
 
 def missed_by_size(truth: Truth, found: Found, matches: Matches, classes: int) -> np.ndarray:
     """Return counts int64 (2, K, 3) by class and size: boxes, and those of them that are not found as what they are."""
     counts = np.zeros((2, classes, len(SIZES)), np.int64)
-    right = matches.of[(matches.of >= 0)]
-    right = right[truth.classes[right] == found.classes[matches.said[matches.of >= 0]]]
+    hit = matches.of >= 0
+    right = matches.of[hit][truth.classes[matches.of[hit]] == found.classes[matches.said[hit]]]
     sizes = size_of(truth.corners)
     np.add.at(counts[0], (truth.classes[matches.boxes], sizes[matches.boxes]), 1)
     lost = matches.boxes[~np.isin(matches.boxes, right)]

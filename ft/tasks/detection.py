@@ -64,6 +64,7 @@ class BoxMeter(Meter):
         require_coco()
         self.classes = classes
         self.rows: list[tuple[int, Truth, Found]] = []
+        self.known: tuple[int, Scores] | None = None  # of how many pictures: asked for twice, and slow for many
 
     @property
     def count(self) -> int:
@@ -81,8 +82,11 @@ class BoxMeter(Meter):
     @property
     def scores(self) -> Scores:
         """COCO's scores of all pictures so far, in the order of the data: of equal scores the first goes first."""
-        rows = sorted(self.rows, key=lambda row: row[0])
-        return coco_scores([truth for _, truth, _ in rows], [found for _, _, found in rows], self.classes)
+        if self.known is None or self.known[0] != self.count:
+            rows = sorted(self.rows, key=lambda row: row[0])
+            truths, found = [truth for _, truth, _ in rows], [found for _, _, found in rows]
+            self.known = self.count, coco_scores(truths, found, self.classes)
+        return self.known[1]
 
     def result(self) -> dict[str, Any]:
         """Return COCO's figures."""

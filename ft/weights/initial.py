@@ -3,8 +3,8 @@
 | tensor                                | start                             | as torch does                  |
 |---------------------------------------|-----------------------------------|--------------------------------|
 | `weight` of 4 axes (convolution)      | normal, std sqrt(2 / (O * H * W)) | kaiming_normal_, fan_out, relu |
-| the same of a pyramid (`fpn`)         | uniform in +-sqrt(3 / (I * H * W)) | feature_pyramid_network.py    |
-| the same of `rpn.head`                | normal, std 0.01                  | detection/rpn.py               |
+| that of a pyramid, `backbone.fpn`     | uniform in +-sqrt(3 / (I * H * W)) | kaiming_uniform_, a=1          |
+| that of proposals, `rpn.head`         | normal, std 0.01                  | torchvision/models/detection/rpn.py |
 | `weight` of 2 axes (linear), its bias | uniform in +-1 / sqrt(in)         | nn.Linear's default            |
 | `weight` of 1 axis (normalisation)    | 1                                 | nn.BatchNorm2d                 |
 | other `bias`, `running_mean`          | 0                                 | torchvision/models/vgg.py      |
@@ -59,13 +59,7 @@ def draw(name: str, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]
     prefix, dot, leaf = name.rpartition(".")
     weight = tuple(shapes.get(f"{prefix}{dot}weight", ()))
     if leaf == "weight" and len(shape) == 4:
-        if ".fpn." in name:
-            bound = math.sqrt(3.0 / math.prod(shape[1:]))
-            return random_numbers(name, seed).uniform(-bound, bound, shape)
-        fan_out = shape[0] * shape[2] * shape[3]
-        if name.startswith("rpn.head."):
-            return random_numbers(name, seed).normal(0.0, 0.01, shape)
-        return random_numbers(name, seed).normal(0.0, math.sqrt(2.0 / fan_out), shape)
+        return draw_convolution(name, shape, seed)
     if leaf in ("weight", "in_proj_weight") and len(shape) == 2:
         weight = shape
     if len(weight) == 2 and leaf in ("weight", "in_proj_weight", "bias"):
@@ -82,6 +76,17 @@ def draw(name: str, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]
     if len(shape) == 1 and leaf == "bias" and len(weight) in (1, 4):
         return np.zeros(shape)
     return None
+
+
+def draw_convolution(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Return the start of a convolution's weight (O, I, H, W), by where it stands."""
+    rng = random_numbers(name, seed)
+    if name.startswith("backbone.fpn."):
+        bound = math.sqrt(3.0 / math.prod(shape[1:]))
+        return rng.uniform(-bound, bound, shape)
+    if name.startswith("rpn.head."):
+        return rng.normal(0.0, 0.01, shape)
+    return rng.normal(0.0, math.sqrt(2.0 / (shape[0] * shape[2] * shape[3])), shape)
 
 
 def random_numbers(name: str, seed: int) -> np.random.Generator:

@@ -55,7 +55,8 @@ class Decisions(Decides):
 
         def decide(scores: np.ndarray, said: np.ndarray, maps: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
             options = {"image": pair_of(image), "maps": pairs_of(maps), "detector": self.detector}
-            return cut_out(propose(scores, said, **options, training=False), **options)
+            found = propose(scores, said, **options, training=False)
+            return cut_out([own.boxes for own in found], **options)
 
         names = ("rois", "pictures", "maps")
         return of_any_number(on_host(decide, [objectness, deltas, maps, image], names, objectness.dtype))

@@ -48,8 +48,8 @@ class Decider:
 
     def rois(self, objectness: Tensor, deltas: Tensor) -> Maps:
         """Return the proposals: "rois" (K, 4), "pictures" and "maps" (K,)."""
-        rows = propose(host(objectness), host(deltas), **self.sizes, training=False)
-        return like(objectness, cut_out(rows, **self.sizes))
+        found = propose(host(objectness), host(deltas), **self.sizes, training=False)
+        return like(objectness, cut_out([own.boxes for own in found], **self.sizes))
 
     def lesson(self, objectness: Tensor, deltas: Tensor, targets: Mapping[str, Tensor]) -> Maps:
         """Return what a step learns from, see `Lesson`."""

@@ -1,6 +1,8 @@
 """Detectors next to torchvision's: pictures with boxes, stock networks, and their losses with our draws injected."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
 from ft.data import Batch
+from ft.network.boxes import training
 from ft.network.boxes.sampling import picture_key, sample
 from ft.network.boxes.training import ROI, RPN
 from ft.noise import generator, layer_key
@@ -82,27 +85,34 @@ def stock_v2(classes: int) -> nn.Module:
 
 
 class Drawn:
-    """Stands for torchvision's sampler, and draws what we draw."""
+    """Stands for torchvision's sampler, and draws what we draw. numbers: of each picture's boxes, else places."""
 
-    def __init__(self, *, seed: int, step: int, purpose: int, count: int, positive: float) -> None:
-        self.key, self.place = (layer_key(seed, "decisions"), step, purpose), 0
-        self.options = {"count": count, "positive": positive}
+    def __init__(self, key: tuple[int, int, int], numbers: list[np.ndarray] | None, *, count: int, positive: float):
+        self.key, self.numbers, self.options = key, numbers, {"count": count, "positive": positive}
 
     def __call__(self, labels: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         found: tuple[list[Tensor], list[Tensor]] = ([], [])
         for place, own in enumerate(labels):
             chosen = np.zeros(len(own), np.bool_)
-            chosen[sample(own.numpy(), picture_key(*self.key, place), **self.options)] = True
+            numbers = self.numbers[place] if self.numbers else None
+            chosen[sample(own.numpy(), picture_key(*self.key, place), numbers=numbers, **self.options)] = True
             for masks, kind in zip(found, (own > 0, own == 0), strict=True):
                 masks.append((torch.from_numpy(chosen) & kind).to(torch.uint8))
         return found
 
 
-def with_our_draws(network: nn.Module, detector: Detector, *, seed: int, step: int) -> nn.Module:
-    """Return torchvision's network with our samplers, and labels of anchors in float64: its loss of them is float32."""
+def with_our_draws(
+    network: nn.Module, detector: Detector, *, seed: int, step: int, anchors: list[np.ndarray]
+) -> nn.Module:
+    """Return torchvision's network with our samplers, and labels of anchors in float64: its loss of them is float32.
+
+    anchors: the numbers of the boxes of each picture, see `recorded_anchors`.
+    """
     numbers = (RPN, detector.rpn_samples, detector.rpn_positive), (ROI, detector.roi_samples, detector.roi_positive)
     for part, (purpose, count, positive) in zip((network.rpn, network.roi_heads), numbers, strict=True):
-        part.fg_bg_sampler = Drawn(seed=seed, step=step, purpose=purpose, count=count, positive=positive)
+        own = anchors if purpose == ROI else None
+        key = layer_key(seed, "decisions"), step, purpose
+        part.fg_bg_sampler = Drawn(key, own, count=count, positive=positive)
     assign = network.rpn.assign_targets_to_anchors
 
     def in_double(*given):
@@ -111,6 +121,24 @@ def with_our_draws(network: nn.Module, detector: Detector, *, seed: int, step: i
 
     network.rpn.assign_targets_to_anchors = in_double
     return network
+
+
+@contextmanager
+def recorded_anchors() -> Iterator[list[np.ndarray]]:
+    """Note the numbers of the proposals that steps learn from, a picture after the other, and those of its objects."""
+    found: list[np.ndarray] = []
+    plain = training.with_truth
+
+    def noted(*given: Any) -> training.Proposals:
+        own = plain(*given)
+        found.append(own.anchors)
+        return own
+
+    training.with_truth = noted
+    try:
+        yield found
+    finally:
+        training.with_truth = plain
 
 
 def stock_pass(network: nn.Module, images: Tensor, targets: list[dict[str, Tensor]] | None = None):

@@ -12,7 +12,7 @@ from ft.data.settings import AS_THEY_ARE
 from ft.data.sources.box import Boxes
 from ft.data.targets import Targets
 
-NO_BOXES = np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.bool_)
+NO_BOXES = np.zeros((0, 4)), np.zeros(0, np.int64)
 ROWS = 8  # boxes of a batch are filled up to a multiple of this, so that few different shapes are met
 
 
@@ -34,7 +34,8 @@ class BoxBatches(ViewBatches):
         """Return a picture as the network sees it in an epoch, and its boxes with its own size."""
         pixels = self.opened(index)
         label = self.samples[index].label
-        own = label if isinstance(label, Boxes) else Boxes.of(*pixels.shape[:2], *NO_BOXES)
+        height, width = pixels.shape[:2]
+        own = label if isinstance(label, Boxes) else Boxes.of(height, width, *NO_BOXES)
         return self.ready(self.shown(pixels, epoch, index), epoch, index), own
 
     def seen(self, epoch: int, index: int, own: Boxes) -> Seen:

@@ -4,6 +4,7 @@ Source: torchvision/models/detection/rpn.py, filter_proposals.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,13 @@ from ft.network.boxes.anchors import Shape, counts, grid_anchors
 from ft.network.boxes.coding import clip, decode, large
 from ft.network.boxes.suppression import best_first, suppress
 from ft.zoo.detector import Detector
+
+
+class Proposals(NamedTuple):
+    """Proposals of a picture, best first: boxes (P, 4), float64, and the numbers (P,) of the anchors they were."""
+
+    boxes: np.ndarray
+    anchors: np.ndarray
 
 
 def propose(
@@ -21,8 +29,8 @@ def propose(
     maps: Sequence[Shape],
     detector: Detector,
     training: bool,
-) -> list[np.ndarray]:
-    """Return the proposals (P, 4) of each picture, best first, float64.
+) -> list[Proposals]:
+    """Return the proposals of each picture.
 
     objectness (N, A), deltas (N, A, 4): of the anchors of all maps. image: height and width of every picture.
     """
@@ -34,8 +42,9 @@ def propose(
         places, level = best_of_maps(scores, ends, before)
         boxes = clip(decode(said[places].astype(np.float64), anchors[places], detector.rpn_weights), image)
         keep = large(boxes, detector.rpn_min_size) & (sigmoid(scores[places]) >= detector.rpn_score)
-        boxes, own, level = boxes[keep], scores[places][keep], level[keep]
-        found.append(boxes[suppress(boxes, own, level, detector.rpn_nms)[:after]])
+        boxes, places, level = boxes[keep], places[keep], level[keep]
+        best = suppress(boxes, scores[places], level, detector.rpn_nms)[:after]
+        found.append(Proposals(boxes[best], places[best]))
     return found
 
 

@@ -13,7 +13,7 @@ from ft.network.boxes.anchors import Shape, grid_anchors
 from ft.network.boxes.coding import encode
 from ft.network.boxes.levels import levels
 from ft.network.boxes.matching import BACKGROUND, NEITHER, match
-from ft.network.boxes.proposals import propose
+from ft.network.boxes.proposals import Proposals, propose
 from ft.network.boxes.sampling import picture_key, sample
 from ft.zoo.detector import Detector
 
@@ -62,7 +62,7 @@ def lesson(
         truth, classes = boxes[place][own].astype(np.float64), labels[place][own] + 1
         keys = [picture_key(key, step, purpose, first + place) for purpose in (RPN, ROI)]
         early.append(anchor_lesson(anchors, truth, keys[RPN], detector))
-        late.append(roi_lesson(np.concatenate([proposals, truth]), truth, classes, keys[ROI], detector))
+        late.append(roi_lesson(with_truth(proposals, truth, len(anchors)), truth, classes, keys[ROI], detector))
     chosen, objects, anchor_boxes = zip(*early, strict=True)
     rois, numbers, roi_boxes = zip(*late, strict=True)
     return Lesson(
@@ -87,6 +87,12 @@ def cut_out(
     }
 
 
+def with_truth(proposals: Proposals, truth: np.ndarray, first: int) -> Proposals:
+    """Return proposals and the objects themselves, which are numbered from `first` on."""
+    numbers = np.arange(first, first + len(truth))
+    return Proposals(np.concatenate([proposals.boxes, truth]), np.concatenate([proposals.anchors, numbers]))
+
+
 def anchor_lesson(
     anchors: np.ndarray, truth: np.ndarray, key: np.int64, detector: Detector
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -98,14 +104,15 @@ def anchor_lesson(
 
 
 def roi_lesson(
-    proposals: np.ndarray, truth: np.ndarray, classes: np.ndarray, key: np.int64, detector: Detector
+    proposals: Proposals, truth: np.ndarray, classes: np.ndarray, key: np.int64, detector: Detector
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the drawn proposals of a picture, the class of each, 0 for background, and what to say of it."""
-    found = matched(proposals, truth, low=detector.roi_low, high=detector.roi_high)
-    numbers = np.append(classes, 0)[np.where(found >= 0, found, len(classes))]
-    labels = np.where(found == NEITHER, -1, numbers)
-    chosen = sample(labels, key, count=detector.roi_samples, positive=detector.roi_positive)
-    return proposals[chosen], numbers[chosen], said(proposals, truth, found, chosen, detector.roi_weights)
+    boxes = proposals.boxes
+    found = matched(boxes, truth, low=detector.roi_low, high=detector.roi_high)
+    own = np.append(classes, 0)[np.where(found >= 0, found, len(classes))]
+    labels, share = np.where(found == NEITHER, -1, own), detector.roi_positive
+    chosen = sample(labels, key, count=detector.roi_samples, positive=share, numbers=proposals.anchors)
+    return boxes[chosen], own[chosen], said(boxes, truth, found, chosen, detector.roi_weights)
 
 
 def matched(boxes: np.ndarray, truth: np.ndarray, *, low: float, high: float, rescue: bool = False) -> np.ndarray:

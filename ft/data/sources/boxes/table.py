@@ -37,8 +37,10 @@ NAMES, LABELS = (*dict(ROLES)["path"], "image_id"), (*dict(ROLES)["label"], "cla
 def form_of(header: Sequence[str]) -> tuple[Form, list[int]] | None:
     """Return what four columns of a header are, and which; None where they are no box."""
     folded = [name.lower() for name in header]
-    found = next(((form, names) for form, names in FORMS if set(names) <= set(folded)), None)
-    return (found[0], [folded.index(name) for name in found[1]]) if found else None
+    for form, names in FORMS:
+        if set(names) <= set(folded):
+            return form, [folded.index(name) for name in names]
+    return None
 
 
 def is_table_of_boxes(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """XML that strangers wrote -> its elements, by expat alone: no document type, no entities, nothing fetched."""
 
 from pathlib import Path
+from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
@@ -20,7 +21,7 @@ def read_xml(path: Path) -> Element:
         raise DataError(f"{where}: cannot be read ({error.strerror}); mend its permissions") from None
     builder, parser = TreeBuilder(), expat.ParserCreate()
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object) -> NoReturn:
         raise DataError(f"{where}: it declares a document type or entities; save it as plain XML")
 
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse

@@ -1,0 +1,106 @@
+"""Runs on boxes: both wings learn and find the same, either opens the other's, and the files are COCO's."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ft
+from ft.api.side_by_side import compare_runs
+from ft.cli.predict import predict
+from ft.noise import generator
+from ft.tasks.box_rows import read_boxes
+from parity_tests.support.pairs import TRAJECTORY
+
+RECIPE = {
+    "model": "fasterrcnn_mobilenet_v2_fpn", "weights": "none", "precision": "float64", "image_size": 64,
+    "batch_size": 4, "lr": 1e-3, "epochs": 2, "workers": 0, "quiet": True,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """12 noisy images with a red and a green square as a CSV of boxes; a quarter of them validate."""
+    root, rng, rows = tmp_path_factory.mktemp("squares"), generator(0, "boxes"), ["image,x1,y1,x2,y2,label,split"]
+    for i in range(12):
+        pixels, split = rng.integers(60, 120, (56, 64, 3)).astype(np.uint8), "val" if i % 4 == 0 else "train"
+        for channel, label in enumerate(("red", "green")):
+            top, left = rng.integers(0, 32, 2).tolist()
+            pixels[top : top + 20, left : left + 24, channel] = 250
+            rows.append(f"{i:03}.png,{left},{top},{left + 24},{top + 20},{label},{split}")
+        Image.fromarray(pixels).save(root / f"{i:03}.png")
+    (root / "boxes.csv").write_text("\n".join(rows))
+    return str(root / "boxes.csv")
+
+
+@pytest.fixture(scope="module")
+def runs(data, tmp_path_factory):
+    """The head trained on kept features in each wing."""
+    root = tmp_path_factory.mktemp("runs")
+    return {wing: ft.finetune(**RECIPE, data=data, backend=wing, out=root / wing) for wing in ("torch", "tf")}
+
+
+def known(metrics):
+    """Return the figures of which there are boxes."""
+    return {name: value for name, value in metrics.items() if value is not None and np.isfinite(value)}
+
+
+def test_both_wings_learn_and_find_the_same(runs, say):
+    torch, tf = runs.values()
+    assert known(torch.metrics) == pytest.approx(known(tf.metrics), rel=1e-10)
+    found = compare_runs(torch.folder, tf.folder)
+    assert found.equal_predictions == 1
+    assert found.largest_loss_difference <= TRAJECTORY
+    assert found.largest_head_difference <= TRAJECTORY
+    for ours, theirs in zip(*(read_boxes(run.folder) for run in runs.values()), strict=True):
+        np.testing.assert_allclose(ours.found.corners, theirs.found.corners, atol=1e-8)
+        assert ours.found.classes.tolist() == theirs.found.classes.tolist()
+    say(f"runs of boxes: loss {found.largest_loss_difference:.1e}, head {found.largest_head_difference:.1e}")
+
+
+def test_either_wing_evaluates_and_asks_the_others_run(runs, data):
+    opened = ft.Run(runs["torch"].folder, backend="tf")
+    assert known(opened.evaluate()) == pytest.approx(known(runs["torch"].metrics), rel=1e-10)
+    image = data.replace("boxes.csv", "004.png")
+    ours, theirs = (run.boxes(image, score=0.0) for run in (runs["torch"], opened))
+    assert [box.label for box in ours] == [box.label for box in theirs]
+    assert ours
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a.score, a.x1, a.y2) == pytest.approx((b.score, b.x1, b.y2), abs=1e-8)
+        assert 0 <= a.x1 < a.x2 <= 64
+        assert 0 <= a.y1 < a.y2 <= 56
+
+
+def test_the_command_draws_and_writes_cocos_results(runs, data, tmp_path, capsys):
+    root = data.replace("/boxes.csv", "")
+    words = [str(runs["torch"].folder), root, "--overlays", str(tmp_path / "drawn"), "--json", "--score", "0"]
+    assert predict([*words, "--boxes", str(tmp_path / "found.json")]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    written = json.loads((tmp_path / "found.json").read_text())
+    assert len(rows) == len(list((tmp_path / "drawn").glob("*.jpg"))) == 12
+    assert Image.open(tmp_path / "drawn" / "003.jpg").size == (64, 56)
+    assert sum(len(row["boxes"]) for row in rows) == len(written)
+    first = next(row for row in written if row["file_name"].endswith("003.png"))
+    ours = next(row for row in rows if row["image"].endswith("003.png"))["boxes"][0]
+    assert (first["image_id"], first["category"]) == (3, ours["label"])
+    assert first["bbox"] == [ours["x1"], ours["y1"], ours["x2"] - ours["x1"], ours["y2"] - ours["y1"]]
+
+
+def test_what_a_run_does_not_give_is_refused(runs, data, tmp_path):
+    with pytest.raises(ft.RecipeError, match=r"masks: .* is a detection run, whose network gives none"):
+        predict([str(runs["torch"].folder), data, "--masks", str(tmp_path)])
+    with pytest.raises(ft.RecipeError, match="score: got 2; expected a number from 0 to 1"):
+        predict([str(runs["torch"].folder), data, "--score", "2"])
+    with pytest.raises(ft.RecipeError, match="whose network gives no masks"):
+        runs["torch"].masks(data)
+    with pytest.raises(ft.RecipeError, match="mixup: not for detection"):
+        ft.finetune(**RECIPE, data=data, backend="torch", mixup=0.2, out=tmp_path / "run")
+
+
+def test_a_run_goes_on_in_the_other_wing(runs, data, tmp_path, say):
+    half = ft.finetune(**{**RECIPE, "epochs": 1}, data=data, backend="torch", out=tmp_path / "parts")
+    run = ft.finetune(resume=half.folder, epochs=2, backend="tf", quiet=True)
+    found = compare_runs(runs["torch"].folder, run.folder)
+    assert max(found.largest_loss_difference, found.largest_head_difference) <= TRAJECTORY
+    say(f"boxes, begun in torch, resumed in tf: head {found.largest_head_difference:.1e}")
