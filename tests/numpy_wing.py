@@ -40,7 +40,7 @@ class Learner:
 
     before_step = staticmethod(lambda step: None)  # tests put a fault or a signal in
 
-    def __init__(self, model, *, card, plan, recipe, objective, device="cpu"):
+    def __init__(self, model, *, card, plan, recipe, objective, device="cpu", ranks=None):
         self.model, self.recipe = model, recipe
         self.plan, self.slots = plan, {name: np.zeros(model.tensors[name].shape) for name in plan.trainable}
 
