@@ -4,8 +4,10 @@ Classes are the user's, from 0; in the network 0 is background and they begin at
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from ft.zoo.card import Card
 from ft.zoo.coco import FILES, coco_weights
@@ -76,6 +78,14 @@ SHAPES = {
 }
 
 
+def usual(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that it is usually trained with; the warm-up ends before a short training does."""
+    epochs = fields.get("epochs", USUAL["epochs"])
+    most = epochs - 1 if isinstance(epochs, int) else USUAL["warmup_epochs"]
+    warmup = 0 if fields.get("schedule") == "one-cycle" else max(0, min(USUAL["warmup_epochs"], most))
+    return {**USUAL, "warmup_epochs": warmup}
+
+
 def renamed(name: str) -> str:
     """Return today's name of a tensor: before torchvision 0.14 a convolution of the pyramid stood by itself."""
     return OLD_NAME.sub(lambda old: f"{old[1]}.0{'.0' if old[1].startswith('rpn') else ''}.{old[2]}", name)
@@ -98,7 +108,7 @@ def card(name: str, shape: Shape) -> Card:
         pretrained=(*shape.pyramid.weights(shape.size), *coco_weights(name, shape.size)),
         renames=renamed,
         classes=90,
-        usual=lambda fields: USUAL,
+        usual=usual,
         tail=(),
         pool=None,
     )
