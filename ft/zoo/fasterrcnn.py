@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ft.recipe import checked
 from ft.zoo.card import Card
 from ft.zoo.coco import FILES, coco_weights
 from ft.zoo.detector import Detector
@@ -80,9 +81,8 @@ SHAPES = {
 
 def usual(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that it is usually trained with; the warm-up ends before a short training does."""
-    epochs = fields.get("epochs", USUAL["epochs"])
-    most = epochs - 1 if isinstance(epochs, int) else USUAL["warmup_epochs"]
-    warmup = 0 if fields.get("schedule") == "one-cycle" else max(0, min(USUAL["warmup_epochs"], most))
+    epochs = checked("epochs", fields.get("epochs", USUAL["epochs"]))
+    warmup = 0 if fields.get("schedule") == "one-cycle" else min(USUAL["warmup_epochs"], epochs - 1)
     return {**USUAL, "warmup_epochs": warmup}
 
 

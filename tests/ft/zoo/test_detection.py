@@ -100,8 +100,8 @@ def test_weights_that_want_no_eps_give_the_same_with_it():
     torch.testing.assert_close(norm(x), theirs(x), rtol=1e-9, atol=0)
 
 
-@pytest.mark.parametrize(("epochs", "warmup"), [(1, 0), (2, 1), (4, 3), (26, 3)])
+@pytest.mark.parametrize(("epochs", "warmup"), [(1, 0), ("2", 1), (4, 3), (26, 3)])
 def test_the_usual_warm_up_ends_before_a_short_training_does(epochs, warmup):
     recipe = recipe_of({"model": "fasterrcnn_mobilenet_v2_fpn", "epochs": epochs})
-    assert (recipe.warmup_epochs, recipe.epochs) == (warmup, epochs)
+    assert (recipe.warmup_epochs, recipe.epochs) == (warmup, int(epochs))
     assert recipe_of({"model": "fasterrcnn_mobilenet_v2_fpn", "schedule": "one-cycle"}).warmup_epochs == 0
