@@ -63,6 +63,7 @@ def flags_of(data, weights):
     return [data, "--weights", weights, *sizes]
 
 
+@pytest.mark.slow
 def test_script_runs(data, weights):
     command = [sys.executable, EXAMPLES / "detect_torch.py", *flags_of(data, weights)]
     done = subprocess.run(command, capture_output=True, text=True)
