@@ -73,8 +73,10 @@ def table_of(
         after = next(iter(running[running.index(stage) + 1 :]), "head") if stage in ends else "head"
         shape = ends[after][0] if after != "head" else ends[stage][1] if stage in ends else ()
         convolutions = tuple(name.removesuffix(".weight") for name in names if len(shapes[name]) == 4)
-        if card.taps and stage == "head":  # behind it logits become as large as the image
-            shape = (classes, image_size, image_size)
+        if card.detector and stage in card.behind:  # of several maps none is the one
+            shape = ()
+        if card.taps and stage == "head":  # behind it logits become as large as the image, or boxes remain
+            shape = (card.detector.detections, 4) if card.detector else (classes, image_size, image_size)
         rows.append(Row(stage, shape, sum(math.prod(shapes[name]) for name in names), convolutions))
     return Table(tuple(rows), shapes)
 

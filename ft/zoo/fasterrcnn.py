@@ -4,16 +4,19 @@ Classes are the user's, from 0; in the network 0 is background and they begin at
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
+from ft.recipe import checked
 from ft.zoo.card import Card
 from ft.zoo.coco import FILES, coco_weights
 from ft.zoo.detector import Detector
 from ft.zoo.pyramid import PYRAMIDS, Pyramid
 
 EVERY_SIZE = (32, 64, 128, 256, 512)  # of the anchors at each map where maps are of one size
-USUAL = {"lr": 0.01, "batch_size": 4, "schedule": "cosine", "warmup_epochs": 1, "epochs": 8}
+USUAL = {"lr": 0.005, "batch_size": 4, "schedule": "cosine", "warmup_epochs": 3, "epochs": 8}
 OLD_NAME = re.compile(r"(backbone\.fpn\.(?:inner|layer)_blocks\.\d+|rpn\.head\.conv)\.(weight|bias)")
 
 
@@ -76,6 +79,13 @@ SHAPES = {
 }
 
 
+def usual(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that it is usually trained with; the warm-up ends before a short training does."""
+    epochs = checked("epochs", fields.get("epochs", USUAL["epochs"]))
+    warmup = 0 if fields.get("schedule") == "one-cycle" else min(USUAL["warmup_epochs"], epochs - 1)
+    return {**USUAL, "warmup_epochs": warmup}
+
+
 def renamed(name: str) -> str:
     """Return today's name of a tensor: before torchvision 0.14 a convolution of the pyramid stood by itself."""
     return OLD_NAME.sub(lambda old: f"{old[1]}.0{'.0' if old[1].startswith('rpn') else ''}.{old[2]}", name)
@@ -98,7 +108,7 @@ def card(name: str, shape: Shape) -> Card:
         pretrained=(*shape.pyramid.weights(shape.size), *coco_weights(name, shape.size)),
         renames=renamed,
         classes=90,
-        usual=lambda fields: USUAL,
+        usual=usual,
         tail=(),
         pool=None,
     )

@@ -65,7 +65,9 @@ class Decider:
 
 
 def host(x: Tensor) -> np.ndarray:
-    """Return a tensor as an array."""
+    """Return a tensor as an array, one without values as zeros."""
+    if x.is_meta:
+        x = torch.zeros_like(x, device="cpu")
     x = x.detach()
     return (x.float() if x.dtype == torch.bfloat16 else x).cpu().numpy()
 
@@ -78,11 +80,11 @@ def like(x: Tensor, arrays: Mapping[str, np.ndarray]) -> Maps:
 
 def pool_boxes(levels: Sequence[Tensor], rois: Mapping[str, Tensor], size: Shape, detector: Detector) -> Tensor:
     """Return what is cut out of the maps (N, C, h, w) for boxes of pictures of that size, (K, C, bins, bins)."""
-    boxes, number, bins = rois["rois"], rois["maps"], detector.roi_size
+    boxes, number, bins = rois["rois"], host(rois["maps"]), detector.roi_size
     rows = torch.cat([rois["pictures"][:, None].to(boxes.dtype), boxes], 1)
     own = list(levels[: detector.maps])
     cut = own[0].new_zeros((len(boxes), own[0].shape[1], bins, bins))
     for place, (level, scale) in enumerate(zip(own, scales(size, [x.shape[2:] for x in own]), strict=True)):
-        here = torch.where(number == place)[0]
+        here = torch.from_numpy(np.flatnonzero(number == place)).to(level.device)
         cut[here] = roi_align(level, rows[here], bins, scale, detector.roi_points).to(cut.dtype)
     return cut

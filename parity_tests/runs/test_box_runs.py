@@ -15,7 +15,7 @@ from parity_tests.support.pairs import TRAJECTORY
 
 RECIPE = {
     "model": "fasterrcnn_mobilenet_v2_fpn", "weights": "none", "precision": "float64", "image_size": 64,
-    "batch_size": 4, "lr": 1e-3, "epochs": 2, "workers": 0, "quiet": True,
+    "batch_size": 4, "lr": 1e-3, "epochs": 2, "workers": 0, "quiet": True, "schedule": "constant", "warmup_epochs": 0,
 }  # fmt: skip
 
 

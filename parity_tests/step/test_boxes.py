@@ -57,6 +57,7 @@ def test_steps_of_any_number_of_boxes_are_one_graph(base_pair):
     assert [graph.experimental_get_tracing_count() for graph in graphs] == [1]
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_draw_as_the_whole_does():
     """Each part draws by the positions of its pictures, and counts by them."""
     pair, given = pair_of(CARD, "base", batch_size=2, accumulate=2), batch(2, count=4)
@@ -98,8 +99,10 @@ FAULTS = {
     "swapped": (keras_boxes, "lesson", lambda s, d, b, n, **o: training.lesson(s, d, b[..., [1, 0, 3, 2]], n, **o)),
 }
 
+LATE = ("sampler", "background", "swapped")
 
-@pytest.mark.parametrize("fault", FAULTS)
+
+@pytest.mark.parametrize("fault", ["aligned", "beta", *(pytest.param(name, marks=pytest.mark.slow) for name in LATE)])
 def test_a_fault_in_one_wing_is_seen(base_pair, monkeypatch, fault):
     given = batch(3)
     sound = base_pair["torch"].gradients(given, step=3)

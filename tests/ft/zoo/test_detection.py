@@ -5,6 +5,7 @@ import pytest
 
 import ft_torch
 from ft.network.freeze import plan_freeze
+from ft.training.job import recipe_of
 from ft.weights.pretrained import canonical_names, with_usual_eps
 from ft.weights.source import count_outputs
 from ft.zoo import cards, find_card
@@ -97,3 +98,10 @@ def test_weights_that_want_no_eps_give_the_same_with_it():
     norm.load_state_dict({name[3:]: torch.from_numpy(x) for name, x in named.items()}, strict=False)
     x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
     torch.testing.assert_close(norm(x), theirs(x), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize(("epochs", "warmup"), [(1, 0), ("2", 1), (4, 3), (26, 3)])
+def test_the_usual_warm_up_ends_before_a_short_training_does(epochs, warmup):
+    recipe = recipe_of({"model": "fasterrcnn_mobilenet_v2_fpn", "epochs": epochs})
+    assert (recipe.warmup_epochs, recipe.epochs) == (warmup, int(epochs))
+    assert recipe_of({"model": "fasterrcnn_mobilenet_v2_fpn", "schedule": "one-cycle"}).warmup_epochs == 0
