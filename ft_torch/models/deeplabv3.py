@@ -1,11 +1,15 @@
 """DeepLabV3 as torchvision ships it, with its auxiliary head and the shared dropout."""
 
+from typing import cast
+
 from torch import nn
 from torchvision.models import segmentation as stock
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead, DeepLabV3
 from torchvision.models.segmentation.fcn import FCNHead
 
 from ft.zoo.backbone import BACKBONES
+from ft.zoo.deeplabv3 import RATES
+from ft_torch.layers.dilation import far
 from ft_torch.models.backbone import mobilenet_v2_maps
 from ft_torch.models.mobilenetv3 import adapted as with_exact_gates
 
@@ -39,6 +43,9 @@ def deeplabv3_mobilenet_v2(*, num_classes: int = 21, dropout: float = 0.5, dtype
 
 
 def adapted(model: DeepLabV3, dropout: float, dtype: str) -> nn.Module:
-    """Return torchvision's model with our dropout and hard sigmoid; its tensors and their names stay."""
+    """Return torchvision's model with our dropout, hard sigmoid and dilation; its tensors and their names stay."""
     model.set_submodule("classifier.0.project.3", nn.Dropout(dropout))
+    for place in range(1, 1 + len(RATES)):
+        path = f"classifier.0.convs.{place}.0"
+        model.set_submodule(path, far(cast("nn.Conv2d", model.get_submodule(path))))
     return with_exact_gates(model, dtype)

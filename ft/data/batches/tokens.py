@@ -1,11 +1,16 @@
 """Batches of texts whose tokens have a target each: a label of their own, or the token that follows."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from ft.data.batches.texts import TextBatches
+from ft.data.sources.dataset import Sample
+from ft.data.sources.text import Text
 from ft.data.targets import Targets
 from ft.metrics.entities import NO_LABEL
 
@@ -25,7 +30,13 @@ class TokenBatches(TextBatches):
 
 
 class TagBatches(TokenBatches):
-    """Texts whose words have a label each, which the first token of a word bears."""
+    """Texts whose words have a label each, which the first token of a word bears.
+
+    A text that is asked about as a line is taken in words as data with labels are: what stands between blanks.
+    """
+
+    def __init__(self, samples: Sequence[Sample], *given: Any, **options: Any) -> None:
+        super().__init__([in_words(sample) for sample in samples], *given, **options)
 
     @cached_property
     def marks(self) -> np.ndarray:
@@ -42,3 +53,11 @@ class NextBatches(TokenBatches):
     def marks(self) -> np.ndarray:
         """The token that follows, shifted here once and nowhere else."""
         return self.tokens.following()
+
+
+def in_words(sample: Sample) -> Sample:
+    """Return a sample whose text comes in words."""
+    text = sample.source
+    if not isinstance(text, Text) or not isinstance(text.text, str) or text.pair is not None:
+        return sample
+    return replace(sample, source=Text(tuple(text.text.split())))

@@ -47,6 +47,14 @@ def test_texts_without_tags_show_which_tokens_are_told():
     assert given(TAGGING, asked)[1] == [[NO, 0, NO, NO, 0, 0, NO, NO], [NO, 0, NO, NO, NO, NO, NO, NO]]
 
 
+def test_a_line_is_tagged_by_its_words():
+    """A sign at the end of a word is none of its own, as in data with tags; the tokenizer would split it off."""
+    lines = [Sample("1", 0, Text(" a-b  b")), Sample("2", 0, Text("b"))]
+    words = [Sample("1", 0, Text(("a-b", "b"))), Sample("2", 0, Text(("b",)))]
+    assert given(TAGGING, lines) == given(TAGGING, words)
+    assert [tag for tag in given(TAGGING, lines)[1][0] if tag != NO] == [0, 0]
+
+
 def test_a_language_model_is_taught_the_next_token():
     ids, after = given(LANGUAGE_MODEL, PLAIN)
     assert ids == [[2, 5, 6, 3, 0, 0, 0, 0], [2, 5, 7, 8, 3, 0, 0, 0]]
