@@ -130,7 +130,7 @@ class Watch:
     def tell(self, words: str) -> None:
         """Let all others end; "" where this rank has said why."""
         self.send("end", words)
-        self.lines.clear()
+        self.drop()
 
     def part(self) -> None:
         """Part from the others, who stop looking after this rank, and hear them do so: who just ends loses words."""
@@ -138,7 +138,16 @@ class Watch:
         end = time.monotonic() + GRACE
         while self.lines.keys() - self.parted and time.monotonic() < end:
             time.sleep(0.01)
+        self.drop()
+
+    def drop(self) -> None:
+        """Close the lines."""
+        lines = list(self.lines.values())
         self.lines.clear()
+        for line in lines:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+            line.close()
 
     def judge(self, lost: RankLost) -> RankLost:
         """Return what to raise where an engine misses a rank: rank 0 knows which, the others wait for its word."""

@@ -137,7 +137,7 @@ def agree(ranks: Ranks, facts: Mapping[str, Any]) -> None:
 
 def agree_on(ranks: Ranks, recipe: Recipe, **others: Any) -> None:
     """Raise RecipeError where a rank was started otherwise than rank 0, or has nothing to do."""
-    own = {*deciding("machine", "cache")} - {*deciding("opening")}
+    own = {*deciding("machine")} - {*deciding("base")}  # what each machine may have its own way
     facts = {name: value for name, value in to_dict(recipe).items() if name not in own}
     agree(ranks, {"ft-parity": version("ft-parity"), **others, **facts})
     if recipe.batch_size < ranks.size:

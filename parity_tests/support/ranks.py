@@ -44,6 +44,8 @@ CASES: dict[str, dict[str, Any]] = {
     "weighted": {**SMALL, "class_weights": "1,2,3,4,5,6,7,8,9,10", "label_smoothing": 0.1, "sampling": "balanced"},
     "apart": {**SMALL, "bn_sync": "off"},
 }
+SHORT, FEW = {**SMALL, "clip_norm": 0.05, "batch_size": 7}, 3  # what a planted fault has to show itself in
+FAULTS = ("mean of means", "a rank's own noise", "one rank's own clip")
 
 DIGITS = {**SMALL, "batch_size": 95, "epochs": 2, "cache_limit": 0.1}  # a last batch of 12
 RUNS: dict[str, dict[str, Any]] = {  # whole trainings; names of files are of those that `make_data` makes
@@ -136,11 +138,12 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def start(wing: str, count: int, command: Collection[str], cwd: Path = ROOT, **options: Any) -> list[subprocess.Popen]:
-    """Start so many processes `python COMMAND`."""
+def start(wing: str, count: int, command: list[Any], cwd: Path = ROOT, **options: Any) -> list[subprocess.Popen]:
+    """Start so many processes `python COMMAND`, or each its own of several commands."""
+    commands = command if isinstance(command[0], list) else [command] * count
     return [
         subprocess.Popen(
-            [sys.executable, *command],
+            [sys.executable, *own],
             env={**environment, "PYTHONPATH": str(ROOT)},
             cwd=cwd,
             text=True,
@@ -148,7 +151,7 @@ def start(wing: str, count: int, command: Collection[str], cwd: Path = ROOT, **o
             stderr=subprocess.PIPE,
             **options,
         )
-        for environment in environments(wing, count)
+        for own, environment in zip(commands, environments(wing, count), strict=True)
     ]
 
 
@@ -178,8 +181,25 @@ def results(wing: str, count: int, folder: Path, names: Collection[str] = tuple(
     return {name: dict(np.load(folder / f"{name}.npz")) for name in names}
 
 
-def of_case(fields: dict[str, Any], wing: str, ranks: Any) -> dict[str, np.ndarray]:
-    """Return the gradients of a step of a recipe, and the state after STEPS."""
+def planted(fault: str, learner: Any, batches: list[Any]) -> list[Any]:
+    """Plant a fault in PyTorch's learner, or in its batches, and return these."""
+    place = [batch.place for batch in batches]
+    if fault == "mean of means":  # each rank's mean counts alike, however many samples it has
+        own = [len(p.positions) * learner.ranks.size for p in place]
+        return [b.at(replace(p, weight=float(n))) for b, p, n in zip(batches, place, own, strict=True)]
+    if fault == "a rank's own noise":
+        passes = [tuple(replace(part, first=0) for part in p.passes) for p in place]
+        return [b.at(replace(p, passes=own)) for b, p, own in zip(batches, place, passes, strict=True)]
+    from ft_torch.optim import clip_gradients
+
+    summed = learner.of_all_ranks  # one rank's own clip: each clips its part, before the sum
+    clip = learner.recipe.clip_norm / learner.ranks.size
+    learner.of_all_ranks = lambda loss, right, own: summed(loss, right, clip_gradients(own, norm=clip))
+    return batches
+
+
+def of_case(fields: dict[str, Any], wing: str, ranks: Any, *, fault: str = "", steps: int = STEPS) -> dict[str, Any]:
+    """Return the gradients of a step of a recipe, and the state after all of them. fault: see `planted`."""
     from ft.backend import contract
     from ft.training.build import build_learner
     from ft.training.job import prepare_job, recipe_of
@@ -189,8 +209,9 @@ def of_case(fields: dict[str, Any], wing: str, ranks: Any) -> dict[str, np.ndarr
     learner, _ = build_learner(job, contract.load(wing), device="cpu")
     start_weights, batches, found = learner.get_weights(), job.batches("train"), {}
     length = len(batches)
-    source = [*islice(batches.epoch(0, length - 5), 5), *islice(batches.epoch(1), STEPS - 5)]
+    source = [*islice(batches.epoch(0, length - 5), 5), *islice(batches.epoch(1), max(steps - 5, 0))][-steps:]
     met = [meet(ranks, batch, learner.objective, stop=None, error=None)[0] for batch in source]
+    met = planted(fault, learner, met) if fault else met
     loss, _, gradients = learner.gradients(met[0], step=5)
     found |= {f"gradient {name}": g for name, g in gradients.items()} | {"loss": np.array(loss)}
     learner.set_weights(start_weights)
@@ -229,7 +250,9 @@ def main(wing: str, folder: Path, *names: str) -> None:
         if name in RUNS:
             whole_run(name, wing, folder)
             continue
-        found = of_case(CASES[name], wing, ranks)
+        short = name == "short" or " with " in name
+        options = {"fault": name.partition(" with ")[2], "steps": FEW} if short else {}
+        found = of_case(SHORT if short else CASES[name], wing, ranks, **options)
         if ranks.writes:
             np.savez(folder / f"{name}.npz", **found)
 

@@ -1,0 +1,51 @@
+"""The watch over ranks hears of a stranger, a farewell and a step; that it ends processes is seen in parity_tests."""
+
+import json
+import socket
+import time
+
+from ft.backend.watch import Watch
+from ft.errors import RankLost
+from tests.ranks import on_ranks
+
+
+def watches(size=3, timeout=20.0):
+    return on_ranks(size, lambda ranks: Watch(ranks.rank, "127.0.0.1", timeout, ranks.gather))
+
+
+def test_who_parts_is_not_missed():
+    found = watches()
+    assert on_ranks(3, lambda ranks: found[ranks.rank].part()) == [None] * 3
+    assert found[0].parted == {1, 2}
+
+
+def test_the_rank_that_did_not_come_is_named():
+    found = watches()
+    for watch, step in zip(found, (5, 5, 4), strict=True):
+        watch.step = step
+        watch.send("beat")
+    end = time.monotonic() + 10
+    while [step for _, step in found[0].heard.values()] != [5, 4] and time.monotonic() < end:
+        time.sleep(0.01)
+    assert "rank 2 did not come to step 5 within 20 s" in str(found[0].judge(RankLost("timed out")))
+    on_ranks(3, lambda ranks: found[ranks.rank].part())
+
+
+def test_a_stranger_is_not_let_in():
+    def gather(content):
+        if not json.loads(content):
+            return [content]
+        port, secret = json.loads(content)
+        with socket.create_connection(("127.0.0.1", port)) as line:
+            line.sendall(b"0" * 40)
+        friend = socket.create_connection(("127.0.0.1", port))
+        friend.sendall(f"{secret}{1:08d}".encode())
+        calls.append(friend)
+        return [content, b""]
+
+    calls: list[socket.socket] = []
+    watch = Watch(0, "127.0.0.1", 20.0, gather)
+    assert list(watch.lines) == [1]
+    watch.parted.add(1)
+    watch.part()
+    calls[0].close()
