@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("eager")
 FAULTS = [*faults_training.FAULTS, *faults_layers.FAULTS, *faults_data.FAULTS]
 TAUGHT_ONLY = {
     "grouped-convolution",  # its numbers are equal, its speed is not
+    *("autoshard", "mean-of-means", "repeated-samples", "synchronised-batchnorm"),  # a trace is of one process
     *("last-token", "tied-weights", "tokenizer-padding"),  # what texts are made of, or what is one tensor
 }
 NAMED_RIGHT = 0.95
