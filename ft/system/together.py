@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -110,11 +110,10 @@ def nobody_else_told() -> Iterator[None]:
 
 def wait_for_all(members: Sequence[Member], stop: Stop, grace: float, linger: float) -> Member | None:
     """Wait until all have ended, by force where one has ended badly; return the one that failed first."""
-    first, ends = None, iter(())
-    due = 0.0
+    first, ends, due = None, iter(()), 0.0
     while any(member.process.poll() is None for member in members) and not stop.again:
         if first is None and (first := first_failed(members)):
-            ends = forced_ends(members, lambda: exit_code(first) == 128 + stop.number, grace, linger)
+            ends = forced_ends(members, exit_code(first) == 128 + stop.number, grace, linger)
             due = time.monotonic() + next(ends)
         elif first is not None and time.monotonic() >= due:
             due = time.monotonic() + next(ends)
@@ -122,9 +121,9 @@ def wait_for_all(members: Sequence[Member], stop: Stop, grace: float, linger: fl
     return first or first_failed(members)
 
 
-def forced_ends(members: Sequence[Member], stopped: Callable[[], bool], grace: float, linger: float) -> Iterator[float]:
+def forced_ends(members: Sequence[Member], stopped: bool, grace: float, linger: float) -> Iterator[float]:
     """Yield how long to wait, then go one step further: they may end by themselves, must at SIGTERM, do at SIGKILL."""
-    if stopped():
+    if stopped:
         yield linger
     else:
         yield grace

@@ -23,6 +23,7 @@ FAULTS = [*faults_training.FAULTS, *faults_layers.FAULTS, *faults_data.FAULTS, *
 TAUGHT_ONLY = {
     "grouped-convolution",  # its numbers are equal, its speed is not
     *("nms-float64", "objectness-float32", "roi-align", "top-k-ties"),  # what a detector decides and draws
+    *("autoshard", "mean-of-means", "repeated-samples", "synchronised-batchnorm"),  # a trace is of one process
     *("last-token", "tied-weights", "tokenizer-padding"),  # what texts are made of, or what is one tensor
 }
 NAMED_RIGHT = 0.95

@@ -61,9 +61,10 @@ def test_two_ranks_are_one(name, alone, pair):
     require_same(alone[name], pair[name])
 
 
-def test_three_ranks_are_one(alone, folder):
-    three = results("torch", 3, folder / "torch-3", SAME)
-    for name in SAME:
+@pytest.mark.parametrize("names", [FEW, pytest.param(SAME, marks=pytest.mark.slow)])
+def test_three_ranks_are_one(names, alone, folder):
+    three = results("torch", 3, folder / f"torch-3-{len(names)}", names)
+    for name in names:
         require_same(alone[name], three[name])
 
 

@@ -138,11 +138,12 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def start(wing: str, count: int, command: Collection[str], cwd: Path = ROOT, **options: Any) -> list[subprocess.Popen]:
-    """Start so many processes `python COMMAND`."""
+def start(wing: str, count: int, command: list[Any], cwd: Path = ROOT, **options: Any) -> list[subprocess.Popen]:
+    """Start so many processes `python COMMAND`, or each its own of several commands."""
+    commands = command if isinstance(command[0], list) else [command] * count
     return [
         subprocess.Popen(
-            [sys.executable, *command],
+            [sys.executable, *own],
             env={**environment, "PYTHONPATH": str(ROOT)},
             cwd=cwd,
             text=True,
@@ -150,7 +151,7 @@ def start(wing: str, count: int, command: Collection[str], cwd: Path = ROOT, **o
             stderr=subprocess.PIPE,
             **options,
         )
-        for environment in environments(wing, count)
+        for own, environment in zip(commands, environments(wing, count), strict=True)
     ]
 
 

@@ -1,0 +1,112 @@
+"""However a rank ends, all end soon, one of them says why in one line, and the last checkpoint is good."""
+
+import signal
+import time
+
+import pytest
+
+from ft.runs import checkpoint
+from parity_tests.support.ranks import ended, start
+
+NETWORK = ("--model", "resnet18", "--cut", "layer2", "--weights", "none", "--freeze", "none", "--image-size", "16")
+TINY = (*NETWORK, "--batch-size", "32", "--workers", "0", "--quiet", "--precision", "float64")
+BOUND = 90  # seconds, of a machine that does other things as well
+
+
+def training(wing, count, out, *flags, each=()):
+    """Start ranks that train into a folder. each: further flags of each rank."""
+    if not each:
+        return start(wing, count, ["-m", f"ft_{wing}.train", *TINY, "--out", str(out), *flags])
+    commands = [["-m", f"ft_{wing}.train", *TINY, "--out", str(out), *flags, *own] for own in each]
+    return start(wing, count, commands)
+
+
+def wait_for_checkpoint(processes, out):
+    """Wait until a checkpoint is there and the training goes on."""
+    while checkpoint.pointed(out, "last") is None:
+        assert all(process.poll() is None for process in processes), ended(processes)
+        time.sleep(0.1)
+    time.sleep(0.5)
+
+
+def require_one_line(found, *words):
+    """Fail unless one rank alone says one line with these words."""
+    lines = [line for _, _, errors in found for line in errors.splitlines()]
+    assert len(lines) == 1, found
+    assert all(word in lines[0] for word in words), lines
+
+
+@pytest.mark.parametrize(
+    ("wing", "count", "victim"),
+    [
+        ("torch", 3, 1),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in [("torch", 2, 0), ("tf", 3, 2), ("tf", 2, 0)]),
+    ],
+)
+def test_a_killed_rank_ends_all(wing, count, victim, tmp_path):
+    out = tmp_path / "run"
+    processes = training(wing, count, out, "--epochs", "200")
+    wait_for_checkpoint(processes, out)
+    processes[victim].kill()
+    began = time.monotonic()
+    found = ended(processes, BOUND)
+    assert time.monotonic() - began < BOUND
+    assert all(code for code, _, _ in found)
+    require_one_line(found, f"rank {victim} ended in step", "goes on with --resume RUN")
+    assert checkpoint.last_good(out) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wing", ["torch", "tf"])
+def test_a_stopped_rank_ends_all(wing, tmp_path):
+    out = tmp_path / "run"
+    processes = training(wing, 2, out, "--epochs", "200", "--rank-timeout", "10")
+    wait_for_checkpoint(processes, out)
+    processes[1].send_signal(signal.SIGSTOP)
+    first = ended(processes[:1], BOUND)
+    processes[1].kill()
+    ended(processes[1:])
+    require_one_line(first, "rank 1 does not answer in step")
+    assert checkpoint.last_good(out) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("wing", "other"), [("torch", "tf"), ("tf", "torch")])
+def test_a_signal_to_one_stops_all_after_the_same_step(wing, other, tmp_path):
+    """What is left goes on in the other wing, on another number of ranks."""
+    out = tmp_path / "run"
+    processes = training(wing, 3, out, "--epochs", "200")
+    wait_for_checkpoint(processes, out)
+    processes[2].send_signal(signal.SIGTERM)
+    found = ended(processes, BOUND)
+    assert [code for code, _, _ in found] == [143] * 3
+    require_one_line(found, "stopped after step", "--resume")
+    saved = checkpoint.last_good(out)
+    assert saved is not None
+    epochs = str(saved.state["position"]["epoch"] + 1)
+    resume = ["-m", f"ft_{other}.train", "--resume", str(out), "--epochs", epochs, "--quiet"]
+    assert [code for code, _, _ in ended(start(other, 2, resume))] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("each", "words"),
+    [
+        ([["--lr", "0.1"], ["--lr", "0.2"]], "lr 0.2 on rank 1, 0.1 on rank 0"),
+        ([["--batch-size", "1"]] * 2, "batch_size 1: fewer samples than the 2 ranks"),
+        ([["--lr", "0.1"], ["--lr", "much"]], "rank 1: lr: got 'much'"),
+    ],
+)
+def test_bad_input_is_said_once(each, words, tmp_path):
+    found = ended(training("torch", 2, tmp_path / "run", each=each), BOUND)
+    assert [code for code, _, _ in found] == [2, 2]
+    require_one_line(found, words)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_who_does_not_come_is_not_waited_for_longer_than_asked(tmp_path):
+    processes = training("torch", 2, tmp_path / "run", "--rank-timeout", "5")
+    processes[1].kill()
+    found = ended(processes, BOUND)
+    assert found[0][0] == 2
+    require_one_line(found, "rank 0: lost the other ranks")
