@@ -67,7 +67,8 @@ def points(
     share = place - low
     pixels = np.stack([low, np.minimum(low + 1, last)], axis=-1)
     weights = np.stack([1.0 - share, share], axis=-1) * inside[..., None] / ratio
-    return pixels.reshape(len(start), -1), weights.reshape(len(start), -1)
+    shape = (len(start), bins * ratio * 2)
+    return pixels.reshape(shape), weights.reshape(shape)
 
 
 def matrices(pixels: np.ndarray, weights: np.ndarray, size: int, *, bins: int) -> np.ndarray:
