@@ -114,14 +114,14 @@ class SparseProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, columns: Tensor, weights: Tensor, rows: int) -> Tensor:
-        ends = torch.arange(rows + 1) * (len(columns) // max(rows, 1))
-        ctx.parts, ctx.shape = (ends, columns, weights), (rows, len(x))
-        return torch.sparse_csr_tensor(*ctx.parts, ctx.shape, check_invariants=False) @ x
+        cells = torch.stack([torch.arange(rows).repeat_interleave(len(columns) // max(rows, 1)), columns])
+        # in order of rows, as a coalesced one is, and a sum does not mind that a pixel comes twice
+        ctx.matrix = torch.sparse_coo_tensor(cells, weights, (rows, len(x)), check_invariants=False, is_coalesced=True)
+        return ctx.matrix @ x
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        turned = torch.sparse_csc_tensor(*ctx.parts, ctx.shape[::-1], check_invariants=False)
-        return turned @ gradients[0].contiguous(), None, None, None
+        return ctx.matrix.t() @ gradients[0].contiguous(), None, None, None
 
 
 def by_level(own: Sequence[Tensor], rois: Mapping[str, Tensor], size: Shape, detector: Detector) -> Tensor:
