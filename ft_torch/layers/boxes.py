@@ -127,9 +127,10 @@ class SparseProduct(torch.autograd.Function):
 def by_level(own: Sequence[Tensor], rois: Mapping[str, Tensor], size: Shape, detector: Detector) -> Tensor:
     """Return it by roi_align, a map at a time."""
     boxes, number, bins = rois["rois"], host(rois["maps"]), detector.roi_size
+    sides: list[Shape] = [(x.shape[2], x.shape[3]) for x in own]
     rows = torch.cat([rois["pictures"][:, None].to(boxes.dtype), boxes], 1)
     cut = own[0].new_zeros((len(boxes), own[0].shape[1], bins, bins))
-    for place, (level, scale) in enumerate(zip(own, scales(size, [x.shape[2:] for x in own]), strict=True)):
+    for place, (level, scale) in enumerate(zip(own, scales(size, sides), strict=True)):
         here = torch.from_numpy(np.flatnonzero(number == place)).to(level.device)
         cut[here] = roi_align(level, rows[here], bins, scale, detector.roi_points).to(cut.dtype)
     return cut

@@ -11,7 +11,7 @@ import ft_tf.layers.boxes as keras_boxes
 import ft_torch.layers.boxes as torch_boxes
 from ft.backend.contract import Learner
 from ft.data import Batch
-from ft.network.boxes import training
+from ft.network.boxes import proposals, training
 from ft.network.boxes.levels import levels
 from ft.network.boxes.roi import cuts
 from ft.parity.arrays import ZERO, compare, require_equal
@@ -80,6 +80,19 @@ def test_a_frozen_base_and_its_kept_maps(base_pair):
         from_maps = learner.gradients(replace(given, inputs=kept), step=3)
         require_equal(from_maps[2], found[name][2], bar=STEP, what=f"{name} from maps")
         require_equal(learner.outputs(kept), learner.outputs(given.inputs), bar=STEP, what=f"{name} found")
+
+
+def test_pictures_without_boxes_or_proposals(base_pair, monkeypatch):
+    """Nothing is found, nothing is divided by nothing, and what draws no box has a gradient of 0."""
+    monkeypatch.setattr(proposals, "sigmoid", lambda scores: np.full(scores.shape, -1.0))
+    given = batch(4)
+    given.targets["box_labels"][:] = -1
+    found = {name: learner.gradients(given, step=3) for name, learner in base_pair.items()}
+    require_equal(found["torch"][2], found["tf"][2], bar=STEP, zero=ZERO, what="gradients")
+    assert np.isfinite(found["torch"][0])
+    assert not found["tf"][2]["roi_heads.box_predictor.cls_score.weight"].any()
+    for learner in base_pair.values():
+        assert (learner.outputs(given.inputs)["classes"] == -1).all()
 
 
 def test_steps_of_any_number_of_boxes_are_one_graph(base_pair):

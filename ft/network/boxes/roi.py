@@ -39,7 +39,7 @@ def cuts(
 ) -> Cuts:
     """Return what boxes are made of. numbers: of their maps; count: pictures in a batch; maps: see `levels`."""
     own = np.array(maps[: detector.maps]).reshape(-1, 2)
-    scale, (height, width) = np.array(scales(image, own.tolist()))[numbers], own[numbers].T
+    scale, (height, width) = np.array(scales(image, maps[: detector.maps]))[numbers], own[numbers].T
     starts = np.append(0, np.cumsum(count * own.prod(1)))[numbers] + pictures * height * width
     options = {"bins": detector.roi_size, "ratio": detector.roi_points}
     rows, row_weights = points(rois[:, 1], rois[:, 3], scale, height, **options)
