@@ -164,7 +164,7 @@ def summed(
 
 def spread(x: tf.Tensor, bins: int, *, down: bool) -> tf.Tensor:
     """Return what belongs to each bin's pixels, rows or columns (K, P) as (K, bins, bins, p * p), p of P a bin."""
-    inner = x.shape[1] // bins
+    inner = sizes(x)[1] // bins
     x = tf.reshape(x, [-1, bins, 1, inner, 1] if down else [-1, 1, bins, 1, inner])
     shape = tf.stack([tf.shape(x)[0], bins, bins, inner, inner])
     return tf.reshape(tf.broadcast_to(x, shape), [-1, bins, bins, inner**2])

@@ -1,7 +1,7 @@
 """Detection: the sum of four training losses, of what a step drew: torchvision's, with its divisors.
 
 Anchors: whether one is of an object, and what to say of those that are. Boxes: which class, and what to say of those
-that are not background. Each is divided by how many of them were drawn in the batch.
+that are not background. Each is divided by how many of them were drawn in the batch; where none were it is 0.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ def losses(outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return {
         "loss_objectness": tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(objects, outputs["objectness"])),
         "loss_rpn_box_reg": of_objects(outputs["deltas"], outputs["anchor_boxes"], objects > 0),
-        "loss_classifier": tf.reduce_mean(entropies),
+        "loss_classifier": tf.reduce_sum(entropies) / count_of(entropies),
         "loss_box_reg": of_objects(own, outputs["roi_boxes"], classes > 0),
     }
 
@@ -40,4 +40,9 @@ def of_objects(said: tf.Tensor, wanted: tf.Tensor, objects: tf.Tensor) -> tf.Ten
     away = tf.abs(said - wanted)
     terms = tf.reduce_sum(tf.where(away < BETA, 0.5 * away**2 / BETA, away - 0.5 * BETA), 1)
     counted = tf.cast(objects, terms.dtype)
-    return tf.reduce_sum(terms * counted) / tf.cast(tf.size(counted), terms.dtype)
+    return tf.reduce_sum(terms * counted) / count_of(terms)
+
+
+def count_of(terms: tf.Tensor) -> tf.Tensor:
+    """Return how many terms there are, at least 1."""
+    return tf.cast(tf.maximum(tf.size(terms), 1), terms.dtype)

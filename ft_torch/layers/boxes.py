@@ -1,6 +1,7 @@
 """Between a network and what is decided about its boxes on the host; boxes cut out of maps."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from ft.network.boxes.anchors import Shape
 from ft.network.boxes.detections import detect
 from ft.network.boxes.levels import scales
 from ft.network.boxes.proposals import propose
+from ft.network.boxes.roi import cuts
 from ft.network.boxes.training import cut_out, lesson
 from ft.zoo.detector import Detector
 from ft_torch.layers.noise import Noise
@@ -80,11 +82,55 @@ def like(x: Tensor, arrays: Mapping[str, np.ndarray]) -> Maps:
 
 def pool_boxes(levels: Sequence[Tensor], rois: Mapping[str, Tensor], size: Shape, detector: Detector) -> Tensor:
     """Return what is cut out of the maps (N, C, h, w) for boxes of pictures of that size, (K, C, bins, bins)."""
-    boxes, number, bins = rois["rois"], host(rois["maps"]), detector.roi_size
-    rows = torch.cat([rois["pictures"][:, None].to(boxes.dtype), boxes], 1)
     own = list(levels[: detector.maps])
+    pool = as_product if own[0].device.type == "cpu" else by_level
+    return pool(own, rois, size, detector)
+
+
+def as_product(own: Sequence[Tensor], rois: Mapping[str, Tensor], size: Shape, detector: Detector) -> Tensor:
+    """Return it as a product with a sparse matrix, on a CPU in a third of the time that roi_align takes.
+
+    Every number of a bin is a sum over a few pixels of one map, see `Cuts`. bfloat16 is computed in float32.
+    """
+    options = {"count": len(own[0]), "image": size, "maps": [tuple(x.shape[2:]) for x in own], "detector": detector}
+    boxes, bins = host(rois["rois"]).astype(np.float64), detector.roi_size
+    found = cuts(boxes, host(rois["pictures"]), host(rois["maps"]), **options)
+    flat = torch.cat([x.permute(0, 2, 3, 1).flatten(0, 2) for x in own])
+    exact = torch.float32 if flat.dtype == torch.bfloat16 else flat.dtype
+    inner = detector.roi_points * 2
+    down, across = (len(boxes), bins, 1, inner, 1), (len(boxes), 1, bins, 1, inner)
+    places = found.rows.reshape(down) + found.columns.reshape(across)
+    weights = found.row_weights.reshape(down) * found.column_weights.reshape(across)
+    entries = torch.from_numpy(places.ravel()), torch.from_numpy(weights.ravel()).to(exact)
+    cut = SparseProduct.apply(flat.to(exact), *entries, len(boxes) * bins**2)
+    return cut.to(flat.dtype).reshape(len(boxes), bins, bins, flat.shape[1]).permute(0, 3, 1, 2)
+
+
+class SparseProduct(torch.autograd.Function):
+    """A sparse matrix of equally many numbers a row, by their columns and weights, times x (P, C): (rows, C).
+
+    Its gradient is of x alone.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, columns: Tensor, weights: Tensor, rows: int) -> Tensor:
+        cells = torch.stack([torch.arange(rows).repeat_interleave(len(columns) // max(rows, 1)), columns])
+        # in order of rows, as a coalesced one is, and a sum does not mind that a pixel comes twice
+        ctx.matrix = torch.sparse_coo_tensor(cells, weights, (rows, len(x)), check_invariants=False, is_coalesced=True)
+        return ctx.matrix @ x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        return ctx.matrix.t() @ gradients[0].contiguous(), None, None, None
+
+
+def by_level(own: Sequence[Tensor], rois: Mapping[str, Tensor], size: Shape, detector: Detector) -> Tensor:
+    """Return it by roi_align, a map at a time."""
+    boxes, number, bins = rois["rois"], host(rois["maps"]), detector.roi_size
+    sides: list[Shape] = [(x.shape[2], x.shape[3]) for x in own]
+    rows = torch.cat([rois["pictures"][:, None].to(boxes.dtype), boxes], 1)
     cut = own[0].new_zeros((len(boxes), own[0].shape[1], bins, bins))
-    for place, (level, scale) in enumerate(zip(own, scales(size, [x.shape[2:] for x in own]), strict=True)):
+    for place, (level, scale) in enumerate(zip(own, scales(size, sides), strict=True)):
         here = torch.from_numpy(np.flatnonzero(number == place)).to(level.device)
         cut[here] = roi_align(level, rows[here], bins, scale, detector.roi_points).to(cut.dtype)
     return cut

@@ -90,14 +90,15 @@ class TwoStages(nn.Module):
 
     def proposals(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return objectness (N, A) and deltas (N, A, 4) of the anchors of all maps, by row, column and anchor."""
-        scores, said = self.rpn.head(levels)
+        scores, said = self.rpn.get_submodule("head")(levels)
         flat = [[x.permute(0, 2, 3, 1).flatten(1) for x in maps] for maps in (scores, said)]
         return torch.cat(flat[0], 1), torch.cat(flat[1], 1).unflatten(1, (-1, 4))
 
     def say(self, levels: list[Tensor], rois: Mapping[str, Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Return logits (K, C + 1) and deltas (K, 4 * (C + 1)) of boxes."""
         cut = pool_boxes(levels, rois, size, self.decisions.detector)
-        return self.roi_heads.box_predictor(self.roi_heads.box_head(cut))
+        head, predictor = (self.roi_heads.get_submodule(f"box_{part}") for part in ("head", "predictor"))
+        return predictor(head(cut))
 
 
 def fasterrcnn(name: str, num_classes: int, dtype: str) -> nn.Module:

@@ -1,7 +1,7 @@
 """Detection: the sum of four training losses, of what a step drew: torchvision's, with its divisors.
 
 Anchors: whether one is of an object, and what to say of those that are. Boxes: which class, and what to say of those
-that are not background. Each is divided by how many of them were drawn in the batch.
+that are not background. Each is divided by how many of them were drawn in the batch; where none were it is 0.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def losses(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         "loss_objectness": F.binary_cross_entropy_with_logits(outputs["objectness"], objects),
         "loss_rpn_box_reg": of_objects(outputs["deltas"], outputs["anchor_boxes"], objects > 0),
-        "loss_classifier": F.cross_entropy(outputs["class_logits"], classes),
+        "loss_classifier": F.cross_entropy(outputs["class_logits"], classes, reduction="sum") / max(len(classes), 1),
         "loss_box_reg": of_objects(own, outputs["roi_boxes"], classes > 0),
     }
 
@@ -40,4 +40,4 @@ def losses(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def of_objects(said: Tensor, wanted: Tensor, objects: Tensor) -> Tensor:
     """Return the sum of smooth L1 over boxes of objects, divided by how many boxes there are."""
     terms = F.smooth_l1_loss(said, wanted, beta=BETA, reduction="none").sum(1)
-    return (terms * objects).sum() / len(objects)
+    return (terms * objects).sum() / max(len(objects), 1)

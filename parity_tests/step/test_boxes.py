@@ -4,14 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch
 
 import ft_tf.layers.boxes as keras_boxes
+import ft_torch.layers.boxes as torch_boxes
 from ft.backend.contract import Learner
 from ft.data import Batch
-from ft.network.boxes import training
+from ft.network.boxes import proposals, training
+from ft.network.boxes.levels import levels
 from ft.network.boxes.roi import cuts
 from ft.parity.arrays import ZERO, compare, require_equal
 from ft.zoo import find_card
+from ft.zoo.detector import Detector
 from ft_tf.tasks import detection as tf_losses
 from parity_tests.step.test_detection import pair_of
 from parity_tests.support.detectors import boxes_batch
@@ -32,6 +37,36 @@ def batch(seed: int, *, count: int = 2, most: int = 8) -> Batch:
     return boxes_batch(seed, count=count, classes=CLASSES, sides=SMALL, most=most)
 
 
+@pytest.mark.parametrize("count", [0, 60])
+def test_boxes_are_cut_out_as_torchvision_does(count):
+    """By a sparse product in both wings, with its gradient; boxes over the edge, below a pixel, and none at all."""
+    rng, detector = np.random.default_rng(0), Detector()
+    maps = [rng.normal(size=(2, 96 // stride, 128 // stride, 5)) for stride in (4, 8, 16, 32)]
+    corners = rng.uniform(-20, 90, (count, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(0.1, 400, (count, 2))], 1)
+    numbers = levels(boxes, (96, 128), [x.shape[1:3] for x in maps])
+    rois = {"rois": boxes, "pictures": rng.integers(0, 2, count), "maps": numbers}
+    cotangents = rng.normal(size=(count, 7, 7, 5))
+    found = []
+    for pool in (torch_boxes.by_level, torch_boxes.as_product):
+        own = [torch.from_numpy(x).permute(0, 3, 1, 2).requires_grad_() for x in maps]
+        cut = pool(own, {name: torch.from_numpy(x) for name, x in rois.items()}, (96, 128), detector).permute(
+            0, 2, 3, 1
+        )
+        gradients = torch.autograd.grad((cut * torch.from_numpy(cotangents)).sum(), own)
+        found.append([cut.detach().numpy(), *(g.permute(0, 2, 3, 1).numpy() for g in gradients)])
+    own, given = [tf.constant(x) for x in maps], {name: tf.constant(x) for name, x in rois.items()}
+    with tf.GradientTape() as tape:
+        tape.watch(own)
+        cut = keras_boxes.PoolBoxes(detector, name="pool").cut(own, given, tf.constant([96, 128]))
+        total = tf.reduce_sum(cut * cotangents)
+    found.append([cut.numpy(), *(g.numpy() for g in tape.gradient(total, own))])
+    named = [{str(i): x for i, x in enumerate(arrays)} for arrays in found]
+    assert len(set(numbers.tolist())) == (3 if count else 0)
+    for arrays in named[1:]:
+        require_equal(arrays, named[0], bar=1e-14)
+
+
 def test_a_frozen_base_and_its_kept_maps(base_pair):
     """The base's maps in place of pictures give the same step, and the backbone neither trains nor moves."""
     given = batch(1)
@@ -45,6 +80,19 @@ def test_a_frozen_base_and_its_kept_maps(base_pair):
         from_maps = learner.gradients(replace(given, inputs=kept), step=3)
         require_equal(from_maps[2], found[name][2], bar=STEP, what=f"{name} from maps")
         require_equal(learner.outputs(kept), learner.outputs(given.inputs), bar=STEP, what=f"{name} found")
+
+
+def test_pictures_without_boxes_or_proposals(base_pair, monkeypatch):
+    """Nothing is found, nothing is divided by nothing, and what draws no box has a gradient of 0."""
+    monkeypatch.setattr(proposals, "sigmoid", lambda scores: np.full(scores.shape, -1.0))
+    given = batch(4)
+    given.targets["box_labels"][:] = -1
+    found = {name: learner.gradients(given, step=3) for name, learner in base_pair.items()}
+    require_equal(found["torch"][2], found["tf"][2], bar=STEP, zero=ZERO, what="gradients")
+    assert np.isfinite(found["torch"][0])
+    assert not found["tf"][2]["roi_heads.box_predictor.cls_score.weight"].any()
+    for learner in base_pair.values():
+        assert (learner.outputs(given.inputs)["classes"] == -1).all()
 
 
 def test_steps_of_any_number_of_boxes_are_one_graph(base_pair):

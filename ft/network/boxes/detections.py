@@ -35,7 +35,7 @@ def detect(
 ) -> Found:
     """Return what is found in `count` pictures. logits (K, C + 1), class 0 for background; said (K, 4 * (C + 1))."""
     probabilities = softmax(logits)[:, 1:]
-    boxes = decode(said.reshape(len(said), -1, 4)[:, 1:].astype(np.float64), rois, detector.roi_weights)
+    boxes = decode(said.reshape(len(said), logits.shape[1], 4)[:, 1:].astype(np.float64), rois, detector.roi_weights)
     boxes, size = clip(boxes, image), detector.detections
     found = Found(np.zeros((count, size, 4)), np.zeros((count, size)), np.full((count, size), NOTHING, np.int64))
     for place in range(count):

@@ -39,7 +39,7 @@ def cuts(
 ) -> Cuts:
     """Return what boxes are made of. numbers: of their maps; count: pictures in a batch; maps: see `levels`."""
     own = np.array(maps[: detector.maps]).reshape(-1, 2)
-    scale, (height, width) = np.array(scales(image, own.tolist()))[numbers], own[numbers].T
+    scale, (height, width) = np.array(scales(image, maps[: detector.maps]))[numbers], own[numbers].T
     starts = np.append(0, np.cumsum(count * own.prod(1)))[numbers] + pictures * height * width
     options = {"bins": detector.roi_size, "ratio": detector.roi_points}
     rows, row_weights = points(rois[:, 1], rois[:, 3], scale, height, **options)
@@ -67,7 +67,8 @@ def points(
     share = place - low
     pixels = np.stack([low, np.minimum(low + 1, last)], axis=-1)
     weights = np.stack([1.0 - share, share], axis=-1) * inside[..., None] / ratio
-    return pixels.reshape(len(start), -1), weights.reshape(len(start), -1)
+    shape = (len(start), bins * ratio * 2)
+    return pixels.reshape(shape), weights.reshape(shape)
 
 
 def matrices(pixels: np.ndarray, weights: np.ndarray, size: int, *, bins: int) -> np.ndarray:

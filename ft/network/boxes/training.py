@@ -15,7 +15,7 @@ from ft.network.boxes.levels import levels
 from ft.network.boxes.matching import BACKGROUND, NEITHER, match
 from ft.network.boxes.proposals import Proposals, propose
 from ft.network.boxes.sampling import picture_key, sample
-from ft.zoo.detector import Detector
+from ft.zoo.detector import Detector, Four
 
 RPN, ROI = 0, 1  # purposes of the draws
 
@@ -122,9 +122,7 @@ def matched(boxes: np.ndarray, truth: np.ndarray, *, low: float, high: float, re
     return match(iou(truth, boxes), low=low, high=high, rescue=rescue)
 
 
-def said(
-    boxes: np.ndarray, truth: np.ndarray, found: np.ndarray, chosen: np.ndarray, weights: tuple[float, ...]
-) -> np.ndarray:
+def said(boxes: np.ndarray, truth: np.ndarray, found: np.ndarray, chosen: np.ndarray, weights: Four) -> np.ndarray:
     """Return what to say of the chosen boxes (K, 4), 0 of those that are no object."""
     wanted = np.zeros((len(chosen), 4))
     objects = np.flatnonzero(found[chosen] >= 0)
