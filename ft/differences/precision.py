@@ -97,8 +97,14 @@ def with_short_operands(side: Side, bits: int) -> Side:
 
 
 def product_with(side: Side) -> np.ndarray:
-    """Return what a linear layer gives of its first row."""
-    return side.inputs[0][:1] @ side.weights["weight"].T + side.weights.get("bias", 0.0)
+    """Return what a linear layer gives of its first row; heads, which one side may have as axes, count as channels."""
+    x, weight = side.inputs[0][:1], side.weights["weight"]
+    while x.shape[-1] < weight.shape[1] and x.ndim > 2:
+        x = x.reshape(*x.shape[:-2], -1)
+    if x.shape[-1] != weight.shape[1]:
+        return np.full(1, np.nan)
+    y = x @ weight.T + side.weights.get("bias", 0.0)
+    return y.reshape(side.output[:1].shape) if y.size == side.output[:1].size else y
 
 
 ENTRY = Entry(

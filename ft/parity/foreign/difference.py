@@ -24,7 +24,8 @@ class Difference:
     where the shapes allow it; other: the operations of Keras's side between inputs and output; layer: that of
     the last; others: what these take, PyTorch's own output among it; reached: whether Keras's side has that output as
     well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes;
-    part: which of its layer's operations it is.
+    part: which of its layer's operations it is; near: the inputs nearest to it, in whatever order the other side has
+    them; inside: the operations between inputs and output.
     """
 
     number: int
@@ -40,6 +41,8 @@ class Difference:
     permuted: bool = False
     share: float = 0.0
     part: str = ""
+    near: tuple[np.ndarray, ...] = ()
+    inside: frozenset[int] = frozenset()
 
     @property
     def size(self) -> float:
@@ -103,6 +106,8 @@ def difference(search: Search, state: State, number: int, share: float) -> Diffe
         permuted=apart(np.sort(local, axis=None), np.sort(value, axis=None)) <= search.close,
         share=share,
         part=graph.part(number),
+        near=telling(graph.arrays[i] for i in state.region(state.torch, output, set(state.same))[1]),
+        inside=frozenset(inside),
     )
 
 

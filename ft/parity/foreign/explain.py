@@ -6,7 +6,7 @@ import numpy as np
 
 from ft.backend.operations import Graph, Operation
 from ft.parity.evidence import AT, Finding
-from ft.parity.families import Case, activation, combination, members
+from ft.parity.families import Case, activation, attention, combination, members
 from ft.parity.families.same import same
 from ft.parity.finding_id import OUTPUTS, UNKNOWN
 from ft.parity.foreign.difference import Difference
@@ -16,6 +16,7 @@ from ft.parity.foreign.values import apart
 SHOWN = 4  # operations of Keras's that are listed
 STOPS = {"torch": "detach", "tf": "StopGradient"}
 NOTHING = "nothing after it"
+PARTS = 100  # of a difference: a hypothesis that is nearer tells the two sides apart
 
 
 def explained(differences: Sequence[Difference], close: float) -> list[Finding]:
@@ -25,11 +26,17 @@ def explained(differences: Sequence[Difference], close: float) -> list[Finding]:
 
 def explain(difference: Difference, close: float) -> Finding:
     """Return a difference as a finding: certain where a family knows both sides as different members."""
-    family, torch, tf, certain = named(difference, close)
+    family, torch, tf, certain = named(difference, finest(difference, close))
     place = difference.operation.path or "model"
     at = f"{difference.operation.name} of {place}, in tf of {difference.layer or 'the model itself'}"
     detail = f"torch: {torch}; tf: {tf}{AT}{at}" + share_words(difference.share)
     return Finding(family, None, "inference", place, difference.size, detail, certain, difference.part)
+
+
+def finest(d: Difference, close: float) -> float:
+    """Return how near a hypothesis must come to have computed one side, and not the other."""
+    rounding = 16 * float(np.finfo(d.torch.dtype).eps) if d.torch.dtype.kind == "f" else close
+    return min(close, max(d.size / PARTS, rounding))
 
 
 def share_words(share: float) -> str:
@@ -40,7 +47,7 @@ def share_words(share: float) -> str:
 def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     """Return a family, what both sides are in it, and whether that is certain."""
     words = d.operation.words, listed_operations(d.other)
-    if found := rounded(d, close):
+    if found := rounded(d, close) or of_attention(d, close):
         return found
     if d.reached and d.torch.shape == d.tf.shape and (found := relation(d, close) or combined(d, close)):
         return found
@@ -77,6 +84,15 @@ def rounded(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
         if exact[0] != exact[1] and apart(images[0], images[1]) <= float(np.finfo(kind).eps):
             told = [kind if one else "float64" for one in exact]
             return "rounding", f"computed in {told[0]}", f"computed in {told[1]}", True
+    return None
+
+
+def of_attention(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
+    """Return the attentions, or their scores, that both sides compute, such as with two scales."""
+    for inputs, parameters in ((d.inputs, d.parameters), (d.near, {})):
+        torch, tf = (attention.fit(Case(inputs, parameters, y, close=close)) for y in (d.torch, d.tf))
+        if torch and tf and torch != tf:
+            return "attention", torch, tf, True
     return None
 
 

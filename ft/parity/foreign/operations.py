@@ -60,7 +60,7 @@ def diagnose_operations(
             break
     unnamed = [d for d, finding in zip(differing, found, strict=True) if finding.entry == UNKNOWN]
     if (found and not search.last.parted) or not (found or parted - {"statistics"}):
-        known = search.forced.keys() | {difference.number for difference in differing}
+        known = frozenset(search.forced).union(*({d.number} | d.inside for d in differing))
         further = [d for d in shown_by_large(recorded, search, BARS[dtype]["cause"] / 10) if d.number not in known]
         words = f"; it shows only with {LARGE:g} times as large inputs"
         told = explained(further, BARS[dtype]["cause"])
