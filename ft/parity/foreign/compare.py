@@ -6,20 +6,27 @@ then, when the pairing is known, trace. Arrays go through files.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from shutil import rmtree
 
-from ft.backend.description import Description, Parameter
+from ft.backend.description import Description
 from ft.errors import RecipeError, unknown
+from ft.parity.arrays import BARS
 from ft.parity.evidence import Finding
-from ft.parity.foreign.agreement import output_name, pair_outputs, require_alike, still
+from ft.parity.foreign.agreement import pair_outputs, require_alike
+from ft.parity.foreign.ambiguous import Settled, settled
 from ft.parity.foreign.assignment import AGAIN, WEIGHTS, Assignment
+from ft.parity.foreign.common import Common
 from ft.parity.foreign.coverage import in_words
-from ft.parity.foreign.notes import notes_on_assignment, notes_on_loss, notes_on_models
-from ft.parity.foreign.operations import diagnose_operations
-from ft.parity.foreign.pairing import NEUTRAL, SIDES, Pair, Pairing, pair_calls, pair_parameters
+from ft.parity.foreign.notes import notes_on_assignment, notes_on_loss, notes_on_models, notes_on_tries
+from ft.parity.foreign.operations import FINER, Passes, diagnose_operations
+from ft.parity.foreign.pairing import SIDES, Pair, pair_parameters
 from ft.parity.foreign.picture import Picture
 from ft.parity.foreign.process import ModelProcess, ask, running
 from ft.parity.foreign.settings import lone_parameters, unlike_settings, unreached
+from ft.parity.foreign.states import Side, State
+from ft.parity.foreign.values import Table
 from ft.parity.sensitivity import Band, band_of
 from ft.parity.trace import Trace
 from ft.parity.verdict import Row, Verdict, compare_traces
@@ -89,18 +96,33 @@ def compare_models(
         require_alike(models, classes, used)
         outputs = pair_outputs(models)
         pairing = pair_parameters(models["torch"], models["tf"], given)
-        optimizers = trace(sides, models, pairing, outputs, DIRECTIONS[direction])
-        traces = Trace(Path(folder) / "torch"), Trace(Path(folder) / "tf")
-        findings, covered, drawn = diagnose_operations(sides, pairing, Path(folder), used, traces)
+        common = Common(models, pairing, outputs, DIRECTIONS[direction])
+        optimizers, traces = trace(sides, common), traces_in(Path(folder))
+        passes, tried = Passes(sides, Path(folder), used), Settled(tuple(pairing.pairs))
+        if not results_agree(traces):
+            record = partial(passed, passes, common, used)
+            tried = settled(record, pairing.pairs, *models.values())
+        if tried.changed:
+            common = common.with_pairs(tried.pairs)
+            pairing = common.pairing
+            for each in traces:
+                rmtree(each.folder)
+            describe(sides, used, DIRECTIONS[direction], giver)  # built anew: they have been trained
+            optimizers, traces = trace(sides, common), traces_in(Path(folder))
+        elif tried.tried:
+            adopt(sides, common)
+        findings, covered, drawn = diagnose_operations(passes, pairing, used, traces)
+        passes.clear()
         if sensitivity:
             first = SIDES[0]
             describe({first: sides[first]}, used, "", giver)  # built anew: it has been trained
-            trace({first: sides[first]}, models, pairing, outputs, DIRECTIONS[direction], one_ulp=True)
+            trace({first: sides[first]}, common, one_ulp=True)
     (Path(folder) / WEIGHTS).unlink()
     notes = [
         *notes_on_assignment(assignment, optimizers, direction, giver),
         *notes_on_loss(models, classes),
         *notes_on_models(models, pairing),
+        *notes_on_tries(tried),
     ]
     if used != dtype:
         notes.insert(0, f"a model stays {used} where {dtype} was asked for: both were compared in {used}")
@@ -132,52 +154,34 @@ def describe(sides: Mapping[str, ModelProcess], dtype: str, source: str, giver: 
     return {name: Description.from_dict(answer) for name, answer in ask(sides, requests).items()}
 
 
-def trace(
-    sides: Mapping[str, ModelProcess],
-    models: Mapping[str, Description],
-    pairing: Pairing,
-    outputs: Mapping[str, str],
-    source: str,
-    *,
-    one_ulp: bool = False,
-) -> dict[str, str]:
-    """Have models traced under PyTorch's names; return the names of their optimizers.
+def traces_in(folder: Path) -> tuple[Trace, Trace]:
+    """Return the traces of both models."""
+    return Trace(folder / SIDES[0]), Trace(folder / SIDES[1])
 
-    outputs: Keras's name of an output -> the common one; one_ulp: from moved weights.
-    """
-    torch, tf = models["torch"], models["tf"]
-    names = {"torch": {p.torch: p.torch for p in pairing.pairs}, "tf": {p.keras: p.torch for p in pairing.pairs}}
-    alone = {key: f"{key} (keras)" for key in tf.calls if key in torch.calls}  # alike in name only
-    keys: dict[str, dict[str, str]] = {"torch": {}, "tf": alone | pair_calls(torch, tf, pairing.pairs)}
-    common = {
-        "do": "trace",
-        "dtype": torch.dtype,
-        "source": {name: own for own, name in names[source].items()},
-        "shapes": {p.torch: p.shape for p in pairing.pairs},
-        "outputs": {output_name(name, torch): torch.gives[name] for name in outputs.values()},
-        "loss": "own" if torch.own_loss else "",
-        "still": still(models, pairing),
-        "one_ulp": one_ulp,
-    }
-    own = {
-        "torch": {name: output_name(name, torch) for name in outputs.values()},
-        "tf": {name: output_name(common, torch) for name, common in outputs.items()},
-    }
-    neutral = [{p.name: neutral_value(p) for p in left} for left in pairing.neutral]
-    settled: dict[str, dict[str, float]] = dict(zip(SIDES, neutral, strict=True))
-    answers = ask(
-        sides,
-        {
-            name: {**common, "names": names[name], "keys": keys[name], "own": own[name], "neutral": settled[name]}
-            for name in sides
-        },
-    )
+
+def results_agree(traces: tuple[Trace, Trace]) -> bool:
+    """Tell whether what two models give in inference is equal."""
+    rows, outputs = compare_traces(*traces).rows, traces[0].facts["outputs"]
+    return not any(row.differs for row in rows if row.phase == "inference" and row.name in outputs)
+
+
+def adopt(sides: Mapping[str, ModelProcess], common: Common) -> None:
+    """Have both models take names and weights."""
+    ask(sides, {name: {**common.request(name), "do": "adopt"} for name in sides})
+
+
+def passed(passes: Passes, common: Common, dtype: str, pairs: Sequence[Pair]) -> State:
+    """Return a pass of both models with some pairs of parameters."""
+    adopt(passes.sides, common.with_pairs(pairs))
+    one, other = (Side(graph) for graph in passes.both())
+    close = BARS[dtype]["cause"] * FINER[0]
+    return State(one, other, Table({i: x for i, x in other.graph.arrays.items() if i in other.moving}, close), {}, {})
+
+
+def trace(sides: Mapping[str, ModelProcess], common: Common, *, one_ulp: bool = False) -> dict[str, str]:
+    """Have models traced under PyTorch's names; return the names of their optimizers. one_ulp: from moved weights."""
+    answers = ask(sides, {name: {**common.request(name, one_ulp=one_ulp), "do": "trace"} for name in sides})
     return {name: answer["optimizer"] for name, answer in answers.items()}
-
-
-def neutral_value(parameter: Parameter) -> float:
-    """Return the value of a parameter with which its layer does what it does without."""
-    return NEUTRAL.get(parameter.leaf, 0.0)
 
 
 def read_map(path: Path | None) -> dict[str, str]:

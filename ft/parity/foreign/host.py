@@ -134,14 +134,18 @@ class Host:
         own = {"own_optimizer": find_optimizer(self.target), "own_loss": find_loss(self.target)}
         return model, replace(description, **{name: function is not None for name, function in own.items()})
 
+    def adopt(self, request: Mapping[str, Any], optimizer: Callable[[Any], Any] | None = None) -> dict[str, Any]:
+        """Take the common names and weights."""
+        self.model.share(request["names"], request["keys"], optimizer, request["shapes"])
+        self.model.settle(request["neutral"])
+        self.common = self.weights(request)
+        self.model.set_weights(moved_by_one_ulp(self.common) if request["one_ulp"] else self.common)
+        return {}
+
     def trace(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Take the common names and weights, and write the trace."""
         model, dtype = self.model, request["dtype"]
-        optimizer = find_optimizer(self.target) if self.assignment.steps else None
-        model.share(request["names"], request["keys"], optimizer, request["shapes"])
-        model.settle(request["neutral"])
-        self.common = self.weights(request)
-        model.set_weights(moved_by_one_ulp(self.common) if request["one_ulp"] else self.common)
+        self.adopt(request, find_optimizer(self.target) if self.assignment.steps else None)
         self.agree(request)
         batches = (
             replace(batch, inputs={k: typed(x, dtype) for k, x in batch.inputs.items()}, lr=model.lr or batch.lr)

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from ft.backend.description import Description
 from ft.errors import listed
 from ft.parity.foreign.agreement import trained
+from ft.parity.foreign.ambiguous import Settled
 from ft.parity.foreign.assignment import MOMENTUM, Assignment
 from ft.parity.foreign.code import INPUTS, LOSS, OPTIMIZER
-from ft.parity.foreign.pairing import Pairing
+from ft.parity.foreign.pairing import VALUES, Pairing
 
 
 def notes_on_assignment(
@@ -48,3 +49,13 @@ def notes_on_models(models: Mapping[str, Description], pairing: Pairing) -> Iter
     odd = [pair.torch for pair, torch, tf in trained(models, pairing) if torch != tf]
     if odd:
         yield f"trained in one model only: {listed(odd)}"
+
+
+def notes_on_tries(tried: Settled) -> Iterator[str]:
+    """Yield which parameters were found by trying, and how that went."""
+    if tried.changed:
+        taken = listed(f"{p.torch} = {p.keras}" for p in tried.pairs if p.rule == VALUES)
+        how = "all results agree" if tried.agrees else "more operations agree, not all"
+        yield f"parameters alike in shape, which order paired wrongly: {taken}; found in {tried.tried} tries, so {how}"
+    elif tried.tried:
+        yield f"{tried.tried} other assignments of parameters alike in shape were tried: none agrees better"

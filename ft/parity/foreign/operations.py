@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ft.parity.foreign.coverage import Share, shares_compared
 from ft.parity.foreign.difference import Difference, differences
 from ft.parity.foreign.explain import explained, stopped
 from ft.parity.foreign.forcing import Search
-from ft.parity.foreign.pairing import SIDES, Pairing
+from ft.parity.foreign.pairing import Pairing
 from ft.parity.foreign.picture import Picture, picture
 from ft.parity.foreign.process import ModelProcess, ask
 from ft.parity.trace import Trace
@@ -28,23 +29,46 @@ LARGE = 10.0  # times the inputs, for limits that the first ones do not reach
 FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
 
 
-def diagnose_operations(
-    sides: Mapping[str, ModelProcess], pairing: Pairing, folder: Path, dtype: str, traces: tuple[Trace, Trace]
-) -> tuple[list[Finding], tuple[Share, ...], Picture]:
-    """Return the operations that differ, what share of all was compared, and all of them."""
-    parameters: dict[str, dict[int, np.ndarray]] = {}
+class Passes:
+    """Has passes of models recorded, by the side's name; parameters come with those that nothing was forced in."""
 
-    def recorded(name: str, forced: Mapping[int, np.ndarray], amplitude: float = 1.0) -> Graph:
+    def __init__(self, sides: Mapping[str, ModelProcess], folder: Path, dtype: str) -> None:
+        self.sides, self.folder, self.dtype = sides, folder, dtype
+        self.parameters: dict[str, dict[int, np.ndarray]] = {}
+
+    def one(self, name: str, forced: Mapping[int, np.ndarray], amplitude: float = 1.0) -> Graph:
+        """Return a pass of one model. forced: other outputs of some operations; amplitude: of the inputs."""
         if forced:
-            write_safetensors(folder / FORCED, {str(number): x for number, x in forced.items()}, {})
-        request = {"do": "operations", "forced": bool(forced), "dtype": dtype, "amplitude": amplitude}
-        answer = ask({name: sides[name]}, {name: request})[name]
-        graph = Graph.from_dict(answer, read_safetensors(folder / OPERATIONS.format(name)))
-        if not forced:
-            parameters[name] = {n: graph.arrays[n] for n, leaf in graph.leaves.items() if leaf.startswith("parameter ")}
-        graph.arrays |= parameters[name]
+            write_safetensors(self.folder / FORCED, {str(number): x for number, x in forced.items()}, {})
+        request = {"do": "operations", "forced": bool(forced), "dtype": self.dtype, "amplitude": amplitude}
+        return self.read(name, ask({name: self.sides[name]}, {name: request})[name], again=not forced)
+
+    def both(self) -> list[Graph]:
+        """Return a pass of each model, run at once."""
+        request = {"do": "operations", "forced": False, "dtype": self.dtype, "amplitude": 1.0}
+        answers = ask(self.sides, dict.fromkeys(self.sides, request))
+        return [self.read(name, answer, again=True) for name, answer in answers.items()]
+
+    def read(self, name: str, answer: Mapping[str, Any], *, again: bool) -> Graph:
+        """Return what a model's process has written."""
+        graph = Graph.from_dict(answer, read_safetensors(self.folder / OPERATIONS.format(name)))
+        if again:
+            leaves = graph.leaves.items()
+            self.parameters[name] = {n: graph.arrays[n] for n, leaf in leaves if leaf.startswith("parameter ")}
+        graph.arrays |= self.parameters[name]
         return graph
 
+    def clear(self) -> None:
+        """Remove the files."""
+        for file in (FORCED, *(OPERATIONS.format(name) for name in self.sides)):
+            (self.folder / file).unlink(missing_ok=True)
+
+
+def diagnose_operations(
+    passes: Passes, pairing: Pairing, dtype: str, traces: tuple[Trace, Trace]
+) -> tuple[list[Finding], tuple[Share, ...], Picture]:
+    """Return the operations that differ, what share of all was compared, and all of them."""
+    recorded = passes.one
     names: dict[str, frozenset[str]] = {}
     for pair in pairing.pairs:
         own = whole_of(pair.torch)[0]
@@ -68,8 +92,6 @@ def diagnose_operations(
     if "gradients" in parted:
         alone = not found  # else what is found may be why gradients differ
         found += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, tf, search)]
-    for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
-        (folder / file).unlink(missing_ok=True)
     return found, shares_compared(search, unnamed), picture(search)
 
 

@@ -17,6 +17,7 @@ from ft.errors import RecipeError, WeightsError, listed, unknown
 
 T = TypeVar("T")
 SIDES = ("torch", "tf")
+MAP, NAME, ORDER, VALUES = "map", "name", "order", "values"  # the rules by which parameters are paired
 ALIKE = {  # kinds of calls that stand for the same thing
     "relu6": "relu",
     "swish": "silu",
@@ -40,7 +41,7 @@ PACKED = (2, 3, 4)  # how many weights a packed one may hold
 
 @dataclass(frozen=True)
 class Pair:
-    """Two parameters that belong together. shape: in PyTorch's layout; rule: "map", "name" or "order"."""
+    """Two parameters that belong together. shape: in PyTorch's layout; rule: one of those above."""
 
     torch: str
     keras: str
@@ -110,7 +111,7 @@ def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str
         pair_given(pairing, *names)
     by_name = [p for p in pairing.left[1] if p.layer not in tf.automatic]
     for a, b in list(matched(pairing.left[0], by_name, lambda p: (plain(f"{p.layer}.{p.leaf}"), squeezed(p.shape)))):
-        pairing.add(a, b, "name")
+        pairing.add(a, b, NAME)
     # the same number of layers of a kind after the same layers, then of a kind at all; else the first ones
     sides = torch, tf
     split_packed(pairing, sides)
@@ -136,7 +137,7 @@ def pair_given(pairing: Pairing, torch: str, keras: str) -> None:
     a, b = sides[0][torch], sides[1][keras]
     if not fits(a.shape, b.shape):
         raise RecipeError(f"map: {torch} is {a.shape}, {keras} is {b.shape} in PyTorch's layout; they must be equal")
-    pairing.add(a, b, "map")
+    pairing.add(a, b, MAP)
 
 
 def pair_units(
@@ -146,7 +147,7 @@ def pair_units(
     a, b = (units(left, side) for left, side in zip(pairing.left, sides, strict=True))
     for pair in list(matched(a, b, key, whole=whole)):
         for x, y in list(matched(pair[0].members, pair[1].members, lambda p: (leaf_of(p), squeezed(p.shape)))):
-            pairing.add(x, y, "order")
+            pairing.add(x, y, ORDER)
 
 
 def leaf_of(parameter: Parameter) -> str:
