@@ -158,7 +158,7 @@ class Stranger:
             else map(torch.zeros_like, trained.values())
         )
         self.latest = dict(zip(trained, found, strict=True))
-        gradients = self.shares.common({name: to_array(g) for name, g in self.latest.items()})
+        gradients = self.shares.total({name: to_array(g) for name, g in self.latest.items()})
         return loss.item(), {name: to_array(x) for name, x in outputs.items()}, gradients
 
     def loss_of(self, outputs: dict[str, Tensor], batch: Any) -> Tensor:
@@ -174,7 +174,7 @@ class Stranger:
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with the gradients that `gradients` returned last; return what was subtracted."""
         update = self.optimizer.update(self.latest, float(lr))
-        return self.shares.common({n: to_array(x) for n, x in zip(self.optimizer.parameters, update, strict=True)})
+        return self.shares.total({n: to_array(x) for n, x in zip(self.optimizer.parameters, update, strict=True)})
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return every shared parameter and buffer."""

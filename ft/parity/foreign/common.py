@@ -28,7 +28,7 @@ class Common:
         neutral = dict(zip(SIDES, self.pairing.neutral, strict=True))[side]
         return {
             "dtype": torch.dtype,
-            "source": {name: own for own, name in names[self.source].items()},
+            "source": {p.torch: p.of(SIDES.index(self.source)) for p in self.pairing.pairs},
             "shapes": {p.torch: p.shape for p in self.pairing.pairs},
             "outputs": {output_name(name, torch): torch.gives[name] for name in self.outputs.values()},
             "loss": "own" if torch.own_loss else "",
@@ -42,8 +42,11 @@ class Common:
 
     def names(self) -> dict[str, dict[str, str]]:
         """Return by side the common names of its parameters."""
-        pairs = self.pairing.pairs
-        return {"torch": {p.torch: p.torch for p in pairs}, "tf": {p.keras: p.torch for p in pairs}}
+        found = []
+        for side in range(len(SIDES)):
+            ties = {tie.name: tie.common for tie in self.pairing.ties if tie.side == side}
+            found.append({p.of(side): p.torch for p in self.pairing.pairs} | ties)
+        return dict(zip(SIDES, found, strict=True))
 
     def keys(self) -> dict[str, str]:
         """Return the common keys of the calls of Keras's."""

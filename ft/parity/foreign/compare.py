@@ -24,12 +24,13 @@ from ft.parity.foreign.operations import FINER, Passes, diagnose_operations
 from ft.parity.foreign.pairing import SIDES, Pair, pair_parameters
 from ft.parity.foreign.picture import Picture
 from ft.parity.foreign.process import ModelProcess, ask, running
-from ft.parity.foreign.settings import lone_parameters, unlike_settings, unreached
+from ft.parity.foreign.settings import lone_parameters, tied, unlike_settings, unreached
 from ft.parity.foreign.states import Side, State
 from ft.parity.foreign.values import Table
 from ft.parity.sensitivity import Band, band_of
 from ft.parity.trace import Trace
 from ft.parity.verdict import Row, Verdict, compare_traces
+from ft.weights import read_safetensors
 
 DIRECTIONS = {"torch-to-tf": "torch", "tf-to-torch": "tf"}  # whose weights both take
 LAYERS = ("inference", "forward")  # phases whose rows are mostly those of layers
@@ -95,7 +96,7 @@ def compare_models(
             models = describe(sides, used, DIRECTIONS[direction], giver)
         require_alike(models, classes, used)
         outputs = pair_outputs(models)
-        pairing = pair_parameters(models["torch"], models["tf"], given)
+        pairing = pair_parameters(*models.values(), given, partial(uses, sides, used))
         common = Common(models, pairing, outputs, DIRECTIONS[direction])
         optimizers, traces = trace(sides, common), traces_in(Path(folder))
         passes, tried = Passes(sides, Path(folder), used), Settled(tuple(pairing.pairs))
@@ -117,6 +118,7 @@ def compare_models(
             first = SIDES[0]
             describe({first: sides[first]}, used, "", giver)  # built anew: it has been trained
             trace({first: sides[first]}, common, one_ulp=True)
+    starts = read_safetensors(Path(folder) / WEIGHTS) if pairing.ties else {}
     (Path(folder) / WEIGHTS).unlink()
     notes = [
         *notes_on_assignment(assignment, optimizers, direction, giver),
@@ -127,7 +129,12 @@ def compare_models(
     if used != dtype:
         notes.insert(0, f"a model stays {used} where {dtype} was asked for: both were compared in {used}")
     notes += in_words(covered)
-    rows = [*lone_parameters(pairing), *unlike_settings(models, pairing), *unreached(findings)]
+    rows = [
+        *tied(pairing, starts, DIRECTIONS[direction]),
+        *lone_parameters(pairing),
+        *unlike_settings(models, pairing),
+        *unreached(findings),
+    ]
     rows += [share.row for share in covered if share.low]
     band = band_of(traces[0], Trace(Path(folder) / AGAIN)) if sensitivity else None
     return StrangersResult(*traces, tuple(pairing.pairs), tuple(notes), tuple(rows), tuple(findings), drawn, band)
@@ -157,6 +164,12 @@ def describe(sides: Mapping[str, ModelProcess], dtype: str, source: str, giver: 
 def traces_in(folder: Path) -> tuple[Trace, Trace]:
     """Return the traces of both models."""
     return Trace(folder / SIDES[0]), Trace(folder / SIDES[1])
+
+
+def uses(sides: Mapping[str, ModelProcess], dtype: str, side: int) -> dict[str, int]:
+    """Return how often a model uses each of its parameters."""
+    name = SIDES[side]
+    return ask({name: sides[name]}, {name: {"do": "uses", "dtype": dtype}})[name]
 
 
 def results_agree(traces: tuple[Trace, Trace]) -> bool:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,7 @@ from ft.noise import generator
 from ft.parity.foreign.assignment import AGAIN, FORCED, OPERATIONS, WEIGHTS, Assignment, Feed
 from ft.parity.foreign.code import INPUTS, LOSS, blamed, find_inputs, find_loss, find_optimizer, make_model
 from ft.parity.foreign.inputs import flattened
+from ft.parity.foreign.states import Side
 from ft.parity.sensitivity import moved_by_one_ulp
 from ft.parity.trace import write_trace
 from ft.system import files
@@ -133,6 +135,12 @@ class Host:
             raise
         own = {"own_optimizer": find_optimizer(self.target), "own_loss": find_loss(self.target)}
         return model, replace(description, **{name: function is not None for name, function in own.items()})
+
+    def uses(self, request: Mapping[str, Any]) -> dict[str, int]:
+        """Say in how many operations of a pass each parameter meets the input."""
+        feed = next(self.feeds())
+        graph = self.model.operations({name: typed(x, request["dtype"]) for name, x in feed.inputs.items()}, {})
+        return Counter(name for _, names in Side(graph).meeting for name in names)
 
     def adopt(self, request: Mapping[str, Any], optimizer: Callable[[Any], Any] | None = None) -> dict[str, Any]:
         """Take the common names and weights."""

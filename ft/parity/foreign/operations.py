@@ -73,6 +73,10 @@ def diagnose_operations(
     for pair in pairing.pairs:
         own = whole_of(pair.torch)[0]
         names[own] = names.get(own, frozenset()) | {whole_of(pair.keras)[0].partition("#")[0]}
+    for tie in pairing.ties:
+        own = next(pair for pair in pairing.pairs if pair.torch == tie.common)
+        one, other = (tie.name, own.keras) if tie.side == 0 else (own.torch, tie.name)
+        names[one] = names.get(one, frozenset()) | {other.partition("#")[0]}
     tf, verdict = recorded("tf", {}), compare_traces(*traces)
     parted = {row.phase for row in verdict.rows if row.differs and (row.phase != "inference" or is_output(row, traces))}
     found: list[Finding] = []

@@ -32,6 +32,7 @@ ALIKE = {  # kinds of calls that stand for the same thing
 }
 
 
+Uses = Callable[[int], Mapping[str, int]]
 BIASES = ("bias", "bias_ih", "bias_hh")
 NEUTRAL = {**dict.fromkeys((*BIASES, "running_mean"), 0.0), "weight": 1.0, "running_var": 1.0}  # what changes nothing
 FAR = 4  # layers with parameters that one before the other tell a layer
@@ -48,18 +49,37 @@ class Pair:
     shape: tuple[int, ...]
     rule: str
 
+    def of(self, side: int) -> str:
+        """Return the name on one side, PyTorch's for 0."""
+        return self.keras if side else self.torch
+
+
+@dataclass(frozen=True)
+class Tie:
+    """A parameter that one side has beside another one, where the other side takes one weight for both.
+
+    side: which; name: its own; other: that of the one beside it; common: PyTorch's name of that.
+    """
+
+    side: int
+    name: str
+    other: str
+    common: str
+
 
 @dataclass
 class Pairing:
     """The pairs found so far, and what is left of each side, PyTorch's first.
 
-    neutral: what only one side has and what takes the value there that changes nothing; layers: those with a pair.
+    neutral: what only one side has and what takes the value there that changes nothing; layers: those with a pair;
+    ties: what one side has twice.
     """
 
     left: tuple[list[Parameter], list[Parameter]]
     pairs: list[Pair] = field(default_factory=list)
     neutral: tuple[list[Parameter], list[Parameter]] = field(default_factory=lambda: ([], []))
     layers: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
+    ties: list[Tie] = field(default_factory=list)
 
     def add(self, torch: Parameter, keras: Parameter, rule: str) -> None:
         """Take two parameters off the lists and pair them."""
@@ -101,8 +121,10 @@ class Unit:
         return "linear" if pixel else kind
 
 
-def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str]) -> Pairing:
+def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str], uses: Uses | None = None) -> Pairing:
     """Pair the parameters of two models; given: PyTorch's name -> Keras's path, the user's own corrections.
+
+    uses: returns how often a side's parameters are used in a pass, asked where some are left over.
 
     Raises WeightsError that lists what is left over, RecipeError for a correction that cannot be.
     """
@@ -121,6 +143,8 @@ def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str
     pair_units(pairing, sides, lambda unit: (unit.core, unit.further), whole=True)
     pair_units(pairing, sides, lambda unit: (unit.core, unit.feeders), whole=True)
     pair_units(pairing, sides, lambda unit: unit.core, whole=False)
+    if uses is not None:
+        take_ties(pairing, uses)
     take_neutral(pairing)
     require_all(pairing)
     order = {p.name: i for i, p in enumerate(torch.parameters)}
@@ -199,6 +223,28 @@ def pieces(parameter: Parameter, rows: Sequence[int]) -> Iterator[Parameter]:
 def plain_name(name: str) -> str:
     """Return the name of the whole parameter that a piece is of."""
     return name.partition("[")[0]
+
+
+def take_ties(pairing: Pairing, uses: Uses) -> None:
+    """Set aside what one side has beside another parameter of its shape, where the other side uses one for both."""
+    for side, left in enumerate(pairing.left):
+        waiting = [p for p in left if p.kind != OTHER or p.trained]
+        counts = uses(1 - side) if waiting else {}
+        room = {pair: counts.get(plain_name(pair.of(1 - side)).partition("#")[0], 1) - 1 for pair in pairing.pairs}
+        partner: dict[str, str] = {}  # layer that is left over -> layer beside it
+        for p in waiting:
+            fitting = [q for q, free in room.items() if free > 0 and squeezed(q.shape) == squeezed(p.shape)]
+            near = [q for q in fitting if partner.get(p.layer) == layer_of(q.of(side))]
+            if found := next(iter(near or fitting), None):
+                room[found] -= 1
+                partner[p.layer] = layer_of(found.of(side))
+                left.remove(p)
+                pairing.ties.append(Tie(side, p.name, found.of(side), found.torch))
+
+
+def layer_of(name: str) -> str:
+    """Return a parameter's name without the part that says which of its layer's it is."""
+    return re.sub(r"[./][^./]*$", "", name)
 
 
 def take_neutral(pairing: Pairing) -> None:

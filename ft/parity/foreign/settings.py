@@ -10,6 +10,7 @@ from ft.errors import listed
 from ft.parity.evidence import Finding
 from ft.parity.foreign.agreement import trained
 from ft.parity.foreign.pairing import SIDES, Pairing
+from ft.parity.foreign.values import apart
 from ft.parity.verdict import PARAMETERS, SETTINGS, Row
 
 
@@ -47,3 +48,13 @@ def lone_parameters(pairing: Pairing) -> Iterator[Row]:
             # with the count: once accepted, it lets no other pass
             name = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
             yield Row(None, PARAMETERS, name, np.inf, np.inf, 0, 0, 0.0, f"{fault}; taken as what changes nothing")
+
+
+def tied(pairing: Pairing, starts: Mapping[str, np.ndarray], source: str) -> Iterator[Row]:
+    """Yield rows for what one side has twice and the other once. starts: the weights of the side that gives them."""
+    for tie in pairing.ties:
+        who, one = SIDES[tie.side], SIDES[1 - tie.side]
+        yield setting(tie.name, f"one weight with {tie.other} in {one} only, so a step moves them apart in {who}")
+        if who == source and (far := apart(starts[tie.name].reshape(starts[tie.other].shape), starts[tie.other])):
+            words = f"starts unlike {tie.other}, which is one weight with it in {one}; taken as {tie.other}"
+            yield Row(None, PARAMETERS, tie.name, far, far, 0, 0, 0.0, words)
