@@ -6,7 +6,7 @@ from ft.system.lazy import lazy_names
 
 if TYPE_CHECKING:
     from ft_torch.average import Average
-    from ft_torch.export import export_model, run_exported
+    from ft_torch.export import export_model, open_exported, run_exported
     from ft_torch.freeze import apply_freeze, set_training_mode
     from ft_torch.frozen import split
     from ft_torch.layers import seed_noise
@@ -55,6 +55,7 @@ __all__ = [
     "get_weights",
     "is_out_of_memory",
     "make_optimizer",
+    "open_exported",
     "own_names",
     "parameters",
     "prepare",
@@ -100,6 +101,7 @@ __getattr__, __dir__ = lazy_names(
         "parameters": "weights",
         "prepare": "runtime",
         "recording": "trace",
+        "open_exported": "export",
         "run_exported": "export",
         "seed_noise": "layers",
         "set_training_mode": "freeze",

@@ -19,6 +19,7 @@ from ft.errors import RecipeError
 from ft.parity.foreign.assignment import MOMENTUM
 from ft.parity.foreign.code import blamed
 from ft.parity.foreign.inputs import flattened, handed
+from ft.parity.foreign.pairing import rename_calls
 from ft.parity.trace import STATISTICS
 from ft_torch.canonical import described, fold_biases
 from ft_torch.operations import record
@@ -37,7 +38,9 @@ class Stranger:
     `describe` comes first, then `share`; after that it is a Learner, and its own wing, as far as `write_trace` asks.
     """
 
-    def __init__(self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = ()) -> None:
+    def __init__(
+        self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = (), lead: bool = False
+    ) -> None:
         torch.manual_seed(seed)
         model = make()
         if not isinstance(model, nn.Module):
@@ -51,7 +54,7 @@ class Stranger:
         place = {path: i for i, path in enumerate(self.modules)}
         tensors = sorted([*self.model.named_parameters(), *buffers], key=lambda item: place[item[0].rpartition(".")[0]])
         self.tensors: dict[str, Tensor] = {name: x for name, x in tensors if name not in self.folded}
-        self.shares = Shares()
+        self.shares, self.keys = Shares(), {}
         self.cotangents: dict[str, np.ndarray] = {}
         self.loss: Callable[..., Any] | None = None
 
@@ -198,9 +201,10 @@ class Stranger:
 
     @contextmanager
     def recording(self, model: Any) -> Iterator[Calls]:
-        """Record every layer call of the model inside the block; PyTorch's names are the shared ones."""
+        """Record every layer call of the model inside the block, under the shared names."""
         with recording(model) as calls:
             yield calls
+        rename_calls(calls, self.keys)
 
 
 def is_tensor(value: Any) -> bool:

@@ -16,7 +16,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for layer in evidence.layers("interpolate"):
         found = [evidence.which({SQUARES: squares, CORNERS: corners}, side) for side in layer.sides]
         if None not in found and found[0] != found[1]:
-            detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+            detail = f"{evidence.a.label}: {found[0]}; {evidence.b.label}: {found[1]}"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

@@ -19,7 +19,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         if row.phase == "weights" and row.name.endswith(".weight") and row.differs and not row.fault:
             found = [start(trace, row.name) for trace in evidence.traces]
             if set(found) == {TORCH, KERAS}:
-                detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+                detail = f"{evidence.a.label}: {found[0]}; {evidence.b.label}: {found[1]}"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

@@ -22,7 +22,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
             objectives = [find_objective(evidence, trace, row.step) for trace in evidence.traces]
             found = [None if x is None else f"a loss of {x.reading}" for x in objectives]
         if None not in found and found[0] != found[1]:
-            detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+            detail = f"{evidence.a.label}: {found[0]}; {evidence.b.label}: {found[1]}"
             yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

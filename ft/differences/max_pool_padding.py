@@ -22,7 +22,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         inner = [cut_frame(a, b.shape), cut_frame(b, a.shape)]
         found = [filled_with(evidence, layer, side, x) for side, x in zip(layer.sides, inner, strict=True)]
         if None not in found and found[0] != found[1]:
-            detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+            detail = f"{evidence.a.label}: {found[0]}; {evidence.b.label}: {found[1]}"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

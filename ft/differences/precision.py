@@ -43,7 +43,7 @@ def rounded_result(evidence: Evidence, row: Row) -> str | None:
         return None
     if row.phase in GIVEN and (x.shape != y.shape or distance(x, y) > 2.0**-bits):
         return None
-    return f"in {trace.backend} every number has the {bits} bits of {TYPES[bits]}"
+    return f"in {trace.label} every number has the {bits} bits of {TYPES[bits]}"
 
 
 def passed_on(evidence: Evidence, trace: Trace, row: Row, bits: int) -> bool:
@@ -84,7 +84,7 @@ def rounded_operands(evidence: Evidence, layer: Layer) -> str | None:
             side, trace = layer.sides[exact.index(False)], evidence.traces[exact.index(False)]
             for bits in WIDTHS[trace.dtype]:
                 if evidence.same(compute(with_short_operands(side, bits)), side.output[:1]):
-                    return f"{trace.backend} rounds input and weights to the {bits} bits of {TYPES[bits]}"
+                    return f"{trace.label} rounds input and weights to the {bits} bits of {TYPES[bits]}"
         if any(exact):
             return None
     return None

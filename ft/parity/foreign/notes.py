@@ -17,10 +17,10 @@ def notes_on_assignment(
     """Yield what was done the same for any two models."""
     what = "samples" if assignment.inputs else "images"
     if giver:
-        yield f"inputs: those of {INPUTS} of {'each module' if giver == 'both' else f'the module of --{giver}'}"
+        yield f"inputs: those of {INPUTS} of {'each module' if giver == 'both' else f'the module of {giver}'}"
     else:
         yield f"{assignment.batch_size} {what} a step, drawn from a normal distribution with seed {assignment.seed}"
-    yield f"weights: copied {direction.replace('-', ' ')}"
+    yield f"weights: copied {direction}"
     if assignment.steps and all(optimizers.values()):
         yield "optimizers: your own, " + ", ".join(f"{name} {word}" for name, word in optimizers.items())
     elif assignment.steps:
@@ -30,7 +30,7 @@ def notes_on_assignment(
 
 def notes_on_loss(models: Mapping[str, Description], classes: int | None) -> Iterator[str]:
     """Yield what the loss is."""
-    if models["torch"].own_loss:
+    if next(iter(models.values())).own_loss:
         yield f"loss: your own, of {LOSS}"
     elif classes is None:
         yield "loss: the product of the outputs with numbers drawn from the seed"

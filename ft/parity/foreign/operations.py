@@ -21,6 +21,7 @@ from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.pairing import Pairing
 from ft.parity.foreign.picture import Picture, picture
 from ft.parity.foreign.process import ModelProcess, ask
+from ft.parity.foreign.sides import file_of
 from ft.parity.trace import Trace
 from ft.parity.verdict import SETTINGS, Row, compare_traces
 from ft.weights import read_safetensors, write_safetensors
@@ -51,7 +52,7 @@ class Passes:
 
     def read(self, name: str, answer: Mapping[str, Any], *, again: bool) -> Graph:
         """Return what a model's process has written."""
-        graph = Graph.from_dict(answer, read_safetensors(self.folder / OPERATIONS.format(name)))
+        graph = Graph.from_dict(answer, read_safetensors(self.folder / OPERATIONS.format(file_of(name))))
         if again:
             leaves = graph.leaves.items()
             self.parameters[name] = {n: graph.arrays[n] for n, leaf in leaves if leaf.startswith("parameter ")}
@@ -60,7 +61,7 @@ class Passes:
 
     def clear(self) -> None:
         """Remove the files."""
-        for file in (FORCED, *(OPERATIONS.format(name) for name in self.sides)):
+        for file in (FORCED, *(OPERATIONS.format(file_of(name)) for name in self.sides)):
             (self.folder / file).unlink(missing_ok=True)
 
 
@@ -71,19 +72,21 @@ def diagnose_operations(
     recorded = passes.one
     names: dict[str, frozenset[str]] = {}
     for pair in pairing.pairs:
-        own = whole_of(pair.torch)[0]
+        own = whole_of(pair.torch)[0].partition("#")[0]
         names[own] = names.get(own, frozenset()) | {whole_of(pair.keras)[0].partition("#")[0]}
     for tie in pairing.ties:
         own = next(pair for pair in pairing.pairs if pair.torch == tie.common)
-        one, other = (tie.name, own.keras) if tie.side == 0 else (own.torch, tie.name)
-        names[one] = names.get(one, frozenset()) | {other.partition("#")[0]}
-    tf, verdict = recorded("tf", {}), compare_traces(*traces)
+        name, theirs = (tie.name, own.keras) if tie.side == 0 else (own.torch, tie.name)
+        names[name] = names.get(name, frozenset()) | {theirs.partition("#")[0]}
+    one, other = pairing.labels
+    tf, verdict = recorded(other, {}), compare_traces(*traces)
     parted = {row.phase for row in verdict.rows if row.differs and (row.phase != "inference" or is_output(row, traces))}
     found: list[Finding] = []
     for finer in FINER:
-        search = Search(lambda forced: recorded("torch", forced), tf, names, BARS[dtype]["cause"] * finer)
+        close = BARS[dtype]["cause"] * finer
+        search = Search(partial(recorded, one), tf, names, close, labels=pairing.labels)
         differing = differences(search)
-        found = explained(differing, BARS[dtype]["cause"])
+        found = explained(differing, BARS[dtype]["cause"], pairing.labels)
         if found or "inference" not in parted:
             break
     unnamed = [d for d, finding in zip(differing, found, strict=True) if finding.entry == UNKNOWN]
@@ -91,7 +94,7 @@ def diagnose_operations(
         known = frozenset(search.forced).union(*({d.number} | d.inside for d in differing))
         further = [d for d in shown_by_large(recorded, search, BARS[dtype]["cause"] / 10) if d.number not in known]
         words = f"; it shows only with {LARGE:g} times as large inputs"
-        told = explained(further, BARS[dtype]["cause"])
+        told = explained(further, BARS[dtype]["cause"], pairing.labels)
         found += [replace(f, phase=SETTINGS, detail=f.detail + words) for f in told]
     if "gradients" in parted:
         alone = not found  # else what is found may be why gradients differ
@@ -101,8 +104,9 @@ def diagnose_operations(
 
 def shown_by_large(recorded: Callable[..., Graph], search: Search, close: float) -> list[Difference]:
     """Return what differs with larger inputs; what a search has found is in place, and nothing hides behind it."""
-    run, tf = partial(recorded, "torch", amplitude=LARGE), recorded("tf", {}, LARGE)
-    further = Search(run, tf, search.names, close, search.partners)
+    one, other = search.labels
+    run, tf = partial(recorded, one, amplitude=LARGE), recorded(other, {}, LARGE)
+    further = Search(run, tf, search.names, close, search.partners, search.labels)
     before, now = (search.plain.torch.graph, search.tf.graph), (run({}), tf)
     if search.partners and [graph.steps for graph in before] != [graph.steps for graph in now]:
         return []  # the models took another way

@@ -14,9 +14,9 @@ from ft.backend.calls import Call, Calls
 from ft.backend.description import OTHER, Description, Parameter
 from ft.backend.forms import fits, squeezed
 from ft.errors import RecipeError, WeightsError, listed, unknown
+from ft.parity.foreign.sides import SIDES, framework_of
 
 T = TypeVar("T")
-SIDES = ("torch", "tf")
 MAP, NAME, ORDER, VALUES = "map", "name", "order", "values"  # the rules by which parameters are paired
 ALIKE = {  # kinds of calls that stand for the same thing
     "relu6": "relu",
@@ -35,6 +35,7 @@ ALIKE = {  # kinds of calls that stand for the same thing
 Uses = Callable[[int], Mapping[str, int]]
 BIASES = ("bias", "bias_ih", "bias_hh")
 NEUTRAL = {**dict.fromkeys((*BIASES, "running_mean"), 0.0), "weight": 1.0, "running_var": 1.0}  # what changes nothing
+KINDS_OF_NAMES = {"torch": "PyTorch parameter", "tf": "Keras variable"}
 FAR = 4  # layers with parameters that one before the other tell a layer
 MANY = 6  # parameters that are left over: beyond, they are counted by kind
 PACKED = (2, 3, 4)  # how many weights a packed one may hold
@@ -72,7 +73,7 @@ class Pairing:
     """The pairs found so far, and what is left of each side, PyTorch's first.
 
     neutral: what only one side has and what takes the value there that changes nothing; layers: those with a pair;
-    ties: what one side has twice.
+    ties: what one side has twice; labels: what the sides are called.
     """
 
     left: tuple[list[Parameter], list[Parameter]]
@@ -80,6 +81,7 @@ class Pairing:
     neutral: tuple[list[Parameter], list[Parameter]] = field(default_factory=lambda: ([], []))
     layers: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
     ties: list[Tie] = field(default_factory=list)
+    labels: tuple[str, str] = SIDES
 
     def add(self, torch: Parameter, keras: Parameter, rule: str) -> None:
         """Take two parameters off the lists and pair them."""
@@ -121,14 +123,20 @@ class Unit:
         return "linear" if pixel else kind
 
 
-def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str], uses: Uses | None = None) -> Pairing:
+def pair_parameters(
+    torch: Description,
+    tf: Description,
+    given: Mapping[str, str],
+    uses: Uses | None = None,
+    labels: tuple[str, str] = SIDES,
+) -> Pairing:
     """Pair the parameters of two models; given: PyTorch's name -> Keras's path, the user's own corrections.
 
     uses: returns how often a side's parameters are used in a pass, asked where some are left over.
 
     Raises WeightsError that lists what is left over, RecipeError for a correction that cannot be.
     """
-    pairing = Pairing((list(torch.parameters), list(tf.parameters)))
+    pairing = Pairing((list(torch.parameters), list(tf.parameters)), labels=labels)
     for names in given.items():
         pair_given(pairing, *names)
     by_name = [p for p in pairing.left[1] if p.layer not in tf.automatic]
@@ -155,7 +163,8 @@ def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str
 def pair_given(pairing: Pairing, torch: str, keras: str) -> None:
     """Pair two parameters as the user says."""
     sides = [{p.name: p for p in left} for left in pairing.left]
-    for side, name, kind in zip(sides, (torch, keras), ("PyTorch parameter", "Keras variable"), strict=True):
+    kinds = [KINDS_OF_NAMES[framework_of(label)] for label in pairing.labels]
+    for side, name, kind in zip(sides, (torch, keras), kinds, strict=True):
         if name not in side:
             raise RecipeError(f"map: {unknown(kind, name, side)}; a line is `torch name: keras path`, each name once")
     a, b = sides[0][torch], sides[1][keras]
@@ -302,7 +311,7 @@ def require_all(pairing: Pairing) -> None:
     sides = [[p for p in left if not p.optional] for left in pairing.left]
     if any(sides):
         sides = [[*left, *neutral] for left, neutral in zip(sides, pairing.neutral, strict=True)]
-        over = " and ".join(f"{in_words(left)} in {who}" for who, left in zip(SIDES, sides, strict=True))
+        over = " and ".join(f"{in_words(left)} in {who}" for who, left in zip(pairing.labels, sides, strict=True))
         raise WeightsError(
             f"the models' parameters cannot be paired: left over {over} (shapes in PyTorch's layout); where only names "
             "and order confuse, --map FILE corrects it with lines `torch name: keras path`"

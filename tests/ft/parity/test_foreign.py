@@ -92,7 +92,7 @@ def test_sensitivity_builds_one_side_anew_and_traces_it_from_moved_weights(scrip
         *(("torch", "trace", False), ("tf", "trace", False)),
         *(("torch", "describe", None), ("torch", "trace", True)),
     ]
-    assert result.band == (tmp_path / "torch", tmp_path / AGAIN)
+    assert result.band == (tmp_path / "torch", tmp_path / AGAIN.format("torch"))
 
 
 def test_calls_that_are_alike_in_name_only_are_kept_apart(script, tmp_path):
