@@ -30,7 +30,7 @@ NOISE, FLOOR = 16, 2.0**-20  # times a model's own rounding in float32, and the 
 
 @dataclass(frozen=True)
 class OutputsResult:
-    """What both sides gave, as traces of an inference pass alone, how far apart that may be, and what the user should know."""
+    """What both sides gave, as traces of an inference pass alone, how far apart that may be, and what to know of it."""
 
     one: Trace
     other: Trace
