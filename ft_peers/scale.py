@@ -1,7 +1,7 @@
 """Two processes of one thread beside one process of two, in turn: images per second, and the memory of a process.
 
-`python -m ft_peers.scale --backend torch`. Small random images, ResNet-18: the whole network, a head alone on a base that
-runs in every epoch, and a head alone on kept features.
+`python -m ft_peers.scale --backend torch`. Small random images, ResNet-18: the whole network, a head alone on a base
+that runs in every epoch, and a head alone on kept features.
 """
 
 import argparse
