@@ -8,7 +8,7 @@ from ft.system.lazy import lazy_names, once_imported
 
 if TYPE_CHECKING:
     from ft_tf.average import Average
-    from ft_tf.export import export_model, run_exported
+    from ft_tf.export import export_model, open_exported, run_exported
     from ft_tf.freeze import apply_freeze, set_training_mode
     from ft_tf.frozen import split
     from ft_tf.layers import seed_noise
@@ -63,6 +63,7 @@ __all__ = [
     "get_weights",
     "is_out_of_memory",
     "make_optimizer",
+    "open_exported",
     "own_names",
     "parameters",
     "prepare",
@@ -109,6 +110,7 @@ __getattr__, __dir__ = lazy_names(
         "connect": "ranks",
         "prepare": "runtime",
         "recording": "trace",
+        "open_exported": "export",
         "run_exported": "export",
         "seed_noise": "layers",
         "set_training_mode": "freeze",

@@ -1,8 +1,8 @@
 """What the parameters of a model of the user's own are in terms that its twin shares: names, layers and shapes."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -24,6 +24,18 @@ class Part:
     variable: str
     form: Form
     parameter: Parameter
+
+
+def named_as_in_torch(parts: Iterable[Part]) -> dict[str, Part]:
+    """Return parts under names such as `bn.running_mean`, their own where two would bear one."""
+    by_name: dict[str, Part] = {}
+    for part in parts:
+        mark = part.name.removeprefix(part.variable)
+        leaf = part.variable.rpartition("/")[2] if mark else part.parameter.leaf
+        name = ".".join(filter(None, (part.parameter.layer, leaf))) + mark
+        name = part.name if name in by_name else name
+        by_name[name] = replace(part, name=name, parameter=replace(part.parameter, name=name))
+    return by_name
 
 
 def own_variables(

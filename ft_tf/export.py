@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ft.backend.contract import Run, Taken
 from ft.data import Preprocess
 from ft.data.text.process import TextProcess
 from ft.system import files
@@ -141,6 +142,23 @@ def run_litert(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
         interpreter = tf.lite.Interpreter(str(path))
     return interpreter.get_signature_runner(SIGNATURE)(**given)["logits"]
+
+
+def open_exported(path: Path) -> tuple[Taken, Run]:
+    """Return what somebody's SavedModel takes, shape and type of every input by name, and a function that runs it."""
+    loaded = tf.saved_model.load(str(path))
+    name = SIGNATURE if SIGNATURE in loaded.signatures else next(iter(loaded.signatures))
+    signature = loaded.signatures[name]
+    takes = {
+        key: (tuple(spec.shape) if spec.shape.rank is not None else (), spec.dtype.name)
+        for key, spec in signature.structured_input_signature[1].items()
+    }
+
+    def run(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        outputs = signature(**{key: tf.constant(x) for key, x in given.items()})
+        return {key: x.numpy() for key, x in outputs.items() if loaded is not None}  # it lives as long as this does
+
+    return takes, run
 
 
 WRITERS = {"savedmodel": write_saved_model, "litert": write_litert}

@@ -17,10 +17,13 @@ TYPES = ("T", "dtype", "Tidx", "Tshape", "Tperm", "Tdim", "Tpaddings", "Index", 
 
 
 class Operations:
-    """Sees operations by a callback, and which layer did them in place of keras.layers.Layer.__call__."""
+    """Sees operations by a callback, and which layer did them in place of keras.layers.Layer.__call__.
 
-    def __init__(self, leaves: Mapping[str, Any]) -> None:
-        self.graph = Graph()
+    leaves: the name of each tensor that was there before; forced: other outputs, by number of operation.
+    """
+
+    def __init__(self, leaves: Mapping[str, Any], forced: Mapping[int, np.ndarray]) -> None:
+        self.graph, self.forced = Graph(), forced
         self.stack: list[tuple[str, int]] = [("", 0)]
         self.numbers: dict[int, int] = {}  # id of a tensor, or of a variable's handle -> its number
         self.moving: set[int] = set()  # what depends on the inputs
@@ -47,7 +50,13 @@ class Operations:
         if not given:
             return
         numbers = [self.number(x) for x in inputs if x.dtype != tf.resource or id(x) in self.numbers]
+        forced = self.forced.get(len(self.graph.operations))
+        if forced is not None:  # TensorFlow goes on with what is in its list
+            local, place = given[0].numpy().copy(), next(i for i, x in enumerate(outputs) if x is given[0])
+            given[0] = outputs[place] = tf.convert_to_tensor(forced.astype(local.dtype))
         made = [self.know(x, self.graph.add(x.numpy().copy())) for x in given]
+        if forced is not None:
+            self.graph.local[made[0]] = local
         self.moving |= set(made) if moving else set()
         path = self.stack[-1][0]
         self.graph.operations.append(Operation(name, path, numbers, made, arguments(attributes)))
@@ -86,13 +95,8 @@ class Operations:
 def record(
     model: keras.Model, run: Any, leaves: Mapping[str, Any], forced: Mapping[int, np.ndarray]
 ) -> tuple[Graph, dict[str, tf.Tensor]]:
-    """Return every operation of `run()`, which runs the model, and what it returned: tensors by name.
-
-    An eager operation of TensorFlow's cannot be given another output: `forced` must be empty.
-    """
-    if forced:
-        raise ValueError("operations of TensorFlow's cannot be given other outputs; force the PyTorch side")
-    recorder = Operations(leaves)
+    """Return every operation of `run()`, which runs the model, and what it returned: tensors by name."""
+    recorder = Operations(leaves, forced)
 
     def see(*args: Any, **kwargs: Any) -> None:
         recorder.see(*args, **kwargs)

@@ -18,16 +18,11 @@ from ft.backend.shares import Shares
 from ft.data.targets import classes_of
 from ft.errors import RecipeError
 from ft.parity.foreign.assignment import MOMENTUM
+from ft.parity.foreign.calls import rename_calls
 from ft.parity.foreign.code import blamed
 from ft.parity.foreign.inputs import flattened, handed
-from ft.parity.foreign.pairing import rename_calls
 from ft.parity.trace import STATISTICS
-from ft_tf.canonical import (
-    Part,
-    forms_of,
-    kind_in_torch,
-    own_variables,
-)
+from ft_tf.canonical import Part, forms_of, kind_in_torch, named_as_in_torch, own_variables
 from ft_tf.operations import record
 from ft_tf.optim import SGD
 from ft_tf.own_optimizer import OwnOptimizer
@@ -42,7 +37,9 @@ class Stranger:
     `describe` comes first, then `share`; after that it is a Learner, and its own wing, as far as `write_trace` asks.
     """
 
-    def __init__(self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = ()) -> None:
+    def __init__(
+        self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = (), lead: bool = False
+    ) -> None:
         keras.utils.clear_session()  # names are numbered from the start
         keras.config.set_dtype_policy(dtype)
         keras.config.set_floatx(dtype)
@@ -50,7 +47,7 @@ class Stranger:
         self.model = make()
         if not isinstance(self.model, keras.Model):
             raise RecipeError(f"it returns a {type(self.model).__name__}; expected a keras.Model")
-        self.dtype, self.maps = dtype, maps
+        self.dtype, self.maps, self.lead = dtype, maps, lead
         self.keys: Mapping[str, str] = {}
         self.shares = Shares()
         self.cotangents: dict[str, np.ndarray] = {}
@@ -69,6 +66,8 @@ class Stranger:
         self.variables = {"/".join(path): x for path, x in variables.items() if tf.as_dtype(x.dtype).is_floating}
         self.places = {"/".join(path): path for path in variables}
         self.parts = {part.name: part for name in self.variables for part in self.parts_of(name)}
+        if self.lead:
+            self.parts = named_as_in_torch(self.parts.values())
         silenced = [silence(".".join(names), layer) or still(names, layer) for names, layer in self.layers.items()]
         with self.recording(self.model) as calls:
             outputs = self.forward(inputs, training=False)
@@ -169,7 +168,8 @@ class Stranger:
 
     def operations(self, inputs: Mapping[str, np.ndarray], forced: Mapping[int, np.ndarray]) -> Graph:
         """Return every operation of a pass in inference mode. forced: other outputs of some, by number."""
-        leaves = {f"parameter {name}": variable for name, variable in self.variables.items()}
+        names = {part.variable: part.name.partition("#")[0] for part in self.parts.values()} if self.lead else {}
+        leaves = {f"parameter {names.get(name, name)}": variable for name, variable in self.variables.items()}
         tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
         leaves |= {f"input {name}": tensor for name, tensor in tensors.items()}
         return record(self.model, lambda: self.forward(tensors, training=False), leaves, forced)[0]
@@ -185,7 +185,7 @@ class Stranger:
             loss = self.loss_of(outputs, batch)
         computed = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         self.latest = {name: tf.convert_to_tensor(g) for name, g in computed.items()}  # an embedding's is in slices
-        gradients = self.shares.common({name: to_array(g, "same") for name, g in self.latest.items()})
+        gradients = self.shares.total({name: to_array(g, "same") for name, g in self.latest.items()})
         return float(loss), {name: x.numpy() for name, x in outputs.items()}, gradients
 
     def loss_of(self, outputs: dict[str, tf.Tensor], batch: Any) -> tf.Tensor:
@@ -201,7 +201,7 @@ class Stranger:
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with the gradients that `gradients` returned last; return what was subtracted."""
         update = self.optimizer.update(self.latest, tf.constant(lr, tf.float64))
-        return self.shares.common({n: to_array(x, "same") for n, x in zip(self.latest, update, strict=True)})
+        return self.shares.total({n: to_array(x, "same") for n, x in zip(self.latest, update, strict=True)})
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return every shared parameter and buffer."""

@@ -6,7 +6,7 @@ from ft.system.lazy import lazy_names
 
 if TYPE_CHECKING:
     from ft_torch.average import Average
-    from ft_torch.export import export_model, run_exported
+    from ft_torch.export import export_model, open_exported, run_exported
     from ft_torch.freeze import apply_freeze, set_training_mode
     from ft_torch.frozen import split
     from ft_torch.layers import seed_noise
@@ -57,6 +57,7 @@ __all__ = [
     "get_weights",
     "is_out_of_memory",
     "make_optimizer",
+    "open_exported",
     "own_names",
     "parameters",
     "prepare",
@@ -103,6 +104,7 @@ __getattr__, __dir__ = lazy_names(
         "connect": "ranks",
         "prepare": "runtime",
         "recording": "trace",
+        "open_exported": "export",
         "run_exported": "export",
         "seed_noise": "layers",
         "set_training_mode": "freeze",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from ft.backend.contract import Run, Taken
 from ft.data import Preprocess
 from ft.data.text.process import TextProcess
 from ft.system import files
@@ -171,5 +172,23 @@ def run_archive(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
     return torch.export.load(path).module()(*map(torch.from_numpy, given.values())).numpy()
 
 
+def open_exported(path: Path) -> tuple[Taken, Run]:
+    """Return what somebody's ONNX file takes, shape and type of every input by name, and a function that runs it."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    takes = {
+        x.name: (tuple(side if isinstance(side, int) else None for side in x.shape), TYPES.get(x.type, x.type))
+        for x in session.get_inputs()
+    }
+    names = [x.name for x in session.get_outputs()]
+    return takes, lambda given: dict(zip(names, session.run(None, dict(given)), strict=True))
+
+
+TYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    **{f"tensor({t})": t for t in ("int32", "int64", "bool")},
+}
 WRITERS = {"onnx": write_onnx, "torch-export": write_archive}
 RUNNERS = {"onnx": run_onnx, "torch-export": run_archive}

@@ -17,6 +17,7 @@ from ft.backend.shares import Shares
 from ft.data.targets import classes_of
 from ft.errors import RecipeError
 from ft.parity.foreign.assignment import MOMENTUM
+from ft.parity.foreign.calls import rename_calls
 from ft.parity.foreign.code import blamed
 from ft.parity.foreign.inputs import flattened, handed
 from ft.parity.trace import STATISTICS
@@ -37,7 +38,9 @@ class Stranger:
     `describe` comes first, then `share`; after that it is a Learner, and its own wing, as far as `write_trace` asks.
     """
 
-    def __init__(self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = ()) -> None:
+    def __init__(
+        self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = (), lead: bool = False
+    ) -> None:
         torch.manual_seed(seed)
         model = make()
         if not isinstance(model, nn.Module):
@@ -51,7 +54,7 @@ class Stranger:
         place = {path: i for i, path in enumerate(self.modules)}
         tensors = sorted([*self.model.named_parameters(), *buffers], key=lambda item: place[item[0].rpartition(".")[0]])
         self.tensors: dict[str, Tensor] = {name: x for name, x in tensors if name not in self.folded}
-        self.shares = Shares()
+        self.shares, self.keys = Shares(), {}
         self.cotangents: dict[str, np.ndarray] = {}
         self.loss: Callable[..., Any] | None = None
 
@@ -158,7 +161,7 @@ class Stranger:
             else map(torch.zeros_like, trained.values())
         )
         self.latest = dict(zip(trained, computed, strict=True))
-        gradients = self.shares.common({name: to_array(g) for name, g in self.latest.items()})
+        gradients = self.shares.total({name: to_array(g) for name, g in self.latest.items()})
         return loss.item(), {name: to_array(x) for name, x in outputs.items()}, gradients
 
     def loss_of(self, outputs: dict[str, Tensor], batch: Any) -> Tensor:
@@ -174,7 +177,7 @@ class Stranger:
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with the gradients that `gradients` returned last; return what was subtracted."""
         update = self.optimizer.update(self.latest, float(lr))
-        return self.shares.common({n: to_array(x) for n, x in zip(self.optimizer.parameters, update, strict=True)})
+        return self.shares.total({n: to_array(x) for n, x in zip(self.optimizer.parameters, update, strict=True)})
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return every shared parameter and buffer."""
@@ -198,9 +201,10 @@ class Stranger:
 
     @contextmanager
     def recording(self, model: Any) -> Iterator[Calls]:
-        """Record every layer call of the model inside the block; PyTorch's names are the shared ones."""
+        """Record every layer call of the model inside the block, under the shared names."""
         with recording(model) as calls:
             yield calls
+        rename_calls(calls, self.keys)
 
 
 def is_tensor(value: Any) -> bool:

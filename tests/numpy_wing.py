@@ -191,5 +191,9 @@ def export_model(model, path, *, format, preprocess, raw, metadata):
     raise NotImplementedError
 
 
+def open_exported(path):
+    raise NotImplementedError
+
+
 def run_exported(path, given, *, format):
     raise NotImplementedError

@@ -25,6 +25,8 @@ from ft.system.quiet import quiet_stderr
 from ft.zoo import Card, TextCard
 
 FRAMEWORKS = {"torch": ("torch", "torchvision"), "tf": ("tensorflow", "keras")}
+Taken = Mapping[str, tuple[tuple[int | None, ...], str]]  # what a file takes: shape and type of every input by name
+Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 Model = object  # a network of the framework's, a torch.nn.Module or a keras.Model: the hub hands it on, as it is
 
 
@@ -162,9 +164,11 @@ class Stranger(Protocol):
 
 
 class MakeStranger(Protocol):
-    """The constructor of a wing's Stranger. maps: the inputs that have channels."""
+    """The constructor of a wing's Stranger. maps: the inputs that have channels; lead: whether to name as in common."""
 
-    def __call__(self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = ()) -> Stranger: ...
+    def __call__(
+        self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = (), lead: bool = False
+    ) -> Stranger: ...
 
 
 class Wing(Protocol):
@@ -215,6 +219,8 @@ class Wing(Protocol):
     ) -> dict[str, Any]: ...
 
     def run_exported(self, path: Path, given: np.ndarray | Mapping[str, np.ndarray], *, format: str) -> np.ndarray: ...
+
+    def open_exported(self, path: Path) -> tuple[Taken, Run]: ...
 
     def is_out_of_memory(self, error: BaseException) -> bool: ...
 

@@ -26,6 +26,8 @@ OF_STRANGERS = {"input", "classes", "map", "direction"}
 OUTPUTS = {"a", "b", "out", "html", "junit", "json"}
 OF_VERDICTS = {"accept", "accepted", "write_accept"}
 OF_RUNS = {"sensitivity"}
+SIDES_OF_MODELS = ("torch", "tf", "onnx", "saved_model")
+OF_FILES = {*SIDES_OF_MODELS, "input", "batch_size", "seed", "dtype"}  # what goes with a file as a side
 
 
 def trace(arguments: Sequence[str]) -> int:
@@ -60,7 +62,7 @@ def compare(arguments: Sequence[str]) -> int:
 
 def compared(flags: argparse.Namespace, folder: Path, given: set[str]) -> Outcome:
     """Compare what the flags name. folder: for traces; given: the flags that are not at their default."""
-    models, runs = bool(flags.torch or flags.tf), False
+    models, runs = bool(flags.torch or flags.tf or flags.onnx or flags.saved_model), False
     if flags.a and flags.b and not models:
         from ft.parity.trace import FACTS
 
@@ -72,7 +74,10 @@ def compared(flags: argparse.Namespace, folder: Path, given: set[str]) -> Outcom
     if runs:
         return side_by_side(flags)
     accepted = accepted_of(flags)
-    if models:
+    if flags.onnx or flags.saved_model:
+        refuse(given - OF_FILES - OF_VERDICTS - OUTPUTS, "a file as a side, of which the outputs are compared")
+        report = of_outputs(flags, folder)
+    elif models:
         report = of_models(flags, folder)
     elif flags.b:
         report = of_traces(flags)
@@ -116,8 +121,12 @@ def compare_parser() -> Parser:
     parser.add_argument("--accepted", metavar="FILE", help="file of what to let pass, and why [parity.yaml, if it is]")
     parser.add_argument("--write-accept", action="store_true", help="write that file anew, from all that differs")
     models = parser.add_argument_group("two models of your own")
-    models.add_argument("--torch", metavar="MODULE:FUNCTION", help="function that returns a torch.nn.Module")
-    models.add_argument("--tf", metavar="MODULE:FUNCTION", help="function that returns a keras.Model")
+    for name, what in (("--torch", "a torch.nn.Module"), ("--tf", "a keras.Model")):
+        text = f"function that returns {what}; may be given twice, for two of one framework"
+        models.add_argument(name, metavar="MODULE:FUNCTION", action="append", help=text)
+    for name, metavar, what in (("--onnx", "FILE", "an ONNX file"), ("--saved-model", "DIR", "a SavedModel")):
+        text = f"{what} as a side: outputs alone are compared, each model with its own weights"
+        models.add_argument(name, metavar=metavar, action="append", help=text)
     models.add_argument(
         "--input",
         metavar="SHAPE",
@@ -126,7 +135,8 @@ def compare_parser() -> Parser:
     )
     models.add_argument("--classes", type=int, help="number of logits, for a loss by labels")
     models.add_argument("--map", metavar="FILE", help="YAML, `torch name: keras path`, where pairing goes wrong")
-    models.add_argument("--direction", choices=["torch-to-tf", "tf-to-torch"], default="torch-to-tf", help="weights")
+    ways = ["torch-to-tf", "tf-to-torch", "a-to-b", "b-to-a"]
+    models.add_argument("--direction", choices=ways, default=ways[0], help="of weights; a, b: two of one framework")
     add_recipe_flags(parser)
     return parser
 
@@ -168,16 +178,14 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
     """Report on two models of the user's."""
     from ft.parity.foreign.compare import compare_models
 
-    if not (flags.torch and flags.tf):
-        raise RecipeError("compare: --torch MODULE:FUNCTION and --tf MODULE:FUNCTION belong together")
     ignored = ["recipe"] * bool(flags.recipe)
     ignored += [name for name in FIELDS if name not in OF_MODELS and getattr(flags, name) is not None]
     if ignored:
         what = ", ".join(map(flag_of, ignored))
         raise RecipeError(f"compare: {what} cannot be had with models of your own, which are trained by SGD")
     result = compare_models(
-        torch=flags.torch,
-        tf=flags.tf,
+        torch=flags.torch or (),
+        tf=flags.tf or (),
         inputs=flags.input,
         classes=flags.classes,
         steps=flags.steps or 0,
@@ -193,6 +201,25 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
     renamed = [(pair.torch, pair.keras) for pair in result.pairing if pair.rule != "name"]
     more = {"notes": result.notes, "pairing": renamed, "picture": result.picture, "band": result.band}
     return report_of(result.torch, result.tf, verdict=result.verdict(), operations=result.findings, **more)
+
+
+def of_outputs(flags: argparse.Namespace, folder: Path) -> "Report":
+    """Report on two models of which one is a file at least."""
+    from ft.parity.foreign.outputs import compare_outputs
+    from ft.report.comparison import make_report
+
+    sides = [(name.replace("_", "-"), each) for name in SIDES_OF_MODELS for each in getattr(flags, name) or ()]
+    if len(sides) != 2:
+        raise RecipeError(f"compare: got {len(sides)} models; pass two of --torch, --tf, --onnx and --saved-model")
+    result = compare_outputs(
+        sides,
+        inputs=flags.input,
+        dtype=flags.dtype or "float64",
+        batch_size=8 if flags.batch_size is None else checked("batch_size", flags.batch_size),
+        seed=0 if flags.seed is None else checked("seed", flags.seed),
+        folder=folder,
+    )
+    return make_report(result.one, result.other, result.verdict(), [], notes=result.notes)
 
 
 def report_of(

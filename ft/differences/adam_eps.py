@@ -15,7 +15,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for pair in adam_pairs(evidence):
         if "eps" in pair.unlike:
             both = [
-                f"{in_words(rule.eps)} in {trace.backend}"
+                f"{in_words(rule.eps)} in {trace.label}"
                 for rule, trace in zip((pair.a, pair.b), evidence.traces, strict=True)
             ]
             row = pair.row

@@ -16,7 +16,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for layer in evidence.layers("interpolate"):
         rules = [evidence.which({SQUARES: squares, CORNERS: corners}, side) for side in layer.sides]
         if None not in rules and rules[0] != rules[1]:
-            detail = f"{evidence.a.backend}: {rules[0]}; {evidence.b.backend}: {rules[1]}"
+            detail = f"{evidence.a.label}: {rules[0]}; {evidence.b.label}: {rules[1]}"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

@@ -14,9 +14,9 @@ CHANNELS = 8  # of the output: more say nothing more
 def probe(evidence: Evidence) -> Iterator[Finding]:
     """Try every rate on the convolutions that keep a map's size, and see which one each side has."""
     for layer in evidence.layers("conv"):
-        found = [used_rate(evidence, side) for side in layer.sides]
-        if None not in found and found[0] != found[1]:
-            detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+        rates = [used_rate(evidence, side) for side in layer.sides]
+        if None not in rates and rates[0] != rates[1]:
+            detail = f"{evidence.a.label}: {rates[0]}; {evidence.b.label}: {rates[1]}"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

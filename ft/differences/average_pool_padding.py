@@ -18,7 +18,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for layer in evidence.layers("avgpool"):
         divisors = [divided_by(evidence, layer, side) for side in layer.sides]
         if None not in divisors and divisors[0] != divisors[1]:
-            detail = f"{evidence.a.backend}: {divisors[0]}; {evidence.b.backend}: {divisors[1]}"
+            detail = f"{evidence.a.label}: {divisors[0]}; {evidence.b.label}: {divisors[1]}"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

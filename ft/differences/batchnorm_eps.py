@@ -11,7 +11,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """Read off the eps of each side of every BatchNorm that differs, by the statistics that the side used itself."""
     for layer, a, b in normalisings(evidence):
         if not explains(layer.a, Normalising(a.mode, b.eps), close=evidence.close):
-            detail = f"eps is {a.eps:.4g} in {evidence.a.backend}, {b.eps:.4g} in {evidence.b.backend}"
+            detail = f"eps is {a.eps:.4g} in {evidence.a.label}, {b.eps:.4g} in {evidence.b.label}"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

@@ -15,7 +15,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         if row.differs and row.phase == "statistics" and row.name.endswith(".running_mean"):
             a, b = (kept_share(evidence, trace, row.step or 0, row.name) for trace in evidence.traces)
             if a and b and abs(a - b) > 1e-3 * max(a, b):
-                detail = f"{evidence.a.backend} takes {a:.4g} of the batch's mean, {evidence.b.backend} {b:.4g}"
+                detail = f"{evidence.a.label} takes {a:.4g} of the batch's mean, {evidence.b.label} {b:.4g}"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

@@ -14,7 +14,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         if row.differs and row.phase == "statistics" and row.name.endswith(".running_var"):
             kinds = [kept_variance(evidence, trace, row.step or 0, row.name) for trace in evidence.traces]
             if set(kinds) == {"biased", "unbiased"}:
-                detail = f"{evidence.a.backend} keeps the {kinds[0]} variance, {evidence.b.backend} the {kinds[1]} one"
+                detail = f"{evidence.a.label} keeps the {kinds[0]} variance, {evidence.b.label} the {kinds[1]} one"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

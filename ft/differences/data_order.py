@@ -42,7 +42,7 @@ def from_other_steps(evidence: Evidence, row: Row, step: int | None) -> Iterator
         known = [places(images[i : i + 1], np.concatenate(everything), once=False) for i in range(len(images))]
         count = sum(place is not None for place in known)
         if 2 * count >= len(images):
-            yield finding(row, f"{count} of {len(images)} images are elsewhere in {evidence.a.backend}'s batches")
+            yield finding(row, f"{count} of {len(images)} images are elsewhere in {evidence.a.label}'s batches")
 
 
 def finding(row: Row, detail: str) -> Finding:

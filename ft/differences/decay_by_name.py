@@ -19,7 +19,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
                 continue
             if decay_elsewhere(evidence, pair.row.step or 0, max(decays), rules):
                 with_it, without = evidence.traces if decays[0] > decays[1] else evidence.traces[::-1]
-                detail = f"decays by {max(decays):.4g} in {with_it.backend}, not at all in {without.backend}"
+                detail = f"decays by {max(decays):.4g} in {with_it.label}, not at all in {without.label}"
                 yield Finding(ENTRY.name, pair.row.step, pair.row.phase, pair.row.name, pair.row.relative, detail)
                 return
 

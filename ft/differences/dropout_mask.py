@@ -26,7 +26,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
             a, b = (find_mask(evidence, side) for side in layer.sides)
             if a is None or b is None or a.kept.shape != b.kept.shape or any(map(is_switched_off, layer.sides)):
                 continue
-            names = [trace.backend for trace in evidence.traces]
+            names = [trace.label for trace in evidence.traces]
             other = np.count_nonzero((a.kept != b.kept) & a.seen & b.seen)
             if abs(a.rate - b.rate) > evidence.close:
                 detail = f"rate {a.rate:.6g} in {names[0]}, {b.rate:.6g} in {names[1]}"

@@ -14,7 +14,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for layer in evidence.layers("add"):
         sums = [terms(evidence, side) for side in layer.sides]
         if None not in sums and SUM in sums and sums[0] != sums[1]:
-            detail = f"{evidence.a.backend} gives {sums[0]}, {evidence.b.backend} {sums[1]}"
+            detail = f"{evidence.a.label} gives {sums[0]}, {evidence.b.label} {sums[1]}"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
     for whole, short in (evidence.traces, evidence.traces[::-1]):
@@ -41,7 +41,7 @@ def left_out(evidence: Evidence, whole: Trace, short: Trace) -> Iterator[Finding
             continue
         for ours, theirs in zip(calls[row.name].inputs, others[row.name].inputs, strict=False):
             if ours in calls and ours not in others and calls[ours].kind == "add" and theirs in calls[ours].inputs:
-                detail = f"{short.backend} has no {ours} and goes on with {theirs}"
+                detail = f"{short.label} has no {ours} and goes on with {theirs}"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

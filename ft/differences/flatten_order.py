@@ -18,7 +18,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
             if call.kind in AFTER and (step, phase, key) in evidence.parted and key in evidence.b.calls[phase]:
                 orders = [flattened(evidence, trace, step, phase, key) for trace in evidence.traces]
                 if None not in orders and orders[0] != orders[1]:
-                    detail = f"{evidence.a.backend}: {orders[0]}; {evidence.b.backend}: {orders[1]}"
+                    detail = f"{evidence.a.label}: {orders[0]}; {evidence.b.label}: {orders[1]}"
                     error = distance(*(evidence.side(t, step, phase, key).output for t in evidence.traces))
                     yield Finding(ENTRY.name, step, phase, key, error, detail)
 

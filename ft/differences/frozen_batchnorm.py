@@ -11,7 +11,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """Find the first BatchNorm whose sides use other statistics in a training step, unless the whole network does."""
     for layer, mode_a, mode_b in mixed_modes(evidence, phases=("forward",)):
         if not all_mixed(evidence, layer.step or 0):
-            detail = f"{evidence.a.backend} uses the {mode_a} statistics, {evidence.b.backend} the {mode_b} ones"
+            detail = f"{evidence.a.label} uses the {mode_a} statistics, {evidence.b.label} the {mode_b} ones"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
         return

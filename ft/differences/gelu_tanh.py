@@ -18,7 +18,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         for layer in evidence.layers(kind):
             formulas = [formula(evidence, side) for side in layer.sides]
             if None not in formulas and formulas[0] != formulas[1]:
-                detail = f"{evidence.a.backend}: {formulas[0]}; {evidence.b.backend}: {formulas[1]}"
+                detail = f"{evidence.a.label}: {formulas[0]}; {evidence.b.label}: {formulas[1]}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

@@ -21,9 +21,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         if row := next(rows, None):
             ways = [way_of_clipping(*factors_and_norms(evidence, trace, step)) for trace in evidence.traces]
             if None not in ways and ways[0] != ways[1] and "each" in ways:
-                words = (
-                    f"{trace.backend} {WORDS[way or '']}" for trace, way in zip(evidence.traces, ways, strict=True)
-                )
+                words = (f"{trace.label} {WORDS[way or '']}" for trace, way in zip(evidence.traces, ways, strict=True))
                 yield Finding(ENTRY.name, step, row.phase, row.name, row.relative, ", ".join(words))
                 return
 

@@ -14,9 +14,9 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """Compute from each side's own logits and masks what its loss does with the pixels that do not count."""
     for row in evidence.verdict.rows:
         if row.phase == "loss" and row.differs and row.step is not None:
-            found = [way_of(evidence, trace, row.step) for trace in evidence.traces]
-            if None not in found and found[0] != found[1]:
-                detail = f"{evidence.a.backend}: {found[0]}; {evidence.b.backend}: {found[1]}"
+            ways = [way_of(evidence, trace, row.step) for trace in evidence.traces]
+            if None not in ways and ways[0] != ways[1]:
+                detail = f"{evidence.a.label}: {ways[0]}; {evidence.b.label}: {ways[1]}"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

@@ -35,7 +35,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
 
 def describe(evidence: Evidence, scale: np.ndarray, shift: np.ndarray) -> str:
     """Return the names of two ranges that such a map leads between, or the map."""
-    a, b = (trace.backend for trace in evidence.traces)
+    a, b = (trace.label for trace in evidence.traces)
     if len(scale) == 3:
         for (name_a, (scale_a, shift_a)), (name_b, (scale_b, shift_b)) in permutations(RANGES.items(), 2):
             wanted = scale_b / scale_a, shift_b - scale_b / scale_a * shift_a

@@ -41,13 +41,13 @@ def misread(evidence: Evidence, entry: str, read: Callable[[np.ndarray, int], Va
             channels = channels_into(evidence, row.name)
             name = next((name for name, w in read(a, channels).items() if evidence.same(w, b)), AS_NAMED)
             if name != AS_NAMED:
-                detail = f"{evidence.b.backend} holds {evidence.a.backend}'s weight with {name}"
+                detail = f"{evidence.b.label} holds {evidence.a.label}'s weight with {name}"
                 yield Finding(entry, row.step, row.phase, row.name, row.relative, detail)
     for kind in ("conv", "linear"):
         for layer in evidence.layers(kind):
             variants = [used_variant(evidence, layer, side, read) for side in layer.sides]
             if None not in variants and variants[0] != variants[1]:
-                detail = f"{evidence.a.backend} takes the weight {variants[0]}, {evidence.b.backend} {variants[1]}"
+                detail = f"{evidence.a.label} takes the weight {variants[0]}, {evidence.b.label} {variants[1]}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(entry, layer.step, layer.phase, layer.key, error, detail)
 

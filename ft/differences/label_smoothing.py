@@ -16,7 +16,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
                 continue
             labels = evidence.a.arrays(row.step, "batch")["labels"]
             texts = [describe(objective, list(labels)) for objective in objectives if objective is not None]
-            detail = f"{evidence.a.backend}: {texts[0]}; {evidence.b.backend}: {texts[1]}"
+            detail = f"{evidence.a.label}: {texts[0]}; {evidence.b.label}: {texts[1]}"
             yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

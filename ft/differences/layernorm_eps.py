@@ -16,7 +16,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         for layer in evidence.layers("layernorm", phases=phases, step=step):
             a, b = (used_eps(side, close=evidence.close) for side in layer.sides)
             if a is not None and b is not None and not explains(layer.a, b, close=evidence.close):
-                detail = f"eps is {a:.4g} in {evidence.a.backend}, {b:.4g} in {evidence.b.backend}"
+                detail = f"eps is {a:.4g} in {evidence.a.label}, {b:.4g} in {evidence.b.label}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

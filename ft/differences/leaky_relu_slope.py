@@ -14,7 +14,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         for layer in evidence.layers(kind):
             a, b = (slope(evidence, side) for side in layer.sides)
             if a is not None and b is not None and abs(a - b) > evidence.close * max(a, b):
-                detail = f"slope {a:.10g} in {evidence.a.backend}, {b:.10g} in {evidence.b.backend}"
+                detail = f"slope {a:.10g} in {evidence.a.label}, {b:.10g} in {evidence.b.label}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

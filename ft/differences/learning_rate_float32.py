@@ -16,7 +16,7 @@ FITTED = 1e-9  # how well a number is known that is fitted to updates; float32 m
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
     """See whether one side's updates are those of the exact numbers, the other's those of rounded ones."""
-    names, rates = (evidence.a.backend, evidence.b.backend), evidence.a.facts["lr"]
+    names, rates = (evidence.a.label, evidence.b.label), evidence.a.facts["lr"]
     of_sgd = ((pair.row, rounded_in_sgd(pair, rates[pair.row.step or 0], names)) for pair in sgd_pairs(evidence))
     of_adam = ((pair.row, rounded_in_adam(pair, rates[0], names)) for pair in adam_pairs(evidence))
     for row, words in chain(of_sgd, of_adam):

@@ -19,7 +19,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         if row.phase == "weights" and row.name.endswith(".weight") and row.differs and not row.fault:
             starts = [start(trace, row.name) for trace in evidence.traces]
             if set(starts) == {TORCH, KERAS}:
-                detail = f"{evidence.a.backend}: {starts[0]}; {evidence.b.backend}: {starts[1]}"
+                detail = f"{evidence.a.label}: {starts[0]}; {evidence.b.label}: {starts[1]}"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

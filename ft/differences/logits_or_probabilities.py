@@ -22,7 +22,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
             objectives = [find_objective(evidence, trace, row.step) for trace in evidence.traces]
             readings = [None if x is None else f"a loss of {x.reading}" for x in objectives]
         if None not in readings and readings[0] != readings[1]:
-            detail = f"{evidence.a.backend}: {readings[0]}; {evidence.b.backend}: {readings[1]}"
+            detail = f"{evidence.a.label}: {readings[0]}; {evidence.b.label}: {readings[1]}"
             yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

@@ -17,7 +17,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
                 continue
             if abs(a.divisor - b.divisor) > evidence.close * max(a.divisor, b.divisor):
                 count = len(evidence.a.arrays(row.step, "batch")["labels"])
-                divisors = [f"{t.backend} by {o.divisor:.6g}" for t, o in zip(evidence.traces, (a, b), strict=True)]
+                divisors = [f"{t.label} by {o.divisor:.6g}" for t, o in zip(evidence.traces, (a, b), strict=True)]
                 detail = f"the sum over {count} samples is divided: {', '.join(divisors)}"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 

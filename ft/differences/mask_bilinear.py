@@ -16,9 +16,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
             counts = [blended(*masks), blended(*masks[::-1])]
             if masks[0].ndim == 3 and max(counts):
                 side = evidence.traces[counts.index(max(counts))]
-                words = (
-                    f"{max(counts)} pixels of {side.backend}'s masks lie between the classes around them, as blended"
-                )
+                words = f"{max(counts)} pixels of {side.label}'s masks lie between the classes around them, as blended"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, words, certain=False)
 
 

@@ -22,7 +22,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         inner = [cut_frame(a, b.shape), cut_frame(b, a.shape)]
         fillings = [filled_with(evidence, layer, side, x) for side, x in zip(layer.sides, inner, strict=True)]
         if None not in fillings and fillings[0] != fillings[1]:
-            detail = f"{evidence.a.backend}: {fillings[0]}; {evidence.b.backend}: {fillings[1]}"
+            detail = f"{evidence.a.label}: {fillings[0]}; {evidence.b.label}: {fillings[1]}"
             error = distance(layer.a.output, layer.b.output)
             yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

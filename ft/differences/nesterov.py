@@ -14,7 +14,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for pair in sgd_pairs(evidence):
         if pair.unlike & {"nesterov", "momentum"} == {"nesterov"}:
             certain = not (isnan(pair.a.momentum) or isnan(pair.b.momentum))
-            who = evidence.a.backend if pair.a.nesterov else evidence.b.backend
+            who = evidence.a.label if pair.a.nesterov else evidence.b.label
             detail = f"{who} looks ahead, with momentum {(pair.a if pair.a.nesterov else pair.b).momentum:.4g}"
             row = pair.row
             finding = Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail, certain)

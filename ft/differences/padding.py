@@ -16,7 +16,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         for layer in evidence.layers(kind):
             used = [used_padding(evidence, layer, side) for side in layer.sides]
             if None not in used and used[0] != used[1]:
-                detail = f"{evidence.a.backend}: {used[0]}; {evidence.b.backend}: {used[1]}"
+                detail = f"{evidence.a.label}: {used[0]}; {evidence.b.label}: {used[1]}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 
@@ -58,6 +58,8 @@ def layer_with(
 ) -> np.ndarray:
     """Return what a convolution or max pooling gives of its first image; rows, columns: stride, pad before, after."""
     x, stride, pads = side.inputs[0][:1], (rows[0], columns[0]), (*rows[1:], *columns[1:])
+    if any(n + sum(ways[1:]) < w for n, ways, w in zip(x.shape[2:], (rows, columns), window[-2:], strict=True)):
+        return np.full(1, np.nan)  # what one side takes may be smaller
     if "weight" not in side.weights:
         return pool2d(x, np.max, window=window, stride=stride, pads=pads, fill=-np.inf)
     weight = side.weights["weight"]

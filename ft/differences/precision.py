@@ -50,7 +50,7 @@ def rounded_result(evidence: Evidence, row: Row) -> str | None:
         return None
     if row.phase in GIVEN and (x.shape != y.shape or distance(x, y) > 2.0**-bits):
         return None
-    return f"in {trace.backend} every number has the {bits} bits of {TYPES[bits]}"
+    return f"in {trace.label} every number has the {bits} bits of {TYPES[bits]}"
 
 
 def passed_on(evidence: Evidence, trace: Trace, row: Row, bits: int) -> bool:
@@ -91,7 +91,7 @@ def rounded_operands(evidence: Evidence, layer: Layer) -> str | None:
             side, trace = layer.sides[exact.index(False)], evidence.traces[exact.index(False)]
             for bits in WIDTHS[trace.dtype]:
                 if evidence.same(compute(with_short_operands(side, bits)), side.output[:1]):
-                    return f"{trace.backend} rounds input and weights to the {bits} bits of {TYPES[bits]}"
+                    return f"{trace.label} rounds input and weights to the {bits} bits of {TYPES[bits]}"
         if any(exact):
             return None
     return None
@@ -104,8 +104,14 @@ def with_short_operands(side: Side, bits: int) -> Side:
 
 
 def product_with(side: Side) -> np.ndarray:
-    """Return what a linear layer gives of its first row."""
-    return side.inputs[0][:1] @ side.weights["weight"].T + side.weights.get("bias", 0.0)
+    """Return what a linear layer gives of its first row; heads, which one side may have as axes, count as channels."""
+    x, weight = side.inputs[0][:1], side.weights["weight"]
+    while x.shape[-1] < weight.shape[1] and x.ndim > 2:
+        x = x.reshape(*x.shape[:-2], -1)
+    if x.shape[-1] != weight.shape[1]:
+        return np.full(1, np.nan)
+    y = x @ weight.T + side.weights.get("bias", 0.0)
+    return y.reshape(side.output[:1].shape) if y.size == side.output[:1].size else y
 
 
 ENTRY = Entry(

@@ -14,7 +14,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         for layer in evidence.layers(kind):
             cuts = [evidence.which(FORMULAS, side) if side.inputs else None for side in layer.sides]
             if None not in cuts and cuts[0] != cuts[1] and all(np.max(side.inputs[0]) > 6 for side in layer.sides):
-                detail = f"{evidence.a.backend}: {cuts[0]}; {evidence.b.backend}: {cuts[1]}"
+                detail = f"{evidence.a.label}: {cuts[0]}; {evidence.b.label}: {cuts[1]}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 

@@ -21,7 +21,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
         of_a, of_b = (np.array([max(roughness(x[None]), TINY) for x in images]) for images in (a, b))
         for rough, side in ((of_a / of_b, evidence.a), (of_b / of_a, evidence.b)):
             if (rough > 1).all() and np.median(rough) > ROUGHER:
-                detail = f"{side.backend}'s images are {np.median(rough):.3g} times as rough, as without antialiasing"
+                detail = f"{side.label}'s images are {np.median(rough):.3g} times as rough, as without antialiasing"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail, certain=False)
 
 

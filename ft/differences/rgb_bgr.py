@@ -11,7 +11,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """See whether one batch is the other with its channels reversed, each perhaps scaled and shifted."""
     for row, a, b in differing_images(evidence):
         if a.shape[-1] == 3 and channel_map(a, b) is None and channel_map(a[..., ::-1], b) is not None:
-            detail = f"{evidence.b.backend} has {evidence.a.backend}'s channels from the last to the first"
+            detail = f"{evidence.b.label} has {evidence.a.label}'s channels from the last to the first"
             yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 

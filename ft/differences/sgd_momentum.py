@@ -12,7 +12,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for pair in sgd_pairs(evidence):
         if "folded" in pair.unlike and "momentum" not in pair.unlike:
             words = ["inside" if rule.folded else "outside" for rule in (pair.a, pair.b)]
-            detail = f"the rate is {words[0]} the buffer in {evidence.a.backend}, {words[1]} it in {evidence.b.backend}"
+            detail = f"the rate is {words[0]} the buffer in {evidence.a.label}, {words[1]} it in {evidence.b.label}"
             yield Finding(ENTRY.name, pair.row.step, pair.row.phase, pair.row.name, pair.row.relative, detail)
             return
 

@@ -26,7 +26,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
 def finding(evidence: Evidence, layer: Layer, a: str, b: str) -> Finding:
     """Return the finding for a layer in the words for each side."""
     error = distance(layer.a.output, layer.b.output)
-    detail = f"in {layer.phase} {evidence.a.backend} {a}, {evidence.b.backend} {b}"
+    detail = f"in {layer.phase} {evidence.a.label} {a}, {evidence.b.label} {b}"
     return Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 
 

@@ -12,7 +12,7 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     for pair in (*sgd_pairs(evidence), *adam_pairs(evidence)):
         if "decoupled" in pair.unlike and not pair.unlike & {"decay", "momentum"}:
             words = ["beside it" if rule.decoupled else "in the gradient" for rule in (pair.a, pair.b)]
-            detail = f"{pair.a.decay:.4g} is {words[0]} in {evidence.a.backend}, {words[1]} in {evidence.b.backend}"
+            detail = f"{pair.a.decay:.4g} is {words[0]} in {evidence.a.label}, {words[1]} in {evidence.b.label}"
             yield Finding(ENTRY.name, pair.row.step, pair.row.phase, pair.row.name, pair.row.relative, detail)
             return
 

@@ -72,7 +72,7 @@ class StepBand:
 def band_of(one: Trace, again: Trace) -> Band:
     """Return the band of a side from its trace and its trace with moved weights."""
     rows = compare_traces(one, again).rows
-    return Band(one.backend, {(row.step, row.phase, row.name): row.relative for row in rows})
+    return Band(one.label, {(row.step, row.phase, row.name): row.relative for row in rows})
 
 
 def moved_by_one_ulp(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

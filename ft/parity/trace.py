@@ -30,6 +30,7 @@ from ft.weights.safetensors_file import DTYPES
 
 FORMAT, FACTS = 2, "trace.json"
 TYPES = set(DTYPES) - {"BF16"}
+FILES = ("onnx", "saved-model")  # what a model may be that is no code
 UNSAID = 1  # the format of traces that do not say the axes of their arrays
 EITHER_WAY = ("layernorm", "linear")  # in PyTorch their maps may have the channels first or last
 BEFORE = ("weights", "inference")
@@ -52,7 +53,8 @@ CALL = table(
 RECORD = table(
     {
         "format": one_of(UNSAID, FORMAT),
-        "backend": one_of("torch", "tf"),
+        "backend": one_of("torch", "tf", *FILES),
+        "inference_only": optional(FLAG),
         "dtype": one_of("float32", "float64"),
         "steps": whole(1, 10**6),
         "update": FLAG,
@@ -60,6 +62,7 @@ RECORD = table(
         "recipe": optional(OBJECT),
         "classes": optional(NAMES),
         "versions": optional(named(text(200))),
+        "label": optional(text(100)),
         "layers": table({"inference": named(CALL), "forward": named(CALL)}, others=None),
         "parameters": NAMES,
     }
@@ -205,12 +208,19 @@ class Trace:
         return self.facts["backend"]
 
     @property
+    def label(self) -> str:
+        """What to call its side: the wing, and which of two where both have one."""
+        return self.facts.get("label", self.backend)
+
+    @property
     def dtype(self) -> str:
         """The type in which it was computed."""
         return self.facts["dtype"]
 
     def phases(self) -> list[tuple[int | None, str]]:
         """Return (step, phase) in the order of computation; step None comes before the first."""
+        if self.facts.get("inference_only"):
+            return [(0, "batch"), (None, "inference")]
         each = EACH_STEP if self.facts["update"] else EACH_STEP[:-2]
         steps = [(step, phase) for step in range(self.facts["steps"]) for phase in each]
         return [(None, "weights"), *steps[:1], (None, "inference"), *steps[1:]]  # inference is over the first batch

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections import Counter
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -50,6 +51,22 @@ def test_without_a_fault_both_are_equal_and_all_was_compared(kind, tmp_path):
     assert not result.findings
     compared = next(note for note in result.notes if note.startswith("operations compared"))
     assert all(share.split()[1] == share.split()[3] for share in compared.partition(": ")[2].split(", ")), compared
+
+
+@pytest.mark.parametrize(("attend", "width"), [("mha", 8), ("mha", 32), ("attention", 8)])
+def test_a_scale_of_attention_that_keras_rounds_to_float32_is_named_with_both_numbers(attend, width, tmp_path):
+    options = {"channels": 2 * width, "heads": 2}
+    layers = [("residual", {"layers": [(attend, options)]}), ("global", {"how": "mean"}), models.dense(2 * width, 3)]
+    fault = deepcopy(layers)
+    fault[0][1]["layers"][0] = ("mha", options)  # Keras's own layer, whatever PyTorch's model has
+    model = Model("attention", layers, f"x:float:5x{2 * width}", 0)
+    (finding,) = outcome(model, tmp_path, Planted("", "tf", "", "", fault)).findings
+    exact, rounded = width**-0.5, float(np.float32(width**-0.5))
+    assert (finding.entry, finding.certain) == ("attention" if attend == "mha" else "combination", True)
+    assert finding.name == "steps.0.part.steps.0" + ".part" * (attend == "mha")
+    torch, tf = finding.detail.partition("; at ")[0].split("; tf: ")
+    assert f"{exact:.15g}" in torch
+    assert f"{rounded!r} (rounded to float32)" in tf
 
 
 @pytest.mark.slow

@@ -11,11 +11,10 @@ from unittest.mock import patch
 
 import keras
 
-from ft.backend import contract as backend
 from ft.parity.evidence import Finding
 from ft.parity.foreign import process
 from ft.parity.foreign.compare import compare_models
-from ft.parity.foreign.host import Host
+from ft.parity.foreign.host import answered, make_host
 from ft.parity.verdict import Row
 from parity_tests.support import foreign_keras, foreign_torch
 from parity_tests.support.foreign_faults import Planted
@@ -29,9 +28,9 @@ class InProcess(process.ModelProcess):
 
     def __init__(self, name, target, assignment, folder):
         self.name, self.target, lines = name, target, []
-        host = Host(backend.load(name), name, target, folder, assignment)
+        host = make_host(name, target, folder, assignment)
         self.send = lambda request: lines.append(json.dumps(request))
-        self.process = SimpleNamespace(stdout=SimpleNamespace(readline=lambda: host.answer(lines.pop())))
+        self.process = SimpleNamespace(stdout=SimpleNamespace(readline=lambda: answered(host, lines.pop())))
 
     def end(self):
         pass

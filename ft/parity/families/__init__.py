@@ -4,7 +4,7 @@ A family's `fit` returns the member that gives the output from the inputs to rou
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,7 +31,8 @@ FAMILIES: dict[str, Fit] = {  # what is more special comes first
 class Case:
     """An operation as families see it: what it takes, its parameters by their names in the layer, what it gives.
 
-    words: names and arguments of the operations that do it; close: the relative difference that counts as none.
+    words: names and arguments of the operations that do it; close: the relative difference that counts as none; exact:
+    whether numbers are told with all their digits.
     """
 
     inputs: tuple[np.ndarray, ...]
@@ -39,12 +40,14 @@ class Case:
     output: np.ndarray
     words: str = ""
     close: float = 1e-9
-    settings: dict[str, object] = field(default_factory=dict)
+    exact: bool = False
 
 
 def members(a: Case, b: Case) -> Iterator[tuple[str, str | None, str | None]]:
     """Yield for every family that knows one of two operations what it takes them for."""
     for name, fit in FAMILIES.items():
         readings = fit(a), fit(b)
+        if readings[0] is not None and readings[0] == readings[1]:  # what differs is in the later digits, if anywhere
+            readings = fit(replace(a, exact=True)), fit(replace(b, exact=True))
         if any(readings):
             yield name, *readings

@@ -1,39 +1,90 @@
 """Attention over heads, as one operation: how many heads, which scale, which positions see which."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from ft.parity.families.reduction import softmax
-from ft.parity.families.same import first
+from ft.parity.families.same import exactly, first, same
+
+SEEN = (("all positions", False), ("earlier positions", True))
+SIDES = (("", -1), (", softmax over queries", -2))
 
 
 def fit(case: Any) -> str | None:
+    """Return the attention that gives the output: of tokens, of queries, keys and values, or the scores alone."""
+    if len(case.inputs) == 2 and not case.parameters:
+        return fit_scores(*case.inputs, case.output, case.close)
+    if len(case.inputs) == 3 and not case.parameters:
+        return fit_heads(*case.inputs, case.output, case.close)
+    return fit_tokens(case)
+
+
+def fit_tokens(case: Any) -> str | None:
     """Return the self-attention that gives the output (N, T, C) from the tokens (N, T, C)."""
     packed, out = case.parameters.get("in_proj_weight"), case.parameters.get("weight")
     if packed is None or out is None or not case.inputs or case.inputs[0].ndim != 3:
         return None
     x = case.inputs[0]
-    if packed.shape != (3 * x.shape[-1], x.shape[-1]) or case.output.shape != x.shape:
+    if packed.shape != (3 * x.shape[-1], x.shape[-1]):
         return None
-    return first(
-        ((words, lambda f=f: f(x)) for words, f in kinds(case.parameters, x.shape[-1])), case.output, case.close
-    )
+    for y in (case.output, case.output.swapaxes(0, 1)):  # inside, PyTorch has the tokens first
+        if y.shape == x.shape:
+            told = ((words, lambda f=f: f(x)) for words, f in kinds(case.parameters, x.shape[-1]))
+            if words := first(told, y, case.close):
+                return words
+    return None
+
+
+def fit_heads(q: np.ndarray, k: np.ndarray, v: np.ndarray, y: np.ndarray, close: float) -> str | None:
+    """Return the attention that gives the output (..., T, D) from heads of this shape."""
+    if min(q.ndim, k.ndim, v.ndim) < 3 or k.shape != v.shape or q.shape != y.shape or q.shape[-1] != k.shape[-1]:
+        return None
+    attentions = [
+        (f"{seen}, scale {words}{sides}", lambda s=scale, c=causal, a=axis: mixed(q, k, v, s, c, a))
+        for words, scale in scales(q.shape[-1])
+        for seen, causal in SEEN
+        for sides, axis in SIDES
+    ]
+    return first(attentions, y, close)
+
+
+def fit_scores(q: np.ndarray, k: np.ndarray, y: np.ndarray, close: float) -> str | None:
+    """Return the scale with which queries and keys give scores (..., T, T)."""
+    if not 3 <= q.ndim == k.ndim == y.ndim or {q.dtype.kind, k.dtype.kind} != {"f"}:
+        return None
+    for a, b in product([*turned(q), *turned(k)], repeat=2):
+        if a.shape[-1] != b.shape[-2] or y.shape != (*a.shape[:-1], b.shape[-1]) or a.shape[:-2] != b.shape[:-2]:
+            continue
+        made = (a @ b).astype(np.float64)
+        scale = float((made * y).sum() / max((made**2).sum(), 1e-300))
+        if same(scale * made, y, close):
+            return f"scores, scale {exactly(scale)}"
+    return None
+
+
+def turned(x: np.ndarray) -> list[np.ndarray]:
+    """Return an array with heads and positions, and with positions and channels, as they are and changed."""
+    ways = [x, x.swapaxes(1, 2)] if x.ndim > 3 else [x]
+    return [*ways, *(way.swapaxes(-1, -2) for way in ways)]
+
+
+def scales(width: int, channels: int = 0) -> Iterator[tuple[str, float]]:
+    """Yield the scales that scores of heads of a width may have, in words and as numbers."""
+    for scale in dict.fromkeys((width**-0.5, float(np.float32(width**-0.5)), 1.0, (channels or width) ** -0.5)):
+        yield exactly(scale), scale
 
 
 def kinds(w: dict[str, np.ndarray], channels: int) -> Iterator[tuple[str, Any]]:
     """Yield attentions in words and as functions of tokens."""
     for heads in (h for h in range(1, channels + 1) if channels % h == 0):
-        for words, scale in (
-            ("", (channels // heads) ** -0.5),
-            (", no scale", 1.0),
-            (", scaled by all", channels**-0.5),
-        ):
-            for seen, causal in (("all positions", False), ("earlier positions", True)):
-                for sides, axis in (("", -1), (", softmax over queries", -2)):
+        for words, scale in scales(channels // heads, channels):
+            for seen, causal in SEEN:
+                for sides, axis in SIDES:
                     yield (
-                        f"{heads} heads, {seen}{words}{sides}",
+                        f"{heads} heads, {seen}, scale {words}{sides}",
                         lambda x, h=heads, s=scale, c=causal, a=axis: attended(x, w, h, s, c, a),
                     )
 
@@ -41,10 +92,15 @@ def kinds(w: dict[str, np.ndarray], channels: int) -> Iterator[tuple[str, Any]]:
 def attended(x: np.ndarray, w: dict[str, np.ndarray], heads: int, scale: float, causal: bool, axis: int) -> np.ndarray:
     """Return self-attention of tokens."""
     n, t, c = x.shape
-    product = x @ w["in_proj_weight"].T + w.get("in_proj_bias", 0.0)
-    q, k, v = (z.reshape(n, t, heads, -1).transpose(0, 2, 1, 3) for z in np.split(product, 3, -1))
-    scores = q @ k.transpose(0, 1, 3, 2) * scale
-    if causal:
-        scores = np.where(np.tril(np.ones((t, t), bool)), scores, -1e300)
-    made = (softmax(scores, (axis % 4,)) @ v).transpose(0, 2, 1, 3).reshape(n, t, c)
+    packed = x @ w["in_proj_weight"].T + w.get("in_proj_bias", 0.0)
+    q, k, v = (z.reshape(n, t, heads, -1).transpose(0, 2, 1, 3) for z in np.split(packed, 3, -1))
+    made = mixed(q, k, v, scale, causal, axis).transpose(0, 2, 1, 3).reshape(n, t, c)
     return made @ w["weight"].T + w.get("bias", 0.0)
+
+
+def mixed(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float, causal: bool, axis: int) -> np.ndarray:
+    """Return the values as the scores mix them, over heads (..., T, D)."""
+    scores = q @ k.swapaxes(-1, -2) * scale
+    if causal:
+        scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -1e300)
+    return softmax(scores, (axis % scores.ndim,)) @ v

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 LARGE, VAST = 1e300, 1e30  # what stands for infinity, and from where on a number is meant as it
+EXACT = 1e-13  # how near a number that was read off is to itself
 
 
 def same(x: np.ndarray, y: np.ndarray, close: float) -> bool:
@@ -51,3 +52,11 @@ def first(hypotheses: Iterable[tuple[str, Callable[[], np.ndarray | None]]], y: 
 def number(x: float) -> str:
     """Return a number that was read off, short where it is short."""
     return f"{float(x):.6g}"
+
+
+def exactly(x: float) -> str:
+    """Return a number in all its digits, short where it is short, and that it was rounded to float32 where it was."""
+    short, rounded = number(x), float(np.float32(x))
+    if abs(float(short) - x) <= EXACT * abs(x):
+        return short
+    return f"{rounded!r} (rounded to float32)" if abs(rounded - x) <= EXACT * abs(x) else f"{x:.15g}"

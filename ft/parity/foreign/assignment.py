@@ -13,7 +13,7 @@ from ft.parity.trace import TraceBatch
 
 MOMENTUM = 0.9
 WEIGHTS = "weights.safetensors"  # the file of these
-AGAIN = "torch-one-ulp"  # the trace from moved weights
+AGAIN = "{}-one-ulp"  # the trace from moved weights
 OPERATIONS, FORCED = "operations-{}.safetensors", "forced.safetensors"  # arrays of a recorded pass, and for one
 
 

@@ -4,26 +4,31 @@ Each runs in a process of its own (host.py), with one framework in it, that the 
 then, when the pairing is known, trace. Arrays go through files.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ft.errors import RecipeError, unknown
 from ft.parity.evidence import Finding
+from ft.parity.foreign.agreement import option_of
+from ft.parity.foreign.ambiguous import Settled
 from ft.parity.foreign.assignment import AGAIN, WEIGHTS, Assignment
+from ft.parity.foreign.by_values import traced_by_values
 from ft.parity.foreign.couple import Couple, coupled
 from ft.parity.foreign.coverage import Share, in_words
-from ft.parity.foreign.notes import notes_on_assignment, notes_on_loss, notes_on_models, notes_on_type
-from ft.parity.foreign.operations import diagnose_operations
+from ft.parity.foreign.notes import notes_on_assignment, notes_on_loss, notes_on_models, notes_on_tries, notes_on_type
+from ft.parity.foreign.operations import Recorder, diagnose_operations
 from ft.parity.foreign.pairing import Pair
 from ft.parity.foreign.picture import Picture
 from ft.parity.foreign.process import running
-from ft.parity.foreign.settings import lone_parameters, unlike_settings, unreached
+from ft.parity.foreign.settings import lone_parameters, tied, unlike_settings, unreached
+from ft.parity.foreign.sides import SIDES, file_of, labels_of
 from ft.parity.sensitivity import Band, band_of
 from ft.parity.trace import Trace
 from ft.parity.verdict import Row, Verdict, compare_traces
+from ft.weights import read_safetensors
 
-DIRECTIONS = {"torch-to-tf": "torch", "tf-to-torch": "tf"}  # whose weights both take
+DIRECTIONS = {"torch-to-tf": 0, "tf-to-torch": 1, "a-to-b": 0, "b-to-a": 1}  # which side's weights both take
 LAYERS = ("inference", "forward")  # phases whose rows are mostly those of layers
 
 
@@ -52,8 +57,8 @@ class StrangersResult:
 
 def compare_models(
     *,
-    torch: str,
-    tf: str,
+    torch: str | Sequence[str] = (),
+    tf: str | Sequence[str] = (),
     shape: tuple[int, ...] = (3, 64, 64),
     classes: int | None = None,
     inputs: str = "",
@@ -69,33 +74,30 @@ def compare_models(
 ) -> StrangersResult:
     """Trace the models that two functions return, `module:function`, from the same weights over the same batches.
 
-    shape: of an image, (C, H, W); inputs: whatever else they take, as `--input` has it; classes: the loss is the
-    cross-entropy of so many, None for the product of the outputs with fixed numbers; steps: 0 for inference, loss and
-    gradients alone; map_file: YAML that corrects the pairing, `torch name: keras path`; direction: whose weights both
-    take; sensitivity: trace the first model once more, from weights that are moved by one ulp; folder: for the traces.
-    Raises UserError.
+    torch, tf: one of each framework, or two of one; shape: of an image, (C, H, W); inputs: whatever else they take, as
+    `--input` has it; classes: the loss is the cross-entropy of so many, None for the product of the outputs with fixed
+    numbers; steps: 0 for inference, loss and gradients alone; map_file: YAML that corrects the pairing, `torch name:
+    keras path`; direction: whose weights both take; sensitivity: trace the first model once more, from weights that are
+    moved by one ulp; folder: for the traces. Raises UserError.
     """
     require_known(dtype, direction)
     assignment, given = Assignment(tuple(shape), classes, steps, lr, batch_size, seed, inputs), read_map(map_file)
-    folder = Path(folder)
-    with running({"torch": torch, "tf": tf}, assignment, folder) as sides:
-        couple = coupled(sides, dtype, DIRECTIONS[direction], classes, given)
-        optimizers = couple.trace()
-        traces = Trace(folder / "torch"), Trace(folder / "tf")
-        findings, covered, drawn = diagnose_operations(sides, couple.pairing, folder, couple.dtype, traces)
+    folder, targets = Path(folder), targets_of(torch, tf)
+    labels = list(targets)
+    with running(targets, assignment, folder) as sides:
+        couple = coupled(sides, dtype, labels[DIRECTIONS[direction]], classes, given)
+        recorder = Recorder(sides, folder, couple.dtype)
+        couple, optimizers, tried = traced_by_values(couple, recorder)
+        traces = couple.traces(folder)
+        findings, covered, drawn = diagnose_operations(recorder, couple.pairing, traces)
+        recorder.clear()
         if sensitivity:
             couple.trace_moved()
+    rows = unmeasured(couple, folder, findings, covered)
     (folder / WEIGHTS).unlink()
-    notes = [
-        *notes_on_type(couple.dtype, dtype),
-        *notes_on_assignment(assignment, optimizers, direction, couple.giver),
-        *notes_on_loss(couple.models, classes),
-        *notes_on_models(couple.models, couple.pairing),
-        *in_words(covered),
-    ]
-    rows = unmeasured(couple, findings, covered)
-    band = band_of(traces[0], Trace(folder / AGAIN)) if sensitivity else None
-    return StrangersResult(*traces, tuple(couple.pairing.pairs), tuple(notes), rows, tuple(findings), drawn, band)
+    notes = *notes_on_type(couple.dtype, dtype), *notes_on(couple, assignment, optimizers, tried), *in_words(covered)
+    band = band_of(traces[0], Trace(folder / AGAIN.format(file_of(labels[0])))) if sensitivity else None
+    return StrangersResult(*traces, tuple(couple.pairing.pairs), notes, rows, tuple(findings), drawn, band)
 
 
 def require_known(dtype: str, direction: str) -> None:
@@ -105,10 +107,40 @@ def require_known(dtype: str, direction: str) -> None:
             raise RecipeError(unknown(kind, word, known))
 
 
-def unmeasured(couple: Couple, findings: Sequence[Finding], covered: Sequence[Share]) -> tuple[Row, ...]:
-    """Return the rows of what no array shows."""
-    rows = [*lone_parameters(couple.pairing), *unlike_settings(couple.models, couple.pairing), *unreached(findings)]
+def notes_on(couple: Couple, assignment: Assignment, optimizers: Mapping[str, str], tried: Settled) -> Iterator[str]:
+    """Yield what was done, and what is particular to these models."""
+    labels = couple.pairing.labels
+    direction = " to ".join(labels if couple.source == labels[0] else labels[::-1])
+    giver = option_of(couple.giver, labels) if couple.giver in labels else couple.giver
+    yield from notes_on_assignment(assignment, optimizers, direction, giver)
+    yield from notes_on_loss(couple.models, assignment.classes)
+    yield from notes_on_models(couple.models, couple.pairing)
+    yield from notes_on_tries(tried)
+
+
+def unmeasured(couple: Couple, folder: Path, findings: Sequence[Finding], covered: Sequence[Share]) -> tuple[Row, ...]:
+    """Return the rows of what no array shows. folder: of the weights that both take."""
+    pairing = couple.pairing
+    starts = read_safetensors(folder / WEIGHTS) if pairing.ties else {}
+    rows = [*tied(pairing, starts, couple.source), *lone_parameters(pairing)]
+    rows += [*unlike_settings(couple.models, pairing), *unreached(findings)]
     return (*rows, *(share.row for share in covered if share.low))
+
+
+def targets_of(torch: str | Sequence[str], tf: str | Sequence[str]) -> dict[str, str]:
+    """Return the functions of both sides by the sides' names; RecipeError unless there are two."""
+    given = [("torch", each) for each in listed_targets(torch)] + [("tf", each) for each in listed_targets(tf)]
+    if len(given) != len(SIDES):
+        raise RecipeError(
+            f"compare: got {len(given)} of --torch and --tf; pass two, MODULE:FUNCTION each: one of both, or one twice"
+        )
+    labels = labels_of((given[0][0], given[1][0]))
+    return {label: target for label, (_, target) in zip(labels, given, strict=True)}
+
+
+def listed_targets(given: str | Sequence[str]) -> Sequence[str]:
+    """Return functions as a list."""
+    return [given] if isinstance(given, str) else given
 
 
 def without_mispairings(rows: Sequence[Row], outputs: Collection[str]) -> list[Row]:

@@ -8,7 +8,6 @@ import numpy as np
 from ft.parity.families.same import bounded
 from ft.parity.foreign.difference import Difference
 from ft.parity.foreign.forcing import Search
-from ft.parity.foreign.pairing import SIDES
 from ft.parity.foreign.states import Side
 from ft.parity.verdict import COVERAGE, Row
 
@@ -47,8 +46,8 @@ def shares_compared(search: Search, unnamed: Iterable[Difference]) -> tuple[Shar
     inside = {id(operation) for difference in unnamed for operation in difference.other}
     lost = state.above(state.tf, list(tf.results.values()), state.known)
     lost |= {number for number, operation in enumerate(tf.operations) if id(operation) in inside}
-    shares = shares_of(SIDES[0], state.torch, set(state.same), set(state.parted), frozenset(search.names))
-    shares += shares_of(SIDES[1], state.tf, state.known, lost, frozenset().union(*search.names.values()))
+    shares = shares_of(search.labels[0], state.torch, set(state.same), set(state.parted), frozenset(search.names))
+    shares += shares_of(search.labels[1], state.tf, state.known, lost, frozenset().union(*search.names.values()))
     return tuple(sorted(shares, key=lambda share: share.what))
 
 

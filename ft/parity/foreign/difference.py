@@ -1,7 +1,7 @@
 """What is known of every operation that differs, and how much of the results' difference it makes alone."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -24,7 +24,8 @@ class Difference:
     where the shapes allow it; other: the operations of Keras's side between inputs and output; layer: that of
     the last; others: what these take, PyTorch's own output among it; reached: whether Keras's side has that output as
     well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes;
-    part: which of its layer's operations it is.
+    part: which of its layer's operations it is; near: the inputs nearest to it, in whatever order the other side has
+    them; inside: the operations between inputs and output.
     """
 
     number: int
@@ -40,6 +41,8 @@ class Difference:
     permuted: bool = False
     share: float = 0.0
     part: str = ""
+    near: tuple[np.ndarray, ...] = ()
+    inside: frozenset[int] = frozenset()
 
     @property
     def size(self) -> float:
@@ -93,7 +96,7 @@ def difference(search: Search, state: State, number: int, share: float) -> Diffe
         number,
         operation,
         telling(graph.arrays[i] for i in edge),
-        {leaf: x for i in inside for leaf, x in weights(state, graph.operations[i]).items()},
+        {leaf: x for i in inside for leaf, x in weights(state, graph.operations[i], derived=search.alike).items()},
         local,
         value,
         tuple(search.tf.graph.operations[i] for i in theirs),
@@ -103,6 +106,8 @@ def difference(search: Search, state: State, number: int, share: float) -> Diffe
         permuted=apart(np.sort(local, axis=None), np.sort(value, axis=None)) <= search.close,
         share=share,
         part=graph.part(number),
+        near=telling(graph.arrays[i] for i in state.region(state.torch, output, set(state.same))[1]),
+        inside=frozenset(inside),
     )
 
 
@@ -111,8 +116,12 @@ def level(search: Search, state: State) -> dict[int, list[int]]:
     return {own: partners for own, partners in state.same.items() if not search.turned(state, own)}
 
 
-def weights(state: State, operation: Operation) -> dict[str, np.ndarray]:
-    """Return the parameters that an operation takes, by their names in the layer."""
+def weights(state: State, operation: Operation, *, derived: bool = False) -> dict[str, np.ndarray]:
+    """Return the parameters that an operation takes, by their names in the layer. derived: through others."""
+    if derived:
+        numbers = {leaf: number for number, leaf in state.torch.graph.leaves.items()}
+        names = state.torch.parameters(operation)
+        return {name.rpartition(".")[2]: state.torch.graph.arrays[numbers[f"parameter {name}"]] for name in names}
     leaves = ((i, state.torch.graph.leaves.get(i, "")) for i in operation.inputs)
     tensors = {leaf.rpartition(".")[2].removeprefix("parameter "): i for i, leaf in leaves if leaf[:9] == "parameter"}
     return {leaf: state.torch.graph.arrays[i] for leaf, i in tensors.items()}
@@ -131,7 +140,7 @@ def unpaired(search: Search, state: State, number: int) -> Difference:
     value = np.zeros(0) if tensor is None else search.tf.graph.arrays[tensor]
     layer = search.tf.graph.operations[search.tf.makers[tensor]].path if tensor in search.tf.makers else ""
     own = graph.arrays[operation.outputs[0]]
-    if value.ndim == own.ndim > 2:
+    if value.ndim == own.ndim > 2 and search.moved(own.ndim):
         value = np.moveaxis(value, -1, 1)
     inside = state.region(search.tf, tensor, state.known)[0] if tensor in search.tf.makers else []
     return Difference(
@@ -152,3 +161,20 @@ def telling(arrays: Iterable[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Return the arrays that say something, all of them if none does: one of ones counts pixels at most."""
     every = tuple(arrays)
     return tuple(x for x in every if x.size and np.ptp(bounded(x))) or every
+
+
+def channels_first(d: Difference) -> Difference:
+    """Return a difference of a first side whose maps have their channels last, with its arrays as PyTorch has them."""
+    lists = {name: tuple(map(to_first, getattr(d, name))) for name in ("inputs", "others", "near")}
+    weights = {leaf: transposed(x) for leaf, x in d.parameters.items()}
+    return replace(d, torch=to_first(d.torch), tf=to_first(d.tf), parameters=weights, **lists)
+
+
+def to_first(x: np.ndarray) -> np.ndarray:
+    """Return a map with its channels after the samples."""
+    return np.moveaxis(x, -1, 1) if x.ndim > 3 else x
+
+
+def transposed(x: np.ndarray) -> np.ndarray:
+    """Return a kernel with outputs and inputs first."""
+    return np.moveaxis(x, (-1, -2), (0, 1)) if x.ndim > 1 else x

@@ -6,30 +6,42 @@ import numpy as np
 
 from ft.backend.operations import Graph, Operation
 from ft.parity.evidence import AT, Finding
-from ft.parity.families import Case, activation, combination, members
+from ft.parity.families import Case, activation, attention, combination, members
 from ft.parity.families.same import same
 from ft.parity.finding_id import OUTPUTS, UNKNOWN
-from ft.parity.foreign.difference import Difference
+from ft.parity.foreign.difference import Difference, channels_first
 from ft.parity.foreign.forcing import WHOLE, Search
+from ft.parity.foreign.sides import SIDES, framework_of
 from ft.parity.foreign.values import apart
 
 SHOWN = 4  # operations of Keras's that are listed
 STOPS = {"torch": "detach", "tf": "StopGradient"}
 NOTHING = "nothing after it"
+PARTS = 100  # of a difference: a hypothesis that is nearer tells the two sides apart
 
 
-def explained(differences: Sequence[Difference], close: float) -> list[Finding]:
-    """Return differences as findings, a place each."""
-    return [explain(difference, close) for difference in differences]
+def explained(differences: Sequence[Difference], close: float, labels: tuple[str, str] = SIDES) -> list[Finding]:
+    """Return differences as findings, a place each. labels: what the sides are called."""
+    return [explain(difference, close, labels) for difference in differences]
 
 
-def explain(difference: Difference, close: float) -> Finding:
+def explain(difference: Difference, close: float, labels: tuple[str, str]) -> Finding:
     """Return a difference as a finding: certain where a family knows both sides as different members."""
+    close, (one, other) = finest(difference, close), labels
     family, torch, tf, certain = named(difference, close)
+    if framework_of(one) == "tf" and not certain:  # families know maps with their channels first
+        turned = named(channels_first(difference), close)
+        family, torch, tf, certain = turned if turned[3] or turned[0] != UNKNOWN else (family, torch, tf, certain)
     place = difference.operation.path or "model"
-    at = f"{difference.operation.name} of {place}, in tf of {difference.layer or 'the model itself'}"
-    detail = f"torch: {torch}; tf: {tf}{AT}{at}" + share_words(difference.share)
+    at = f"{difference.operation.name} of {place}, in {other} of {difference.layer or 'the model itself'}"
+    detail = f"{one}: {torch}; {other}: {tf}{AT}{at}" + share_words(difference.share)
     return Finding(family, None, "inference", place, difference.size, detail, certain, difference.part)
+
+
+def finest(d: Difference, close: float) -> float:
+    """Return how near a hypothesis must come to have computed one side, and not the other."""
+    rounding = 16 * float(np.finfo(d.torch.dtype).eps) if d.torch.dtype.kind == "f" else close
+    return min(close, max(d.size / PARTS, rounding))
 
 
 def share_words(share: float) -> str:
@@ -40,7 +52,7 @@ def share_words(share: float) -> str:
 def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     """Return a family, what both sides are in it, and whether that is certain."""
     words = d.operation.words, listed_operations(d.other)
-    if answer := rounded(d, close):
+    if answer := rounded(d, close) or of_attention(d, close):
         return answer
     if d.reached and d.torch.shape == d.tf.shape and (answer := relation(d, close) or combined(d, close)):
         return answer
@@ -80,6 +92,15 @@ def rounded(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
     return None
 
 
+def of_attention(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
+    """Return the attentions, or their scores, that both sides compute, such as with two scales."""
+    for inputs, parameters in ((d.inputs, d.parameters), (d.near, {})):
+        torch, tf = (attention.fit(Case(inputs, parameters, y, close=close)) for y in (d.torch, d.tf))
+        if torch and tf and torch != tf:
+            return "attention", torch, tf, True
+    return None
+
+
 def combined(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
     """Return the sums that both sides make of what Keras's operations take, PyTorch's own output among it."""
     torch, tf = (combination.fit(Case(d.others, {}, y, close=close)) for y in (d.torch, d.tf))
@@ -105,7 +126,8 @@ def relation(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
 def stopped(torch: Graph, tf: Graph, search: Search) -> list[Finding]:
     """Return where a gradient is stopped on one side alone."""
     places = []
-    for side, graph in (("torch", torch), ("tf", tf)):
+    for label, graph in zip(search.labels, (torch, tf), strict=True):
+        side = framework_of(label)
         whole = {layer.path for layer in graph.layers if layer.kind in WHOLE}  # their own business
         stops = [operation for operation in graph.operations if operation.name == STOPS[side]]
         places.append([operation for operation in stops if operation.path not in whole])
@@ -115,7 +137,8 @@ def stopped(torch: Graph, tf: Graph, search: Search) -> list[Finding]:
     side = int(counts[1] > counts[0])
     operation = places[side][0]
     words = ["stopped" if side == i else "not stopped" for i in (0, 1)]
-    detail = f"torch: {words[0]}; tf: {words[1]}; {operation.name} at {operation.path}"
+    one, other = search.labels
+    detail = f"{one}: {words[0]}; {other}: {words[1]}; {operation.name} at {operation.path}"
     name = partner_path(operation, torch, search) if side else operation.path
     return [Finding("gradient", 0, "gradients", name or "model", np.inf, detail, True)]
 

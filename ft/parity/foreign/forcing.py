@@ -11,8 +11,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ft.backend.operations import Graph
+from ft.backend.operations import Graph, LayerCall
 from ft.errors import UserError
+from ft.parity.foreign.sides import SIDES, framework_of
 from ft.parity.foreign.states import Side, State, graph_inputs
 from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order
 
@@ -29,7 +30,8 @@ Run = Callable[[Mapping[int, np.ndarray]], Graph]
 class Search:
     """Looks for every difference. names: PyTorch's parameter -> Keras's variables with a part of it.
 
-    earlier: partners of operations that are known to differ, of a search with other inputs.
+    earlier: partners of operations that are known to differ, of a search with other inputs; labels: what the sides are
+    called; of one framework, both have their channels in one place, and layers that are the same operations inside.
     """
 
     def __init__(
@@ -39,19 +41,21 @@ class Search:
         names: Mapping[str, frozenset[str]],
         close: float,
         earlier: Mapping[int, int] = MappingProxyType({}),
+        labels: tuple[str, str] = SIDES,
     ) -> None:
+        self.labels, self.alike = labels, framework_of(labels[0]) == framework_of(labels[1])
         self.run, self.names, self.close, self.earlier = run, names, close, earlier
         self.tf = Side(tf)
         self.table = Table({i: x for i, x in tf.arrays.items() if i in self.tf.moving}, close)
         self.forced: dict[int, np.ndarray] = {}
         self.partners: dict[int, int] = {}  # operation of PyTorch's -> tensor of Keras's
         self.unfit: list[int] = []  # those whose partner has another size
-        self.anchored: set[int] = set()  # those that were forced before all that they take was compared
+        self.anchored: dict[int, list[int]] = {}  # what is taken where that is not compared yet
         self.layouts: dict[int, bool] = {}  # rank -> whether channels are last on Keras's side alone
 
     def state(self, forced: Mapping[int, np.ndarray], partners: Mapping[int, int]) -> State:
         """Return what both sides have in common with some operations forced."""
-        return State(Side(self.run(forced)), self.tf, self.table, forced, partners, frozenset(self.anchored))
+        return State(Side(self.run(forced)), self.tf, self.table, forced, partners, dict(self.anchored))
 
     def finish(self) -> State:
         """Force every operation that differs; return the pass after that, `last` has those blamed that feed one."""
@@ -59,7 +63,7 @@ class Search:
         self.plain = state
         for number, tensor in self.earlier.items():
             self.take(state, number, tensor)
-            self.anchored.add(number)
+            self.anchored[number] = self.given(state, number)
         state = self.state(self.forced, self.partners) if self.earlier else state
         state = self.force_anchors(state)
         while state.parted and len(self.forced) < LIMIT:
@@ -74,7 +78,12 @@ class Search:
     def blame_operands(self, state: State) -> State:
         """Where an operation differs only because its partner takes other numbers, blame what gave them."""
         for number in list(self.forced):
-            if number not in self.anchored or number in self.earlier or not self.differs(state, number):
+            if (
+                number not in self.anchored
+                or number in self.earlier
+                or self.own_layer(state, number)
+                or not self.differs(state, number)
+            ):
                 continue
             for maker, other in list(self.operands(state, number)):
                 value = self.value_for(state, maker, other)
@@ -116,19 +125,47 @@ class Search:
                 if x.ndim == y.ndim == rank > 2:
                     votes[0] += apart(x, y) <= self.close
                     votes[1] += apart(x, np.moveaxis(y, -1, 1)) <= self.close
-            self.layouts[rank] = votes[1] > votes[0] or (votes[0] == votes[1] and rank != 3)
+            self.layouts[rank] = votes[1] > votes[0] or (votes[0] == votes[1] and rank != 3 and not self.alike)
         return self.layouts[rank]
 
     def force_anchors(self, state: State) -> State:
         """Force at once every operation with parameters that differs and whose partner is known."""
         for number in state.parted:
-            anchors = self.anchors(state, number)
+            layer = self.own_layer(state, number)
+            if layer is not None and state.torch.makers[layer.output] != number:
+                continue  # the layer is one operation, and ends later
+            anchors = self.anchors(state, number) if layer is None else self.partner_of(state, layer)
             if anchors and self.fits(state, number, anchors[0]):
                 self.take(state, number, anchors[0])
-                self.anchored.add(number)
+                self.anchored[number] = self.given(state, number)
             elif anchors:
                 self.unfit.append(number)
         return self.state(self.forced, self.partners) if self.forced else state
+
+    def given(self, state: State, number: int) -> list[int]:
+        """Return what an operation takes, or its layer where that is one operation."""
+        layer, operations = self.own_layer(state, number), state.torch.graph.operations
+        inside = operations[layer.first : layer.last + 1] if layer else [operations[number]]
+        made = {tensor for operation in inside for tensor in operation.outputs}
+        return [tensor for operation in inside for tensor in operation.inputs if tensor not in made]
+
+    def own_layer(self, state: State, number: int) -> LayerCall | None:
+        """Return the layer that an operation of the first side's is inside of, where that side is Keras's, too."""
+        if not self.alike or framework_of(self.labels[0]) != "tf":
+            return None
+        layers = (layer for layer in state.torch.graph.layers if layer.kind in WHOLE)
+        return next((layer for layer in layers if layer.first <= number <= layer.last), None)
+
+    def partner_of(self, state: State, layer: LayerCall) -> list[int]:
+        """Return what the other side's layer with the same parameters gives, of several calls the one in its place."""
+        graphs = state.torch.graph, self.tf.graph
+        inside = (i for i, _ in state.torch.meeting if layer.first <= i <= layer.last)
+        names = frozenset().union(*(state.torch.parameters(graphs[0].operations[i]) for i in inside))
+        wanted = frozenset().union(*(self.names.get(name, frozenset()) for name in names))
+        meeting = {i for i, own in self.tf.meeting if own & wanted}
+        calls = [c for c in graphs[1].layers if c.kind in WHOLE and meeting.intersection(range(c.first, c.last + 1))]
+        place = [c for c in graphs[0].layers if c.path == layer.path].index(layer)
+        return [calls[place].output] if place < len(calls) else []
 
     def fits(self, state: State, number: int, tensor: int) -> bool:
         """Tell whether a tensor of Keras's has the size of an operation's output."""
@@ -141,6 +178,9 @@ class Search:
         wanted = frozenset().union(*(self.names.get(name, frozenset()) for name in names))
         alike = [i for i, own in state.torch.meeting if own == names]
         meeting = [i for i, own in self.tf.meeting if own & wanted]
+        same = [i for i, own in self.tf.meeting if own == wanted]
+        if self.alike and len(same) == len(alike):  # layers are the same operations inside
+            meeting = same
         if not wanted or not meeting:
             return []
         share = len(meeting) // len(alike) if len(meeting) % len(alike) == 0 else len(meeting)
@@ -149,7 +189,7 @@ class Search:
         size = state.torch.graph.arrays[state.torch.graph.operations[number].outputs[0]].size
         whole = [
             layer
-            for layer in self.tf.graph.layers
+            for layer in ([] if self.alike else self.tf.graph.layers)
             if layer.kind in WHOLE and layer.first <= chunk[-1] <= layer.last and chunk[0] >= layer.first
         ]
         tensors = [layer.output for layer in whole] + [self.tf.graph.operations[i].outputs[0] for i in reversed(chunk)]

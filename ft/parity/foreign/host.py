@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,9 @@ from ft.noise import generator
 from ft.parity.foreign.assignment import AGAIN, FORCED, OPERATIONS, WEIGHTS, Assignment, Feed
 from ft.parity.foreign.code import INPUTS, LOSS, blamed, find_inputs, find_loss, find_optimizer, make_model
 from ft.parity.foreign.inputs import flattened
+from ft.parity.foreign.runtimes import OUTPUTS, WINGS, FileHost, read_feed
+from ft.parity.foreign.sides import file_of, framework_of
+from ft.parity.foreign.states import Side
 from ft.parity.sensitivity import moved_by_one_ulp
 from ft.parity.trace import write_trace
 from ft.system import files
@@ -39,12 +43,30 @@ def serve() -> None:
     first = json.loads(sys.stdin.readline())
     assignment = Assignment(**{**first["assignment"], "shape": tuple(first["assignment"]["shape"])})
     with quiet_stderr():
-        wing = backend.load(first["side"])
+        kind = framework_of(first["side"])
+        wing = backend.load(WINGS.get(kind, kind))
         wing.prepare(device="cpu", deterministic=True)
-    host = Host(wing, first["side"], first["target"], Path(first["folder"]), assignment)
+    host = make_host(first["side"], first["target"], Path(first["folder"]), assignment)
     for line in sys.stdin:
-        channel.write(host.answer(line) + "\n")
+        channel.write(answered(host, line) + "\n")
         channel.flush()
+
+
+def make_host(side: str, target: str, folder: Path, assignment: Assignment) -> Any:
+    """Return what answers for a side: its framework is imported here."""
+    kind = framework_of(side)
+    wing = backend.load(WINGS.get(kind, kind))
+    return FileHost(kind, target, side, folder) if kind in WINGS else Host(wing, side, target, folder, assignment)
+
+
+def answered(host: Any, line: str) -> str:
+    """Do what a request asks; a mistake of the user's is the answer's "error"."""
+    request = json.loads(line)
+    try:
+        answer = getattr(host, request["do"])(request)
+    except UserError as error:
+        answer = {"error": str(error)}
+    return json.dumps(files.plain(answer))
 
 
 @dataclass
@@ -57,15 +79,7 @@ class Host:
     folder: Path
     assignment: Assignment
     giver: str = ""
-
-    def answer(self, line: str) -> str:
-        """Do what a request asks; a mistake of the user's is the answer's "error"."""
-        request = json.loads(line)
-        try:
-            answer = getattr(self, request["do"])(request)
-        except UserError as error:
-            answer = {"error": str(error)}
-        return json.dumps(files.plain(answer))
+    lead: bool = False
 
     def inputs(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Say whether the module has inputs of its own; they are drawn, and written for the other side."""
@@ -78,7 +92,7 @@ class Host:
                 for name, x in feed.inputs.items()
             }
             with files.explained(self.folder):
-                write_safetensors(self.folder / GIVEN.format(self.side), arrays, {})
+                write_safetensors(self.folder / GIVEN.format(file_of(self.side)), arrays, {})
         return {"inputs": make is not None}
 
     def given(self, make: Callable[[Any], Any]) -> Iterator[Feed]:
@@ -98,7 +112,7 @@ class Host:
             yield from self.assignment.batches()
             return
         side = self.side if self.giver == "both" else self.giver
-        arrays = read_safetensors(self.folder / GIVEN.format(side))
+        arrays = read_safetensors(self.folder / GIVEN.format(file_of(side)))
         for step, feed in enumerate(self.assignment.batches()):
             marks = {f"{step}.": None, f"{step}?": bool}  # a file has no truth values
             own = {
@@ -111,7 +125,7 @@ class Host:
 
     def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Describe the model, built in the type that was asked for if its code can do that, else in float32."""
-        self.giver = request["inputs"]
+        self.giver, self.lead = request["inputs"], request["lead"]
         self.model, description = self.built(request["dtype"])
         if request["save"]:
             self.model.share({p.name: p.name for p in description.parameters}, {}, None)
@@ -124,7 +138,8 @@ class Host:
         try:
             maps = () if self.giver else self.assignment.maps
             seed = self.assignment.seed
-            model = self.wing.Stranger(partial(make_model, self.target), dtype=dtype, seed=seed, maps=maps)
+            make = partial(make_model, self.target)
+            model = self.wing.Stranger(make, dtype=dtype, seed=seed, maps=maps, lead=self.lead)
             description = model.describe(next(self.feeds()).inputs)
         except UserError:
             with suppress(UserError):
@@ -134,22 +149,44 @@ class Host:
         own = {"own_optimizer": find_optimizer(self.target), "own_loss": find_loss(self.target)}
         return model, replace(description, **{name: function is not None for name, function in own.items()})
 
+    def uses(self, request: Mapping[str, Any]) -> dict[str, int]:
+        """Say in how many operations of a pass each parameter meets the input."""
+        feed = next(self.feeds())
+        graph = self.model.operations({name: typed(x, request["dtype"]) for name, x in feed.inputs.items()}, {})
+        return Counter(name for _, names in Side(graph).meeting for name in names)
+
+    def adopt(self, request: Mapping[str, Any], optimizer: Callable[[Any], Any] | None = None) -> dict[str, Any]:
+        """Take the common names and weights."""
+        self.model.share(request["names"], request["keys"], optimizer, request["shapes"])
+        self.model.settle(request["neutral"])
+        self.common = self.weights(request)
+        self.model.set_weights(moved_by_one_ulp(self.common) if request["one_ulp"] else self.common)
+        return {}
+
+    def outputs(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Write what the model gives, with its own weights, for the inputs of both."""
+        self.lead = False
+        seed, make = self.assignment.seed, partial(make_model, self.target)
+        model = self.wing.Stranger(make, dtype=request["dtype"], seed=seed, maps=request["maps"])
+        inputs = read_feed(self.folder, request["dtype"])
+        dtype = model.describe(inputs).dtype
+        if dtype != request["dtype"]:
+            raise RecipeError(f"the model computes in {dtype}, and what it is compared with in {request['dtype']}")
+        write_safetensors(self.folder / OUTPUTS.format(file_of(self.side)), cast(Any, model).outputs(inputs), {})
+        return {"versions": self.facts()["versions"]}
+
     def trace(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Take the common names and weights, and write the trace."""
         model, dtype = self.model, request["dtype"]
-        optimizer = find_optimizer(self.target) if self.assignment.steps else None
-        model.share(request["names"], request["keys"], optimizer, request["shapes"])
-        model.settle(request["neutral"])
-        self.common = self.weights(request)
-        model.set_weights(moved_by_one_ulp(self.common) if request["one_ulp"] else self.common)
+        self.adopt(request, find_optimizer(self.target) if self.assignment.steps else None)
         self.agree(request)
         batches = (
             replace(batch, inputs={k: typed(x, dtype) for k, x in batch.inputs.items()}, lr=model.lr or batch.lr)
             for batch in self.feeds()
         )
-        facts = {"backend": self.side, "dtype": dtype, **self.facts()}
+        facts = {"backend": framework_of(self.side), "label": self.side, "dtype": dtype, **self.facts()}
         learner = cast(Any, InCommon(model, request["own"], request["outputs"], request["still"]))
-        place = self.folder / (AGAIN if request["one_ulp"] else self.side)
+        place = self.folder / (AGAIN if request["one_ulp"] else "{}").format(file_of(self.side))
         # as far as write_trace asks, the model is a Wing
         write_trace(place, learner, cast(Any, model), batches, facts, update=self.assignment.steps > 0)
         return {"optimizer": model.optimizer_name}
@@ -188,7 +225,8 @@ class Host:
         if not forced:
             self.require_steady(graph, inputs)
         with files.explained(self.folder):
-            write_safetensors(self.folder / OPERATIONS.format(self.side), graph.tensors(parameters=not forced), {})
+            file = self.folder / OPERATIONS.format(file_of(self.side))
+            write_safetensors(file, graph.tensors(parameters=not forced), {})
         return graph.to_dict()
 
     def require_steady(self, graph: Graph, inputs: Mapping[str, np.ndarray]) -> None:
@@ -207,7 +245,7 @@ class Host:
 
     def facts(self) -> dict[str, Any]:
         """Return what the trace says of its origin."""
-        packages = ("ft-parity", "numpy", *backend.FRAMEWORKS[self.side])
+        packages = ("ft-parity", "numpy", *backend.FRAMEWORKS[framework_of(self.side)])
         return {
             "recipe": asdict(self.assignment),
             "data": f"drawn with seed {self.assignment.seed}",

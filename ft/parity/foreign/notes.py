@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from ft.backend.description import Description
 from ft.errors import listed
 from ft.parity.foreign.agreement import trained
+from ft.parity.foreign.ambiguous import Settled
 from ft.parity.foreign.assignment import MOMENTUM, Assignment
 from ft.parity.foreign.code import INPUTS, LOSS, OPTIMIZER
-from ft.parity.foreign.pairing import Pairing
+from ft.parity.foreign.pairing import VALUES, Pairing
 
 
 def notes_on_type(used: str, asked: str) -> Iterator[str]:
@@ -22,10 +23,10 @@ def notes_on_assignment(
     """Yield what was done the same for any two models."""
     what = "samples" if assignment.inputs else "images"
     if giver:
-        yield f"inputs: those of {INPUTS} of {'each module' if giver == 'both' else f'the module of --{giver}'}"
+        yield f"inputs: those of {INPUTS} of {'each module' if giver == 'both' else f'the module of {giver}'}"
     else:
         yield f"{assignment.batch_size} {what} a step, drawn from a normal distribution with seed {assignment.seed}"
-    yield f"weights: copied {direction.replace('-', ' ')}"
+    yield f"weights: copied {direction}"
     if assignment.steps and all(optimizers.values()):
         yield "optimizers: your own, " + ", ".join(f"{name} {word}" for name, word in optimizers.items())
     elif assignment.steps:
@@ -35,7 +36,7 @@ def notes_on_assignment(
 
 def notes_on_loss(models: Mapping[str, Description], classes: int | None) -> Iterator[str]:
     """Yield what the loss is."""
-    if models["torch"].own_loss:
+    if next(iter(models.values())).own_loss:
         yield f"loss: your own, of {LOSS}"
     elif classes is None:
         yield "loss: the product of the outputs with numbers drawn from the seed"
@@ -54,3 +55,13 @@ def notes_on_models(models: Mapping[str, Description], pairing: Pairing) -> Iter
     odd = [pair.torch for pair, torch, tf in trained(models, pairing) if torch != tf]
     if odd:
         yield f"trained in one model only: {listed(odd)}"
+
+
+def notes_on_tries(tried: Settled) -> Iterator[str]:
+    """Yield which parameters were found by trying, and how that went."""
+    if tried.changed:
+        taken = listed(f"{p.torch} = {p.keras}" for p in tried.pairs if p.rule == VALUES)
+        how = "all results agree" if tried.agrees else "more operations agree, not all"
+        yield f"parameters alike in shape, which order paired wrongly: {taken}; found in {tried.tried} tries, so {how}"
+    elif tried.tried:
+        yield f"{tried.tried} other assignments of parameters alike in shape were tried: none agrees better"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from ft.parity.foreign.coverage import Share, shares_compared
 from ft.parity.foreign.difference import Difference, differences
 from ft.parity.foreign.explain import explained, stopped
 from ft.parity.foreign.forcing import Search
-from ft.parity.foreign.pairing import SIDES, Pairing
+from ft.parity.foreign.pairing import Pairing
 from ft.parity.foreign.picture import Picture, picture
 from ft.parity.foreign.process import ModelProcess, ask
+from ft.parity.foreign.sides import file_of
 from ft.parity.trace import Trace
 from ft.parity.verdict import SETTINGS, Row, compare_traces
 from ft.weights import read_safetensors, write_safetensors
@@ -29,7 +31,10 @@ FINER = (0.1, 0.001)  # of what counts as the same function: how near values mus
 
 
 class Recorder:
-    """Has the operations of either model recorded, with numbers put in place of what some of them give."""
+    """Has the operations of either model recorded, with numbers put in place of what some of them give.
+
+    Parameters come with the passes that nothing was forced in.
+    """
 
     def __init__(self, sides: Mapping[str, ModelProcess], folder: Path, dtype: str) -> None:
         self.sides, self.folder, self.dtype = sides, folder, dtype
@@ -40,9 +45,18 @@ class Recorder:
         if forced:
             write_safetensors(self.folder / FORCED, {str(number): x for number, x in forced.items()}, {})
         request = {"do": "operations", "forced": bool(forced), "dtype": self.dtype, "amplitude": amplitude}
-        answer = ask({name: self.sides[name]}, {name: request})[name]
-        graph = Graph.from_dict(answer, read_safetensors(self.folder / OPERATIONS.format(name)))
-        if not forced:
+        return self.read(name, ask({name: self.sides[name]}, {name: request})[name], again=not forced)
+
+    def both(self) -> list[Graph]:
+        """Return the operations of both sides, which run at once."""
+        request = {"do": "operations", "forced": False, "dtype": self.dtype, "amplitude": 1.0}
+        answers = ask(self.sides, dict.fromkeys(self.sides, request))
+        return [self.read(name, answer, again=True) for name, answer in answers.items()]
+
+    def read(self, name: str, answer: Mapping[str, Any], *, again: bool) -> Graph:
+        """Return what a side's process has written. again: with its parameters."""
+        graph = Graph.from_dict(answer, read_safetensors(self.folder / OPERATIONS.format(file_of(name))))
+        if again:
             leaves = graph.leaves.items()
             self.parameters[name] = {n: graph.arrays[n] for n, leaf in leaves if leaf.startswith("parameter ")}
         graph.arrays |= self.parameters[name]
@@ -50,17 +64,17 @@ class Recorder:
 
     def clear(self) -> None:
         """Remove the files."""
-        for file in (FORCED, *(OPERATIONS.format(name) for name in SIDES)):
+        for file in (FORCED, *(OPERATIONS.format(file_of(name)) for name in self.sides)):
             (self.folder / file).unlink(missing_ok=True)
 
 
 def diagnose_operations(
-    sides: Mapping[str, ModelProcess], pairing: Pairing, folder: Path, dtype: str, traces: tuple[Trace, Trace]
+    recorder: Recorder, pairing: Pairing, traces: tuple[Trace, Trace]
 ) -> tuple[list[Finding], tuple[Share, ...], Picture]:
     """Return the operations that differ, what share of all was compared, and all of them."""
-    recorder, close, parted = Recorder(sides, folder, dtype), BARS[dtype]["cause"], parted_phases(traces)
-    search, differing = search_operations(recorder, variables_of(pairing), close, differ="inference" in parted)
-    findings = explained(differing, close)
+    close, parted = BARS[recorder.dtype]["cause"], parted_phases(traces)
+    search, differing = search_operations(recorder, pairing, close, differ="inference" in parted)
+    findings = explained(differing, close, pairing.labels)
     unnamed = [d for d, finding in zip(differing, findings, strict=True) if finding.entry == UNKNOWN]
     rest = search.last.parted if findings else parted - {"statistics"}
     if not rest:  # all that differs is explained
@@ -68,7 +82,6 @@ def diagnose_operations(
     if "gradients" in parted:
         alone = not findings  # else what is found may be why gradients differ
         findings += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, search.tf.graph, search)]
-    recorder.clear()
     return findings, shares_compared(search, unnamed), picture(search)
 
 
@@ -79,21 +92,26 @@ def parted_phases(traces: tuple[Trace, Trace]) -> set[str]:
 
 
 def variables_of(pairing: Pairing) -> dict[str, frozenset[str]]:
-    """Return Keras's variables that hold a part of each of PyTorch's parameters."""
+    """Return the second side's variables that hold a part of each of the first one's parameters."""
+    names = [(pair.torch, pair.keras) for pair in pairing.pairs]
+    for tie in pairing.ties:
+        pair = next(pair for pair in pairing.pairs if pair.torch == tie.common)
+        names.append((tie.name, pair.keras) if tie.side == 0 else (pair.torch, tie.name))
     variables: dict[str, frozenset[str]] = {}
-    for pair in pairing.pairs:
-        own = whole_of(pair.torch)[0]
-        variables[own] = variables.get(own, frozenset()) | {whole_of(pair.keras)[0].partition("#")[0]}
+    for own, other in names:
+        own, other = (whole_of(name)[0].partition("#")[0] for name in (own, other))
+        variables[own] = variables.get(own, frozenset()) | {other}
     return variables
 
 
 def search_operations(
-    recorder: Recorder, variables: Mapping[str, frozenset[str]], close: float, *, differ: bool
+    recorder: Recorder, pairing: Pairing, close: float, *, differ: bool
 ) -> tuple[Search, list[Difference]]:
     """Return the operations that differ; values must be nearer to be the same where none does though the models do."""
-    tf = recorder.record("tf", {})
+    one, other = pairing.labels
+    tf, variables = recorder.record(other, {}), variables_of(pairing)
     for finer in FINER:
-        search = Search(partial(recorder.record, "torch"), tf, variables, close * finer)
+        search = Search(partial(recorder.record, one), tf, variables, close * finer, labels=pairing.labels)
         differing = differences(search)
         if differing or not differ:
             break
@@ -102,15 +120,16 @@ def search_operations(
 
 def shown_by_large(recorder: Recorder, search: Search, known: Sequence[Difference], close: float) -> list[Finding]:
     """Return what differs only with larger inputs; what a search has found is in place, and nothing hides behind it."""
-    run, tf = partial(recorder.record, "torch", amplitude=LARGE), recorder.record("tf", {}, LARGE)
-    further = Search(run, tf, search.names, close / 10, search.partners)
+    one, other = search.labels
+    run, tf = partial(recorder.record, one, amplitude=LARGE), recorder.record(other, {}, LARGE)
+    further = Search(run, tf, search.names, close / 10, search.partners, search.labels)
     before, now = (search.plain.torch.graph, search.tf.graph), (run({}), tf)
     if search.partners and [graph.steps for graph in before] != [graph.steps for graph in now]:
         return []  # the models took another way
-    numbers = search.forced.keys() | {difference.number for difference in known}
+    numbers = frozenset(search.forced).union(*({difference.number} | difference.inside for difference in known))
     new = [difference for difference in differences(further) if difference.number not in numbers]
     words = f"; it shows only with {LARGE:g} times as large inputs"
-    return [replace(f, phase=SETTINGS, detail=f.detail + words) for f in explained(new, close)]
+    return [replace(f, phase=SETTINGS, detail=f.detail + words) for f in explained(new, close, search.labels)]
 
 
 def is_output(row: Row, traces: Sequence[Trace]) -> bool:

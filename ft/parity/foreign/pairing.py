@@ -1,4 +1,4 @@
-"""What belongs together in two models: parameters with parameters, layer calls with layer calls.
+"""Which parameters of two models belong together.
 
 Names are trusted first. What they leave over is grouped by what it is (kind and shapes) and by what feeds it, and
 paired within a group in the order of computation.
@@ -10,29 +10,17 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ft.backend.calls import Call, Calls
 from ft.backend.description import OTHER, Description, Parameter
 from ft.backend.forms import fits, squeezed
 from ft.errors import RecipeError, WeightsError, listed, unknown
+from ft.parity.foreign.sides import SIDES, framework_of
 
 T = TypeVar("T")
-SIDES = ("torch", "tf")
-ALIKE = {  # kinds of calls that stand for the same thing
-    "relu6": "relu",
-    "swish": "silu",
-    "hardsilu": "hardswish",
-    "mean": "avgpool",
-    "adaptivemaxpool2d": "maxpool",
-    "globalmaxpooling2d": "maxpool",
-    "dropout2d": "dropout",
-    "spatialdropout2d": "dropout",
-    "zeropadding2d": "pad",
-    "zeropad2d": "pad",
-}
-
-
+MAP, NAME, ORDER, VALUES = "map", "name", "order", "values"  # the rules by which parameters are paired
+Uses = Callable[[int], Mapping[str, int]]
 BIASES = ("bias", "bias_ih", "bias_hh")
 NEUTRAL = {**dict.fromkeys((*BIASES, "running_mean"), 0.0), "weight": 1.0, "running_var": 1.0}  # what changes nothing
+KINDS_OF_NAMES = {"torch": "PyTorch parameter", "tf": "Keras variable"}
 FAR = 4  # layers with parameters that one before the other tell a layer
 MANY = 6  # parameters that are left over: beyond, they are counted by kind
 PACKED = (2, 3, 4)  # how many weights a packed one may hold
@@ -40,25 +28,45 @@ PACKED = (2, 3, 4)  # how many weights a packed one may hold
 
 @dataclass(frozen=True)
 class Pair:
-    """Two parameters that belong together. shape: in PyTorch's layout; rule: "map", "name" or "order"."""
+    """Two parameters that belong together. shape: in PyTorch's layout; rule: one of those above."""
 
     torch: str
     keras: str
     shape: tuple[int, ...]
     rule: str
 
+    def of(self, side: int) -> str:
+        """Return the name on one side, PyTorch's for 0."""
+        return self.keras if side else self.torch
+
+
+@dataclass(frozen=True)
+class Tie:
+    """A parameter that one side has beside another one, where the other side takes one weight for both.
+
+    side: which; name: its own; other: that of the one beside it; common: PyTorch's name of that.
+    """
+
+    side: int
+    name: str
+    other: str
+    common: str
+
 
 @dataclass
 class Pairing:
     """The pairs found so far, and what is left of each side, PyTorch's first.
 
-    neutral: what only one side has and what takes the value there that changes nothing; layers: those with a pair.
+    neutral: what only one side has and what takes the value there that changes nothing; layers: those with a pair;
+    ties: what one side has twice; labels: what the sides are called.
     """
 
     left: tuple[list[Parameter], list[Parameter]]
     pairs: list[Pair] = field(default_factory=list)
     neutral: tuple[list[Parameter], list[Parameter]] = field(default_factory=lambda: ([], []))
     layers: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
+    ties: list[Tie] = field(default_factory=list)
+    labels: tuple[str, str] = SIDES
 
     def add(self, torch: Parameter, keras: Parameter, rule: str) -> None:
         """Take two parameters off the lists and pair them."""
@@ -100,17 +108,25 @@ class Unit:
         return "linear" if pixel else kind
 
 
-def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str]) -> Pairing:
+def pair_parameters(
+    torch: Description,
+    tf: Description,
+    given: Mapping[str, str],
+    uses: Uses | None = None,
+    labels: tuple[str, str] = SIDES,
+) -> Pairing:
     """Pair the parameters of two models; given: PyTorch's name -> Keras's path, the user's own corrections.
+
+    uses: returns how often a side's parameters are used in a pass, asked where some are left over.
 
     Raises WeightsError that lists what is left over, RecipeError for a correction that cannot be.
     """
-    pairing = Pairing((list(torch.parameters), list(tf.parameters)))
+    pairing = Pairing((list(torch.parameters), list(tf.parameters)), labels=labels)
     for names in given.items():
         pair_given(pairing, *names)
     by_name = [p for p in pairing.left[1] if p.layer not in tf.automatic]
     for a, b in list(matched(pairing.left[0], by_name, lambda p: (plain(f"{p.layer}.{p.leaf}"), squeezed(p.shape)))):
-        pairing.add(a, b, "name")
+        pairing.add(a, b, NAME)
     # the same number of layers of a kind after the same layers, then of a kind at all; else the first ones
     sides = torch, tf
     split_packed(pairing, sides)
@@ -120,6 +136,8 @@ def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str
     pair_units(pairing, sides, lambda unit: (unit.core, unit.further), whole=True)
     pair_units(pairing, sides, lambda unit: (unit.core, unit.feeders), whole=True)
     pair_units(pairing, sides, lambda unit: unit.core, whole=False)
+    if uses is not None:
+        take_ties(pairing, uses)
     take_neutral(pairing)
     require_all(pairing)
     order = {p.name: i for i, p in enumerate(torch.parameters)}
@@ -130,13 +148,14 @@ def pair_parameters(torch: Description, tf: Description, given: Mapping[str, str
 def pair_given(pairing: Pairing, torch: str, keras: str) -> None:
     """Pair two parameters as the user says."""
     sides = [{p.name: p for p in left} for left in pairing.left]
-    for side, name, kind in zip(sides, (torch, keras), ("PyTorch parameter", "Keras variable"), strict=True):
+    kinds = [KINDS_OF_NAMES[framework_of(label)] for label in pairing.labels]
+    for side, name, kind in zip(sides, (torch, keras), kinds, strict=True):
         if name not in side:
             raise RecipeError(f"map: {unknown(kind, name, side)}; a line is `torch name: keras path`, each name once")
     a, b = sides[0][torch], sides[1][keras]
     if not fits(a.shape, b.shape):
         raise RecipeError(f"map: {torch} is {a.shape}, {keras} is {b.shape} in PyTorch's layout; they must be equal")
-    pairing.add(a, b, "map")
+    pairing.add(a, b, MAP)
 
 
 def pair_units(
@@ -146,7 +165,7 @@ def pair_units(
     a, b = (units(left, side) for left, side in zip(pairing.left, sides, strict=True))
     for pair in list(matched(a, b, key, whole=whole)):
         for x, y in list(matched(pair[0].members, pair[1].members, lambda p: (leaf_of(p), squeezed(p.shape)))):
-            pairing.add(x, y, "order")
+            pairing.add(x, y, ORDER)
 
 
 def leaf_of(parameter: Parameter) -> str:
@@ -198,6 +217,28 @@ def pieces(parameter: Parameter, rows: Sequence[int]) -> Iterator[Parameter]:
 def plain_name(name: str) -> str:
     """Return the name of the whole parameter that a piece is of."""
     return name.partition("[")[0]
+
+
+def take_ties(pairing: Pairing, uses: Uses) -> None:
+    """Set aside what one side has beside another parameter of its shape, where the other side uses one for both."""
+    for side, left in enumerate(pairing.left):
+        waiting = [p for p in left if p.kind != OTHER or p.trained]
+        counts = uses(1 - side) if waiting else {}
+        room = {pair: counts.get(plain_name(pair.of(1 - side)).partition("#")[0], 1) - 1 for pair in pairing.pairs}
+        partner: dict[str, str] = {}  # layer that is left over -> layer beside it
+        for p in waiting:
+            fitting = [q for q, free in room.items() if free > 0 and squeezed(q.shape) == squeezed(p.shape)]
+            near = [q for q in fitting if partner.get(p.layer) == layer_of(q.of(side))]
+            if beside := next(iter(near or fitting), None):
+                room[beside] -= 1
+                partner[p.layer] = layer_of(beside.of(side))
+                left.remove(p)
+                pairing.ties.append(Tie(side, p.name, beside.of(side), beside.torch))
+
+
+def layer_of(name: str) -> str:
+    """Return a parameter's name without the part that says which of its layer's it is."""
+    return re.sub(r"[./][^./]*$", "", name)
 
 
 def take_neutral(pairing: Pairing) -> None:
@@ -255,7 +296,7 @@ def require_all(pairing: Pairing) -> None:
     sides = [[p for p in left if not p.optional] for left in pairing.left]
     if any(sides):
         sides = [[*left, *neutral] for left, neutral in zip(sides, pairing.neutral, strict=True)]
-        over = " and ".join(f"{in_words(left)} in {who}" for who, left in zip(SIDES, sides, strict=True))
+        over = " and ".join(f"{in_words(left)} in {who}" for who, left in zip(pairing.labels, sides, strict=True))
         raise WeightsError(
             f"the models' parameters cannot be paired: left over {over} (shapes in PyTorch's layout); where only names "
             "and order confuse, --map FILE corrects it with lines `torch name: keras path`"
@@ -274,73 +315,6 @@ def kinds_in_words(parameters: Iterable[Parameter]) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items())
 
 
-def pair_calls(torch: Description, tf: Description, pairs: Iterable[Pair]) -> dict[str, str]:
-    """Return Keras's key -> PyTorch's key of every call whose partner is known.
-
-    Layers with parameters follow these; the others pair by name, then by kind and the paired calls around them.
-    """
-    torch_layer, tf_layer = ({p.name: p.layer for p in side.parameters} for side in (torch, tf))
-    both = [(tf_layer.get(pair.keras), torch_layer.get(pair.torch)) for pair in pairs]
-    layers = {keras: own for keras, own in both if keras is not None and own is not None}  # a piece is no layer
-    same = {
-        key: layers[call.path] + key.removeprefix(call.path) for key, call in tf.calls.items() if call.path in layers
-    }
-    keys = {key: partner for key, partner in same.items() if partner in torch.calls}
-    named = {plain(key): key for key in free(torch.calls, keys.values())}
-    for key in free(tf.calls, keys):
-        if plain(key) in named and tf.calls[key].path not in tf.automatic:
-            keys[key] = named.pop(plain(key))
-    while new := next(filter(None, (pair_around(torch, tf, keys, around) for around in (above, before, after))), None):
-        keys |= new
-    return keys
-
-
-def pair_around(
-    torch: Description, tf: Description, keys: Mapping[str, str], around: Callable[..., dict[str, Hashable]]
-) -> dict[str, str]:
-    """Return pairs of calls of one kind with the same surroundings: where their inputs come from, or neighbours."""
-    sides = []
-    for calls, names in ((torch.calls, {key: key for key in keys.values()}), (tf.calls, keys)):
-        place = around(calls, names)
-        sides.append([(key, (like(calls[key]), place[key])) for key in free(calls, names) if place[key] is not None])
-    return {b: a for (a, _), (b, _) in matched(sides[0], sides[1], lambda item: item[1])}
-
-
-def free(calls: Mapping[str, Call], taken: Iterable[str]) -> list[str]:
-    """Return the keys of calls that have no partner yet."""
-    taken = set(taken)
-    return [key for key in calls if key not in taken]
-
-
-def like(call: Call) -> str:
-    """Return the kind of a call under a name that both frameworks share."""
-    kind = call.kind.replace("_", "")
-    return ALIKE.get(kind, kind)
-
-
-def above(calls: Mapping[str, Call], names: Mapping[str, str]) -> dict[str, Hashable]:
-    """Return, by call, the shared names of the nearest paired calls that its inputs come from, None for none."""
-    by_call: dict[str, frozenset] = {}
-    for key, call in calls.items():
-        sources = (frozenset({names[s]}) if s in names else by_call.get(s, frozenset()) for s in call.inputs)
-        by_call[key] = frozenset().union(*sources)
-    return {key: sources or None for key, sources in by_call.items()}
-
-
-def before(calls: Mapping[str, Call], names: Mapping[str, str]) -> dict[str, Hashable]:
-    """Return, by call, the shared name of the last paired call before it, "" for none."""
-    by_call, last = {}, ""
-    for key in calls:
-        last = names.get(key, last)
-        by_call[key] = last
-    return by_call
-
-
-def after(calls: Mapping[str, Call], names: Mapping[str, str]) -> dict[str, Hashable]:
-    """Return, by call, the shared name of the first paired call after it, "" for none."""
-    return before({key: calls[key] for key in reversed(list(calls))}, names)
-
-
 def matched(
     left: Iterable[T], right: Iterable[T], key: Callable[[T], Hashable], *, whole: bool = False
 ) -> Iterator[tuple[T, T]]:
@@ -357,14 +331,3 @@ def matched(
 def plain(name: str) -> str:
     """Return a name with one separator: `layer1/0/conv1`, `layer1_0_conv1` and `layer1.0.conv1` are one."""
     return re.sub(r"[/_.-]+", ".", name)
-
-
-def rename_calls(calls: Calls, keys: Mapping[str, str]) -> None:
-    """Give recorded calls other keys, in place; a key that is not in `keys` stays."""
-    new = {key: keys.get(key, key) for key in calls.calls}
-    calls.calls = {
-        new[key]: replace(call, path=new[key].partition("#")[0], inputs=tuple(new.get(k, k) for k in call.inputs))
-        for key, call in calls.calls.items()
-    }
-    arrays = ((name.partition("<"), array) for name, array in calls.arrays.items())
-    calls.arrays = {new[key] + mark + number: array for (key, mark, number), array in arrays}

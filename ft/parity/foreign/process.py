@@ -13,18 +13,21 @@ from typing import Any, cast
 from ft.backend import contract as backend
 from ft.errors import RecipeError
 from ft.parity.foreign.assignment import Assignment
-from ft.parity.foreign.pairing import SIDES
+from ft.parity.foreign.runtimes import WINGS
+from ft.parity.foreign.sides import file_of, framework_of
 from ft.system import apart, files
+
+BOTH = 2  # processes at once
 
 
 class ModelProcess:
     """The process of one model as the hub talks to it. What it prints goes to a log beside the traces."""
 
     def __init__(self, name: str, target: str, assignment: Assignment, folder: Path) -> None:
-        self.name, self.target, self.log = name, target, folder / f"{name}.log"
+        self.name, self.target, self.log = name, target, folder / f"{file_of(name)}.log"
         # both run at once, on half of the cores each: threads that wait for one another on a busy core cost 50 times as
         # much; and not on a GPU: a CPU's kernels repeat themselves to the last bit
-        threads = str(max((os.cpu_count() or 2) // len(SIDES), 1))
+        threads = str(max((os.cpu_count() or 2) // BOTH, 1))
         defaults = {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads}
         path = {"PYTHONPATH": apart.path_with_current_folder_last()}
         environment = {**defaults, **os.environ, **path, "CUDA_VISIBLE_DEVICES": "-1"}
@@ -56,7 +59,7 @@ class ModelProcess:
             raise RuntimeError(f"the {self.name} process ended with code {self.process.wait()}: {said[-1]}")
         answer = json.loads(line)
         if "error" in answer:
-            raise RecipeError(f"--{self.name} {self.target}: {answer['error']}")
+            raise RecipeError(f"--{framework_of(self.name)} {self.target}: {answer['error']}")
         return answer
 
     def end(self) -> None:
@@ -69,9 +72,11 @@ class ModelProcess:
 def running(targets: Mapping[str, str], assignment: Assignment, folder: Path) -> Iterator[dict[str, ModelProcess]]:
     """Run the processes of both models while the block runs."""
     for name, target in targets.items():
-        backend.require(name)
-        if not re.fullmatch(r"[^:\s]+:[^:\s]+", target):
-            raise RecipeError(f"--{name}: got '{target}'; expected MODULE:FUNCTION, such as mymodels:make_model")
+        kind = framework_of(name)
+        backend.require(WINGS.get(kind, kind))
+        if kind not in WINGS and not re.fullmatch(r"[^:\s]+:[^:\s]+", target):
+            option = f"--{framework_of(name)}"
+            raise RecipeError(f"{option}: got '{target}'; expected MODULE:FUNCTION, such as mymodels:make_model")
     with files.explained(folder):
         files.make_folder(folder)
     with ExitStack() as stack:

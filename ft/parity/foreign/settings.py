@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from ft.backend.description import Description
 from ft.errors import listed
 from ft.parity.evidence import Finding
 from ft.parity.foreign.agreement import trained
-from ft.parity.foreign.pairing import SIDES, Pairing
+from ft.parity.foreign.pairing import Pairing
+from ft.parity.foreign.values import apart
 from ft.parity.verdict import PARAMETERS, SETTINGS, Row
 
 
@@ -21,10 +24,11 @@ def unlike_settings(models: Mapping[str, Description], pairing: Pairing) -> Iter
     strengths = [sorted(re.findall(r"\(\w+ ([\d.e-]+)", " ".join(model.silenced))) for model in models.values()]
     if strengths[0] != strengths[1]:
         words = [" ".join(own) or "none" for own in strengths]
-        yield setting("dropout", f"torch {words[0]}, tf {words[1]}")
+        one, other = pairing.labels
+        yield setting("dropout", f"{one} {words[0]}, {other} {words[1]}")
     for pair, *has in trained(models, pairing):
         if has[0] != has[1]:
-            yield setting(pair.torch, f"trained in {SIDES[has[1]]} only")
+            yield setting(pair.torch, f"trained in {pairing.labels[has[1]]} only")
     for who, model in models.items():
         yield from (setting(words, f"in {who} only") for words in model.settings)
 
@@ -36,7 +40,7 @@ def setting(name: str, words: str) -> Row:
 
 def lone_parameters(pairing: Pairing) -> Iterator[Row]:
     """Yield a row for every kind of parameter that one side has alone: the comparison goes on without them."""
-    for who, left in zip(SIDES, pairing.neutral, strict=True):
+    for who, left in zip(pairing.labels, pairing.neutral, strict=True):
         kinds: dict[tuple[str, str], list[str]] = {}
         for p in left:
             kinds.setdefault((p.kind, p.leaf), []).append(p.name)
@@ -45,3 +49,13 @@ def lone_parameters(pairing: Pairing) -> Iterator[Row]:
             # with the count: once accepted, it lets no other pass
             name = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
             yield Row.unmeasured(None, PARAMETERS, name, f"{fault}; taken as what changes nothing")
+
+
+def tied(pairing: Pairing, starts: Mapping[str, np.ndarray], source: str) -> Iterator[Row]:
+    """Yield rows for what one side has twice and the other once. starts: the weights of the side that gives them."""
+    for tie in pairing.ties:
+        who, one = pairing.labels[tie.side], pairing.labels[1 - tie.side]
+        yield setting(tie.name, f"one weight with {tie.other} in {one} only, so a step moves them apart in {who}")
+        if who == source and (far := apart(starts[tie.name].reshape(starts[tie.other].shape), starts[tie.other])):
+            words = f"starts unlike {tie.other}, which is one weight with it in {one}; taken as {tie.other}"
+            yield Row(None, PARAMETERS, tie.name, far, far, 0, 0, 0.0, words)

@@ -1,6 +1,6 @@
 """Two recorded passes side by side: what is in both, and between which tensors it is not."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -50,14 +50,17 @@ class Side:
 
 @dataclass
 class State:
-    """One pass of PyTorch's side next to Keras's: which tensors are in both."""
+    """One pass of PyTorch's side next to Keras's: which tensors are in both.
+
+    anchored: operations that were forced before all that they take was compared, with what that is.
+    """
 
     torch: Side
     tf: Side
     table: Table
     forced: Mapping[int, np.ndarray]
     partners: Mapping[int, int]
-    anchored: frozenset[int] = frozenset()
+    anchored: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
     @cached_property
     def same(self) -> dict[int, list[int]]:
@@ -76,7 +79,8 @@ class State:
         """The operations of PyTorch's side whose outputs are nowhere on the other, and lead to a result that is not."""
         graph = self.torch.graph
         blind = (n for n in self.forced if n in self.anchored)
-        roots = [*graph.results.values(), *(i for n in blind for i in graph.operations[n].inputs)]
+        given = (i for n in blind for i in self.anchored[n] if i in self.torch.moving)
+        roots = [*graph.results.values(), *given]
         last = {self.torch.makers[i] for i in self.other_results if i in self.torch.makers}
         return sorted(self.above(self.torch, roots, set(self.same)) | last)
 

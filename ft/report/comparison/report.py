@@ -24,7 +24,7 @@ Noise = Mapping[Place, float]  # of one wing: how far its float32 run is from it
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24}  # half a unit in the last place of 1
 STEPS_SHOWN = 8
 OPEN = "cause not in the catalogue"
-HIDDEN = ("format", "layers", "outputs", "parameters")  # of trace.json: for programs, not for people
+HIDDEN = ("format", "label", "inference_only", "layers", "outputs", "parameters")  # for programs, not for people
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,8 @@ def name_of(trace: Trace, other: Trace, letter: str) -> str:
 
 def read_side(trace: Trace, name: str) -> TraceSummary:
     """Return what a report needs of one trace."""
-    losses = tuple(loss_of(trace.arrays(step, "loss").get("loss")) for step in range(trace.facts["steps"]))
+    steps = [step for step, phase in trace.phases() if phase == "loss" and step is not None]
+    losses = tuple(loss_of(trace.arrays(step, "loss").get("loss")) for step in steps)
     kinds = {key: call.kind for calls in trace.calls.values() for key, call in calls.items()}
     facts = {key: value for key, value in trace.facts.items() if key not in HIDDEN}
     return TraceSummary(name, {"folder": str(trace.folder), **facts}, losses, kinds)

@@ -73,3 +73,18 @@ def test_infinities_count_as_large_numbers_at_their_places():
     assert same(x, np.array([1.0, -1e300, 2.0]), 1e-9)
     assert not same(x, np.array([1.0, 0.0, 2.0]), 1e-9)
     assert not same(x, np.array([1.1, -np.inf, 2.0]), 1e-9)
+
+
+@pytest.mark.parametrize("width", [8, 32])
+def test_attention_tells_a_scale_that_is_rounded_to_float32(width):
+    exact, rounded = width**-0.5, float(np.float32(width**-0.5))
+    words = f"scale {exact:.15g}", f"scale {rounded!r} (rounded to float32)"
+    q, k, v = RNG.normal(size=(3, 2, 4, 5, width))
+    keys = k.swapaxes(-1, -2)
+    for scale, word in zip((exact, rounded), words, strict=True):
+        case = Case((q, keys), {}, scale * (q @ keys), close=1e-11)
+        assert FAMILIES["attention"](case) == f"scores, {word}"
+        shares = np.exp(scale * (q @ keys))
+        case = Case((q, k, v), {}, shares / shares.sum(-1, keepdims=True) @ v, close=1e-11)
+        assert FAMILIES["attention"](case) == f"all positions, {word}"
+    assert told("attention", np.tanh(q @ keys), q, keys) is None

@@ -12,8 +12,8 @@ from ft.backend import contract as backend
 from ft.backend.calls import Call
 from ft.backend.description import Description, Parameter
 from ft.errors import RecipeError
+from ft.parity.foreign import by_values, couple, process
 from ft.parity.foreign import compare as strangers
-from ft.parity.foreign import process
 from ft.parity.foreign.assignment import AGAIN, WEIGHTS, Assignment
 from ft.parity.foreign.code import find_optimizer, make_model
 from ft.parity.foreign.compare import compare_models, read_map
@@ -55,7 +55,9 @@ def script(monkeypatch):
             asked.append((self.name, {"do": "end"}))
 
     monkeypatch.setattr(process, "ModelProcess", Scripted)
-    monkeypatch.setattr(strangers, "Trace", lambda folder: folder)
+    for module in (strangers, couple):
+        monkeypatch.setattr(module, "Trace", lambda folder: folder)
+    monkeypatch.setattr(by_values, "results_agree", lambda traces: True)
     monkeypatch.setattr(strangers, "diagnose_operations", lambda *args: ([], (), None))
     monkeypatch.setattr(backend, "require", lambda name: None)
     return models, asked
@@ -91,7 +93,13 @@ def test_sensitivity_builds_one_side_anew_and_traces_it_from_moved_weights(scrip
         *(("torch", "trace", False), ("tf", "trace", False)),
         *(("torch", "describe", None), ("torch", "trace", True)),
     ]
-    assert result.band == (tmp_path / "torch", tmp_path / AGAIN)
+    assert result.band == (tmp_path / "torch", tmp_path / AGAIN.format("torch"))
+
+
+@pytest.mark.parametrize(("giver", "whose"), [("both", "each module"), ("tf", "the module of --tf")])
+def test_a_note_says_whose_inputs_they_are(script, tmp_path, monkeypatch, giver, whose):
+    monkeypatch.setattr(couple, "find_giver", lambda sides: giver)
+    assert f"inputs: those of make_inputs of {whose}" in compare(tmp_path).notes
 
 
 def test_calls_that_are_alike_in_name_only_are_kept_apart(script, tmp_path):

@@ -9,7 +9,8 @@ import pytest
 from ft.backend.calls import Call, Calls, Given
 from ft.backend.description import Description, Parameter, kind_of, silence
 from ft.errors import RecipeError, WeightsError
-from ft.parity.foreign.pairing import pair_calls, pair_parameters, rename_calls
+from ft.parity.foreign.calls import pair_calls, rename_calls
+from ft.parity.foreign.pairing import pair_parameters
 
 LEAVES = {"conv": ("weight",), "norm": ("weight", "bias"), "linear": ("weight", "bias"), "relu": ()}
 
