@@ -52,7 +52,7 @@ class Constant:
     def __len__(self):
         return 1000
 
-    def epoch(self, epoch, start=0):
+    def epoch(self, epoch, start=0, stop=None):
         yield self.batch
 
 

@@ -81,10 +81,11 @@ def connect(seat: Seat, *, device: str, timeout: float) -> Ranks:
 
 def wait_for(seat: Seat, timeout: float) -> None:
     """Tell TensorFlow how long to wait for the other workers; it would for an hour."""
-    from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
+    from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob  # pyright: ignore[reportAttributeAccessIssue]
 
     milliseconds = int(timeout * 1000)
-    context.context().configure_coordination_service(
+    whole: Any = context.context()
+    whole.configure_coordination_service(
         service_type="standalone",
         service_leader="/job:worker/replica:0/task:0",
         cluster_register_timeout_in_ms=milliseconds,

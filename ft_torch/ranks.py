@@ -23,7 +23,7 @@ class TorchRanks(Ranks):
         with broken():
             patience = timedelta(seconds=timeout)
             dist.init_process_group("nccl" if gpus else "gloo", timeout=patience)
-            self.host = dist.new_group(backend="gloo", timeout=patience) if gpus else dist.group.WORLD
+            self.host: Any = dist.new_group(backend="gloo", timeout=patience) if gpus else dist.group.WORLD
 
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of an array of all ranks."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ft.backend import contract as backend
+from ft.backend.ranks import ALONE
 from ft.data import Features
 from ft.metrics.accuracy import softmax
 from ft.metrics.multilabel import binary_cross_entropy, sigmoid
@@ -40,8 +41,8 @@ class Learner:
 
     before_step = staticmethod(lambda step: None)  # tests put a fault or a signal in
 
-    def __init__(self, model, *, card, plan, recipe, objective, device="cpu", ranks=None):
-        self.model, self.recipe = model, recipe
+    def __init__(self, model, *, card, plan, recipe, objective, device="cpu", ranks=ALONE):
+        self.model, self.recipe, self.objective = model, recipe, objective
         self.plan, self.slots = plan, {name: np.zeros(model.tensors[name].shape) for name in plan.trainable}
 
     def set_plan(self, plan):
@@ -127,6 +128,11 @@ class Stranger:
 def norm(tensors: Mapping[str, np.ndarray]) -> float:
     """Return the norm of all tensors together."""
     return np.sqrt(sum(np.square(x, dtype=float).sum() for x in tensors.values()))
+
+
+def connect(seat, *, device, timeout):
+    """Never called: this wing trains alone."""
+    raise NotImplementedError
 
 
 def prepare(*, device, deterministic):

@@ -40,6 +40,9 @@ class Snapshot:
 class NoSaver:
     """Stands for a Saver where another process writes the run's folder."""
 
+    def save(self, snapshot: Snapshot) -> None:
+        """Do nothing."""
+
     def name(self, step: int, *, best: bool, keep: Collection[int]) -> None:
         """Do nothing."""
 

@@ -28,7 +28,8 @@ def synchronised(model: keras.Model, ranks: Any, *, counts: tf.Tensor | None, sy
             if isinstance(layer, BatchNorm2d):
                 layer.moments = found
             else:
-                layer._moments = partial(as_keras, layer, found)
+                own: Any = partial(as_keras, layer, found)
+                layer._moments = own
         yield
     finally:
         for layer in layers if found else ():

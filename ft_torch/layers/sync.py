@@ -23,7 +23,8 @@ def synchronised(model: nn.Module, ranks: Any, *, counts: bool, sync: bool) -> I
     layers = [layer for layer in model.modules() if isinstance(layer, NORMS) and layer.training]
     try:
         for layer in layers if ranks.size > 1 else ():
-            layer.forward = partial(over_ranks if sync else alone, layer, ranks.total, float(counts))
+            own: Any = partial(over_ranks if sync else alone, layer, ranks.total, float(counts))
+            layer.forward = own
         yield
     finally:
         for layer in layers if ranks.size > 1 else ():

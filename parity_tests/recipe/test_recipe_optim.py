@@ -136,7 +136,7 @@ class Endless:
     def __len__(self):
         return 4
 
-    def epoch(self, epoch, start=0):
+    def epoch(self, epoch, start=0, stop=None):
         for number in range(start, 4):
             yield replace(small_batch(number), number=number)
 

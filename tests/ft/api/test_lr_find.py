@@ -58,7 +58,7 @@ class Parabola:
 class OneBatch:
     """A data set of nothing."""
 
-    def epoch(self, epoch, start=0):
+    def epoch(self, epoch, start=0, stop=None):
         return iter([None])
 
 
