@@ -9,19 +9,21 @@ import json
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 
 from tests.ft.robustness.injection import failure, watching
 
 STRIKE = json.loads(os.environ["STRIKE"])
+HELD = ExitStack()  # to the end of the process
 
 
 def strike() -> None:
     """Do the deed."""
     Path("struck").touch()
     if STRIKE["deed"] == "full":
-        watching(full).__enter__()
+        HELD.enter_context(watching(full))
     else:
         os.kill(os.getpid(), getattr(signal, STRIKE["deed"]))
 
