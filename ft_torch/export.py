@@ -178,11 +178,14 @@ def open_exported(path: Path) -> tuple[Taken, Run]:
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     takes = {
-        x.name: (tuple(side if isinstance(side, int) else None for side in x.shape), TYPES.get(x.type, x.type))
+        x.name: (
+            tuple(side if isinstance(side, int) else None for side in x.shape),
+            TYPES.get(str(x.type), str(x.type)),
+        )
         for x in session.get_inputs()
     }
     names = [x.name for x in session.get_outputs()]
-    return takes, lambda given: dict(zip(names, session.run(None, dict(given)), strict=True))
+    return takes, lambda given: dict(zip(names, map(np.asarray, session.run(None, dict(given))), strict=True))
 
 
 TYPES = {

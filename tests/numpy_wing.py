@@ -121,7 +121,7 @@ class Learner:
 class Stranger:
     """A model of the user's own: none is of NumPy."""
 
-    def __init__(self, make, *, dtype, seed, maps=()):
+    def __init__(self, make, *, dtype, seed, maps=(), lead=False):
         raise NotImplementedError
 
 

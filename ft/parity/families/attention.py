@@ -15,10 +15,11 @@ SIDES = (("", -1), (", softmax over queries", -2))
 
 def fit(case: Any) -> str | None:
     """Return the attention that gives the output: of tokens, of queries, keys and values, or the scores alone."""
-    if len(case.inputs) == 2 and not case.parameters:
-        return fit_scores(*case.inputs, case.output, case.close)
-    if len(case.inputs) == 3 and not case.parameters:
-        return fit_heads(*case.inputs, case.output, case.close)
+    inputs: list[np.ndarray] = list(case.inputs)
+    if len(inputs) == 2 and not case.parameters:
+        return fit_scores(inputs[0], inputs[1], case.output, case.close)
+    if len(inputs) == 3 and not case.parameters:
+        return fit_heads(inputs[0], inputs[1], inputs[2], case.output, case.close)
     return fit_tokens(case)
 
 

@@ -180,22 +180,25 @@ def matched(group: Sequence[Member], state: State) -> list[int]:
 
 def members(pairs: Sequence[Pair], models: Sequence[Description], state: State) -> list[Member]:
     """Return what may be exchanged, in the order in which it meets the input."""
-    places = [first_places(side) for side in (state.torch, state.tf)]
+    sides = state.torch, state.tf
+    places = [first_places(side) for side in sides]
     exchangeable = []
     for unit in units(pairs, models):
-        numbers = [
-            min((place[name] for name in names if name in place), default=None)
-            for place, names in zip(
-                places, ([leaf_name(p.torch) for p in unit], [leaf_name(p.keras) for p in unit]), strict=True
-            )
+        names = [p.torch for p in unit], [p.keras for p in unit]
+        numbers = [first_of(*both) for both in zip(places, names, strict=True)]
+        taken = [
+            side.moving.intersection(side.graph.operations[number].inputs)
+            for side, number in zip(sides, numbers, strict=True)
+            if number is not None
         ]
-        if None not in numbers:
-            given = [
-                side.moving.intersection(side.graph.operations[number].inputs)
-                for side, number in zip((state.torch, state.tf), numbers, strict=True)
-            ]
-            exchangeable.append(Member(tuple(unit), signature(unit), numbers[0], *map(frozenset, given)))
+        if numbers[0] is not None and len(taken) == len(sides):
+            exchangeable.append(Member(tuple(unit), signature(unit), numbers[0], *map(frozenset, taken)))
     return sorted(exchangeable, key=lambda member: member.number)
+
+
+def first_of(places: Mapping[str, int], names: Sequence[str]) -> int | None:
+    """Return where the first of some parameters meets the input, None where none does."""
+    return min((places[leaf] for name in names if (leaf := leaf_name(name)) in places), default=None)
 
 
 def first_places(side: Side) -> dict[str, int]:

@@ -40,8 +40,8 @@ class OutputsResult:
     def verdict(self) -> Verdict:
         """Compare the outputs."""
         arrays = [trace.arrays(None, "inference") for trace in (self.one, self.other)]
-        pairs = ((name, *(own[name] for own in arrays)) for name in arrays[0])
-        return Verdict(tuple(compare_arrays(None, "inference", *pair, self.bar)[0] for pair in pairs))
+        one, other = arrays
+        return Verdict(tuple(compare_arrays(None, "inference", n, one[n], other[n], self.bar)[0] for n in one))
 
 
 def compare_outputs(
@@ -80,8 +80,8 @@ def compare_outputs(
     notes = [COVERED, "weights: each side's own", f"{batch_size} samples, {inputs_from}"]
     if used != dtype:
         notes.insert(0, f"a file computes in {used}: both were compared in {used}")
-    traces = (Trace(folder / file_of(label)) for label in labels)
-    return OutputsResult(*traces, bar, tuple(notes))
+    one, other = (Trace(folder / file_of(label)) for label in labels)
+    return OutputsResult(one, other, bar, tuple(notes))
 
 
 def exact_outputs(

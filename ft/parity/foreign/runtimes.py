@@ -16,9 +16,9 @@ from ft.parity.foreign.sides import file_of
 from ft.parity.trace import FILES
 from ft.weights import read_safetensors, write_safetensors
 
-WINGS = dict(zip(FILES, ("torch", "tf"), strict=True))  # whose wing runs which
+WINGS: dict[str, str] = dict(zip(FILES, ("torch", "tf"), strict=True))  # whose wing runs which
 FEED, OUTPUTS = "feed.safetensors", "outputs-{}.safetensors"  # what both take, and what a side gives
-RUNTIMES = dict(zip(FILES, ("onnxruntime", "tensorflow"), strict=True))
+RUNTIMES: dict[str, str] = dict(zip(FILES, ("onnxruntime", "tensorflow"), strict=True))
 
 
 @dataclass
