@@ -129,6 +129,11 @@ def export_run(
     if pixels not in PIXELS:
         raise RecipeError(f"pixels: {unknown('value', pixels, PIXELS)}")
     trained = opened(run, kind.wing)
+    if not trained.task.exported:
+        raise RecipeError(
+            f"export: {printable(run)} is a {trained.task.name} run, whose network decides in NumPy, which no file "
+            "holds; take its answers with ft predict, or its weights with ft convert"
+        )
     if pixels == "raw" and trained.card.inputs == "text":
         raise RecipeError("pixels: raw, but a run on text is exported with token numbers as input; leave it out")
     target = find_target(trained, kind, raw=pixels == "raw", out=out, force=force)

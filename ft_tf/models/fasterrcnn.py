@@ -122,8 +122,8 @@ def proposals(levels: list[KerasTensor], shape: Shape) -> tuple[KerasTensor, Ker
         found[0].append(keras.layers.Reshape((-1,))(ends[0](x)))
         found[1].append(keras.layers.Reshape((-1, 4))(ends[1](x)))
     return (
-        keras.layers.Concatenate(axis=1, name="objectness")(found[0]),
-        keras.layers.Concatenate(axis=1, name="deltas")(found[1]),
+        keras.layers.Concatenate(axis=1, name="rpn.objectness")(found[0]),
+        keras.layers.Concatenate(axis=1, name="rpn.deltas")(found[1]),
     )
 
 

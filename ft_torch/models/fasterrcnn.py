@@ -90,8 +90,9 @@ class TwoStages(nn.Module):
 
     def proposals(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return objectness (N, A) and deltas (N, A, 4) of the anchors of all maps, by row, column and anchor."""
-        scores, said = self.rpn.get_submodule("head")(levels)
-        flat = [[x.permute(0, 2, 3, 1).flatten(1) for x in maps] for maps in (scores, said)]
+        # Keras looks at the last map first: in its order a trace numbers the calls as one of Keras does
+        scores, said = self.rpn.get_submodule("head")(levels[::-1])
+        flat = [[x.permute(0, 2, 3, 1).flatten(1) for x in maps[::-1]] for maps in (scores, said)]
         return torch.cat(flat[0], 1), torch.cat(flat[1], 1).unflatten(1, (-1, 4))
 
     def say(self, levels: list[Tensor], rois: Mapping[str, Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
