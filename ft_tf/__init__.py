@@ -129,6 +129,7 @@ REGISTERED = {
     "layers": (
         *("AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dropout", "Flatten", "Gelu", "InlineFlatten"),
         *("LayerNorm", "Linear", "MaxPool2d", "Normalization", "Resize", "StochasticDepth", "WithAuxiliary"),
+        *("Decisions", "Detections", "FrozenBatchNorm2d", "PoolBoxes", "ResizeNearest"),
         *(
             "AdditiveMask",
             "Affine",

@@ -128,7 +128,7 @@ def test_a_batch_gives_the_same_bits_whatever_sizes_came_before(make_learner, fr
 def run_part(learner, images, labels):
     """Return loss, right images, logits and gradients by the graphs of a training step."""
     targets, clock = {"labels": tf.constant(labels)}, tf.constant([0, 0], tf.int64)
-    return learner.run_part(learner.load(images), targets, clock, tf.constant(1.0))
+    return learner.run_part(learner.load(images), targets, clock, tf.constant([1.0, 1.0], tf.float64))
 
 
 @pytest.mark.usefixtures("eager")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ft.backend.objective import Objective
+from ft.data import Batch
 from ft.recipe import Recipe
 from ft.training.accumulation import parts_of
 from tests.oracle import needs_torch, torch
@@ -97,7 +98,7 @@ def test_focal_counts_each_term_by_its_rest(wing, gamma):
 def test_parts_add_up_to_the_whole(wing, kind):
     """By the pixels that count and not by pictures: a mean of means is another loss."""
     objective = Objective("segmentation", kind, label_smoothing=0.1, class_weights=WEIGHTS)
-    parts = parts_of({"mask": MASKS}, Recipe(accumulate=2, batch_size=2), objective)
+    parts = parts_of(Batch.of(LOGITS, mask=MASKS), Recipe(accumulate=2, batch_size=2), objective)
     assert len(parts) == 2
     values = [loss_of(wing, objective, LOGITS[p.rows], MASKS[p.rows])[0] for p in parts]
     whole = loss_of(wing, objective)[0]
@@ -112,4 +113,5 @@ def test_where_no_pixel_counts_the_loss_is_zero(wing, kind):
     loss, gradient = loss_of(wing, objective, masks=np.full_like(MASKS, 255))
     assert loss == 0
     np.testing.assert_array_equal(gradient, 0)
-    assert [p.share for p in parts_of({"mask": np.full_like(MASKS, 255)}, Recipe(accumulate=2), objective)] == [0.0]
+    batch = Batch.of(LOGITS, mask=np.full_like(MASKS, 255))
+    assert [p.share for p in parts_of(batch, Recipe(accumulate=2), objective)] == [0.0]

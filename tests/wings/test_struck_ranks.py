@@ -26,8 +26,8 @@ SOON = 90  # seconds in which all have ended, the start of two frameworks on a b
 PLACES = {  # function -> how often a training comes there, at least
     "ft.api.finetune.agree_on": 1,
     "ft.api.finetune.prepare_job": 1,
-    "ft.api.finetune.build": 1,
-    "ft.api.finetune.train_on": 1,
+    "ft.api.session.build": 1,
+    "ft.api.session.train_on": 1,
     "ft.training.loop:Training.run_step": 9,
     "ft.training.loop:Training.fetch": 3,
     "ft.training.loop.meet": 9,
@@ -35,7 +35,7 @@ PLACES = {  # function -> how often a training comes there, at least
     "ft.training.loop:Training.save": 3,
     "ft.training.evaluate.join": 3,
     "ft.backend.ranks:Ranks.gather": 6,
-    "ft.api.finetune.final_weights": 1,
+    "ft.api.session.final_weights": 1,
 }
 
 

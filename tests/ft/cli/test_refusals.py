@@ -63,10 +63,10 @@ def test_flags_that_cannot_be(refused, write_images, here, arguments, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["trian"], "unknown command 'trian'; did you mean 'train'? the commands are train, evaluate,"),
+        (["trian"], "unknown command 'trian'; did you mean 'train'? the commands are train, launch, evaluate,"),
         (
             ["zzz"],
-            "unknown command 'zzz'; the commands are train, evaluate, predict, report, compare, data, convert",
+            "unknown command 'zzz'; the commands are train, launch, evaluate, predict, report, compare, data, convert",
         ),
         (["train", "--gpus", "1"], "unknown flag '--gpus'; did you mean '--device'?"),
         (["train", "--output-dir", "x"], "unknown flag '--output-dir'; did you mean '--out'?"),

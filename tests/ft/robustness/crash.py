@@ -155,11 +155,11 @@ class Runs:
     """Whole fine-tunings, struck at one change and resumed."""
 
     def __init__(self, root: Path) -> None:
-        from ft.api import finetune as tuning
+        from ft.api import result
         from tests import numpy_wing
 
         numpy_wing.stand_in()
-        tuning.plot_curves = lambda *_, **__: None  # takes longer than all the rest
+        result.plot_curves = lambda *_, **__: None  # takes longer than all the rest
         self.data = root / "data"
         write_images(self.data)
         self.expected: tuple[bytes, ...] = ()

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ft.api import finetune as tuning
+from ft.api import result
+from ft.api import session as tuning
 from ft.cli.train import train_command
 from ft.data.batches import images as batches
 from tests import numpy_wing
@@ -31,7 +32,7 @@ SIGNALS = {
 def main() -> int:
     """Plant the fault and train."""
     numpy_wing.stand_in()
-    tuning.plot_curves = lambda *_, **__: None  # takes longer than all the rest
+    result.plot_curves = lambda *_, **__: None  # takes longer than all the rest
     what, _, where = os.environ.get("FT_FAULT", " ").partition(" ")
     if what == "hang":
         plant_hang(where)

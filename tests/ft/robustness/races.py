@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ft.api import finetune as tuning
+from ft.api import session as tuning
 from ft.cli.train import train_command
 from ft.errors import DataError
 from ft.runs import checkpoint

@@ -37,8 +37,8 @@ STEPS = 3  # an epoch: 12 training images
 NOT_APPLICABLE = {
     9: "images are read by threads: there is no worker process that could be killed alone",
     11: "no worker processes, so nothing goes through /dev/shm",
-    15: "one process trains; there are no ranks yet",
 }
+ELSEWHERE = {15: "tests/wings/test_struck_ranks.py"}  # a rank that is lost
 
 
 def fault(number, name):
@@ -48,15 +48,16 @@ def fault(number, name):
 
 @pytest.mark.parametrize("number", NOT_APPLICABLE, ids="F{:02d}-not-applicable".format)
 def test_rows_that_do_not_apply(number):
-    """F9 and F11 fall with the first worker process, F15 with the first rank: neither is there."""
+    """F9 and F11 fall with the first worker process: there is none."""
     source = "".join(path.read_text() for wing in ("ft", "ft_torch", "ft_tf") for path in (ROOT / wing).rglob("*.py"))
-    assert not re.search(r"multiprocessing|ProcessPool|DistributedDataParallel|MultiWorkerMirrored", source)
+    assert not re.search(r"multiprocessing|ProcessPool", source)
     assert NOT_APPLICABLE[number]
 
 
 def test_every_row_has_an_answer():
     answered = {int(n) for n in re.findall(r"^@fault\((\d+),", Path(__file__).read_text(), re.MULTILINE)}
-    assert answered | set(NOT_APPLICABLE) == set(range(1, 21))
+    assert answered | set(NOT_APPLICABLE) | set(ELSEWHERE) == set(range(1, 21))
+    assert all((ROOT / path).is_file() for path in ELSEWHERE.values())
     assert not answered & set(NOT_APPLICABLE)
 
 

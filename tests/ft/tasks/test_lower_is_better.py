@@ -97,7 +97,7 @@ def errors(monkeypatch):
     def of(*values):
         left = list(values)
         monkeypatch.setattr(
-            train, "evaluate", lambda *_: SimpleNamespace(result=lambda: {"mae": left.pop(0), "loss": 1})
+            train, "evaluate", lambda *_, **__: SimpleNamespace(result=lambda: {"mae": left.pop(0), "loss": 1})
         )
 
     return of

@@ -15,7 +15,7 @@ from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI
 from ft.tasks.task import Meter, PredictionTable, Score, Task
 
-HOOKS = {"require", "batches", "counts", "idle", "masks", "boxes"}  # what a task may say, and most do not
+HOOKS = {"require", "batches", "counts", "idle", "masks", "boxes", "merge"}  # what a task may say, and most do not
 CLASSES = ("O", "B-A", "I-A", "B-B", "I-B", "C")
 LOWER = Score("mae", "lower", word="error", heading="Error", axis="error", page="Error")
 

@@ -14,12 +14,24 @@ def batch(task, rng):
     n = 5
     if task.name == "segmentation":
         return {"logits": rng.normal(size=(n, 3, 3, K))}, {"mask": rng.integers(0, K, (n, 3, 3)).astype(np.uint8)}
+    if task.name == "detection":
+        return detections(n, rng)
     if task.name in ("token-classification", "language-model"):
         return {"logits": rng.normal(size=(n, 6, K))}, {"tokens": rng.integers(0, K, (n, 6))}
     if task.name == "regression":
         return {"logits": rng.normal(size=(n, 1))}, {"values": rng.normal(size=n)}
     labels = rng.integers(0, K, n)
     return {"logits": rng.normal(size=(n, K))}, {"labels": labels, "shares": np.eye(K)[labels]}
+
+
+def detections(n, rng):
+    """Return what a detector says of pictures, and their own boxes; numbers in the data do not repeat."""
+    corners = np.sort(rng.uniform(0, 32, (2, n, 3, 2, 2)), 3).reshape(2, n, 3, 4)
+    classes = rng.integers(0, K, (2, n, 3))
+    own = {"own_boxes": corners[1], "own_labels": classes[1], "own_aside": np.zeros((n, 3), bool)}
+    size, scale = np.full((n, 2), 32), np.ones((n, 2))
+    found = {"boxes": corners[0], "scores": rng.uniform(size=(n, 3)), "classes": classes[0]}
+    return found, {**own, "size": size, "scale": scale, "index": rng.permutation(1000)[:n]}
 
 
 def sinks(task):
