@@ -66,16 +66,16 @@ class TfRanks(Ranks):
 def connect(seat: Seat, *, device: str, timeout: float) -> Ranks:
     """Meet the other ranks; RankLost where not all come within `timeout` seconds. device: of the recipe."""
     keep_memory()
-    found = tf.config.list_physical_devices("GPU")
-    gpus = device in ("auto", "cuda") and bool(found)
+    devices = tf.config.list_physical_devices("GPU")
+    gpus = device in ("auto", "cuda") and bool(devices)
     if device == "mps":
         raise RecipeError("device: mps is for one process; use --device cpu")
-    if gpus and seat.local >= len(found):
+    if gpus and seat.local >= len(devices):
         raise RecipeError(
-            f"worker {seat.rank}: this machine has {len(found)} GPUs, and each process takes its own; start at "
-            f"most {len(found)} here, or pass --device cpu"
+            f"worker {seat.rank}: this machine has {len(devices)} GPUs, and each process takes its own; start at "
+            f"most {len(devices)} here, or pass --device cpu"
         )
-    tf.config.set_visible_devices(found[seat.local] if gpus else [], "GPU")
+    tf.config.set_visible_devices(devices[seat.local] if gpus else [], "GPU")
     return TfRanks(seat, gpus=gpus, timeout=timeout)
 
 

@@ -253,13 +253,13 @@ class Run:
         guesses = self.task.guesses(outputs, batch.targets, top)
         masks = self.task.masks(outputs, batch.targets) or [None] * len(batch)
         boxes = self.task.boxes(outputs, batch.targets) or [None] * len(batch)
-        for index, own, mask, found in zip(batch.indices, guesses, masks, boxes, strict=True):
+        for index, own, mask, detections in zip(batch.indices, guesses, masks, boxes, strict=True):
             named = [Guess(self.classes[k], probability) for k, probability in own]
-            yield Answer(int(index), named, mask, None if found is None else self.boxes_of(found))
+            yield Answer(int(index), named, mask, None if detections is None else self.boxes_of(detections))
 
-    def boxes_of(self, found: Found) -> list[Box]:
+    def boxes_of(self, detections: Found) -> list[Box]:
         """Return the detections of an image, best first."""
-        rows = zip(found.classes.tolist(), found.scores.tolist(), found.corners.tolist(), strict=True)
+        rows = zip(detections.classes.tolist(), detections.scores.tolist(), detections.corners.tolist(), strict=True)
         return [Box(self.classes[k], score, *corners) for k, score, corners in rows]
 
     def masks(

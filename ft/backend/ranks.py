@@ -101,8 +101,8 @@ def seat_of(backend: str, environment: Mapping[str, str] = os.environ) -> Seat |
     by TF_CONFIG. Raises RecipeError where that makes no sense, or is for the other wing.
     """
     seats = {"torch": seat_by_numbers(environment), "tf": seat_by_config(environment)}
-    found, other = seats[backend], seats["tf" if backend == "torch" else "torch"]
-    if found is None and other is not None:
+    seat, other = seats[backend], seats["tf" if backend == "torch" else "torch"]
+    if seat is None and other is not None:
         raise RecipeError(
             {
                 "torch": f"TF_CONFIG names {other.size} workers, which are TensorFlow's; start them as "
@@ -111,7 +111,7 @@ def seat_of(backend: str, environment: Mapping[str, str] = os.environ) -> Seat |
                 "start them as torchrun ... -m ft_torch.train, or with TF_CONFIG",
             }[backend]
         )
-    return found
+    return seat
 
 
 def seat_by_numbers(environment: Mapping[str, str]) -> Seat | None:

@@ -66,8 +66,8 @@ class Watch:
             line.sendall(words)
             return line
         except OSError as error:
-            found = f"rank {self.rank} cannot reach rank 0 at {host}:{port} ({error})"
-            raise RankLost(f"{found}; let the machines of the ranks reach each other at every port") from None
+            trouble = f"rank {self.rank} cannot reach rank 0 at {host}:{port} ({error})"
+            raise RankLost(f"{trouble}; let the machines of the ranks reach each other at every port") from None
 
     def accept(self, line: socket.socket, secret: str) -> None:
         """Take a call, but from a stranger."""

@@ -80,10 +80,10 @@ class Place:
     @property
     def with_neighbours(self) -> tuple[np.ndarray, np.ndarray]:
         """The same positions, those of each pass behind the one before them; and where they are among these."""
-        found, own, count = [], [], 0
+        positions, own, count = [], [], 0
         for p in self.passes:
             samples = p.rows.stop - p.rows.start
-            found.append(np.arange(p.first - 1, p.first + samples) % len(self.indices))
+            positions.append(np.arange(p.first - 1, p.first + samples) % len(self.indices))
             own.append(np.arange(count + 1, count + 1 + samples))
             count += samples + 1
-        return np.concatenate(found), np.concatenate(own)
+        return np.concatenate(positions), np.concatenate(own)

@@ -81,9 +81,9 @@ class Keeper:
             return self.learner
         return in_float64(self.job, self.learner, self.backend, self.device)
 
-    def by_all(self, found: bool) -> bool:
+    def by_all(self, here: bool) -> bool:
         """Tell whether all ranks found the file: else all of them compute."""
-        return self.job.ranks.sum(np.array([float(found)]))[0] == self.job.ranks.size
+        return self.job.ranks.sum(np.array([float(here)]))[0] == self.job.ranks.size
 
     def count_of(self, batches: Batches) -> str:
         """Return how many samples there are, in words."""

@@ -81,13 +81,13 @@ def require_coco() -> None:
     require_extra("detection", "faster_coco_eval")
 
 
-def coco_scores(truths: Sequence[Truth], found: Sequence[Found], classes: int) -> Scores:
+def coco_scores(truths: Sequence[Truth], detections: Sequence[Found], classes: int) -> Scores:
     """Return the scores of detections on pictures, in the order of these."""
     require_coco()
     from faster_coco_eval import COCO, COCOeval_faster
 
     truth = COCO(as_coco(truths, [str(k) for k in range(classes)]))
-    result = COCOeval_faster(truth, truth.loadRes(as_results(found)), "bbox")
+    result = COCOeval_faster(truth, truth.loadRes(as_results(detections)), "bbox")
     result.evaluate()
     result.accumulate()
     arrays = (np.asarray(result.eval[name], np.float64) for name in ("precision", "recall"))
@@ -115,11 +115,11 @@ def as_coco(truths: Sequence[Truth], classes: Sequence[str], **images: Sequence[
     }
 
 
-def as_results(found: Sequence[Found]) -> list[dict[str, Any]]:
+def as_results(detections: Sequence[Found]) -> list[dict[str, Any]]:
     """Return detections as COCO's results, numbered as in `as_coco`."""
     return [
         {"image_id": i, "category_id": k + 1, "bbox": sides, "score": score}
-        for i, own in enumerate(found, 1)
+        for i, own in enumerate(detections, 1)
         for k, sides, score in zip(own.classes.tolist(), to_sides(own.corners), own.scores.tolist(), strict=True)
     ]
 

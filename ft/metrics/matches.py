@@ -32,15 +32,15 @@ class Matches(NamedTuple):
         return self.boxes[~np.isin(self.boxes, self.of)]
 
 
-def match(truth: Truth, found: Found, score: float = SURE) -> Matches:
+def match(truth: Truth, detections: Found, score: float = SURE) -> Matches:
     """Return which detection is which box."""
-    order = np.argsort(-found.scores, kind="stable")
-    order = order[found.scores[order] >= score]
-    overlap = iou(found.corners[order], truth.corners)
+    order = np.argsort(-detections.scores, kind="stable")
+    order = order[detections.scores[order] >= score]
+    overlap = iou(detections.corners[order], truth.corners)
     free, said, of = ~truth.aside, [], []
     for row, n in zip(overlap, order.tolist(), strict=True):
         near = (row >= OVERLAP) & free
-        own = near & (truth.classes == found.classes[n])
+        own = near & (truth.classes == detections.classes[n])
         fits = own if own.any() else near
         best = int(np.where(fits, row, -1.0).argmax()) if fits.any() else -1
         if best < 0 and (row[truth.aside] >= OVERLAP).any():
@@ -65,28 +65,28 @@ class Outcome(NamedTuple):
     false: int
 
     @classmethod
-    def of(cls, truth: Truth, found: Found, matches: Matches) -> "Outcome":
+    def of(cls, truth: Truth, detections: Found, matches: Matches) -> "Outcome":
         """Return the counts of matches."""
         hit = matches.of >= 0
-        right = int((found.classes[matches.said[hit]] == truth.classes[matches.of[hit]]).sum())
+        right = int((detections.classes[matches.said[hit]] == truth.classes[matches.of[hit]]).sum())
         boxes, said = len(matches.boxes), len(matches.said)
         return cls(boxes, said, right, boxes - right, said - right)
 
 
-def confusion(truth: Truth, found: Found, matches: Matches, classes: int) -> np.ndarray:
+def confusion(truth: Truth, detections: Found, matches: Matches, classes: int) -> np.ndarray:
     """Return counts int64 (K + 1, K + 1): boxes of class i that are said to be j; last: no box, and nothing said."""
     counts = np.zeros((classes + 1, classes + 1), np.int64)
     rows = np.where(matches.of >= 0, truth.classes[matches.of] if len(truth.classes) else classes, classes)
-    np.add.at(counts, (rows, found.classes[matches.said]), 1)
+    np.add.at(counts, (rows, detections.classes[matches.said]), 1)
     np.add.at(counts[:, classes], truth.classes[matches.missed], 1)
     return counts
 
 
-def missed_by_size(truth: Truth, found: Found, matches: Matches, classes: int) -> np.ndarray:
+def missed_by_size(truth: Truth, detections: Found, matches: Matches, classes: int) -> np.ndarray:
     """Return counts int64 (2, K, 3) by class and size: boxes, and those of them that are not found as what they are."""
     counts = np.zeros((2, classes, len(SIZES)), np.int64)
     hit = matches.of >= 0
-    right = matches.of[hit][truth.classes[matches.of[hit]] == found.classes[matches.said[hit]]]
+    right = matches.of[hit][truth.classes[matches.of[hit]] == detections.classes[matches.said[hit]]]
     sizes = size_of(truth.corners)
     np.add.at(counts[0], (truth.classes[matches.boxes], sizes[matches.boxes]), 1)
     lost = matches.boxes[~np.isin(matches.boxes, right)]

@@ -62,12 +62,12 @@ def calibration_of(pictures: Sequence[Pictured]) -> Any:
     """Return how often detections of each score are right; all that the network gives count."""
     scores, right = [np.zeros(0)], [np.zeros(0, np.bool_)]
     for picture in pictures:
-        truth, found = picture.truth, picture.found
-        matches = match(truth, found, 0.0)
+        truth, detections = picture.truth, picture.found
+        matches = match(truth, detections, 0.0)
         there = matches.of >= 0
         own = np.zeros(len(there), np.bool_)
-        own[there] = truth.classes[matches.of[there]] == found.classes[matches.said[there]]
-        scores.append(found.scores[matches.said])
+        own[there] = truth.classes[matches.of[there]] == detections.classes[matches.said[there]]
+        scores.append(detections.scores[matches.said])
         right.append(own)
     return reliability_of(np.concatenate(scores), np.concatenate(right))
 

@@ -68,13 +68,13 @@ def write_box_rows(folder: Path, pictures: Iterable[Pictured], classes: Sequence
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(Prediction.__dataclass_fields__)
-    for name, _, truth, found in pictures:
-        matches = match(truth, found)
+    for name, _, truth, detections in pictures:
+        matches = match(truth, detections)
         cells = (
             BETWEEN.join(f"{escape(classes[k])}:{n}" for k, n in enumerate(np.bincount(numbers).tolist()) if n)
-            for numbers in (truth.classes[matches.boxes], found.classes[matches.said])
+            for numbers in (truth.classes[matches.boxes], detections.classes[matches.said])
         )
-        table.writerow((escape(name), *cells, Outcome.of(truth, found, matches).right))
+        table.writerow((escape(name), *cells, Outcome.of(truth, detections, matches).right))
     files.write_text(Path(folder) / PREDICTIONS, text.getvalue())
 
 
@@ -120,8 +120,8 @@ def read_boxes(folder: Path) -> list[Pictured]:
 def pictures_in(truth: dict[str, Any], said: list[dict[str, Any]]) -> Iterator[Pictured]:
     """Yield the pictures of COCO's two files."""
     images = truth["images"]
-    drawn, found = by_image(truth["annotations"], len(images)), by_image(said, len(images))
-    for image, own, ours in zip(images, drawn, found, strict=True):
+    drawn, answers = by_image(truth["annotations"], len(images)), by_image(said, len(images))
+    for image, own, ours in zip(images, drawn, answers, strict=True):
         aside = np.array([row["iscrowd"] for row in own], np.bool_)
         scores = np.array([row["score"] for row in ours], np.float64)
         size = (int(image["height"]), int(image["width"]))
@@ -130,10 +130,10 @@ def pictures_in(truth: dict[str, Any], said: list[dict[str, Any]]) -> Iterator[P
 
 def by_image(rows: Iterable[dict[str, Any]], count: int) -> list[list[dict[str, Any]]]:
     """Return the rows of each image."""
-    found: list[list[dict[str, Any]]] = [[] for _ in range(count)]
+    grouped: list[list[dict[str, Any]]] = [[] for _ in range(count)]
     for row in rows:
-        found[row["image_id"] - 1].append(row)
-    return found
+        grouped[row["image_id"] - 1].append(row)
+    return grouped
 
 
 def boxes_in(rows: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:

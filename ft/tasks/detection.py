@@ -40,14 +40,14 @@ def found_in(outputs: Arrays, targets: Arrays) -> list[Found]:
 
     What fills up the rows is left out, and what lies wholly beside the picture, where the square is filled.
     """
-    found = []
+    detections = []
     rows = zip(outputs["boxes"], outputs["scores"], outputs["classes"], targets["scale"], targets["size"], strict=True)
     for boxes, scores, classes, scale, (height, width) in rows:
         own = np.clip(boxes.astype(np.float64) * np.tile(scale, 2), 0, np.array([width, height] * 2, np.float64))
         there = (classes >= 0) & (own[:, 2:] > own[:, :2]).all(1)
         own = own[there]
-        found.append(Found(own, scores[there].astype(np.float64), classes[there].astype(np.int64)))
-    return found
+        detections.append(Found(own, scores[there].astype(np.float64), classes[there].astype(np.int64)))
+    return detections
 
 
 def truths_in(targets: Arrays) -> list[Truth]:
@@ -84,8 +84,8 @@ class BoxMeter(Meter):
         """COCO's scores of all pictures so far, in the order of the data: of equal scores the first goes first."""
         if self.known is None or self.known[0] != self.count:
             rows = sorted(self.rows, key=lambda row: row[0])
-            truths, found = [truth for _, truth, _ in rows], [found for _, _, found in rows]
-            self.known = self.count, coco_scores(truths, found, self.classes)
+            truths, detections = [truth for _, truth, _ in rows], [detections for _, _, detections in rows]
+            self.known = self.count, coco_scores(truths, detections, self.classes)
         return self.known[1]
 
     def result(self) -> dict[str, Any]:

@@ -131,8 +131,8 @@ class Training:
                 self.ranks.watch.step = self.position.step + 1
             try:
                 batch = next(source)
-            except UserError as found:
-                error = found
+            except UserError as mistake:
+                error = mistake
             stop, objective = self.session.stop.number, self.learner.objective
             batch, self.stop_number = meet(self.ranks, batch, objective, stop=stop, error=error)
             assert batch is not None

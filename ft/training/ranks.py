@@ -46,9 +46,9 @@ def watched(ranks: Ranks) -> Iterator[None]:
     try:
         yield
     except RankLost as lost:
-        found = watch.judge(lost)
+        judged = watch.judge(lost)
         watch.tell("")
-        raise found from None
+        raise judged from None
     except UserError as error:
         if error.shared or ranks.writes:
             watch.part() if error.shared else watch.tell("")
@@ -90,10 +90,10 @@ def together(ranks: Ranks) -> Iterator[None]:
     error: UserError | None = None
     try:
         yield
-    except UserError as found:
-        if ranks.size == 1 or isinstance(found, RankLost):
+    except UserError as raised:
+        if ranks.size == 1 or isinstance(raised, RankLost):
             raise
-        error = found
+        error = raised
     if ranks.size > 1:
         raise_first(ranks, error)
 

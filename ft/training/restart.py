@@ -20,11 +20,11 @@ def restarted(
     """
     if ranks.size == 1 or not int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0):
         return None
-    found = None
+    unfinished = None
     if ranks.writes:
         candidates = [out] if out else sorted(root.glob(f"{file_name(recipe.title)}-{backend}-*"), reverse=True)
-        found = next((folder for folder in candidates if is_unfinished(folder, recipe)), None)
-    path = ranks.gather(os.fsencode(os.path.abspath(found)) if found else b"")[0]
+        unfinished = next((folder for folder in candidates if is_unfinished(folder, recipe)), None)
+    path = ranks.gather(os.fsencode(os.path.abspath(unfinished)) if unfinished else b"")[0]
     return Path(os.fsdecode(path)) if path else None
 
 

@@ -55,8 +55,8 @@ class Decisions(Decides):
 
         def decide(scores: np.ndarray, said: np.ndarray, maps: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
             options = {"image": pair_of(image), "maps": pairs_of(maps), "detector": self.detector}
-            found = propose(scores, said, **options, training=False)
-            return cut_out([own.boxes for own in found], **options)
+            proposals = propose(scores, said, **options, training=False)
+            return cut_out([own.boxes for own in proposals], **options)
 
         names = ("rois", "pictures", "maps")
         return of_any_number(on_host(decide, [objectness, deltas, maps, image], names, objectness.dtype))
@@ -94,11 +94,11 @@ class Detections(Decides):
             options = {"count": int(size[0]), "image": pair_of(size[1:]), "detector": self.detector}
             return detect(logits, deltas, rois.astype(np.float64), pictures, **options)._asdict()
 
-        found = on_host(decide, [*said, tf.shape(images)[:3]], ("boxes", "scores", "classes"), said[0].dtype)
+        detections = on_host(decide, [*said, tf.shape(images)[:3]], ("boxes", "scores", "classes"), said[0].dtype)
         count = self.detector.detections
         for name, shape in (("boxes", (count, 4)), ("scores", (count,)), ("classes", (count,))):
-            found[name] = tf.ensure_shape(found[name], (images.shape[0], *shape))
-        return found
+            detections[name] = tf.ensure_shape(detections[name], (images.shape[0], *shape))
+        return detections
 
     def compute_output_spec(self, inputs: list[KerasTensor]) -> dict[str, KerasTensor]:
         images, dtype, count = inputs[-1].shape[0], inputs[0].dtype, self.detector.detections
@@ -136,9 +136,9 @@ class PoolBoxes(Decides):
 
         size = tf.concat([tf.shape(own[0])[:1], image], 0)
         names = ("rows", "row_weights", "columns", "column_weights")
-        found = on_host(decide, [rois["rois"], rois["pictures"], rois["maps"], maps_of(own), size], names, dtype)
+        weighed = on_host(decide, [rois["rois"], rois["pictures"], rois["maps"], maps_of(own), size], names, dtype)
         points = self.detector.roi_size * self.detector.roi_points * 2
-        parts = [tf.ensure_shape(found[name], (None, points)) for name in names]
+        parts = [tf.ensure_shape(weighed[name], (None, points)) for name in names]
         cut = summed(tf.cast(flat, dtype), *parts, bins=self.detector.roi_size)
         return tf.cast(cut, flat.dtype)
 
@@ -193,17 +193,17 @@ def on_host(
     own = {name: dtype.as_numpy_dtype if name in FLOATS else np.int64 for name in names}
 
     def run(*arrays: np.ndarray) -> list[np.ndarray]:
-        found = decide(*arrays)
-        return [np.ascontiguousarray(found[name], own[name]) for name in names]
+        arrays_of = decide(*arrays)
+        return [np.ascontiguousarray(arrays_of[name], own[name]) for name in names]
 
     tensors = [tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x for x in map(tf.stop_gradient, given)]
     types = [dtype if name in FLOATS else tf.int64 for name in names]
     return dict(zip(names, tf.numpy_function(run, tensors, types), strict=True))
 
 
-def of_any_number(found: Maps) -> Maps:
+def of_any_number(tensors: Maps) -> Maps:
     """Return what was decided of any number of boxes, its other axes known."""
-    return {name: tf.ensure_shape(x, (None, 4) if name in OF_FOUR else (None,)) for name, x in found.items()}
+    return {name: tf.ensure_shape(x, (None, 4) if name in OF_FOUR else (None,)) for name, x in tensors.items()}
 
 
 def maps_of(maps: Sequence[tf.Tensor]) -> tf.Tensor:

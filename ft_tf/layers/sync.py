@@ -22,17 +22,17 @@ def synchronised(model: keras.Model, ranks: Any, *, counts: tf.Tensor | None, sy
     variance, which loses digits.
     """
     layers = [layer for layer in model.layers if isinstance(layer, (BatchNorm2d, keras.layers.BatchNormalization))]
-    found = partial(over_ranks if sync else alone, ranks.total, counts) if ranks.size > 1 else None
+    moments_of = partial(over_ranks if sync else alone, ranks.total, counts) if ranks.size > 1 else None
     try:
-        for layer in layers if found else ():
+        for layer in layers if moments_of else ():
             if isinstance(layer, BatchNorm2d):
-                layer.moments = found
+                layer.moments = moments_of
             else:
-                own: Any = partial(as_keras, layer, found)
+                own: Any = partial(as_keras, layer, moments_of)
                 layer._moments = own
         yield
     finally:
-        for layer in layers if found else ():
+        for layer in layers if moments_of else ():
             if isinstance(layer, BatchNorm2d):
                 layer.moments = None
             else:
@@ -63,9 +63,11 @@ def moments(x: tf.Tensor, total: Total, counts: tf.Tensor) -> tuple[tf.Tensor, t
     return mean, total(deviations * counts) / count, count
 
 
-def as_keras(layer: keras.layers.BatchNormalization, found: Callable[[tf.Tensor], Moments], x: Any, mask: Any) -> Any:
+def as_keras(
+    layer: keras.layers.BatchNormalization, moments_of: Callable[[tf.Tensor], Moments], x: Any, mask: Any
+) -> Any:
     """Return mean and variance as Keras's layer asks for them; it moves its statistics by these."""
     exact = tf.cast(x, layer.variable_dtype)
-    both = found(exact)
+    both = moments_of(exact)
     assert mask is None
     return both.mean, both.variance

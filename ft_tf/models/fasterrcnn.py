@@ -70,8 +70,8 @@ def fasterrcnn(name: str, num_classes: int, dtype: str) -> keras.Model:
         places = [rois["rois"], rois["pictures"]]
         cut = PoolBoxes(shape.detector, name="pool_boxes")([images, *levels, *places, rois["maps"]])
         said = box_head(cut, shape, num_classes + 1)
-        found = Detections(shape.detector, name="detections")([*said, *places, images])
-        return keras.Model(images, found, name=name)
+        detections = Detections(shape.detector, name="detections")([*said, *places, images])
+        return keras.Model(images, detections, name=name)
 
 
 def body_maps(images: KerasTensor, shape: Shape) -> list[KerasTensor]:
@@ -82,22 +82,22 @@ def body_maps(images: KerasTensor, shape: Shape) -> list[KerasTensor]:
         if shape.body in RESNETS:
             return resnet.maps(images, RESNETS[shape.body], prefix=f"{PATH}.")
         if shape.body in MOBILENETS_V3:
-            found = mobilenetv3.maps(images, PATH, MOBILENETS_V3[shape.body].blocks)
+            maps = mobilenetv3.maps(images, PATH, MOBILENETS_V3[shape.body].blocks)
         else:
-            found = mobilenetv2.maps(images, PATH, blocks(PATH))
-    return [found[int(name)] for name, _ in shape.pyramid.maps]
+            maps = mobilenetv2.maps(images, PATH, blocks(PATH))
+    return [maps[int(name)] for name, _ in shape.pyramid.maps]
 
 
 def pyramid(maps: list[KerasTensor], shape: Shape) -> list[KerasTensor]:
     """Return maps of as many channels each, the coarser ones added to the finer, and the coarsest once more at half."""
     inner = fpn_conv(maps[-1], f"inner_blocks.{len(maps) - 1}", 1, shape)
-    found = [fpn_conv(inner, f"layer_blocks.{len(maps) - 1}", 3, shape)]
+    levels = [fpn_conv(inner, f"layer_blocks.{len(maps) - 1}", 3, shape)]
     for place in reversed(range(len(maps) - 1)):
         lateral = fpn_conv(maps[place], f"inner_blocks.{place}", 1, shape)
         above = ResizeNearest(name=f"backbone.fpn.interpolate.{place}")([inner, lateral])
         inner = keras.layers.Add(name=f"backbone.fpn.add.{place}")([lateral, above])
-        found.insert(0, fpn_conv(inner, f"layer_blocks.{place}", 3, shape))
-    return [*found, MaxPool2d(1, stride=2, name="backbone.fpn.extra_blocks.max_pool")(found[-1])]
+        levels.insert(0, fpn_conv(inner, f"layer_blocks.{place}", 3, shape))
+    return [*levels, MaxPool2d(1, stride=2, name="backbone.fpn.extra_blocks.max_pool")(levels[-1])]
 
 
 def fpn_conv(x: KerasTensor, path: str, kernel: int, shape: Shape) -> KerasTensor:
@@ -115,15 +115,15 @@ def proposals(levels: list[KerasTensor], shape: Shape) -> tuple[KerasTensor, Ker
         hidden.append(keras.layers.ReLU(name=f"rpn.head.conv.{place}.1"))
     count = shape.detector.anchors
     ends = Conv2d(count, 1, name="rpn.head.cls_logits"), Conv2d(4 * count, 1, name="rpn.head.bbox_pred")
-    found: tuple[list[KerasTensor], list[KerasTensor]] = ([], [])
+    flat: tuple[list[KerasTensor], list[KerasTensor]] = ([], [])
     for x in levels:
         for layer in hidden:
             x = layer(x)
-        found[0].append(keras.layers.Reshape((-1,))(ends[0](x)))
-        found[1].append(keras.layers.Reshape((-1, 4))(ends[1](x)))
+        flat[0].append(keras.layers.Reshape((-1,))(ends[0](x)))
+        flat[1].append(keras.layers.Reshape((-1, 4))(ends[1](x)))
     return (
-        keras.layers.Concatenate(axis=1, name="rpn.objectness")(found[0]),
-        keras.layers.Concatenate(axis=1, name="rpn.deltas")(found[1]),
+        keras.layers.Concatenate(axis=1, name="rpn.objectness")(flat[0]),
+        keras.layers.Concatenate(axis=1, name="rpn.deltas")(flat[1]),
     )
 
 

@@ -50,14 +50,14 @@ class Decider:
 
     def rois(self, objectness: Tensor, deltas: Tensor) -> Maps:
         """Return the proposals: "rois" (K, 4), "pictures" and "maps" (K,)."""
-        found = propose(host(objectness), host(deltas), **self.sizes, training=False)
-        return like(objectness, cut_out([own.boxes for own in found], **self.sizes))
+        proposals = propose(host(objectness), host(deltas), **self.sizes, training=False)
+        return like(objectness, cut_out([own.boxes for own in proposals], **self.sizes))
 
     def lesson(self, objectness: Tensor, deltas: Tensor, targets: Mapping[str, Tensor]) -> Maps:
         """Return what a step learns from, see `Lesson`."""
         truth = host(targets["boxes"]), host(targets["box_labels"])
-        found = lesson(host(objectness), host(deltas), *truth, **self.sizes, clock=self.layer.moment())
-        return like(objectness, found._asdict())
+        drawn = lesson(host(objectness), host(deltas), *truth, **self.sizes, clock=self.layer.moment())
+        return like(objectness, drawn._asdict())
 
     def found(self, logits: Tensor, said: Tensor, rois: Maps, *, count: int) -> Maps:
         """Return what is found in `count` pictures, see `Found`."""
@@ -94,13 +94,13 @@ def as_product(own: Sequence[Tensor], rois: Mapping[str, Tensor], size: Shape, d
     """
     options = {"count": len(own[0]), "image": size, "maps": [tuple(x.shape[2:]) for x in own], "detector": detector}
     boxes, bins = host(rois["rois"]).astype(np.float64), detector.roi_size
-    found = cuts(boxes, host(rois["pictures"]), host(rois["maps"]), **options)
+    places_of = cuts(boxes, host(rois["pictures"]), host(rois["maps"]), **options)
     flat = torch.cat([x.permute(0, 2, 3, 1).flatten(0, 2) for x in own])
     exact = torch.float32 if flat.dtype == torch.bfloat16 else flat.dtype
     inner = detector.roi_points * 2
     down, across = (len(boxes), bins, 1, inner, 1), (len(boxes), 1, bins, 1, inner)
-    places = found.rows.reshape(down) + found.columns.reshape(across)
-    weights = found.row_weights.reshape(down) * found.column_weights.reshape(across)
+    places = places_of.rows.reshape(down) + places_of.columns.reshape(across)
+    weights = places_of.row_weights.reshape(down) * places_of.column_weights.reshape(across)
     entries = torch.from_numpy(places.ravel()), torch.from_numpy(weights.ravel()).to(exact)
     cut = SparseProduct.apply(flat.to(exact), *entries, len(boxes) * bins**2)
     return cut.to(flat.dtype).reshape(len(boxes), bins, bins, flat.shape[1]).permute(0, 3, 1, 2)

@@ -28,9 +28,9 @@ class FarConv2d(nn.Conv2d):
 def far(conv: nn.Conv2d) -> FarConv2d:
     """Return a square convolution without bias as one that skips its padding, with the same weight."""
     window = {"padding": conv.dilation, "dilation": conv.dilation, "bias": False, "dtype": conv.weight.dtype}
-    found = FarConv2d(conv.in_channels, conv.out_channels, conv.kernel_size[0], **window)
-    found.weight = conv.weight
-    return found
+    layer = FarConv2d(conv.in_channels, conv.out_channels, conv.kernel_size[0], **window)
+    layer.weight = conv.weight
+    return layer
 
 
 def by_products(x: Tensor, kernel: Tensor, dilation: int) -> Tensor:

@@ -70,11 +70,11 @@ def check_boxes(
     splits, names, complaint = try_split(good, spec, val_fraction, seed)
     classes = count_classes(names, looks, splits)
     images = Listing(listing.name, [x.look.entry for x in looks], ignored=dict(listing.ignored), hidden=listing.hidden)
-    found = [Finding("error", "structure", complaint)] if complaint else []
-    found += [Finding("note", "form", text) for text in listing.notes if "count from" in text or "shares" in text]
-    found += box_findings(images, looks, classes, splits, policy, image_size or SQUARE)
+    findings = [Finding("error", "structure", complaint)] if complaint else []
+    findings += [Finding("note", "form", text) for text in listing.notes if "count from" in text or "shares" in text]
+    findings += box_findings(images, looks, classes, splits, policy, image_size or SQUARE)
     seconds, every = time.perf_counter() - began, tuple(x.look for x in looks)
-    return Check(spec, images, every, classes, splits, tuple(worst_first(found)), seconds, tuple(facts_of(looks)))
+    return Check(spec, images, every, classes, splits, tuple(worst_first(findings)), seconds, tuple(facts_of(looks)))
 
 
 def look_at_item(item: Boxed, policy: Policy) -> BoxLook:
@@ -144,10 +144,10 @@ def box_findings(
 ) -> list[Finding]:
     """Return what was found of files, splits, boxes and classes."""
     images = [x.look for x in looks]
-    found = [*find_faults(images), *find_copies(images, splits, policy, "image"), *find_tiny(images)]
-    found += [*find_form(looks), *find_twice(looks), *find_thin(looks, image_size)]
-    found += find_class_troubles(classes, policy)
-    return [*found, *find_empty(looks), *find_left_out(listing), *find_traits(listing, images)]
+    findings = [*find_faults(images), *find_copies(images, splits, policy, "image"), *find_tiny(images)]
+    findings += [*find_form(looks), *find_twice(looks), *find_thin(looks, image_size)]
+    findings += find_class_troubles(classes, policy)
+    return [*findings, *find_empty(looks), *find_left_out(listing), *find_traits(listing, images)]
 
 
 def find_form(looks: Sequence[BoxLook]) -> Iterator[Finding]:

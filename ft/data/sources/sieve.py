@@ -36,7 +36,7 @@ class Sieve(Generic[Item]):
 
     def leave_out(self, faults: Sequence[BadImage | None]) -> None:
         """Leave out those with a fault."""
-        found = {item.name: fault for item, fault in zip(self.items, faults, strict=True) if fault}
-        self.bad |= found
+        faulty = {item.name: fault for item, fault in zip(self.items, faults, strict=True) if fault}
+        self.bad |= faulty
         self.notes = left_out(list(self.bad.items()), self.count, self.policy, where=self.where, thing="image")
-        self.items = [item for item in self.items if item.name not in found]
+        self.items = [item for item in self.items if item.name not in faulty]

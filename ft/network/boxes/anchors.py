@@ -29,13 +29,13 @@ def grid_anchors(
 
     image, maps: height and width; two places of a map lie whole pixels apart, as often as it fits into the image.
     """
-    found = []
+    grids = []
     for (height, width), own in zip(maps, sizes, strict=True):
         rows, columns = np.arange(height) * (image[0] // height), np.arange(width) * (image[1] // width)
         y, x = np.meshgrid(rows, columns, indexing="ij")
         shifts = np.stack([x, y, x, y], axis=-1).reshape(-1, 1, 4)
-        found.append((shifts + cell_anchors(own, ratios)).reshape(-1, 4))
-    anchors = np.concatenate(found)
+        grids.append((shifts + cell_anchors(own, ratios)).reshape(-1, 4))
+    anchors = np.concatenate(grids)
     anchors.flags.writeable = False  # it is kept for the next batch
     return anchors
 

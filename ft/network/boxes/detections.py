@@ -37,12 +37,12 @@ def detect(
     probabilities = softmax(logits)[:, 1:]
     boxes = decode(said.reshape(len(said), logits.shape[1], 4)[:, 1:].astype(np.float64), rois, detector.roi_weights)
     boxes, size = clip(boxes, image), detector.detections
-    found = Found(np.zeros((count, size, 4)), np.zeros((count, size)), np.full((count, size), NOTHING, np.int64))
+    detections = Found(np.zeros((count, size, 4)), np.zeros((count, size)), np.full((count, size), NOTHING, np.int64))
     for place in range(count):
         own = pictures == place
-        for whole, part in zip(found, of_picture(boxes[own], probabilities[own], detector), strict=True):
+        for whole, part in zip(detections, of_picture(boxes[own], probabilities[own], detector), strict=True):
             whole[place, : len(part)] = part
-    return found
+    return detections
 
 
 def of_picture(boxes: np.ndarray, scores: np.ndarray, detector: Detector) -> Found:

@@ -13,8 +13,8 @@ def match(overlaps: np.ndarray, *, low: float, high: float, rescue: bool = False
     """
     best = overlaps.argmax(0)
     largest = overlaps[best, np.arange(overlaps.shape[1])]
-    found = np.where(largest < low, BACKGROUND, np.where(largest < high, NEITHER, best))
+    matches = np.where(largest < low, BACKGROUND, np.where(largest < high, NEITHER, best))
     if rescue:
         kept = (overlaps == overlaps.max(1)[:, None]).any(0)
-        found[kept] = best[kept]
-    return found
+        matches[kept] = best[kept]
+    return matches

@@ -37,15 +37,15 @@ def propose(
     anchors = grid_anchors(image, tuple(maps), detector.sizes, detector.ratios)
     ends = np.cumsum(counts(maps, detector.anchors))
     before, after = ((pair[0] if training else pair[1]) for pair in (detector.rpn_before, detector.rpn_after))
-    found = []
+    proposals = []
     for scores, said in zip(objectness, deltas, strict=True):
         places, level = best_of_maps(scores, ends, before)
         boxes = clip(decode(said[places].astype(np.float64), anchors[places], detector.rpn_weights), image)
         keep = large(boxes, detector.rpn_min_size) & (sigmoid(scores[places]) >= detector.rpn_score)
         boxes, places, level = boxes[keep], places[keep], level[keep]
         best = suppress(boxes, scores[places], level, detector.rpn_nms)[:after]
-        found.append(Proposals(boxes[best], places[best]))
-    return found
+        proposals.append(Proposals(boxes[best], places[best]))
+    return proposals
 
 
 def best_of_maps(scores: np.ndarray, ends: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

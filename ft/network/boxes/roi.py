@@ -73,7 +73,7 @@ def points(
 
 def matrices(pixels: np.ndarray, weights: np.ndarray, size: int, *, bins: int) -> np.ndarray:
     """Return `points` as a matrix a box (K, bins, size): what each bin takes of each pixel along the axis."""
-    found = np.zeros((len(pixels), bins, size))
+    shares = np.zeros((len(pixels), bins, size))
     box, place = np.indices(pixels.shape)
-    np.add.at(found, (box, place * bins // pixels.shape[1], pixels), weights)
-    return found
+    np.add.at(shares, (box, place * bins // pixels.shape[1], pixels), weights)
+    return shares

@@ -11,11 +11,11 @@ from ft.noise import GOLDEN, mix
 
 def picture_key(key: int, *parts: int) -> np.int64:
     """Return the key of a picture: that of the layer, then the step, the purpose and the position mixed in."""
-    found = np.array([key], np.int64)
+    mixed = np.array([key], np.int64)
     with np.errstate(over="ignore"):  # int64 arithmetic wraps, as SplitMix64 wants
         for part in parts:
-            found = mix(found + np.int64(part + 1) * np.int64(GOLDEN))
-    return found[0]
+            mixed = mix(mixed + np.int64(part + 1) * np.int64(GOLDEN))
+    return mixed[0]
 
 
 def sample(

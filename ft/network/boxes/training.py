@@ -97,10 +97,11 @@ def anchor_lesson(
     anchors: np.ndarray, truth: np.ndarray, key: np.int64, detector: Detector
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the places of the drawn anchors of a picture, whether each is an object, and what to say of it."""
-    found = matched(anchors, truth, low=detector.rpn_low, high=detector.rpn_high, rescue=True)
-    labels = np.where(found == NEITHER, -1, found >= 0)
+    matches = matched(anchors, truth, low=detector.rpn_low, high=detector.rpn_high, rescue=True)
+    labels = np.where(matches == NEITHER, -1, matches >= 0)
     chosen = sample(labels, key, count=detector.rpn_samples, positive=detector.rpn_positive)
-    return chosen, (found[chosen] >= 0).astype(np.float64), said(anchors, truth, found, chosen, detector.rpn_weights)
+    wanted = said(anchors, truth, matches, chosen, detector.rpn_weights)
+    return chosen, (matches[chosen] >= 0).astype(np.float64), wanted
 
 
 def roi_lesson(
@@ -108,11 +109,11 @@ def roi_lesson(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the drawn proposals of a picture, the class of each, 0 for background, and what to say of it."""
     boxes = proposals.boxes
-    found = matched(boxes, truth, low=detector.roi_low, high=detector.roi_high)
-    own = np.append(classes, 0)[np.where(found >= 0, found, len(classes))]
-    labels, share = np.where(found == NEITHER, -1, own), detector.roi_positive
+    matches = matched(boxes, truth, low=detector.roi_low, high=detector.roi_high)
+    own = np.append(classes, 0)[np.where(matches >= 0, matches, len(classes))]
+    labels, share = np.where(matches == NEITHER, -1, own), detector.roi_positive
     chosen = sample(labels, key, count=detector.roi_samples, positive=share, numbers=proposals.anchors)
-    return boxes[chosen], own[chosen], said(boxes, truth, found, chosen, detector.roi_weights)
+    return boxes[chosen], own[chosen], said(boxes, truth, matches, chosen, detector.roi_weights)
 
 
 def matched(boxes: np.ndarray, truth: np.ndarray, *, low: float, high: float, rescue: bool = False) -> np.ndarray:
@@ -122,11 +123,11 @@ def matched(boxes: np.ndarray, truth: np.ndarray, *, low: float, high: float, re
     return match(iou(truth, boxes), low=low, high=high, rescue=rescue)
 
 
-def said(boxes: np.ndarray, truth: np.ndarray, found: np.ndarray, chosen: np.ndarray, weights: Four) -> np.ndarray:
+def said(boxes: np.ndarray, truth: np.ndarray, matches: np.ndarray, chosen: np.ndarray, weights: Four) -> np.ndarray:
     """Return what to say of the chosen boxes (K, 4), 0 of those that are no object."""
     wanted = np.zeros((len(chosen), 4))
-    objects = np.flatnonzero(found[chosen] >= 0)
+    objects = np.flatnonzero(matches[chosen] >= 0)
     own = chosen[objects]
     if len(own):
-        wanted[objects] = encode(truth[found[own]], boxes[own], weights)
+        wanted[objects] = encode(truth[matches[own]], boxes[own], weights)
     return wanted

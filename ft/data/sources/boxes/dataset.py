@@ -87,20 +87,22 @@ def choose_classes(
     """Return the class names in the order of their numbers: the given ones, the source's, or those of train in byte
     order. A class of val or test that train lacks, or that is not among the given ones, raises DataError.
     """
-    found = {split: {b.label for i in items if i.split == split for b in i.boxes} for split in ("train", "val", "test")}
+    labels = {
+        split: {b.label for i in items if i.split == split for b in i.boxes} for split in ("train", "val", "test")
+    }
     if given is not None:
-        for label in byte_sorted(set(listing.names or ()).union(*found.values()).difference(given)):
+        for label in byte_sorted(set(listing.names or ()).union(*labels.values()).difference(given)):
             raise DataError(f"{where}: {unknown('class', printable(label), given)} (the model's classes decide)")
         return tuple(given)
     if listing.names is not None:
         return listing.names
     for split in ("val", "test"):
-        if extra := found[split] - found["train"]:
+        if extra := labels[split] - labels["train"]:
             raise DataError(
                 f"{where}: {split} has classes that train lacks: {listed(map(printable, byte_sorted(extra)))}; "
                 f"add train images of them, or keep them out of {split}"
             )
-    return tuple(byte_sorted(found["train"]))
+    return tuple(byte_sorted(labels["train"]))
 
 
 def unseen(classes: Sequence[str], train: Sequence[Sample], val: Sequence[Sample]) -> list[str]:

@@ -50,9 +50,9 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False) ->
         return list_scenes()
     path, outside = Path(os.path.expanduser(spec)), policy.allow_outside_root
     if not holds_boxes(spec):
-        found = "holds no boxes by its layout" if os.path.exists(path) else "does not exist"
+        trouble = "holds no boxes by its layout" if os.path.exists(path) else "does not exist"
         raise DataError(
-            f"data '{printable(spec)}' {found}; pass scenes, COCO's JSON, Pascal VOC's XML, YOLO's data.yaml, or a "
+            f"data '{printable(spec)}' {trouble}; pass scenes, COCO's JSON, Pascal VOC's XML, YOLO's data.yaml, or a "
             "CSV image,x1,y1,x2,y2,label"
         )
     if os.path.isfile(path) and path.suffix.lower() == ".csv":

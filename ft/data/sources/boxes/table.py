@@ -55,16 +55,16 @@ def is_table_of_boxes(path: Path) -> bool:
 def list_box_table(path: Path, *, outside: bool = False, missing: bool = False) -> BoxListing:
     """List a CSV. Every complaint says its line. missing: files that do not exist are listed all the same."""
     header, rows = read_rows(path)
-    folded, found = [name.lower() for name in header], form_of(header)
+    folded, recognised = [name.lower() for name in header], form_of(header)
     image, label, split = (
         next((folded.index(n) for n in ns if n in folded), None) for ns in (NAMES, LABELS, ["split"])
     )
-    if found is None or image is None or label is None:
+    if recognised is None or image is None or label is None:
         raise DataError(
             f"{printable(path)} line 1: the header is '{printable(','.join(header))}'; expected "
             "image,x1,y1,x2,y2,label or image,x1,y1,x2,y2,label,split with commas between"
         )
-    (form, places), inside, absent = found, Inside(path.parent, outside=outside), [] if missing else None
+    (form, places), inside, absent = recognised, Inside(path.parent, outside=outside), [] if missing else None
     items: dict[str, Boxed] = {}
     told = braced(printable(path)) + " line {}"
     for line, row in rows:

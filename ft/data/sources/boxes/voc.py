@@ -35,9 +35,9 @@ def is_voc(root: Path) -> bool:
 def homes_of(root: Path) -> Iterator[tuple[str, Path, Path]]:
     """Yield the split, "" for none, the folder of images and that of XML files, wherever both are."""
     for images in ("jpegimages", "images"):
-        found = [home for home in homes_in(root, "annotations", images) if any(home[2].glob("*.xml"))]
-        if found:
-            yield from found
+        annotated = [home for home in homes_in(root, "annotations", images) if any(home[2].glob("*.xml"))]
+        if annotated:
+            yield from annotated
             return
     folders = {name: path for name, path in sorted(folders_of(root).items()) if name in SPLITS}
     homes = [("", root), *((SPLITS[name], path) for name, path in folders.items())]

@@ -99,19 +99,19 @@ def images_at(place: str, base: Path, path: Path, walk: Walk) -> list[Path]:
     parts = [part for part in Path(place).parts if part not in ("..", ".")]
     tried = [base / place, path.parent / place, path.parent.joinpath(*parts)]
     inside = (p for p in tried if p.exists() and (walk.inside.outside or p.resolve().is_relative_to(walk.inside.root)))
-    found = next(inside, None)
-    if found is None:
+    target = next(inside, None)
+    if target is None:
         raise DataError(
             f"{printable(path)}: '{printable(place)}' is neither a folder nor a list below it; correct the path, or "
             "pass --allow-outside-root"
         )
-    if found.is_dir():
-        return sorted(find_images(found, walk))
-    lines = (line.strip() for line in found.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
-    images = [next((p for p in (found.parent / n, base / n) if walk.inside.holds(p)), Path(n)) for n in lines if n]
+    if target.is_dir():
+        return sorted(find_images(target, walk))
+    lines = (line.strip() for line in target.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+    images = [next((p for p in (target.parent / n, base / n) if walk.inside.holds(p)), Path(n)) for n in lines if n]
     lost = next((p for p in images if not walk.inside.holds(p)), None)
     if lost is not None:
-        raise DataError(f"{printable(found)}: '{printable(lost)}' does not exist below the data; correct the path")
+        raise DataError(f"{printable(target)}: '{printable(lost)}' does not exist below the data; correct the path")
     return images
 
 
