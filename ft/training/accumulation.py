@@ -32,9 +32,10 @@ def parts_of(batch: Batch, recipe: Recipe, objective: Objective) -> list[Part]:
     A share is that of the samples' weights in the objective. So gradients add up to those of the whole batch, a last
     one that is short included.
     """
-    weights, place = objective.weights(batch.targets), batch.place
+    place = batch.place
     if place is None and recipe.accumulate == 1:
-        return [Part(slice(0, len(weights)), 1.0, 0)]
+        return [Part(slice(0, len(batch)), 1.0, 0)]
+    weights = objective.weights(batch.targets)  # of masks a look at every pixel: not where nobody asks
     passes = place.passes if place else [Pass(rows, rows.start) for rows in cut_of(recipe).passes(len(weights))]
     whole = (place.weight if place else weights.sum()) or 1.0  # where no pixel counts the loss is 0
     return [Part(p.rows, p.counts * float(weights[p.rows].sum() / whole), p.first, p.counts) for p in passes]
