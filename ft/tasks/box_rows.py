@@ -4,8 +4,6 @@ boxes.json is the truth and detections.json what the network says, numbered alik
 takes them, `truth = COCO("boxes.json")` and `COCOeval(truth, truth.loadRes("detections.json"), "bbox")`.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,12 +15,10 @@ import numpy as np
 from ft.errors import RunError
 from ft.metrics.detection import Found, Truth, as_coco, as_results
 from ft.metrics.matches import Outcome, match
-from ft.metrics.multilabel import BETWEEN
-from ft.runs.predictions import Prediction, escape, rows_of, unescape
 from ft.system import files, reading
-from ft.system.names import BOXES, DETECTIONS, PREDICTIONS
+from ft.system.names import BOXES, DETECTIONS
+from ft.tasks.count_rows import Counts, read_count_rows, write_count_rows
 
-Counts = dict[str, int]  # class name -> boxes
 MOST = 1 << 30  # bytes of boxes
 
 
@@ -65,34 +61,27 @@ class BoxRow:
 
 def write_box_rows(folder: Path, pictures: Iterable[Pictured], classes: Sequence[str]) -> None:
     """Write predictions.csv: name,label,predicted,probability; cells as cat:2|dog:1, the last is how many are right."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(Prediction.__dataclass_fields__)
-    for name, _, truth, detections in pictures:
-        matches = match(truth, detections)
-        cells = (
-            BETWEEN.join(f"{escape(classes[k])}:{n}" for k, n in enumerate(np.bincount(numbers).tolist()) if n)
-            for numbers in (truth.classes[matches.boxes], detections.classes[matches.said])
-        )
-        table.writerow((escape(name), *cells, Outcome.of(truth, detections, matches).right))
-    files.write_text(Path(folder) / PREDICTIONS, text.getvalue())
+    write_count_rows(folder, (counted(picture, classes) for picture in pictures))
+
+
+def counted(picture: Pictured, classes: Sequence[str]) -> tuple[str, Counts, Counts, int]:
+    """Return a picture's name, its boxes by class as they are and as they are said to be, and how many are right."""
+    name, _, truth, detections = picture
+    matches = match(truth, detections)
+    own, said = (
+        {classes[k]: n for k, n in enumerate(np.bincount(numbers).tolist()) if n}
+        for numbers in (truth.classes[matches.boxes], detections.classes[matches.said])
+    )
+    return name, own, said, Outcome.of(truth, detections, matches).right
 
 
 def read_box_rows(folder: Path) -> list[BoxRow]:
     """Return the lines of predictions.csv."""
-    try:
-        return [
-            BoxRow(unescape(name), counts_in(label), counts_in(predicted), int(right))
-            for name, label, predicted, right in rows_of(folder)
-        ]
-    except ValueError as error:
-        raise RunError(f"{Path(folder) / PREDICTIONS}: {error}; expected boxes by class, as cat:2|dog:1") from None
-
-
-def counts_in(cell: str) -> Counts:
-    """Return a cell's boxes by class."""
-    pairs = (part.rpartition(":") for part in cell.split(BETWEEN)) if cell else ()
-    return {unescape(name): int(count) for name, _, count in pairs}
+    return read_count_rows(
+        folder,
+        lambda name, own, said, right: BoxRow(name, own, said, int(right)),
+        like="boxes by class, as cat:2|dog:1",
+    )
 
 
 def write_boxes(folder: Path, pictures: Sequence[Pictured], classes: Sequence[str]) -> None:

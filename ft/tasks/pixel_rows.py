@@ -1,6 +1,5 @@
 """What is kept of every picture of a segmentation run: pixels by class in predictions.csv, and the worst masks."""
 
-import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,13 +9,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ft.errors import RunError
-from ft.metrics.multilabel import BETWEEN
-from ft.runs.predictions import Prediction, escape, rows_of, unescape
 from ft.system import files
-from ft.system.names import PREDICTIONS, WORST_MASKS
-
-Counts = dict[str, int]  # class name -> pixels
+from ft.system.names import WORST_MASKS
+from ft.tasks.count_rows import Counts, read_count_rows, write_count_rows
 
 
 @dataclass(frozen=True)
@@ -46,33 +41,17 @@ class Worst(NamedTuple):
 
 def write_pixel_rows(folder: Path, names: Iterable[str], rows: Iterable[PixelRow], classes: Sequence[str]) -> None:
     """Write predictions.csv: name,label,predicted,probability; cells as cat:1200|dog:31, the last one what is right."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(Prediction.__dataclass_fields__)
-    for name, row in zip(names, rows, strict=True):
-        cells = (
-            BETWEEN.join(f"{escape(classes[int(k)])}:{n}" for k, n in counts.items())
-            for counts in (row.label, row.predicted)
-        )
-        table.writerow((escape(name), *cells, repr(row.right)))
-    files.write_text(Path(folder) / PREDICTIONS, text.getvalue())
+    both = ((row, *({classes[int(k)]: n for k, n in c.items()} for c in (row.label, row.predicted))) for row in rows)
+    write_count_rows(folder, ((name, own, said, row.right) for name, (row, own, said) in zip(names, both, strict=True)))
 
 
 def read_pixel_rows(folder: Path) -> list[PixelRow]:
     """Return the lines of predictions.csv."""
-    try:
-        return [
-            PixelRow(unescape(name), counts_in(label), counts_in(predicted), float(right))
-            for name, label, predicted, right in rows_of(folder)
-        ]
-    except ValueError as error:
-        raise RunError(f"{Path(folder) / PREDICTIONS}: {error}; expected pixels by class, as cat:1200|dog:31") from None
-
-
-def counts_in(cell: str) -> Counts:
-    """Return a cell's pixels by class."""
-    pairs = (part.rpartition(":") for part in cell.split(BETWEEN)) if cell else ()
-    return {unescape(name): int(count) for name, _, count in pairs}
+    return read_count_rows(
+        folder,
+        lambda name, own, said, right: PixelRow(name, own, said, float(right)),
+        like="pixels by class, as cat:1200|dog:31",
+    )
 
 
 def write_worst(folder: Path, rows: Sequence[Worst]) -> None:
