@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ft.data.check.classes import Words, find_class_troubles
 from ft.data.check.findings import (
     SPLIT_ORDER,
     ClassCount,
     Finding,
-    Level,
     find_copies,
     find_faults,
     find_left_out,
@@ -38,6 +38,15 @@ from ft.metrics.multilabel import BETWEEN
 SQUARE = 640  # pixels of the network's square where nothing else is said
 THIN = 4  # pixels of a side in that square below which a box is hardly learnt
 RARE = 0.01  # share of the train boxes below which a class is
+WORDS = Words(
+    never="no box",
+    within="on",
+    empty=("classes without a box", "leave them out of the classes, or draw boxes of them"),
+    seen="{} image shows",
+    share="{:.2%} of the boxes",
+    rare=f"classes of less than {RARE:.0%} of the boxes",
+    more="collect more of them",
+)
 WRONG = 0.1  # share of the boxes that are none from which another form is tried on all
 FORMS: dict[Form, str] = {
     "corners": "x1, y1, x2, y2",
@@ -146,7 +155,7 @@ def box_findings(
     images = [x.look for x in looks]
     findings = [*find_faults(images), *find_copies(images, splits, policy, "image"), *find_tiny(images)]
     findings += [*find_form(looks), *find_twice(looks), *find_thin(looks, image_size)]
-    findings += find_class_troubles(classes, policy)
+    findings += find_class_troubles(classes, lambda c: c.boxes, WORDS, policy, rare=RARE)
     return [*findings, *find_empty(looks), *find_left_out(listing), *find_traits(listing, images)]
 
 
@@ -207,23 +216,6 @@ def find_thin(looks: Sequence[BoxLook], image_size: int) -> Iterator[Finding]:
         advice = "raise --image-size, or cut the images into parts"
         title = f"boxes with a side under {THIN} pixels once the image is fitted into {image_size}x{image_size}"
         yield Finding("warning", "tiny boxes", title, advice, tuple(thin))
-
-
-def find_class_troubles(classes: Sequence[ClassCount], policy: Policy) -> list[Finding]:
-    """Return the classes that no box has, that are never trained or validated, or that have hardly a box."""
-    never = tuple((c.label, "no box") for c in classes if not c.images)
-    unseen = tuple((c.label, f"on {c.train} train images") for c in classes if c.train and not c.val)
-    unlearnt = tuple((c.label, f"on {c.val} val images") for c in classes if c.val and not c.train)
-    rare = tuple((c.label, f"{c.boxes:.2%} of the boxes") for c in classes if c.images and (c.boxes or 0) < RARE)
-    told: tuple[tuple[Level, str, str, str, tuple[tuple[str, str], ...]], ...] = (
-        ("error" if policy.fail_on_empty_class else "warning", "empty class", "classes without a box",
-         "leave them out of the classes, or draw boxes of them", never),
-        ("warning", "no train", "classes that no train image shows, so that nothing is learnt of them",
-         "move some images to train", unlearnt),
-        ("warning", "no val", "classes that no val image shows", "move some images to val", unseen),
-        ("warning", "rare", f"classes of less than {RARE:.0%} of the boxes", "collect more of them", rare),
-    )  # fmt: skip
-    return [Finding(level, kind, title, advice, items) for level, kind, title, advice, items in told if items]
 
 
 def find_empty(looks: Sequence[BoxLook]) -> Iterator[Finding]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ft.data.check.classes import Words, find_class_troubles
 from ft.data.check.findings import (
     SPLIT_ORDER,
     ClassCount,
     Finding,
-    Level,
     find_copies,
     find_faults,
     find_left_out,
@@ -34,6 +34,15 @@ from ft.errors import DataError, printable
 from ft.metrics.multilabel import BETWEEN
 
 RARE = 0.001  # share of the pixels that train below which a class is hardly learnt
+WORDS = Words(
+    never="in no mask",
+    within="in",
+    empty=("classes that never occur", "leave them out of the list of classes, or add masks of them"),
+    seen="{} mask shows",
+    share="{:.3%} of the pixels",
+    rare=f"classes of less than {RARE:.1%} of the pixels",
+    more="collect more, or weigh them more",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,26 +162,9 @@ def mask_findings(
     """Return what was found of files, splits and classes."""
     images = [x.look for x in looks]
     findings = [*find_faults(images), *find_copies(images, splits, policy, "image"), *find_tiny(images)]
-    findings += find_class_troubles(classes, policy)
+    findings += find_class_troubles(classes, lambda c: c.pixels, WORDS, policy, rare=RARE)
     findings += find_ignored(looks)
     return [*findings, *find_left_out(listing), *find_traits(listing, images)]
-
-
-def find_class_troubles(classes: Sequence[ClassCount], policy: Policy) -> list[Finding]:
-    """Return the classes that no mask shows, that are never validated, or that have hardly a pixel."""
-    never = tuple((c.label, "in no mask") for c in classes if not c.images)
-    unseen = tuple((c.label, f"in {c.train} train images") for c in classes if c.train and not c.val)
-    unlearnt = tuple((c.label, f"in {c.val} val images") for c in classes if c.val and not c.train)
-    rare = tuple((c.label, f"{c.pixels:.3%} of the pixels") for c in classes if c.images and (c.pixels or 0) < RARE)
-    told: tuple[tuple[Level, str, str, str, tuple[tuple[str, str], ...]], ...] = (
-        ("error" if policy.fail_on_empty_class else "warning", "empty class", "classes that never occur",
-         "leave them out of the list of classes, or add masks of them", never),
-        ("warning", "no train", "classes that no train mask shows, so that nothing is learnt of them",
-         "move some images to train", unlearnt),
-        ("warning", "no val", "classes that no val mask shows", "move some images to val", unseen),
-        ("warning", "rare", f"classes of less than {RARE:.1%} of the pixels", "collect more, or weigh them more", rare),
-    )  # fmt: skip
-    return [Finding(level, kind, title, advice, items) for level, kind, title, advice, items in told if items]
 
 
 def find_ignored(looks: Sequence[MaskLook]) -> list[Finding]:
