@@ -101,10 +101,8 @@ class Built:
 
 def build(start: Start) -> Built:
     """Load the framework and build the network, with a checkpoint's tensors where there is one."""
-    job, quiet = (
-        start.job,
-        start.told.quiet or not SafeStream(sys.stderr).isatty(),
-    )  # in a file the headlines say enough
+    job = start.job
+    quiet = start.told.quiet or not SafeStream(sys.stderr).isatty()  # in a file the headlines say enough
     with stages(2, quiet=quiet) as begin:
         begin(f"loading {FRAMEWORKS[start.backend]}")
         wing = backends.load(start.backend)
