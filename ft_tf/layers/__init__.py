@@ -19,7 +19,15 @@ from ft_tf.layers.conv import (
     squeeze_excitation,
 )
 from ft_tf.layers.noise import KERAS_DROPOUT, Dropout, Noise, StochasticDepth, noise, seed_noise
-from ft_tf.layers.norm import BatchNorm2d, FrozenBatchNorm2d, LayerNorm, Normalization, batch_norm, frozen_norms
+from ft_tf.layers.norm import (
+    BatchNorm2d,
+    FrozenBatchNorm2d,
+    LayerNorm,
+    Normalization,
+    batch_norm,
+    frozen_norms,
+    norms_of,
+)
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
 from ft_tf.layers.resize import Resize, ResizeNearest, resize_bilinear
 from ft_tf.layers.sync import synchronised
@@ -86,6 +94,7 @@ __all__ = [
     "litert_operators",
     "maps_of",
     "noise",
+    "norms_of",
     "pair",
     "register",
     "relative_position_bias",

@@ -121,6 +121,7 @@ class FrozenBatchNorm2d(SameShape):
 
 
 FROZEN = [False]  # whether `batch_norm` gives frozen ones
+OPTIONS: list[dict[str, float]] = [{}]  # what it gives all of them
 
 
 @contextmanager
@@ -133,9 +134,19 @@ def frozen_norms() -> Iterator[None]:
         FROZEN.pop()
 
 
+@contextmanager
+def norms_of(**options: float) -> Iterator[None]:
+    """Let `batch_norm` give ones of these options, as torchvision's norm_layer=partial(BatchNorm2d, ...) does."""
+    OPTIONS.append(options)
+    try:
+        yield
+    finally:
+        OPTIONS.pop()
+
+
 def batch_norm(*, name: str, **options: Any) -> keras.layers.Layer:
     """Return a BatchNorm with its options; a frozen one has torchvision's own."""
-    return FrozenBatchNorm2d(name=name) if FROZEN[-1] else BatchNorm2d(name=name, **options)
+    return FrozenBatchNorm2d(name=name) if FROZEN[-1] else BatchNorm2d(name=name, **{**options, **OPTIONS[-1]})
 
 
 @register

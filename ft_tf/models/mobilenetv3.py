@@ -1,6 +1,6 @@
 """MobileNetV3, a port of torchvision/models/mobilenetv3.py. Blocks: ft/zoo/mobilenetv3.py."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import count
 
@@ -40,24 +40,45 @@ def mobilenet_v3(name: str, num_classes: int, dropout: float, dtype: str) -> ker
 
 def maps(images: KerasTensor, path: str, blocks: Sequence[spec.Block]) -> list[KerasTensor]:
     """Return what the stem, each of these blocks and the top make of images; they stand below `path`."""
-    outputs = [conv_norm(images, f"{path}.0", spec.STEM, 3, stride=2, activation="hard_silu")]
+    outputs = [stem(images, f"{path}.0")]
     for place, block in enumerate(blocks, start=1):
         outputs.append(inverted_residual(outputs[-1], f"{path}.{place}", block))
-    top = conv_norm(outputs[-1], f"{path}.{len(blocks) + 1}", spec.top(blocks), 1, activation="hard_silu")
-    return [*outputs, top]
+    return [*outputs, top(outputs[-1], f"{path}.{len(blocks) + 1}", spec.top(blocks))]
+
+
+def stem(images: KerasTensor, path: str) -> KerasTensor:
+    """Return what the first convolution makes of images."""
+    return conv_norm(images, path, spec.STEM, 3, stride=2, activation="hard_silu")
+
+
+def top(x: KerasTensor, path: str, channels: int) -> KerasTensor:
+    """Return what the last convolution makes of the last block's map."""
+    return conv_norm(x, path, channels, 1, activation="hard_silu")
 
 
 def inverted_residual(x: KerasTensor, path: str, block: spec.Block) -> KerasTensor:
     """Expand (1x1), filter each channel (depthwise), scale channels, project; add the input where shapes allow."""
-    activation = "hard_silu" if block.hard else "relu"
     paths = (f"{path}.block.{place}" for place in count())
-    wide, y = block.wide, x
-    if wide != x.shape[-1]:
-        y = conv_norm(y, next(paths), wide, 1, activation=activation)
-    window = {"stride": block.stride, "dilation": block.dilation}
-    y = conv_norm(y, next(paths), wide, block.kernel, **window, groups=wide, activation=activation)
-    if block.squeeze:
-        y = squeeze_excitation(y, next(paths), scaled(wide, 1 / 4), scale_activation="hard_sigmoid")
-    y = conv_norm(y, next(paths), block.channels, 1)
+    y = expanded(x, next(paths), block) if block.wide != x.shape[-1] else x
+    y = projected(y, paths, block)
     residual = block.stride == 1 and x.shape[-1] == block.channels
     return keras.layers.Add(name=f"{path}.add")([y, x]) if residual else y
+
+
+def expanded(x: KerasTensor, path: str, block: spec.Block) -> KerasTensor:
+    """Return what a block widens its input to."""
+    return conv_norm(x, path, block.wide, 1, activation=activation_of(block))
+
+
+def projected(y: KerasTensor, paths: Iterator[str], block: spec.Block) -> KerasTensor:
+    """Filter each channel, scale channels and project to the block's, by the next of the paths."""
+    window = {"stride": block.stride, "dilation": block.dilation}
+    y = conv_norm(y, next(paths), block.wide, block.kernel, **window, groups=block.wide, activation=activation_of(block))
+    if block.squeeze:
+        y = squeeze_excitation(y, next(paths), scaled(block.wide, 1 / 4), scale_activation="hard_sigmoid")
+    return conv_norm(y, next(paths), block.channels, 1)
+
+
+def activation_of(block: spec.Block) -> str:
+    """Return what follows a block's convolutions but the last."""
+    return "hard_silu" if block.hard else "relu"

@@ -1,0 +1,40 @@
+"""SSD as torchvision ships it; what it decides about boxes is decided in ft/network/boxes."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import detection as stock
+
+Maps = dict[str, Tensor]
+
+
+class OnVGG(nn.Module):
+    """Torchvision's parts under their names."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.head = network.get_submodule("backbone"), network.get_submodule("head")
+
+    def body(self, images: Tensor) -> Maps:
+        """Return the maps of VGG's fourth and fifth block."""
+        fine = self.backbone.get_submodule("features")(images)
+        *coarser, _ = self.backbone.get_submodule("extra")[0]
+        x = fine
+        for layer in coarser:
+            x = layer(x)
+        return {"0": fine, "1": x}
+
+    def levels(self, maps: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return the six maps that are asked: each pixel of the first has a norm that is learned."""
+        first, *behind = self.backbone.get_submodule("extra")
+        scaled = self.backbone.get_parameter("scale_weight").view(1, -1, 1, 1) * F.normalize(maps["0"])
+        levels = [scaled, first[-1](maps["1"])]
+        for block in behind:
+            levels.append(block(levels[-1]))
+        return levels
+
+
+def ssd300_vgg16(*, num_classes: int = 90, dtype: str = "float32") -> nn.Module:
+    """Return torchvision's SSD on VGG-16: (N, 3, H, W) -> {"boxes", "scores", "classes"}."""
+    return OnVGG(stock.ssd300_vgg16(weights=None, weights_backbone=None, num_classes=num_classes + 1))

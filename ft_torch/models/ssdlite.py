@@ -1,0 +1,65 @@
+"""SSDlite of torchvision's own modules; what it decides about boxes is decided in ft/network/boxes."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torchvision.models import detection as stock
+from torchvision.models import mobilenet_v2
+from torchvision.models.detection.ssd import SSD
+from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
+from torchvision.models.detection.ssdlite import SSDLiteFeatureExtractorMobileNet, SSDLiteHead
+
+from ft.zoo.ssdlite import BODIES, EXTRA, RATIOS, SIZE
+
+Maps = dict[str, Tensor]
+
+
+class OnMobileNet(nn.Module):
+    """Torchvision's parts under their names. maps: how many of the maps, which follow from one another, its body gives."""
+
+    def __init__(self, network: nn.Module, maps: int) -> None:
+        super().__init__()
+        self.backbone, self.head = network.get_submodule("backbone"), network.get_submodule("head")
+        self.maps = maps
+
+    @property
+    def parts(self) -> list[nn.Module]:
+        """What gives the maps, one after the other."""
+        features, extra = self.backbone.get_submodule("features"), self.backbone.get_submodule("extra")
+        return [*features.children(), *extra.children()]
+
+    def body(self, images: Tensor) -> Maps:
+        """Return the maps of the base."""
+        maps, x = {}, images
+        for place, part in enumerate(self.parts[: self.maps]):
+            x = maps[str(place)] = part(x)
+        return maps
+
+    def levels(self, maps: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return the six maps that are asked."""
+        levels = [maps[str(place)] for place in range(self.maps)]
+        for part in self.parts[self.maps :]:
+            levels.append(part(levels[-1]))
+        return levels
+
+
+def ssdlite320_mobilenet_v3_large(*, num_classes: int = 90, dtype: str = "float32") -> nn.Module:
+    """Return torchvision's SSDlite on MobileNetV3-Large: (N, 3, H, W) -> {"boxes", "scores", "classes"}."""
+    network = stock.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=num_classes + 1)
+    return OnMobileNet(network, BODIES["mobilenet_v3_large"].maps)
+
+
+def ssdlite320_mobilenet_v2(*, num_classes: int = 90, dtype: str = "float32") -> nn.Module:
+    """Return an SSDlite of torchvision's parts on its MobileNetV2, with that one's BatchNorms."""
+    return OnMobileNet(on_mobilenet_v2(num_classes + 1), BODIES["mobilenet_v2"].maps)
+
+
+def on_mobilenet_v2(classes: int) -> SSD:
+    """Return the network of torchvision's parts. classes: with the background."""
+    body, features = BODIES["mobilenet_v2"], mobilenet_v2().features
+    block = features[body.split]
+    block.block = block.conv  # as torchvision's extractor calls it
+    backbone = SSDLiteFeatureExtractorMobileNet(features, body.split, nn.BatchNorm2d)
+    channels, boxes = [block.conv[0].out_channels, body.top, *EXTRA], DefaultBoxGenerator(list(map(list, RATIOS)))
+    head = SSDLiteHead(channels, boxes.num_anchors_per_location(), classes, nn.BatchNorm2d)
+    return SSD(backbone, boxes, (SIZE, SIZE), classes, head=head)
