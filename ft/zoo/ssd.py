@@ -4,8 +4,13 @@ Classes are the user's, from 0; in the network 0 is background and they begin at
 """
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
-from ft.zoo.card import Pretrained
+from ft.zoo.card import Card, Pretrained
+from ft.zoo.coco import FILES, coco_weights
+from ft.zoo.detector import DefaultBoxes
+from ft.zoo.onestage import usual
 from ft.zoo.published import published
 from ft.zoo.vgg import Block, blocks
 
@@ -13,9 +18,11 @@ VGG = blocks("vgg16")
 SIZE = 300
 MIN_SIZE = 268  # from there on the last block but one has a map of 3 x 3 for its kernel
 MEAN, STD = (0.48235, 0.45882, 0.40784), (1 / 255, 1 / 255, 1 / 255)  # of the pixels, of 0 to 1
-RATIOS = ((2.0,), (2.0, 3.0), (2.0, 3.0), (2.0, 3.0), (2.0,), (2.0,))
-SCALES = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)
-STEPS = (8, 16, 32, 64, 100, 300)
+NUMBERS = DefaultBoxes(
+    scales=(0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05),
+    shapes=((2.0,), (2.0, 3.0), (2.0, 3.0), (2.0, 3.0), (2.0,), (2.0,)),
+    steps=(8, 16, 32, 64, 100, 300),
+)
 START = 20.0  # what the norm of every pixel of the first map begins with
 WIDE = 1024  # channels of what VGG's linear layers became: a dilated convolution and one of 1 x 1
 REACH = 6  # its dilation
@@ -55,8 +62,44 @@ def place(name: str) -> str | None:
     return f"{path_of(int(number))}.{leaf}" if part == "features" else None
 
 
-def backbone_weights() -> tuple[Pretrained, ...]:
-    """Return the weights that VGG-16 was published with for detectors."""
-    entries = [entry for entry in published("vgg16") if entry.name == "IMAGENET1K_FEATURES"]
-    sized = [dataclasses.replace(entry.preprocess, resize=SIZE, crop=SIZE) for entry in entries]
-    return tuple(dataclasses.replace(own, preprocess=p) for own, p in zip(entries, sized, strict=True))
+def with_pixels(entries: Iterable[Pretrained], **pixels: Any) -> tuple[Pretrained, ...]:
+    """Return published weights with what is another preprocessing here; they classify nothing."""
+    return tuple(
+        dataclasses.replace(entry, preprocess=dataclasses.replace(entry.preprocess, **pixels), top1=None)
+        for entry in entries
+    )
+
+
+def card(name: str, *, detector: DefaultBoxes, inner: str = "", **fields: Any) -> Card:
+    """Return the card of an SSD. inner: the path of the layer that gives the logits in the part for each map."""
+    layers = [f"head.classification_head.module_list.{place}{inner}" for place in range(len(detector.shapes))]
+    return Card(
+        name=name,
+        last=layers[-1],
+        beside=tuple(layers[:-1]),
+        task="detection",
+        detector=detector,
+        classes=90,
+        usual=usual,
+        tail=(),
+        pool=None,
+        **fields,
+    )
+
+
+PIXELS = {"resize": SIZE, "crop": SIZE, "mean": MEAN, "std": STD}
+FEATURES = [entry for entry in published("vgg16") if entry.name == "IMAGENET1K_FEATURES"]  # trained on these pixels
+CARDS = [
+    card(
+        "ssd300_vgg16",
+        family="ssd",
+        parameters=FILES["ssd300_vgg16"][2],
+        detector=NUMBERS,
+        stages=stages(),
+        behind=("extra", "head"),
+        taps=TAPS,
+        backbone=place,
+        pretrained=with_pixels((*FEATURES, *coco_weights("ssd300_vgg16", SIZE)), **PIXELS),
+        min_size=MIN_SIZE,
+    )
+]

@@ -11,21 +11,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from ft.zoo import mobilenetv2, mobilenetv3
-from ft.zoo.card import Pretrained, under
+from ft.zoo.card import Card, under
+from ft.zoo.coco import FILES, coco_weights
+from ft.zoo.detector import DefaultBoxes
 from ft.zoo.published import published
+from ft.zoo.ssd import card, with_pixels
 
 PATH = "backbone.features"
 SIZE = 320
 EXTRA = (512, 256, 256, 128)  # channels of the maps behind the top
-RATIOS = ((2.0, 3.0),) * 6
+NORM = {"eps": 1e-3, "momentum": 0.03}  # of the BatchNorms
+HALVES = (0.5, 0.5, 0.5)  # mean and standard deviation of the pixels
+NUMBERS = DefaultBoxes(
+    stride=16,
+    scales=(0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0),
+    shapes=((2.0, 3.0),) * 6,
+    score=0.001,
+    candidates=300,
+    nms=0.55,
+    detections=300,
+)
 
 
 @dataclass(frozen=True)
 class Body:
     """A MobileNet: its blocks, of which the one at `split`, counted from 1, stands in two parts; the top's channels.
 
-    whole: whether all of it has ImageNet's weights; norm: what the BatchNorms of the whole network have instead of
-    its own.
+    whole: whether all of it has ImageNet's weights, with the pixels and the BatchNorms that belong to them.
     """
 
     name: str
@@ -34,12 +46,11 @@ class Body:
     split: int
     top: int
     whole: bool
-    norm: dict[str, float]
 
     @property
     def maps(self) -> int:
         """How many maps the base gives."""
-        return 1 + self.whole
+        return 2 if self.whole else 1
 
     def paths(self, name: str) -> list[str]:
         """Return the module paths here of one there, and of all below it: a block may stand in two parts."""
@@ -59,18 +70,17 @@ class Body:
         return path if any(under(path, (f"{PATH}.{part}",)) for part in range(self.maps)) else None
 
     @property
+    def taps(self) -> dict[str, str]:
+        """These maps by tap."""
+        return {str(part): f"{PATH}.{part}" for part in range(self.maps)}
+
+    @property
     def base(self) -> dict[str, tuple[str, ...]]:
         """The stages of the base, by the paths here."""
         bases = tuple(f"{PATH}.{part}" for part in range(self.maps))
         placed = {stage: [own for path in paths for own in self.paths(path)] for stage, paths in self.stages.items()}
         kept = {stage: tuple(path for path in paths if under(path, bases)) for stage, paths in placed.items()}
         return {stage: paths for stage, paths in kept.items() if paths}
-
-    def weights(self, **pixels: Any) -> tuple[Pretrained, ...]:
-        """Return its published weights, the first version first. pixels: what is another preprocessing here."""
-        entries = sorted(published(self.name), key=lambda entry: entry.name)
-        sized = [dataclasses.replace(entry.preprocess, resize=SIZE, crop=SIZE, **pixels) for entry in entries]
-        return tuple(dataclasses.replace(own, preprocess=p, top1=None) for own, p in zip(entries, sized, strict=True))
 
 
 def halved(blocks: Sequence[mobilenetv3.Block], split: int) -> list[mobilenetv3.Block]:
@@ -100,7 +110,6 @@ BODIES = {
         last_stride(V2),
         mobilenetv2.TOP,
         whole=True,
-        norm={},
     ),
     "mobilenet_v3_large": Body(
         "mobilenet_v3_large",
@@ -109,6 +118,37 @@ BODIES = {
         last_stride(HALF),
         mobilenetv3.top(HALF),
         whole=False,
-        norm={"eps": 1e-3, "momentum": 0.03},
     ),
 }
+PARAMETERS = {
+    "ssdlite320_mobilenet_v2": 4_664_988,
+    "ssdlite320_mobilenet_v3_large": FILES["ssdlite320_mobilenet_v3_large"][2],
+}
+
+
+def lite_card(name: str) -> Card:
+    """Return the card of one SSDlite."""
+    body = body_of(name)
+    behind = {"tail": (f"{PATH}.1",)} if not body.whole else {}
+    pixels = {"resize": SIZE, "crop": SIZE, **({} if body.whole else {"mean": HALVES, "std": HALVES})}
+    entries = sorted(published(body.name), key=lambda entry: entry.name)
+    return card(
+        name,
+        family="ssdlite",
+        parameters=PARAMETERS[name],
+        detector=NUMBERS,
+        inner=".1",
+        stages={**body.base, **behind, "extra": ("backbone.extra",), "head": ("head",)},
+        behind=(*behind, "extra", "head"),
+        taps=body.taps,
+        backbone=body.place,
+        pretrained=with_pixels((*entries, *coco_weights(name, SIZE)), **pixels),
+    )
+
+
+def body_of(name: str) -> Body:
+    """Return the MobileNet of a network."""
+    return BODIES[name.removeprefix("ssdlite320_")]
+
+
+CARDS = [lite_card(name) for name in PARAMETERS]

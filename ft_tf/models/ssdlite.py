@@ -24,10 +24,12 @@ def ssdlite320_mobilenet_v2(*, num_classes: int = 90, dtype: str = "float32") ->
 
 def ssdlite(name: str, num_classes: int, dtype: str) -> keras.Model:
     """Return the network called `name`."""
-    body = BODIES[name.removeprefix("ssdlite320_")]
-    with type_policy(dtype), norms_of(**body.norm):
+    body = body_of(name)
+    with type_policy(dtype):
         images = keras.Input((None, None, 3), dtype=dtype, name="images")
-        levels = added(maps(images, body))
+        with nullcontext() if body.whole else norms_of(**NORM):
+            levels = maps(images, body)
+        with norms_of(**NORM):
         logits, said = heads(levels, RATIOS, num_classes + 1, lite_head)
         return keras.Model(images, {"logits": logits, "said": said}, name=name)
 

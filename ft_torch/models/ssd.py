@@ -6,15 +6,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import detection as stock
 
-Maps = dict[str, Tensor]
+from ft.zoo.ssd import NUMBERS
+from ft_torch.models.mobilenetv3 import adapted
+from ft_torch.models.onestage import Maps, OneStageNetwork
 
 
-class OnVGG(nn.Module):
-    """Torchvision's parts under their names."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.backbone, self.head = network.get_submodule("backbone"), network.get_submodule("head")
+class OnVGG(OneStageNetwork):
+    """Torchvision's parts on VGG, whose body has none of its own."""
 
     def body(self, images: Tensor) -> Maps:
         """Return the maps of VGG's fourth and fifth block."""
@@ -37,4 +35,5 @@ class OnVGG(nn.Module):
 
 def ssd300_vgg16(*, num_classes: int = 90, dtype: str = "float32") -> nn.Module:
     """Return torchvision's SSD on VGG-16: (N, 3, H, W) -> {"boxes", "scores", "classes"}."""
-    return OnVGG(stock.ssd300_vgg16(weights=None, weights_backbone=None, num_classes=num_classes + 1))
+    network = stock.ssd300_vgg16(weights=None, weights_backbone=None, num_classes=num_classes + 1)
+    return adapted(OnVGG(network.backbone, network.head, NUMBERS), dtype)

@@ -1,25 +1,25 @@
 """SSDlite of torchvision's own modules; what it decides about boxes is decided in ft/network/boxes."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from torch import Tensor, nn
 from torchvision.models import detection as stock
 from torchvision.models import mobilenet_v2
-from torchvision.models.detection.ssd import SSD
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
+from torchvision.models.detection.ssd import SSD
 from torchvision.models.detection.ssdlite import SSDLiteFeatureExtractorMobileNet, SSDLiteHead
 
-from ft.zoo.ssdlite import BODIES, EXTRA, RATIOS, SIZE
+from ft.zoo.ssdlite import EXTRA, NORM, NUMBERS, SIZE, body_of
+from ft_torch.models.mobilenetv3 import adapted
+from ft_torch.models.onestage import Maps, OneStageNetwork
 
-Maps = dict[str, Tensor]
 
+class OnMobileNet(OneStageNetwork):
+    """Torchvision's parts on a MobileNet. maps: how many of the maps, which follow from one another, its body gives."""
 
-class OnMobileNet(nn.Module):
-    """Torchvision's parts under their names. maps: how many of the maps, which follow from one another, its body gives."""
-
-    def __init__(self, network: nn.Module, maps: int) -> None:
-        super().__init__()
-        self.backbone, self.head = network.get_submodule("backbone"), network.get_submodule("head")
+    def __init__(self, network: SSD, maps: int) -> None:
+        super().__init__(network.backbone, network.head, NUMBERS)
         self.maps = maps
 
     @property
@@ -46,20 +46,21 @@ class OnMobileNet(nn.Module):
 def ssdlite320_mobilenet_v3_large(*, num_classes: int = 90, dtype: str = "float32") -> nn.Module:
     """Return torchvision's SSDlite on MobileNetV3-Large: (N, 3, H, W) -> {"boxes", "scores", "classes"}."""
     network = stock.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=num_classes + 1)
-    return OnMobileNet(network, BODIES["mobilenet_v3_large"].maps)
+    return adapted(OnMobileNet(network, body_of("ssdlite320_mobilenet_v3_large").maps), dtype)
 
 
 def ssdlite320_mobilenet_v2(*, num_classes: int = 90, dtype: str = "float32") -> nn.Module:
-    """Return an SSDlite of torchvision's parts on its MobileNetV2, with that one's BatchNorms."""
-    return OnMobileNet(on_mobilenet_v2(num_classes + 1), BODIES["mobilenet_v2"].maps)
+    """Return an SSDlite of torchvision's parts on its MobileNetV2, whose own BatchNorms stay what they are."""
+    return adapted(OnMobileNet(on_mobilenet_v2(num_classes + 1), body_of("ssdlite320_mobilenet_v2").maps), dtype)
 
 
 def on_mobilenet_v2(classes: int) -> SSD:
     """Return the network of torchvision's parts. classes: with the background."""
-    body, features = BODIES["mobilenet_v2"], mobilenet_v2().features
+    body, features, norm = body_of("ssdlite320_mobilenet_v2"), mobilenet_v2().features, partial(nn.BatchNorm2d, **NORM)
     block = features[body.split]
     block.block = block.conv  # as torchvision's extractor calls it
-    backbone = SSDLiteFeatureExtractorMobileNet(features, body.split, nn.BatchNorm2d)
-    channels, boxes = [block.conv[0].out_channels, body.top, *EXTRA], DefaultBoxGenerator(list(map(list, RATIOS)))
-    head = SSDLiteHead(channels, boxes.num_anchors_per_location(), classes, nn.BatchNorm2d)
+    backbone = SSDLiteFeatureExtractorMobileNet(features, body.split, norm)
+    channels = [block.conv[0].out_channels, body.top, *EXTRA]
+    boxes = DefaultBoxGenerator(list(map(list, NUMBERS.shapes)), scales=list(NUMBERS.scales))
+    head = SSDLiteHead(channels, boxes.num_anchors_per_location(), classes, norm)
     return SSD(backbone, boxes, (SIZE, SIZE), classes, head=head)
