@@ -7,7 +7,9 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft.zoo import ssd as spec
-from ft_tf.layers import Conv2d, MaxPool2d, SameShape, register
+from ft.zoo.detector import DefaultBoxes
+from ft_tf.layers import AnchorDetections, Conv2d, MaxPool2d, SameShape, register
+from ft_tf.models.onestage import of_anchors
 from ft_tf.precision import type_policy
 
 EPS = 1e-12  # of torch.nn.functional.normalize
@@ -32,9 +34,7 @@ def ssd300_vgg16(*, num_classes: int = 90, dtype: str = "float32") -> keras.Mode
     """Return torchvision's SSD on VGG-16: (N, H, W, 3) -> {"boxes", "scores", "classes"}."""
     with type_policy(dtype):
         images = keras.Input((None, None, 3), dtype=dtype, name="images")
-        levels = added(*body(images))
-        logits, said = heads(levels, spec.RATIOS, num_classes + 1, conv_head)
-        return keras.Model(images, {"logits": logits, "said": said}, name="ssd300_vgg16")
+        return ending(images, added(*body(images)), spec.NUMBERS, num_classes, conv_head, name="ssd300_vgg16")
 
 
 def body(images: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
@@ -76,18 +76,21 @@ def conv_head(x: KerasTensor, path: str, filters: int) -> KerasTensor:
     return Conv2d(filters, 3, padding=1, name=path)(x)
 
 
-def heads(
+def ending(
+    images: KerasTensor,
     levels: Sequence[KerasTensor],
-    ratios: Sequence[Sequence[float]],
+    detector: DefaultBoxes,
     classes: int,
     head: Callable[[KerasTensor, str, int], KerasTensor],
-) -> list[KerasTensor]:
-    """Return logits (N, A, classes) and what is said of the boxes (N, A, 4): each map has layers of its own."""
+    *,
+    name: str,
+) -> keras.Model:
+    """Return the network: what is said of the boxes of each map, by layers of its own, and what is found by that."""
     flat = []
-    for part, each in (("classification_head", classes), ("regression_head", 4)):
+    for part, each in (("classification_head", classes + 1), ("regression_head", 4)):
         said = []
-        for place, (x, own) in enumerate(zip(levels, ratios, strict=True)):
-            y = head(x, f"head.{part}.module_list.{place}", each * (2 + 2 * len(own)))
-            said.append(keras.layers.Reshape((-1, each))(y))
-        flat.append(keras.layers.Concatenate(axis=1, name=f"head.{part}.all")(said))
-    return flat
+        for place, (x, count) in enumerate(zip(levels, detector.by_place, strict=True)):
+            said.append(head(x, f"head.{part}.module_list.{place}", each * count))
+        flat.append(of_anchors(said, each, f"head.{part}.said"))
+    detections = AnchorDetections(detector, name="detections")([*flat, images, *levels])
+    return keras.Model(images, detections, name=name)

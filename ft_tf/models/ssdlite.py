@@ -1,14 +1,15 @@
 """SSDlite, a port of torchvision/models/detection/ssdlite.py; what it decides is decided in ft/network/boxes."""
 
+from contextlib import nullcontext
 from itertools import count
 
 import keras
 from keras import KerasTensor
 
-from ft.zoo.ssdlite import BODIES, EXTRA, PATH, RATIOS, Body
+from ft.zoo.ssdlite import EXTRA, NORM, NUMBERS, PATH, Body, body_of
 from ft_tf.layers import Conv2d, conv_norm_activation, norms_of
 from ft_tf.models import mobilenetv2, mobilenetv3
-from ft_tf.models.ssd import heads
+from ft_tf.models.ssd import ending
 from ft_tf.precision import type_policy
 
 
@@ -30,8 +31,7 @@ def ssdlite(name: str, num_classes: int, dtype: str) -> keras.Model:
         with nullcontext() if body.whole else norms_of(**NORM):
             levels = maps(images, body)
         with norms_of(**NORM):
-        logits, said = heads(levels, RATIOS, num_classes + 1, lite_head)
-        return keras.Model(images, {"logits": logits, "said": said}, name=name)
+            return ending(images, added(levels), NUMBERS, num_classes, lite_head, name=name)
 
 
 def maps(images: KerasTensor, body: Body) -> list[KerasTensor]:
