@@ -7,7 +7,7 @@ Saved models know each by "ft_tf" and its name, in whichever file it stands.
 
 from ft_tf.layers.attention import add_table, attend, relative_position_bias, roll, split_heads
 from ft_tf.layers.base import ForLiteRT, Gelu, SameShape, WithAuxiliary, litert_operators, register, sizes
-from ft_tf.layers.boxes import Decisions, Detections, PoolBoxes, maps_of
+from ft_tf.layers.boxes import AnchorDetections, Decisions, Detections, PoolBoxes, lesson_of_anchors, maps_of
 from ft_tf.layers.conv import (
     Conv2d,
     Linear,
@@ -19,7 +19,15 @@ from ft_tf.layers.conv import (
     squeeze_excitation,
 )
 from ft_tf.layers.noise import KERAS_DROPOUT, Dropout, Noise, StochasticDepth, noise, seed_noise
-from ft_tf.layers.norm import BatchNorm2d, FrozenBatchNorm2d, LayerNorm, Normalization, batch_norm, frozen_norms
+from ft_tf.layers.norm import (
+    BatchNorm2d,
+    FrozenBatchNorm2d,
+    GroupNorm,
+    LayerNorm,
+    Normalization,
+    batch_norm,
+    frozen_norms,
+)
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
 from ft_tf.layers.resize import Resize, ResizeNearest, resize_bilinear
 from ft_tf.layers.sync import synchronised
@@ -43,6 +51,7 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "AdditiveMask",
     "Affine",
+    "AnchorDetections",
     "AttentionContext",
     "AttentionDropout",
     "AttentionWeights",
@@ -57,6 +66,7 @@ __all__ = [
     "FrozenBatchNorm2d",
     "Gelu",
     "GeluNew",
+    "GroupNorm",
     "InlineFlatten",
     "LayerNorm",
     "Linear",
@@ -82,6 +92,7 @@ __all__ = [
     "explicit_padding",
     "frozen_norms",
     "grouped_conv2d",
+    "lesson_of_anchors",
     "linear",
     "litert_operators",
     "maps_of",
