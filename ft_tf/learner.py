@@ -138,7 +138,7 @@ class Learner:
         if self.recipe.accumulate == 1:
             (part,) = parts_of(batch, self.recipe, self.objective)
             clock = tf.constant([step, first + part.first], tf.int64)
-            share = [share_of(part)] * (batch.place is not None)
+            share = [share_of(part)] * (batch.place is not None or self.objective.summed)
             return self.run_step(self.load(batch.inputs), as_tensors(batch.targets), clock, rate, *share)
         loss, right, _, gradients = self.in_parts(self.run_part, batch, step, first)
         return self.run_update(loss, right, gradients, clock, rate)

@@ -8,7 +8,8 @@ from keras import KerasTensor
 
 from ft.zoo import Card
 from ft.zoo.card import under
-from ft_tf.layers import maps_of, resize_bilinear
+from ft.zoo.detector import Detector, OneStage
+from ft_tf.layers import lesson_of_anchors, maps_of, resize_bilinear
 
 Maps = dict[str, tf.Tensor]
 
@@ -42,7 +43,8 @@ def split_at_taps(model: keras.Model, card: Card) -> tuple[keras.Model, Callable
     these and the images' size.
     """
     maps = {tap: map_at(model, path) for tap, path in card.taps.items()}
-    return keras.Model(model.inputs[0], maps), (BoxHead if card.detector else TapHead)(model, maps)
+    kinds = {type(None): TapHead, Detector: BoxHead, OneStage: AnchorHead}
+    return keras.Model(model.inputs[0], maps), kinds[type(card.detector)](model, maps)
 
 
 def map_at(model: keras.Model, path: str) -> KerasTensor:
@@ -84,3 +86,33 @@ class BoxHead:
             "box_deltas": tf.reshape(said, [-1, logits.shape[-1], 4]),
             **{name: lesson[name] for name in ("objects", "anchor_boxes", "classes", "roi_boxes")},
         }
+
+
+class AnchorHead:
+    """What is behind the body of a detector of one stage, its own layers; see `BoxHead`."""
+
+    def __init__(self, model: keras.Model, maps: Mapping[str, KerasTensor]) -> None:
+        self.taps, self.detections = tuple(maps), model.get_layer("detections")
+        said, _, levels = self.detections.parts(self.detections.input)
+        self.says, self.levels = keras.Model(list(maps.values()), [*said, *levels]), len(levels)
+
+    def __call__(
+        self,
+        features: Mapping[str, tf.Tensor],
+        size: tuple[int, int],
+        *,
+        training: bool = False,
+        targets: Maps | None = None,
+        **_: bool,
+    ) -> Maps:
+        given = self.says([features[tap] for tap in self.taps], training=training)
+        (logits, *said), levels = given[: -self.levels], given[-self.levels :]
+        if targets is None:
+            return self.detections([logits, *said, features["images"], *levels])
+        sizes = {"image": tf.stack(size), "maps": maps_of(levels), "detector": self.detections.detector}
+        lesson = lesson_of_anchors(logits, targets, **sizes)
+        places, count = lesson.pop("places"), len(said)
+        if count == 1:
+            del lesson["middles"]
+        flat = [tf.gather(tf.reshape(x, [-1, *x.shape[2:]]), places) for x in said]
+        return {"class_logits": logits, **dict(zip(("said", "middle")[:count], flat, strict=True)), **lesson}

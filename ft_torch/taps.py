@@ -8,6 +8,7 @@ from torchvision.models.segmentation.lraspp import LRASPPHead
 from ft.zoo import Card
 from ft_torch.layers import resize_bilinear
 from ft_torch.models.fasterrcnn import TwoStages
+from ft_torch.models.onestage import OneStageNetwork
 
 Maps = dict[str, Tensor]
 
@@ -37,6 +38,8 @@ def split_at_taps(model: nn.Module, card: Card) -> tuple[Callable[[Tensor], Maps
     """
     if isinstance(model, TwoStages):
         return model.backbone.get_submodule("body"), BoxHead(model)
+    if isinstance(model, OneStageNetwork):
+        return model.body, BoxHead(model)
 
     def base(images: Tensor) -> Maps:
         maps = model.get_submodule("backbone")(images)
@@ -48,7 +51,7 @@ def split_at_taps(model: nn.Module, card: Card) -> tuple[Callable[[Tensor], Maps
 class BoxHead:
     """What is behind the body of a detector, its own modules: maps by tap -> outputs, or what a step learns from."""
 
-    def __init__(self, model: TwoStages) -> None:
+    def __init__(self, model: TwoStages | OneStageNetwork) -> None:
         self.model = model
 
     def __call__(

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ft.data import Batch
 from ft.data.targets import Targets, count
 from ft.metrics.entities import NO_LABEL
 from ft.metrics.pixels import LEFT_OUT
+from ft.network.boxes.onestage import objects
+from ft.zoo.detector import Detector, OneStage
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Objective:
 
     task: the file in a wing's `tasks` that computes it; kind: "cross-entropy", "focal", or "bce", a yes or no for each
     class, "dice", or "cross-entropy-dice", their sum; gamma: above 0, how much less easy samples count;
-    class_weights: in class order.
+    class_weights: in class order. detector: the numbers of a network for detection, whose losses are its own, by kind.
     """
 
     task: str
@@ -23,6 +26,19 @@ class Objective:
     label_smoothing: float = 0.0
     gamma: float = 0.0
     class_weights: tuple[float, ...] | None = None
+    detector: Detector | OneStage | None = None
+
+    @property
+    def summed(self) -> bool:
+        """Whether the loss is a sum over samples, to be divided by what those of the whole batch weigh, at least 1."""
+        return isinstance(self.detector, OneStage) and self.detector.by_batch
+
+    def weighed(self, batch: Batch) -> np.ndarray:
+        """Return the weights of the samples of a batch; of a sum over anchors, how many are of objects."""
+        if isinstance(self.detector, OneStage) and self.summed:
+            truth = batch.targets["boxes"], batch.targets["box_labels"]
+            return objects(*truth, image=batch.size, detector=self.detector)
+        return self.weights(batch.targets)
 
     def weights(self, targets: Targets) -> np.ndarray:
         """Return the weight (N,) of each sample in the loss, a mean by these: parts of a batch add up by theirs.

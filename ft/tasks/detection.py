@@ -173,10 +173,13 @@ class Detection(Task):
         return {"boxes": boxes.astype(dtype), "box_labels": padded([seen.classes for seen in labels], -1)}
 
     def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":
-        """Return the losses of Faster R-CNN."""
+        """Return the network's own losses."""
         from ft.backend.objective import Objective
+        from ft.zoo import find_card
 
-        return Objective(task="detection", kind="faster-rcnn")
+        detector = find_card(recipe.model).detector
+        assert detector is not None
+        return Objective(task="detection", kind=detector.kind, detector=detector)
 
     def meter(self, classes: Sequence[str]) -> BoxMeter:
         """Return a meter that has seen nothing yet."""

@@ -10,7 +10,7 @@ from ft.recipe import Recipe
 
 @dataclass(frozen=True)
 class Part:
-    """Samples that go through the network together, and what their mean loss counts in that of the batch.
+    """Samples that go through the network together, and what their loss counts in that of the batch.
 
     first: position of sample 0 in the batch; counts: False for a rank without samples, see ft/data/cut.py.
     """
@@ -29,13 +29,16 @@ def cut_of(recipe: Recipe) -> Cut:
 def parts_of(batch: Batch, recipe: Recipe, objective: Objective) -> list[Part]:
     """Return the parts of a batch; without accumulation, and without other ranks, the whole.
 
-    A share is that of the samples' weights in the objective. So gradients add up to those of the whole batch, a last
-    one that is short included.
+    A share is that of the samples' weights in the objective; of a loss that is a sum, what all together are divided by.
+    So gradients add up to those of the whole batch, a last one that is short included.
     """
     place = batch.place
-    if place is None and recipe.accumulate == 1:
+    if place is None and recipe.accumulate == 1 and not objective.summed:
         return [Part(slice(0, len(batch)), 1.0, 0)]
-    weights = objective.weights(batch.targets)  # of masks a look at every pixel: not where nobody asks
+    weights = objective.weighed(batch)  # of masks a look at every pixel: not where nobody asks
     passes = place.passes if place else [Pass(rows, rows.start) for rows in cut_of(recipe).passes(len(weights))]
-    whole = (place.weight if place else weights.sum()) or 1.0  # where no pixel counts the loss is 0
+    whole = place.weight if place else weights.sum()
+    if objective.summed:
+        return [Part(p.rows, p.counts / max(float(whole), 1.0), p.first, p.counts) for p in passes]
+    whole = whole or 1.0  # where no pixel counts the loss is 0
     return [Part(p.rows, p.counts * float(weights[p.rows].sum() / whole), p.first, p.counts) for p in passes]

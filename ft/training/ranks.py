@@ -154,7 +154,7 @@ def meet(
     """
     own = np.zeros(3)
     if batch is not None and batch.place is not None:
-        weights = objective.weights(batch.targets)
+        weights = objective.weighed(batch)
         own[0] = sum(weights[p.rows].sum() for p in batch.place.passes if p.counts)
     own[1:] = error is not None, stop or 0
     weight, errors, stops = ranks.sum(own)

@@ -5,6 +5,8 @@
 | `weight` of 4 axes (convolution)      | normal, std sqrt(2 / (O * H * W)) | kaiming_normal_, fan_out, relu |
 | that of a pyramid, `backbone.fpn`     | uniform in +-sqrt(3 / (I * H * W)) | kaiming_uniform_, a=1          |
 | that of proposals, `rpn.head`         | normal, std 0.01                  | torchvision/models/detection/rpn.py |
+| that of a head of one stage           | normal, std 0.01                  | torchvision's retinanet.py, fcos.py |
+| bias of its classes                   | -log(99): an object is rare       | torchvision's retinanet.py, fcos.py |
 | `weight` of 2 axes (linear), its bias | uniform in +-1 / sqrt(in)         | nn.Linear's default            |
 | `weight` of 1 axis (normalisation)    | 1                                 | nn.BatchNorm2d                 |
 | other `bias`, `running_mean`          | 0                                 | torchvision/models/vgg.py      |
@@ -38,6 +40,8 @@ CONSTANTS = {
     "p": GEM_POWER,
 }
 VECTORS = ("running_mean", "running_var", "in_proj_bias", "p")
+SMALL = ("rpn.head.", "head.classification_head.", "head.regression_head.")  # where convolutions start
+RARE = "head.classification_head.cls_logits.bias"
 EMBEDDINGS = ("pos_embedding", "relative_position_bias_table")
 
 
@@ -73,6 +77,8 @@ def draw(name: str, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]
         return random_numbers(name, seed).normal(0.0, 0.02, shape)
     if len(shape) == 1 and leaf == "weight":
         return np.ones(shape)
+    if name == RARE:
+        return np.full(shape, -math.log(99))
     if len(shape) == 1 and leaf == "bias" and len(weight) in (1, 4):
         return np.zeros(shape)
     return None
@@ -84,7 +90,7 @@ def draw_convolution(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray
     if name.startswith("backbone.fpn."):
         bound = math.sqrt(3.0 / math.prod(shape[1:]))
         return rng.uniform(-bound, bound, shape)
-    if name.startswith("rpn.head."):
+    if name.startswith(SMALL):
         return rng.normal(0.0, 0.01, shape)
     return rng.normal(0.0, math.sqrt(2.0 / (shape[0] * shape[2] * shape[3])), shape)
 

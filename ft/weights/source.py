@@ -63,7 +63,7 @@ def canonical_tensors(
 def count_outputs(tensors: Mapping[str, np.ndarray], card: Card) -> int | None:
     """Return how many classes the last layer tells apart, None where the tensors do not tell.
 
-    A detector's background is none.
+    A detector knows what its outputs are.
     In a file that goes by place that layer may bear another name: it is the last one with a matrix.
     """
     kernels = [tensors[f"{card.last}{end}"] for end in ("/0", "/kernel", ".weight") if f"{card.last}{end}" in tensors]
@@ -71,7 +71,8 @@ def count_outputs(tensors: Mapping[str, np.ndarray], card: Card) -> int | None:
         kernels = [tensor for tensor in tensors.values() if tensor.ndim == 2][-1:]
     if not kernels or not kernels[0].size or not kernels[0].ndim:
         return None
-    return kernels[0].shape[-1 if is_keras_named(tensors) else 0] - (card.detector is not None)
+    outputs = kernels[0].shape[-1 if is_keras_named(tensors) else 0]
+    return card.detector.classes_of(outputs) if card.detector else outputs
 
 
 def read_source(path: Path) -> Source:

@@ -13,6 +13,7 @@ from ft.zoo import (
     efficientnet_lite,
     fasterrcnn,
     fcn,
+    fcos,
     googlenet,
     inception,
     keras_applications,
@@ -23,6 +24,7 @@ from ft.zoo import (
     mobilenetv3,
     regnet,
     resnet,
+    retinanet,
     shufflenetv2,
     squeezenet,
     swin_transformer,
@@ -70,6 +72,8 @@ FAMILIES = (
     deeplabv3,
     lraspp,
     fasterrcnn,
+    retinanet,
+    fcos,
 )
 CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 

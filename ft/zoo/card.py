@@ -8,7 +8,7 @@ import numpy as np
 
 from ft.data.images.preprocess import Preprocess
 from ft.errors import RecipeError, WeightsError, listed, unknown
-from ft.zoo.detector import Detector
+from ft.zoo.detector import Detector, OneStage
 
 GEM_POWER, GEM_EPS = 3.0, 1e-6  # what generalised-mean pooling starts from, and its smallest value
 
@@ -95,7 +95,7 @@ class Card:
     backbone: Callable[[str], str | None] | None = field(default=None, repr=False)
     beside: tuple[str, ...] = ()
     behind: tuple[str, ...] = ("head",)
-    detector: Detector | None = None
+    detector: Detector | OneStage | None = None
     classes: int = 1000
     usual: Callable[[Mapping[str, Any]], dict[str, Any]] = field(default=lambda fields: {}, repr=False)
     inputs: str = "images"

@@ -24,8 +24,14 @@ FILES = {
     "fasterrcnn_resnet50_fpn_v2": ("_coco-dd69338a", 46.7, 43_712_278),
     "fasterrcnn_mobilenet_v3_large_fpn": ("-fb6a3cc7", 32.8, 19_386_354),
     "fasterrcnn_mobilenet_v3_large_320_fpn": ("-907ea3f9", 22.8, 19_386_354),
+    "retinanet_resnet50_fpn": ("_coco-eeacb38b", 36.4, 34_014_999),
+    "retinanet_resnet50_fpn_v2": ("_coco-5905b1c5", 41.5, 38_198_935),
+    "fcos_resnet50_fpn": ("_coco-99b0c9b7", 39.2, 32_269_600),
 }
-LEGACY = ("fasterrcnn_resnet50_fpn",)  # trained before FrozenBatchNorm2d added anything to its variances
+LEGACY = (
+    "fasterrcnn_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+)  # trained before FrozenBatchNorm2d added anything to its variances
 
 
 def coco_weights(network: str, size: int) -> tuple[Pretrained, ...]:

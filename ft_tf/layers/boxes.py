@@ -4,22 +4,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import KerasTensor
 
 from ft.network.boxes.anchors import Shape
 from ft.network.boxes.detections import detect
+from ft.network.boxes.onestage import find
+from ft.network.boxes.onestage import lesson as anchor_lesson
 from ft.network.boxes.proposals import propose
 from ft.network.boxes.roi import cuts
 from ft.network.boxes.training import cut_out, lesson
-from ft.zoo.detector import Detector
+from ft.zoo.detector import Detector, OneStage
 from ft_tf.layers.base import register, sizes
 from ft_tf.layers.noise import Noise
 
 Maps = dict[str, tf.Tensor]
-FLOATS = ("objects", "anchor_boxes", "rois", "roi_boxes", "boxes", "scores", "row_weights", "column_weights")
-OF_FOUR = ("anchor_boxes", "rois", "roi_boxes")
+FLOATS = (
+    *("objects", "anchor_boxes", "rois", "roi_boxes", "boxes", "scores", "row_weights", "column_weights"),
+    *("anchor_corners", "middles"),
+)
+FOUND = ("boxes", "scores", "classes")
+OF_FOUR = ("anchor_boxes", "rois", "roi_boxes", "anchor_corners", "boxes")
 
 
 class Decides(Noise):
@@ -94,19 +101,74 @@ class Detections(Decides):
             options = {"count": int(size[0]), "image": pair_of(size[1:]), "detector": self.detector}
             return detect(logits, deltas, rois.astype(np.float64), pictures, **options)._asdict()
 
-        detections = on_host(decide, [*said, tf.shape(images)[:3]], ("boxes", "scores", "classes"), said[0].dtype)
-        count = self.detector.detections
-        for name, shape in (("boxes", (count, 4)), ("scores", (count,)), ("classes", (count,))):
-            detections[name] = tf.ensure_shape(detections[name], (images.shape[0], *shape))
-        return detections
+        detections = on_host(decide, [*said, tf.shape(images)[:3]], FOUND, said[0].dtype)
+        return shaped(detections, images.shape[0], self.detector.detections)
 
     def compute_output_spec(self, inputs: list[KerasTensor]) -> dict[str, KerasTensor]:
-        images, dtype, count = inputs[-1].shape[0], inputs[0].dtype, self.detector.detections
-        return {
-            "boxes": KerasTensor((images, count, 4), dtype),
-            "scores": KerasTensor((images, count), dtype),
-            "classes": KerasTensor((images, count), "int64"),
-        }
+        return found_spec(inputs[-1].shape[0], self.detector.detections, inputs[0].dtype)
+
+
+@register
+class AnchorDetections(keras.layers.Layer):
+    """What a detector of one stage finds: [logits, said, images, *maps] -> see `Detections`. It has no tensors.
+
+    Behind `said` may stand what is said of middles (N, A).
+    """
+
+    def __init__(self, detector: OneStage | Mapping[str, Any], **base: Any) -> None:
+        super().__init__(**base)
+        self.detector = detector if isinstance(detector, OneStage) else OneStage(**as_tuples(detector))
+
+    def call(self, inputs: list[tf.Tensor]) -> Maps:
+        said, images, maps = self.parts(inputs)
+
+        def decide(*given: np.ndarray) -> dict[str, np.ndarray]:
+            *arrays, maps, image = given
+            return find(*arrays, image=pair_of(image), maps=pairs_of(maps), detector=self.detector)._asdict()
+
+        given = [*said, maps_of(maps), maps_of([images])[0]]
+        return shaped(on_host(decide, given, FOUND, said[0].dtype), images.shape[0], self.detector.detections)
+
+    def compute_output_spec(self, inputs: list[KerasTensor]) -> dict[str, KerasTensor]:
+        return found_spec(inputs[0].shape[0], self.detector.detections, inputs[0].dtype)
+
+    def parts(self, inputs: list[Any]) -> tuple[list[Any], Any, list[Any]]:
+        """Return what is said, the images, and the maps."""
+        count = 2 + self.detector.middles
+        return inputs[:count], inputs[count], inputs[count + 1 :]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "detector": asdict(self.detector)}
+
+
+def shaped(detections: Maps, images: int | None, count: int) -> Maps:
+    """Return what is found, its axes known."""
+    shapes = {"boxes": (images, count, 4), "scores": (images, count), "classes": (images, count)}
+    return {name: tf.ensure_shape(x, shapes[name]) for name, x in detections.items()}
+
+
+def found_spec(images: int | None, count: int, dtype: str) -> dict[str, KerasTensor]:
+    """Return of which shapes and types what is found will be."""
+    return {
+        "boxes": KerasTensor((images, count, 4), dtype),
+        "scores": KerasTensor((images, count), dtype),
+        "classes": KerasTensor((images, count), "int64"),
+    }
+
+
+def lesson_of_anchors(x: tf.Tensor, targets: Maps, *, image: tf.Tensor, maps: tf.Tensor, detector: OneStage) -> Maps:
+    """Return what a step of a detector of one stage learns from, see `onestage.Lesson`. x: of the same type, (N, A)."""
+
+    def decide(boxes: np.ndarray, labels: np.ndarray, maps: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
+        return anchor_lesson(boxes, labels, image=pair_of(image), maps=pairs_of(maps), detector=detector)._asdict()
+
+    names, truth = (
+        ("classes", "places", "anchor_corners", "boxes", "middles"),
+        (targets["boxes"], targets["box_labels"]),
+    )
+    found = on_host(decide, [*truth, maps, image], names, x.dtype)
+    classes = tf.ensure_shape(found.pop("classes"), x.shape[:2])
+    return {"classes": classes, **of_any_number(found)}
 
 
 @register

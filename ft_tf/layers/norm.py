@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from ft_tf.layers.base import SameShape, register
+from ft_tf.layers.base import SameShape, register, sizes
 
 
 class Moments(NamedTuple):
@@ -167,6 +167,32 @@ class LayerNorm(SameShape):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "eps": self.eps}
+
+
+@register
+class GroupNorm(SameShape):
+    """Normalisation over the places and neighbouring channels of a sample: (N, H, W, C) -> the same shape.
+
+    eps is 1e-5 in PyTorch and 1e-3 in Keras.
+    """
+
+    def __init__(self, groups: int, *, eps: float = 1e-5, **base: Any) -> None:
+        super().__init__(**base)
+        self.groups, self.eps = groups, eps
+
+    def build(self, input_shape: tuple) -> None:
+        self.gamma = self.add_weight(name="gamma", shape=(input_shape[-1],), initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=(input_shape[-1],), initializer="zeros")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        count, height, width, channels = sizes(x)
+        grouped = tf.reshape(x, [count, height * width, self.groups, channels // self.groups])
+        mean, variance = tf.nn.moments(grouped, axes=[1, 3], keepdims=True)
+        y = (grouped - mean) * tf.math.rsqrt(variance + self.eps)
+        return tf.reshape(y, [count, height, width, channels]) * self.gamma + self.beta
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "groups": self.groups, "eps": self.eps}
 
 
 @register

@@ -8,6 +8,7 @@ from keras import KerasTensor
 from ft.zoo.fasterrcnn import SHAPES, Shape
 from ft.zoo.mobilenetv2 import blocks
 from ft.zoo.mobilenetv3 import SHAPES as MOBILENETS_V3
+from ft.zoo.onestage import Shape as OneStageShape
 from ft.zoo.pyramid import PATH
 from ft.zoo.resnet import SHAPES as RESNETS
 from ft_tf.layers import (
@@ -74,7 +75,7 @@ def fasterrcnn(name: str, num_classes: int, dtype: str) -> keras.Model:
         return keras.Model(images, detections, name=name)
 
 
-def body_maps(images: KerasTensor, shape: Shape) -> list[KerasTensor]:
+def body_maps(images: KerasTensor, shape: Shape | OneStageShape) -> list[KerasTensor]:
     """Return the maps of the body, finest first."""
     if not shape.frozen:
         return resnet.maps(images, RESNETS[shape.body], prefix=f"{PATH}.")
@@ -89,22 +90,28 @@ def body_maps(images: KerasTensor, shape: Shape) -> list[KerasTensor]:
 
 
 def pyramid(maps: list[KerasTensor], shape: Shape) -> list[KerasTensor]:
-    """Return maps of as many channels each, the coarser ones added to the finer, and the coarsest once more at half."""
-    inner = fpn_conv(maps[-1], f"inner_blocks.{len(maps) - 1}", 1, shape)
-    levels = [fpn_conv(inner, f"layer_blocks.{len(maps) - 1}", 3, shape)]
-    for place in reversed(range(len(maps) - 1)):
-        lateral = fpn_conv(maps[place], f"inner_blocks.{place}", 1, shape)
-        above = ResizeNearest(name=f"backbone.fpn.interpolate.{place}")([inner, lateral])
-        inner = keras.layers.Add(name=f"backbone.fpn.add.{place}")([lateral, above])
-        levels.insert(0, fpn_conv(inner, f"layer_blocks.{place}", 3, shape))
+    """Return maps of as many channels each, and the coarsest once more at half."""
+    levels = merged(maps, shape.channels, norm=not shape.frozen)
     return [*levels, MaxPool2d(1, stride=2, name="backbone.fpn.extra_blocks.max_pool")(levels[-1])]
 
 
-def fpn_conv(x: KerasTensor, path: str, kernel: int, shape: Shape) -> KerasTensor:
+def merged(maps: list[KerasTensor], channels: int, *, norm: bool) -> list[KerasTensor]:
+    """Return maps of as many channels each, the coarser ones added to the finer. norm: with BatchNorms."""
+    inner = fpn_conv(maps[-1], f"inner_blocks.{len(maps) - 1}", 1, channels, norm=norm)
+    levels = [fpn_conv(inner, f"layer_blocks.{len(maps) - 1}", 3, channels, norm=norm)]
+    for place in reversed(range(len(maps) - 1)):
+        lateral = fpn_conv(maps[place], f"inner_blocks.{place}", 1, channels, norm=norm)
+        above = ResizeNearest(name=f"backbone.fpn.interpolate.{place}")([inner, lateral])
+        inner = keras.layers.Add(name=f"backbone.fpn.add.{place}")([lateral, above])
+        levels.insert(0, fpn_conv(inner, f"layer_blocks.{place}", 3, channels, norm=norm))
+    return levels
+
+
+def fpn_conv(x: KerasTensor, path: str, kernel: int, channels: int, *, norm: bool) -> KerasTensor:
     """Apply a convolution of the pyramid and, where it has them, its BatchNorm."""
     path, padding = f"backbone.fpn.{path}", kernel // 2
-    x = Conv2d(shape.channels, kernel, padding=padding, bias=shape.frozen, name=f"{path}.0")(x)
-    return x if shape.frozen else BatchNorm2d(name=f"{path}.1")(x)
+    x = Conv2d(channels, kernel, padding=padding, bias=not norm, name=f"{path}.0")(x)
+    return BatchNorm2d(name=f"{path}.1")(x) if norm else x
 
 
 def proposals(levels: list[KerasTensor], shape: Shape) -> tuple[KerasTensor, KerasTensor]:

@@ -1,4 +1,6 @@
-"""Detection: the sum of four training losses, of what a step drew: torchvision's, with its divisors.
+"""Detection: the sum of the training losses of a network: torchvision's, with its divisors.
+
+Of one with two stages there are four, of what a step drew; those of one stage are in onestage.py.
 
 Anchors: whether one is of an object, and what to say of those that are. Boxes: which class, and what to say of those
 that are not background. Each is divided by how many of them were drawn in the batch; where none were it is 0.
@@ -10,16 +12,19 @@ import tensorflow as tf
 
 from ft.backend.objective import Objective
 from ft.network.boxes.coding import BETA
+from ft.zoo.detector import OneStage
+from ft_tf.tasks import onestage
 
 
 def loss(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor], objective: Objective) -> tf.Tensor:
     """Return the sum of the losses. outputs: what the network says where it was asked, and what it is to say."""
-    return tf.add_n(list(losses(outputs).values()))
+    one = isinstance(objective.detector, OneStage)
+    return tf.add_n(list((onestage.losses(outputs, objective) if one else losses(outputs)).values()))
 
 
 def right(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """Return 0: no picture is simply right."""
-    return tf.zeros((), outputs["objectness"].dtype)
+    return tf.zeros((), next(iter(outputs.values())).dtype)
 
 
 def losses(outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -11,10 +11,12 @@ from torchvision.ops import roi_align
 from ft.network.boxes.anchors import Shape
 from ft.network.boxes.detections import detect
 from ft.network.boxes.levels import scales
+from ft.network.boxes.onestage import find
+from ft.network.boxes.onestage import lesson as anchor_lesson
 from ft.network.boxes.proposals import propose
 from ft.network.boxes.roi import cuts
 from ft.network.boxes.training import cut_out, lesson
-from ft.zoo.detector import Detector
+from ft.zoo.detector import Detector, OneStage
 from ft_torch.layers.noise import Noise
 
 Maps = dict[str, Tensor]
@@ -64,6 +66,20 @@ class Decider:
         cut = host(rois["rois"]).astype(np.float64), host(rois["pictures"])
         options = {name: self.sizes[name] for name in ("image", "detector")}
         return like(logits, detect(host(logits), host(said), *cut, count=count, **options)._asdict())
+
+
+def lesson_of_anchors(
+    x: Tensor, targets: Mapping[str, Tensor], *, image: Shape, maps: Sequence[Shape], detector: OneStage
+) -> Maps:
+    """Return what a step of a detector of one stage learns from where a tensor is, see `onestage.Lesson`."""
+    truth = host(targets["boxes"]), host(targets["box_labels"])
+    return like(x, anchor_lesson(*truth, image=image, maps=maps, detector=detector)._asdict())
+
+
+def find_boxes(logits: Tensor, *said: Tensor, image: Shape, maps: Sequence[Shape], detector: OneStage) -> Maps:
+    """Return what is found by what a detector of one stage says of its anchors, see `Found`."""
+    whole = (host(x) for x in (logits, *said))
+    return like(logits, find(*whole, image=image, maps=maps, detector=detector)._asdict())
 
 
 def host(x: Tensor) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Detection: the sum of four training losses, of what a step drew: torchvision's, with its divisors.
+"""Detection: the sum of the training losses of a network: torchvision's, with its divisors.
+
+Of one with two stages there are four, of what a step drew; those of one stage are in onestage.py.
 
 Anchors: whether one is of an object, and what to say of those that are. Boxes: which class, and what to say of those
 that are not background. Each is divided by how many of them were drawn in the batch; where none were it is 0.
@@ -12,16 +14,19 @@ from torch.nn import functional as F
 
 from ft.backend.objective import Objective
 from ft.network.boxes.coding import BETA
+from ft.zoo.detector import OneStage
+from ft_torch.tasks import onestage
 
 
 def loss(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], objective: Objective) -> Tensor:
     """Return the sum of the losses. outputs: what the network says where it was asked, and what it is to say."""
-    return torch.stack(list(losses(outputs).values())).sum()
+    one = isinstance(objective.detector, OneStage)
+    return torch.stack(list((onestage.losses(outputs, objective) if one else losses(outputs)).values())).sum()
 
 
 def right(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
     """Return 0: no picture is simply right."""
-    return outputs["objectness"].new_zeros(())
+    return next(iter(outputs.values())).new_zeros(())
 
 
 def losses(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from ft.network.surgery import plan_surgery
 from ft.noise import generator
 from ft.parity.arrays import BARS
 from ft.recipe import Recipe
+from ft.tasks import TASKS
 from ft.tasks.objective import objective_of
 from ft.training.build import new_learner
 from ft.weights import cast, initial_weights, match_weights
@@ -68,6 +69,8 @@ def one_learner(name: str, recipe: Recipe) -> Learner:
     surgery, size = plan_surgery(card, recipe), recipe.image_size or card.preprocess.crop
     weights = recipe.class_weights if isinstance(recipe.class_weights, tuple) else None
     objective = objective_of(recipe, weights, task=card.task)
+    if card.detector:
+        objective = TASKS[card.task].objective(recipe, weights)
     plan = {"card": surgery.card if surgery else card, "surgery": surgery, "objective": objective}
     return new_learner(recipe, backend.load(name), **plan, classes=CLASSES, image_size=size, device="cpu")[0]
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from ft.data.batches.readers import Readers
 from ft.data.cut import Place
-from ft.data.inputs import Inputs
+from ft.data.images.pixels import Pixels
+from ft.data.inputs import Features, Inputs, TokenIds
 from ft.data.settings import Reading, Sampling
 from ft.data.sources.dataset import Sample
 from ft.data.targets import Targets, chances, rows
@@ -54,6 +55,14 @@ class Batch:
     def all_indices(self) -> np.ndarray:
         """Positions in the split of the samples of all ranks."""
         return self.indices if self.place is None else self.place.indices
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of pictures, also of those whose features are kept."""
+        inputs = self.inputs.taps["images"] if isinstance(self.inputs, Features) else self.inputs
+        assert not isinstance(inputs, TokenIds)
+        height, width = (inputs.values if isinstance(inputs, Pixels) else inputs).shape[1:3]
+        return height, width
 
     def rows(self, part: slice | np.ndarray) -> "Batch":
         """Return some of the samples."""

@@ -3,6 +3,7 @@
 Source: torchvision/models/detection/roi_heads.py, postprocess_detections.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,11 +37,16 @@ def detect(
     """Return what is found in `count` pictures. logits (K, C + 1), class 0 for background; said (K, 4 * (C + 1))."""
     probabilities = softmax(logits)[:, 1:]
     boxes = decode(said.reshape(len(said), logits.shape[1], 4)[:, 1:].astype(np.float64), rois, detector.roi_weights)
-    boxes, size = clip(boxes, image), detector.detections
-    detections = Found(np.zeros((count, size, 4)), np.zeros((count, size)), np.full((count, size), NOTHING, np.int64))
-    for place in range(count):
-        own = pictures == place
-        for whole, part in zip(detections, of_picture(boxes[own], probabilities[own], detector), strict=True):
+    boxes, own = clip(boxes, image), [pictures == place for place in range(count)]
+    return filled([of_picture(boxes[rows], probabilities[rows], detector) for rows in own], detector.detections)
+
+
+def filled(rows: Sequence[Found], size: int) -> Found:
+    """Return what is found in each picture as arrays of `size` rows a picture."""
+    shape = (len(rows), size)
+    detections = Found(np.zeros((*shape, 4)), np.zeros(shape), np.full(shape, NOTHING, np.int64))
+    for place, own in enumerate(rows):
+        for whole, part in zip(detections, own, strict=True):
             whole[place, : len(part)] = part
     return detections
 

@@ -1,0 +1,112 @@
+"""Every detector of one stage, whole, in float64 and both wings: what it finds, each loss, every gradient.
+
+The oracle is torchvision's own network. Sides that no stride divides, a picture without boxes.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+
+import ft_torch
+from ft.backend.contract import Learner
+from ft.data import Batch
+from ft.parity.arrays import ZERO, Tensors, require_equal
+from ft.tasks import TASKS
+from ft.zoo import Card, cards
+from ft.zoo.detector import OneStage
+from ft_tf.tasks import onestage as tf_losses
+from ft_torch.tasks import onestage as torch_losses
+from ft_torch.weights import to_array
+from parity_tests.support.detectors import SIDES, boxes_batch
+from parity_tests.support.networks import marks_of
+from parity_tests.support.onestage import stock_found, stock_losses, stock_of
+from parity_tests.support.pairs import CLASSES, FORWARD, STEP, Case, drawn_tensors, learners
+
+QUICK = {"retinanet_mobilenet_v2_fpn"}
+CARDS = [card for card in cards("detection") if isinstance(card.detector, OneStage)]
+CASES = [pytest.param(card, id=card.name, marks=[] if card.name in QUICK else marks_of(card)) for card in CARDS]
+
+
+def pair_of(card: Card, **fields) -> dict[str, Learner]:
+    case = Case(card.name, "none", {"image_size": 96, "weights": "none", "batch_size": 2, **fields})
+    return learners(case, tensors=start_of(card))
+
+
+def start_of(card: Card) -> Tensors:
+    """Return drawn weights. Those of the head are so large that anchors differ, and no box of FCOS is empty."""
+    with torch.device("meta"):
+        shapes = ft_torch.weight_shapes(ft_torch.build_model(card.name, num_classes=CLASSES))
+    tensors = drawn_tensors(card, shapes, seed=0)
+    for name, tensor in tensors.items():
+        if name.startswith("head.") and tensor.ndim == 4:
+            tensors[name] = tensor * (3.0 if tensor.shape[0] == tensor.shape[1] else 1.0)
+    if card.family == "fcos":
+        tensors["head.regression_head.bbox_reg.bias"] += 2
+    return tensors
+
+
+def nchw(batch: Batch) -> torch.Tensor:
+    return torch.from_numpy(batch.inputs).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("card", CASES)
+def test_network(card, say):
+    pair, batch = pair_of(card), boxes_batch(0, count=2, classes=CLASSES, sides=SIDES)
+    ours, theirs = (pair[name].outputs(batch.inputs) for name in ("torch", "tf"))
+    np.testing.assert_array_equal(ours["classes"], theirs["classes"])
+    inference = require_equal(ours, theirs, bar=FORWARD, what="inference")
+    assert ours["boxes"].shape == (2, card.detector.detections, 4)
+    require_found_as_stock(card, ours, batch)
+
+    found = {name: learner.gradients(batch, step=7) for name, learner in pair.items()}
+    (loss, outputs, gradients), (other, their_outputs, their_gradients) = found["torch"], found["tf"]
+    np.testing.assert_array_equal(outputs["classes"], their_outputs["classes"])
+    require_equal(outputs, their_outputs, bar=STEP, what="training")
+    require_equal({"loss": np.array(loss)}, {"loss": np.array(other)}, bar=STEP)
+    result = require_equal(gradients, their_gradients, bar=STEP, zero=ZERO, what="gradients")
+    require_learnt_as_stock(card, outputs, gradients, batch)
+    for name, learner in pair.items():
+        learner.update(found[name][2], lr=np.float64(0.01))
+    weights = (pair[name].get_weights() for name in ("torch", "tf"))
+    require_equal(*weights, bar=STEP, what="step")
+    say(f"{card.name}: inference {inference.largest:.1e}, gradients {result.largest:.1e}, {len(result.zeros)} zero")
+
+
+def stock_with(card: Card) -> torch.nn.Module:
+    """Torchvision's network takes the weights strictly."""
+    network = stock_of(card, CLASSES)
+    network.load_state_dict({name: torch.from_numpy(np.array(x)) for name, x in start_of(card).items()}, strict=True)
+    return network
+
+
+def require_found_as_stock(card: Card, ours: Tensors, batch: Batch):
+    """Torchvision's network finds the same."""
+    for place, own in enumerate(stock_found(stock_with(card).eval(), nchw(batch))):
+        count = len(own["scores"])
+        assert (ours["classes"][place] >= 0).sum() == count > 10
+        np.testing.assert_array_equal(ours["classes"][place, :count], own["labels"].numpy())
+        said = {name: x[place, :count] for name, x in ours.items() if name != "classes"}
+        require_equal(said, {name: own[name].numpy() for name in said}, bar=FORWARD, what="stock")
+
+
+def require_learnt_as_stock(card: Card, outputs: Tensors, gradients: Tensors, batch: Batch):
+    """Each loss of torchvision's, and every gradient of their sum."""
+    stock, objective = stock_with(card).train(), TASKS["detection"].objective(Case(card.name, "none").recipe(), None)
+    losses = stock_losses(stock, nchw(batch), stock_targets(batch))
+    ours = torch_losses.losses({name: torch.from_numpy(x) for name, x in outputs.items()}, objective)
+    theirs = tf_losses.losses({name: tf.constant(x) for name, x in outputs.items()}, objective)
+    share = 1 / max((outputs["classes"] >= 0).sum(), 1) if objective.summed else 1.0
+    expected = {name: x.detach().numpy() for name, x in losses.items()}
+    require_equal({name: x.numpy() * share for name, x in ours.items()}, expected, bar=STEP, what="losses")
+    require_equal({name: x.numpy() * share for name, x in theirs.items()}, expected, bar=STEP, what="Keras's losses")
+    weights = dict(stock.named_parameters())
+    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
+    named = {name: to_array(g) for name, g in zip(weights, found, strict=True)}
+    require_equal(gradients, named, bar=STEP, zero=ZERO, what="stock's gradients")
+
+
+def stock_targets(batch: Batch) -> list[dict[str, torch.Tensor]]:
+    """Return the boxes of each picture as torchvision takes them, with classes from 0, for there is no background."""
+    rows = zip(batch.targets["boxes"], batch.targets["box_labels"], strict=True)
+    return [{"boxes": torch.from_numpy(b[k >= 0]), "labels": torch.from_numpy(k[k >= 0])} for b, k in rows]
