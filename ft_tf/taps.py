@@ -8,7 +8,7 @@ from keras import KerasTensor
 
 from ft.zoo import Card
 from ft.zoo.card import under
-from ft.zoo.detector import Detector, OneStage
+from ft.zoo.detector import OneStage
 from ft_tf.layers import lesson_of_anchors, maps_of, resize_bilinear
 
 Maps = dict[str, tf.Tensor]
@@ -43,8 +43,8 @@ def split_at_taps(model: keras.Model, card: Card) -> tuple[keras.Model, Callable
     these and the images' size.
     """
     maps = {tap: map_at(model, path) for tap, path in card.taps.items()}
-    kinds = {type(None): TapHead, Detector: BoxHead, OneStage: AnchorHead}
-    return keras.Model(model.inputs[0], maps), kinds[type(card.detector)](model, maps)
+    one, other = isinstance(card.detector, OneStage), BoxHead if card.detector else TapHead
+    return keras.Model(model.inputs[0], maps), (AnchorHead if one else other)(model, maps)
 
 
 def map_at(model: keras.Model, path: str) -> KerasTensor:
@@ -94,7 +94,10 @@ class AnchorHead:
     def __init__(self, model: keras.Model, maps: Mapping[str, KerasTensor]) -> None:
         self.taps, self.detections = tuple(maps), model.get_layer("detections")
         said, _, levels = self.detections.parts(self.detections.input)
-        self.says, self.levels = keras.Model(list(maps.values()), [*said, *levels]), len(levels)
+        taps = {id(x): tap for tap, x in maps.items()}
+        self.levels = [taps.get(id(x)) for x in levels]  # None: one that is made of these
+        made = [x for x, tap in zip(levels, self.levels, strict=True) if tap is None]
+        self.says, self.said = keras.Model(list(maps.values()), [*said, *made]), len(said)
 
     def __call__(
         self,
@@ -106,7 +109,8 @@ class AnchorHead:
         **_: bool,
     ) -> Maps:
         given = self.says([features[tap] for tap in self.taps], training=training)
-        (logits, *said), levels = given[: -self.levels], given[-self.levels :]
+        (logits, *said), made = given[: self.said], iter(given[self.said :])
+        levels = [next(made) if tap is None else features[tap] for tap in self.levels]
         if targets is None:
             return self.detections([logits, *said, features["images"], *levels])
         sizes = {"image": tf.stack(size), "maps": maps_of(levels), "detector": self.detections.detector}

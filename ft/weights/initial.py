@@ -7,6 +7,8 @@
 | that of proposals, `rpn.head`         | normal, std 0.01                  | torchvision/models/detection/rpn.py |
 | that of a head of one stage           | normal, std 0.01                  | torchvision's retinanet.py, fcos.py |
 | bias of its classes                   | -log(99): an object is rare       | torchvision's retinanet.py, fcos.py |
+| that of SSD behind VGG, and its head  | uniform in +-sqrt(6 / (H * W * (I + O))) | xavier_uniform_         |
+| that of SSDlite behind its body       | normal, std 0.03                  | torchvision's ssdlite.py       |
 | `weight` of 2 axes (linear), its bias | uniform in +-1 / sqrt(in)         | nn.Linear's default            |
 | `weight` of 1 axis (normalisation)    | 1                                 | nn.BatchNorm2d                 |
 | other `bias`, `running_mean`          | 0                                 | torchvision/models/vgg.py      |
@@ -15,6 +17,7 @@
 | position embeddings and bias tables   | normal, std 0.02                  | vision_transformer.py, swin    |
 | `class_token`; `layer_scale`          | 0; 1e-6                           | vision_transformer.py, convnext |
 | `logit_scale`                         | log(10)                           | swin_transformer.py (v2)       |
+| `scale_weight`                        | 20                                | torchvision's ssd.py           |
 | `p` of gem pooling                    | 3                                 | Radenovic et al., TPAMI 2019   |
 
 Each tensor has a generator of its own, keyed by its name: adding a layer changes no other layer's start.
@@ -22,6 +25,7 @@ Each tensor has a generator of its own, keyed by its name: adding a layer change
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,6 +33,7 @@ import numpy as np
 from ft.errors import WeightsError, listed
 from ft.noise import generator
 from ft.zoo.card import GEM_POWER
+from ft.zoo.ssd import START
 
 CONSTANTS = {
     "running_mean": 0.0,
@@ -38,10 +43,13 @@ CONSTANTS = {
     "layer_scale": 1e-6,
     "logit_scale": math.log(10),
     "p": GEM_POWER,
+    "scale_weight": START,
 }
-VECTORS = ("running_mean", "running_var", "in_proj_bias", "p")
+VECTORS = ("running_mean", "running_var", "in_proj_bias", "p", "scale_weight")
 SMALL = ("rpn.head.", "head.classification_head.", "head.regression_head.")  # where convolutions start
 RARE = "head.classification_head.cls_logits.bias"
+LITE = re.compile(r"head\.\w+_head\.module_list\.\d+\.\d(\.0)?\.weight|backbone\.extra\.\d\.\d\.0\.weight")
+ON_VGG = re.compile(r"head\.\w+_head\.module_list\.\d+\.weight|backbone\.extra\.(0\.7|[1-4])\.\d\.weight")
 EMBEDDINGS = ("pos_embedding", "relative_position_bias_table")
 
 
@@ -90,6 +98,11 @@ def draw_convolution(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray
     if name.startswith("backbone.fpn."):
         bound = math.sqrt(3.0 / math.prod(shape[1:]))
         return rng.uniform(-bound, bound, shape)
+    if ON_VGG.fullmatch(name):
+        bound = math.sqrt(6.0 / (sum(shape[:2]) * math.prod(shape[2:])))
+        return rng.uniform(-bound, bound, shape)
+    if LITE.fullmatch(name):
+        return rng.normal(0.0, 0.03, shape)
     if name.startswith(SMALL):
         return rng.normal(0.0, 0.01, shape)
     return rng.normal(0.0, math.sqrt(2.0 / (shape[0] * shape[2] * shape[3])), shape)

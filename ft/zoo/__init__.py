@@ -27,6 +27,8 @@ from ft.zoo import (
     retinanet,
     shufflenetv2,
     squeezenet,
+    ssd,
+    ssdlite,
     swin_transformer,
     vgg,
     vision_transformer,
@@ -74,6 +76,8 @@ FAMILIES = (
     fasterrcnn,
     retinanet,
     fcos,
+    ssd,
+    ssdlite,
 )
 CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 

@@ -27,6 +27,8 @@ FILES = {
     "retinanet_resnet50_fpn": ("_coco-eeacb38b", 36.4, 34_014_999),
     "retinanet_resnet50_fpn_v2": ("_coco-5905b1c5", 41.5, 38_198_935),
     "fcos_resnet50_fpn": ("_coco-99b0c9b7", 39.2, 32_269_600),
+    "ssd300_vgg16": ("_coco-b556d3b4", 25.1, 35_641_826),
+    "ssdlite320_mobilenet_v3_large": ("_coco-a79551df", 21.3, 3_440_060),
 }
 LEGACY = (
     "fasterrcnn_resnet50_fpn",

@@ -3,8 +3,9 @@
 Source: torchvision/models/detection/{faster_rcnn,retinanet,fcos}.py.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 Four = tuple[float, float, float, float]
 
@@ -104,3 +105,61 @@ class OneStage:
     def classes_of(self, outputs: int) -> int:
         """Return how many classes a last layer of so many outputs tells apart: each anchor has one for each."""
         return outputs // self.anchors
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefaultBoxes(OneStage):
+    """Those of SSD, whose anchors are shares of the picture and whose class 0 is background.
+
+    scales: one more than there are maps; shapes: by map, how many times as long as wide boxes are, and as wide as long,
+    besides two squares; steps: pixels of the picture between two places of a map, of VGG's six; without, the maps are
+    of half the sides each, and their places fill the picture; negatives: how many boxes of background a step learns
+    from for each one of an object. candidates: by class.
+    """
+
+    kind: str = "ssd"
+    sizes: tuple[tuple[float, ...], ...] = ()
+    scales: tuple[float, ...]
+    shapes: tuple[tuple[float, ...], ...]
+    steps: tuple[int, ...] | None = None
+    negatives: float = 3.0
+    low: float = 0.5
+    high: float = 0.5
+    weights: Four = (10.0, 10.0, 5.0, 5.0)
+    score: float = 0.01
+    candidates: int = 400
+    nms: float = 0.45
+    detections: int = 200
+
+    @property
+    def by_place(self) -> tuple[int, ...]:
+        """How many boxes a place of each map has."""
+        return tuple(2 + 2 * len(own) for own in self.shapes)
+
+    def maps(self, image: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+        """Return height and width of each map of a picture of that size."""
+        if self.steps is None:
+            strides = [self.stride << number for number in range(len(self.shapes))]
+            return tuple((-(-image[0] // stride), -(-image[1] // stride)) for stride in strides)
+        height, width = (vgg_sides(side) for side in image)
+        return tuple(zip(height, width, strict=True))
+
+    def classes_of(self, outputs: int) -> int:
+        """Return how many classes the last map's layer of so many outputs tells apart: one is the background."""
+        return outputs // self.by_place[-1] - 1
+
+
+def vgg_sides(side: int) -> tuple[int, ...]:
+    """Return a side of each map of SSD on VGG: three poolings, of which the last keeps an odd row; one; two strides,
+    and two kernels without padding.
+    """
+    first = -(-(side // 2 // 2) // 2)
+    second = first // 2
+    third = -(-second // 2)
+    fourth = -(-third // 2)
+    return first, second, third, fourth, fourth - 2, fourth - 4
+
+
+def one_stage_of(values: Mapping[str, Any]) -> OneStage:
+    """Return the numbers of a network of one stage by name."""
+    return (DefaultBoxes if values["kind"] == "ssd" else OneStage)(**values)

@@ -7,7 +7,15 @@ Saved models know each by "ft_tf" and its name, in whichever file it stands.
 
 from ft_tf.layers.attention import add_table, attend, relative_position_bias, roll, split_heads
 from ft_tf.layers.base import ForLiteRT, Gelu, SameShape, WithAuxiliary, litert_operators, register, sizes
-from ft_tf.layers.boxes import AnchorDetections, Decisions, Detections, PoolBoxes, lesson_of_anchors, maps_of
+from ft_tf.layers.boxes import (
+    AnchorDetections,
+    Decisions,
+    Detections,
+    PoolBoxes,
+    count_of_losses,
+    lesson_of_anchors,
+    maps_of,
+)
 from ft_tf.layers.conv import (
     Conv2d,
     Linear,
@@ -22,24 +30,12 @@ from ft_tf.layers.noise import KERAS_DROPOUT, Dropout, Noise, StochasticDepth, n
 from ft_tf.layers.norm import (
     BatchNorm2d,
     FrozenBatchNorm2d,
-from ft_tf.layers.norm import (
-    BatchNorm2d,
-    FrozenBatchNorm2d,
     GroupNorm,
     LayerNorm,
     Normalization,
     batch_norm,
     frozen_norms,
     norms_of,
-)
-    LayerNorm,
-    Normalization,
-    batch_norm,
-    frozen_norms,
-<<<<<<< HEAD
-    norms_of,
-=======
->>>>>>> h-onestage
 )
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
 from ft_tf.layers.resize import Resize, ResizeNearest, resize_bilinear
@@ -102,6 +98,7 @@ __all__ = [
     "attend",
     "batch_norm",
     "conv_norm_activation",
+    "count_of_losses",
     "explicit_padding",
     "frozen_norms",
     "grouped_conv2d",

@@ -15,15 +15,16 @@ from ft.network.boxes.onestage import find
 from ft.network.boxes.onestage import lesson as anchor_lesson
 from ft.network.boxes.proposals import propose
 from ft.network.boxes.roi import cuts
+from ft.network.boxes.ssd import shares
 from ft.network.boxes.training import cut_out, lesson
-from ft.zoo.detector import Detector, OneStage
+from ft.zoo.detector import Detector, OneStage, one_stage_of
 from ft_tf.layers.base import register, sizes
 from ft_tf.layers.noise import Noise
 
 Maps = dict[str, tf.Tensor]
 FLOATS = (
     *("objects", "anchor_boxes", "rois", "roi_boxes", "boxes", "scores", "row_weights", "column_weights"),
-    *("anchor_corners", "middles"),
+    *("anchor_corners", "middles", "counted"),
 )
 FOUND = ("boxes", "scores", "classes")
 OF_FOUR = ("anchor_boxes", "rois", "roi_boxes", "anchor_corners", "boxes")
@@ -117,7 +118,7 @@ class AnchorDetections(keras.layers.Layer):
 
     def __init__(self, detector: OneStage | Mapping[str, Any], **base: Any) -> None:
         super().__init__(**base)
-        self.detector = detector if isinstance(detector, OneStage) else OneStage(**as_tuples(detector))
+        self.detector = detector if isinstance(detector, OneStage) else one_stage_of(as_tuples(detector))
 
     def call(self, inputs: list[tf.Tensor]) -> Maps:
         said, images, maps = self.parts(inputs)
@@ -169,6 +170,15 @@ def lesson_of_anchors(x: tf.Tensor, targets: Maps, *, image: tf.Tensor, maps: tf
     found = on_host(decide, [*truth, maps, image], names, x.dtype)
     classes = tf.ensure_shape(found.pop("classes"), x.shape[:2])
     return {"classes": classes, **of_any_number(found)}
+
+
+def count_of_losses(losses: tf.Tensor, classes: tf.Tensor, ratio: float) -> tf.Tensor:
+    """Return how often the loss of the class of each box counts (N, A), see `shares`."""
+
+    def decide(*given: np.ndarray) -> dict[str, np.ndarray]:
+        return {"counted": shares(*given, ratio)}
+
+    return tf.ensure_shape(on_host(decide, [losses, classes], ("counted",), losses.dtype)["counted"], losses.shape)
 
 
 @register
@@ -260,7 +270,7 @@ def on_host(
 
     tensors = [tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x for x in map(tf.stop_gradient, given)]
     types = [dtype if name in FLOATS else tf.int64 for name in names]
-    return dict(zip(names, tf.numpy_function(run, tensors, types), strict=True))
+    return dict(zip(names, tf.nest.flatten(tf.numpy_function(run, tensors, types)), strict=True))
 
 
 def of_any_number(tensors: Maps) -> Maps:

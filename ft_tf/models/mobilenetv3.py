@@ -72,8 +72,8 @@ def expanded(x: KerasTensor, path: str, block: spec.Block) -> KerasTensor:
 
 def projected(y: KerasTensor, paths: Iterator[str], block: spec.Block) -> KerasTensor:
     """Filter each channel, scale channels and project to the block's, by the next of the paths."""
-    window = {"stride": block.stride, "dilation": block.dilation}
-    y = conv_norm(y, next(paths), block.wide, block.kernel, **window, groups=block.wide, activation=activation_of(block))
+    window = {"stride": block.stride, "dilation": block.dilation, "groups": block.wide}
+    y = conv_norm(y, next(paths), block.wide, block.kernel, **window, activation=activation_of(block))
     if block.squeeze:
         y = squeeze_excitation(y, next(paths), scaled(block.wide, 1 / 4), scale_activation="hard_sigmoid")
     return conv_norm(y, next(paths), block.channels, 1)

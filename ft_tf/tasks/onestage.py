@@ -11,6 +11,8 @@ import tensorflow as tf
 from ft.backend.objective import Objective
 from ft.network.boxes.coding import LARGEST
 from ft.network.boxes.matching import NEITHER
+from ft.zoo.detector import DefaultBoxes
+from ft_tf.layers import count_of_losses
 
 ALPHA = 0.25  # of the focal loss: what the yes of a class counts, and its no the rest; its power is 2
 EPS = 1e-7
@@ -88,4 +90,16 @@ def fcos(outputs: Outputs, objective: Objective) -> dict[str, tf.Tensor]:
     }
 
 
-LOSSES = {"retinanet": retinanet, "fcos": fcos}
+def ssd(outputs: Outputs, objective: Objective) -> dict[str, tf.Tensor]:
+    """Return SSD's losses, sums: of the classes of objects' boxes and of hard negatives, see `shares`."""
+    classes, detector = outputs["classes"], objective.detector
+    assert isinstance(detector, DefaultBoxes)
+    terms = tf.nn.sparse_softmax_cross_entropy_with_logits(classes + 1, outputs["class_logits"])
+    away = tf.abs(outputs["said"] - outputs["boxes"])
+    return {
+        "classification": tf.reduce_sum(terms * count_of_losses(terms, classes, detector.negatives)),
+        "bbox_regression": tf.reduce_sum(tf.where(away < 1, 0.5 * away**2, away - 0.5)),
+    }
+
+
+LOSSES = {"retinanet": retinanet, "fcos": fcos, "ssd": ssd}

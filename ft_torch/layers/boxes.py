@@ -15,6 +15,7 @@ from ft.network.boxes.onestage import find
 from ft.network.boxes.onestage import lesson as anchor_lesson
 from ft.network.boxes.proposals import propose
 from ft.network.boxes.roi import cuts
+from ft.network.boxes.ssd import shares
 from ft.network.boxes.training import cut_out, lesson
 from ft.zoo.detector import Detector, OneStage
 from ft_torch.layers.noise import Noise
@@ -80,6 +81,11 @@ def find_boxes(logits: Tensor, *said: Tensor, image: Shape, maps: Sequence[Shape
     """Return what is found by what a detector of one stage says of its anchors, see `Found`."""
     whole = (host(x) for x in (logits, *said))
     return like(logits, find(*whole, image=image, maps=maps, detector=detector)._asdict())
+
+
+def count_of_losses(losses: Tensor, classes: Tensor, ratio: float) -> Tensor:
+    """Return how often the loss of the class of each box counts (N, A), see `shares`."""
+    return like(losses, {"counted": shares(host(losses), host(classes), ratio)})["counted"]
 
 
 def host(x: Tensor) -> np.ndarray:

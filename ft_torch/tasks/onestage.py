@@ -14,6 +14,8 @@ from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 from ft.backend.objective import Objective
 from ft.network.boxes.coding import LARGEST
 from ft.network.boxes.matching import NEITHER
+from ft.zoo.detector import DefaultBoxes
+from ft_torch.layers import count_of_losses
 
 Outputs = Mapping[str, Tensor]
 
@@ -71,4 +73,16 @@ def fcos(outputs: Outputs, objective: Objective) -> dict[str, Tensor]:
     }
 
 
-LOSSES = {"retinanet": retinanet, "fcos": fcos}
+def ssd(outputs: Outputs, objective: Objective) -> dict[str, Tensor]:
+    """Return SSD's losses, sums: of the classes of objects' boxes and of hard negatives, see `shares`."""
+    classes, detector = outputs["classes"], objective.detector
+    assert isinstance(detector, DefaultBoxes)
+    terms = F.cross_entropy(outputs["class_logits"].flatten(0, 1), classes.flatten() + 1, reduction="none")
+    terms = terms.view_as(classes)
+    return {
+        "classification": (terms * count_of_losses(terms, classes, detector.negatives)).sum(),
+        "bbox_regression": F.smooth_l1_loss(outputs["said"], outputs["boxes"], reduction="sum"),
+    }
+
+
+LOSSES = {"retinanet": retinanet, "fcos": fcos, "ssd": ssd}

@@ -14,7 +14,7 @@ from ft.data import Batch
 from ft.parity.arrays import ZERO, Tensors, require_equal
 from ft.tasks import TASKS
 from ft.zoo import Card, cards
-from ft.zoo.detector import OneStage
+from ft.zoo.detector import DefaultBoxes, OneStage
 from ft_tf.tasks import onestage as tf_losses
 from ft_torch.tasks import onestage as torch_losses
 from ft_torch.weights import to_array
@@ -23,13 +23,14 @@ from parity_tests.support.networks import marks_of
 from parity_tests.support.onestage import stock_found, stock_losses, stock_of
 from parity_tests.support.pairs import CLASSES, FORWARD, STEP, Case, drawn_tensors, learners
 
-QUICK = {"retinanet_mobilenet_v2_fpn"}
+QUICK = {"retinanet_mobilenet_v2_fpn", "ssdlite320_mobilenet_v2"}
 CARDS = [card for card in cards("detection") if isinstance(card.detector, OneStage)]
 CASES = [pytest.param(card, id=card.name, marks=[] if card.name in QUICK else marks_of(card)) for card in CARDS]
 
 
 def pair_of(card: Card, **fields) -> dict[str, Learner]:
-    case = Case(card.name, "none", {"image_size": 96, "weights": "none", "batch_size": 2, **fields})
+    size = max(96, card.min_size)
+    case = Case(card.name, "none", {"image_size": size, "weights": "none", "batch_size": 2, **fields})
     return learners(case, tensors=start_of(card))
 
 
@@ -46,17 +47,27 @@ def start_of(card: Card) -> Tensors:
     return tensors
 
 
+def sides_for(card: Card) -> tuple[int, int]:
+    """Return height and width: what the network takes at least."""
+    return (card.min_size + 3, card.min_size) if card.min_size > 1 else SIDES
+
+
+def first_class(card: Card) -> int:
+    """Return the number of the first class in the network: 1 behind a background."""
+    return int(isinstance(card.detector, DefaultBoxes))
+
+
 def nchw(batch: Batch) -> torch.Tensor:
     return torch.from_numpy(batch.inputs).permute(0, 3, 1, 2)
 
 
 @pytest.mark.parametrize("card", CASES)
 def test_network(card, say):
-    pair, batch = pair_of(card), boxes_batch(0, count=2, classes=CLASSES, sides=SIDES)
+    pair, batch = pair_of(card), boxes_batch(0, count=8 if card.family == "ssdlite" else 2, classes=CLASSES, sides=sides_for(card))
     ours, theirs = (pair[name].outputs(batch.inputs) for name in ("torch", "tf"))
     np.testing.assert_array_equal(ours["classes"], theirs["classes"])
     inference = require_equal(ours, theirs, bar=FORWARD, what="inference")
-    assert ours["boxes"].shape == (2, card.detector.detections, 4)
+    assert ours["boxes"].shape == (len(batch), card.detector.detections, 4)
     require_found_as_stock(card, ours, batch)
 
     found = {name: learner.gradients(batch, step=7) for name, learner in pair.items()}
@@ -65,7 +76,7 @@ def test_network(card, say):
     require_equal(outputs, their_outputs, bar=STEP, what="training")
     require_equal({"loss": np.array(loss)}, {"loss": np.array(other)}, bar=STEP)
     result = require_equal(gradients, their_gradients, bar=STEP, zero=ZERO, what="gradients")
-    require_learnt_as_stock(card, outputs, gradients, batch)
+    require_learnt_as_stock(card, outputs, gradients, batch, pair["torch"].get_weights())
     for name, learner in pair.items():
         learner.update(found[name][2], lr=np.float64(0.01))
     weights = (pair[name].get_weights() for name in ("torch", "tf"))
@@ -85,15 +96,15 @@ def require_found_as_stock(card: Card, ours: Tensors, batch: Batch):
     for place, own in enumerate(stock_found(stock_with(card).eval(), nchw(batch))):
         count = len(own["scores"])
         assert (ours["classes"][place] >= 0).sum() == count > 10
-        np.testing.assert_array_equal(ours["classes"][place, :count], own["labels"].numpy())
+        np.testing.assert_array_equal(ours["classes"][place, :count], own["labels"].numpy() - first_class(card))
         said = {name: x[place, :count] for name, x in ours.items() if name != "classes"}
         require_equal(said, {name: own[name].numpy() for name in said}, bar=FORWARD, what="stock")
 
 
-def require_learnt_as_stock(card: Card, outputs: Tensors, gradients: Tensors, batch: Batch):
-    """Each loss of torchvision's, and every gradient of their sum."""
+def require_learnt_as_stock(card: Card, outputs: Tensors, gradients: Tensors, batch: Batch, after: Tensors):
+    """Each loss of torchvision's, every gradient of their sum, and what BatchNorms that learn keep of the batch."""
     stock, objective = stock_with(card).train(), TASKS["detection"].objective(Case(card.name, "none").recipe(), None)
-    losses = stock_losses(stock, nchw(batch), stock_targets(batch))
+    losses = stock_losses(stock, nchw(batch), stock_targets(batch, first_class(card)))
     ours = torch_losses.losses({name: torch.from_numpy(x) for name, x in outputs.items()}, objective)
     theirs = tf_losses.losses({name: tf.constant(x) for name, x in outputs.items()}, objective)
     share = 1 / max((outputs["classes"] >= 0).sum(), 1) if objective.summed else 1.0
@@ -104,9 +115,11 @@ def require_learnt_as_stock(card: Card, outputs: Tensors, gradients: Tensors, ba
     found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
     named = {name: to_array(g) for name, g in zip(weights, found, strict=True)}
     require_equal(gradients, named, bar=STEP, zero=ZERO, what="stock's gradients")
+    moved = {name: to_array(x) for name, x in stock.named_buffers()}
+    require_equal({name: after[name] for name in moved}, moved, bar=STEP, what="stock's buffers")
 
 
-def stock_targets(batch: Batch) -> list[dict[str, torch.Tensor]]:
-    """Return the boxes of each picture as torchvision takes them, with classes from 0, for there is no background."""
+def stock_targets(batch: Batch, first: int) -> list[dict[str, torch.Tensor]]:
+    """Return the boxes of each picture as torchvision takes them. first: the number of the first class."""
     rows = zip(batch.targets["boxes"], batch.targets["box_labels"], strict=True)
-    return [{"boxes": torch.from_numpy(b[k >= 0]), "labels": torch.from_numpy(k[k >= 0])} for b, k in rows]
+    return [{"boxes": torch.from_numpy(b[k >= 0]), "labels": torch.from_numpy(k[k >= 0] + first)} for b, k in rows]

@@ -1,6 +1,7 @@
 """What a detector of one stage decides: what each anchor is to say, and what is found by what all of them say.
 
-Source: torchvision/models/detection/{retinanet,fcos}.py. What anchors are to say depends on no output of the network.
+Source: torchvision/models/detection/{retinanet,fcos,ssd}.py. What anchors are to say depends on no output of the
+network.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,15 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ft.metrics.boxes import area
+from ft.metrics.boxes import area, iou
 from ft.network.boxes.anchors import Shape, counts, grid_anchors
 from ft.network.boxes.coding import clip, decode, encode
+from ft.network.boxes.defaults import default_boxes
 from ft.network.boxes.detections import Found, filled
-from ft.network.boxes.matching import BACKGROUND, NEITHER
+from ft.network.boxes.matching import BACKGROUND, NEITHER, match_each
 from ft.network.boxes.proposals import sigmoid
+from ft.network.boxes.ssd import of_classes
 from ft.network.boxes.suppression import best_first, suppress
 from ft.network.boxes.training import matched
-from ft.zoo.detector import OneStage
+from ft.zoo.detector import DefaultBoxes, OneStage
 
 MARGIN = 1e-3  # of logits: below the least that counts by this much none need be looked at
 
@@ -67,6 +70,8 @@ def objects(boxes: np.ndarray, labels: np.ndarray, *, image: Shape, detector: On
 
 def anchors_of(image: Shape, maps: Sequence[Shape], detector: OneStage) -> np.ndarray:
     """Return the anchors (A, 4) of all maps."""
+    if isinstance(detector, DefaultBoxes):
+        return default_boxes(image, tuple(maps), detector.scales, detector.shapes, detector.steps)
     return grid_anchors(image, tuple(maps), detector.sizes, detector.ratios)
 
 
@@ -94,7 +99,12 @@ def by_middle(anchors: np.ndarray, truth: np.ndarray, maps: Sequence[Shape], det
     return np.where(fits.any(1), areas.argmin(1), BACKGROUND)
 
 
-MATCHING: Mapping[str, Callable[..., np.ndarray]] = {"retinanet": by_overlap, "fcos": by_middle}
+def by_best(anchors: np.ndarray, truth: np.ndarray, maps: Sequence[Shape], detector: OneStage) -> np.ndarray:
+    """Return the number of the object that each anchor overlaps (A,), see `match_each`."""
+    return match_each(iou(truth, anchors), low=detector.low) if len(truth) else np.full(len(anchors), BACKGROUND)
+
+
+MATCHING: Mapping[str, Callable[..., np.ndarray]] = {"retinanet": by_overlap, "fcos": by_middle, "ssd": by_best}
 
 
 def nearness(anchors: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -115,6 +125,9 @@ def find(
 ) -> Found:
     """Return what is found. logits (N, A, C), said (N, A, 4), middles (N, A): of the anchors."""
     anchors = anchors_of(image, maps, detector)
+    if isinstance(detector, DefaultBoxes):
+        rows = [of_classes(*own, anchors, image, detector) for own in zip(logits, said, strict=True)]
+        return filled(rows, detector.detections)
     ends = np.cumsum(counts(maps, detector.anchors))
     pictures = zip(logits, said, [None] * len(said) if middles is None else middles, strict=True)
     return filled([in_picture(*own, anchors, ends, image, detector) for own in pictures], detector.detections)

@@ -26,7 +26,9 @@ def shares(losses: np.ndarray, classes: np.ndarray, ratio: float) -> np.ndarray:
     return counted
 
 
-def of_classes(logits: np.ndarray, said: np.ndarray, anchors: np.ndarray, image: Shape, detector: DefaultBoxes) -> Found:
+def of_classes(
+    logits: np.ndarray, said: np.ndarray, anchors: np.ndarray, image: Shape, detector: DefaultBoxes
+) -> Found:
     """Return what is found in one picture by logits (A, C + 1), class 0 for background, and what is said (A, 4)."""
     scores = softmax(logits)[:, 1:]
     row, column = best_of_classes(scores, detector.score, detector.candidates)

@@ -83,22 +83,22 @@ def test_loss(detector):
     logits[:, ::3] = logits[:, :1]  # equal losses
     said = rng.normal(size=(3, len(anchors), 4))
     own = lesson(boxes, labels, image=IMAGE, maps=maps, detector=detector)
-    terms = F.cross_entropy(torch.from_numpy(logits).flatten(0, 1), torch.from_numpy(own.classes + 1).flatten(), reduction="none")
+    wanted = torch.from_numpy(own.classes + 1).flatten()
+    terms = F.cross_entropy(torch.from_numpy(logits).flatten(0, 1), wanted, reduction="none")
     counted = shares(terms.numpy().reshape(3, -1), own.classes, detector.negatives)
     assert counted.sum(1).tolist() == ((own.classes >= 0).sum(1) * (1 + detector.negatives)).tolist()
 
     stock = SimpleNamespace(box_coder=BoxCoder(detector.weights), neg_to_pos_ratio=detector.negatives)
-    places, corners = torch.from_numpy(anchors), torch.from_numpy(boxes)
-    targets = [
-        {"boxes": corners[i][labels[i] >= 0], "labels": torch.from_numpy(labels[i][labels[i] >= 0] + 1)} for i in range(3)
-    ]
+    places, truth = torch.tensor(anchors), zip(torch.from_numpy(boxes), torch.from_numpy(labels), strict=True)
+    targets = [{"boxes": corners[kinds >= 0], "labels": kinds[kinds >= 0] + 1} for corners, kinds in truth]
     empty = torch.full((len(anchors),), -1)
     matches = [SSDMatcher(0.5)(box_iou(own["boxes"], places)) if len(own["boxes"]) else empty for own in targets]
     heads = {"bbox_regression": torch.from_numpy(said), "cls_logits": torch.from_numpy(logits)}
     theirs = SSD.compute_loss(stock, targets, heads, [places] * 3, matches)
     total = max((own.classes >= 0).sum(), 1)
     np.testing.assert_allclose((terms.numpy() * counted.ravel()).sum() / total, theirs["classification"], rtol=1e-14)
-    away = F.smooth_l1_loss(torch.from_numpy(said.reshape(-1, 4)[own.places]), torch.from_numpy(own.boxes), reduction="sum")
+    told = torch.from_numpy(said.reshape(-1, 4)[own.places])
+    away = F.smooth_l1_loss(told, torch.from_numpy(own.boxes), reduction="sum")
     np.testing.assert_allclose(away / total, theirs["bbox_regression"], rtol=1e-14)
 
 
@@ -129,7 +129,7 @@ def test_detections(detector):
         detections_per_img=detector.detections,
     )
     heads = {"bbox_regression": torch.from_numpy(said), "cls_logits": torch.from_numpy(logits)}
-    for place, own in enumerate(SSD.postprocess_detections(stock, heads, [torch.from_numpy(anchors)] * 2, [IMAGE] * 2)):
+    for place, own in enumerate(SSD.postprocess_detections(stock, heads, [torch.tensor(anchors)] * 2, [IMAGE] * 2)):
         assert len(own["scores"]) == detector.detections
         np.testing.assert_array_equal(found.classes[place], own["labels"].numpy() - 1)
         np.testing.assert_allclose(found.boxes[place], own["boxes"].numpy(), rtol=1e-13, atol=1e-11)
