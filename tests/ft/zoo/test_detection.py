@@ -15,6 +15,8 @@ from tests.oracle import models, needs_torch, torch
 pytestmark = needs_torch
 CARDS = [pytest.param(card, id=card.name) for card in cards("detection")]
 PUBLISHED = [card.name for card in cards("detection") if card.pretrained[-1].name == "COCO_V1"]
+ONE_STAGE = ("classification_head", "regression_head")
+PARTS = {"fasterrcnn": ("head", "box_head", "box_predictor"), "retinanet": ONE_STAGE, "fcos": ONE_STAGE}
 BACKBONES = ("mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50")
 
 
@@ -29,7 +31,8 @@ def empty(shapes):
 
 def test_names():
     names = {card.name for card in cards("detection")}
-    assert {name for name in models.list_models(module=models.detection) if name.startswith("faster")} < names
+    theirs = models.list_models(module=models.detection)
+    assert {name for name in theirs if name.startswith(("faster", "retinanet", "fcos"))} < names
     every = [cards(task) for task in ("classification", "segmentation", "detection")]
     assert [card.name for own in every for card in own] == [card.name for card in cards(None)]
 
@@ -41,14 +44,15 @@ def test_stages_taps_and_last_layers(card):
     assert sum(w.numel() for w in model.parameters()) == card.parameters
     for name in model.state_dict():
         assert [stage for stage, prefixes in card.stages.items() if under(name, prefixes)] == [card.stage_of(name)]
-    wide = [path for path, layer in model.named_modules() if getattr(layer, "out_features", 0) in (91, 4 * 91)]
-    assert wide == list(card.outputs)
+    wide = {91, 4 * 91} if card.family == "fasterrcnn" else {91 * card.detector.anchors}
+    sizes = {path: getattr(x, "out_features", getattr(x, "out_channels", 0)) for path, x in model.named_modules()}
+    assert [path for path, size in sizes.items() if size in wide] == list(card.outputs)
     assert {f"backbone.body.{path}": tap for path, tap in model.backbone.body.return_layers.items()} == {
         path: tap for tap, path in card.taps.items()
     }
     plan = plan_freeze(card, [name for name, _ in model.named_parameters()], freeze=("base",), bn="frozen")
     assert plan.stages == card.base
-    assert {name.split(".")[1] for name in plan.trainable} == {"fpn", "head", "box_head", "box_predictor"}
+    assert {name.split(".")[1] for name in plan.trainable} == {"fpn", *PARTS[card.family]}
 
 
 @pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")
@@ -58,13 +62,14 @@ def test_published_weights_are_torchvisions(name):
     ours = card.weights(theirs.name)
     assert (ours.url, ours.url.rpartition("/")[2]) == (theirs.url, ours.filename)
     assert theirs.url.endswith(f"-{ours.sha256}.pth")
-    assert ["__background__", *ours.classes] == theirs.meta["categories"]
-    assert card.classes == len(ours.classes)
+    assert list(ours.classes[-90:]) == theirs.meta["categories"][1:]
+    # without background a network has an output for the number that COCO does not give
+    assert card.classes == len(ours.classes) == (90 if card.family == "fasterrcnn" else 91)
     assert (card.parameters, ours.mean_ap) == (
         theirs.meta["num_params"],
         theirs.meta["_metrics"]["COCO-val2017"]["box_map"],
     )
-    assert (ours.norm_eps == 0) == (name == "fasterrcnn_resnet50_fpn")
+    assert (ours.norm_eps == 0) == (name in ("fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn"))
     assert card.weights("imagenet").name == "IMAGENET1K_V1"
 
 
@@ -73,7 +78,8 @@ def test_a_classification_network_s_tensors_fill_the_body(card):
     shapes, body = shapes_of(card.name, num_classes=90), next(name for name in BACKBONES if f"_{name}_" in card.name)
     placed = canonical_names(card, empty(shapes_of(body)))
     assert {n: t.shape for n, t in placed.items()} == {n: s for n, s in shapes.items() if card.stage_of(n) in card.base}
-    assert card.new_head(placed) == ("backbone.fpn", "rpn", "roi_heads")
+    assert card.new_head(placed) == tuple(path for stage in card.behind for path in card.stages[stage])
+    assert {n.split(".")[0] for n in shapes} == {"backbone", *(path.split(".")[0] for path in card.new_head(placed))}
     whole = canonical_names(card, empty(shapes))
     assert {n: t.shape for n, t in whole.items()} == shapes
     assert card.new_head(whole) == card.outputs
@@ -85,6 +91,13 @@ def test_names_of_before():
     assert renames("backbone.fpn.inner_blocks.2.bias") == "backbone.fpn.inner_blocks.2.0.bias"
     assert renames("rpn.head.conv.weight") == "rpn.head.conv.0.0.weight"
     assert renames("rpn.head.conv.0.0.weight") == "rpn.head.conv.0.0.weight"
+
+
+def test_names_of_a_head_of_before():
+    renames = find_card("retinanet_resnet50_fpn").renames
+    assert renames("head.regression_head.conv.6.bias") == "head.regression_head.conv.3.0.bias"
+    assert renames("head.regression_head.conv.3.0.bias") == "head.regression_head.conv.3.0.bias"
+    assert renames("backbone.fpn.layer_blocks.1.weight") == "backbone.fpn.layer_blocks.1.0.weight"
 
 
 def test_weights_that_want_no_eps_give_the_same_with_it():
