@@ -1,6 +1,6 @@
 """The numbers of a detector: what torchvision gives to its parts when it builds one. None of them is a tensor.
 
-Source: torchvision/models/detection/{faster_rcnn,retinanet,fcos}.py.
+Source: torchvision/models/detection/{faster_rcnn,retinanet,fcos,ssd,ssdlite}.py.
 """
 
 from collections.abc import Mapping
@@ -87,9 +87,14 @@ class OneStage:
         """How many anchors a place of a map has."""
         return len(self.sizes[0]) * len(self.ratios)
 
+    @property
+    def by_place(self) -> tuple[int, ...]:
+        """How many anchors a place of each map has."""
+        return (self.anchors,) * len(self.sizes)
+
     def maps(self, image: tuple[int, int]) -> tuple[tuple[int, int], ...]:
         """Return height and width of each map of a picture of that size."""
-        strides = [self.stride << number for number in range(len(self.sizes))]
+        strides = [self.stride << number for number in range(len(self.by_place))]
         return tuple((-(-image[0] // stride), -(-image[1] // stride)) for stride in strides)
 
     @property
@@ -133,14 +138,13 @@ class DefaultBoxes(OneStage):
 
     @property
     def by_place(self) -> tuple[int, ...]:
-        """How many boxes a place of each map has."""
+        """How many anchors a place of each map has."""
         return tuple(2 + 2 * len(own) for own in self.shapes)
 
     def maps(self, image: tuple[int, int]) -> tuple[tuple[int, int], ...]:
         """Return height and width of each map of a picture of that size."""
         if self.steps is None:
-            strides = [self.stride << number for number in range(len(self.shapes))]
-            return tuple((-(-image[0] // stride), -(-image[1] // stride)) for stride in strides)
+            return super().maps(image)
         height, width = (vgg_sides(side) for side in image)
         return tuple(zip(height, width, strict=True))
 

@@ -1,4 +1,4 @@
-"""FCOS: the card, and what its parts have. Source: torchvision/models/detection/fcos.py.
+"""FCOS: the cards, and what its parts have. Source: torchvision/models/detection/fcos.py.
 
 An anchor stands for a place: what counts is where its middle lies. Classes are the user's, from 0, in the network, too.
 """
@@ -18,6 +18,9 @@ NUMBERS = OneStage(
 SHAPES = {
     "fcos_resnet50_fpn": Shape(
         body="resnet50", size=800, parameters=parameters_of("fcos_resnet50_fpn"), detector=NUMBERS, first=1, groups=32
-    )
+    ),
+    "fcos_mobilenet_v2_fpn": Shape(
+        body="mobilenet_v2", size=320, parameters=4_401_696, detector=NUMBERS, channels=128, groups=32
+    ),
 }
 CARDS = [card("fcos", name, shape, renames=lambda name: name) for name, shape in SHAPES.items()]

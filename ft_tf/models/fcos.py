@@ -11,7 +11,16 @@ from ft_tf.models.onestage import CONVS, HEAD, Layers, each, group_norm, of_anch
 
 def fcos_resnet50_fpn(*, num_classes: int = 91, dtype: str = "float32") -> keras.Model:
     """Return torchvision's FCOS on ResNet-50: (N, H, W, 3) -> {"boxes", "scores", "classes"}."""
-    name = "fcos_resnet50_fpn"
+    return fcos("fcos_resnet50_fpn", num_classes, dtype)
+
+
+def fcos_mobilenet_v2_fpn(*, num_classes: int = 91, dtype: str = "float32") -> keras.Model:
+    """Return a small FCOS of torchvision's parts on its MobileNetV2, with half of the widths."""
+    return fcos("fcos_mobilenet_v2_fpn", num_classes, dtype)
+
+
+def fcos(name: str, num_classes: int, dtype: str) -> keras.Model:
+    """Return the network called `name`."""
     return one_stage(name, SHAPES[name], say, num_classes=num_classes, dtype=dtype)
 
 

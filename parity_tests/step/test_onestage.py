@@ -11,9 +11,10 @@ import torch
 import ft_torch
 from ft.backend.contract import Learner
 from ft.data import Batch
+from ft.network.boxes.onestage import anchors_of
 from ft.parity.arrays import ZERO, Tensors, require_equal
 from ft.tasks import TASKS
-from ft.zoo import Card, cards
+from ft.zoo import Card, cards, find_card
 from ft.zoo.detector import DefaultBoxes, OneStage
 from ft_tf.tasks import onestage as tf_losses
 from ft_torch.tasks import onestage as torch_losses
@@ -23,7 +24,7 @@ from parity_tests.support.networks import marks_of
 from parity_tests.support.onestage import stock_found, stock_losses, stock_of
 from parity_tests.support.pairs import CLASSES, FORWARD, STEP, Case, drawn_tensors, learners
 
-QUICK = {"retinanet_mobilenet_v2_fpn", "ssdlite320_mobilenet_v2"}
+QUICK = {"retinanet_mobilenet_v2_fpn", "fcos_mobilenet_v2_fpn", "ssdlite320_mobilenet_v2"}
 CARDS = [card for card in cards("detection") if isinstance(card.detector, OneStage)]
 CASES = [pytest.param(card, id=card.name, marks=[] if card.name in QUICK else marks_of(card)) for card in CARDS]
 
@@ -63,7 +64,8 @@ def nchw(batch: Batch) -> torch.Tensor:
 
 @pytest.mark.parametrize("card", CASES)
 def test_network(card, say):
-    pair, batch = pair_of(card), boxes_batch(0, count=8 if card.family == "ssdlite" else 2, classes=CLASSES, sides=sides_for(card))
+    pair, sides = pair_of(card), sides_for(card)
+    batch = boxes_batch(0, count=8 if card.family == "ssdlite" else 2, classes=CLASSES, sides=sides)
     ours, theirs = (pair[name].outputs(batch.inputs) for name in ("torch", "tf"))
     np.testing.assert_array_equal(ours["classes"], theirs["classes"])
     inference = require_equal(ours, theirs, bar=FORWARD, what="inference")
@@ -73,6 +75,8 @@ def test_network(card, say):
     found = {name: learner.gradients(batch, step=7) for name, learner in pair.items()}
     (loss, outputs, gradients), (other, their_outputs, their_gradients) = found["torch"], found["tf"]
     np.testing.assert_array_equal(outputs["classes"], their_outputs["classes"])
+    assert outputs["classes"].shape[1] == len(anchors_of(sides, card.detector.maps(sides), card.detector))
+    assert (outputs["classes"] >= 0).sum() > 10
     require_equal(outputs, their_outputs, bar=STEP, what="training")
     require_equal({"loss": np.array(loss)}, {"loss": np.array(other)}, bar=STEP)
     result = require_equal(gradients, their_gradients, bar=STEP, zero=ZERO, what="gradients")
@@ -123,3 +127,23 @@ def stock_targets(batch: Batch, first: int) -> list[dict[str, torch.Tensor]]:
     """Return the boxes of each picture as torchvision takes them. first: the number of the first class."""
     rows = zip(batch.targets["boxes"], batch.targets["box_labels"], strict=True)
     return [{"boxes": torch.from_numpy(b[k >= 0]), "labels": torch.from_numpy(k[k >= 0] + first)} for b, k in rows]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["retinanet_mobilenet_v2_fpn", "fcos_mobilenet_v2_fpn", pytest.param("ssd300_vgg16", marks=pytest.mark.slow)],
+)
+def test_parts_add_up_to_the_whole_batch(name, say):
+    """In parts of one picture each; the second has no object, and its background counts."""
+    card = find_card(name)
+    batch = boxes_batch(0, count=3, classes=CLASSES, sides=sides_for(card))
+    whole = {wing: learner.gradients(batch, step=7) for wing, learner in pair_of(card, batch_size=3).items()}
+    parts = pair_of(card, batch_size=1, accumulate=3)
+    for wing, learner in parts.items():
+        loss, _, gradients = learner.gradients(batch, step=7)
+        assert loss == pytest.approx(whole[wing][0], rel=1e-13)
+        found = require_equal(gradients, whole[wing][2], bar=STEP, zero=ZERO, what=wing)
+        say(f"{name}, {wing}: gradients of parts {found.largest:.1e}")
+    steps = [learner.fetch([learner.step(batch, step=7, lr=np.float64(0.01))]) for learner in parts.values()]
+    np.testing.assert_allclose(*steps, rtol=1e-11)
+    assert steps[0][0, 0] == pytest.approx(whole["torch"][0], rel=1e-13)

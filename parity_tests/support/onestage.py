@@ -28,8 +28,8 @@ def stock_of(card: Card, classes: int) -> nn.Module:
         network = lite_v2(classes + 1)
     elif card.name == "retinanet_resnet50_fpn_v2":
         network = stock.retinanet_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=classes)
-    elif card.name == "retinanet_mobilenet_v2_fpn":
-        network = stock_v2(classes)
+    elif card.name.endswith("mobilenet_v2_fpn"):
+        network = stock_v2(card.family, classes)
     else:
         body, beyond = resnet50(norm_layer=FrozenBatchNorm2d), LastLevelP6P7(256, 256)
         backbone = _resnet_fpn_extractor(body, 5, returned_layers=[2, 3, 4], extra_blocks=beyond)
@@ -37,11 +37,13 @@ def stock_of(card: Card, classes: int) -> nn.Module:
     return network.double()
 
 
-def stock_v2(classes: int) -> nn.Module:
+def stock_v2(family: str, classes: int) -> nn.Module:
     """Return what torchvision's parts make of its own MobileNetV2, by numbers."""
     body = mobilenet_v2(norm_layer=FrozenBatchNorm2d).features
     maps, beyond = {"6": "0", "13": "1", "18": "2"}, LastLevelP6P7(128, 128)
     backbone = BackboneWithFPN(body, maps, [32, 96, 1280], 128, extra_blocks=beyond)
+    if family == "fcos":
+        return stock.FCOS(backbone, classes)
     anchors = AnchorGenerator(((32,), (64,), (128,), (256,), (512,)), ((0.5, 1.0, 2.0),) * 5)
     head = RetinaNetHead(128, 3, classes, norm_layer=lambda channels: nn.GroupNorm(32, channels))
     return stock.RetinaNet(backbone, classes, anchor_generator=anchors, head=head, detections_per_img=100)

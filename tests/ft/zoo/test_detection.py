@@ -15,7 +15,16 @@ from tests.oracle import models, needs_torch, torch
 pytestmark = needs_torch
 CARDS = [pytest.param(card, id=card.name) for card in cards("detection")]
 PUBLISHED = [card.name for card in cards("detection") if card.pretrained[-1].name == "COCO_V1"]
-BACKBONES = ("mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50")
+ONE_STAGE = ("classification_head", "regression_head")
+PARTS = {
+    "fasterrcnn": ("fpn", "head", "box_head", "box_predictor"),
+    "retinanet": ("fpn", *ONE_STAGE),
+    "fcos": ("fpn", *ONE_STAGE),
+    "ssd": ("scale_weight", "extra", *ONE_STAGE),
+    "ssdlite": ("extra", *ONE_STAGE),
+}
+WITH_BACKGROUND = ("fasterrcnn", "ssd", "ssdlite")
+BACKBONES = ("mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50", "vgg16")
 
 
 def shapes_of(name, **options):
@@ -29,7 +38,8 @@ def empty(shapes):
 
 def test_names():
     names = {card.name for card in cards("detection")}
-    assert {name for name in models.list_models(module=models.detection) if name.startswith("faster")} < names
+    theirs = models.list_models(module=models.detection)
+    assert {name for name in theirs if not name.startswith(("maskrcnn", "keypointrcnn"))} < names
     every = [cards(task) for task in ("classification", "segmentation", "detection")]
     assert [card.name for own in every for card in own] == [card.name for card in cards(None)]
 
@@ -41,14 +51,17 @@ def test_stages_taps_and_last_layers(card):
     assert sum(w.numel() for w in model.parameters()) == card.parameters
     for name in model.state_dict():
         assert [stage for stage, prefixes in card.stages.items() if under(name, prefixes)] == [card.stage_of(name)]
-    wide = [path for path, layer in model.named_modules() if getattr(layer, "out_features", 0) in (91, 4 * 91)]
-    assert wide == list(card.outputs)
-    assert {f"backbone.body.{path}": tap for path, tap in model.backbone.body.return_layers.items()} == {
-        path: tap for tap, path in card.taps.items()
-    }
+    wide = {91, 4 * 91} if card.family == "fasterrcnn" else {91 * count for count in card.detector.by_place}
+    sizes = {path: getattr(x, "out_features", getattr(x, "out_channels", 0)) for path, x in model.named_modules()}
+    assert sorted(path for path, size in sizes.items() if size in wide) == sorted(card.outputs)
+    if hasattr(model.backbone, "body"):
+        layers = {tap: f"backbone.body.{path}" for path, tap in model.backbone.body.return_layers.items()}
+        assert layers == card.taps
     plan = plan_freeze(card, [name for name, _ in model.named_parameters()], freeze=("base",), bn="frozen")
     assert plan.stages == card.base
-    assert {name.split(".")[1] for name in plan.trainable} == {"fpn", "head", "box_head", "box_predictor"}
+    assert {name.split(".")[1] for name in plan.trainable} - {"features"} == {*PARTS[card.family]}
+    tail = {name for name in plan.trainable if name.startswith("backbone.features.")}
+    assert bool(tail) == (card.name == "ssdlite320_mobilenet_v3_large")
 
 
 @pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")
@@ -58,22 +71,25 @@ def test_published_weights_are_torchvisions(name):
     ours = card.weights(theirs.name)
     assert (ours.url, ours.url.rpartition("/")[2]) == (theirs.url, ours.filename)
     assert theirs.url.endswith(f"-{ours.sha256}.pth")
-    assert ["__background__", *ours.classes] == theirs.meta["categories"]
-    assert card.classes == len(ours.classes)
+    assert list(ours.classes[-90:]) == theirs.meta["categories"][1:]
+    # without background a network has an output for the number that COCO does not give
+    assert card.classes == len(ours.classes) == (90 if card.family in WITH_BACKGROUND else 91)
     assert (card.parameters, ours.mean_ap) == (
         theirs.meta["num_params"],
         theirs.meta["_metrics"]["COCO-val2017"]["box_map"],
     )
-    assert (ours.norm_eps == 0) == (name == "fasterrcnn_resnet50_fpn")
-    assert card.weights("imagenet").name == "IMAGENET1K_V1"
+    assert (ours.norm_eps == 0) == (name in ("fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn"))
+    assert card.weights("imagenet").name == ("IMAGENET1K_FEATURES" if card.family == "ssd" else "IMAGENET1K_V1")
 
 
 @pytest.mark.parametrize("card", CARDS)
 def test_a_classification_network_s_tensors_fill_the_body(card):
-    shapes, body = shapes_of(card.name, num_classes=90), next(name for name in BACKBONES if f"_{name}_" in card.name)
+    shapes = shapes_of(card.name, num_classes=90)
+    body = next(name for name in BACKBONES if f"_{name}_" in f"{card.name}_")
     placed = canonical_names(card, empty(shapes_of(body)))
     assert {n: t.shape for n, t in placed.items()} == {n: s for n, s in shapes.items() if card.stage_of(n) in card.base}
-    assert card.new_head(placed) == ("backbone.fpn", "rpn", "roi_heads")
+    assert card.new_head(placed) == tuple(path for stage in card.behind for path in card.stages[stage])
+    assert {n.split(".")[0] for n in shapes} == {"backbone", *(path.split(".")[0] for path in card.new_head(placed))}
     whole = canonical_names(card, empty(shapes))
     assert {n: t.shape for n, t in whole.items()} == shapes
     assert card.new_head(whole) == card.outputs
@@ -85,6 +101,13 @@ def test_names_of_before():
     assert renames("backbone.fpn.inner_blocks.2.bias") == "backbone.fpn.inner_blocks.2.0.bias"
     assert renames("rpn.head.conv.weight") == "rpn.head.conv.0.0.weight"
     assert renames("rpn.head.conv.0.0.weight") == "rpn.head.conv.0.0.weight"
+
+
+def test_names_of_a_head_of_before():
+    renames = find_card("retinanet_resnet50_fpn").renames
+    assert renames("head.regression_head.conv.6.bias") == "head.regression_head.conv.3.0.bias"
+    assert renames("head.regression_head.conv.3.0.bias") == "head.regression_head.conv.3.0.bias"
+    assert renames("backbone.fpn.layer_blocks.1.weight") == "backbone.fpn.layer_blocks.1.0.weight"
 
 
 def test_weights_that_want_no_eps_give_the_same_with_it():
@@ -105,3 +128,20 @@ def test_the_usual_warm_up_ends_before_a_short_training_does(epochs, warmup):
     recipe = recipe_of({"model": "fasterrcnn_mobilenet_v2_fpn", "epochs": epochs})
     assert (recipe.warmup_epochs, recipe.epochs) == (warmup, int(epochs))
     assert recipe_of({"model": "fasterrcnn_mobilenet_v2_fpn", "schedule": "one-cycle"}).warmup_epochs == 0
+
+
+@pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")
+@pytest.mark.parametrize("name", ["ssd300_vgg16", "ssdlite320_mobilenet_v3_large"])
+def test_pixels_and_numbers_of_ssd_are_torchvisions(name):
+    stock, card = models.detection.__dict__[name](weights=None, weights_backbone=None), find_card(name)
+    detector, pixels = card.detector, card.preprocess
+    assert (list(pixels.mean), list(pixels.std)) == (stock.transform.image_mean, stock.transform.image_std)
+    assert stock.transform.fixed_size == (pixels.crop, pixels.crop)
+    assert {entry.preprocess for entry in card.pretrained} == {pixels}
+    numbers = stock.score_thresh, stock.topk_candidates, stock.nms_thresh, stock.detections_per_img
+    assert numbers == (detector.score, detector.candidates, detector.nms, detector.detections)
+    assert (stock.neg_to_pos_ratio, stock.box_coder.weights) == (detector.negatives, detector.weights)
+    assert stock.proposal_matcher.high_threshold == detector.low == detector.high
+    norms = {(x.eps, x.momentum) for x in stock.modules() if isinstance(x, torch.nn.BatchNorm2d)}
+    model = ft_torch.build_model(name, num_classes=3)
+    assert {(x.eps, x.momentum) for x in model.modules() if isinstance(x, torch.nn.BatchNorm2d)} == norms
