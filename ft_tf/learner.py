@@ -18,7 +18,7 @@ from ft.training.averaging import is_averaged
 from ft.training.penalty import plan_penalty
 from ft.weights.layouts import from_canonical
 from ft.zoo import Card
-from ft_tf import layers
+from ft_tf import drawn, layers
 from ft_tf.average import Average
 from ft_tf.freeze import apply_freeze, set_training_mode
 from ft_tf.frozen import Prefix, Taps, apart, split_prefix
@@ -60,6 +60,7 @@ class Learner:
         self.device, self.dtype, self.ranks = device, recipe.dtype, ranks
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = apart(model, card)
+        self.terms = TASKS[objective.task].terms if objective.drawn else None  # see drawn.py
         self.set_plan(plan)
         self.run_base = BatchGraphs(self.base, recipe.batch_size)
 
@@ -91,7 +92,7 @@ class Learner:
         self.run_step = BatchGraphs(inside(self.native_step), own)
         self.run_part = BatchGraphs(inside(self.loss_and_gradients), own)
         self.run_update = as_graph(inside(self.native_update))
-        self.run_sums = as_graph(inside(self.of_all_ranks))
+        self.run_sums = as_graph(inside(self.of_the_batch))
         self.run_forward = BatchGraphs(lambda inputs: self.forward(inputs, training=False)[0], size)
 
     def run_ahead(self, *, compiled: bool, say: Callable[[str], None]) -> None:
@@ -159,8 +160,7 @@ class Learner:
         lr: tf.Tensor,
     ) -> tf.Tensor:
         """The end of a step as it is traced into a graph: penalty, update, average and probes."""
-        if self.ranks.size > 1:
-            loss, right, gradients = self.of_all_ranks(loss, right, gradients)
+        loss, right, gradients = self.of_the_batch(loss, right, gradients)
         loss, gradients = self.penalty.add(loss, gradients)
         update = self.apply(gradients, lr)
         if self.average:
@@ -168,6 +168,14 @@ class Learner:
         weights = [w.value for w in self.optimizer.parameters.values()]
         norms = [tf.linalg.global_norm(tensors) for tensors in (list(gradients.values()), weights, update)]
         return tf.stack([loss, *norms, right])
+
+    def of_the_batch(
+        self, loss: tf.Tensor, right: tf.Tensor, gradients: Mapping[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, Mapping[str, tf.Tensor]]:
+        """Return what the parts of a batch make together, those of all ranks."""
+        if self.terms and self.recipe.accumulate > 1:
+            loss, gradients = drawn.divided(loss, gradients, self.ranks.total)
+        return self.of_all_ranks(loss, right, gradients) if self.ranks.size > 1 else (loss, right, gradients)
 
     def of_all_ranks(
         self, loss: tf.Tensor, right: tf.Tensor, gradients: Mapping[str, tf.Tensor]
@@ -185,8 +193,8 @@ class Learner:
         several = self.ranks.size > 1
         run = self.run_part if several else self.loss_and_gradients
         loss, right, outputs, gradients = self.in_parts(run, batch, step, first)
-        if several:
-            loss, _, gradients = self.run_sums(loss, right, gradients)
+        together = self.run_sums if several else self.of_the_batch
+        loss, _, gradients = together(loss, right, gradients)
         loss, gradients = self.penalty.add(loss, gradients)
         arrays = {name: to_array(g, layout_of(self.optimizer.parameters[name])) for name, g in gradients.items()}
         return float(loss), as_arrays(outputs), arrays
@@ -234,15 +242,27 @@ class Learner:
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
         counts, sync = None if share is None else share[1], self.recipe.bn_sync == "on"
         together = layers.synchronised(self.model, self.ranks, counts=counts, sync=sync)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        several = bool(self.terms) and self.recipe.accumulate > 1  # sums, apart by their divisors
+        with tf.GradientTape(persistent=several, watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
             with layers.noise(self.model, clock), together:
                 outputs = self.forward(inputs, training=True, targets=targets)
-            loss = self.loss(outputs, targets)
-            loss = loss if share is None else loss * tf.cast(share[0], loss.dtype)
+            loss = self.terms(outputs[0]) if several else self.part_loss(outputs, targets, share)
         right = TASKS[self.objective.task].right(outputs[0], targets)
         right = right if share is None else right * tf.cast(share[1], right.dtype)
+        if several:
+            loss, gradients = drawn.apart(loss, trained, tape, counts=counts)
+            return loss, right, outputs[0], gradients
         return loss, right, outputs[0], tape.gradient(loss, trained)
+
+    def part_loss(
+        self, outputs: Sequence[Outputs], targets: Mapping[str, tf.Tensor], share: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Return what one part adds to the loss of the batch; without samples of its own a rank adds zeros."""
+        if self.terms and share is not None and self.ranks.size > 1:
+            return drawn.shared(self.terms(outputs[0]), self.ranks.total, counts=share[1])
+        loss = self.loss(outputs, targets)
+        return loss if share is None else loss * tf.cast(share[0], loss.dtype)
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""

@@ -16,7 +16,7 @@ from tensorflow.python.eager import context  # the only place that knows how lon
 from ft.backend.ranks import Ranks, Seat
 from ft.errors import RankLost, RecipeError, first_line
 from ft_tf.graph import as_graph
-from ft_tf.runtime import keep_memory
+from ft_tf.runtime import grow_memory, keep_memory
 
 LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.CancelledError, tf.errors.AbortedError)
 DTYPES = (tf.float64, tf.int32)  # of the hub's sums
@@ -75,7 +75,9 @@ def connect(seat: Seat, *, device: str, timeout: float) -> Ranks:
             f"worker {seat.rank}: this machine has {len(devices)} GPUs, and each process takes its own; start at "
             f"most {len(devices)} here, or pass --device cpu"
         )
-    tf.config.set_visible_devices(devices[seat.local] if gpus else [], "GPU")
+    own = [devices[seat.local]] if gpus else []
+    tf.config.set_visible_devices(own, "GPU")
+    grow_memory(own)  # the strategy uses it
     return TfRanks(seat, gpus=gpus, timeout=timeout)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterable
 
 import tensorflow as tf
 
@@ -26,13 +27,18 @@ def prepare(*, device: str, deterministic: bool) -> str:
     chosen = "cuda" if device != "cpu" and gpus else "cpu"
     if chosen == "cuda":
         tf.config.experimental.enable_tensor_float_32_execution(False)
-        for gpu in gpus:
-            with contextlib.suppress(RuntimeError):  # in use already, with the memory that it has
-                tf.config.experimental.set_memory_growth(gpu, True)
+        grow_memory(gpus)
     if chosen == "cuda" and deterministic:
         tf.config.experimental.enable_op_determinism()
     tf.zeros(())  # creates the device context now, while its messages are held back
     return chosen
+
+
+def grow_memory(gpus: Iterable[tf.config.PhysicalDevice]) -> None:
+    """Let TensorFlow take a GPU's memory as it is needed, unless it is in use already."""
+    for gpu in gpus:
+        with contextlib.suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def hide_gpus() -> None:

@@ -18,7 +18,7 @@ from ft.training.accumulation import Part, parts_of
 from ft.training.averaging import is_averaged
 from ft.training.penalty import plan_penalty
 from ft.zoo import Card
-from ft_torch import layers
+from ft_torch import drawn, layers
 from ft_torch.average import Average
 from ft_torch.freeze import apply_freeze, set_training_mode
 from ft_torch.frozen import Prefix, Taps, Trained, apart, split_prefix
@@ -61,6 +61,7 @@ class Learner:
         self.device, self.dtype, self.ranks = device, getattr(torch, recipe.dtype), ranks
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = apart(model, card)
+        self.terms = TASKS[objective.task].terms if objective.drawn else None  # see drawn.py
         self.set_plan(plan)
 
     def set_plan(self, plan: Freeze) -> None:
@@ -157,6 +158,8 @@ class Learner:
             loss, right = loss + more[0], right + more[1]
             outputs = {name: torch.cat([x, more[2][name]]) for name, x in outputs.items()}
             gradients = {name: g + more[3][name] for name, g in gradients.items()}
+        if self.terms and self.recipe.accumulate > 1:
+            loss, gradients = drawn.divided(loss, gradients, self.ranks.total)
         if self.ranks.size > 1:
             loss, right, gradients = self.of_all_ranks(loss, right, gradients)
         loss, gradients = self.penalty.add(loss, gradients)
@@ -178,13 +181,22 @@ class Learner:
         targets = {name: torch.from_numpy(x).to(self.device) for name, x in own.targets.items()}
         with layers.noise(self.model, clock), together:
             outputs = self.forward(self.load(own.inputs), targets)
-        loss = self.loss(outputs, targets)
-        loss = loss if part.share == 1 else loss * part.share  # without samples of its own a rank adds zeros
-        trained = self.optimizer.parameters
-        gradients = torch.autograd.grad(loss, list(trained.values()))
         detached = {name: x.detach() for name, x in outputs[0].items()}
         right = TASKS[self.objective.task].right(detached, targets) * part.counts
+        trained = self.optimizer.parameters
+        if self.terms and self.recipe.accumulate > 1:
+            loss, apart = drawn.apart(self.terms(outputs[0]), trained, counts=part.counts)
+            return loss, right, detached, apart
+        loss = self.part_loss(outputs, targets, part)
+        gradients = torch.autograd.grad(loss, list(trained.values()))
         return loss.detach(), right, detached, dict(zip(trained, gradients, strict=True))
+
+    def part_loss(self, outputs: Sequence[Outputs], targets: Mapping[str, Tensor], part: Part) -> Tensor:
+        """Return what one part adds to the loss of the batch; without samples of its own a rank adds zeros."""
+        if self.terms and self.ranks.size > 1:
+            return drawn.shared(self.terms(outputs[0]), self.ranks.total, counts=part.counts)
+        loss = self.loss(outputs, targets)
+        return loss if part.share == 1 else loss * part.share
 
     def loss(self, outputs: Sequence[Outputs], targets: Mapping[str, Tensor]) -> Tensor:
         """Return the loss of the network's outputs, plus those of auxiliary heads times their weights."""

@@ -29,6 +29,11 @@ class Objective:
     detector: Detector | OneStage | None = None
 
     @property
+    def drawn(self) -> bool:
+        """Whether the loss is divided by how many boxes the network's forward pass draws, known behind it only."""
+        return isinstance(self.detector, Detector)
+
+    @property
     def summed(self) -> bool:
         """Whether the loss is a sum over samples, to be divided by what those of the whole batch weigh, at least 1."""
         return isinstance(self.detector, OneStage) and self.detector.by_batch

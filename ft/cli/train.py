@@ -15,6 +15,7 @@ from ft.cli.parser import Parser, add_backend, add_recipe_flags, config_fields
 from ft.cli.runs import metrics_line
 from ft.errors import RecipeError, UserError, printable
 from ft.recipe import FIELDS
+from ft.system.follow import follow_starter
 from ft.system.names import PREDICTIONS, REPORT
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def train_parser(prog: str, *, choose_backend: bool) -> Parser:
 def train_command(arguments: Sequence[str], *, backend: str | None = None, prog: str | None = None) -> int:
     """Run a training command and return its exit code. backend: fixed by `python -m ft_torch.train` and its twin."""
     prog = prog or f"python -m ft_{backend}.train"
+    follow_starter()
     return guarded(lambda: train_by(train_parser(prog, choose_backend=backend is None), arguments, backend))
 
 

@@ -1,6 +1,7 @@
 """Processes that are one piece of work: a bad end of one is the end of all, and a signal reaches each of them once.
 
-Each has a process group of its own: Ctrl-C reaches only the one that started them, which passes it on.
+Each has a process group of its own: Ctrl-C reaches only the one that started them, which passes it on. Where that is
+killed, they stop by themselves, see follow.py.
 """
 
 import os
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import IO
 
+from ft.system.follow import following
 from ft.system.signals import handling
 
 GRACE = 10.0  # seconds that the others have when one has failed: first to say so themselves, then to end at a SIGTERM
@@ -88,14 +90,14 @@ def started(command: Sequence[str], environments: Sequence[Mapping[str, str]]) -
             for number, environment in enumerate(environments):
                 said = kept.enter_context(tempfile.TemporaryFile()) if number else None
                 streams = {"stdout": subprocess.DEVNULL, "stderr": said} if said else {}
-                streams["stdin"] = subprocess.DEVNULL
-                process = subprocess.Popen(command, env=environment, process_group=0, **streams)
+                place = {"env": following(environment), "process_group": 0, "stdin": subprocess.PIPE}
+                process = subprocess.Popen(command, **place, **streams)
                 members.append(Member(number, process, said))
             yield members
         finally:
             send_all(members, signal.SIGKILL)
             for member in members:
-                member.process.wait()
+                member.process.communicate()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import tensorflow as tf
 from ft.backend.objective import Objective
 from ft.network.boxes.coding import BETA
 from ft.zoo.detector import OneStage
+from ft_tf.drawn import Terms
 from ft_tf.tasks import onestage
 
 
@@ -25,6 +26,14 @@ def loss(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor], obj
 def right(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """Return 0: no picture is simply right."""
     return tf.zeros((), next(iter(outputs.values())).dtype)
+
+
+def terms(outputs: Mapping[str, tf.Tensor]) -> Terms:
+    """Return the losses as sums, of anchors and of boxes: of a part of a batch, whose divisors are the whole's."""
+    own, like = losses(outputs), outputs["objectness"]
+    counts = tf.cast(tf.stack([tf.size(outputs["objects"]), tf.size(outputs["classes"])]), like.dtype)
+    means = own["loss_objectness"] + own["loss_rpn_box_reg"], own["loss_classifier"] + own["loss_box_reg"]
+    return Terms([mean * count for mean, count in zip(means, tf.unstack(counts), strict=True)], counts)
 
 
 def losses(outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

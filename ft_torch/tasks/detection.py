@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from ft.backend.objective import Objective
 from ft.network.boxes.coding import BETA
 from ft.zoo.detector import OneStage
+from ft_torch.drawn import Terms
 from ft_torch.tasks import onestage
 
 
@@ -27,6 +28,14 @@ def loss(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], objective
 def right(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
     """Return 0: no picture is simply right."""
     return next(iter(outputs.values())).new_zeros(())
+
+
+def terms(outputs: Mapping[str, Tensor]) -> Terms:
+    """Return the losses as sums, of anchors and of boxes: of a part of a batch, whose divisors are the whole's."""
+    own, like = losses(outputs), outputs["objectness"]
+    counts = like.new_tensor([len(outputs["objects"]), len(outputs["classes"])])
+    means = own["loss_objectness"] + own["loss_rpn_box_reg"], own["loss_classifier"] + own["loss_box_reg"]
+    return Terms([mean * count for mean, count in zip(means, counts, strict=True)], counts)
 
 
 def losses(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

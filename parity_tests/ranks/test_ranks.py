@@ -7,7 +7,7 @@ all others where there is time (slow).
 import numpy as np
 import pytest
 
-from parity_tests.support.ranks import CASES, FAULTS, results
+from parity_tests.support.ranks import CASES, FAULTS, RULES, results
 
 STEP, TRAJECTORY = 1e-13, 1e-11
 ACROSS = 1e-11  # of a step, from framework to framework
@@ -66,6 +66,13 @@ def test_three_ranks_are_one(names, alone, folder):
     three = results("torch", 3, folder / f"torch-3-{len(names)}", names)
     for name in names:
         require_same(alone[name], three[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RULES)
+def test_by_every_rule(name, folder):
+    one, two = (results("torch", count, folder / f"{name}-{count}", [name])[name] for count in (1, 2))
+    require_same(one, two)
 
 
 def test_without_synchronisation_batchnorm_sees_another_batch(alone, pair):

@@ -9,9 +9,8 @@ from PIL import Image
 import ft
 from ft.api.side_by_side import compare_runs
 from ft.cli.predict import predict
-from ft.noise import generator
 from ft.tasks.box_rows import read_boxes
-from parity_tests.support.pairs import TRAJECTORY
+from parity_tests.support.pairs import TRAJECTORY, boxes_csv
 
 RECIPE = {
     "model": "fasterrcnn_mobilenet_v2_fpn", "weights": "none", "precision": "float64", "image_size": 64,
@@ -21,17 +20,8 @@ RECIPE = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """12 noisy images with a red and a green square as a CSV of boxes; a quarter of them validate."""
-    root, rng, rows = tmp_path_factory.mktemp("squares"), generator(0, "boxes"), ["image,x1,y1,x2,y2,label,split"]
-    for i in range(12):
-        pixels, split = rng.integers(60, 120, (56, 64, 3)).astype(np.uint8), "val" if i % 4 == 0 else "train"
-        for channel, label in enumerate(("red", "green")):
-            top, left = rng.integers(0, 32, 2).tolist()
-            pixels[top : top + 20, left : left + 24, channel] = 250
-            rows.append(f"{i:03}.png,{left},{top},{left + 24},{top + 20},{label},{split}")
-        Image.fromarray(pixels).save(root / f"{i:03}.png")
-    (root / "boxes.csv").write_text("\n".join(rows))
-    return str(root / "boxes.csv")
+    """12 images as a CSV of boxes."""
+    return boxes_csv(tmp_path_factory.mktemp("squares"), count=12)
 
 
 @pytest.fixture(scope="module")

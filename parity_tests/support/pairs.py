@@ -165,6 +165,23 @@ def squares_folder(root: Path, *, count: int) -> str:
     return str(root)
 
 
+def boxes_csv(root: Path, *, count: int) -> str:
+    """Write noisy images with a red and a green square as a CSV of boxes, and return its path.
+
+    A quarter of them, or one more, is for validation.
+    """
+    rng, rows = generator(0, "boxes"), ["image,x1,y1,x2,y2,label,split"]
+    for i in range(count):
+        pixels, split = rng.integers(60, 120, (56, 64, 3)).astype(np.uint8), "val" if i % 4 == 0 else "train"
+        for channel, label in enumerate(("red", "green")):
+            top, left = rng.integers(0, 32, 2).tolist()
+            pixels[top : top + 20, left : left + 24, channel] = 250
+            rows.append(f"{i:03}.png,{left},{top},{left + 24},{top + 20},{label},{split}")
+        Image.fromarray(pixels).save(root / f"{i:03}.png")
+    (root / "boxes.csv").write_text("\n".join(rows))
+    return str(root / "boxes.csv")
+
+
 def colours_csv(root: Path, *, count: int, size: int = 32) -> str:
     """Write images with any number of a red, a green and a blue square as a CSV of label sets, and return its path."""
     rng, lines = generator(0, "colours"), ["path,label"]

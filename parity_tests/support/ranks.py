@@ -37,17 +37,47 @@ SMALL = {  # BatchNorm, dropout and an odd batch, of 7
     "cache": "off",
     "seed": 3,
 }
+BOXES = {  # of which a step draws other numbers from each picture
+    "model": "fasterrcnn_mobilenet_v2_fpn",
+    "weights": "none",
+    "freeze": "stem,stage1,stage2,stage3,stage4",
+    "data": "scenes",
+    "image_size": 64,
+    "precision": "float64",
+    "lr": 1e-3,
+    "workers": 0,
+    "cache": "off",
+    "seed": 3,
+}
 CASES: dict[str, dict[str, Any]] = {
     "plain": {**SMALL, "optimizer": "sgd", "momentum": 0.9},
     "clipped": {**SMALL, "clip_norm": 0.05, "ema": 0.9, "weight_decay": 0.01, "optimizer": "adamw"},
     "mixed parts": {**SMALL, "batch_size": 3, "accumulate": 3, "mixup": 0.4, "cutmix": 0.4, "l2": 1e-3},
     "weighted": {**SMALL, "class_weights": "1,2,3,4,5,6,7,8,9,10", "label_smoothing": 0.1, "sampling": "balanced"},
+    "boxes": {**BOXES, "batch_size": 5},
+    "boxes in parts": {**BOXES, "batch_size": 2, "accumulate": 3},
     "apart": {**SMALL, "bn_sync": "off"},
 }
+RULES: dict[str, dict[str, Any]] = {  # each optimizer and penalty
+    "adam": {**SMALL, "optimizer": "adam", "eps": 1e-3, "l2sp": 0.01, "l2sp_head": 0.01},
+    "rmsprop": {**SMALL, "optimizer": "rmsprop", "eps": 1e-3, "l1": 1e-4, "clip_value": 0.01},
+    "adagrad": {**SMALL, "optimizer": "adagrad", "eps": 1e-3, "ema": 0.9, "accumulate": 2, "batch_size": 4},
+    "lars": {**SMALL, "optimizer": "lars", "weight_decay": 0.01, "layer_decay": 0.8},
+}
+LENGTHS = {"boxes": 4, "boxes in parts": 4}  # else STEPS
 SHORT, FEW = {**SMALL, "clip_norm": 0.05, "batch_size": 7}, 3  # what a planted fault has to show itself in
 FAULTS = ("mean of means", "a rank's own noise", "one rank's own clip")
 
 DIGITS = {**SMALL, "batch_size": 95, "epochs": 2, "cache_limit": 0.1}  # a last batch of 12
+TEXTS = {
+    "model": "network",
+    "freeze": "none",
+    "precision": "float64",
+    "batch_size": 7,
+    "epochs": 2,
+    "max_length": 24,
+    "lr": 5e-3,
+}
 RUNS: dict[str, dict[str, Any]] = {  # whole trainings; names of files are of those that `make_data` makes
     "head": {**DIGITS, "freeze": "base", "cache": "disk", "average_best": 2, "result": "average"},
     "thawing": {
@@ -74,41 +104,42 @@ RUNS: dict[str, dict[str, Any]] = {  # whole trainings; names of files are of th
         "cache": "off",
         "loss": "cross-entropy-dice",
     },
-    "texts": {
-        "model": "network",
-        "data": "texts.csv",
-        "freeze": "none",
-        "precision": "float64",
-        "batch_size": 7,
+    "labels": {**SMALL, "data": "colours/labels.csv", "loss": "bce", "image_size": 32, "epochs": 2},
+    "boxes": {
+        "model": "fasterrcnn_mobilenet_v2_fpn",
+        "weights": "none",
+        "data": "boxes/boxes.csv",
+        "image_size": 64,
         "epochs": 2,
-        "max_length": 24,
-        "lr": 5e-3,
-    },
-    "tags": {
-        "model": "network",
-        "data": "tags.conll",
-        "freeze": "none",
+        "batch_size": 5,
+        "freeze": "stem,stage1,stage2,stage3,stage4",
         "precision": "float64",
-        "batch_size": 7,
-        "epochs": 2,
-        "max_length": 24,
-        "lr": 5e-3,
-        "task": "token-classification",
+        "cache": "off",
+        "lr": 1e-3,
     },
+    "texts": {**TEXTS, "data": "texts.csv"},
+    "tags": {**TEXTS, "data": "tags.conll", "task": "token-classification"},
+    "numbers": {**TEXTS, "data": "numbers.csv", "task": "regression"},
+    "language": {**TEXTS, "data": "plain.txt", "model": "gpt2"},
 }
 
 
 def make_data(folder: Path) -> Path:
     """Make the files that RUNS name, and return the folder."""
-    from parity_tests.support.pairs import squares_folder
-    from parity_tests.support.text_runs import table, tagged, tiny_folder
+    from parity_tests.support.pairs import boxes_csv, colours_csv, squares_folder
+    from parity_tests.support.text_runs import numbers, plain, table, tagged, tiny_folder
 
-    folder.mkdir(parents=True)
-    (folder / "squares").mkdir()
+    for name in ("squares", "boxes", "colours"):
+        (folder / name).mkdir(parents=True)
     squares_folder(folder / "squares", count=16)
+    boxes_csv(folder / "boxes", count=16)
+    colours_csv(folder / "colours", count=30)
     tiny_folder(folder / "network")
+    tiny_folder(folder / "gpt2", "gpt2")
     table(folder / "texts.csv")
     tagged(folder / "tags.conll")
+    numbers(folder / "numbers.csv")
+    plain(folder / "plain.txt")
     return folder
 
 
@@ -252,7 +283,8 @@ def main(wing: str, folder: Path, *names: str) -> None:
             continue
         short = name == "short" or " with " in name
         options = {"fault": name.partition(" with ")[2], "steps": FEW} if short else {}
-        found = of_case(SHORT if short else CASES[name], wing, ranks, **options)
+        options = options or {"steps": LENGTHS.get(name, STEPS)}
+        found = of_case(SHORT if short else {**CASES, **RULES}[name], wing, ranks, **options)
         if ranks.writes:
             np.savez(folder / f"{name}.npz", **found)
 

@@ -49,6 +49,16 @@ def plain(path: Path) -> str:
     return str(path)
 
 
+def numbers(path: Path) -> str:
+    """Write texts with how many words they have, and return the path."""
+    rng, lines = np.random.default_rng(4), ["text,label"]
+    for _ in range(24):
+        words = rng.choice(WORDS, int(rng.integers(1, 13)))
+        lines.append(f"{' '.join(words)},{len(words) / 4}")
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
 def table(path: Path, *, rows: int = 40, pairs: bool = False) -> str:
     """Write texts of two classes, of 1 to 20 words, and return the path."""
     rng = np.random.default_rng(1)

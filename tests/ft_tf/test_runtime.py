@@ -3,8 +3,9 @@
 import pytest
 import tensorflow as tf
 
+from ft.backend.ranks import Seat
 from ft.errors import RecipeError
-from ft_tf import prepare
+from ft_tf import connect, prepare, ranks
 from tests.page_faults import page_faults
 
 GPUS = tf.config.list_physical_devices("GPU")
@@ -49,3 +50,18 @@ def test_a_gpu_in_use_is_not_left_in_silence(monkeypatch):
     monkeypatch.setattr(tf.config, "set_visible_devices", in_use)
     with pytest.raises(RecipeError, match="has used a GPU in this process already"):
         prepare(device="cpu", deterministic=True)
+
+
+def test_a_rank_takes_the_gpu_of_its_seat(monkeypatch):
+    """Only that is visible to it, and its memory grows; a process more than there are GPUs is refused."""
+    done = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["GPU:0", "GPU:1"])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda devices, kind: done.append(devices))
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, grows: done.append((gpu, grows)))
+    monkeypatch.setattr(ranks, "TfRanks", lambda seat, *, gpus, timeout: gpus)
+    assert connect(Seat(3, 4, 1, "host"), device="auto", timeout=1)
+    assert done == [["GPU:1"], ("GPU:1", True)]
+    with pytest.raises(RecipeError, match="worker 2: this machine has 2 GPUs, and each process takes its own"):
+        connect(Seat(2, 4, 2, "host"), device="cuda", timeout=1)
+    assert not connect(Seat(2, 4, 2, "host"), device="cpu", timeout=1)
+    assert done[2:] == [[]]

@@ -5,9 +5,10 @@ import platform
 import pytest
 import torch
 
+from ft.backend.ranks import Seat
 from ft.errors import RecipeError
 from ft.recipe import Recipe
-from ft_torch import prepare
+from ft_torch import connect, prepare, ranks
 from tests.page_faults import page_faults
 
 
@@ -34,3 +35,18 @@ def test_an_apple_gpu_has_no_float64():
     assert Recipe(device="mps").device == "mps"
     with pytest.raises(RecipeError, match="Apple's GPU has no float64; take float32"):
         Recipe(device="mps", precision="float64")
+
+
+def test_a_rank_takes_the_gpu_of_its_seat(monkeypatch):
+    """A process more than there are GPUs is refused."""
+    taken = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(ranks, "TorchRanks", lambda seat, *, gpus, timeout: gpus)
+    assert connect(Seat(3, 4, 1, "host"), device="auto", timeout=1)
+    assert taken == [1]
+    with pytest.raises(RecipeError, match="LOCAL_RANK 2: this machine has 2 GPUs, and each process takes its own"):
+        connect(Seat(2, 4, 2, "host"), device="cuda", timeout=1)
+    assert not connect(Seat(2, 4, 2, "host"), device="cpu", timeout=1)
+    assert taken == [1]

@@ -2,7 +2,8 @@
 
 STRIKE in the environment says what, as JSON: `place`, a function by its path, and at which of its `call`s, from 1;
 `deed`: a signal that the process sends itself, or `full`, from where on the disk is; `flags`: further ones; `version`:
-another of ft-parity. A file `struck` says that it has come to that.
+another of ft-parity; `rank`: the only one. A file `struck` says that it has come to that, which it does once: what
+torchrun starts again is left alone.
 """
 
 import json
@@ -34,6 +35,12 @@ def full(name: str, *_: object) -> None:
         raise failure("ENOSPC")
 
 
+def is_struck() -> bool:
+    """Tell whether this is the rank that it happens to, started for the first time."""
+    rank, again = (int(os.environ.get(name, "0")) for name in ("RANK", "TORCHELASTIC_RESTART_COUNT"))
+    return not again and STRIKE.get("rank", rank) == rank
+
+
 def arm(place: str, call: int) -> None:
     """Strike ahead of a function's call number `call`."""
     path, _, name = place.rpartition(".")
@@ -55,7 +62,7 @@ if __name__ == "__main__":
     from ft.cli.train import train_command
     from ft.training import ranks
 
-    if "place" in STRIKE:
+    if "place" in STRIKE and is_struck():
         arm(STRIKE["place"], STRIKE.get("call", 1))
     if "version" in STRIKE:
         ranks.version = lambda package: STRIKE["version"]

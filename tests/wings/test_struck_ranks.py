@@ -5,6 +5,7 @@ The last checkpoint is whole. Everything goes over the loopback address alone.
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from ft.api.launch import environments
 from ft.runs import checkpoint
+from ft.runs.folder import read_log
 from ft.system.together import run_together
 from tests.ft.robustness.crash import write_images
 from tests.wings.installed import NATIVE
@@ -136,3 +138,40 @@ def test_a_full_disk_of_the_writer(train, tmp_path, wing, place):
     assert found[0] == 2
     assert "No space left" in found[1][-1]
     assert os.path.exists(tmp_path / "struck")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("torch" not in NATIVE, reason="torchrun comes with PyTorch")
+def test_torchrun_starts_all_again_and_they_go_on(tmp_path, monkeypatch):
+    """A rank is killed in step 5 of 9; what is started again goes on behind the checkpoint of step 3, by itself."""
+    write_images(tmp_path / "pets")
+    strike = {"place": "ft.training.loop:Training.run_step", "call": 5, "deed": "SIGKILL", "rank": 1}
+    monkeypatch.setenv("STRIKE", json.dumps(strike))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["--max-restarts", "2", "-m", "tests.wings.struck_rank", "torch", "--quiet", *RECIPE]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=2 * SOON)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "struck").exists()
+    rows = [row for row in read_log(tmp_path / "out") if "loss" in row and "epoch_end" not in row]
+    assert [row["step"] for row in rows] == list(range(1, 10))
+    assert (tmp_path / "out" / "model.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wing", NATIVE)
+def test_ranks_stop_when_who_started_them_is_killed(tmp_path, monkeypatch, wing):
+    """`ft launch` is killed: its ranks do their step, save, and end."""
+    write_images(tmp_path / "pets")
+    command = [sys.executable, "-m", "ft", "launch", "--processes", "2", "--backend", wing, *RECIPE, "--epochs", "500"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    started = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    end = time.monotonic() + SOON
+    while checkpoint.pointed(tmp_path / "out", "last") is None and time.monotonic() < end:
+        time.sleep(0.1)
+    started.kill()
+    _, said = started.communicate(timeout=SOON)  # until no rank holds the stream
+    assert "stopped after step" in said.splitlines()[-1], said
+    assert checkpoint.last_good(tmp_path / "out") is not None

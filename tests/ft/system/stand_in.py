@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from ft.system.follow import follow_starter
+
 folder, deeds, rank = sys.argv[1], sys.argv[2:], int(os.environ["RANK"])
 deed, _, value = deeds[rank].partition(" ")
 log = Path(folder, str(rank))
@@ -26,6 +28,7 @@ def hear(number, frame):
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, hear)
 log.write_text(f"{os.getpid()}\n")
+follow_starter(linger=0.8)
 print(f"out of {rank}", flush=True)
 print(f"err of {rank}", file=sys.stderr, flush=True)
 while sum(os.path.exists(f"{folder}/{other}") for other in range(len(deeds))) < len(deeds):

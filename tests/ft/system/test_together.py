@@ -59,6 +59,12 @@ def heard(folder, rank):
     return (folder / str(rank)).read_text().split()[1:]
 
 
+def runs(process):
+    """Tell whether a process runs; one that ended may be kept for a parent that does not ask."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", process], capture_output=True, text=True, check=False).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
 def wait_for_ranks(folder, count):
     """Wait until so many of them are at work."""
     end = time.monotonic() + 20
@@ -117,6 +123,19 @@ def test_one_that_goes_on_after_a_signal_is_ended(start, ended, tmp_path, deed):
     wait_for_ranks(tmp_path, 2)
     process.send_signal(signal.SIGTERM)
     assert ended(process) == (143, "out of 0\n", "err of 0\n")
+
+
+@pytest.mark.parametrize("deed", ["wait", "ignore"])
+def test_they_stop_when_who_started_them_is_killed(start, tmp_path, deed):
+    process = start("finish", deed)
+    wait_for_ranks(tmp_path, 2)
+    process.kill()
+    process.communicate(timeout=20)  # until nobody holds its streams
+    end = time.monotonic() + 20
+    while any(runs((tmp_path / str(rank)).read_text().split()[0]) for rank in (0, 1)):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert heard(tmp_path, 0) == ["SIGTERM"]
 
 
 def test_a_second_signal_ends_all_at_once(start, ended, tmp_path):

@@ -1,0 +1,105 @@
+"""However a batch is cut among ranks and passes, its gradients are those of one process: ranks that are threads."""
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ft.backend.ranks import ALONE
+from ft.data import Batch
+from ft.data.cut import Cut, Place
+from ft.recipe import Recipe
+from ft.training.ranks import meet
+from parity_tests.support.detectors import boxes_batch
+from parity_tests.support.pairs import CLASSES, one_learner
+from parity_tests.support.ranks import BOXES, SMALL
+from tests.ranks import ThreadRanks, on_ranks
+
+MOST = 4  # ranks
+STEP = 1e-13
+RECIPES = {
+    "samples": {**SMALL, "cut": "layer1", "class_weights": tuple(np.linspace(1, 3, CLASSES))},
+    "boxes": BOXES,
+}
+
+
+class TorchThreads(ThreadRanks):
+    """Threads that sum tensors."""
+
+    def add_up(self, tensors: Sequence[Tensor], like: Iterable[Tensor]) -> list[Tensor]:
+        """Return the sums of tensors of all threads."""
+        return [torch.from_numpy(np.asarray(self.sum(x.numpy()))) for x in tensors]
+
+    def total(self, x: Tensor) -> Any:
+        """Return the sum of a tensor of all threads, with its gradient."""
+        return Total.apply(x, self)
+
+
+class Total(torch.autograd.Function):
+    """The sum over threads."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, ranks: TorchThreads) -> Tensor:
+        ctx.ranks = ranks
+        return torch.from_numpy(np.asarray(ranks.sum(x.detach().numpy())))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return torch.from_numpy(np.asarray(ctx.ranks.sum(gradients[0].numpy()))), None
+
+
+@functools.cache
+def learners(kind: str) -> list[Any]:
+    """Return as many learners with the same weights as there are ranks."""
+    made = [one_learner("torch", Recipe(**RECIPES[kind])) for _ in range(MOST)]
+    for learner in made[1:]:
+        learner.set_weights(made[0].get_weights())
+    return made
+
+
+def batch_of(kind: str, samples: int, seed: int) -> Batch:
+    if kind == "boxes":
+        return boxes_batch(seed, count=samples, classes=CLASSES, sides=(48, 56))  # too few anchors for all to draw as many
+    rng = np.random.default_rng(seed)
+    return Batch.of(rng.normal(size=(samples, 16, 16, 3)), labels=rng.integers(0, CLASSES, samples))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 11), st.integers(2, MOST), st.none() | st.integers(2, 5), st.integers(0, 9))
+def test_any_cut_has_the_gradients_of_the_whole(samples, size, most, seed):
+    require_whole("samples", samples, size, most, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=5, deadline=None)
+@given(st.integers(2, 6), st.integers(2, MOST), st.none() | st.integers(2, 3), st.integers(0, 9))
+def test_any_cut_divides_by_all_that_is_drawn(samples, size, most, seed):
+    require_whole("boxes", samples, size, most, seed)
+
+
+def require_whole(kind: str, samples: int, size: int, most: int | None, seed: int) -> None:
+    """Compare loss and gradients of ranks with those of one process; without BatchNorm also of one pass."""
+    own = learners(kind)
+    whole = batch_of(kind, samples, seed)
+    plain = Recipe(**RECIPES[kind]).replace(batch_size=samples)
+    parts = plain.replace(accumulate=2, batch_size=most) if most else plain
+    own[0].recipe, own[0].ranks = plain if kind == "boxes" else parts, ALONE  # BatchNorm sees the passes
+    loss, _, gradients = own[0].gradients(whole, step=3)
+
+    def work(ranks):
+        learner = own[ranks.rank]
+        learner.recipe, learner.ranks = parts, TorchThreads(ranks.rank, ranks.size, ranks.shared)
+        place = Place(whole.indices, tuple(Cut(most, ranks.rank, size).own(samples)))
+        part, _ = meet(ranks, whole.rows(place.positions).at(place), learner.objective, stop=None, error=None)
+        return learner.gradients(part, step=3)
+
+    largest = max(float(np.abs(g).max()) for g in gradients.values())
+    for other, _, ours in on_ranks(size, work):
+        assert abs(other - loss) <= STEP * abs(loss)
+        assert max(float(np.abs(ours[name] - g).max()) for name, g in gradients.items()) <= STEP * largest
