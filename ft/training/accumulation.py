@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from ft.backend.objective import Objective
+from ft.backend.ranks import Ranks
 from ft.data import Batch
-from ft.data.cut import Cut, Pass
+from ft.data.cut import Cut
 from ft.recipe import Recipe
 
 
@@ -26,16 +27,24 @@ def cut_of(recipe: Recipe) -> Cut:
     return Cut(None if recipe.accumulate == 1 else recipe.batch_size)
 
 
+def sizes_of(recipe: Recipe, ranks: Ranks) -> frozenset[int]:
+    """Return how many samples go through the network together, whole batches alone: in a step, and elsewhere."""
+    part = Cut(rank=ranks.rank, ranks=ranks.size).part_of(slice(0, recipe.batch_size))
+    return frozenset((part.stop - part.start, recipe.batch_size))
+
+
 def parts_of(batch: Batch, recipe: Recipe, objective: Objective) -> list[Part]:
     """Return the parts of a batch; without accumulation, and without other ranks, the whole.
 
     A share is that of the samples' weights in the objective. So gradients add up to those of the whole batch, a last
     one that is short included.
     """
-    place = batch.place
-    if place is None and recipe.accumulate == 1:
+    if place := batch.place:  # the ranks have weighed it
+        whole = place.weight or 1.0  # where no pixel counts the loss is 0
+        shares = zip(place.passes, place.weights, strict=True)
+        return [Part(p.rows, weight / whole, p.first, p.counts) for p, weight in shares]
+    if recipe.accumulate == 1:
         return [Part(slice(0, len(batch)), 1.0, 0)]
     weights = objective.weights(batch.targets)  # of masks a look at every pixel: not where nobody asks
-    passes = place.passes if place else [Pass(rows, rows.start) for rows in cut_of(recipe).passes(len(weights))]
-    whole = (place.weight if place else weights.sum()) or 1.0  # where no pixel counts the loss is 0
-    return [Part(p.rows, p.counts * float(weights[p.rows].sum() / whole), p.first, p.counts) for p in passes]
+    whole = weights.sum() or 1.0
+    return [Part(rows, float(weights[rows].sum() / whole), rows.start) for rows in cut_of(recipe).passes(len(weights))]
