@@ -55,9 +55,16 @@ class TfRanks(Ranks):
         return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def total(self, x: tf.Tensor) -> tf.Tensor:
-        """Return the sum of a tensor of all ranks, with a gradient: the sum of theirs."""
+        """Return the sum of a tensor of all ranks."""
         own = tf.identity(x)  # on the worker's device, where an argument of a graph is on none
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, own, options=self.options)
+
+    def each(self, x: tf.Tensor) -> tf.Tensor:
+        """Return a tensor (C,) of each rank, in their order: (size, C).
+
+        As a sum of rows that are 0 but for each rank's own: the strategy's `all_gather` sends the shapes first.
+        """
+        return self.total(tf.one_hot(self.rank, self.size, dtype=x.dtype)[:, None] * x)
 
     def close(self) -> None:
         """Part: the strategy goes with the process."""

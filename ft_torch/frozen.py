@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from copy import copy
 from typing import Any, ClassVar
 
@@ -90,21 +90,23 @@ def takes_maps(head: nn.Module) -> bool:
 class CompiledPart:
     """A part of a network that is compiled at the first whole batch, for batches of that shape.
 
-    Others run uncompiled, and so do all where compiling fails, after `say` was told why. names: of what it consists.
+    Others run uncompiled, and so do all where compiling fails, after `say` was told why. names: of what it consists;
+    `sizes`: how many samples a whole batch has, of several ranks also its part of one.
     """
 
     options: ClassVar[dict[str, Any] | None] = None  # inductor's
 
     def __init__(self, names: str, plain: nn.Module, *, batch_size: int, say: Callable[[str], None]) -> None:
-        self.names, self.plain, self.batch_size, self.say = names, plain, batch_size, say
+        self.names, self.plain, self.say = names, plain, say
+        self.sizes: Collection[int] = (batch_size,)
         self.compiled: Callable[..., Any] | None = None
-        self.shape: tuple[int, ...] | None = None  # that of the first whole batch
+        self.shapes: dict[int, tuple[int, ...]] = {}  # by size, those of the first whole batches
 
     def __call__(self, x: Tensor) -> Any:
-        if self.shape is None and len(x) == self.batch_size:
-            self.shape = tuple(x.shape)
+        if len(x) in self.sizes and len(x) not in self.shapes:
+            self.shapes[len(x)] = tuple(x.shape)
             self.compile(x)
-        run = self.plain if self.compiled is None or tuple(x.shape) != self.shape else self.compiled
+        run = self.plain if self.compiled is None or tuple(x.shape) != self.shapes.get(len(x)) else self.compiled
         return run(x)
 
     def compile(self, x: Tensor) -> None:
@@ -152,7 +154,7 @@ class Prefix(CompiledPart):
 
         Where the code cannot be traced nothing is folded, and `say` is told.
         """
-        self.shape = ()  # no batch has it: nothing is compiled
+        self.sizes = ()  # nothing is compiled
         try:
             self.plain = InParts(folded(self.plain.eval()), precision)
         except (TraceError, TypeError, ValueError):  # code that asks for values

@@ -14,7 +14,7 @@ from ft.backend.ranks import ALONE
 from ft.data import Batch, Features, Given, Inputs, Pixels, TokenIds
 from ft.network.freeze import Freeze
 from ft.recipe import Recipe
-from ft.training.accumulation import Part, parts_of
+from ft.training.accumulation import Part, parts_of, sizes_of
 from ft.training.averaging import is_averaged
 from ft.training.penalty import plan_penalty
 from ft.zoo import Card
@@ -89,16 +89,22 @@ class Learner:
         self.prefix = split_prefix(self.model, self.card, self.plan, batch_size=self.recipe.batch_size, say=say)
         if self.prefix is None:
             say(f"compile: {self.card.name} does not come apart behind its frozen stages; it runs as one")
-        elif not compiled:
+        elif compiled:
+            self.prefix.sizes = sizes_of(self.recipe, self.ranks)
+        else:
             self.prefix.fold(self.recipe.precision)
 
     def compile_trained(self, *, say: Callable[[str], None]) -> None:
         """Compile what trains, forward and backward, until the next plan or the next weights.
 
-        say: is told at the first whole batch what became of it.
+        say: is told at the first whole batch what became of it, and at once where that is not done.
         """
+        if self.ranks.size > 1 and layers.learns(self.model, self.plan):
+            say("compile: what trains runs uncompiled, for its BatchNorm learns from the parts of all ranks")
+            return
         behind = self.prefix.rest if self.prefix else self.model
         self.trained = Trained("what trains", behind, batch_size=self.recipe.batch_size, say=say)
+        self.trained.sizes = sizes_of(self.recipe, self.ranks)
 
     def run_as_one(self) -> None:
         """Run the network as one again, with the weights that it has by then."""

@@ -48,34 +48,22 @@ class TorchRanks(Ranks):
         return views
 
     def total(self, x: Tensor) -> Tensor:
-        """Return the sum of a tensor of all ranks, with a gradient: the sum of theirs."""
-        return Total.apply(x)  # pyright: ignore[reportReturnType]
-
-    def close(self) -> None:
-        """Part."""
-        dist.destroy_process_group()
-
-
-class Total(torch.autograd.Function):
-    """The sum over the ranks. Each adds its own to the loss, so the gradient is the sum of what all of them have."""
-
-    @staticmethod
-    def forward(x: Tensor) -> Tensor:
+        """Return the sum of a tensor of all ranks."""
         total = x.clone()
         with broken():
             dist.all_reduce(total)
         return total
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        total = gradient.clone()
+    def each(self, x: Tensor) -> Tensor:
+        """Return a tensor (C,) of each rank, in their order: (size, C)."""
+        rows = x.new_empty(self.size * len(x))  # gloo refuses rows
         with broken():
-            dist.all_reduce(total)
-        return total
+            dist.all_gather_into_tensor(rows, x)
+        return rows.reshape(self.size, -1)
+
+    def close(self) -> None:
+        """Part."""
+        dist.destroy_process_group()
 
 
 def connect(seat: Seat, *, device: str, timeout: float) -> Ranks:

@@ -3,7 +3,8 @@
 A model, not a measurement: each worker has the same number of images in a step (so the batch grows with N), computes
 them at the rate that it has alone, then waits for the sums over all workers, which do not overlap with computing. A sum
 goes around a ring: 2 (N - 1) / N of its bytes through each worker's link, in 2 (N - 1) messages; over a tree, as NCCL
-sends what is small, in 2 log2 N. docs/scale.md holds it beside what was measured.
+sends what is small, in 2 log2 N. What the workers tell each other, a row each, takes half the messages, and every row
+but the own comes through the link. docs/scale.md holds it beside what was measured.
 """
 
 import argparse
@@ -21,7 +22,6 @@ from ft.system.quiet import quiet_stderr
 from ft.training.build import new_network
 from ft.zoo import find_card
 
-NORM_SUMS = {"on": (1, 1, 1, 1), "off": (2,)}  # of a BatchNorm that learns, in channels: forward and backward
 MEETING = 24  # bytes of the sum before each step: weights, errors, signals
 ENOUGH = 0.9  # of a worker's own speed: below it something has given way
 
@@ -39,15 +39,20 @@ class Shared:
     bytes_each: int = 4
 
     @property
+    def rows(self) -> tuple[int, ...]:
+        """Bytes that each worker tells all others, in a step: mean, variance and count of a BatchNorm that learns."""
+        return tuple(self.bytes_each * (2 * c + 1) for c in self.channels) if self.sync == "on" else ()
+
+    @property
     def sums(self) -> tuple[int, ...]:
-        """Bytes of each sum, in a step."""
-        norms = (self.bytes_each * (c * n + n) for c in self.channels for n in NORM_SUMS[self.sync])
+        """Bytes of each sum, in a step: of a BatchNorm those of its gradient, or else of its running statistics."""
+        norms = (self.bytes_each * (2 * c + (0 if self.sync == "on" else 2)) for c in self.channels)
         return (MEETING, *norms, self.bytes_each * (self.parameters + 2))
 
     @property
     def bytes(self) -> int:
-        """Bytes that are added up in a step."""
-        return sum(self.sums)
+        """Bytes that a worker has for the others, in a step."""
+        return sum(self.rows) + sum(self.sums)
 
 
 @dataclass(frozen=True)
@@ -94,17 +99,17 @@ class Step:
         return max(costs, key=lambda name: costs[name])
 
 
-def ring_seconds(workers: int, size: float, means: Means) -> tuple[float, float]:
-    """Return how long a sum of so many bytes takes: by bandwidth, and by latency."""
+def waits(workers: int, shared: Shared, means: Means) -> tuple[float, float]:
+    """Return how long the sums and rows of a step take: by bandwidth, and by latency."""
     messages = math.ceil(math.log2(workers)) if means.tree else workers - 1
-    return 2 * (workers - 1) / workers * size / means.link, 2 * messages * means.latency
+    through = (workers - 1) * (2 / workers * sum(shared.sums) + sum(shared.rows))
+    return through / means.link, messages * (2 * len(shared.sums) + len(shared.rows)) * means.latency
 
 
 def step_of(workers: int, images: int, shared: Shared, means: Means) -> Step:
     """Return a step of so many workers; images: of each."""
-    each = [ring_seconds(workers, size, means) for size in shared.sums] if workers > 1 else []
     reading = images * means.image / means.disk * (1 if means.own_disk else workers)
-    bandwidth, latency = (sum(part) for part in zip(*each, strict=True)) if each else (0.0, 0.0)
+    bandwidth, latency = waits(workers, shared, means)
     return Step(workers, workers * images, images / means.rate, bandwidth, latency, reading)
 
 
@@ -179,7 +184,8 @@ def main() -> None:
     if flags.json:
         print(json.dumps({"shared": asdict(shared), "steps": [asdict(step) for step in steps]}))
         return
-    print(f"{shared.bytes / 1e6:.2f} MB in {len(shared.sums)} sums a step ({shared.parameters:,} parameters train)")
+    sums, rows = len(shared.sums), len(shared.rows)
+    print(f"{shared.bytes / 1e6:.2f} MB in {sums} sums and {rows} rows a step ({shared.parameters:,} parameters train)")
     print("\n".join(table_of(steps)))
     print(f"below {ENOUGH:.0%} from {first.workers} workers on, by {first.limit}" if first else "never below 90 %")
 

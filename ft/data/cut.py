@@ -63,12 +63,13 @@ class Cut:
 class Place:
     """Where a rank's batch lies in the batch of all ranks.
 
-    indices: those of all samples, positions in the split; passes: the rank's own; weight: what the samples of all ranks
-    weigh in the loss, nan until the ranks have met, see ft/training/ranks.py.
+    indices: those of all samples, positions in the split; passes: the rank's own. Once the ranks have met, see
+    ft/training/ranks.py, weights: what the samples of each pass weigh in the loss; weight: those of all ranks together.
     """
 
     indices: np.ndarray
     passes: tuple[Pass, ...]
+    weights: tuple[float, ...] = ()
     weight: float = float("nan")
 
     @property

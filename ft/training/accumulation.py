@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ft.backend.objective import Objective
+from ft.backend.ranks import Ranks
 from ft.data import Batch
 from ft.data.cut import Cut, Pass
 from ft.recipe import Recipe
@@ -26,6 +27,12 @@ def cut_of(recipe: Recipe) -> Cut:
     return Cut(None if recipe.accumulate == 1 else recipe.batch_size)
 
 
+def sizes_of(recipe: Recipe, ranks: Ranks) -> frozenset[int]:
+    """Return how many samples go through the network together, whole batches alone: in a step, and elsewhere."""
+    part = Cut(rank=ranks.rank, ranks=ranks.size).part_of(slice(0, recipe.batch_size))
+    return frozenset((part.stop - part.start, recipe.batch_size))
+
+
 def parts_of(batch: Batch, recipe: Recipe, objective: Objective) -> list[Part]:
     """Return the parts of a batch; without accumulation, and without other ranks, the whole.
 
@@ -33,12 +40,15 @@ def parts_of(batch: Batch, recipe: Recipe, objective: Objective) -> list[Part]:
     So gradients add up to those of the whole batch, a last one that is short included.
     """
     place = batch.place
-    if place is None and recipe.accumulate == 1 and not objective.summed:
+    if place:  # the ranks have weighed it
+        passes, own, whole = place.passes, place.weights, place.weight
+    elif recipe.accumulate == 1 and not objective.summed:
         return [Part(slice(0, len(batch)), 1.0, 0)]
-    weights = objective.weighed(batch)  # of masks a look at every pixel: not where nobody asks
-    passes = place.passes if place else [Pass(rows, rows.start) for rows in cut_of(recipe).passes(len(weights))]
-    whole = place.weight if place else weights.sum()
+    else:
+        weights = objective.weighed(batch)  # of masks a look at every pixel: not where nobody asks
+        passes = tuple(Pass(rows, rows.start) for rows in cut_of(recipe).passes(len(weights)))
+        own, whole = tuple(weights[p.rows].sum() for p in passes), weights.sum()
     if objective.summed:
-        return [Part(p.rows, p.counts / max(float(whole), 1.0), p.first, p.counts) for p in passes]
+        own, whole = tuple(float(p.counts) for p in passes), max(whole, 1.0)
     whole = whole or 1.0  # where no pixel counts the loss is 0
-    return [Part(p.rows, p.counts * float(weights[p.rows].sum() / whole), p.first, p.counts) for p in passes]
+    return [Part(p.rows, float(weight / whole), p.first, p.counts) for p, weight in zip(passes, own, strict=True)]

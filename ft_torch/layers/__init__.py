@@ -7,7 +7,7 @@ from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, 
 from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
 from ft_torch.layers.pool import FlattenHWC, MaxPool2dSame
 from ft_torch.layers.resize import resize_bilinear
-from ft_torch.layers.sync import synchronised
+from ft_torch.layers.sync import learns, synchronised
 
 __all__ = [
     "NOISE_CALLS",
@@ -25,6 +25,7 @@ __all__ = [
     "additive_mask",
     "count_of_losses",
     "find_boxes",
+    "learns",
     "lesson_of_anchors",
     "noise",
     "pool_boxes",

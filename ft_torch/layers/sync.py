@@ -1,16 +1,24 @@
 """BatchNorm that learns from a batch of which every rank has a part."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from ft.network.freeze import Freeze
 from ft_torch.layers.norm import KerasBatchNorm2d
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, KerasBatchNorm2d)
+Moments = tuple[Tensor, Tensor, Tensor]  # mean and biased variance (C,), and of how many values
+
+
+def learns(model: nn.Module, plan: Freeze) -> bool:
+    """Tell whether a BatchNorm learns from batches."""
+    return any(isinstance(layer, NORMS) and not plan.is_still(name) for name, layer in model.named_modules())
 
 
 @contextmanager
@@ -23,7 +31,7 @@ def synchronised(model: nn.Module, ranks: Any, *, counts: bool, sync: bool) -> I
     layers = [layer for layer in model.modules() if isinstance(layer, NORMS) and layer.training]
     try:
         for layer in layers if ranks.size > 1 else ():
-            own: Any = partial(over_ranks if sync else alone, layer, ranks.total, float(counts))
+            own: Any = partial(over_ranks if sync else alone, layer, ranks, float(counts))
             layer.forward = own
         yield
     finally:
@@ -31,47 +39,82 @@ def synchronised(model: nn.Module, ranks: Any, *, counts: bool, sync: bool) -> I
             del layer.forward  # its own, put before that of its class
 
 
-def over_ranks(layer: Any, total: Callable[[Tensor], Tensor], counts: float, x: Tensor) -> Tensor:
+def over_ranks(layer: Any, ranks: Any, counts: float, x: Tensor) -> Tensor:
     """Return what BatchNorm makes of this rank's part, by mean and variance of the whole."""
-    exact = x.to(layer.weight.dtype)
-    mean, variance, count = moments(exact, total, counts)
-    move(layer, mean.detach(), variance.detach(), count)
-    return normalised(layer, exact, mean, variance).to(x.dtype)
+    mean, variance, count = own_moments(x, layer.weight.dtype)
+    rows = ranks.each(torch.cat([mean, variance, count * counts]))
+    mean, variance, count = merged(*rows.split([len(mean), len(mean), 1], 1))
+    move(layer, mean, variance, count)
+    return Normalised.apply(x, layer.weight, layer.bias, mean, variance, layer.eps, counts / count, ranks.total)  # pyright: ignore[reportReturnType]
 
 
-def alone(layer: Any, total: Callable[[Tensor], Tensor], counts: float, x: Tensor) -> Tensor:
+def alone(layer: Any, ranks: Any, counts: float, x: Tensor) -> Tensor:
     """Return what BatchNorm makes of this rank's part, by its own mean and variance."""
-    exact = x.to(layer.weight.dtype)
-    mean, variance, count = moments(exact, lambda own: own, 1.0)
-    with torch.no_grad():
-        own = torch.cat([mean, variance, torch.ones_like(mean[:1]), count.reshape(1)]) * counts
-        *both, ranks, count = total(own).split([len(mean), len(mean), 1, 1])
-        move(layer, both[0] / ranks, both[1] / ranks, count / ranks)
-    return normalised(layer, exact, mean, variance).to(x.dtype)
-
-
-def moments(x: Tensor, total: Callable[[Tensor], Tensor], counts: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean and biased variance (C,), and of how many values: two passes, for E[x^2] - E[x]^2 loses digits."""
-    axes = [axis for axis in range(x.ndim) if axis != 1]
-    own = x.new_tensor([x.numel() // x.shape[1]])
-    sums = total(torch.cat([x.sum(axes), own]) * counts)
-    mean, count = sums[:-1] / sums[-1], sums[-1].detach()
-    deviations = (x - as_channels(mean, x)).square().sum(axes)
-    return mean, total(deviations * counts) / count, count
-
-
-def normalised(layer: Any, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-    """Return (x - mean) / sqrt(variance + eps) * weight + bias."""
-    scale = layer.weight * (variance + layer.eps).rsqrt()
-    return (x - as_channels(mean, x)) * as_channels(scale, x) + as_channels(layer.bias, x)
-
-
-def as_channels(values: Tensor, x: Tensor) -> Tensor:
-    """Return values (C,) as they lie along x (N, C, ...)."""
-    return values.reshape(-1, *[1] * (x.ndim - 2))
+    mean, variance, count = own_moments(x, layer.weight.dtype)
+    own = torch.cat([mean, variance, torch.ones_like(count), count]) * counts
+    *both, size, values = ranks.total(own).split([len(mean), len(mean), 1, 1])
+    move(layer, both[0] / size, both[1] / size, values / size)
+    return Normalised.apply(x, layer.weight, layer.bias, mean, variance, layer.eps, 1 / count, lambda sums: sums)  # pyright: ignore[reportReturnType]
 
 
 @torch.no_grad()
+def own_moments(x: Tensor, dtype: torch.dtype) -> Moments:
+    """Return those of this rank's part, by two passes: E[x^2] - E[x]^2 loses digits. The count is (1,)."""
+    mean, variance = torch.batch_norm_update_stats(x.to(dtype), None, None, 0.0)
+    return mean, variance, mean.new_tensor([x.numel() // x.shape[1]])
+
+
+def merged(means: Tensor, variances: Tensor, counts: Tensor) -> Moments:
+    """Return the moments of the whole from those of its parts, a row each, which loses no digits."""
+    count = counts.sum(0)
+    mean = (means * counts).sum(0) / count
+    return mean, ((variances + (means - mean).square()) * counts).sum(0) / count, count
+
+
+class Normalised(torch.autograd.Function):
+    """(x - mean) / sqrt(variance + eps) * weight + bias, where mean and variance are those of all that `total` adds up.
+
+    share: 1 / number of values of a channel, 0 for a part that does not count; total: the sum over the parts. The sums
+    that the gradient needs travel together, and x is the one large tensor that waits for it.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        eps: float,
+        share: Tensor,
+        total: Any,
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, mean, variance, share)
+        ctx.eps, ctx.total = eps, total
+        return F.batch_norm(x.to(weight.dtype), mean, variance, weight, bias, eps=eps).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, weight, mean, variance, share = ctx.saved_tensors
+        exact, gradient = x.to(weight.dtype), laid_like(gradient.to(weight.dtype), x)
+        of_batch = (mean, variance, None, None, False, ctx.eps, [False, True, True])
+        _, slope, shift = torch.ops.aten.native_batch_norm_backward(gradient, exact, weight, *of_batch)
+        if not ctx.needs_input_grad[0]:
+            return None, slope, shift, *[None] * 5
+        scale = weight * (variance + ctx.eps).rsqrt()
+        through = ctx.total(torch.cat([slope, shift])) * -share  # by way of variance and mean
+        own = F.batch_norm(exact, mean, variance, *(scale * part for part in through.chunk(2)), eps=ctx.eps)
+        own.addcmul_(gradient, scale.reshape(-1, *[1] * (x.ndim - 2)))
+        return own.to(x.dtype), slope, shift, *[None] * 5
+
+
+def laid_like(gradient: Tensor, x: Tensor) -> Tensor:
+    """Return a gradient as x lies in memory: the kernel is many times slower where they differ."""
+    last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    return gradient.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
 def move(layer: Any, mean: Tensor, variance: Tensor, count: Tensor) -> None:
     """Move the running statistics, towards Keras's biased variance or PyTorch's unbiased one."""
     keras = isinstance(layer, KerasBatchNorm2d)

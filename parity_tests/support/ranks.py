@@ -66,7 +66,7 @@ RULES: dict[str, dict[str, Any]] = {  # each optimizer and penalty
 }
 LENGTHS = {"boxes": 4, "boxes in parts": 4}  # else STEPS
 SHORT, FEW = {**SMALL, "clip_norm": 0.05, "batch_size": 7}, 3  # what a planted fault has to show itself in
-FAULTS = ("mean of means", "a rank's own noise", "one rank's own clip")
+FAULTS = ("mean of means", "a rank's own noise", "one rank's own clip", "parts without their distance")
 
 DIGITS = {**SMALL, "batch_size": 95, "epochs": 2, "cache_limit": 0.1}  # a last batch of 12
 TEXTS = {
@@ -212,6 +212,23 @@ def results(wing: str, count: int, folder: Path, names: Collection[str] = tuple(
     return {name: dict(np.load(folder / f"{name}.npz")) for name in names}
 
 
+class WithoutDistance:
+    """Ranks who tell each other the mean of all for their own."""
+
+    def __init__(self, ranks: Any) -> None:
+        self.ranks = ranks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ranks, name)
+
+    def each(self, x: Any) -> Any:
+        """Return mean, variance and count of each rank, a row each."""
+        rows = self.ranks.each(x)
+        means, counts = rows[:, : len(x) // 2], rows[:, -1:]
+        means[:] = (means * counts).sum(0) / counts.sum()
+        return rows
+
+
 def planted(fault: str, learner: Any, batches: list[Any]) -> list[Any]:
     """Plant a fault in PyTorch's learner, or in its batches, and return these."""
     place = [batch.place for batch in batches]
@@ -221,6 +238,9 @@ def planted(fault: str, learner: Any, batches: list[Any]) -> list[Any]:
     if fault == "a rank's own noise":
         passes = [tuple(replace(part, first=0) for part in p.passes) for p in place]
         return [b.at(replace(p, passes=own)) for b, p, own in zip(batches, place, passes, strict=True)]
+    if fault == "parts without their distance":  # BatchNorm's variance, were the ranks' means all alike
+        learner.ranks = WithoutDistance(learner.ranks)
+        return batches
     from ft_torch.optim import clip_gradients
 
     summed = learner.of_all_ranks  # one rank's own clip: each clips its part, before the sum

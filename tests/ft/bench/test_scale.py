@@ -15,21 +15,25 @@ def test_one_worker_only_computes():
 
 
 def test_a_step_by_hand():
-    """Four workers, ten images each: 6 messages a sum; three quarters of the bytes twice through each link."""
+    """Four workers, ten images each: 6 messages a sum; three quarters of the bytes twice through each link.
+
+    A row of each: 3 messages, and three rows.
+    """
     shared = Shared(1_000_000, (64,))
-    assert shared.sums == (24, 260, 260, 260, 260, 4_000_008)
+    assert (shared.sums, shared.rows) == ((24, 512, 4_000_008), (516,))
     step = step_of(4, 10, shared, LAN)
     assert step.images == 40
     assert step.compute == pytest.approx(0.1)
-    assert step.bandwidth == pytest.approx(2 * 0.75 * shared.bytes / 1e9)
-    assert step.latency == pytest.approx(6 * 6 * 1e-4)
+    assert step.bandwidth == pytest.approx((2 * 0.75 * 4_000_544 + 3 * 516) / 1e9)
+    assert step.latency == pytest.approx((3 * 6 + 3) * 1e-4)
     assert step.reading == pytest.approx(0.01)
     assert step.efficiency == pytest.approx(0.1 / (0.1 + step.bandwidth + step.latency))
 
 
 def test_frozen_norms_and_those_apart_cost_fewer_sums():
     assert len(Shared(10).sums) == 2
-    assert Shared(10, (64, 128), "off").sums == (24, 520, 1032, 48)
+    apart = Shared(10, (64, 128), "off")
+    assert (apart.sums, apart.rows) == ((24, 520, 1032, 48), ())
 
 
 @pytest.mark.parametrize(
