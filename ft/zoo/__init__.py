@@ -17,6 +17,7 @@ from ft.zoo import (
     inception,
     keras_applications,
     lraspp,
+    maskrcnn,
     maxvit,
     mnasnet,
     mobilenetv2,
@@ -70,6 +71,7 @@ FAMILIES = (
     deeplabv3,
     lraspp,
     fasterrcnn,
+    maskrcnn,
 )
 CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 

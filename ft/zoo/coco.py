@@ -24,8 +24,13 @@ FILES = {
     "fasterrcnn_resnet50_fpn_v2": ("_coco-dd69338a", 46.7, 43_712_278),
     "fasterrcnn_mobilenet_v3_large_fpn": ("-fb6a3cc7", 32.8, 19_386_354),
     "fasterrcnn_mobilenet_v3_large_320_fpn": ("-907ea3f9", 22.8, 19_386_354),
+    "maskrcnn_resnet50_fpn": ("_coco-bf2d0c1e", 37.9, 44_401_393),
+    "maskrcnn_resnet50_fpn_v2": ("_coco-73cbd019", 47.4, 46_359_409),
 }
-LEGACY = ("fasterrcnn_resnet50_fpn",)  # trained before FrozenBatchNorm2d added anything to its variances
+LEGACY = (
+    "fasterrcnn_resnet50_fpn",
+    "maskrcnn_resnet50_fpn",
+)  # trained before FrozenBatchNorm2d added anything to its variances
 
 
 def coco_weights(network: str, size: int) -> tuple[Pretrained, ...]:

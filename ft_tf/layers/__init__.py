@@ -10,6 +10,7 @@ from ft_tf.layers.base import ForLiteRT, Gelu, SameShape, WithAuxiliary, litert_
 from ft_tf.layers.boxes import Decisions, Detections, PoolBoxes, maps_of
 from ft_tf.layers.conv import (
     Conv2d,
+    ConvTranspose2d,
     Linear,
     conv_norm_activation,
     explicit_padding,
@@ -18,6 +19,7 @@ from ft_tf.layers.conv import (
     pair,
     squeeze_excitation,
 )
+from ft_tf.layers.masks import FoundMasks, FoundRois, of_class
 from ft_tf.layers.noise import KERAS_DROPOUT, Dropout, Noise, StochasticDepth, noise, seed_noise
 from ft_tf.layers.norm import BatchNorm2d, FrozenBatchNorm2d, LayerNorm, Normalization, batch_norm, frozen_norms
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
@@ -49,11 +51,14 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm2d",
     "Conv2d",
+    "ConvTranspose2d",
     "Decisions",
     "Detections",
     "Dropout",
     "Flatten",
     "ForLiteRT",
+    "FoundMasks",
+    "FoundRois",
     "FrozenBatchNorm2d",
     "Gelu",
     "GeluNew",
@@ -86,6 +91,7 @@ __all__ = [
     "litert_operators",
     "maps_of",
     "noise",
+    "of_class",
     "pair",
     "register",
     "relative_position_bias",

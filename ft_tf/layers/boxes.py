@@ -18,7 +18,7 @@ from ft_tf.layers.base import register, sizes
 from ft_tf.layers.noise import Noise
 
 Maps = dict[str, tf.Tensor]
-FLOATS = ("objects", "anchor_boxes", "rois", "roi_boxes", "boxes", "scores", "row_weights", "column_weights")
+FLOATS = ("objects", "anchor_boxes", "rois", "roi_boxes", "boxes", "scores", "row_weights", "column_weights", "wanted")
 OF_FOUR = ("anchor_boxes", "rois", "roi_boxes")
 
 
@@ -72,7 +72,7 @@ class Decisions(Decides):
             return lesson(*arrays, **options, clock=tuple(clock.tolist()))._asdict()
 
         truth = targets["boxes"], targets["box_labels"]
-        names = ("anchors", "objects", "anchor_boxes", "rois", "pictures", "maps", "classes", "roi_boxes")
+        names = ("anchors", "objects", "anchor_boxes", "rois", "pictures", "maps", "classes", "roi_boxes", "matched")
         given = [objectness, deltas, *truth, maps, image, self.moment()]
         return of_any_number(on_host(decide, given, names, objectness.dtype))
 

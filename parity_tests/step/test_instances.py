@@ -1,0 +1,91 @@
+"""Every Mask R-CNN, whole, in float64 and both wings: masks found, masks learnt, each loss, every gradient.
+
+The oracle is torchvision's own network with our draws injected. Sides that no stride divides, a picture without boxes,
+masks with holes that reach out of their boxes.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+
+from ft.parity.arrays import ZERO, Tensors, require_equal
+from ft.zoo import Card, cards
+from ft_tf.tasks import instances as tf_losses
+from ft_torch.tasks import instances as torch_losses
+from ft_torch.weights import to_array
+from parity_tests.step.test_detection import SEED, STEP_NUMBER, load, nchw, pair_of, start_of
+from parity_tests.support.detectors import (
+    SIDES,
+    masked_batch,
+    recorded_anchors,
+    stock_mask_targets,
+    stock_masks,
+    stock_pass,
+    with_our_draws,
+)
+from parity_tests.support.networks import marks_of
+from parity_tests.support.pairs import CLASSES, FORWARD, STEP
+
+QUICK = {"maskrcnn_mobilenet_v2_fpn"}
+CASES = [
+    pytest.param(card, id=card.name, marks=[] if card.name in QUICK else marks_of(card)) for card in cards("instances")
+]
+
+
+@pytest.mark.parametrize("card", CASES)
+def test_network(card, say):
+    pair, batch = pair_of(card), masked_batch(0, count=2, classes=CLASSES, sides=SIDES)
+    ours, theirs = (pair[name].outputs(batch.inputs) for name in ("torch", "tf"))
+    np.testing.assert_array_equal(ours["classes"], theirs["classes"])
+    inference = require_equal(ours, theirs, bar=FORWARD, what="inference")
+    assert ours["masks"].shape == (2, card.detector.detections, 28, 28)
+    require_found_as_stock(card, ours, nchw(batch))
+
+    with recorded_anchors() as anchors:
+        found = {name: learner.gradients(batch, step=STEP_NUMBER) for name, learner in pair.items()}
+    (loss, outputs, gradients), (other, their_outputs, their_gradients) = found["torch"], found["tf"]
+    assert len(outputs["masks"]) == (outputs["classes"] > 0).sum() > 5
+    require_equal(outputs, their_outputs, bar=STEP, what="training")
+    require_equal({"loss": np.array(loss)}, {"loss": np.array(other)}, bar=STEP)
+    result = require_equal(gradients, their_gradients, bar=STEP, zero=ZERO, what="gradients")
+    require_learnt_as_stock(card, outputs, gradients, batch, anchors[:2])
+    for name, learner in pair.items():
+        learner.update(found[name][2], lr=np.float64(0.01))
+    weights = (pair[name].get_weights() for name in ("torch", "tf"))
+    require_equal(*weights, bar=STEP, what="step")
+    say(f"{card.name}: inference {inference.largest:.1e}, gradients {result.largest:.1e}, {len(result.zeros)} zero")
+
+
+def require_found_as_stock(card: Card, ours: Tensors, images: torch.Tensor):
+    """Torchvision's network takes the weights strictly and says the same masks of the same boxes."""
+    stock = stock_masks(card, CLASSES).eval()
+    load(stock, start_of(card))
+    with torch.no_grad():
+        found, _ = stock_pass(stock, images)
+    for place, own in enumerate(found):
+        count = len(own["scores"])
+        assert (ours["classes"][place] >= 0).sum() == count > 10
+        np.testing.assert_array_equal(ours["classes"][place, :count], own["labels"].numpy() - 1)
+        said = {name: ours[name][place, :count] for name in ("boxes", "scores", "masks")}
+        theirs = {name: own[name].numpy() for name in ("boxes", "scores")} | {"masks": own["masks"][:, 0].numpy()}
+        require_equal(said, theirs, bar=FORWARD, what="stock")
+        assert not ours["masks"][place, count:].any()
+
+
+def require_learnt_as_stock(card: Card, outputs: Tensors, gradients: Tensors, batch, anchors: list[np.ndarray]):
+    """Each loss of torchvision's, and every gradient of their sum, where its samplers draw what ours draw."""
+    draws = {"seed": SEED, "step": STEP_NUMBER, "anchors": anchors}
+    stock = with_our_draws(stock_masks(card, CLASSES), card.detector, **draws).train()
+    load(stock, start_of(card))
+    _, losses = stock_pass(stock, nchw(batch), stock_mask_targets(batch.targets, SIDES[1]))
+    ours = torch_losses.losses({name: torch.from_numpy(x) for name, x in outputs.items()})
+    theirs = tf_losses.losses({name: tf.constant(x) for name, x in outputs.items()})
+    expected = {name: x.detach().numpy() for name, x in losses.items()}
+    assert len(expected) == 5
+    require_equal({name: x.numpy() for name, x in ours.items()}, expected, bar=STEP, what="losses")
+    require_equal({name: x.numpy() for name, x in theirs.items()}, expected, bar=STEP, what="Keras's losses")
+    weights = dict(stock.named_parameters())
+    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
+    named = {name: to_array(g) for name, g in zip(weights, found, strict=True)}
+    require_equal(gradients, named, bar=STEP, zero=ZERO, what="stock's gradients")
