@@ -102,12 +102,18 @@ def coco_scores(truths: Sequence[Truth], detections: Sequence[Found], classes: i
     require_coco()
     from faster_coco_eval import COCO, COCOeval_faster
 
-    truth = COCO(as_coco(truths, [str(k) for k in range(classes)]))
+    truth = COCO(as_coco(truths, [str(k) for k in range(classes)], **sizes_of(truths)))
     result = COCOeval_faster(truth, truth.loadRes(as_results(detections)), kind)
     result.evaluate()
     result.accumulate()
     arrays = (np.asarray(result.eval[name], np.float64) for name in ("precision", "recall"))
     return Scores(*(np.where(array < 0, np.nan, array) for array in arrays))
+
+
+def sizes_of(truths: Sequence[Truth]) -> dict[str, list[int]]:
+    """Return heights and widths of pictures as their masks have them, 1 where a picture has none."""
+    sizes = [next(((mask.height, mask.width) for mask in truth.masks or ()), (1, 1)) for truth in truths]
+    return {name: [size[i] for size in sizes] for i, name in enumerate(("height", "width"))}
 
 
 def as_coco(truths: Sequence[Truth], classes: Sequence[str], **images: Sequence[Any]) -> dict[str, Any]:

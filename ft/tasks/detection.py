@@ -101,7 +101,7 @@ class BoxMeter(Meter):
 
     @property
     def scores(self) -> dict[str, Scores]:
-        """COCO's scores of all pictures so far by kind, in the order of the data: of equal scores the first goes first."""
+        """COCO's scores of all pictures so far by kind, in the data's order: of equal scores the first goes first."""
         if self.known is None or self.known[0] != self.count:
             rows = sorted(self.rows, key=lambda row: row[0])
             truths, detections = [truth for _, truth, _ in rows], [detections for _, _, detections in rows]

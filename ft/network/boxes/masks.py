@@ -1,7 +1,7 @@
 """Masks of boxes: those that a step learns from, each with its object's mask on a grid, and those of what was found.
 
-Source: torchvision/models/detection/roi_heads.py, project_masks_on_boxes: RoIAlign of the object's mask, not aligned, by
-as many points a bin as it has pixels, rounded up.
+Source: torchvision/models/detection/roi_heads.py, project_masks_on_boxes: RoIAlign of the object's mask, not aligned,
+with as many points a bin as it has pixels, rounded up.
 """
 
 import math

@@ -1,8 +1,8 @@
 """The mask of a detection, said on a grid over its box, as pixels of its picture.
 
-Source: torchvision/models/detection/roi_heads.py, paste_masks_in_image. The grid gets a frame of zeros and its box grows
-by as much; corners are cut to whole pixels; between the grid's points it is bilinear; a pixel is the object's above one
-half.
+Source: torchvision/models/detection/roi_heads.py, paste_masks_in_image. The grid gets a frame of zeros and its box
+grows by as much; corners are cut to whole pixels; between the grid's points it is bilinear; a pixel is the object's
+above one half.
 """
 
 import numpy as np

@@ -78,7 +78,7 @@ def fill(inside: np.ndarray, corners: np.ndarray) -> None:
 
 
 def counts_of(code: dict[str, Any], height: int, width: int) -> np.ndarray:
-    """Return the counts of run lengths, a list or a text, see ft/metrics/run_lengths.py; ValueError for others' size."""
+    """Return the counts of run lengths, a list or a text; ValueError where they are not of this size."""
     if list(code["size"]) != [height, width]:
         raise ValueError(f"run lengths of {code['size']}, the image has {[height, width]}")
     counts = unpack(code["counts"]) if isinstance(code["counts"], str) else code["counts"]
