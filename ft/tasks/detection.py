@@ -67,8 +67,9 @@ def truths_in(targets: Arrays) -> list[Truth]:
     truths = [Truth(boxes[k >= 0], k[k >= 0], aside[k >= 0]) for boxes, k, aside in rows]
     if "own_masks" not in targets:
         return truths
-    masks = zip(truths, targets["own_masks"], targets["size"].tolist(), strict=True)
-    return [own._replace(masks=runs_in(texts[: len(own.classes)], *size)) for own, texts, size in masks]
+    texts = targets["own_masks"].reshape(*targets["own_labels"].shape, -1)
+    masks = zip(truths, texts, targets["size"].tolist(), strict=True)
+    return [own._replace(masks=runs_in(rows[: len(own.classes)], *size)) for own, rows, size in masks]
 
 
 def runs_in(texts: np.ndarray, height: int, width: int) -> tuple[Runs, ...]:

@@ -9,12 +9,15 @@ import pytest
 import tensorflow as tf
 import torch
 
+from ft.network.boxes import masks
 from ft.parity.arrays import ZERO, Tensors, require_equal
-from ft.zoo import Card, cards
+from ft.zoo import Card, cards, find_card
 from ft_tf.tasks import instances as tf_losses
+from ft_torch.layers import boxes
+from ft_torch.models import maskrcnn
 from ft_torch.tasks import instances as torch_losses
 from ft_torch.weights import to_array
-from parity_tests.step.test_detection import SEED, STEP_NUMBER, load, nchw, pair_of, start_of
+from parity_tests.step.test_detection import FIELDS, SEED, STEP_NUMBER, load, nchw, pair_of, start_of
 from parity_tests.support.detectors import (
     SIDES,
     masked_batch,
@@ -25,7 +28,7 @@ from parity_tests.support.detectors import (
     with_our_draws,
 )
 from parity_tests.support.networks import marks_of
-from parity_tests.support.pairs import CLASSES, FORWARD, STEP
+from parity_tests.support.pairs import CLASSES, FORWARD, STEP, Case, one_learner
 
 QUICK = {"maskrcnn_mobilenet_v2_fpn"}
 CASES = [
@@ -55,6 +58,37 @@ def test_network(card, say):
     weights = (pair[name].get_weights() for name in ("torch", "tf"))
     require_equal(*weights, bar=STEP, what="step")
     say(f"{card.name}: inference {inference.largest:.1e}, gradients {result.largest:.1e}, {len(result.zeros)} zero")
+
+
+def shifted(plain):
+    """Return `along` as an aligned RoIAlign has it: half a pixel to the left."""
+    return lambda start, end, *sizes: plain(start - 0.5, end - 0.5, *sizes)
+
+
+def of_another(plain):
+    """Return `of_class` of the channel below."""
+    return lambda logits, classes: plain(logits, classes - 1)
+
+
+def of_first(plain):
+    """Return `mask_lesson` that takes every object for the picture's first."""
+    return lambda *given, **options: plain(*given[:3], np.zeros_like(given[3]), *given[4:], **options)
+
+
+@pytest.mark.parametrize(
+    ("home", "name", "fault"),
+    [(masks, "along", shifted), (maskrcnn, "of_class", of_another), (boxes, "mask_lesson", of_first)],
+)
+def test_a_fault_is_seen(home, name, fault, monkeypatch):
+    card = find_card("maskrcnn_mobilenet_v2_fpn")
+    batch = masked_batch(0, count=2, classes=CLASSES, sides=SIDES)
+    learner = one_learner("torch", Case(card.name, "none", FIELDS).recipe())
+    learner.set_weights(start_of(card))
+    monkeypatch.setattr(home, name, fault(getattr(home, name)))
+    with recorded_anchors() as anchors:
+        _, outputs, gradients = learner.gradients(batch, step=STEP_NUMBER)
+    with pytest.raises(AssertionError, match="loss_mask"):
+        require_learnt_as_stock(card, outputs, gradients, batch, anchors)
 
 
 def require_found_as_stock(card: Card, ours: Tensors, images: torch.Tensor):

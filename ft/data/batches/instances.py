@@ -14,7 +14,7 @@ from ft.metrics.run_lengths import runs_of
 class InstanceBatches(BoxBatches):
     """The batches of one split of pictures whose objects have masks.
 
-    What is not shuffled, which is what is judged, has their masks in the pictures' own pixels, too, see `own_masks`.
+    What is not augmented has their masks in the pictures' own pixels, too, see `own_masks`.
     """
 
     def seen(self, epoch: int, index: int, own: Boxes) -> Seen:
@@ -30,7 +30,7 @@ class InstanceBatches(BoxBatches):
     def targets(self, epoch: int, indices: np.ndarray, own: Sequence[Boxes]) -> Targets:
         """Return the targets of pictures with these boxes."""
         targets = super().targets(epoch, indices, own)
-        return targets if self.sampling.shuffle else targets | {"own_masks": own_masks(own)}
+        return targets | {"own_masks": own_masks(own)} if "own_boxes" in targets else targets
 
 
 def taken(shapes: Sequence, kept: np.ndarray) -> list:
@@ -39,8 +39,8 @@ def taken(shapes: Sequence, kept: np.ndarray) -> list:
 
 
 def own_masks(own: Sequence[Boxes]) -> np.ndarray:
-    """Return the masks of all boxes of pictures as `Runs` has them: bytes of texts, uint8 (N, P, L), filled with 0."""
+    """Return the masks of all boxes of pictures as `Runs` has them: bytes of texts, uint8 (N, P * L), filled with 0."""
     texts = [[runs_of(mask).counts.encode() for mask in masks_of(boxes)] for boxes in own]
     length = max((len(text) for row in texts for text in row), default=1)
     filled = [[np.frombuffer(text.ljust(length, b"\0"), np.uint8) for text in row] for row in texts]
-    return padded([np.array(row, np.uint8).reshape(-1, length) for row in filled], 0)
+    return padded([np.array(row, np.uint8).reshape(-1, length) for row in filled], 0).reshape(len(own), -1)

@@ -13,8 +13,9 @@ from ft.zoo.card import under
 from tests.oracle import models, needs_torch, torch
 
 pytestmark = needs_torch
-CARDS = [pytest.param(card, id=card.name) for card in cards("detection")]
-PUBLISHED = [card.name for card in cards("detection") if card.pretrained[-1].name == "COCO_V1"]
+EVERY = [*cards("detection"), *cards("instances")]
+CARDS = [pytest.param(card, id=card.name) for card in EVERY]
+PUBLISHED = [card.name for card in EVERY if card.pretrained[-1].name == "COCO_V1"]
 BACKBONES = ("mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50")
 
 
@@ -28,9 +29,10 @@ def empty(shapes):
 
 
 def test_names():
-    names = {card.name for card in cards("detection")}
-    assert {name for name in models.list_models(module=models.detection) if name.startswith("faster")} < names
-    every = [cards(task) for task in ("classification", "segmentation", "detection")]
+    names = {card.name for card in EVERY}
+    stock = models.list_models(module=models.detection)
+    assert {name for name in stock if name.startswith(("faster", "mask"))} < names
+    every = [cards(task) for task in ("classification", "segmentation", "detection", "instances")]
     assert [card.name for own in every for card in own] == [card.name for card in cards(None)]
 
 
@@ -41,14 +43,20 @@ def test_stages_taps_and_last_layers(card):
     assert sum(w.numel() for w in model.parameters()) == card.parameters
     for name in model.state_dict():
         assert [stage for stage, prefixes in card.stages.items() if under(name, prefixes)] == [card.stage_of(name)]
-    wide = [path for path, layer in model.named_modules() if getattr(layer, "out_features", 0) in (91, 4 * 91)]
+    wide = [path for path, layer in model.named_modules() if outputs_of(layer) in (91, 4 * 91)]
     assert wide == list(card.outputs)
     assert {f"backbone.body.{path}": tap for path, tap in model.backbone.body.return_layers.items()} == {
         path: tap for tap, path in card.taps.items()
     }
     plan = plan_freeze(card, [name for name, _ in model.named_parameters()], freeze=("base",), bn="frozen")
     assert plan.stages == card.base
-    assert {name.split(".")[1] for name in plan.trainable} == {"fpn", "head", "box_head", "box_predictor"}
+    heads = {"box_head", "box_predictor", *(("mask_head", "mask_predictor") if card.task == "instances" else ())}
+    assert {name.split(".")[1] for name in plan.trainable} == {"fpn", "head", *heads}
+
+
+def outputs_of(layer):
+    """Return how many numbers a layer gives at a place."""
+    return getattr(layer, "out_features", getattr(layer, "out_channels", 0))
 
 
 @pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")
@@ -64,7 +72,7 @@ def test_published_weights_are_torchvisions(name):
         theirs.meta["num_params"],
         theirs.meta["_metrics"]["COCO-val2017"]["box_map"],
     )
-    assert (ours.norm_eps == 0) == (name == "fasterrcnn_resnet50_fpn")
+    assert (ours.norm_eps == 0) == (name in ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn"))
     assert card.weights("imagenet").name == "IMAGENET1K_V1"
 
 
@@ -85,6 +93,9 @@ def test_names_of_before():
     assert renames("backbone.fpn.inner_blocks.2.bias") == "backbone.fpn.inner_blocks.2.0.bias"
     assert renames("rpn.head.conv.weight") == "rpn.head.conv.0.0.weight"
     assert renames("rpn.head.conv.0.0.weight") == "rpn.head.conv.0.0.weight"
+    renames = find_card("maskrcnn_resnet50_fpn").renames
+    assert renames("roi_heads.mask_head.mask_fcn4.bias") == "roi_heads.mask_head.3.0.bias"
+    assert renames("backbone.fpn.inner_blocks.2.bias") == "backbone.fpn.inner_blocks.2.0.bias"
 
 
 def test_weights_that_want_no_eps_give_the_same_with_it():

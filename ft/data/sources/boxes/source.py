@@ -60,7 +60,7 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, ma
             f"data '{printable(spec)}' {trouble}; pass scenes, COCO's JSON, Pascal VOC's XML, YOLO's data.yaml, or a "
             "CSV image,x1,y1,x2,y2,label"
         )
-    if masked and not is_coco(path):
+    if masked and not may_hold_shapes(spec):
         raise DataError(f"{printable(spec)} holds boxes without masks; pass scenes, or COCO's JSON with segmentations")
     if os.path.isfile(path) and path.suffix.lower() == ".csv":
         listing = list_box_table(path, outside=outside, missing=missing or policy.on_bad_image == "skip")
@@ -74,6 +74,11 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, ma
         because = f" ({'; '.join(listing.notes)})" if listing.notes else ""
         raise DataError(f"{printable(spec)}: no images{because}; expected images and the files of their boxes")
     return listing
+
+
+def may_hold_shapes(spec: str) -> bool:
+    """Say whether a source of boxes is one that may say the mask of each object."""
+    return spec == NAME or is_coco(Path(os.path.expanduser(spec)))
 
 
 def list_scenes(*, masked: bool = False) -> BoxListing:
