@@ -154,6 +154,7 @@ class BoxTable(PredictionTable):
         return (a.predicted, a.right) == (b.predicted, b.right)
 
 
+@final
 class Detection(Task):
     """The objects of a picture have a box and a class each: boxes (N, M, 4) and box_labels (N, M)."""
 

@@ -96,11 +96,13 @@ def test_the_other_wing_finds_the_same_masks_and_the_command_draws_them(runs, da
     (row,), written = json.loads(capsys.readouterr().out), json.loads((tmp_path / "found.json").read_text())
     assert [own["segmentation"] for own in row["boxes"]] == [box.runs.as_coco for box in ours]
     assert [own["segmentation"] for own in written] == [box.runs.as_coco for box in ours]
-    assert Image.open(tmp_path / "drawn" / "004.jpg").size == (64, 56)
+    with Image.open(tmp_path / "drawn" / "004.jpg") as picture:
+        assert picture.size == (64, 56)
     with pytest.raises(ft.RecipeError, match=r"masks: .* is a instances run"):
         predict([str(runs["torch"].folder), data, "--masks", str(tmp_path)])
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_in_the_other_wing(runs, data, tmp_path, say):
     half = ft.finetune(**{**RECIPE, "epochs": 1}, data=data, backend="torch", out=tmp_path / "parts")
     run = ft.finetune(resume=half.folder, epochs=2, backend="tf", quiet=True)

@@ -75,6 +75,26 @@ def of_first(plain):
     return lambda *given, **options: plain(*given[:3], np.zeros_like(given[3]), *given[4:], **options)
 
 
+def test_pictures_without_objects_teach_no_masks():
+    """Nothing is cut out, and what says masks gets gradients of 0."""
+    card = find_card("maskrcnn_mobilenet_v2_fpn")
+    batch = masked_batch(0, count=2, classes=CLASSES, sides=SIDES).rows(slice(1, 2))
+    pair = pair_of(card)
+    found = {name: learner.gradients(batch, step=STEP_NUMBER) for name, learner in pair.items()}
+    for _, outputs, gradients in found.values():
+        assert outputs["masks"].shape == (0, 28, 28)
+        assert not gradients["roi_heads.mask_predictor.conv5_mask.weight"].any()
+    require_equal(found["torch"][2], found["tf"][2], bar=STEP, zero=ZERO)
+    for learner in pair.values():
+        learner.model.eval() if hasattr(learner.model, "eval") else None
+        quiet = {name: x - 50 * name.endswith("cls_score.bias") for name, x in start_of(card).items()}
+        quiet["roi_heads.box_predictor.cls_score.bias"][0] += 100
+        learner.set_weights(quiet)
+        outputs = learner.outputs(batch.inputs)
+        assert (outputs["classes"] < 0).all()
+        assert not outputs["masks"].any()
+
+
 @pytest.mark.parametrize(
     ("home", "name", "fault"),
     [(masks, "along", shifted), (maskrcnn, "of_class", of_another), (boxes, "mask_lesson", of_first)],
