@@ -7,6 +7,8 @@ above one half.
 
 import numpy as np
 
+from ft.network.resize import bilinear_weights
+
 FRAME = 1  # points of the grid on each side
 SURE = 0.5
 
@@ -18,8 +20,8 @@ def paste(said: np.ndarray, box: np.ndarray, height: int, width: int) -> np.ndar
     rows, columns = range(max(y1, 0), min(y2 + 1, height)), range(max(x1, 0), min(x2 + 1, width))
     mask = np.zeros((height, width), np.bool_)
     if rows and columns:
-        down = between(np.array(rows) - y1, max(y2 - y1 + 1, 1), len(framed))
-        across = between(np.array(columns) - x1, max(x2 - x1 + 1, 1), len(framed))
+        down = bilinear_weights(len(framed), max(y2 - y1 + 1, 1))[rows.start - y1 : rows.stop - y1]
+        across = bilinear_weights(len(framed), max(x2 - x1 + 1, 1))[columns.start - x1 : columns.stop - x1]
         mask[rows.start : rows.stop, columns.start : columns.stop] = down @ framed @ across.T > SURE
     return mask
 
@@ -28,14 +30,3 @@ def grown(box: np.ndarray, factor: float) -> np.ndarray:
     """Return a box (4,) whose sides are that many times as long around the same middle."""
     half, middle = (box[2:] - box[:2]) * 0.5 * factor, (box[2:] + box[:2]) * 0.5
     return np.concatenate([middle - half, middle + half])
-
-
-def between(places: np.ndarray, length: int, points: int) -> np.ndarray:
-    """Return what each place of a line of `length` pixels takes of each of `points`, (N, points), bilinear."""
-    own = np.maximum((places + 0.5) * (points / length) - 0.5, 0.0)
-    low = np.minimum(own.astype(np.int64), points - 1)
-    share, shares = own - low, np.zeros((len(places), points))
-    rows = np.arange(len(places))
-    shares[rows, low] = 1.0 - share
-    shares[rows, np.minimum(low + 1, points - 1)] += share
-    return shares
