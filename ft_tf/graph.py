@@ -5,7 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-COUNTED = ("boxes", "box_labels", "own_boxes", "own_labels", "own_aside")  # targets that are as many as a batch has
+# targets that are as many as a batch has
+COUNTED = ("boxes", "box_labels", "masks", "own_boxes", "own_labels", "own_aside", "own_masks")
 
 
 def as_graph(function: Callable[..., Any], signature: Sequence[tf.TensorSpec] | None = None) -> Callable[..., Any]:

@@ -1,6 +1,6 @@
 """A network for segmentation or detection in two: the backbone, which gives maps by tap, and the head for these."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -9,7 +9,7 @@ from keras import KerasTensor
 from ft.zoo import Card
 from ft.zoo.card import under
 from ft.zoo.detector import OneStage
-from ft_tf.layers import lesson_of_anchors, maps_of, resize_bilinear
+from ft_tf.layers import lesson_of_anchors, maps_of, of_class, resize_bilinear
 
 Maps = dict[str, tf.Tensor]
 
@@ -61,6 +61,7 @@ class BoxHead:
         objectness, deltas, _, *levels = self.decisions.input
         self.proposals = keras.Model(list(maps.values()), [objectness, deltas, *levels])
         self.says = keras.Model(self.pool.output, self.detections.input[:2])
+        self.masks = MaskHead(model) if "masks" in model.output else None
 
     def __call__(
         self,
@@ -76,7 +77,8 @@ class BoxHead:
         if targets is None:
             rois = self.decisions.rois(objectness, deltas, maps, image)
             logits, said = self.says(self.pool.cut(levels, rois, image), training=training)
-            return self.detections([logits, said, rois["rois"], rois["pictures"], features["images"]])
+            found = self.detections([logits, said, rois["rois"], rois["pictures"], features["images"]])
+            return found | (self.masks.found(levels, found, maps, image) if self.masks else {})
         lesson = self.decisions.lesson(objectness, deltas, maps, image, targets)
         logits, said = self.says(self.pool.cut(levels, lesson, image), training=training)
         return {
@@ -85,6 +87,7 @@ class BoxHead:
             "class_logits": logits,
             "box_deltas": tf.reshape(said, [-1, logits.shape[-1], 4]),
             **{name: lesson[name] for name in ("objects", "anchor_boxes", "classes", "roi_boxes")},
+            **(self.masks.learnt(levels, lesson, targets, image, training=training) if self.masks else {}),
         }
 
 
@@ -120,3 +123,26 @@ class AnchorHead:
             del lesson["middles"]
         flat = [tf.gather(tf.reshape(x, [-1, *x.shape[2:]]), places) for x in said]
         return {"class_logits": logits, **dict(zip(("said", "middle")[:count], flat, strict=True)), **lesson}
+
+
+class MaskHead:
+    """What says the masks of boxes, a network's own layers."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.rois, self.pool, self.answer = map(model.get_layer, ("found_rois", "pool_masks", "masks"))
+        self.says = keras.Model(self.pool.output, self.answer.input[0])
+
+    def found(self, levels: Sequence[tf.Tensor], found: Maps, maps: tf.Tensor, image: tf.Tensor) -> Maps:
+        """Return "masks" (N, D, M, M) of detections, probabilities on a grid over the box; 0 where none is."""
+        rois = self.rois.rois(found["boxes"], found["classes"], maps, image)
+        logits = self.says(self.pool.cut(levels, rois, image), training=False)
+        return {"masks": self.answer([logits, found["classes"]])}
+
+    def learnt(
+        self, levels: Sequence[tf.Tensor], lesson: Maps, targets: Maps, image: tf.Tensor, *, training: bool
+    ) -> Maps:
+        """Return "mask_logits" and "masks" (P, M, M): what is said, and is to be said, of boxes of objects."""
+        own = self.rois.lesson(lesson, targets["masks"], image)
+        rois = {name: tf.gather(lesson[name], own["places"]) for name in ("rois", "pictures", "maps")}
+        logits = self.says(self.pool.cut(levels, rois, image), training=training)
+        return {"mask_logits": of_class(logits, tf.gather(lesson["classes"], own["places"])), "masks": own["wanted"]}

@@ -314,8 +314,9 @@ def as_type(outputs: Outputs, dtype: torch.dtype) -> Outputs:
 
 
 def as_arrays(outputs: Outputs) -> dict[str, np.ndarray]:
-    """Return outputs as arrays, maps (N, K, H, W) as (N, H, W, K)."""
-    return to_host({name: x.permute(0, 2, 3, 1) if x.ndim == 4 else x for name, x in outputs.items()})
+    """Return outputs as arrays, maps of logits (N, K, H, W) as (N, H, W, K)."""
+    moved = {name: name == "logits" and x.ndim == 4 for name, x in outputs.items()}
+    return to_host({name: x.permute(0, 2, 3, 1) if moved[name] else x for name, x in outputs.items()})
 
 
 def to_host(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

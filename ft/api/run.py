@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,7 @@ from ft.data.text.process import TextProcess
 from ft.errors import DataError, RecipeError, UserError
 from ft.metrics.detection import Found
 from ft.metrics.matches import SURE
+from ft.metrics.run_lengths import Runs
 from ft.recipe import Recipe
 from ft.report.training.page import write_training_report
 from ft.report.training.summary import run_line, run_table
@@ -45,6 +46,8 @@ from ft.training.ways import way_of
 from ft.weights import read_weights
 from ft.zoo import Card, find_card
 
+WITH_BOXES = ("detection", "instances")  # tasks
+
 
 @dataclass(frozen=True)
 class Guess:
@@ -56,7 +59,10 @@ class Guess:
 
 @dataclass(frozen=True)
 class Box:
-    """One object that a network sees in an image: its class, its score, its edges in the image's own pixels."""
+    """One object that a network sees in an image: its class, its score, its edges in the image's own pixels.
+
+    runs: the pixels that it covers, where the network says them.
+    """
 
     label: str
     score: float
@@ -64,6 +70,19 @@ class Box:
     y1: float
     x2: float
     y2: float
+    runs: Runs | None = field(default=None, repr=False)
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """The pixels that it covers, bool (H, W) of the image's own size; None where the network says none."""
+        return None if self.runs is None else self.runs.mask
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its values by name, the mask as COCO's JSON has it."""
+        names = ("label", "score", "x1", "y1", "x2", "y2")
+        mask = {} if self.runs is None else {"segmentation": self.runs.as_coco}
+        return {**{name: getattr(self, name) for name in names}, **mask}
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,8 +278,10 @@ class Run:
 
     def boxes_of(self, detections: Found) -> list[Box]:
         """Return the detections of an image, best first."""
-        rows = zip(detections.classes.tolist(), detections.scores.tolist(), detections.corners.tolist(), strict=True)
-        return [Box(self.classes[k], score, *corners) for k, score, corners in rows]
+        masks = detections.masks or [None] * len(detections.classes)
+        arrays = detections.classes, detections.scores, detections.corners
+        rows = zip(*(array.tolist() for array in arrays), masks, strict=True)
+        return [Box(self.classes[k], score, *corners, mask) for k, score, corners, mask in rows]
 
     def masks(
         self, images: Picture | Iterable[Picture], *, on_bad_image: BadImages = "error", quiet: bool = False
@@ -285,7 +306,7 @@ class Run:
 
         images, on_bad_image: see `predict`. RecipeError for a run whose network gives no boxes.
         """
-        if self.task.name != "detection":
+        if self.task.name not in WITH_BOXES:
             raise RecipeError(f"{self.folder} is a {self.task.name} run, whose network gives no boxes; ask run.predict")
 
         def value(answer: Answer) -> list[Box]:

@@ -8,7 +8,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Protocol
@@ -70,7 +70,8 @@ def predict(arguments: Sequence[str]) -> int:
 
 def require_given(task: str, flags: Namespace) -> None:
     """Raise RecipeError where a flag asks a run for what its network does not give."""
-    given = {"segmentation": ("masks", "overlays"), "detection": ("overlays", "boxes", "score")}
+    objects = ("overlays", "boxes", "score")
+    given = {"segmentation": ("masks", "overlays"), "detection": objects, "instances": objects}
     for name in ("masks", "overlays", "boxes", "score"):
         if getattr(flags, name) is not None and name not in given.get(task, ()):
             raise RecipeError(f"{name}: {printable(flags.run)} is a {task} run, whose network gives none")
@@ -161,7 +162,7 @@ def as_json(unit: str, measure: str) -> Iterator[Sink]:
 
     def take(name: str, answer: "Answer") -> None:
         classes = {"classes": [{"label": g.label, measure: g.probability} for g in answer.guesses]}
-        boxes = {"boxes": [asdict(box) for box in answer.boxes or ()]}
+        boxes = {"boxes": [box.row for box in answer.boxes or ()]}
         row = {unit: name, **(classes if answer.boxes is None else boxes)}
         rows.append(indent(json.dumps(row, indent=2), "  "))
 

@@ -32,14 +32,15 @@ def write_pictures(name: str, sample: "Sample", answer: "Answer", classes: Seque
 
 
 def with_boxes(picture: "np.ndarray", boxes: "Sequence[Box]", classes: Sequence[str]) -> "np.ndarray":
-    """Return a picture with boxes on it."""
+    """Return a picture with boxes, and their masks where they have some, on it."""
     import numpy as np
 
     from ft.report.boxes import drawn
 
     corners = np.array([(box.x1, box.y1, box.x2, box.y2) for box in boxes]).reshape(-1, 4)
     numbers, scores = [classes.index(box.label) for box in boxes], np.array([box.score for box in boxes])
-    return drawn(picture, corners, numbers, classes, scores)
+    masks = [box.mask for box in boxes]
+    return drawn(picture, corners, numbers, classes, scores, [mask for mask in masks if mask is not None])
 
 
 @contextmanager
@@ -59,6 +60,7 @@ def as_coco(path: Path, classes: Sequence[str], score: float) -> "Iterator[Calla
                 sides = [box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1]
                 number = classes.index(box.label) + 1
                 row = {"image_id": image, "category_id": number, "bbox": sides, "score": box.score}
+                row |= {} if box.runs is None else {"segmentation": box.runs.as_coco}
                 rows.append(json.dumps({**row, "category": box.label, "file_name": name}))
 
     with publishing(path, flag="--boxes") as temporary:

@@ -18,12 +18,21 @@ def colour_of(number: int) -> tuple[int, int, int]:
 
 
 def drawn(
-    picture: np.ndarray, corners: np.ndarray, classes: Sequence[int], names: Sequence[str], scores: np.ndarray | None
+    picture: np.ndarray,
+    corners: np.ndarray,
+    classes: Sequence[int],
+    names: Sequence[str],
+    scores: np.ndarray | None,
+    masks: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
     """Return a picture uint8 (H, W, 3) with boxes (M, 4) on it. names: of the classes; scores: (M,), None for truth.
 
-    The last box lies on top, so the best one of detections is drawn last.
+    The last box lies on top, so the best one of detections is drawn last. masks: bool (H, W) each, none or M of them,
+    of the picture's size; their colours lie half over it.
     """
+    picture = picture.copy() if len(masks) else picture
+    for k, mask in zip(reversed(list(classes)), reversed(masks), strict=False):
+        picture[mask] = (picture[mask].astype(np.uint16) + np.array(colour_of(int(k)), np.uint16)) // 2
     image = Image.fromarray(picture).convert("RGB")
     pen = ImageDraw.Draw(image)
     width = max(1, round(max(image.size) / 320))

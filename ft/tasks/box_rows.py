@@ -15,6 +15,7 @@ import numpy as np
 from ft.errors import RunError
 from ft.metrics.detection import Found, Truth, as_coco, as_results
 from ft.metrics.matches import Outcome, match
+from ft.metrics.run_lengths import Runs
 from ft.system import files, reading
 from ft.system.names import BOXES, DETECTIONS
 from ft.tasks.count_rows import Counts, read_count_rows, write_count_rows
@@ -114,7 +115,8 @@ def pictures_in(truth: dict[str, Any], said: list[dict[str, Any]]) -> Iterator[P
         aside = np.array([row["iscrowd"] for row in own], np.bool_)
         scores = np.array([row["score"] for row in ours], np.float64)
         size = (int(image["height"]), int(image["width"]))
-        yield Pictured(str(image["file_name"]), size, Truth(*boxes_in(own), aside), found_of(ours, scores))
+        truth = Truth(*boxes_in(own), aside, masks_in(own))
+        yield Pictured(str(image["file_name"]), size, truth, found_of(ours, scores))
 
 
 def by_image(rows: Iterable[dict[str, Any]], count: int) -> list[list[dict[str, Any]]]:
@@ -135,4 +137,11 @@ def boxes_in(rows: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
 def found_of(rows: Sequence[dict[str, Any]], scores: np.ndarray) -> Found:
     """Return detections."""
     corners, classes = boxes_in(rows)
-    return Found(corners, scores, classes)
+    return Found(corners, scores, classes, masks_in(rows))
+
+
+def masks_in(rows: Sequence[dict[str, Any]]) -> tuple[Runs, ...] | None:
+    """Return the masks of objects, None where they have none."""
+    if not rows or "segmentation" not in rows[0]:
+        return None
+    return tuple(Runs(*map(int, row["segmentation"]["size"]), str(row["segmentation"]["counts"])) for row in rows)

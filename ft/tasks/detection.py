@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
-from ft.metrics.detection import Found, Scores, Truth, coco_scores, require_coco
+from ft.metrics.detection import Found, Kind, Scores, Truth, coco_scores, require_coco
 from ft.metrics.matches import SURE
+from ft.metrics.run_lengths import Runs, runs_of
+from ft.network.boxes.pasting import paste
 from ft.runs.predictions import escape
 from ft.tasks.box_page import sections_of
 from ft.tasks.box_rows import BoxRow, Pictured, read_box_rows, read_boxes, write_box_rows, write_boxes
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ft.data.targets import Targets
     from ft.recipe import Recipe
 
+PREFIX = {"bbox": "", "segm": "mask_"}  # of figures
 REFUSED = {
     "loss": "its losses are those of its network",
     "label_smoothing": "its losses are those of its network",
@@ -38,33 +41,51 @@ REFUSED = {
 def found_in(outputs: Arrays, targets: Arrays) -> list[Found]:
     """Return the detections of a batch in the pictures' own pixels, the best first.
 
-    What fills up the rows is left out, and what lies wholly beside the picture, where the square is filled.
+    What fills up the rows is left out, and what lies wholly beside the picture, where the square is filled. Masks lie
+    over the boxes as they were said, and are cut off with the picture.
     """
     detections = []
-    rows = zip(outputs["boxes"], outputs["scores"], outputs["classes"], targets["scale"], targets["size"], strict=True)
-    for boxes, scores, classes, scale, (height, width) in rows:
-        own = np.clip(boxes.astype(np.float64) * np.tile(scale, 2), 0, np.array([width, height] * 2, np.float64))
+    masks = outputs.get("masks", [None] * len(outputs["boxes"]))
+    names = "boxes", "scores", "classes"
+    rows = zip(*(outputs[name] for name in names), masks, targets["scale"], targets["size"], strict=True)
+    for boxes, scores, classes, said, scale, (height, width) in rows:
+        whole = boxes.astype(np.float64) * np.tile(scale, 2)
+        own = np.clip(whole, 0, np.array([width, height] * 2, np.float64))
         there = (classes >= 0) & (own[:, 2:] > own[:, :2]).all(1)
-        own = own[there]
-        detections.append(Found(own, scores[there].astype(np.float64), classes[there].astype(np.int64)))
+        pasted = None
+        if said is not None:
+            pairs = zip(said[there], whole[there], strict=True)
+            pasted = tuple(runs_of(paste(mask, box, int(height), int(width))) for mask, box in pairs)
+        found = own[there], scores[there].astype(np.float64), classes[there].astype(np.int64)
+        detections.append(Found(*found, pasted))
     return detections
 
 
 def truths_in(targets: Arrays) -> list[Truth]:
     """Return all boxes of the pictures of a batch, in their own pixels."""
     rows = zip(targets["own_boxes"], targets["own_labels"], targets["own_aside"], strict=True)
-    return [Truth(boxes[k >= 0], k[k >= 0], aside[k >= 0]) for boxes, k, aside in rows]
+    truths = [Truth(boxes[k >= 0], k[k >= 0], aside[k >= 0]) for boxes, k, aside in rows]
+    if "own_masks" not in targets:
+        return truths
+    texts = targets["own_masks"].reshape(*targets["own_labels"].shape, -1)
+    masks = zip(truths, texts, targets["size"].tolist(), strict=True)
+    return [own._replace(masks=runs_in(rows[: len(own.classes)], *size)) for own, rows, size in masks]
+
+
+def runs_in(texts: np.ndarray, height: int, width: int) -> tuple[Runs, ...]:
+    """Return masks, see ft/data/batches/instances.py."""
+    return tuple(Runs(height, width, text.tobytes().rstrip(b"\0").decode("ascii")) for text in texts)
 
 
 @final
 class BoxMeter(Meter):
     """The boxes of every picture, true and found, for precision over recall is known when all are."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, kinds: Sequence[Kind] = ("bbox",)) -> None:
         require_coco()
-        self.classes = classes
+        self.classes, self.kinds = classes, tuple(kinds)
         self.rows: list[tuple[int, Truth, Found]] = []
-        self.known: tuple[int, Scores] | None = None  # of how many pictures: asked for twice, and slow for many
+        self.known: tuple[int, dict[str, Scores]] | None = None  # of how many: asked for twice, and slow for many
 
     @property
     def count(self) -> int:
@@ -80,22 +101,28 @@ class BoxMeter(Meter):
         self.rows += other.rows
 
     @property
-    def scores(self) -> Scores:
-        """COCO's scores of all pictures so far, in the order of the data: of equal scores the first goes first."""
+    def scores(self) -> dict[str, Scores]:
+        """COCO's scores of all pictures so far by kind, in the data's order: of equal scores the first goes first."""
         if self.known is None or self.known[0] != self.count:
             rows = sorted(self.rows, key=lambda row: row[0])
             truths, detections = [truth for _, truth, _ in rows], [detections for _, _, detections in rows]
-            self.known = self.count, coco_scores(truths, detections, self.classes)
+            judged = {kind: coco_scores(truths, detections, self.classes, kind) for kind in self.kinds}
+            self.known = self.count, judged
         return self.known[1]
 
     def result(self) -> dict[str, Any]:
-        """Return COCO's figures."""
-        return self.scores.figures
+        """Return COCO's figures; those of masks as mask_AP and so on."""
+        return {PREFIX[kind] + name: x for kind, scores in self.scores.items() for name, x in scores.figures.items()}
 
     def by_class(self) -> dict[str, np.ndarray]:
         """Return AP, AP50 and AR100 of every class, (K,), and precision at 101 recalls and IoU 0.5, (K, 101)."""
-        scores = self.scores
-        return {**{f"class_{name}": values for name, values in scores.by_class.items()}, "curves": scores.curves}
+        every = self.scores
+        rows = {
+            f"class_{PREFIX[kind]}{name}": values
+            for kind, scores in every.items()
+            for name, values in scores.by_class.items()
+        }
+        return {**rows, "curves": every["bbox"].curves}
 
 
 @final
@@ -187,9 +214,10 @@ class Detection(Task):
 
     def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return class and score of the best detections, as many as were asked for, from a score of one half on."""
+        boxes = {name: x for name, x in outputs.items() if name != "masks"}
         return [
             [(k, p) for k, p in zip(own.classes.tolist(), own.scores.tolist(), strict=True) if p >= SURE][:top]
-            for own in found_in(outputs, targets)
+            for own in found_in(boxes, targets)
         ]
 
     def idle(self, targets: Arrays) -> str | None:

@@ -18,6 +18,8 @@ from ft.weights import initial_weights
 from ft.weights.pretrained import preprocess_of, pretrained_weights
 from ft.zoo import Card
 
+WITH_BOXES = ("boxes", "instances")
+
 
 def adapted(card: Card, recipe: Recipe) -> Card:
     """Return the card as a recipe takes it, before its surgery; RecipeError for a task that images have not."""
@@ -44,8 +46,8 @@ def open_split(
     options = {"val_fraction": recipe.val_fraction, "seed": recipe.seed, "classes": classes, "policy": policy}
     if labels == "masks":
         return open_masks(spec, **options, ignore_index=recipe.ignore_index)
-    if labels == "boxes":
-        return open_boxes(spec, **options)
+    if labels in WITH_BOXES:
+        return open_boxes(spec, **options, masked=labels == "instances")
     return open_dataset(spec, **options, labels=labels)
 
 
@@ -53,8 +55,8 @@ def open_samples(recipe: Recipe, spec: str, classes: tuple[str, ...], *, policy:
     """Open data to evaluate: its val split, else its test split, else all."""
     if labels == "masks":
         return open_mask_images(spec, classes, policy=policy, ignore_index=recipe.ignore_index)
-    if labels == "boxes":
-        return open_box_images(spec, classes, policy=policy)
+    if labels in WITH_BOXES:
+        return open_box_images(spec, classes, policy=policy, masked=labels == "instances")
     return open_images(spec, classes=classes, policy=policy, labels=labels)
 
 

@@ -18,6 +18,7 @@ from ft.zoo import (
     inception,
     keras_applications,
     lraspp,
+    maskrcnn,
     maxvit,
     mnasnet,
     mobilenetv2,
@@ -78,6 +79,7 @@ FAMILIES = (
     fcos,
     ssd,
     ssdlite,
+    maskrcnn,
 )
 CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 

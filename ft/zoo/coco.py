@@ -29,10 +29,13 @@ FILES = {
     "fcos_resnet50_fpn": ("_coco-99b0c9b7", 39.2, 32_269_600),
     "ssd300_vgg16": ("_coco-b556d3b4", 25.1, 35_641_826),
     "ssdlite320_mobilenet_v3_large": ("_coco-a79551df", 21.3, 3_440_060),
+    "maskrcnn_resnet50_fpn": ("_coco-bf2d0c1e", 37.9, 44_401_393),
+    "maskrcnn_resnet50_fpn_v2": ("_coco-73cbd019", 47.4, 46_359_409),
 }
 LEGACY = (
     "fasterrcnn_resnet50_fpn",
     "retinanet_resnet50_fpn",
+    "maskrcnn_resnet50_fpn",
 )  # trained before FrozenBatchNorm2d added anything to its variances
 
 

@@ -4,7 +4,7 @@ Source: torchvision/models/detection/{faster_rcnn,retinanet,fcos,ssd,ssdlite}.py
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 Four = tuple[float, float, float, float]
@@ -19,6 +19,7 @@ class Detector:
 
     rpn_*: of the proposals; score, nms, detections: of what is found; *_samples: drawn a picture, of which at most
     *_positive are of an object; *_low, *_high: overlap up to which a box is background, and from which it is an object.
+    mask_size: bins a side of what is cut out for a mask, which is said on twice as many points.
     """
 
     kind: ClassVar[str] = "faster-rcnn"
@@ -42,10 +43,16 @@ class Detector:
     roi_weights: Four = (10.0, 10.0, 5.0, 5.0)
     roi_size: int = 7
     roi_points: int = 2
+    mask_size: int = 14
     score: float = 0.05
     nms: float = 0.5
     min_size: float = 1e-2
     detections: int = 100
+
+    @property
+    def of_masks(self) -> "Detector":
+        """The same numbers, but that what is cut out is for masks."""
+        return replace(self, roi_size=self.mask_size)
 
     @property
     def anchors(self) -> int:

@@ -26,7 +26,7 @@ class Shape:
 
     frozen: the backbone's BatchNorms are frozen ones, whose numbers never move; without, the pyramid and the head have
     BatchNorms, too. rpn_convs, box_convs: 3x3 convolutions in the proposals' head and in that of the boxes, where
-    there are any in place of the first of two linear layers.
+    there are any in place of the first of two linear layers. mask_convs: those in the head of masks, where it has one.
     """
 
     body: str
@@ -38,6 +38,7 @@ class Shape:
     frozen: bool = True
     rpn_convs: int = 1
     box_convs: int = 0
+    mask_convs: int = 0
 
     @property
     def pyramid(self) -> Pyramid:

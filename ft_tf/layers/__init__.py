@@ -18,6 +18,7 @@ from ft_tf.layers.boxes import (
 )
 from ft_tf.layers.conv import (
     Conv2d,
+    ConvTranspose2d,
     Linear,
     conv_norm_activation,
     explicit_padding,
@@ -26,6 +27,7 @@ from ft_tf.layers.conv import (
     pair,
     squeeze_excitation,
 )
+from ft_tf.layers.masks import FoundMasks, FoundRois, of_class
 from ft_tf.layers.noise import KERAS_DROPOUT, Dropout, Noise, StochasticDepth, noise, seed_noise
 from ft_tf.layers.norm import (
     BatchNorm2d,
@@ -67,11 +69,14 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm2d",
     "Conv2d",
+    "ConvTranspose2d",
     "Decisions",
     "Detections",
     "Dropout",
     "Flatten",
     "ForLiteRT",
+    "FoundMasks",
+    "FoundRois",
     "FrozenBatchNorm2d",
     "Gelu",
     "GeluNew",
@@ -108,6 +113,7 @@ __all__ = [
     "maps_of",
     "noise",
     "norms_of",
+    "of_class",
     "pair",
     "register",
     "relative_position_bias",

@@ -23,7 +23,7 @@ from ft_tf.layers.noise import Noise
 
 Maps = dict[str, tf.Tensor]
 FLOATS = (
-    *("objects", "anchor_boxes", "rois", "roi_boxes", "boxes", "scores", "row_weights", "column_weights"),
+    *("objects", "anchor_boxes", "rois", "roi_boxes", "boxes", "scores", "row_weights", "column_weights", "wanted"),
     *("anchor_corners", "middles", "counted"),
 )
 FOUND = ("boxes", "scores", "classes")
@@ -80,7 +80,7 @@ class Decisions(Decides):
             return lesson(*arrays, **options, clock=tuple(clock.tolist()))._asdict()
 
         truth = targets["boxes"], targets["box_labels"]
-        names = ("anchors", "objects", "anchor_boxes", "rois", "pictures", "maps", "classes", "roi_boxes")
+        names = ("anchors", "objects", "anchor_boxes", "rois", "pictures", "maps", "classes", "roi_boxes", "matched")
         given = [objectness, deltas, *truth, maps, image, self.moment()]
         return of_any_number(on_host(decide, given, names, objectness.dtype))
 

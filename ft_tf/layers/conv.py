@@ -90,6 +90,37 @@ class Conv2d(keras.layers.Layer):
         }
 
 
+@register
+class ConvTranspose2d(keras.layers.Layer):
+    """Transposed convolution that makes maps `stride` times as large: (N, H, W, C) -> (N, sH, sW, O).
+
+    kernel_size: as much above the stride as it is even, so that torch's padding of half of that is TensorFlow's "same".
+    """
+
+    def __init__(self, filters: int, kernel_size: int, *, stride: int, **base: Any) -> None:
+        super().__init__(**base)
+        self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
+
+    def build(self, input_shape: tuple) -> None:
+        shape = (self.kernel_size, self.kernel_size, self.filters, input_shape[-1])
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer="he_uniform")
+        self.kernel.layout = "conv"
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        images, height, width, _ = sizes(x)
+        shape = tf.stack([images, height * self.stride, width * self.stride, self.filters])
+        return tf.nn.conv2d_transpose(x, tf.convert_to_tensor(self.kernel), shape, self.stride, "SAME") + self.bias
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        images, *sides, _ = input_shape
+        return (images, *(None if side is None else side * self.stride for side in sides), self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"filters": self.filters, "kernel_size": self.kernel_size, "stride": self.stride}
+        return {**super().get_config(), **own}
+
+
 def window_count(side: int | None, window: int, stride: int, padding: int = 0) -> int | None:
     """Return how many windows fit into an axis padded at both ends, `stride` apart; None where the side is unknown."""
     return None if side is None else (side + 2 * padding - window) // stride + 1

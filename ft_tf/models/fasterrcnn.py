@@ -62,17 +62,21 @@ def fasterrcnn_mobilenet_v3_large_320_fpn(*, num_classes: int = 90, dtype: str =
 
 def fasterrcnn(name: str, num_classes: int, dtype: str) -> keras.Model:
     """Return the network called `name`."""
-    shape = SHAPES[name]
     with type_policy(dtype):
-        images = keras.Input((None, None, 3), dtype=dtype, name="images")
-        levels = pyramid(body_maps(images, shape), shape)
-        objectness, deltas = proposals(levels, shape)
-        rois = Decisions(shape.detector, name="decisions")([objectness, deltas, images, *levels])
-        places = [rois["rois"], rois["pictures"]]
-        cut = PoolBoxes(shape.detector, name="pool_boxes")([images, *levels, *places, rois["maps"]])
-        said = box_head(cut, shape, num_classes + 1)
-        detections = Detections(shape.detector, name="detections")([*said, *places, images])
+        images, _, detections = detected(SHAPES[name], num_classes + 1, dtype)
         return keras.Model(images, detections, name=name)
+
+
+def detected(shape: Shape, classes: int, dtype: str) -> tuple[KerasTensor, list[KerasTensor], dict[str, KerasTensor]]:
+    """Return the images, the maps of the pyramid, and what is found. classes: with the background."""
+    images = keras.Input((None, None, 3), dtype=dtype, name="images")
+    levels = pyramid(body_maps(images, shape), shape)
+    objectness, deltas = proposals(levels, shape)
+    rois = Decisions(shape.detector, name="decisions")([objectness, deltas, images, *levels])
+    places = [rois["rois"], rois["pictures"]]
+    cut = PoolBoxes(shape.detector, name="pool_boxes")([images, *levels, *places, rois["maps"]])
+    said = box_head(cut, shape, classes)
+    return images, levels, Detections(shape.detector, name="detections")([*said, *places, images])
 
 
 def body_maps(images: KerasTensor, shape: Shape | OneStageShape) -> list[KerasTensor]:

@@ -1,7 +1,7 @@
 """The few layers with which PyTorch speaks the recipe's semantics where its own differ from it."""
 
 from ft_torch.layers.attention import additive_mask, pool_tokens, positions_of, with_shared_attention
-from ft_torch.layers.boxes import Decisions, count_of_losses, find_boxes, lesson_of_anchors, pool_boxes
+from ft_torch.layers.boxes import Decider, Decisions, count_of_losses, find_boxes, lesson_of_anchors, pool_boxes
 from ft_torch.layers.conv import Conv2dSame, SeparableConv2d, ZeroPad2dSame
 from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, noise, seed_noise, with_shared_noise
 from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
@@ -12,6 +12,7 @@ from ft_torch.layers.sync import learns, synchronised
 __all__ = [
     "NOISE_CALLS",
     "Conv2dSame",
+    "Decider",
     "Decisions",
     "Dropout",
     "FlattenHWC",

@@ -11,6 +11,7 @@ from torchvision.ops import roi_align
 from ft.network.boxes.anchors import Shape
 from ft.network.boxes.detections import detect
 from ft.network.boxes.levels import scales
+from ft.network.boxes.masks import found_rois, mask_lesson
 from ft.network.boxes.onestage import find
 from ft.network.boxes.onestage import lesson as anchor_lesson
 from ft.network.boxes.proposals import propose
@@ -67,6 +68,16 @@ class Decider:
         cut = host(rois["rois"]).astype(np.float64), host(rois["pictures"])
         options = {name: self.sizes[name] for name in ("image", "detector")}
         return like(logits, detect(host(logits), host(said), *cut, count=count, **options)._asdict())
+
+    def masks(self, lesson: Maps, masks: Tensor) -> Maps:
+        """Return what a step learns of masks, see `MaskLesson`."""
+        drawn = (host(lesson[name]) for name in ("rois", "pictures", "classes", "matched"))
+        options = {name: self.sizes[name] for name in ("image", "detector")}
+        return like(lesson["rois"], mask_lesson(*drawn, host(masks), **options)._asdict())
+
+    def found_rois(self, found: Maps) -> Maps:
+        """Return detections as boxes to cut out, without what fills them up."""
+        return like(found["boxes"], found_rois(host(found["boxes"]), host(found["classes"]), **self.sizes))
 
 
 def lesson_of_anchors(

@@ -14,7 +14,7 @@ from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
 from ft.zoo.detector import Detector
 from ft.zoo.fasterrcnn import SHAPES, Shape
-from ft_torch.layers import Decisions, pool_boxes
+from ft_torch.layers import Decider, Decisions, pool_boxes
 from ft_torch.models.mobilenetv3 import adapted
 
 Maps = dict[str, Tensor]
@@ -77,7 +77,8 @@ class TwoStages(nn.Module):
         if targets is None:
             rois = decide.rois(objectness, deltas)
             logits, said = self.say(levels, rois, size)
-            return decide.found(logits, said, rois, count=len(objectness))
+            found = decide.found(logits, said, rois, count=len(objectness))
+            return found | self.more_found(levels, found, decide, size)
         lesson = decide.lesson(objectness, deltas, targets)
         logits, said = self.say(levels, lesson, size)
         return {
@@ -86,7 +87,23 @@ class TwoStages(nn.Module):
             "class_logits": logits,
             "box_deltas": said.unflatten(1, (-1, 4)),
             **{name: lesson[name] for name in ("objects", "anchor_boxes", "classes", "roi_boxes")},
+            **self.more_learnt(levels, lesson, targets, decide, size),
         }
+
+    def more_found(self, levels: list[Tensor], found: Maps, decide: Decider, size: tuple[int, int]) -> Maps:
+        """Return what else is said of detections: here nothing."""
+        return {}
+
+    def more_learnt(
+        self,
+        levels: list[Tensor],
+        lesson: Maps,
+        targets: Mapping[str, Tensor],
+        decide: Decider,
+        size: tuple[int, int],
+    ) -> Maps:
+        """Return what else a step learns from: here nothing."""
+        return {}
 
     def proposals(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return objectness (N, A) and deltas (N, A, 4) of the anchors of all maps, by row, column and anchor."""

@@ -30,6 +30,7 @@ from parity_tests.support.networks import marks_of
 from parity_tests.support.pairs import CLASSES, FORWARD, STEP, Case, drawn_tensors, learners
 
 STEP_NUMBER, SEED = 7, 5
+FIELDS = {"seed": SEED, "image_size": 96, "weights": "none", "batch_size": 2}
 QUICK = {"fasterrcnn_mobilenet_v2_fpn"}
 CARDS = [card for card in cards("detection") if not isinstance(card.detector, OneStage)]
 CASES = [pytest.param(card, id=card.name, marks=[] if card.name in QUICK else marks_of(card)) for card in CARDS]
@@ -37,7 +38,7 @@ DECIDED = ("objects", "anchor_boxes", "classes", "roi_boxes")
 
 
 def pair_of(card: Card, freeze: str = "none", **fields) -> dict[str, Learner]:
-    case = Case(card.name, freeze, {"seed": SEED, "image_size": 96, "weights": "none", "batch_size": 2, **fields})
+    case = Case(card.name, freeze, {**FIELDS, **fields})
     return learners(case, tensors=start_of(card))
 
 

@@ -13,6 +13,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN, mobilenet_backbone, resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
 from ft.data import Batch
@@ -57,6 +58,21 @@ def stock_of(card: Card, classes: int) -> nn.Module:
     return network.double()
 
 
+def stock_masks(card: Card, classes: int) -> nn.Module:
+    """Return torchvision's Mask R-CNN, its BatchNorms as in `stock_of`."""
+    if card.name == "maskrcnn_resnet50_fpn_v2":
+        return stock.maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=classes + 1).double()
+    if card.name == "maskrcnn_resnet50_fpn":
+        backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, trainable_layers=5)
+        return stock.MaskRCNN(backbone, num_classes=classes + 1).double()
+    parts = {
+        "mask_roi_pool": MultiScaleRoIAlign(["0", "1", "2"], 14, 2),
+        "mask_head": MaskRCNNHeads(128, (128, 128), 1),
+        "mask_predictor": MaskRCNNPredictor(128, 128, classes + 1),
+    }
+    return stock_v2(classes, stock.MaskRCNN, **parts).double()
+
+
 def stock_v3(card: Card, classes: int) -> nn.Module:
     """Return torchvision's own on MobileNetV3, with frozen BatchNorms, and hard sigmoids whose gradient is exact."""
     network = stock.__dict__[card.name](weights=None, weights_backbone=None, num_classes=classes + 1)
@@ -66,11 +82,11 @@ def stock_v3(card: Card, classes: int) -> nn.Module:
     return adapted(network, "float64")
 
 
-def stock_v2(classes: int) -> nn.Module:
-    """Return what torchvision's parts make of its own MobileNetV2, by numbers."""
+def stock_v2(classes: int, build: Any = stock.FasterRCNN, **parts: nn.Module) -> nn.Module:
+    """Return what torchvision's parts make of its own MobileNetV2, by numbers. build, parts: with heads more."""
     body = mobilenet_v2(norm_layer=FrozenBatchNorm2d).features
     backbone = BackboneWithFPN(body, {"6": "0", "13": "1", "18": "2"}, [32, 96, 1280], 128)
-    return stock.FasterRCNN(
+    return build(
         backbone,
         rpn_anchor_generator=AnchorGenerator(((32,), (64,), (128,), (256,)), ((0.5, 1.0, 2.0),) * 4),
         box_roi_pool=MultiScaleRoIAlign(["0", "1", "2"], 7, 2),
@@ -81,7 +97,21 @@ def stock_v2(classes: int) -> nn.Module:
         rpn_post_nms_top_n_train=1000,
         rpn_post_nms_top_n_test=300,
         box_batch_size_per_image=128,
+        **parts,
     )
+
+
+def masked_batch(seed: int, **options: Any) -> Batch:
+    """Return `boxes_batch` with a mask for each box: an ellipse in it with holes, which reaches out of it a little."""
+    batch = boxes_batch(seed, **options)
+    boxes, labels = batch.targets["boxes"], batch.targets["box_labels"]
+    height, width = batch.inputs.shape[1:3]
+    y, x = np.mgrid[:height, :width] + 0.5
+    x1, y1, x2, y2 = (boxes[..., i, None, None] for i in range(4))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        away = ((2 * x - x1 - x2) / (x2 - x1)) ** 2 + ((2 * y - y1 - y2) / (y2 - y1)) ** 2
+    masks = (away < 1.1) & (generator(seed, "masks").random(away.shape) < 0.9) & (labels >= 0)[..., None, None]
+    return Batch.of(batch.inputs, **batch.targets, masks=np.packbits(masks, axis=-1))
 
 
 class Drawn:
@@ -156,4 +186,13 @@ def stock_targets(targets: Mapping[str, np.ndarray]) -> list[dict[str, Tensor]]:
     return [
         {"boxes": torch.from_numpy(boxes[own >= 0]), "labels": torch.from_numpy(own[own >= 0] + 1)}
         for boxes, own in rows
+    ]
+
+
+def stock_mask_targets(targets: Mapping[str, np.ndarray], width: int) -> list[dict[str, Tensor]]:
+    """Return the same with the masks, uint8 (M, H, W)."""
+    masks = np.unpackbits(targets["masks"], axis=-1, count=width)
+    return [
+        {**own, "masks": torch.from_numpy(mask[: len(own["labels"])])}
+        for own, mask in zip(stock_targets(targets), masks, strict=True)
     ]

@@ -21,11 +21,12 @@ from ft.data.check.findings import (
 )
 from ft.data.check.look import Look, look_at
 from ft.data.check.result import Check
+from ft.data.check.shapes import Trouble, find_shapes, look_at_shapes
 from ft.data.images.decode import BadImage
 from ft.data.sources.box import Form, is_bad, to_corners
 from ft.data.sources.boxes.dataset import choose_classes
 from ft.data.sources.boxes.listing import Boxed, BoxListing
-from ft.data.sources.boxes.source import list_boxes
+from ft.data.sources.boxes.source import list_boxes, may_hold_shapes
 from ft.data.sources.listing import Entry, Listing, name_bytes
 from ft.data.sources.policy import Policy
 from ft.data.sources.scan import scan
@@ -57,11 +58,14 @@ FORMS: dict[Form, str] = {
 
 @dataclass(frozen=True, eq=False)
 class BoxLook:
-    """One image looked at, with its boxes; corners: (M, 4) in pixels, None where there is a fault."""
+    """One image looked at, with its boxes; corners: (M, 4) in pixels, None where there is a fault; masks: what is wrong
+    with masks, see ft/data/check/shapes.py.
+    """
 
     look: Look
     item: Boxed
     corners: np.ndarray | None = None
+    masks: tuple[Trouble, ...] = ()
 
 
 def check_boxes(
@@ -72,8 +76,9 @@ def check_boxes(
     image_size: pixels of the network's square.
     """
     began = time.perf_counter()
-    listing = list_boxes(spec, policy, missing=True)
-    items = sorted(listing.items, key=lambda item: name_bytes(item.name))
+    listing = list_boxes(spec, policy, missing=True, masked=may_hold_shapes(spec))
+    whole = [replace(item, masked=False) for item in listing.items]  # boxes can be learnt where masks cannot
+    items = sorted(whole, key=lambda item: name_bytes(item.name))
     looks = scan(items, lambda item: look_at_item(item, policy), workers=policy.workers, quiet=policy.quiet)
     good = replace(listing, items=[x.item for x in looks if x.look.fault is None])
     splits, names, complaint = try_split(good, spec, val_fraction, seed)
@@ -96,7 +101,7 @@ def look_at_item(item: Boxed, policy: Policy) -> BoxLook:
         item.require()
     except BadImage as fault:
         return BoxLook(replace(look, fault=fault), item)
-    return BoxLook(look, item, item.corners)
+    return BoxLook(look, item, item.corners, look_at_shapes(item))
 
 
 def try_split(
@@ -155,6 +160,7 @@ def box_findings(
     images = [x.look for x in looks]
     findings = [*find_faults(images), *find_copies(images, splits, policy, "image"), *find_tiny(images)]
     findings += [*find_form(looks), *find_twice(looks), *find_thin(looks, image_size)]
+    findings += find_shapes([(x.look.name, x.masks) for x in looks], sum(len(x.item.boxes) for x in looks))
     findings += find_class_troubles(classes, lambda c: c.boxes, WORDS, policy, rare=RARE)
     return [*findings, *find_empty(looks), *find_left_out(listing), *find_traits(listing, images)]
 

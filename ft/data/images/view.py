@@ -47,6 +47,10 @@ class View:
         resized = Image.fromarray(mask).resize((self.width, self.height), Image.Resampling.NEAREST)
         return self.placed(np.asarray(resized), np.uint8(LEFT_OUT))
 
+    def shape(self, covered: np.ndarray) -> np.ndarray:
+        """Return where an object shows, bool (size, size), that covers these pixels of its picture, bool (H, W)."""
+        return self.mask(covered.astype(np.uint8)) == 1
+
     def boxes(self, corners: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Return where boxes (M, 4) of a picture (height, width) show, float64 (M, 4), and which of them are kept."""
         scale = np.array([self.width / width, self.height / height])

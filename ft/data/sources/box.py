@@ -7,7 +7,7 @@ COCO has it. What a source writes has a form, and is checked and turned into tha
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ FAULTS = {
     "box": "images with a box that is none",
     "box count": f"images with more than {MOST} boxes",
     "box size": "images of another size than their boxes were drawn on",
+    "box mask": "images with an object whose mask cannot be drawn",
 }
 MEANT = {
     "corners": "if these are x, y, width and height, name the columns x,y,width,height",
@@ -31,7 +32,8 @@ class Boxes:
     """The boxes of one sample, and the size of its picture.
 
     corners: float64 (M, 4); classes: their numbers, int64 (M,); aside: bool (M,), those that are neither learnt nor
-    counted, crowds and what is marked as difficult.
+    counted, crowds and what is marked as difficult. shapes: of objects with masks what each is drawn by, see
+    ft/data/sources/boxes/outlines.py.
     """
 
     height: int
@@ -40,17 +42,27 @@ class Boxes:
     classes: np.ndarray = field(compare=False)
     aside: np.ndarray = field(compare=False)
     digest: str = ""
+    shapes: tuple[Any, ...] | None = field(default=None, compare=False)
 
     @classmethod
     def of(
-        cls, height: int, width: int, corners: np.ndarray, classes: np.ndarray, aside: np.ndarray | None = None
+        cls,
+        height: int,
+        width: int,
+        corners: np.ndarray,
+        classes: np.ndarray,
+        aside: np.ndarray | None = None,
+        *,
+        shapes: Sequence[Any] | None = None,
     ) -> "Boxes":
         """Return the boxes of a picture of that size; no box is a legal number of them."""
         corners = np.asarray(corners, np.float64).reshape(-1, 4)
         classes = np.asarray(classes, np.int64).reshape(-1)
         aside = np.zeros(len(classes), np.bool_) if aside is None else np.asarray(aside, np.bool_)
         content = b"".join((corners.tobytes(), classes.tobytes(), aside.tobytes()))
-        return cls(height, width, corners, classes, aside, hashlib.sha256(content).hexdigest()[:16])
+        content += repr([as_lists(shape) for shape in shapes]).encode() if shapes is not None else b""
+        own = None if shapes is None else tuple(shapes)
+        return cls(height, width, corners, classes, aside, hashlib.sha256(content).hexdigest()[:16], own)
 
     def __str__(self) -> str:
         """Return what tells these boxes from others."""
@@ -63,6 +75,11 @@ class Boxes:
     def taught(self) -> tuple[np.ndarray, np.ndarray]:
         """The corners and classes of those that are learnt."""
         return self.corners[~self.aside], self.classes[~self.aside]
+
+
+def as_lists(shape: Any) -> Any:
+    """Return polygons, a list of arrays, as lists of numbers; what else a mask is drawn by, as it is."""
+    return [corners.tolist() for corners in shape] if isinstance(shape, list) else shape
 
 
 def to_corners(values: Sequence[Sequence[float]], form: Form, size: tuple[int, int] | None) -> np.ndarray:

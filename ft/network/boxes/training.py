@@ -25,7 +25,8 @@ class Lesson(NamedTuple):
 
     anchors: places (S,) in the anchors of all pictures, one picture after the other; objects (S,): 1 where there is
     one; anchor_boxes (S, 4): what to say of it, 0 where there is none. rois (K, 4): boxes; pictures, maps (K,): which
-    they are cut out of; classes (K,): 0 for background; roi_boxes (K, 4): what to say of them.
+    they are cut out of; classes (K,): 0 for background; roi_boxes (K, 4): what to say of them; matched (K,): the row of
+    its object among its picture's boxes, -1 for background.
     """
 
     anchors: np.ndarray
@@ -36,6 +37,7 @@ class Lesson(NamedTuple):
     maps: np.ndarray
     classes: np.ndarray
     roi_boxes: np.ndarray
+    matched: np.ndarray
 
 
 def lesson(
@@ -62,9 +64,10 @@ def lesson(
         truth, classes = boxes[place][own].astype(np.float64), labels[place][own] + 1
         keys = [picture_key(key, step, purpose, first + place) for purpose in (RPN, ROI)]
         early.append(anchor_lesson(anchors, truth, keys[RPN], detector))
-        late.append(roi_lesson(with_truth(proposals, truth, len(anchors)), truth, classes, keys[ROI], detector))
+        *drawn, objects_of = roi_lesson(with_truth(proposals, truth, len(anchors)), truth, classes, keys[ROI], detector)
+        late.append((*drawn, np.append(np.flatnonzero(own), BACKGROUND)[objects_of]))
     chosen, objects, anchor_boxes = zip(*early, strict=True)
-    rois, numbers, roi_boxes = zip(*late, strict=True)
+    rois, numbers, roi_boxes, matched = zip(*late, strict=True)
     return Lesson(
         anchors=np.concatenate([len(anchors) * place + own for place, own in enumerate(chosen)]),
         objects=np.concatenate(objects),
@@ -72,6 +75,7 @@ def lesson(
         **cut_out(rois, image=image, maps=maps, detector=detector),
         classes=np.concatenate(numbers),
         roi_boxes=np.concatenate(roi_boxes),
+        matched=np.concatenate(matched),
     )
 
 
@@ -106,14 +110,17 @@ def anchor_lesson(
 
 def roi_lesson(
     proposals: Proposals, truth: np.ndarray, classes: np.ndarray, key: np.int64, detector: Detector
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the drawn proposals of a picture, the class of each, 0 for background, and what to say of it."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the drawn proposals of a picture, the class of each, 0 for background, what to say of it, and the number
+    of its object, -1 for background.
+    """
     boxes = proposals.boxes
     matches = matched(boxes, truth, low=detector.roi_low, high=detector.roi_high)
     own = np.append(classes, 0)[np.where(matches >= 0, matches, len(classes))]
     labels, share = np.where(matches == NEITHER, -1, own), detector.roi_positive
     chosen = sample(labels, key, count=detector.roi_samples, positive=share, numbers=proposals.anchors)
-    return boxes[chosen], own[chosen], said(boxes, truth, matches, chosen, detector.roi_weights)
+    objects = np.where(matches[chosen] >= 0, matches[chosen], BACKGROUND)
+    return boxes[chosen], own[chosen], said(boxes, truth, matches, chosen, detector.roi_weights), objects
 
 
 def matched(boxes: np.ndarray, truth: np.ndarray, *, low: float, high: float, rescue: bool = False) -> np.ndarray:

@@ -9,6 +9,7 @@ from PIL import Image
 from ft.data import Sample, decode
 from ft.errors import DataError
 from ft.metrics.matches import SURE
+from ft.metrics.run_lengths import Runs
 from ft.report.boxes import colour_of, drawn
 from ft.report.chart import Chart, Tick, points
 from ft.report.masks import as_uri
@@ -76,11 +77,20 @@ def pixels_of(source: Any) -> np.ndarray | None:
 def pair(picture: np.ndarray, row: Pictured, classes: Sequence[str]) -> list[tuple[str, str]]:
     """Return a picture with its true boxes and with the detections, and what each is."""
     shown, scale = shrunk(picture)
-    sure = row.found.scores >= SURE
-    true = drawn(shown, row.truth.corners * scale, row.truth.classes.tolist(), classes, None)
+    sure, size = np.flatnonzero(row.found.scores >= SURE), shown.shape[:2]
+    true = drawn(
+        shown, row.truth.corners * scale, row.truth.classes.tolist(), classes, None, resized(row.truth.masks, size)
+    )
     corners, numbers = row.found.corners[sure] * scale, row.found.classes[sure].tolist()
-    said = drawn(shown, corners, numbers, classes, row.found.scores[sure])
+    masks = row.found.masks and [row.found.masks[i] for i in sure.tolist()]
+    said = drawn(shown, corners, numbers, classes, row.found.scores[sure], resized(masks, size))
     return [("the boxes", as_uri(true)), ("the detections", as_uri(said))]
+
+
+def resized(masks: Sequence[Runs] | None, size: tuple[int, int]) -> list[np.ndarray]:
+    """Return masks as bool (H, W) of that size, by their nearest pixels."""
+    pictures = (Image.fromarray(mask.mask) for mask in masks or ())
+    return [np.asarray(picture.resize(size[::-1], Image.Resampling.NEAREST)) for picture in pictures]
 
 
 def shrunk(picture: np.ndarray) -> tuple[np.ndarray, float]:

@@ -81,3 +81,30 @@ def test_the_command(tmp_path, capsys):
         file.write("0.png,1,1,99,9,cat\n")
     assert data(["check", spec, "--quiet", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["classes"][0]["boxes"] > 0
+
+
+def test_masks_that_teach_nonsense_are_named(tmp_path):
+    """Each is a warning: boxes can be learnt all the same."""
+    spec = coco(tmp_path)
+    content = json.loads(Path(spec).read_text())
+    _, second, *others = content["annotations"]
+    for annotation in others:
+        x, y, w, h = annotation["bbox"]
+        annotation["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+    others[0]["segmentation"], others[1]["segmentation"] = [[0.6, 0.6, 0.9, 0.6, 0.9, 0.9]], [[1, 2, 3]]
+    x, y, w, h = others[2]["bbox"]
+    others[2]["segmentation"] = [[x, y - 9, x + w, y - 9, x + w, y + h, x, y + h]]
+    second["iscrowd"] = 1
+    Path(spec).write_text(json.dumps(content))
+    check = check_data(spec, policy=Policy(), boxes=True, val_fraction=0.4)
+    found = kinds(check)
+    assert [detail for _, detail in found["no mask"].items] == [f"{spec} annotations[0]"]
+    assert [detail for _, detail in found["empty mask"].items] == [f"{spec} annotations[2]"]
+    ((name, detail),) = found["mask"].items
+    assert (name, detail.partition(" (a polygon")[0]) == (
+        "images/3.png", f"{spec} annotations[3]: its segmentation cannot be drawn",
+    )  # fmt: skip
+    ((_, detail),) = found["mask outside"].items
+    assert detail.endswith("annotations[4]: by 9 pixels")
+    assert all(found[kind].level == "warning" for kind in ("no mask", "empty mask", "mask", "mask outside"))
+    assert "mask" not in kinds(check_data(coco(tmp_path / "plain"), policy=Policy(), val_fraction=0.4))

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from ft.data import holds_masks, open_mask_images, open_masks
-from ft.data.sources.masks.polygons import covered, unpack
+from ft.data.sources.masks.polygons import covered
 from ft.errors import DataError
+from ft.metrics.run_lengths import unpack
 
 HEIGHT, WIDTH = 12, 17
 CATEGORIES = [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}]

@@ -10,8 +10,9 @@ from pycocotools.cocoeval import COCOeval
 
 from ft.errors import RecipeError
 from ft.metrics.boxes import iou
-from ft.metrics.detection import Found, Truth, as_coco, as_results, coco_scores
+from ft.metrics.detection import Found, Truth, as_coco, as_results, coco_scores, sizes_of
 from ft.metrics.matches import Outcome, confusion, match, missed_by_size
+from ft.metrics.run_lengths import runs_of
 
 FIGURES = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"]
 FIGURES += ["AR_small", "AR_medium", "AR_large"]
@@ -35,13 +36,30 @@ def made(seed, pictures=24, classes=4):
     return truths, found
 
 
-def reference(truths, found, classes):
+def with_masks(truths, found):
+    """Return the same, each box with an ellipse in it, those that are found eaten at."""
+    rng = np.random.default_rng(9)
+
+    def drawn(corners, share):
+        y, x = np.mgrid[:470, :470] + 0.5
+        inside = [
+            ((2 * x - a - c) / (c - a)) ** 2 + ((2 * y - b - d) / (d - b)) ** 2 < 1 for a, b, c, d in corners.tolist()
+        ]
+        return tuple(runs_of(mask & (rng.random(mask.shape) < share)) for mask in inside)
+
+    return (
+        [t._replace(masks=drawn(t.corners, 1.0)) for t in truths],
+        [f._replace(masks=drawn(f.corners, 0.95)) for f in found],
+    )
+
+
+def reference(truths, found, classes, kind="bbox"):
     """Return pycocotools' figures and its array of precisions."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
-        truth.dataset = as_coco(truths, [str(k) for k in range(classes)]) | {"info": {}}
+        truth.dataset = as_coco(truths, [str(k) for k in range(classes)], **sizes_of(truths)) | {"info": {}}
         truth.createIndex()
-        result = COCOeval(truth, truth.loadRes(as_results(found)), "bbox")
+        result = COCOeval(truth, truth.loadRes(as_results(found)), kind)
         result.evaluate()
         result.accumulate()
         result.summarize()
@@ -60,6 +78,18 @@ def test_the_figures_are_those_of_pycocotools(seed):
     assert np.isnan(scores.by_class["AP"][4])
     assert np.nanmean(scores.by_class["AP"]) == pytest.approx(scores.figures["AP"], rel=1e-14)
     assert scores.curves.shape == (5, 101)
+
+
+@pytest.mark.parametrize("kind", ["bbox", "segm"])
+def test_the_figures_of_masks_are_those_of_pycocotools(kind):
+    truths, found = with_masks(*made(3, pictures=4))
+    stats, arrays = reference(truths, found, 4, kind)
+    scores = coco_scores(truths, found, 4, kind)
+    for name in ("precision", "recall"):
+        np.testing.assert_allclose(np.nan_to_num(getattr(scores, name), nan=-1), arrays[name], rtol=3e-16)
+    np.testing.assert_allclose(np.nan_to_num([*scores.figures.values()], nan=-1), stats, rtol=1e-14)
+    other = coco_scores(truths, found, 4, {"bbox": "segm", "segm": "bbox"}[kind])
+    assert other.figures["AP"] != pytest.approx(scores.figures["AP"], abs=1e-3)
 
 
 def test_nothing_found_and_nothing_there():

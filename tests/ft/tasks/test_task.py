@@ -10,6 +10,7 @@ from ft.metrics.accuracy import Metrics, softmax
 from ft.metrics.calibration import BINS
 from ft.metrics.confusion import class_scores, confusion_of
 from ft.metrics.entities import NO_LABEL
+from ft.metrics.run_lengths import runs_of
 from ft.tasks import TASKS, task_in
 from ft.tasks.classification import SINGLE
 from ft.tasks.multilabel import MULTI
@@ -51,8 +52,9 @@ def test_a_meter_gives_the_measures_of_its_task(task):
 
 def batch(task, rng, count, classes, dtype=np.float32):
     """Return outputs and targets of so many samples, with equal logits among them."""
-    if task.labels == "boxes":
-        return boxes(rng, count, classes, dtype)
+    if task.labels in ("boxes", "instances"):
+        found = boxes(rng, count, classes, dtype)
+        return found if task.labels == "boxes" else with_masks(found, rng)
     shape = {"masks": (count, 4, 5, classes), "tags": (count, 7, classes), "none": (count, 7, classes)}
     logits = np.round(4 * rng.normal(size=shape.get(task.labels, (count, classes))), 1).astype(dtype)
     labels = rng.integers(0, classes, logits.shape[:-1])
@@ -82,6 +84,18 @@ def boxes(rng, count, classes, dtype):
         "index": rng.integers(0, 1 << 40, count),
     }
     return {**found, "classes": said}, {**own, **more, "box_labels": labels}
+
+
+def with_masks(found, rng):
+    """Return the same with masks: what is said of each box on a grid, and its upper left quarter where it is true."""
+    outputs, targets = found
+    masks = np.zeros((*targets["own_labels"].shape, 200, 200), np.bool_)
+    for mask, (x1, y1, x2, y2) in zip(masks.reshape(-1, 200, 200), targets["own_boxes"].reshape(-1, 4), strict=True):
+        mask[round(y1) : round((y1 + y2) / 2), round(x1) : round((x1 + x2) / 2)] = True
+    texts = [[runs_of(mask).counts.encode().ljust(400, b"\0") for mask in own] for own in masks]
+    rows = np.array([[np.frombuffer(text, np.uint8) for text in own] for own in texts])
+    said = rng.random((*outputs["classes"].shape, 28, 28)).astype(outputs["scores"].dtype)
+    return {**outputs, "masks": said}, {**targets, "own_masks": rows.reshape(len(rows), -1)}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -5,6 +5,7 @@ import pytest
 
 from ft.tasks import TASKS
 from ft.tasks.wire import fill, packed, received
+from tests.ft.tasks.test_task import with_masks
 
 K = 4
 
@@ -14,8 +15,9 @@ def batch(task, rng):
     n = 5
     if task.name == "segmentation":
         return {"logits": rng.normal(size=(n, 3, 3, K))}, {"mask": rng.integers(0, K, (n, 3, 3)).astype(np.uint8)}
-    if task.name == "detection":
-        return detections(n, rng)
+    if task.name in ("detection", "instances"):
+        found = detections(n, rng)
+        return found if task.name == "detection" else with_masks(found, rng)
     if task.name in ("token-classification", "language-model"):
         return {"logits": rng.normal(size=(n, 6, K))}, {"tokens": rng.integers(0, K, (n, 6))}
     if task.name == "regression":
@@ -29,7 +31,7 @@ def detections(n, rng):
     corners = np.sort(rng.uniform(0, 32, (2, n, 3, 2, 2)), 3).reshape(2, n, 3, 4)
     classes = rng.integers(0, K, (2, n, 3))
     own = {"own_boxes": corners[1], "own_labels": classes[1], "own_aside": np.zeros((n, 3), bool)}
-    size, scale = np.full((n, 2), 32), np.ones((n, 2))
+    size, scale = np.full((n, 2), 200), np.ones((n, 2))
     found = {"boxes": corners[0], "scores": rng.uniform(size=(n, 3)), "classes": classes[0]}
     return found, {**own, "size": size, "scale": scale, "index": rng.permutation(1000)[:n]}
 

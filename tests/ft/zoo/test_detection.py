@@ -13,17 +13,20 @@ from ft.zoo.card import under
 from tests.oracle import models, needs_torch, torch
 
 pytestmark = needs_torch
-CARDS = [pytest.param(card, id=card.name) for card in cards("detection")]
-PUBLISHED = [card.name for card in cards("detection") if card.pretrained[-1].name == "COCO_V1"]
+EVERY = [*cards("detection"), *cards("instances")]
+CARDS = [pytest.param(card, id=card.name) for card in EVERY]
+PUBLISHED = [card.name for card in EVERY if card.pretrained[-1].name == "COCO_V1"]
 ONE_STAGE = ("classification_head", "regression_head")
+TWO_STAGES = ("fpn", "head", "box_head", "box_predictor")
 PARTS = {
-    "fasterrcnn": ("fpn", "head", "box_head", "box_predictor"),
+    "fasterrcnn": TWO_STAGES,
+    "maskrcnn": (*TWO_STAGES, "mask_head", "mask_predictor"),
     "retinanet": ("fpn", *ONE_STAGE),
     "fcos": ("fpn", *ONE_STAGE),
     "ssd": ("scale_weight", "extra", *ONE_STAGE),
     "ssdlite": ("extra", *ONE_STAGE),
 }
-WITH_BACKGROUND = ("fasterrcnn", "ssd", "ssdlite")
+WITH_BACKGROUND = ("fasterrcnn", "maskrcnn", "ssd", "ssdlite")
 BACKBONES = ("mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50", "vgg16")
 
 
@@ -37,10 +40,10 @@ def empty(shapes):
 
 
 def test_names():
-    names = {card.name for card in cards("detection")}
+    names = {card.name for card in EVERY}
     theirs = models.list_models(module=models.detection)
-    assert {name for name in theirs if not name.startswith(("maskrcnn", "keypointrcnn"))} < names
-    every = [cards(task) for task in ("classification", "segmentation", "detection")]
+    assert {name for name in theirs if not name.startswith("keypointrcnn")} < names
+    every = [cards(task) for task in ("classification", "segmentation", "detection", "instances")]
     assert [card.name for own in every for card in own] == [card.name for card in cards(None)]
 
 
@@ -51,7 +54,7 @@ def test_stages_taps_and_last_layers(card):
     assert sum(w.numel() for w in model.parameters()) == card.parameters
     for name in model.state_dict():
         assert [stage for stage, prefixes in card.stages.items() if under(name, prefixes)] == [card.stage_of(name)]
-    wide = {91, 4 * 91} if card.family == "fasterrcnn" else {91 * count for count in card.detector.by_place}
+    wide = {91 * count for count in getattr(card.detector, "by_place", (1, 4))}
     sizes = {path: getattr(x, "out_features", getattr(x, "out_channels", 0)) for path, x in model.named_modules()}
     assert sorted(path for path, size in sizes.items() if size in wide) == sorted(card.outputs)
     if hasattr(model.backbone, "body"):
@@ -78,7 +81,9 @@ def test_published_weights_are_torchvisions(name):
         theirs.meta["num_params"],
         theirs.meta["_metrics"]["COCO-val2017"]["box_map"],
     )
-    assert (ours.norm_eps == 0) == (name in ("fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn"))
+    assert (ours.norm_eps == 0) == (
+        name in ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
+    )
     assert card.weights("imagenet").name == ("IMAGENET1K_FEATURES" if card.family == "ssd" else "IMAGENET1K_V1")
 
 
@@ -101,6 +106,9 @@ def test_names_of_before():
     assert renames("backbone.fpn.inner_blocks.2.bias") == "backbone.fpn.inner_blocks.2.0.bias"
     assert renames("rpn.head.conv.weight") == "rpn.head.conv.0.0.weight"
     assert renames("rpn.head.conv.0.0.weight") == "rpn.head.conv.0.0.weight"
+    renames = find_card("maskrcnn_resnet50_fpn").renames
+    assert renames("roi_heads.mask_head.mask_fcn4.bias") == "roi_heads.mask_head.3.0.bias"
+    assert renames("backbone.fpn.inner_blocks.2.bias") == "backbone.fpn.inner_blocks.2.0.bias"
 
 
 def test_names_of_a_head_of_before():

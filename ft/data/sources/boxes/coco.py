@@ -1,5 +1,6 @@
 """COCO's JSON -> its listing, of a file or a folder that masks/coco.py takes, too: `bbox` is x, y, width and height.
 
+Asked for masks, what each object's is drawn by is its `segmentation`.
 Of several files of a split, instances goes first. The classes are the categories in the order of their numbers. Crowds
 are set aside.
 """
@@ -17,8 +18,8 @@ from ft.errors import DataError, listed, printable
 FIRST = ("instances", "")
 
 
-def list_coco(root: Path, *, outside: bool = False) -> BoxListing:
-    """List a file of COCO's JSON, or the files of a folder."""
+def list_coco(root: Path, *, outside: bool = False, masked: bool = False) -> BoxListing:
+    """List a file of COCO's JSON, or the files of a folder. masked: with the masks of the objects."""
     files = [("", root)] if is_json(root) else list(files_in(root, FIRST))
     inside = Inside(root.parent if is_json(root) else root, outside=outside)
     items: list[Boxed] = []
@@ -29,7 +30,7 @@ def list_coco(root: Path, *, outside: bool = False) -> BoxListing:
         if known not in (None, categories):
             raise DataError(f"{printable(path)}: other categories than {printable(files[0][1])}; give both the same")
         known = categories
-        items += items_of(content, path, split, categories, inside)
+        items += items_of(content, path, split, categories, inside, masked)
     if not known:
         raise DataError(f"{printable(root)}: no categories; name at least one")
     notes = [f"boxes of {listed((printable(path.name) for _, path in files), 3)}"]
@@ -37,7 +38,12 @@ def list_coco(root: Path, *, outside: bool = False) -> BoxListing:
 
 
 def items_of(
-    content: Mapping[str, Any], path: Path, split: str, categories: Mapping[int, str], inside: Inside
+    content: Mapping[str, Any],
+    path: Path,
+    split: str,
+    categories: Mapping[int, str],
+    inside: Inside,
+    masked: bool = False,
 ) -> list[Boxed]:
     """Return the images of one file with their boxes."""
     home, where = inside.root, braced(printable(path)) + " annotations[{}]"
@@ -47,7 +53,10 @@ def items_of(
         if annotation["image_id"] not in known:
             told = f"image {annotation['image_id']} is not among the images; add it there, or remove the annotation"
             raise DataError(f"{where.format(i)}: {told}")
-        drawn[annotation["image_id"]].append(box_of(annotation, i, categories, where))
+        box = box_of(annotation, i, categories, where)
+        drawn[annotation["image_id"]].append(
+            box._replace(shape=annotation.get("segmentation") or None) if masked else box
+        )
     places = [path.parent, path.parent / "images", *(home / f for f in folders_for(path, split)), home / "images", home]
     items: dict[str, Boxed] = {}
     for image in content["images"]:
@@ -56,7 +65,7 @@ def items_of(
         if name in items:
             raise DataError(f"{printable(path)}: '{printable(name)}' is listed twice; keep one of the two")
         boxes, size = tuple(drawn[image["id"]]), (image["height"], image["width"])
-        items[name] = Boxed(split, name, source, boxes, where, "sides", stated=size)
+        items[name] = Boxed(split, name, source, boxes, where, "sides", stated=size, masked=masked)
     return list(items.values())
 
 

@@ -30,12 +30,13 @@ def open_boxes(
     seed: int = 0,
     classes: tuple[str, ...] | None = None,
     policy: Policy = DEFAULT,
+    masked: bool = False,
 ) -> Dataset:
     """Return the images and boxes that `spec` names, with a validation split in any case.
 
-    classes: those of a trained model, in its order. Raises DataError.
+    classes: those of a trained model, in its order; masked: every object with its mask. Raises DataError.
     """
-    listing, skipped = usable_boxes(spec, policy)
+    listing, skipped = usable_boxes(spec, policy, masked=masked)
     items, held = split_by_name(listing.items, val_fraction, seed, where=printable(spec), thing="image")
     names = choose_classes(listing, items, classes, printable(spec))
     train, val, test = (box_samples((i for i in items if i.split == s), names) for s in ("train", "val", "test"))
@@ -53,18 +54,20 @@ def open_boxes(
     )
 
 
-def open_box_images(spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT) -> Dataset:
+def open_box_images(
+    spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, masked: bool = False
+) -> Dataset:
     """Return the images to evaluate as `val`, and an empty `train`: the val split, else the test split, else all."""
-    listing, skipped = usable_boxes(spec, policy)
+    listing, skipped = usable_boxes(spec, policy, masked=masked)
     items = to_evaluate(listing.items)
     names = choose_classes(listing, [replace(item, split="train") for item in items], classes, printable(spec))
     val = box_samples(items, names)
     return Dataset(listing.name, names, (), val, listing.image_size, tuple(listing.notes), skipped, boxes=True)
 
 
-def usable_boxes(spec: str, policy: Policy) -> tuple[BoxListing, tuple[str, ...]]:
+def usable_boxes(spec: str, policy: Policy, *, masked: bool = False) -> tuple[BoxListing, tuple[str, ...]]:
     """Return the listing without what the policy skips, and what was skipped."""
-    listing = list_boxes(spec, policy)
+    listing = list_boxes(spec, policy, masked=masked)
     sifted = Sieve(listing.items, policy, printable(spec))
     sifted.drop(lambda item: box_fault(item, policy), "checking boxes")
     return replace(listing, items=sifted.items, notes=[*listing.notes, *sifted.notes]), tuple(sifted.bad)
@@ -136,4 +139,5 @@ def boxes_in(item: Boxed, number: dict[str, int]) -> Boxes:
     height, width = item.header.height, item.header.width
     corners = clipped(item.corners, height, width)
     classes, aside = [number[box.label] for box in item.boxes], [box.aside for box in item.boxes]
-    return Boxes.of(height, width, corners, np.array(classes, np.int64), np.array(aside, np.bool_))
+    shapes = item.shapes() if item.masked else None
+    return Boxes.of(height, width, corners, np.array(classes, np.int64), np.array(aside, np.bool_), shapes=shapes)

@@ -4,25 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ft.data.images.decode import BadImage
 from ft.data.images.header import Header, header_at
 from ft.data.sources.box import MOST, Form, is_bad, to_corners, trouble
+from ft.data.sources.boxes.outlines import outline
 from ft.errors import printable
 
 UNTOLD = "ignored, images without an annotation file"  # of VOC, where an empty file says that there is no box
 
 
 class Drawn(NamedTuple):
-    """A box as it is written: its line or number in the file, four values, its class, and whether it is set aside."""
+    """A box as it is written: its line or number in the file, four values, its class, and whether it is set aside.
+
+    shape: what its mask is drawn by, as COCO has it, where the source says so and was asked for masks.
+    """
 
     place: int
     values: tuple[float, float, float, float]
     label: str
     aside: bool = False
+    shape: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,8 @@ class Boxed:
     """One image and its boxes, as the source lists them: split "train", "val", "test", or "" where it has none.
 
     form, shares: what the four values are, and whether they are shares of the image's width and height; where: names a
-    box in a message, with {} for its place; stated: the height and width that the source says of the image.
+    box in a message, with {} for its place; stated: the height and width that the source says of the image; masked:
+    every box has a mask.
     """
 
     split: str
@@ -41,6 +47,7 @@ class Boxed:
     form: Form = "corners"
     shares: bool = False
     stated: tuple[int, int] | None = None
+    masked: bool = False
 
     @property
     def place(self) -> str:
@@ -74,6 +81,19 @@ class Boxed:
             said = trouble(corners[first], self.form, header.height, header.width)
             where = self.where.format(self.boxes[first].place)
             raise BadImage("box", f"{said}{more}", f"{where} of {printable(self.name)}")
+        if self.masked:
+            self.shapes()
+
+    def shapes(self) -> list[Any]:
+        """Return what the mask of each box is drawn by, see `outline`; BadImage for the first that is none."""
+        shapes, size = [], (self.header.height, self.header.width)
+        for box, corners in zip(self.boxes, self.corners, strict=True):
+            try:
+                shapes.append(outline(box.shape, corners, *size, aside=box.aside))
+            except ValueError as error:
+                where = self.where.format(box.place)
+                raise BadImage("box mask", str(error), f"{where} of {printable(self.name)}") from None
+        return shapes
 
 
 @dataclass(frozen=True, eq=False)

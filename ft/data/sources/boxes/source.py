@@ -2,6 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ft.data.sources.boxes.coco import list_coco
 from ft.data.sources.boxes.listing import Boxed, BoxListing, Drawn
@@ -9,10 +12,11 @@ from ft.data.sources.boxes.table import is_table_of_boxes, list_box_table
 from ft.data.sources.boxes.voc import is_voc, list_voc
 from ft.data.sources.boxes.yolo import is_yolo, list_yolo
 from ft.data.sources.masks.coco import files_in, is_coco, is_json, read_annotations
-from ft.data.sources.masks.scenes import CLASSES, IMAGE_SIZE, NAME, make_scenes
+from ft.data.sources.masks.scenes import CLASSES, IMAGE_SIZE, NAME, Scene, make_scenes
 from ft.data.sources.masks.source import holds_masks
 from ft.data.sources.policy import DEFAULT, Policy
 from ft.errors import DataError, printable
+from ft.metrics.run_lengths import runs_of
 
 
 def holds_boxes(spec: str) -> bool:
@@ -41,13 +45,14 @@ def holds_boxes_alone(spec: str) -> bool:
     return bool(rows) and not any(row.get("segmentation") or "segments_info" in row for row in rows)
 
 
-def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False) -> BoxListing:
+def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, masked: bool = False) -> BoxListing:
     """Return what the source `spec` holds: at least one image, or DataError.
 
     missing: files that a CSV names and that do not exist are listed too; always so where bad images are skipped.
+    masked: with the mask of each object, DataError for a source that has none.
     """
     if spec == NAME:
-        return list_scenes()
+        return list_scenes(masked=masked)
     path, outside = Path(os.path.expanduser(spec)), policy.allow_outside_root
     if not holds_boxes(spec):
         trouble = "holds no boxes by its layout" if os.path.exists(path) else "does not exist"
@@ -55,10 +60,12 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False) ->
             f"data '{printable(spec)}' {trouble}; pass scenes, COCO's JSON, Pascal VOC's XML, YOLO's data.yaml, or a "
             "CSV image,x1,y1,x2,y2,label"
         )
+    if masked and not may_hold_shapes(spec):
+        raise DataError(f"{printable(spec)} holds boxes without masks; pass scenes, or COCO's JSON with segmentations")
     if os.path.isfile(path) and path.suffix.lower() == ".csv":
         listing = list_box_table(path, outside=outside, missing=missing or policy.on_bad_image == "skip")
     elif is_coco(path):
-        listing = list_coco(path, outside=outside)
+        listing = list_coco(path, outside=outside, masked=masked)
     elif is_yolo(path):
         listing = list_yolo(path, outside=outside)
     else:
@@ -69,13 +76,28 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False) ->
     return listing
 
 
-def list_scenes() -> BoxListing:
+def may_hold_shapes(spec: str) -> bool:
+    """Say whether a source of boxes is one that may say the mask of each object."""
+    return spec == NAME or is_coco(Path(os.path.expanduser(spec)))
+
+
+def list_scenes(*, masked: bool = False) -> BoxListing:
     """List the built-in set, which is in memory: its masks are the same pictures'."""
     items = []
     for i, scene in enumerate(make_scenes()):
         values, labels = scene.boxes.astype(float).tolist(), [CLASSES[k] for k in scene.labels.tolist()]
         boxes = tuple(
-            Drawn(n, (a, b, c, d), name) for n, ((a, b, c, d), name) in enumerate(zip(values, labels, strict=True))
+            Drawn(n, (a, b, c, d), name, shape=scene_shape(scene, n) if masked else None)
+            for n, ((a, b, c, d), name) in enumerate(zip(values, labels, strict=True))
         )
-        items.append(Boxed(scene.split, f"{NAME}/{i:04}", scene.image, boxes, f"{NAME}/{i:04} box {{}}"))
+        where = f"{NAME}/{i:04} box {{}}"
+        items.append(Boxed(scene.split, f"{NAME}/{i:04}", scene.image, boxes, where, masked=masked))
     return BoxListing(NAME, items, CLASSES[1:], image_size=IMAGE_SIZE)
+
+
+def scene_shape(scene: Scene, number: int) -> dict[str, Any]:
+    """Return the mask of an object: what is drawn inside of its box, which no other touches."""
+    x1, y1, x2, y2 = scene.boxes[number].tolist()
+    own = np.zeros(scene.mask.shape, np.bool_)
+    own[y1:y2, x1:x2] = scene.mask[y1:y2, x1:x2] > 0
+    return runs_of(own).as_coco

@@ -12,6 +12,7 @@ import numpy as np
 
 from ft.data.images.decode import MAX_PIXELS, BadImage
 from ft.data.images.header import Header
+from ft.metrics.run_lengths import drawn_runs, unpack
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +45,20 @@ class Shapes:
 def covered(segmentation: Any, height: int, width: int) -> np.ndarray:
     """Return which pixels a segmentation covers, bool (H, W): those of any of its polygons, or of its run lengths."""
     if isinstance(segmentation, dict):
-        return run_lengths(segmentation, height, width)
+        return drawn_runs(counts_of(segmentation, height, width), height, width)
     inside = np.zeros((height, width), np.bool_)
-    for polygon in segmentation:
-        corners = np.array(polygon, np.float64)
+    for corners in polygons_of(segmentation):
+        fill(inside, corners)
+    return inside
+
+
+def polygons_of(segmentation: Sequence[Any]) -> list[np.ndarray]:
+    """Return the corners of polygons, float64 (N, 2) of x and y each; ValueError where one is none."""
+    polygons = [np.array(polygon, np.float64) for polygon in segmentation]
+    for corners in polygons:
         if corners.ndim != 1 or len(corners) % 2 or len(corners) < 6 or not np.isfinite(corners).all():
             raise ValueError(f"a polygon of {corners.size} numbers; expected x, y of three corners or more")
-        fill(inside, corners.reshape(-1, 2))
-    return inside
+    return [corners.reshape(-1, 2) for corners in polygons]
 
 
 def fill(inside: np.ndarray, corners: np.ndarray) -> None:
@@ -70,32 +77,12 @@ def fill(inside: np.ndarray, corners: np.ndarray) -> None:
     inside[first:last] |= toggles.cumsum(axis=1)[:, :-1] % 2 == 1
 
 
-def run_lengths(code: dict[str, Any], height: int, width: int) -> np.ndarray:
-    """Return what run lengths cover, bool (H, W): counts of 0 and 1 in turn, down the columns, a list or a text."""
+def counts_of(code: dict[str, Any], height: int, width: int) -> np.ndarray:
+    """Return the counts of run lengths, a list or a text; ValueError where they are not of this size."""
     if list(code["size"]) != [height, width]:
         raise ValueError(f"run lengths of {code['size']}, the image has {[height, width]}")
     counts = unpack(code["counts"]) if isinstance(code["counts"], str) else code["counts"]
     counts = np.array(counts, np.int64)
     if counts.ndim != 1 or counts.min(initial=0) < 0 or counts.sum() != height * width:
         raise ValueError(f"run lengths that sum to {counts.sum()}; expected {height * width}")
-    return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(width, height).T
-
-
-def unpack(text: str) -> list[int]:
-    """Return the counts of COCO's compressed text: 5 bits a character from 48 on, lowest first, bit 5 says go on.
-
-    From the fourth count on, each is the difference to the one before the last.
-    """
-    counts: list[int] = []
-    value = shift = 0
-    for character in text.encode("ascii"):
-        bits = character - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            value -= (1 << shift) if bits & 16 else 0
-            counts.append(value)
-            value = shift = 0
-    for i in range(3, len(counts)):
-        counts[i] += counts[i - 2]
     return counts
