@@ -7,7 +7,7 @@ Saved models know each by "ft_tf" and its name, in whichever file it stands.
 
 from ft_tf.layers.attention import add_table, attend, relative_position_bias, roll, split_heads
 from ft_tf.layers.base import ForLiteRT, Gelu, SameShape, WithAuxiliary, litert_operators, register, sizes
-from ft_tf.layers.boxes import Decisions, Detections, PoolBoxes, maps_of
+from ft_tf.layers.boxes import Decisions, Detections, PoolBoxes, maps_of, native_decisions
 from ft_tf.layers.conv import (
     Conv2d,
     Linear,
@@ -85,6 +85,7 @@ __all__ = [
     "linear",
     "litert_operators",
     "maps_of",
+    "native_decisions",
     "noise",
     "pair",
     "register",

@@ -77,7 +77,7 @@ class TwoStages(nn.Module):
         if targets is None:
             rois = decide.rois(objectness, deltas)
             logits, said = self.say(levels, rois, size)
-            return decide.found(logits, said, rois, count=len(objectness))
+            return decide.found(logits, said, rois, count=objectness.shape[0])
         lesson = decide.lesson(objectness, deltas, targets)
         logits, said = self.say(levels, lesson, size)
         return {
