@@ -4,7 +4,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ft.data import Preprocess
 from ft.data.text.process import TextProcess
 from ft.system import files
 from ft_tf.graph import as_graph
-from ft_tf.layers import WithAuxiliary, litert_operators
+from ft_tf.layers import WithAuxiliary, litert_operators, native_decisions
 
 SIGNATURE = "serving_default"
 METADATA = "metadata.json"
@@ -25,14 +25,16 @@ Operators = Callable[[keras.Model], AbstractContextManager[None]]
 
 
 class Exported(tf.Module):
-    """Images to logits, from normalised pixels (N, H, W, C), or from raw ones, uint8 (N, H, W, C).
+    """Images to the outputs of these names, from normalised pixels (N, H, W, C), or raw ones, uint8 (N, H, W, C).
 
     operators: makes the context in which the network is traced.
     """
 
-    def __init__(self, model: keras.Model, preprocess: Preprocess, *, raw: bool, operators: Operators) -> None:
+    def __init__(
+        self, model: keras.Model, preprocess: Preprocess, *, raw: bool, names: Sequence[str], operators: Operators
+    ) -> None:
         super().__init__()
-        model = main_of(model)
+        model = model if len(names) > 1 else main_of(model)
         self.variables_ = [variable.value for variable in model.variables]
         dtype, size = tf.as_dtype(model.inputs[0].dtype), preprocess.crop
         mean, std = (tf.constant(values, dtype) for values in (preprocess.mean, preprocess.std))
@@ -42,7 +44,8 @@ class Exported(tf.Module):
                 ordered = tf.cast(tf.gather(images, preprocess.order, axis=-1), dtype)
                 images = preprocess.scaled(ordered, mean, std)
             with operators(model):
-                return {"logits": model(images, training=False)}
+                outputs = model(images, training=False)
+            return {name: outputs[name] for name in names} if len(names) > 1 else {names[0]: outputs}
 
         spec = tf.TensorSpec((None, size, size, preprocess.channels), tf.uint8 if raw else dtype, name="images")
         self.serve = as_graph(serve, [spec])
@@ -84,16 +87,22 @@ def export_model(
     """Write a network in inference mode as a file of `format` and return what else there is to know of the file.
 
     It takes `images` (N, crop, crop, 3), normalised, or if `raw` uint8, normalised by `preprocess` in the graph, and
-    gives `logits` (N, classes), or maps of them (N, crop, crop, classes), for any N. One on text takes `ids`, `mask`
-    and, if any, `types`, int64 (N, T), for any N and T. The network stays as it is.
+    gives `logits` (N, classes), or maps of them (N, crop, crop, classes), for any N; a detector gives `boxes`, `scores`
+    and `classes`, see `Found`. One on text takes `ids`, `mask` and, if any, `types`, int64 (N, T), for any N and T. The
+    network stays as it is.
     metadata: plain values to be carried by the file: metadata.json in a SavedModel's assets.extra and in LiteRT's zip.
     """
-    operators = litert_operators if format == "litert" else nullcontext
+    operators = litert_operators if format == "litert" else native_decisions
     if isinstance(preprocess, TextProcess):
-        exported: Exported | ExportedText = ExportedText(model, metadata["input"]["names"], operators=operators)
+        exported: Exported | ExportedText = ExportedText(model, names_of(metadata["input"]), operators=operators)
     else:
-        exported = Exported(model, preprocess, raw=raw, operators=operators)
+        exported = Exported(model, preprocess, raw=raw, names=names_of(metadata["output"]), operators=operators)
     return WRITERS[format](exported, path, metadata)
+
+
+def names_of(tensors: Mapping[str, Any]) -> list[str]:
+    """Return the names of what a file takes, or gives."""
+    return tensors.get("names", [tensors["name"]])
 
 
 def save(exported: Exported | ExportedText, path: Path) -> None:
@@ -122,26 +131,29 @@ def write_litert(exported: Exported | ExportedText, path: Path, metadata: Mappin
     return {"signature": SIGNATURE, "operators": "built-in"}
 
 
-def run_exported(path: Path, given: np.ndarray | Mapping[str, np.ndarray], *, format: str) -> np.ndarray:
+def run_exported(
+    path: Path, given: np.ndarray | Mapping[str, np.ndarray], *, format: str
+) -> np.ndarray | dict[str, np.ndarray]:
     """Return the logits that an exported file gives for images (N, H, W, 3), normalised or uint8 as it takes them.
 
-    Maps of logits as (N, H, W, classes). Or for token numbers (N, T) by name, in the order that the file has.
+    Maps of logits as (N, H, W, classes). Or for token numbers (N, T) by name, in the order that the file has. Of a
+    file that gives several arrays, all by name.
     """
-    return RUNNERS[format](path, {"images": given} if isinstance(given, np.ndarray) else given)
+    arrays = RUNNERS[format](path, {"images": given} if isinstance(given, np.ndarray) else given)
+    return arrays if len(arrays) > 1 else arrays["logits"]
 
 
-def run_saved_model(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
+def run_saved_model(path: Path, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Run a SavedModel in TensorFlow, without Keras and the code of the network."""
-    named = {name: tf.constant(array) for name, array in given.items()}
-    return tf.saved_model.load(str(path)).signatures[SIGNATURE](**named)["logits"].numpy()
+    return open_exported(path)[1](given)
 
 
-def run_litert(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
+def run_litert(path: Path, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Run a LiteRT file in the interpreter."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
         interpreter = tf.lite.Interpreter(str(path))
-    return interpreter.get_signature_runner(SIGNATURE)(**given)["logits"]
+    return interpreter.get_signature_runner(SIGNATURE)(**given)
 
 
 def open_exported(path: Path) -> tuple[Taken, Run]:

@@ -2,7 +2,8 @@
 
 import copy
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from ft.backend.contract import Run, Taken
 from ft.data import Preprocess
 from ft.data.text.process import TextProcess
 from ft.system import files
+from ft_torch.layers import Decisions
+from ft_torch.layers.native import onnx_table
 
 OPSET = 18  # the one that PyTorch's exporter is written in; another would be a conversion of it
 METADATA = "metadata.json"
@@ -23,15 +26,17 @@ AUXILIARY = ("aux1", "aux2", "AuxLogits", "aux_classifier")  # torchvision's hea
 
 
 class Exported(nn.Module):
-    """Images to logits, from normalised pixels (N, C, H, W), or from raw ones, uint8 (N, H, W, C)."""
+    """Images to the outputs of these names, from normalised pixels (N, C, H, W), or raw ones, uint8 (N, H, W, C)."""
 
-    def __init__(self, model: nn.Module, preprocess: Preprocess, *, raw: bool) -> None:
+    def __init__(self, model: nn.Module, preprocess: Preprocess, *, raw: bool, names: Sequence[str]) -> None:
         super().__init__()
-        self.model, self.preprocess, self.raw = deployable(model), preprocess, raw
+        self.model, self.preprocess, self.raw, self.names = deployable(model), preprocess, raw, names
         self.dtype = next(model.parameters()).dtype
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         outputs = self.model(self.normalised(images) if self.raw else images)
+        if len(self.names) > 1:
+            return tuple(outputs[name] for name in self.names)
         return outputs["out"] if isinstance(outputs, dict) else outputs  # networks for segmentation name theirs
 
     def normalised(self, images: Tensor) -> Tensor:
@@ -95,20 +100,26 @@ def export_model(
     """Write a network in inference mode as a file of `format` and return what else there is to know of the file.
 
     It takes `images` (N, 3, crop, crop), normalised, or if `raw` uint8 (N, crop, crop, 3), normalised by `preprocess`
-    in the graph, and gives `logits` (N, classes), or maps of them (N, classes, crop, crop), for any N. One on text
-    takes `ids`, `mask` and, if any, `types`, int64 (N, T), for any N and T. The network stays as it is.
+    in the graph, and gives `logits` (N, classes), or maps of them (N, classes, crop, crop), for any N; a detector gives
+    `boxes`, `scores` and `classes`, see `Found`. One on text takes `ids`, `mask` and, if any, `types`, int64 (N, T),
+    for any N and T. The network stays as it is.
     metadata: plain values to be carried by the file: ONNX has a property for each, an archive has metadata.json.
     """
     if isinstance(preprocess, TextProcess):
         exported: Exported | ExportedText = ExportedText(model, preprocess)
     else:
-        exported = Exported(model, preprocess, raw=raw)
+        exported = Exported(model, preprocess, raw=raw, names=names_of(metadata["output"]))
+        for layer in exported.modules():
+            if isinstance(layer, Decisions):
+                layer.for_onnx = format == "onnx"
     return WRITERS[format](trace(exported), path, metadata)
 
 
 def trace(exported: "Exported | ExportedText") -> ExportedProgram:
     """Return the graph for any batch size, without the paths of source files that PyTorch notes in it."""
-    program = torch.export.export(exported, exported.example(), dynamic_shapes=exported.shapes())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`create_unbacked_symint` is deprecated")  # torchvision's own
+        program = torch.export.export(exported, exported.example(), dynamic_shapes=exported.shapes())
     for module in program.graph_module.modules():
         for node in getattr(module, "graph", torch.fx.Graph()).nodes:
             node.meta.pop("stack_trace", None)
@@ -119,9 +130,10 @@ def write_onnx(program: ExportedProgram, path: Path, metadata: Mapping[str, Any]
     """Write ONNX, the weights inside."""
     onnx = torch.onnx.export(
         program,
-        input_names=names_of(metadata),
-        output_names=["logits"],
+        input_names=names_of(metadata["input"]),
+        output_names=names_of(metadata["output"]),
         opset_version=OPSET,
+        custom_translation_table=onnx_table(),
         external_data=False,
         verbose=False,
     )
@@ -134,10 +146,9 @@ def write_onnx(program: ExportedProgram, path: Path, metadata: Mapping[str, Any]
     return {"opset": OPSET}
 
 
-def names_of(metadata: Mapping[str, Any]) -> list[str]:
-    """Return the names of what a file takes."""
-    takes = metadata["input"]
-    return takes.get("names", [takes["name"]])
+def names_of(tensors: Mapping[str, Any]) -> list[str]:
+    """Return the names of what a file takes, or gives."""
+    return tensors.get("names", [tensors["name"]])
 
 
 def write_archive(program: ExportedProgram, path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,29 +158,36 @@ def write_archive(program: ExportedProgram, path: Path, metadata: Mapping[str, A
     return {}
 
 
-def run_exported(path: Path, given: np.ndarray | Mapping[str, np.ndarray], *, format: str) -> np.ndarray:
+def run_exported(
+    path: Path, given: np.ndarray | Mapping[str, np.ndarray], *, format: str
+) -> np.ndarray | dict[str, np.ndarray]:
     """Return the logits that an exported file gives for images (N, H, W, 3), normalised or uint8 as it takes them.
 
-    Maps of logits as (N, H, W, classes). Or for token numbers (N, T) by name, in the order that the file has.
+    Maps of logits as (N, H, W, classes). Or for token numbers (N, T) by name, in the order that the file has. Of a
+    file that gives several arrays, all by name.
     """
     if isinstance(given, np.ndarray):
         given = {"images": given if given.dtype == np.uint8 else given.transpose(0, 3, 1, 2)}
-    logits = RUNNERS[format](path, {name: np.ascontiguousarray(array) for name, array in given.items()})
-    return logits.transpose(0, 2, 3, 1) if logits.ndim == 4 else logits
+    arrays = RUNNERS[format](path, {name: np.ascontiguousarray(array) for name, array in given.items()})
+    if len(arrays) > 1:
+        return arrays
+    return arrays["logits"].transpose(0, 2, 3, 1) if arrays["logits"].ndim == 4 else arrays["logits"]
 
 
-def run_onnx(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
+def run_onnx(path: Path, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Run ONNX in onnxruntime."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(["logits"], dict(given))[0])
+    return open_exported(path)[1](given)
 
 
 @torch.no_grad()
-def run_archive(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
+def run_archive(path: Path, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Run an archive in PyTorch, without the code of the network."""
-    return torch.export.load(path).module()(*map(torch.from_numpy, given.values())).numpy()
+    extra = {METADATA: ""}
+    program = torch.export.load(path, extra_files=extra)
+    outputs = program.module()(*map(torch.from_numpy, given.values()))
+    names = names_of(json.loads(extra[METADATA])["output"])
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    return {name: x.numpy() for name, x in zip(names, outputs, strict=True)}
 
 
 def open_exported(path: Path) -> tuple[Taken, Run]:

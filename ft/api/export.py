@@ -7,24 +7,23 @@ The file takes normalised or raw pixels and carries the class names; what was me
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from ft.api.export_check import check_images, check_texts, check_words, compared, refuse_difference
 from ft.api.run import Run
 from ft.backend import contract as backends
-from ft.data import Preprocess, decode
-from ft.data.sources import dataset as data
+from ft.data import Preprocess
 from ft.data.text.process import TextProcess
-from ft.errors import RecipeError, RunError, UserError, listed, printable, unknown
-from ft.noise import generator
-from ft.parity.arrays import BARS, gap, magnitude
+from ft.errors import RecipeError, RunError, listed, printable, unknown
+from ft.parity.arrays import BARS
 from ft.report.training.summary import FRAMEWORKS
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
@@ -35,8 +34,6 @@ from ft.system.quiet import quiet_stderr
 from ft.zoo import TextCard
 
 PIXELS = ("normalised", "raw")
-IMAGES = 8  # to check a file with, or texts
-WORDS = ("one", "two words", "and some more of them that stand in a row", "the last")
 MAX_BYTES = 2_000_000_000  # of weights in a file that counts its bytes in 31 bits
 
 
@@ -94,19 +91,25 @@ class Export:
     record: dict[str, Any]
 
     def __str__(self) -> str:
-        takes, gives, checked = self.record["input"], self.record["output"], self.record["check"]
+        takes, gives = self.record["input"], self.record["output"]
         facts = ", ".join([f"{key} {self.record[key]}" for key in ("opset", "operators") if key in self.record])
         return (
             f"wrote {printable(self.path)} ({FORMATS[self.record['format']].title}{facts and f', {facts}'}): "
-            f"{takes['name']} {shape_words(takes)}, {takes['pixels']} -> {gives['name']} {shape_words(gives)}\n"
-            f"run again on {checked['images']}: logits differ from the run's by at most {checked['difference']:.1e} of "
-            f"the largest (tolerance {checked['tolerance']:.0e}{checked['note']})"
+            f"{takes['name']} {shape_words(takes)}, {takes['pixels']} -> {given_words(gives)}\n"
+            f"run again on {check_words(self.record['check'])}"
         )
 
 
 def shape_words(tensor: dict[str, Any]) -> str:
     """Return type and shape of an input or output in words."""
     return f"{tensor['dtype']} ({', '.join(map(str, tensor['shape']))})"
+
+
+def given_words(output: dict[str, Any]) -> str:
+    """Return what a file gives in words."""
+    if "names" not in output:
+        return f"{output['name']} {shape_words(output)}"
+    return ", ".join(f"{name} {shape_words(output['arrays'][name])}" for name in output["names"])
 
 
 def export_run(
@@ -123,17 +126,12 @@ def export_run(
     run: its folder, of either wing. format: "onnx", "torch-export", "savedmodel" or "litert". pixels: "normalised", or
     "raw", uint8 (N, crop, crop, 3), normalised in the file. out: the file, RUN/export/NETWORK.ENDING if left out.
     force: replace it; quiet: without progress. Raises UserError, one line, and leaves nothing behind: for a mistake,
-    before a framework loads, and for a file whose logits on the run's validation images are not those of the run.
+    before a framework loads, and for a file whose answers on the run's validation images are not those of the run.
     """
     kind = find_format(format)
     if pixels not in PIXELS:
         raise RecipeError(f"pixels: {unknown('value', pixels, PIXELS)}")
     trained = opened(run, kind.wing)
-    if not trained.task.exported:
-        raise RecipeError(
-            f"export: {printable(run)} is a {trained.task.name} run, whose network decides in NumPy, which no file "
-            "holds; take its answers with ft predict, or its weights with ft convert"
-        )
     if pixels == "raw" and trained.card.inputs == "text":
         raise RecipeError("pixels: raw, but a run on text is exported with token numbers as input; leave it out")
     target = find_target(trained, kind, raw=pixels == "raw", out=out, force=force)
@@ -218,87 +216,29 @@ def write(run: Run, path: Path, kind: Format, *, raw: bool, begin: Callable[[str
     trained_in = precision_of(run)
     dtype = trained_in if kind.float64 else "float32"
     way = run.preprocess
-    sample = check_texts(run, way) if isinstance(way, TextProcess) else checked_images(run, way, raw=raw)
+    sample = check_texts(run, way) if isinstance(way, TextProcess) else check_images(run, way, raw=raw)
     with quiet_stderr():
-        expected = real(run.learner.outputs(sample.given(trained_in))["logits"], sample.fed(None, dtype))
+        expected = run.learner.outputs(sample.given(trained_in))
         written = run if dtype == trained_in else opened(run.folder, run.backend, precision=dtype)
         wing = backends.load(run.backend)
-        metadata = describe(run, kind, dtype=dtype, raw=raw)
+        metadata = describe(run, kind, expected, dtype=dtype, raw=raw)
         begin(f"export: writing {kind.title}")
         facts = wing.export_model(
             written.model, path, format=kind.name, preprocess=run.preprocess, raw=raw, metadata=metadata
         )
         begin(f"export: running it on {sample.source}")
         parts = [sample.fed(count, dtype) for count in (1, None)]
-        logits = [real(wing.run_exported(path, part, format=kind.name), part) for part in parts]
+        answers = [wing.run_exported(path, part, format=kind.name) for part in parts]
     check = {
-        "difference": max(difference(some, expected) for some in logits),
-        "tolerance": BARS[dtype]["export"],
+        **compared(run, expected, list(zip(parts, answers, strict=True)), BARS[dtype]),
         "images": sample.source,
         "note": "" if dtype == trained_in else f"; the run is {trained_in}, {kind.name} {dtype}",
     }
     return {**metadata, **facts, "check": check}
 
 
-@dataclass(frozen=True)
-class Sample:
-    """What a file is checked with.
-
-    given: to the network, in a type; fed: to the file, the first so many or all, in a type; source: from where.
-    """
-
-    given: Callable[[str], Any]
-    fed: Callable[[int | None, str], Any]
-    source: str
-
-
-def checked_images(run: Run, way: Preprocess, *, raw: bool) -> Sample:
-    """Return images to check a file with."""
-    (images, source), normalised = check_images(run, way), way.normalise
-
-    def fed(count: int | None, dtype: str) -> np.ndarray:
-        return images[:count] if raw else normalised(images[:count], dtype)
-
-    return Sample(lambda dtype: normalised(images, dtype), fed, source)
-
-
-def check_texts(run: Run, way: TextProcess) -> Sample:
-    """Return texts to check a file with, the first alone padded to another length than all; the run's own, if there."""
-    try:
-        samples = run.validation_samples()
-        chosen = samples[:: -(-len(samples) // IMAGES)]
-        source = f"{len(chosen)} of its validation texts"
-    except UserError as error:
-        in_words = run.task.labels == "tags"
-        chosen = tuple(data.Sample(words, 0, data.Text(tuple(words.split()) if in_words else words)) for words in WORDS)
-        source = f"{len(chosen)} texts that are made up, for {error}"
-    tokens = way.tokens(chosen)
-    return Sample(
-        lambda dtype: way.batch(tokens, np.arange(len(chosen))),
-        lambda count, dtype: dict(way.batch(tokens, np.arange(count or len(chosen))).arrays),
-        source,
-    )
-
-
-def real(logits: np.ndarray, given: Any) -> np.ndarray:
-    """Return logits of tokens (N, T, K) as rows without those of padding, which nobody reads; others whole."""
-    return logits[given["mask"] == 1] if logits.ndim == 3 else logits
-
-
-def check_images(run: Run, way: Preprocess) -> tuple[np.ndarray, str]:
-    """Return uint8 (N, crop, crop, 3) to check a file with, and where they are from: the run's own, if still there."""
-    try:
-        samples = run.validation_samples()
-        chosen = samples[:: -(-len(samples) // IMAGES)]  # from one end to the other, for they are sorted by class
-        decoded = (decode(cast(Path, s.source), channels=way.channels, short_side=way.short_side) for s in chosen)
-        return np.stack([way.resize_and_crop(pixels) for pixels in decoded]), f"{len(chosen)} of its validation images"
-    except UserError as error:
-        shape = (IMAGES, way.crop, way.crop, way.channels)
-        return generator(0, "export").integers(0, 256, shape, np.uint8), f"{IMAGES} generated images, for {error}"
-
-
-def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]:
-    """Return what a file carries: what the network is, what it takes and what it gives."""
+def describe(run: Run, kind: Format, outputs: Mapping[str, np.ndarray], *, dtype: str, raw: bool) -> dict[str, Any]:
+    """Return what a file carries: what the network is, what it takes and what it gives. outputs: of the run."""
     way, packages = run.preprocess, ("ft-parity", *backends.FRAMEWORKS[run.backend], *kind.packages)
     is_text = isinstance(way, TextProcess)
     taken = text_input(way, kind) if is_text else image_input(way, kind, dtype=dtype, raw=raw)
@@ -309,13 +249,23 @@ def describe(run: Run, kind: Format, *, dtype: str, raw: bool) -> dict[str, Any]
         "classes": list(run.classes),
         "preprocess": run.preprocess.to_dict(),
         "input": taken,
-        "output": {"name": "logits", "dtype": dtype, **output_of(run, kind)},
+        "output": output_of(run, kind, outputs, dtype),
         "weights_sha256": run.result["sha256"][MODEL],
         "versions": {package: version(package) for package in packages},
     }
 
 
-def output_of(run: Run, kind: Format) -> dict[str, Any]:
+def output_of(run: Run, kind: Format, outputs: Mapping[str, np.ndarray], dtype: str) -> dict[str, Any]:
+    """Return the names, types and shapes of what a file gives."""
+    names = list(run.task.outputs)
+    if len(names) == 1:
+        return {"name": names[0], "dtype": dtype, **shape_of(run, kind)}
+    types = {name: "int64" if np.issubdtype(outputs[name].dtype, np.integer) else dtype for name in names}
+    arrays = {name: {"dtype": types[name], "shape": ["batch", *outputs[name].shape[1:]]} for name in names}
+    return {"name": ", ".join(names), "names": names, "arrays": arrays}
+
+
+def shape_of(run: Run, kind: Format) -> dict[str, Any]:
     """Return the shape of the logits that a file gives, and the layout where they are maps."""
     if isinstance(run.card, TextCard) and run.task.answer != "sequence":
         count = run.card.config.vocabulary if run.task.answer == "lm" else len(run.classes)
@@ -350,24 +300,6 @@ def text_input(way: TextProcess, kind: Format) -> dict[str, Any]:
         "layout": "NT",
         "shape": ["batch", "tokens"],
     }
-
-
-def difference(logits: np.ndarray, expected: np.ndarray) -> float:
-    """Return how far logits (n, ...) are from the first n expected ones, in shares of these's largest magnitude.
-
-    Infinity where any is not finite.
-    """
-    expected = expected[: len(logits)]
-    return gap(logits, expected).absolute / (magnitude(expected) or 1) if np.isfinite(logits).all() else np.inf
-
-
-def refuse_difference(check: dict[str, Any], target: Path) -> None:
-    """Raise RunError where a file's logits are not those of the run, NaN included."""
-    if not check["difference"] <= check["tolerance"]:
-        raise RunError(
-            f"{target} was not kept: its logits differ by {check['difference']:.1e} of the run's largest on "
-            f"{check['images']}, more than the tolerance of {check['tolerance']:.0e}; this is a bug, please report it"
-        )
 
 
 def digests(path: Path) -> str | dict[str, str]:

@@ -21,7 +21,8 @@ BARS = {
         "zero": 1e-10,  # a gradient below this share of the network's largest is zero but for rounding
         "sensitivity": 1e-11,  # a trajectory that one ulp moves further is chaotic, and proves nothing
         "cause": 1e-9,  # a hypothesis that comes this near has computed the same thing
-        "export": 1e-10,  # logits of an exported file
+        "export": 1e-10,  # logits of an exported file, edges and scores of its detections
+        "alone": 0.0,  # the share of its detections, and of the run's, that only one of the two has
     },
     "float32": {
         "weights": 0.0,
@@ -33,6 +34,7 @@ BARS = {
         "zero": 1e-4,
         "cause": 1e-4,
         "export": 1e-4,  # the noise of float32 is 1e-6
+        "alone": 0.02,  # one proposal more or less at a bar changes what is left of those around it
     },
 }
 ZERO = BARS["float64"]["zero"]

@@ -177,7 +177,7 @@ class Detection(Task):
         *(Measure(name, name.replace("_", " "), ".4f") for name in ("AR_small", "AR_medium", "AR_large")),
     )
     share = None
-    exported = False
+    outputs = ("boxes", "scores", "classes")
     loss, loss_axis = None, "sum of the training losses"
     predictions = BoxTable
 

@@ -152,8 +152,8 @@ class Task(ABC):
     text network gives, see ft/zoo/text/card.py; measures: all
     that a meter gives, in the order of a page; logged: those of every epoch; share: the one that is a share of the
     samples, if one is; of_steps: the one that adds up from the samples which each step has right, if one does; loss,
-    loss_axis: what the loss of an evaluation is, in a sentence, None where there is none, and at an axis; exported:
-    whether `ft export` can write its networks.
+    loss_axis: what the loss of an evaluation is, in a sentence, None where there is none, and at an axis; outputs: what
+    an exported file gives, by name.
     """
 
     name: ClassVar[str]
@@ -164,7 +164,7 @@ class Task(ABC):
     logged: ClassVar[tuple[Measure, ...]]
     share: ClassVar[Share | None]
     of_steps: ClassVar[str | None] = None
-    exported: ClassVar[bool] = True
+    outputs: ClassVar[tuple[str, ...]] = ("logits",)
     loss: ClassVar[str | None]
     loss_axis: ClassVar[str]
     predictions: ClassVar[type[PredictionTable]]

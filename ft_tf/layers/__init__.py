@@ -15,6 +15,7 @@ from ft_tf.layers.boxes import (
     count_of_losses,
     lesson_of_anchors,
     maps_of,
+    native_decisions,
 )
 from ft_tf.layers.conv import (
     Conv2d,
@@ -111,6 +112,7 @@ __all__ = [
     "linear",
     "litert_operators",
     "maps_of",
+    "native_decisions",
     "noise",
     "norms_of",
     "of_class",

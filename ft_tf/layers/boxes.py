@@ -1,6 +1,7 @@
 """Between a network and what is decided about its boxes on the host; boxes cut out of maps."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -14,11 +15,12 @@ from ft.network.boxes.detections import detect
 from ft.network.boxes.onestage import find
 from ft.network.boxes.onestage import lesson as anchor_lesson
 from ft.network.boxes.proposals import propose
-from ft.network.boxes.roi import cuts
+from ft.network.boxes.roi import cuts as cuts_of
 from ft.network.boxes.ssd import shares
 from ft.network.boxes.training import cut_out, lesson
 from ft.zoo.detector import Detector, OneStage, one_stage_of
 from ft_tf.layers.base import register, sizes
+from ft_tf.layers.native import cuts, found, proposals
 from ft_tf.layers.noise import Noise
 
 Maps = dict[str, tf.Tensor]
@@ -31,7 +33,12 @@ OF_FOUR = ("anchor_boxes", "rois", "roi_boxes", "anchor_corners", "boxes")
 
 
 class Decides(Noise):
-    """A layer that hands tensors to the host. It has no tensors of its own."""
+    """A layer that hands tensors to the host. It has no tensors of its own.
+
+    native: it decides in the graph, see ft_tf/layers/native.py, for maps and pictures of known sizes in inference.
+    """
+
+    native = False
 
     def __init__(self, detector: Detector | Mapping[str, Any], **base: Any) -> None:
         base.pop("p", None)
@@ -52,6 +59,8 @@ class Decisions(Decides):
 
     def call(self, inputs: list[tf.Tensor]) -> Maps:
         objectness, deltas, images, *maps = inputs
+        if self.native:
+            return proposals(objectness, deltas, **shapes_of(images, maps), detector=self.detector)
         return self.rois(objectness, deltas, maps_of(maps), maps_of([images])[0])
 
     def compute_output_spec(self, inputs: list[KerasTensor]) -> dict[str, KerasTensor]:
@@ -97,6 +106,8 @@ class Detections(Decides):
 
     def call(self, inputs: list[tf.Tensor]) -> Maps:
         *said, images = inputs
+        if self.native:
+            return found(*said, image=shapes_of(images, [])["image"], detector=self.detector)
 
         def decide(logits: np.ndarray, deltas: np.ndarray, rois: np.ndarray, pictures: np.ndarray, size: np.ndarray):
             options = {"count": int(size[0]), "image": pair_of(size[1:]), "detector": self.detector}
@@ -190,7 +201,12 @@ class PoolBoxes(Decides):
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         images, *maps, rois, pictures, numbers = inputs
-        return self.cut(maps, {"rois": rois, "pictures": pictures, "maps": numbers}, maps_of([images])[0])
+        boxes = {"rois": rois, "pictures": pictures, "maps": numbers}
+        if self.native:
+            sizes = {"count": tf.shape(images, tf.int64)[0], **shapes_of(images, maps)}
+            parts = cuts(boxes, **sizes, detector=self.detector)
+            return summed(flat_of(maps[: self.detector.maps]), *parts, bins=self.detector.roi_size)
+        return self.cut(maps, boxes, maps_of([images])[0])
 
     def compute_output_spec(self, inputs: list[KerasTensor]) -> KerasTensor:
         bins = self.detector.roi_size
@@ -200,11 +216,11 @@ class PoolBoxes(Decides):
         """Return what is cut out of the first maps of a pyramid (N, h, w, C) for boxes of pictures of that size."""
         own = maps[: self.detector.maps]
         dtype = tf.float32 if own[0].dtype == tf.bfloat16 else own[0].dtype
-        flat = tf.concat([tf.reshape(x, [-1, x.shape[-1]]) for x in own], 0)
+        flat = flat_of(own)
 
         def decide(boxes: np.ndarray, pictures: np.ndarray, numbers: np.ndarray, maps: np.ndarray, size: np.ndarray):
             options = {"count": int(size[0]), "image": pair_of(size[1:]), "maps": pairs_of(maps)}
-            return cuts(boxes.astype(np.float64), pictures, numbers, **options, detector=self.detector)._asdict()
+            return cuts_of(boxes.astype(np.float64), pictures, numbers, **options, detector=self.detector)._asdict()
 
         size = tf.concat([tf.shape(own[0])[:1], image], 0)
         names = ("rows", "row_weights", "columns", "column_weights")
@@ -213,6 +229,11 @@ class PoolBoxes(Decides):
         parts = [tf.ensure_shape(weighed[name], (None, points)) for name in names]
         cut = summed(tf.cast(flat, dtype), *parts, bins=self.detector.roi_size)
         return tf.cast(cut, flat.dtype)
+
+
+def flat_of(maps: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the pixels (P, C) of maps (N, h, w, C), one map after the other."""
+    return tf.concat([tf.reshape(x, [-1, x.shape[-1]]) for x in maps], 0)
 
 
 def summed(
@@ -276,6 +297,25 @@ def on_host(
 def of_any_number(tensors: Maps) -> Maps:
     """Return what was decided of any number of boxes, its other axes known."""
     return {name: tf.ensure_shape(x, (None, 4) if name in OF_FOUR else (None,)) for name, x in tensors.items()}
+
+
+def shapes_of(images: tf.Tensor, maps: Sequence[tf.Tensor]) -> dict[str, Any]:
+    """Return height and width of pictures and of maps, which are known: "image" and "maps"."""
+    image, *shapes = (tuple(x.shape[1:3]) for x in (images, *maps))
+    return {"image": image, "maps": tuple(shapes)}
+
+
+@contextmanager
+def native_decisions(model: keras.Model) -> Iterator[None]:
+    """Trace a network without the host."""
+    layers = [layer for layer in model.layers if isinstance(layer, Decides)]
+    try:
+        for layer in layers:
+            layer.native = True
+        yield
+    finally:
+        for layer in layers:
+            layer.native = False
 
 
 def maps_of(maps: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from ft.backend.objective import Objective
+from ft_tf.drawn import Terms
 from ft_tf.tasks import detection
 from ft_tf.tasks.detection import count_of, right
 
-__all__ = ["loss", "losses", "right"]
+__all__ = ["loss", "losses", "right", "terms"]
 
 
 def loss(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor], objective: Objective) -> tf.Tensor:
@@ -19,7 +20,19 @@ def loss(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor], obj
     return tf.add_n(list(losses(outputs).values()))
 
 
+def terms(outputs: Mapping[str, tf.Tensor]) -> Terms:
+    """Return the losses as sums, of anchors, of boxes and of points of masks, see detection.py."""
+    sums, counts = detection.terms(outputs)
+    count = tf.cast(tf.size(outputs["masks"]), counts.dtype)
+    return Terms([*sums, mask_loss(outputs) * count], tf.concat([counts, [count]], 0))
+
+
 def losses(outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Return the five losses by the names that torchvision gives them."""
-    terms = tf.nn.sigmoid_cross_entropy_with_logits(outputs["masks"], outputs["mask_logits"])
-    return {**detection.losses(outputs), "loss_mask": tf.reduce_sum(terms) / count_of(terms)}
+    return {**detection.losses(outputs), "loss_mask": mask_loss(outputs)}
+
+
+def mask_loss(outputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Return the mean over all points of all masks."""
+    own = tf.nn.sigmoid_cross_entropy_with_logits(outputs["masks"], outputs["mask_logits"])
+    return tf.reduce_sum(own) / count_of(own)

@@ -19,6 +19,7 @@ from ft.network.boxes.roi import cuts
 from ft.network.boxes.ssd import shares
 from ft.network.boxes.training import cut_out, lesson
 from ft.zoo.detector import Detector, OneStage
+from ft_torch.layers.native import NativeDecider, onnx_suppressed, suppressed
 from ft_torch.layers.noise import Noise
 
 Maps = dict[str, Tensor]
@@ -27,15 +28,20 @@ Maps = dict[str, Tensor]
 class Decisions(Noise, nn.Module):
     """What a detector decides, by ft/network/boxes: `at` maps and a picture of some sizes. It has no tensors.
 
-    Outside of `noise(...)`, in a user's own loop, samples are drawn from torch's generator.
+    Outside of `noise(...)`, in a user's own loop, samples are drawn from torch's generator. for_onnx: an exported graph
+    is to become ONNX.
     """
+
+    for_onnx = False
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
         self.detector = detector
 
-    def at(self, maps: Sequence[Shape], image: Shape) -> "Decider":
+    def at(self, maps: Sequence[Shape], image: Shape) -> "Decider | NativeDecider":
         """Return what decides for maps and pictures of these sizes, at the step that is set now."""
+        if torch.compiler.is_exporting():
+            return NativeDecider(self.detector, maps, image, onnx_suppressed() if self.for_onnx else suppressed)
         return Decider(self, {"image": image, "maps": tuple(maps), "detector": self.detector})
 
     def moment(self) -> tuple[int, int, int]:
@@ -116,7 +122,7 @@ def like(x: Tensor, arrays: Mapping[str, np.ndarray]) -> Maps:
 def pool_boxes(levels: Sequence[Tensor], rois: Mapping[str, Tensor], size: Shape, detector: Detector) -> Tensor:
     """Return what is cut out of the maps (N, C, h, w) for boxes of pictures of that size, (K, C, bins, bins)."""
     own = list(levels[: detector.maps])
-    pool = as_product if own[0].device.type == "cpu" else by_level
+    pool = by_level if own[0].device.type != "cpu" or torch.compiler.is_exporting() else as_product
     return pool(own, rois, size, detector)
 
 
@@ -158,12 +164,12 @@ class SparseProduct(torch.autograd.Function):
 
 
 def by_level(own: Sequence[Tensor], rois: Mapping[str, Tensor], size: Shape, detector: Detector) -> Tensor:
-    """Return it by roi_align, a map at a time."""
-    boxes, number, bins = rois["rois"], host(rois["maps"]), detector.roi_size
+    """Return it by roi_align, a map at a time. Of a box that is of none of the maps it is 0."""
+    boxes, bins = rois["rois"], detector.roi_size
     sides: list[Shape] = [(x.shape[2], x.shape[3]) for x in own]
     rows = torch.cat([rois["pictures"][:, None].to(boxes.dtype), boxes], 1)
-    cut = own[0].new_zeros((len(boxes), own[0].shape[1], bins, bins))
+    cut = own[0].new_zeros((boxes.shape[0], own[0].shape[1], bins, bins))
     for place, (level, scale) in enumerate(zip(own, scales(size, sides), strict=True)):
-        here = torch.from_numpy(np.flatnonzero(number == place)).to(level.device)
+        here = torch.nonzero(rois["maps"] == place)[:, 0]
         cut[here] = roi_align(level, rows[here], bins, scale, detector.roi_points).to(cut.dtype)
     return cut

@@ -77,7 +77,7 @@ class TwoStages(nn.Module):
         if targets is None:
             rois = decide.rois(objectness, deltas)
             logits, said = self.say(levels, rois, size)
-            found = decide.found(logits, said, rois, count=len(objectness))
+            found = decide.found(logits, said, rois, count=objectness.shape[0])
             return found | self.more_found(levels, found, decide, size)
         lesson = decide.lesson(objectness, deltas, targets)
         logits, said = self.say(levels, lesson, size)

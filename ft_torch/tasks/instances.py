@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ft.backend.objective import Objective
+from ft_torch.drawn import Terms
 from ft_torch.tasks import detection
 from ft_torch.tasks.detection import right
 
-__all__ = ["loss", "losses", "right"]
+__all__ = ["loss", "losses", "right", "terms"]
 
 
 def loss(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], objective: Objective) -> Tensor:
@@ -21,8 +22,19 @@ def loss(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], objective
     return torch.stack(list(losses(outputs).values())).sum()
 
 
+def terms(outputs: Mapping[str, Tensor]) -> Terms:
+    """Return the losses as sums, of anchors, of boxes and of points of masks, see detection.py."""
+    sums, counts = detection.terms(outputs)
+    count = counts.new_tensor([outputs["masks"].numel()])
+    return Terms([*sums, mask_loss(outputs) * count[0]], torch.cat([counts, count]))
+
+
 def losses(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the five losses by the names that torchvision gives them."""
+    return {**detection.losses(outputs), "loss_mask": mask_loss(outputs)}
+
+
+def mask_loss(outputs: Mapping[str, Tensor]) -> Tensor:
+    """Return the mean over all points of all masks."""
     said, masks = outputs["mask_logits"], outputs["masks"]
-    total = F.binary_cross_entropy_with_logits(said, masks, reduction="sum")
-    return {**detection.losses(outputs), "loss_mask": total / max(masks.numel(), 1)}
+    return F.binary_cross_entropy_with_logits(said, masks, reduction="sum") / max(masks.numel(), 1)
