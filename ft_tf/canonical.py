@@ -64,6 +64,9 @@ def forms_of(layer: Any, leaf: str, variable: keras.Variable) -> Iterator[tuple[
     rank = len(variable.shape)
     if isinstance(layer, CELLS):
         yield from recurrent_forms(layer, leaf, rank)
+    elif type(layer).__name__ == "ConvLSTMCell":  # two convolutions whose outputs are added up
+        turned = (("axes", rank - 1, rank - 2, *range(rank - 2)),) if rank > 1 else ()
+        yield "", f"{'hh' if leaf[0] == 'r' else 'ih'}.{LEAF.get(leaf.removeprefix('recurrent_'), leaf)}", turned
     elif isinstance(layer, keras.layers.EinsumDense):
         yield (
             "",

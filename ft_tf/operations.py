@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import op_callbacks
 
-from ft.backend.operations import Graph, LayerCall, Operation, plain_value
+from ft.backend.operations import Graph, LayerCall, Operation, as_given, as_real, plain_value
 
 SILENT = ("ReadVariableOp",)  # operations that pass their input on
 SHAPES = ("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike")  # no value of the input is in what they give
+OPAQUE = (tf.resource, tf.variant, tf.string)  # types without numbers
 TYPES = ("T", "dtype", "Tidx", "Tshape", "Tperm", "Tdim", "Tpaddings", "Index", "out_type", "Taxis", "Tindices")
 
 
@@ -46,17 +47,17 @@ class Operations:
             self.know(outputs[0], self.numbers[id(inputs[0])])
             return
         moving = name not in SHAPES and any(self.numbers.get(id(x)) in self.moving for x in inputs)
-        given = [x for x in outputs if x.dtype.is_floating or (moving and (x.dtype.is_integer or x.dtype.is_bool))]
+        given = [x for x in outputs if x.dtype.is_floating or (moving and x.dtype not in OPAQUE)]
         if not given:
             return
         numbers = [self.number(x) for x in inputs if x.dtype != tf.resource or id(x) in self.numbers]
         forced = self.forced.get(len(self.graph.operations))
         if forced is not None:  # TensorFlow goes on with what is in its list
             local, place = given[0].numpy().copy(), next(i for i, x in enumerate(outputs) if x is given[0])
-            given[0] = outputs[place] = tf.convert_to_tensor(forced.astype(local.dtype))
+            given[0] = outputs[place] = tf.convert_to_tensor(as_given(forced, local).astype(local.dtype))
         made = [self.know(x, self.graph.add(x.numpy().copy())) for x in given]
         if forced is not None:
-            self.graph.local[made[0]] = local
+            self.graph.local[made[0]] = as_real(local)
         self.moving |= set(made) if moving else set()
         path = self.stack[-1][0]
         self.graph.operations.append(Operation(name, path, numbers, made, arguments(attributes)))

@@ -185,7 +185,9 @@ class Stranger:
             loss = self.loss_of(outputs, batch)
         computed = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         self.latest = {name: tf.convert_to_tensor(g) for name, g in computed.items()}  # an embedding's is in slices
-        gradients = self.shares.total({name: to_array(g, "same") for name, g in self.latest.items()})
+        arrays = {name: to_array(g, "same") for name, g in self.latest.items()}
+        gradients = self.shares.total(arrays)
+        self.latest |= {name: tf.constant(g) for name, g in self.shares.joined(arrays).items()}
         return float(loss), {name: x.numpy() for name, x in outputs.items()}, gradients
 
     def loss_of(self, outputs: dict[str, tf.Tensor], batch: Any) -> tf.Tensor:
@@ -201,7 +203,7 @@ class Stranger:
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with the gradients that `gradients` returned last; return what was subtracted."""
         update = self.optimizer.update(self.latest, tf.constant(lr, tf.float64))
-        return self.shares.total({n: to_array(x, "same") for n, x in zip(self.latest, update, strict=True)})
+        return self.shares.common({n: to_array(x, "same") for n, x in zip(self.latest, update, strict=True)})
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return every shared parameter and buffer."""

@@ -15,6 +15,7 @@ from torch.export import Dim, ExportedProgram
 from ft.backend.contract import Run, Taken
 from ft.data import Preprocess
 from ft.data.text.process import TextProcess
+from ft.parity.foreign.onnx_file import open_onnx
 from ft.system import files
 from ft_torch.layers import Decisions
 from ft_torch.layers.native import onnx_table
@@ -192,24 +193,8 @@ def run_archive(path: Path, given: Mapping[str, np.ndarray]) -> dict[str, np.nda
 
 def open_exported(path: Path) -> tuple[Taken, Run]:
     """Return what somebody's ONNX file takes, shape and type of every input by name, and a function that runs it."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    takes = {
-        x.name: (
-            tuple(side if isinstance(side, int) else None for side in x.shape),
-            TYPES.get(str(x.type), str(x.type)),
-        )
-        for x in session.get_inputs()
-    }
-    names = [x.name for x in session.get_outputs()]
-    return takes, lambda given: dict(zip(names, map(np.asarray, session.run(None, dict(given))), strict=True))
+    return open_onnx(path)[:2]
 
 
-TYPES = {
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    **{f"tensor({t})": t for t in ("int32", "int64", "bool")},
-}
 WRITERS = {"onnx": write_onnx, "torch-export": write_archive}
 RUNNERS = {"onnx": run_onnx, "torch-export": run_archive}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ft.backend.operations import Graph, LayerCall, Operation, plain_value
+from ft.backend.operations import Graph, LayerCall, Operation, as_given, as_real, plain_value
 from ft_torch.trace import hooked
 from ft_torch.weights import to_array
 
@@ -48,12 +48,13 @@ class Operations(TorchFunctionMode):
         number = len(self.graph.operations)
         forced = self.forced.get(number)
         if forced is not None:
-            local, output = copied(given[0]), replaced(output, given[0], torch.from_numpy(forced))
+            local = copied(given[0])
+            output = replaced(output, given[0], torch.from_numpy(as_given(forced, local)))
             given = [x for x in tensors_in([output]) if moving or x.is_floating_point()]
         outputs = [self.know(x, self.graph.add(copied(x))) for x in given]
         self.moving |= set(outputs) if moving else set()
         if forced is not None:
-            self.graph.local[outputs[0]] = local
+            self.graph.local[outputs[0]] = as_real(local)
         self.graph.operations.append(Operation(name, self.stack[-1][0], inputs, outputs, arguments(func, args, kwargs)))
         return output
 

@@ -68,9 +68,7 @@ class Stranger:
         return Description(
             dtype=str(types[0]).removeprefix("torch."),
             outputs=tuple(next(iter(outputs.values())).shape),
-            parameters=tuple(
-                described(name, x, self.modules[name.rpartition(".")[0]]) for name, x in self.tensors.items()
-            ),
+            parameters=tuple(described(name, x, self.modules) for name, x in self.tensors.items()),
             calls=calls.calls,
             silenced=tuple(dict.fromkeys(self.silenced)),
             remarks=("the second bias of recurrent layers is added to the first",) if self.folded else (),
@@ -161,7 +159,9 @@ class Stranger:
             else map(torch.zeros_like, trained.values())
         )
         self.latest = dict(zip(trained, computed, strict=True))
-        gradients = self.shares.total({name: to_array(g) for name, g in self.latest.items()})
+        arrays = {name: to_array(g) for name, g in self.latest.items()}
+        gradients = self.shares.total(arrays)
+        self.latest |= {name: torch.from_numpy(g.copy()) for name, g in self.shares.joined(arrays).items()}
         return loss.item(), {name: to_array(x) for name, x in outputs.items()}, gradients
 
     def loss_of(self, outputs: dict[str, Tensor], batch: Any) -> Tensor:
@@ -177,7 +177,7 @@ class Stranger:
     def update(self, gradients: Mapping[str, np.ndarray], *, lr: np.float64) -> dict[str, np.ndarray]:
         """Do the update of a step with the gradients that `gradients` returned last; return what was subtracted."""
         update = self.optimizer.update(self.latest, float(lr))
-        return self.shares.total({n: to_array(x) for n, x in zip(self.optimizer.parameters, update, strict=True)})
+        return self.shares.common({n: to_array(x) for n, x in zip(self.optimizer.parameters, update, strict=True)})
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return every shared parameter and buffer."""

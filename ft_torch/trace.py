@@ -57,7 +57,8 @@ class Frame:
     """A module that is running: how many calls were recorded before it, and whether it has run one of its children.
 
     opaque: the functions between its children are its own business, as those inside of a single layer are; axes: those
-    of every tensor of its input's rank inside of it, "" where they are none of the module's.
+    of every tensor of its input's rank inside of it, "" where they are none of the module's; norm: the module, where it
+    has children and may be a norm, too, as timm's with an activation inside are.
     """
 
     path: str
@@ -66,6 +67,7 @@ class Frame:
     opaque: bool = False
     axes: str = ""
     busy: bool = False
+    norm: nn.Module | None = None
 
 
 class Recorder(TorchFunctionMode):
@@ -89,6 +91,8 @@ class Recorder(TorchFunctionMode):
         if name and isinstance(output, Tensor) and (len(tensors) > 1 or name not in ("add", "mul", "cat")):
             path = self.stack[-1].path
             self.record(f"{path}.{name}" if path else name, output, name, given, {})
+        elif func is F.batch_norm and (norm := self.stack[-1].norm) is not None:
+            self.record(self.stack[-1].path, output, "batchnorm", self.given([args[0]]), plain_settings(norm))
         return output
 
     def enter(self, module: nn.Module, arguments: tuple) -> None:
@@ -97,7 +101,8 @@ class Recorder(TorchFunctionMode):
         given = self.given(list(tensors_in(arguments)))
         opaque = isinstance(module, RelativePositionalMultiHeadAttention) or hasattr(module, "traced_whole")
         axes = given.axes[0] or map_axes(given.ranks[0], first=False) if isinstance(module, ATTENTION) else ""
-        self.stack.append(Frame(self.paths[module], len(self.calls.calls), given, opaque, axes))
+        norm = module if next(module.children(), None) is not None and hasattr(module, "running_mean") else None
+        self.stack.append(Frame(self.paths[module], len(self.calls.calls), given, opaque, axes, norm=norm))
 
     def leave(self, module: nn.Module, arguments: tuple, output: Any) -> None:
         """Record a module that has run none of its children, or that is one layer with all that it runs."""

@@ -9,6 +9,7 @@ from ft.backend.calls import Call
 OTHER = "other"  # the kind of a layer that is none of the frameworks'
 KINDS = {
     **dict.fromkeys(("_ConvNd", "BaseConv", "BaseDepthwiseConv", "BaseConvTranspose", "Conv2d"), "conv"),
+    **dict.fromkeys(("BaseSeparableConv", "ConvLSTMCell"), "conv"),
     **dict.fromkeys(("Linear", "Dense"), "linear"),
     **dict.fromkeys(("_BatchNorm", "BatchNormalization", "BatchNorm2d"), "norm"),
     **dict.fromkeys(("LayerNorm", "LayerNormalization", "GroupNorm", "GroupNormalization"), "norm"),

@@ -58,7 +58,7 @@ class Graph:
     def add(self, array: np.ndarray, leaf: str = "") -> int:
         """Take a tensor and return its number."""
         number = len(self.arrays)
-        self.arrays[number] = array
+        self.arrays[number] = as_real(array)
         if leaf:
             self.leaves[number] = leaf
         return number
@@ -106,6 +106,16 @@ class Graph:
             {int(name): x for name, x in tensors.items() if not name.startswith("local ")},
             local,
         )
+
+
+def as_real(x: np.ndarray) -> np.ndarray:
+    """Return complex numbers as pairs of real ones along a last axis, all others as they are."""
+    return np.stack([x.real, x.imag], -1) if np.iscomplexobj(x) else x
+
+
+def as_given(x: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Return what stands for an array in its own type: pairs as complex numbers again."""
+    return (x[..., 0] + 1j * x[..., 1]).astype(like.dtype) if np.iscomplexobj(like) else x
 
 
 def named(arrays: Mapping[int, np.ndarray], prefix: str) -> Iterator[tuple[str, np.ndarray]]:

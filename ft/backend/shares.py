@@ -54,6 +54,15 @@ class Shares:
                 sums[name] = sums[name] + applied(own[weight], form)
         return sums
 
+    def joined(self, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return what adds up of the own weights that share a name, each with the sum: so a step moves them as one."""
+        totals, tied, after = self.total(own), {name for name, _, _ in self.ties}, {}
+        parts = [(name, *part) for name, part in self.parts.items() if name in tied]
+        for name, weight, form in (*parts, *self.ties):
+            if weight in own and name in totals:
+                after[weight] = restored(after.get(weight, own[weight]), form, totals[name])
+        return after
+
     def common(self, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return own arrays, such as weights, under the common names."""
         arrays = {name: applied(own[weight], form) for name, (weight, form) in self.parts.items() if weight in own}
@@ -62,14 +71,11 @@ class Shares:
     def common_slots(self, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return what an optimizer keeps, `WEIGHT.SLOT`, under the common names."""
         slots: dict[str, np.ndarray] = {}
-        parts = [(name, *part) for name, part in self.parts.items()]
-        for name, weight, form in (*parts, *self.ties):
+        for name, (weight, form) in self.parts.items():
             for slot in [key for key in own if key.rpartition(".")[0] == weight]:
-                array, key = own[slot], f"{name}.{slot.rpartition('.')[2]}"
-                if not array.ndim:
-                    slots[key] = np.array(array)
-                else:
-                    slots[key] = np.array(slots.get(key, 0) + applied(array, form), order="C")
+                array = own[slot]
+                key = f"{name}.{slot.rpartition('.')[2]}"
+                slots[key] = np.array(applied(array, form) if array.ndim else array, order="C")
         return slots
 
     def own(self, common: Mapping[str, np.ndarray], before: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

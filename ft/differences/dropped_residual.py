@@ -40,7 +40,9 @@ def left_out(evidence: Evidence, whole: Trace, short: Trace) -> Iterator[Finding
         if row.name not in calls or row.name not in others:
             continue
         for ours, theirs in zip(calls[row.name].inputs, others[row.name].inputs, strict=False):
-            if ours in calls and ours not in others and calls[ours].kind == "add" and theirs in calls[ours].inputs:
+            if not theirs or ours not in calls or ours in others or calls[ours].kind != "add":
+                continue  # what no layer gave may be a sum as well
+            if theirs in calls[ours].inputs:
                 detail = f"{short.label} has no {ours} and goes on with {theirs}"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 

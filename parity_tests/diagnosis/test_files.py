@@ -1,5 +1,6 @@
 """A file as a side: an ONNX file or a SavedModel against the model that it was made from, or another one."""
 
+import subprocess
 import sys
 from types import ModuleType
 from unittest.mock import patch
@@ -74,6 +75,30 @@ def test_another_activation_is_no_rounding(other, files, tmp_path):
     (row,) = result.verdict().rows
     assert row.differs
     assert 1e-6 < row.relative < 1e-3
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_a_file_in_float64_whose_runtime_lacks_that_is_run_in_float32(approximate, tmp_path):
+    path, net = tmp_path / "net.onnx", TorchNet().eval().double()
+    torch.onnx.export(net, (torch.randn(4, 3, 8, 12).double(),), path, input_names=["x"], dynamo=False)
+    sides = [("torch", "theirs:torch"), ("onnx", str(path))]
+    result = compared(sides, tmp_path / "out", torch_net=lambda: TorchNet(approximate))
+    (row,) = result.verdict().rows
+    assert row.differs == (approximate == "tanh"), row
+    assert result.bar <= 1e-5
+    words = "net.onnx is in float64, in which onnxruntime lacks an operation of it: both were compared in float32"
+    assert result.notes[0] == words
+
+
+def test_an_onnx_file_needs_no_framework(files, tmp_path):
+    without = "import sys; sys.modules |= dict.fromkeys(('torch', 'tensorflow', 'keras')); "
+    run = "from ft.cli.dispatch import dispatch; sys.exit(dispatch(sys.argv[1:]))"
+    more = ["--onnx", files["onnx"], "--onnx", files["onnx"], "--input", "3x8x12", "--out", str(tmp_path / "out")]
+    subprocess.run([sys.executable, "-c", without + run, "compare", *more], check=True, stdout=subprocess.DEVNULL)
+    hosts = "from ft.parity.foreign.host import make_host; from pathlib import Path; "
+    opened = f"print(make_host('onnx', {files['onnx']!r}, Path(), None).opened({{}}))"
+    said = subprocess.run([sys.executable, "-c", without + hosts + opened], check=True, stdout=subprocess.PIPE).stdout
+    assert b"float32" in said
 
 
 def test_the_command_says_what_a_file_does_not_show(files, tmp_path, monkeypatch, capsys):

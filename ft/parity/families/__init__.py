@@ -8,7 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ft.parity.families import activation, attention, combination, norm, order, recurrent, reduction, resize, window
+from ft.parity.families import (
+    activation,
+    attention,
+    combination,
+    norm,
+    order,
+    product,
+    recurrent,
+    reduction,
+    resize,
+    window,
+)
 
 Fit = Callable[..., str | None]
 FAMILIES: dict[str, Fit] = {  # what is more special comes first
@@ -16,12 +27,14 @@ FAMILIES: dict[str, Fit] = {  # what is more special comes first
     "activation": activation.fit,
     "normalisation": norm.fit,
     "convolution": window.fit_convolution,
+    "transposed convolution": window.fit_transposed,
     "pooling": window.fit_pooling,
     "padding": window.fit_padding,
     "softmax": reduction.fit_softmax,
     "reduction": reduction.fit,
     "resize": resize.fit,
     "recurrent cell": recurrent.fit,
+    "product": product.fit,
     "attention": attention.fit,
     "combination": combination.fit,
 }

@@ -8,6 +8,7 @@ import numpy as np
 
 from ft.parity.families.same import same
 
+AS_IT_LIES = "as it lies"
 SHUFFLED = "another order of the elements"
 
 
@@ -28,15 +29,27 @@ def moved(x: np.ndarray, y: np.ndarray, close: float) -> str:
     if x.ndim <= 6:
         for axes in permutations(range(x.ndim)):
             if same(x.transpose(axes).reshape(y.shape), y, close):
-                return "as it lies" if axes == tuple(range(x.ndim)) else f"axes {axes} then as it lies"
+                return AS_IT_LIES if axes == tuple(range(x.ndim)) else f"axes {axes} then as it lies"
     if words := next((name for name, made in shuffled(x) if same(made.reshape(y.shape), y, close)), ""):
         return words
     for axis in range(x.ndim):
         if x.shape == y.shape and same(np.flip(x, axis), y, close):
             return f"turned along axis {axis}"
+        if words := half_turned(x, y, axis, close):
+            return words
         if x.shape == y.shape and x.shape[axis] <= 4096 and (order := along(x, y, axis, close)):
             return f"along axis {axis}: {order}"
     return SHUFFLED
+
+
+def half_turned(x: np.ndarray, y: np.ndarray, axis: int, close: float) -> str:
+    """Return which half of the channels was turned, as a direction of a recurrent layer may be, "" for neither."""
+    for channels in {1, x.ndim - 1} - {axis} if x.shape == y.shape and x.ndim > 2 else ():
+        one, two = np.array_split(x, 2, channels)
+        for which, halves in (("first", (np.flip(one, axis), two)), ("second", (one, np.flip(two, axis)))):
+            if same(np.concatenate(halves, channels), y, close):
+                return f"the {which} half along axis {channels} turned along axis {axis}"
+    return ""
 
 
 def shuffled(x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -33,6 +33,40 @@ def fit_convolution(case: Any) -> str | None:
     return None
 
 
+def fit_transposed(case: Any) -> str | None:
+    """Return stride and crop of the transposed convolution that gives the output, (N, C, ...)."""
+    weight = case.parameters.get("weight")
+    if weight is None or len(case.inputs) != 1 or weight.ndim != case.inputs[0].ndim or weight.ndim < 3:
+        return None
+    x, y = case.inputs[0][:SAMPLES], case.output[:SAMPLES]
+    if y.ndim != x.ndim or x.shape[1] != weight.shape[0] or y.shape[1] != weight.shape[1]:
+        return None
+    kernel = np.flip(weight, tuple(range(2, weight.ndim))).swapaxes(0, 1)
+    bias = case.parameters.get("bias", np.zeros(y.shape[1]))[:CHANNELS].reshape(1, -1, *(1,) * (x.ndim - 2))
+    y = y[:, :CHANNELS] - bias
+    for dilation, stride in product((1, 2), (1, 2, 3, 4)):
+        width = (weight.shape[2] - 1) * dilation + 1
+        whole = convolved(spaced(x, stride), kernel, dilation, 1, width - 1, width - 1)
+        more = max(y.shape[2] - whole.shape[2], 0) + width
+        whole = np.pad(whole, [(0, 0), (0, 0), *[(0, more)] * (x.ndim - 2)])
+        for before in range(width):
+            made = whole[(slice(None), slice(None), *(slice(before, before + side) for side in y.shape[2:]))]
+            if same(made, y, case.close):
+                after = whole.shape[2] - more - before - y.shape[2]
+                ends = f"{after} after" if after >= 0 else f"widened by {-after} after"
+                return f"transposed, stride {stride}, cropped by {before} before and {ends}" + (
+                    f", dilation {dilation}" if dilation > 1 else ""
+                )
+    return None
+
+
+def spaced(x: np.ndarray, stride: int) -> np.ndarray:
+    """Return maps with zeros between their pixels."""
+    wide = np.zeros((*x.shape[:2], *((side - 1) * stride + 1 for side in x.shape[2:])))
+    wide[(slice(None), slice(None), *(slice(None, None, stride),) * (x.ndim - 2))] = x
+    return wide
+
+
 def settings(side: int, out: int, kernel: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield dilation, stride and pads that make an output of this side."""
     for dilation in (1, 2, 3) if kernel > 1 else (1,):

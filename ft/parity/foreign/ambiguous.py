@@ -100,10 +100,10 @@ class Trial:
     def __init__(self, record: Record, models: Sequence[Description]) -> None:
         self.record, self.models, self.tried = record, models, 0
 
-    def score(self, state: State) -> tuple[bool, int]:
-        """Return whether the results agree, and how many operations with parameters do."""
+    def score(self, state: State) -> tuple[bool, int, int]:
+        """Return whether the results agree, how many of them, and how many operations with parameters do."""
         fine = sum(agrees(state, number) for number, _ in state.torch.meeting)
-        return not state.other_results, fine
+        return not state.other_results, -len(state.other_results), fine
 
     def followed(self, pairs: Pairs) -> tuple[Pairs, State]:
         """Return pairs and their pass after what comes later is paired anew, by what it takes."""

@@ -53,24 +53,13 @@ def shares_compared(search: Search, unnamed: Iterable[Difference]) -> tuple[Shar
 
 def shares_of(name: str, side: Side, fine: set[int], lost: set[int], parameters: frozenset[str]) -> list[Share]:
     """Return the shares of one side. fine: tensors that the other has, too; lost: operations that cannot count."""
-    needed = leading(side, set(side.graph.results.values()))  # what leads nowhere changes nothing
-    met = leading(side, {number for number in fine if tells(side.graph.arrays[number])}) & needed - lost
+    needed = side.leading(set(side.graph.results.values()))  # what leads nowhere changes nothing
+    met = side.leading({number for number in fine if tells(side.graph.arrays[number])}) & needed - lost
     taken = frozenset().union(*(taken for number, taken in side.meeting if number in met))
     return [
         Share(name, "operations", len(met), len(needed)),
         Share(name, "parameters", len(parameters & taken), len(parameters)),
     ]
-
-
-def leading(side: Side, tensors: set[int]) -> set[int]:
-    """Return the operations on the inputs that lead to some tensors."""
-    numbers, wanted = set(), set(tensors)
-    for number in reversed(range(len(side.graph.operations))):
-        operation = side.graph.operations[number]
-        if side.moving.intersection(operation.inputs) and wanted.intersection(operation.outputs):
-            numbers.add(number)
-            wanted |= set(operation.inputs)
-    return numbers
 
 
 def tells(array: np.ndarray) -> bool:

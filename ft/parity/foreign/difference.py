@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ft.backend.forms import Form, applied
 from ft.backend.operations import Operation
 from ft.parity.families.same import bounded
 from ft.parity.foreign.forcing import Search
@@ -13,6 +14,7 @@ from ft.parity.foreign.states import State, results_apart
 from ft.parity.foreign.values import apart, nearest
 
 NONE = 1e-9  # a share of the results' difference that is no more than rounding
+GRU = 3  # gates
 MEASURED = 10  # differences beyond which the share of each is not measured
 
 
@@ -120,7 +122,7 @@ def weights(state: State, operation: Operation, *, derived: bool = False) -> dic
     """Return the parameters that an operation takes, by their names in the layer. derived: through others."""
     if derived:
         numbers = {leaf: number for number, leaf in state.torch.graph.leaves.items()}
-        names = state.torch.parameters(operation)
+        names = sorted(state.torch.parameters(operation))  # of two directions the forward one counts
         return {name.rpartition(".")[2]: state.torch.graph.arrays[numbers[f"parameter {name}"]] for name in names}
     leaves = ((i, state.torch.graph.leaves.get(i, "")) for i in operation.inputs)
     tensors = {leaf.rpartition(".")[2].removeprefix("parameter "): i for i, leaf in leaves if leaf[:9] == "parameter"}
@@ -167,7 +169,17 @@ def channels_first(d: Difference) -> Difference:
     """Return a difference of a first side whose maps have their channels last, with its arrays as PyTorch has them."""
     lists = {name: tuple(map(to_first, getattr(d, name))) for name in ("inputs", "others", "near")}
     weights = {leaf: transposed(x) for leaf, x in d.parameters.items()}
+    weights = in_gates_of_torch(weights) if "weight_hh" in weights else weights
     return replace(d, torch=to_first(d.torch), tf=to_first(d.tf), parameters=weights, **lists)
+
+
+def in_gates_of_torch(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the parameters of a recurrent cell of Keras's, whose GRU has another order, and two biases in one."""
+    if (biases := weights.get("bias")) is not None and biases.ndim > 1:
+        weights = {**weights, "bias_ih": biases[:, 0], "bias_hh": biases[:, 1]}
+    rows, units = weights["weight_hh"].shape
+    order: Form = (("blocks", 1, 0, 2),) if rows == GRU * units else ()
+    return {leaf: applied(x, order) if len(x) == rows else x for leaf, x in weights.items()}
 
 
 def to_first(x: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ft.backend.operations import Graph, Operation
 from ft.parity.evidence import AT, Finding
-from ft.parity.families import Case, activation, attention, combination, members
+from ft.parity.families import Case, activation, attention, combination, members, order
 from ft.parity.families.same import same
 from ft.parity.finding_id import OUTPUTS, UNKNOWN
 from ft.parity.foreign.difference import Difference, channels_first
@@ -66,6 +66,9 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     if d.torch.shape == d.tf.shape and (answer := combined(d, close)):
         return answer
     if d.permuted:
+        how = order.moved(d.torch, d.tf, close)
+        if how not in (order.SHUFFLED, order.AS_IT_LIES):
+            return "element order", "as it lies", how, True
         return "element order", words[0], f"the same numbers in another order ({words[1]})", False
     if d.torch.shape == d.tf.shape and (answer := relation(d, close)):
         return answer

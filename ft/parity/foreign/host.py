@@ -24,11 +24,11 @@ from ft.noise import generator
 from ft.parity.foreign.assignment import AGAIN, FORCED, OPERATIONS, WEIGHTS, Assignment, Feed
 from ft.parity.foreign.code import INPUTS, LOSS, blamed, find_inputs, find_loss, find_optimizer, make_model
 from ft.parity.foreign.inputs import flattened
-from ft.parity.foreign.runtimes import OUTPUTS, WINGS, FileHost, read_feed
+from ft.parity.foreign.runtimes import OUTPUTS, FileHost, read_feed, wing_of
 from ft.parity.foreign.sides import file_of, framework_of
 from ft.parity.foreign.states import Side
 from ft.parity.sensitivity import moved_by_one_ulp
-from ft.parity.trace import write_trace
+from ft.parity.trace import FILES, write_trace
 from ft.system import files
 from ft.system.quiet import quiet_stderr
 from ft.weights import read_safetensors, write_safetensors
@@ -43,9 +43,8 @@ def serve() -> None:
     first = json.loads(sys.stdin.readline())
     assignment = Assignment(**{**first["assignment"], "shape": tuple(first["assignment"]["shape"])})
     with quiet_stderr():
-        kind = framework_of(first["side"])
-        wing = backend.load(WINGS.get(kind, kind))
-        wing.prepare(device="cpu", deterministic=True)
+        if name := wing_of(framework_of(first["side"])):
+            backend.load(name).prepare(device="cpu", deterministic=True)
     host = make_host(first["side"], first["target"], Path(first["folder"]), assignment)
     for line in sys.stdin:
         channel.write(answered(host, line) + "\n")
@@ -55,8 +54,9 @@ def serve() -> None:
 def make_host(side: str, target: str, folder: Path, assignment: Assignment) -> Any:
     """Return what answers for a side: its framework is imported here."""
     kind = framework_of(side)
-    wing = backend.load(WINGS.get(kind, kind))
-    return FileHost(kind, target, side, folder) if kind in WINGS else Host(wing, side, target, folder, assignment)
+    if kind in FILES:
+        return FileHost(kind, target, side, folder)
+    return Host(backend.load(kind), side, target, folder, assignment)
 
 
 def answered(host: Any, line: str) -> str:
@@ -150,10 +150,12 @@ class Host:
         return model, replace(description, **{name: function is not None for name, function in own.items()})
 
     def uses(self, request: Mapping[str, Any]) -> dict[str, int]:
-        """Say in how many operations of a pass each parameter meets the input."""
+        """Say in how many operations of a pass that outputs depend on each parameter meets the input."""
         feed = next(self.feeds())
         graph = self.model.operations({name: typed(x, request["dtype"]) for name, x in feed.inputs.items()}, {})
-        return Counter(name for _, names in Side(graph).meeting for name in names)
+        side = Side(graph)
+        needed = side.leading(set(graph.results.values()))
+        return Counter(name for number, names in side.meeting if number in needed for name in names)
 
     def adopt(self, request: Mapping[str, Any], optimizer: Callable[[Any], Any] | None = None) -> dict[str, Any]:
         """Take the common names and weights."""

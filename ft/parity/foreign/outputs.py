@@ -14,9 +14,9 @@ from ft.parity.foreign.agreement import same_outputs
 from ft.parity.foreign.assignment import Assignment
 from ft.parity.foreign.host import GIVEN, taken_back
 from ft.parity.foreign.process import ModelProcess, ask, running
-from ft.parity.foreign.runtimes import FEED, OUTPUTS, WINGS, write_feed
+from ft.parity.foreign.runtimes import FEED, OUTPUTS, write_feed
 from ft.parity.foreign.sides import file_of, framework_of, labels_of
-from ft.parity.trace import FACTS, FORMAT, Trace, file_name
+from ft.parity.trace import FACTS, FILES, FORMAT, Trace, file_name
 from ft.parity.verdict import Verdict, compare_arrays
 from ft.system import files
 from ft.weights import read_safetensors, write_safetensors
@@ -62,7 +62,7 @@ def compare_outputs(
     labels = labels_of((sides[0][0], sides[1][0]))
     targets = {label: target for label, (_, target) in zip(labels, sides, strict=True)}
     with running(targets, assignment, folder) as processes:
-        used = type_of(processes, dtype)
+        used, remarks = type_of(processes, dtype)
         giver = draw(processes, assignment, folder)
         request = {"do": "outputs", "dtype": used, "maps": [] if giver else assignment.maps}
         exact = exact_outputs(processes, request, folder) if used == "float32" else {}
@@ -78,8 +78,8 @@ def compare_outputs(
     (folder / FEED).unlink()
     inputs_from = f"those of {giver}'s module" if giver else f"drawn from a normal distribution with seed {seed}"
     notes = [COVERED, "weights: each side's own", f"{batch_size} samples, {inputs_from}"]
-    if used != dtype:
-        notes.insert(0, f"a file computes in {used}: both were compared in {used}")
+    if used != dtype or remarks:
+        notes.insert(0, f"{'; '.join(remarks) or f'a file computes in {used}'}: both were compared in {used}")
     one, other = (Trace(folder / file_of(label)) for label in labels)
     return OutputsResult(one, other, bar, tuple(notes))
 
@@ -90,7 +90,7 @@ def exact_outputs(
     """Return by side what a model whose code is there gives in float64; none where it does not compute in that."""
     exact = {}
     for label, side in processes.items():
-        if framework_of(label) not in WINGS:
+        if framework_of(label) not in FILES:
             with suppress(RecipeError):
                 ask({label: side}, {label: {**request, "dtype": "float64"}})
                 exact[label] = read_safetensors(folder / OUTPUTS.format(file_of(label)))
@@ -104,20 +104,21 @@ def bar_for(dtype: str, exact: Mapping[str, Any], gives: Mapping[str, Any]) -> f
     return min(bars["export"], max(NOISE * max(gaps), FLOOR)) if gaps else bars.get("export", bars["step"])
 
 
-def type_of(processes: Mapping[str, ModelProcess], dtype: str) -> str:
-    """Return the type that both can compute in; RecipeError for one that is not compared."""
-    asked = {label: side for label, side in processes.items() if framework_of(label) in WINGS}
-    kinds = [answer["dtype"] for answer in ask(asked, {label: {"do": "opened"} for label in asked}).values()]
+def type_of(processes: Mapping[str, ModelProcess], dtype: str) -> tuple[str, list[str]]:
+    """Return the type that both can compute in, and remarks on that; RecipeError for one that is not compared."""
+    asked = {label: side for label, side in processes.items() if framework_of(label) in FILES}
+    answers = ask(asked, {label: {"do": "opened"} for label in asked}).values()
+    kinds = [answer["dtype"] for answer in answers]
     if any(kind not in BARS for kind in kinds) or len(set(kinds)) > 1:
         raise RecipeError(
             f"compare: files compute in {' and '.join(kinds)}; expected float32 or float64, and one of them"
         )
-    return kinds[0] if kinds else dtype
+    return kinds[0] if kinds else dtype, [answer["remark"] for answer in answers if answer["remark"]]
 
 
 def draw(processes: Mapping[str, ModelProcess], assignment: Assignment, folder: Path) -> str:
     """Write the inputs of both; return the side whose module gave them, "" where they were drawn."""
-    code = {label: side for label, side in processes.items() if framework_of(label) not in WINGS}
+    code = {label: side for label, side in processes.items() if framework_of(label) not in FILES}
     answers = ask(code, {label: {"do": "inputs"} for label in code})
     giver = next((label for label, answer in answers.items() if answer["inputs"]), "")
     inputs = next(assignment.batches()).inputs

@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TypeVar
 
 from ft.backend.description import OTHER, Description, Parameter
@@ -58,7 +59,8 @@ class Pairing:
     """The pairs found so far, and what is left of each side, PyTorch's first.
 
     neutral: what only one side has and what takes the value there that changes nothing; layers: those with a pair;
-    ties: what one side has twice; labels: what the sides are called.
+    ties: what one side has twice; labels: what the sides are called; unused: the side and the name of what is neutral
+    because no output depends on it.
     """
 
     left: tuple[list[Parameter], list[Parameter]]
@@ -67,6 +69,7 @@ class Pairing:
     layers: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
     ties: list[Tie] = field(default_factory=list)
     labels: tuple[str, str] = SIDES
+    unused: set[tuple[int, str]] = field(default_factory=set)
 
     def add(self, torch: Parameter, keras: Parameter, rule: str) -> None:
         """Take two parameters off the lists and pair them."""
@@ -99,6 +102,12 @@ class Unit:
         if self.members[0].kind == "norm":
             return "norm", squeezed(self.members[0].shape)
         return self.family, tuple((p.leaf, squeezed(p.shape)) for p in self.members if p.leaf not in BIASES)
+
+    @property
+    def flat(self) -> Hashable:
+        """What it is where a convolution of the whole map is a linear layer."""
+        kind = "linear" if self.family == "conv" else self.family
+        return kind, tuple((p.leaf, flat_shape(p)) for p in self.members if p.leaf not in BIASES)
 
     @property
     def family(self) -> str:
@@ -136,8 +145,13 @@ def pair_parameters(
     pair_units(pairing, sides, lambda unit: (unit.core, unit.further), whole=True)
     pair_units(pairing, sides, lambda unit: (unit.core, unit.feeders), whole=True)
     pair_units(pairing, sides, lambda unit: unit.core, whole=False)
+    pair_units(pairing, sides, lambda unit: unit.flat, whole=True, part=flat_shape)
+    for a, b in list(matched(*pairing.left, lambda p: (squeezed(p.shape), p.trained), whole=True)):
+        if OTHER in (a.kind, b.kind):  # one side's layer is the user's own
+            pairing.add(a, b, ORDER)
     if uses is not None:
         take_ties(pairing, uses)
+        take_unused(pairing, uses)
     take_neutral(pairing)
     require_all(pairing)
     order = {p.name: i for i, p in enumerate(torch.parameters)}
@@ -159,13 +173,24 @@ def pair_given(pairing: Pairing, torch: str, keras: str) -> None:
 
 
 def pair_units(
-    pairing: Pairing, sides: tuple[Description, Description], key: Callable[[Unit], Hashable], *, whole: bool
+    pairing: Pairing,
+    sides: tuple[Description, Description],
+    key: Callable[[Unit], Hashable],
+    *,
+    whole: bool,
+    part: Callable[[Parameter], Hashable] = lambda p: squeezed(p.shape),
 ) -> None:
-    """Pair what is left, layer by layer."""
+    """Pair what is left, layer by layer. part: what two parameters of two layers must have alike beside their names."""
     a, b = (units(left, side) for left, side in zip(pairing.left, sides, strict=True))
     for pair in list(matched(a, b, key, whole=whole)):
-        for x, y in list(matched(pair[0].members, pair[1].members, lambda p: (leaf_of(p), squeezed(p.shape)))):
+        for x, y in list(matched(pair[0].members, pair[1].members, lambda p: (leaf_of(p), part(p)))):
             pairing.add(x, y, ORDER)
+
+
+def flat_shape(parameter: Parameter) -> tuple[int, int]:
+    """Return how many outputs a parameter has, and how many inputs in all."""
+    outputs, *inputs = parameter.shape or (1,)
+    return outputs, prod(inputs)
 
 
 def leaf_of(parameter: Parameter) -> str:
@@ -202,7 +227,8 @@ def rows_of(unit: Unit) -> int:
 def holds(unit: Unit, run: Sequence[Unit]) -> bool:
     """Tell whether a linear layer has the rows and the parts of several ones."""
     leaves = {tuple((p.leaf, squeezed(p.shape[1:])) for p in part.members) for part in (unit, *run)}
-    return len(leaves) == 1 and len({part.feeders for part in run}) == 1 and rows_of(unit) == sum(map(rows_of, run))
+    beside = len({part.feeders for part in run}) == 1 or len({layer_of(part.members[0].layer) for part in run}) == 1
+    return len(leaves) == 1 and beside and rows_of(unit) == sum(map(rows_of, run))
 
 
 def pieces(parameter: Parameter, rows: Sequence[int]) -> Iterator[Parameter]:
@@ -239,6 +265,18 @@ def take_ties(pairing: Pairing, uses: Uses) -> None:
 def layer_of(name: str) -> str:
     """Return a parameter's name without the part that says which of its layer's it is."""
     return re.sub(r"[./][^./]*$", "", name)
+
+
+def take_unused(pairing: Pairing, uses: Uses) -> None:
+    """Set aside what one side has alone, and none of its outputs depends on."""
+    for side, left in enumerate(pairing.left):
+        waiting = [p for p in left if not p.optional]
+        counts = uses(side) if waiting else {}
+        for p in waiting:
+            if not counts.get(plain_name(p.name).partition("#")[0]):
+                left.remove(p)
+                pairing.neutral[side].append(p)
+                pairing.unused.add((side, p.name))
 
 
 def take_neutral(pairing: Pairing) -> None:

@@ -13,8 +13,9 @@ from typing import Any, cast
 from ft.backend import contract as backend
 from ft.errors import RecipeError
 from ft.parity.foreign.assignment import Assignment
-from ft.parity.foreign.runtimes import WINGS
+from ft.parity.foreign.runtimes import wing_of
 from ft.parity.foreign.sides import file_of, framework_of
+from ft.parity.trace import FILES
 from ft.system import apart, files
 
 BOTH = 2  # processes at once
@@ -73,8 +74,9 @@ def running(targets: Mapping[str, str], assignment: Assignment, folder: Path) ->
     """Run the processes of both models while the block runs."""
     for name, target in targets.items():
         kind = framework_of(name)
-        backend.require(WINGS.get(kind, kind))
-        if kind not in WINGS and not re.fullmatch(r"[^:\s]+:[^:\s]+", target):
+        if wing := wing_of(kind):
+            backend.require(wing)
+        if kind not in FILES and not re.fullmatch(r"[^:\s]+:[^:\s]+", target):
             option = f"--{framework_of(name)}"
             raise RecipeError(f"{option}: got '{target}'; expected MODULE:FUNCTION, such as mymodels:make_model")
     with files.explained(folder):

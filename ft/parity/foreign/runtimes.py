@@ -12,13 +12,19 @@ import numpy as np
 from ft.backend import contract as backend
 from ft.errors import RecipeError
 from ft.parity.foreign.code import blamed
+from ft.parity.foreign.onnx_file import open_onnx
 from ft.parity.foreign.sides import file_of
 from ft.parity.trace import FILES
 from ft.weights import read_safetensors, write_safetensors
 
-WINGS: dict[str, str] = dict(zip(FILES, ("torch", "tf"), strict=True))  # whose wing runs which
+WINGS: dict[str, str] = {"saved-model": "tf"}  # whose wing runs which; onnxruntime needs none
 FEED, OUTPUTS = "feed.safetensors", "outputs-{}.safetensors"  # what both take, and what a side gives
 RUNTIMES: dict[str, str] = dict(zip(FILES, ("onnxruntime", "tensorflow"), strict=True))
+
+
+def wing_of(kind: str) -> str:
+    """Return the wing that a side of some kind needs, "" for none."""
+    return WINGS.get(kind, "" if kind in FILES else kind)
 
 
 @dataclass
@@ -28,6 +34,7 @@ class ModelFile:
     kind: str
     path: Path
     takes: Mapping[str, tuple[tuple[int | None, ...], str]] = field(init=False)
+    remark: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         if not self.path.exists():
@@ -35,7 +42,10 @@ class ModelFile:
         if self.kind == "onnx" and not is_installed(self.runtime):
             raise RecipeError('onnxruntime is not installed; pip install "ft-parity[export]"')
         with blamed(f"{self.runtime} cannot open it"):
-            self.takes, self.compute = backend.load(WINGS[self.kind]).open_exported(self.path)
+            if self.kind in WINGS:
+                self.takes, self.compute = backend.load(WINGS[self.kind]).open_exported(self.path)
+            else:
+                self.takes, self.compute, self.remark = open_onnx(self.path)
 
     @property
     def runtime(self) -> str:
@@ -102,8 +112,8 @@ class FileHost:
         return ModelFile(self.kind, Path(self.target))
 
     def opened(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Say in which type the file computes."""
-        return {"dtype": self.file.dtype}
+        """Say in which type the file computes, and what there is to remark."""
+        return {"dtype": self.file.dtype, "remark": self.file.remark}
 
     def outputs(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Write what the file gives for the inputs of both."""

@@ -40,15 +40,16 @@ def setting(name: str, words: str) -> Row:
 
 def lone_parameters(pairing: Pairing) -> Iterator[Row]:
     """Yield a row for every kind of parameter that one side has alone: the comparison goes on without them."""
-    for who, left in zip(pairing.labels, pairing.neutral, strict=True):
-        kinds: dict[tuple[str, str], list[str]] = {}
+    for side, (who, left) in enumerate(zip(pairing.labels, pairing.neutral, strict=True)):
+        kinds: dict[tuple[str, str, bool], list[str]] = {}
         for p in left:
-            kinds.setdefault((p.kind, p.leaf), []).append(p.name)
-        for (kind, leaf), names in kinds.items():
+            kinds.setdefault((p.kind, p.leaf, (side, p.name) in pairing.unused), []).append(p.name)
+        for (kind, leaf, unused), names in kinds.items():
+            why = "none of its outputs depends on that" if unused else "taken as what changes nothing"
             fault = f"{leaf} of {len(names)} {kind} layer{'s' * (len(names) > 1)} in {who} only: {listed(names)}"
             # with the count: once accepted, it lets no other pass
             name = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-            yield Row.unmeasured(None, PARAMETERS, name, f"{fault}; taken as what changes nothing")
+            yield Row.unmeasured(None, PARAMETERS, name, f"{fault}; {why}")
 
 
 def tied(pairing: Pairing, starts: Mapping[str, np.ndarray], source: str) -> Iterator[Row]:

@@ -41,6 +41,16 @@ class Side:
             return frozenset()
         return frozenset().union(*(self.holding.get(i, frozenset()) for i in operation.inputs))
 
+    def leading(self, tensors: set[int]) -> set[int]:
+        """Return the operations on the inputs that lead to some tensors."""
+        numbers, wanted = set(), set(tensors)
+        for number in reversed(range(len(self.graph.operations))):
+            operation = self.graph.operations[number]
+            if self.moving.intersection(operation.inputs) and wanted.intersection(operation.outputs):
+                numbers.add(number)
+                wanted |= set(operation.inputs)
+        return numbers
+
     @cached_property
     def meeting(self) -> list[tuple[int, frozenset[str]]]:
         """The operations in which parameters meet the input, and these."""
