@@ -60,8 +60,9 @@ class Instances(Task):
     def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":
         """Return the losses of Mask R-CNN."""
         from ft.backend.objective import Objective
+        from ft.zoo import find_card
 
-        return Objective(task="instances", kind="mask-rcnn")
+        return Objective(task="instances", kind="mask-rcnn", detector=find_card(recipe.model).detector)
 
     def meter(self, classes: Sequence[str]) -> BoxMeter:
         """Return a meter that has seen nothing yet."""
