@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2, resnet
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
@@ -54,9 +55,11 @@ class OneStageNetwork(nn.Module):
 
         And "middle" (N, A), where it says such a thing.
         """
-        said = self.head(levels)
-        middle = {"middle": said["bbox_ctrness"].flatten(1)} if "bbox_ctrness" in said else {}
-        return {"class_logits": said["cls_logits"], "said": said["bbox_regression"], **middle}
+        # Keras looks at the last map first: in its order a trace numbers the calls as one of Keras does
+        said = [self.head([level]) for level in levels[::-1]][::-1]
+        whole = {name: torch.cat([own[name] for own in said], 1) for name in said[0]}
+        middle = {"middle": whole["bbox_ctrness"].flatten(1)} if "bbox_ctrness" in whole else {}
+        return {"class_logits": whole["cls_logits"], "said": whole["bbox_regression"], **middle}
 
 
 def at_objects(said: Maps, lesson: Maps) -> Maps:

@@ -3,16 +3,19 @@
 The oracle is torchvision's own network. Sides that no stride divides, a picture without boxes.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import torch
 
+import ft_tf.layers.boxes as keras_boxes
 import ft_torch
 from ft.backend.contract import Learner
 from ft.data import Batch
-from ft.network.boxes.onestage import anchors_of
-from ft.parity.arrays import ZERO, Tensors, require_equal
+from ft.network.boxes.onestage import anchors_of, lesson
+from ft.parity.arrays import ZERO, Tensors, compare, require_equal
 from ft.tasks import TASKS
 from ft.zoo import Card, cards, find_card
 from ft.zoo.detector import DefaultBoxes, OneStage
@@ -29,9 +32,9 @@ CARDS = [card for card in cards("detection") if isinstance(card.detector, OneSta
 CASES = [pytest.param(card, id=card.name, marks=[] if card.name in QUICK else marks_of(card)) for card in CARDS]
 
 
-def pair_of(card: Card, **fields) -> dict[str, Learner]:
+def pair_of(card: Card, freeze: str = "none", **fields) -> dict[str, Learner]:
     size = max(96, card.min_size)
-    case = Case(card.name, "none", {"image_size": size, "weights": "none", "batch_size": 2, **fields})
+    case = Case(card.name, freeze, {"image_size": size, "weights": "none", "batch_size": 2, **fields})
     return learners(case, tensors=start_of(card))
 
 
@@ -147,3 +150,74 @@ def test_parts_add_up_to_the_whole_batch(name, say):
     steps = [learner.fetch([learner.step(batch, step=7, lr=np.float64(0.01))]) for learner in parts.values()]
     np.testing.assert_allclose(*steps, rtol=1e-11)
     assert steps[0][0, 0] == pytest.approx(whole["torch"][0], rel=1e-13)
+
+
+@pytest.fixture(scope="module", params=sorted(QUICK))
+def base_pair(request) -> dict[str, Learner]:
+    return pair_of(find_card(request.param), "base")
+
+
+def small(seed: int, *, most: int = 8) -> Batch:
+    return boxes_batch(seed, count=2, classes=CLASSES, sides=(64, 71), most=most)
+
+
+def test_a_frozen_base_and_its_kept_maps(base_pair):
+    """The base's maps in place of pictures give the same step, and the backbone neither trains nor moves."""
+    given = small(1)
+    found = {name: learner.gradients(given, step=3) for name, learner in base_pair.items()}
+    require_equal(found["torch"][2], found["tf"][2], bar=STEP, zero=ZERO, what="gradients")
+    assert not [name for name in found["torch"][2] if "backbone.body" in name]
+    for name, learner in base_pair.items():
+        kept = learner.features(given.inputs)
+        from_maps = learner.gradients(replace(given, inputs=kept), step=3)
+        require_equal(from_maps[2], found[name][2], bar=STEP, what=f"{name} from maps")
+        require_equal(learner.outputs(kept), learner.outputs(given.inputs), bar=STEP, what=f"{name} found")
+
+
+def test_pictures_without_boxes(base_pair):
+    """Nothing is divided by nothing, and all anchors learn that they are background."""
+    given = small(4)
+    given.targets["box_labels"][:] = -1
+    found = {name: learner.gradients(given, step=3) for name, learner in base_pair.items()}
+    require_equal(found["torch"][2], found["tf"][2], bar=STEP, zero=ZERO, what="gradients")
+    assert found["torch"][0] > 0
+    assert found["tf"][2]["head.classification_head.cls_logits.weight"].any()
+    assert not found["tf"][2]["head.regression_head.bbox_reg.weight"].any()
+
+
+def test_steps_of_any_number_of_boxes_are_one_graph(base_pair):
+    learner = base_pair["tf"]
+    before = len(learner.run_step.others)
+    for step, most in enumerate((8, 16, 24)):
+        learner.step(small(step, most=most), step=step, lr=np.float64(0))  # the pair stays one
+    graphs = list(learner.run_step.others.values())
+    assert len(graphs) - before <= 1
+    assert [graph.experimental_get_tracing_count() for graph in graphs] == [1]
+
+
+def swapped(boxes, labels, **sizes):
+    return lesson(boxes[..., [1, 0, 3, 2]], labels, **sizes)
+
+
+def next_class(boxes, labels, **sizes):
+    return lesson(boxes, np.where(labels >= 0, (labels + 1) % CLASSES, labels), **sizes)
+
+
+FAULTS = {
+    "swapped": (keras_boxes, "anchor_lesson", swapped),
+    "background": (keras_boxes, "anchor_lesson", next_class),
+    "alpha": (tf_losses, "ALPHA", 0.5),
+    "uncounted": (tf_losses, "NEITHER", -3),
+    "eps": (tf_losses, "EPS", 1e-3),
+}
+ONLY = {"uncounted": "retinanet", "eps": "fcos"}  # FCOS leaves out no anchor, RetinaNet compares no boxes
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_one_wing_is_seen(base_pair, monkeypatch, fault):
+    kind, given = base_pair["tf"].card.family, small(3)
+    sound = base_pair["torch"].gradients(given, step=3)
+    monkeypatch.setattr(*FAULTS[fault])
+    faulty = base_pair["tf"].gradients(given, step=3)
+    seen = bool(compare(sound[2], faulty[2], bar=STEP, zero=ZERO).faults)
+    assert seen == (ONLY.get(fault, kind) == kind)

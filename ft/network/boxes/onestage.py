@@ -47,18 +47,18 @@ def lesson(boxes: np.ndarray, labels: np.ndarray, *, image: Shape, maps: Sequenc
         there = numbers >= 0
         truth = corners[there].astype(np.float64)
         matches = MATCHING[detector.kind](anchors, truth, maps, detector)
-        objects = np.flatnonzero(matches >= 0)
+        found = np.flatnonzero(matches >= 0)
         classes.append(np.append(numbers[there], [NEITHER, BACKGROUND])[matches])
-        places.append(len(anchors) * place + objects)
-        own.append(anchors[objects])
-        truths.append(truth[matches[objects]])
-    chosen, objects_of = np.concatenate(own), np.concatenate(truths)
+        places.append(len(anchors) * place + found)
+        own.append(anchors[found])
+        truths.append(truth[matches[found]])
+    chosen, theirs = np.concatenate(own), np.concatenate(truths)
     return Lesson(
         classes=np.stack(classes).astype(np.int64),
         places=np.concatenate(places),
         anchor_corners=chosen,
-        boxes=objects_of if detector.giou else encode(objects_of, chosen, detector.weights),
-        middles=nearness(chosen, objects_of) if detector.middles else np.zeros(len(chosen)),
+        boxes=theirs if detector.giou else encode(theirs, chosen, detector.weights),
+        middles=nearness(chosen, theirs) if detector.middles else np.zeros(len(chosen)),
     )
 
 
