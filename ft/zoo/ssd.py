@@ -10,7 +10,7 @@ from typing import Any
 from ft.zoo.card import Card, Pretrained
 from ft.zoo.coco import FILES, coco_weights
 from ft.zoo.detector import DefaultBoxes
-from ft.zoo.onestage import usual
+from ft.zoo.onestage import USUAL, usual
 from ft.zoo.published import published
 from ft.zoo.vgg import Block, blocks
 
@@ -70,8 +70,10 @@ def with_pixels(entries: Iterable[Pretrained], **pixels: Any) -> tuple[Pretraine
     )
 
 
-def card(name: str, *, detector: DefaultBoxes, inner: str = "", **fields: Any) -> Card:
-    """Return the card of an SSD. inner: the path of the layer that gives the logits in the part for each map."""
+def card(name: str, *, detector: DefaultBoxes, inner: str = "", lr: float = USUAL["lr"], **fields: Any) -> Card:
+    """Return the card of an SSD. inner: the path of the layer that gives the logits in the part for each map; lr: that
+    it is usually trained with.
+    """
     layers = [f"head.classification_head.module_list.{place}{inner}" for place in range(len(detector.shapes))]
     return Card(
         name=name,
@@ -80,7 +82,7 @@ def card(name: str, *, detector: DefaultBoxes, inner: str = "", **fields: Any) -
         task="detection",
         detector=detector,
         classes=90,
-        usual=usual,
+        usual=lambda given: {**usual(given), "lr": lr},
         tail=(),
         pool=None,
         **fields,
@@ -101,5 +103,6 @@ CARDS = [
         backbone=place,
         pretrained=with_pixels((*FEATURES, *coco_weights("ssd300_vgg16", SIZE)), **PIXELS),
         min_size=MIN_SIZE,
+        lr=0.00025,  # torchvision's 0.002 is for 32 pictures, and there is no BatchNorm
     )
 ]

@@ -186,8 +186,8 @@ def lesson_of_anchors(x: tf.Tensor, targets: Maps, *, image: tf.Tensor, maps: tf
 def count_of_losses(losses: tf.Tensor, classes: tf.Tensor, ratio: float) -> tf.Tensor:
     """Return how often the loss of the class of each box counts (N, A), see `shares`."""
 
-    def decide(*given: np.ndarray) -> dict[str, np.ndarray]:
-        return {"counted": shares(*given, ratio)}
+    def decide(losses: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+        return {"counted": shares(losses, classes, ratio)}
 
     return tf.ensure_shape(on_host(decide, [losses, classes], ("counted",), losses.dtype)["counted"], losses.shape)
 

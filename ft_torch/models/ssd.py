@@ -17,17 +17,15 @@ class OnVGG(OneStageNetwork):
     def body(self, images: Tensor) -> Maps:
         """Return the maps of VGG's fourth and fifth block."""
         fine = self.backbone.get_submodule("features")(images)
-        *coarser, _ = self.backbone.get_submodule("extra")[0]
-        x = fine
-        for layer in coarser:
-            x = layer(x)
-        return {"0": fine, "1": x}
+        *coarser, _ = self.backbone.get_submodule("extra.0").children()
+        return {"0": fine, "1": nn.Sequential(*coarser)(fine)}
 
     def levels(self, maps: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the six maps that are asked: each pixel of the first has a norm that is learned."""
-        first, *behind = self.backbone.get_submodule("extra")
+        first, *behind = self.backbone.get_submodule("extra").children()
+        *_, full = first.children()  # what VGG's linear layers became
         scaled = self.backbone.get_parameter("scale_weight").view(1, -1, 1, 1) * F.normalize(maps["0"])
-        levels = [scaled, first[-1](maps["1"])]
+        levels = [scaled, full(maps["1"])]
         for block in behind:
             levels.append(block(levels[-1]))
         return levels

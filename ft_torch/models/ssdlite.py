@@ -6,11 +6,9 @@ from functools import partial
 from torch import Tensor, nn
 from torchvision.models import detection as stock
 from torchvision.models import mobilenet_v2
-from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
-from torchvision.models.detection.ssd import SSD
 from torchvision.models.detection.ssdlite import SSDLiteFeatureExtractorMobileNet, SSDLiteHead
 
-from ft.zoo.ssdlite import EXTRA, NORM, NUMBERS, SIZE, body_of
+from ft.zoo.ssdlite import EXTRA, NORM, NUMBERS, body_of
 from ft_torch.models.mobilenetv3 import adapted
 from ft_torch.models.onestage import Maps, OneStageNetwork
 
@@ -18,8 +16,8 @@ from ft_torch.models.onestage import Maps, OneStageNetwork
 class OnMobileNet(OneStageNetwork):
     """Torchvision's parts on a MobileNet. maps: how many of the maps, which follow from one another, its body gives."""
 
-    def __init__(self, network: SSD, maps: int) -> None:
-        super().__init__(network.backbone, network.head, NUMBERS)
+    def __init__(self, backbone: nn.Module, head: nn.Module, maps: int) -> None:
+        super().__init__(backbone, head, NUMBERS)
         self.maps = maps
 
     @property
@@ -46,21 +44,15 @@ class OnMobileNet(OneStageNetwork):
 def ssdlite320_mobilenet_v3_large(*, num_classes: int = 90, dtype: str = "float32") -> nn.Module:
     """Return torchvision's SSDlite on MobileNetV3-Large: (N, 3, H, W) -> {"boxes", "scores", "classes"}."""
     network = stock.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=num_classes + 1)
-    return adapted(OnMobileNet(network, body_of("ssdlite320_mobilenet_v3_large").maps), dtype)
+    return adapted(OnMobileNet(network.backbone, network.head, body_of("ssdlite320_mobilenet_v3_large").maps), dtype)
 
 
 def ssdlite320_mobilenet_v2(*, num_classes: int = 90, dtype: str = "float32") -> nn.Module:
     """Return an SSDlite of torchvision's parts on its MobileNetV2, whose own BatchNorms stay what they are."""
-    return adapted(OnMobileNet(on_mobilenet_v2(num_classes + 1), body_of("ssdlite320_mobilenet_v2").maps), dtype)
-
-
-def on_mobilenet_v2(classes: int) -> SSD:
-    """Return the network of torchvision's parts. classes: with the background."""
     body, features, norm = body_of("ssdlite320_mobilenet_v2"), mobilenet_v2().features, partial(nn.BatchNorm2d, **NORM)
-    block = features[body.split]
-    block.block = block.conv  # as torchvision's extractor calls it
+    block = features.get_submodule(str(body.split))
+    block.block = block.get_submodule("conv")  # as torchvision's extractor calls it
     backbone = SSDLiteFeatureExtractorMobileNet(features, body.split, norm)
-    channels = [block.conv[0].out_channels, body.top, *EXTRA]
-    boxes = DefaultBoxGenerator(list(map(list, NUMBERS.shapes)), scales=list(NUMBERS.scales))
-    head = SSDLiteHead(channels, boxes.num_anchors_per_location(), classes, norm)
-    return SSD(backbone, boxes, (SIZE, SIZE), classes, head=head)
+    wide = block.get_submodule("conv.0.0").get_parameter("weight").shape[0]
+    head = SSDLiteHead([wide, body.top, *EXTRA], list(NUMBERS.by_place), num_classes + 1, norm)
+    return adapted(OnMobileNet(backbone, head, body.maps), dtype)

@@ -12,8 +12,9 @@ from ft.cli.predict import predict
 from ft.tasks.box_rows import read_boxes
 from parity_tests.support.pairs import TRAJECTORY, boxes_csv
 
+MODELS = ["fasterrcnn_mobilenet_v2_fpn", pytest.param("ssdlite320_mobilenet_v2", marks=pytest.mark.slow)]
 RECIPE = {
-    "model": "fasterrcnn_mobilenet_v2_fpn", "weights": "none", "precision": "float64", "image_size": 64,
+    "weights": "none", "precision": "float64", "image_size": 64,
     "batch_size": 4, "lr": 1e-3, "epochs": 2, "workers": 0, "quiet": True, "schedule": "constant", "warmup_epochs": 0,
 }  # fmt: skip
 
@@ -24,11 +25,16 @@ def data(tmp_path_factory):
     return boxes_csv(tmp_path_factory.mktemp("squares"), count=12)
 
 
+@pytest.fixture(scope="module", params=MODELS)
+def recipe(request):
+    return {**RECIPE, "model": request.param}
+
+
 @pytest.fixture(scope="module")
-def runs(data, tmp_path_factory):
+def runs(recipe, data, tmp_path_factory):
     """The head trained on kept features in each wing."""
     root = tmp_path_factory.mktemp("runs")
-    return {wing: ft.finetune(**RECIPE, data=data, backend=wing, out=root / wing) for wing in ("torch", "tf")}
+    return {wing: ft.finetune(**recipe, data=data, backend=wing, out=root / wing) for wing in ("torch", "tf")}
 
 
 def known(metrics):
@@ -77,7 +83,7 @@ def test_the_command_draws_and_writes_cocos_results(runs, data, tmp_path, capsys
     assert first["bbox"] == [ours["x1"], ours["y1"], ours["x2"] - ours["x1"], ours["y2"] - ours["y1"]]
 
 
-def test_what_a_run_does_not_give_is_refused(runs, data, tmp_path):
+def test_what_a_run_does_not_give_is_refused(recipe, runs, data, tmp_path):
     with pytest.raises(ft.RecipeError, match=r"masks: .* is a detection run, whose network gives none"):
         predict([str(runs["torch"].folder), data, "--masks", str(tmp_path)])
     with pytest.raises(ft.RecipeError, match="score: got 2; expected a number from 0 to 1"):
@@ -85,11 +91,11 @@ def test_what_a_run_does_not_give_is_refused(runs, data, tmp_path):
     with pytest.raises(ft.RecipeError, match="whose network gives no masks"):
         runs["torch"].masks(data)
     with pytest.raises(ft.RecipeError, match="mixup: not for detection"):
-        ft.finetune(**RECIPE, data=data, backend="torch", mixup=0.2, out=tmp_path / "run")
+        ft.finetune(**recipe, data=data, backend="torch", mixup=0.2, out=tmp_path / "run")
 
 
-def test_a_run_goes_on_in_the_other_wing(runs, data, tmp_path, say):
-    half = ft.finetune(**{**RECIPE, "epochs": 1}, data=data, backend="torch", out=tmp_path / "parts")
+def test_a_run_goes_on_in_the_other_wing(recipe, runs, data, tmp_path, say):
+    half = ft.finetune(**{**recipe, "epochs": 1}, data=data, backend="torch", out=tmp_path / "parts")
     run = ft.finetune(resume=half.folder, epochs=2, backend="tf", quiet=True)
     found = compare_runs(runs["torch"].folder, run.folder)
     assert max(found.largest_loss_difference, found.largest_head_difference) <= TRAJECTORY

@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from ft.network.boxes import anchors, coding, matching, roi, suppression, training
+from ft.network.boxes import anchors, coding, defaults, matching, onestage, roi, ssd, suppression, training
 from tests.ft.network import test_boxes as tests
+from tests.ft.network import test_ssd as ssd_tests
 from tests.oracle import needs_torch
 
 pytestmark = needs_torch
 ROI_WEIGHTS = tests.RESNET.roi_weights
-middles, points, covers, picture_key, cell_anchors, iou = (
+middles, points, covers, picture_key, cell_anchors = (
     coding.middles,
     roi.points,
     suppression.covers,
     training.picture_key,
     anchors.cell_anchors,
-    training.iou,
 )
 
 
@@ -32,6 +32,18 @@ def unrounded(sizes, ratios):
 
 def at_least(a, b, threshold):
     return covers(a, b, np.nextafter(threshold, 0))
+
+
+def first_wins(overlaps, low):
+    matches, best = matching.match(overlaps, low=low, high=low), overlaps.argmax(1)
+    matches[best[::-1]] = np.arange(len(overlaps))[::-1]
+    return matches
+
+
+def exact_sides(scale, following, ratios):
+    """Return the sides of default boxes in float64, of which the clip is lost, too."""
+    lying = [(scale * ratio**0.5, scale / ratio**0.5) for ratio in ratios]
+    return np.array([(scale,) * 2, ((scale * following) ** 0.5,) * 2, *(s for own in lying for s in (own, own[::-1]))])
 
 
 FAULTS = {
@@ -76,6 +88,42 @@ FAULTS = {
         lambda *parts: picture_key(*parts[:3], 0),
         tests.test_samples_follow_step_purpose_position_and_no_other_box,
     ),
+    "default boxes are float64": (
+        defaults,
+        "cell_sides",
+        exact_sides,
+        lambda: ssd_tests.test_default_boxes(ssd_tests.LITE, ssd_tests.IMAGE),
+    ),
+    "the first of several objects wins": (
+        ssd_tests,
+        "match_each",
+        first_wins,
+        ssd_tests.test_every_object_has_its_best_box_and_the_last_of_several_wins,
+    ),
+    "no object has its best box": (
+        onestage,
+        "match_each",
+        lambda overlaps, low: matching.match(overlaps, low=low, high=low),
+        lambda: ssd_tests.test_loss(ssd_tests.LITE),
+    ),
+    "two negatives an object": (
+        ssd_tests,
+        "shares",
+        lambda losses, classes, ratio: ssd.shares(losses, classes, ratio - 1),
+        lambda: ssd_tests.test_loss(ssd_tests.LITE),
+    ),
+    "the easiest negatives": (
+        ssd_tests,
+        "shares",
+        lambda losses, classes, ratio: ssd.shares(-losses, classes, ratio),
+        lambda: ssd_tests.test_loss(ssd_tests.LITE),
+    ),
+    "the best scores of all classes together": (
+        ssd,
+        "best_of_classes",
+        lambda scores, least, count: np.unravel_index(suppression.best_first(scores.ravel(), count), scores.shape),
+        lambda: ssd_tests.test_detections(ssd_tests.LITE),
+    ),
     "background is a class of the user's": (
         tests,
         "lesson",
@@ -88,10 +136,15 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_seen(monkeypatch, fault):
     module, name, faulty, check = FAULTS[fault]
-    anchors.grid_anchors.cache_clear()
+    forget()
     check()
-    anchors.grid_anchors.cache_clear()
+    forget()
     monkeypatch.setattr(module, name, faulty)
     with pytest.raises(AssertionError):
         check()
-    anchors.grid_anchors.cache_clear()
+    forget()
+
+
+def forget():
+    for kept in (anchors.grid_anchors, defaults.default_boxes):
+        kept.cache_clear()

@@ -115,3 +115,27 @@ def test_a_detector_s_convolutions_are_as_torchvision_s() -> None:
     for name, theirs in names.items():
         spread = np.abs(quantiles(theirs.detach().numpy())).max()
         np.testing.assert_allclose(quantiles(found[name]), quantiles(theirs.detach().numpy()), atol=0.02 * spread)
+
+
+def test_an_ssd_s_convolutions_are_as_torchvision_s() -> None:
+    from torchvision.models.detection.ssd import SSDHead
+    from torchvision.models.detection.ssdlite import SSDLiteHead
+
+    torch.manual_seed(0)
+    ours = "head.regression_head.module_list.0"
+    heads = SSDHead([512], [40], 91), SSDLiteHead([2000], [40], 91, torch.nn.BatchNorm2d)
+    whole, lite = (head.get_submodule(ours.removeprefix("head.")) for head in heads)
+    pairs = {
+        f"{ours}.weight": whole.weight,
+        "backbone.extra.0.7.3.weight": torch.nn.init.xavier_uniform_(torch.empty(1024, 1024, 1, 1)),
+        "backbone.extra.2.2.weight": torch.nn.init.xavier_uniform_(torch.empty(256, 128, 3, 3)),
+        f"{ours}.0.0.weight": lite[0][0].weight,
+        f"{ours}.1.weight": lite[1].weight,
+        "backbone.extra.3.1.0.weight": lite[0][0].weight,
+        "backbone.extra.0.3.weight": torch.nn.init.kaiming_normal_(torch.empty(512, 512, 3, 3), mode="fan_out"),  # VGG
+    }
+    found = initial_weights({name: tuple(theirs.shape) for name, theirs in pairs.items()}, seed=3)
+    for name, theirs in pairs.items():
+        spread = np.abs(quantiles(theirs.detach().numpy())).max()
+        np.testing.assert_allclose(quantiles(found[name]), quantiles(theirs.detach().numpy()), atol=0.03 * spread)
+    assert (initial_weights({"backbone.scale_weight": (512,)}, seed=3)["backbone.scale_weight"] == 20).all()
