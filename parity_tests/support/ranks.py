@@ -54,17 +54,17 @@ CASES: dict[str, dict[str, Any]] = {
     "clipped": {**SMALL, "clip_norm": 0.05, "ema": 0.9, "weight_decay": 0.01, "optimizer": "adamw"},
     "mixed parts": {**SMALL, "batch_size": 3, "accumulate": 3, "mixup": 0.4, "cutmix": 0.4, "l2": 1e-3},
     "weighted": {**SMALL, "class_weights": "1,2,3,4,5,6,7,8,9,10", "label_smoothing": 0.1, "sampling": "balanced"},
-    "boxes": {**BOXES, "batch_size": 5},
-    "boxes in parts": {**BOXES, "batch_size": 2, "accumulate": 3},
     "apart": {**SMALL, "bn_sync": "off"},
 }
-RULES: dict[str, dict[str, Any]] = {  # each optimizer and penalty
-    "adam": {**SMALL, "optimizer": "adam", "eps": 1e-3, "l2sp": 0.01, "l2sp_head": 0.01},
+RULES: dict[str, dict[str, Any]] = {  # the other optimizers and penalties, and a detector
+    "adam": {**SMALL, "optimizer": "adam", "eps": 1e-3, "l2": 1e-3, "sampling": "balanced"},
     "rmsprop": {**SMALL, "optimizer": "rmsprop", "eps": 1e-3, "l1": 1e-4, "clip_value": 0.01},
     "adagrad": {**SMALL, "optimizer": "adagrad", "eps": 1e-3, "ema": 0.9, "accumulate": 2, "batch_size": 4},
     "lars": {**SMALL, "optimizer": "lars", "weight_decay": 0.01, "layer_decay": 0.8},
+    "drawn": {**BOXES, "batch_size": 5},
+    "drawn in parts": {**BOXES, "batch_size": 2, "accumulate": 3},
 }
-LENGTHS = {"boxes": 4, "boxes in parts": 4}  # else STEPS
+LENGTHS = {"drawn": 4, "drawn in parts": 4}  # else STEPS
 SHORT, FEW = {**SMALL, "clip_norm": 0.05, "batch_size": 7}, 3  # what a planted fault has to show itself in
 FAULTS = ("mean of means", "a rank's own noise", "one rank's own clip")
 
