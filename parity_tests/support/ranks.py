@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -78,6 +78,7 @@ TEXTS = {
     "max_length": 24,
     "lr": 5e-3,
 }
+MOVED = " moved"
 RUNS: dict[str, dict[str, Any]] = {  # whole trainings; names of files are of those that `make_data` makes
     "head": {**DIGITS, "freeze": "base", "cache": "disk", "average_best": 2, "result": "average"},
     "thawing": {
@@ -252,15 +253,18 @@ def of_case(fields: dict[str, Any], wing: str, ranks: Any, *, fault: str = "", s
 
 
 def whole_run(name: str, wing: str, folder: Path) -> None:
-    """Train by one of RUNS into a folder, beside which the data is."""
+    """Train by one of RUNS into a folder, beside which the data is; "NAME moved" from weights moved by one ulp."""
     import ft
+    from ft.parity.sensitivity import moved_by_one_ulp
+    from ft.training.build import start_changed
 
     def placed(field: str, value: Any) -> Any:
         path = folder.parent / "data" / str(value)
         return str(path) if field in ("data", "model") and path.exists() else value
 
-    fields = {field: placed(field, value) for field, value in RUNS[name].items()}
-    ft.finetune(backend=wing, out=folder / name, quiet=True, cache_dir=str(folder / "cache"), **fields)
+    fields = {field: placed(field, value) for field, value in RUNS[name.removesuffix(MOVED)].items()}
+    with start_changed(moved_by_one_ulp) if name.endswith(MOVED) else nullcontext():
+        ft.finetune(backend=wing, out=folder / name, quiet=True, cache_dir=str(folder / "cache"), **fields)
 
 
 def runs(wing: str, count: int, folder: Path, names: Collection[str] = tuple(RUNS)) -> dict[str, Path]:
@@ -278,7 +282,7 @@ def main(wing: str, folder: Path, *names: str) -> None:
 
     ranks = connect(wing, {"device": "cpu"})
     for name in names:
-        if name in RUNS:
+        if name.removesuffix(MOVED) in RUNS:
             whole_run(name, wing, folder)
             continue
         short = name == "short" or " with " in name
