@@ -170,20 +170,33 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def start(wing: str, count: int, command: list[Any], cwd: Path = ROOT, **options: Any) -> list[subprocess.Popen]:
-    """Start so many processes `python COMMAND`, or each its own of several commands."""
+def start(
+    wing: str,
+    count: int,
+    command: list[Any],
+    cwd: Path = ROOT,
+    *,
+    only: int | None = None,
+    place: Mapping[str, str] | None = None,
+    **options: Any,
+) -> list[subprocess.Popen]:
+    """Start so many processes `python COMMAND`, or each its own of several commands.
+
+    only: the rank that is started alone; place: what they are told otherwise.
+    """
     commands = command if isinstance(command[0], list) else [command] * count
+    pairs = list(zip(commands, environments(wing, count), strict=True))
     return [
         subprocess.Popen(
             [sys.executable, *own],
-            env={**environment, "PYTHONPATH": str(ROOT)},
+            env={**environment, **(place or {}), "PYTHONPATH": str(ROOT)},
             cwd=cwd,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             **options,
         )
-        for own, environment in zip(commands, environments(wing, count), strict=True)
+        for own, environment in (pairs if only is None else pairs[only : only + 1])
     ]
 
 
@@ -272,7 +285,7 @@ def runs(wing: str, count: int, folder: Path, names: Collection[str] = tuple(RUN
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     command = ["-m", "parity_tests.support.ranks", wing, str(folder), *names]
-    require_success(ended(start(wing, count, command)))
+    require_success(ended(start(wing, count, command), PATIENCE * len(names)))
     return {name: folder / name for name in names}
 
 
