@@ -77,7 +77,7 @@ def predicted(folder):
     """Return all that a run says of its samples, numbers as numbers."""
     said = []
     for line in (folder / "predictions.csv").read_text().splitlines():
-        said += [number(cell) for cell in line.split(",")]
+        said += [number(cell) for cell in line.replace(",", " ").split()]
     return said + [x for path in sorted(folder.glob("*tions.json")) for x in flat(json.loads(path.read_text()))]
 
 

@@ -27,10 +27,10 @@ def hear(number, frame):
 
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, hear)
-log.write_text(f"{os.getpid()}\n")
 follow_starter(linger=0.8)
 print(f"out of {rank}", flush=True)
 print(f"err of {rank}", file=sys.stderr, flush=True)
+log.write_text(f"{os.getpid()}\n")
 while sum(os.path.exists(f"{folder}/{other}") for other in range(len(deeds))) < len(deeds):
     time.sleep(0.01)
 if deed == "end":
