@@ -75,8 +75,6 @@ def connect(seat: Seat, *, device: str, timeout: float) -> Ranks:
     keep_memory()
     devices = tf.config.list_physical_devices("GPU")
     gpus = device in ("auto", "cuda") and bool(devices)
-    if device == "mps":
-        raise RecipeError("device: mps is for one process; use --device cpu")
     if gpus and seat.local >= len(devices):
         raise RecipeError(
             f"worker {seat.rank}: this machine has {len(devices)} GPUs, and each process takes its own; start at "

@@ -69,8 +69,6 @@ class TorchRanks(Ranks):
 def connect(seat: Seat, *, device: str, timeout: float) -> Ranks:
     """Meet the other ranks; RankLost where not all come within `timeout` seconds. device: of the recipe."""
     gpus = device in ("auto", "cuda") and torch.cuda.is_available()
-    if device == "mps":
-        raise RecipeError("device: mps is for one process; use --device cpu")
     if gpus:
         count = torch.cuda.device_count()
         if seat.local >= count:

@@ -27,6 +27,8 @@ def meet_others(backend: str, *, device: str, timeout: float) -> Ranks:
     """Meet the ranks that the environment names; they part at the end of the process."""
     seat = seat_of(backend)
     assert seat is not None
+    if device == "mps":
+        raise RecipeError("device: mps is for one process; use --device cpu") if not seat.local else Elsewhere()
     backends.require(backend)
     wing = backends.load(backend)
     with quiet_stderr():

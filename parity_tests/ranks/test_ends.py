@@ -94,6 +94,7 @@ def test_a_signal_to_one_stops_all_after_the_same_step(wing, other, tmp_path):
         ([["--lr", "0.1"], ["--lr", "0.2"]], "lr 0.2 on rank 1, 0.1 on rank 0"),
         ([["--batch-size", "1"]] * 2, "batch_size 1: fewer samples than the 2 ranks"),
         ([["--lr", "0.1"], ["--lr", "much"]], "rank 1: lr: got 'much'"),
+        ([["--device", "mps"]] * 2, "device: mps is for one process"),
     ],
 )
 def test_bad_input_is_said_once(each, words, tmp_path):
@@ -101,6 +102,38 @@ def test_bad_input_is_said_once(each, words, tmp_path):
     assert [code for code, _, _ in found] == [2, 2]
     require_one_line(found, words)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("wing", "other", "words"), [("torch", "tf", "torchrun starts"), ("tf", "torch", "TF_CONFIG")])
+def test_the_other_wings_processes_are_refused_once(wing, other, words, tmp_path):
+    """Processes that were told their places as those of one wing are, and are of the other."""
+    found = ended(start(wing, 2, ["-m", f"ft_{other}.train", *TINY, "--out", str(tmp_path / "run")]), BOUND)
+    assert [code for code, _, _ in found] == [2, 2]
+    require_one_line(found, words)
+
+
+def test_a_place_that_is_no_json_is_told(tmp_path):
+    """By each process, for none knows which it is."""
+    found = ended(start("tf", 2, ["-m", "ft_tf.train", *TINY], place={"TF_CONFIG": "{"}), BOUND)
+    assert [code for code, _, _ in found] == [2, 2]
+    for one in found:
+        require_one_line([one], "TF_CONFIG: no JSON")
+
+
+@pytest.mark.slow
+def test_ranks_of_both_wings_do_not_meet(tmp_path):
+    """One is told that it is rank 0 of torchrun's two, one that it is worker 1 of TensorFlow's two."""
+    flags = [*TINY, "--out", str(tmp_path / "run"), "--rank-timeout", "10"]
+    processes = [
+        *start("torch", 2, ["-m", "ft_torch.train", *flags], only=0),
+        *start("tf", 2, ["-m", "ft_tf.train", *flags], only=1),
+    ]
+    began = time.monotonic()
+    found = ended(processes, BOUND)
+    assert time.monotonic() - began < BOUND
+    assert [code for code, _, _ in found] == [2, 2]
+    for rank, one in enumerate(found):
+        require_one_line([one], f"rank {rank}: lost the other ranks")
 
 
 @pytest.mark.slow

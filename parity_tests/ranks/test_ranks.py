@@ -69,10 +69,11 @@ def test_three_ranks_are_one(names, alone, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RULES)
-def test_by_every_rule(name, folder):
-    one, two = (results("torch", count, folder / f"{name}-{count}", [name])[name] for count in (1, 2))
-    require_same(one, two)
+@pytest.mark.parametrize(("wing", "step"), [("torch", STEP), ("tf", ACROSS)])
+def test_by_every_rule(wing, step, folder):
+    one, two = (results(w, count, folder / f"rules-{w}-{count}", RULES) for w, count in (("torch", 1), (wing, 2)))
+    for name in RULES:
+        require_same(one[name], two[name], step=step)
 
 
 def test_without_synchronisation_batchnorm_sees_another_batch(alone, pair):

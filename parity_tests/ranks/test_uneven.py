@@ -64,10 +64,8 @@ def learners(kind: str) -> list[Any]:
 
 
 def batch_of(kind: str, samples: int, seed: int) -> Batch:
-    if kind == "boxes":
-        return boxes_batch(
-            seed, count=samples, classes=CLASSES, sides=(48, 56)
-        )  # too few anchors for all to draw as many
+    if kind == "boxes":  # with too few anchors for all pictures to draw as many
+        return boxes_batch(seed, count=samples, classes=CLASSES, sides=(48, 56))
     rng = np.random.default_rng(seed)
     return Batch.of(rng.normal(size=(samples, 16, 16, 3)), labels=rng.integers(0, CLASSES, samples))
 

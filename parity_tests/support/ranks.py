@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -54,17 +54,17 @@ CASES: dict[str, dict[str, Any]] = {
     "clipped": {**SMALL, "clip_norm": 0.05, "ema": 0.9, "weight_decay": 0.01, "optimizer": "adamw"},
     "mixed parts": {**SMALL, "batch_size": 3, "accumulate": 3, "mixup": 0.4, "cutmix": 0.4, "l2": 1e-3},
     "weighted": {**SMALL, "class_weights": "1,2,3,4,5,6,7,8,9,10", "label_smoothing": 0.1, "sampling": "balanced"},
-    "boxes": {**BOXES, "batch_size": 5},
-    "boxes in parts": {**BOXES, "batch_size": 2, "accumulate": 3},
     "apart": {**SMALL, "bn_sync": "off"},
 }
-RULES: dict[str, dict[str, Any]] = {  # each optimizer and penalty
-    "adam": {**SMALL, "optimizer": "adam", "eps": 1e-3, "l2sp": 0.01, "l2sp_head": 0.01},
+RULES: dict[str, dict[str, Any]] = {  # the other optimizers and penalties, and a detector
+    "adam": {**SMALL, "optimizer": "adam", "eps": 1e-3, "l2": 1e-3, "sampling": "balanced"},
     "rmsprop": {**SMALL, "optimizer": "rmsprop", "eps": 1e-3, "l1": 1e-4, "clip_value": 0.01},
     "adagrad": {**SMALL, "optimizer": "adagrad", "eps": 1e-3, "ema": 0.9, "accumulate": 2, "batch_size": 4},
     "lars": {**SMALL, "optimizer": "lars", "weight_decay": 0.01, "layer_decay": 0.8},
+    "drawn": {**BOXES, "batch_size": 5},
+    "drawn in parts": {**BOXES, "batch_size": 2, "accumulate": 3},
 }
-LENGTHS = {"boxes": 4, "boxes in parts": 4}  # else STEPS
+LENGTHS = {"drawn": 4, "drawn in parts": 4}  # else STEPS
 SHORT, FEW = {**SMALL, "clip_norm": 0.05, "batch_size": 7}, 3  # what a planted fault has to show itself in
 FAULTS = ("mean of means", "a rank's own noise", "one rank's own clip", "parts without their distance")
 
@@ -78,6 +78,7 @@ TEXTS = {
     "max_length": 24,
     "lr": 5e-3,
 }
+MOVED = " moved"
 RUNS: dict[str, dict[str, Any]] = {  # whole trainings; names of files are of those that `make_data` makes
     "head": {**DIGITS, "freeze": "base", "cache": "disk", "average_best": 2, "result": "average"},
     "thawing": {
@@ -169,20 +170,33 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def start(wing: str, count: int, command: list[Any], cwd: Path = ROOT, **options: Any) -> list[subprocess.Popen]:
-    """Start so many processes `python COMMAND`, or each its own of several commands."""
+def start(
+    wing: str,
+    count: int,
+    command: list[Any],
+    cwd: Path = ROOT,
+    *,
+    only: int | None = None,
+    place: Mapping[str, str] | None = None,
+    **options: Any,
+) -> list[subprocess.Popen]:
+    """Start so many processes `python COMMAND`, or each its own of several commands.
+
+    only: the rank that is started alone; place: what they are told otherwise.
+    """
     commands = command if isinstance(command[0], list) else [command] * count
+    pairs = list(zip(commands, environments(wing, count), strict=True))
     return [
         subprocess.Popen(
             [sys.executable, *own],
-            env={**environment, "PYTHONPATH": str(ROOT)},
+            env={**environment, **(place or {}), "PYTHONPATH": str(ROOT)},
             cwd=cwd,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             **options,
         )
-        for own, environment in zip(commands, environments(wing, count), strict=True)
+        for own, environment in (pairs if only is None else pairs[only : only + 1])
     ]
 
 
@@ -272,15 +286,18 @@ def of_case(fields: dict[str, Any], wing: str, ranks: Any, *, fault: str = "", s
 
 
 def whole_run(name: str, wing: str, folder: Path) -> None:
-    """Train by one of RUNS into a folder, beside which the data is."""
+    """Train by one of RUNS into a folder, beside which the data is; "NAME moved" from weights moved by one ulp."""
     import ft
+    from ft.parity.sensitivity import moved_by_one_ulp
+    from ft.training.build import start_changed
 
     def placed(field: str, value: Any) -> Any:
         path = folder.parent / "data" / str(value)
         return str(path) if field in ("data", "model") and path.exists() else value
 
-    fields = {field: placed(field, value) for field, value in RUNS[name].items()}
-    ft.finetune(backend=wing, out=folder / name, quiet=True, cache_dir=str(folder / "cache"), **fields)
+    fields = {field: placed(field, value) for field, value in RUNS[name.removesuffix(MOVED)].items()}
+    with start_changed(moved_by_one_ulp) if name.endswith(MOVED) else nullcontext():
+        ft.finetune(backend=wing, out=folder / name, quiet=True, cache_dir=str(folder / "cache"), **fields)
 
 
 def runs(wing: str, count: int, folder: Path, names: Collection[str] = tuple(RUNS)) -> dict[str, Path]:
@@ -288,7 +305,7 @@ def runs(wing: str, count: int, folder: Path, names: Collection[str] = tuple(RUN
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     command = ["-m", "parity_tests.support.ranks", wing, str(folder), *names]
-    require_success(ended(start(wing, count, command)))
+    require_success(ended(start(wing, count, command), PATIENCE * len(names)))
     return {name: folder / name for name in names}
 
 
@@ -298,7 +315,7 @@ def main(wing: str, folder: Path, *names: str) -> None:
 
     ranks = connect(wing, {"device": "cpu"})
     for name in names:
-        if name in RUNS:
+        if name.removesuffix(MOVED) in RUNS:
             whole_run(name, wing, folder)
             continue
         short = name == "short" or " with " in name
