@@ -14,6 +14,8 @@ from torch import Tensor
 from ft.backend.ranks import Ranks, Seat
 from ft.errors import RankLost, RecipeError, first_line
 
+LARGE = 1 << 20  # numbers of a tensor that goes by itself: what a copy would cost is more than what a message does
+
 
 class TorchRanks(Ranks):
     """A process group for tensors, on the device, and one for the hub's arrays, on the host."""
@@ -33,19 +35,24 @@ class TorchRanks(Ranks):
         return total.numpy()
 
     def add_up(self, tensors: Sequence[Tensor], like: Iterable[Tensor]) -> list[Tensor]:
-        """Return the sums of tensors of all ranks, which go as one vector. like: tensors whose strides they get.
+        """Return the sums of tensors of all ranks. like: tensors whose strides they get.
 
-        A gradient's own strides may differ from rank to rank, with the number of samples.
+        A gradient's own strides may differ from rank to rank, with the number of samples. A large one is added up where
+        it lies; the others go as one vector.
         """
-        shapes = [(tuple(x.shape), x.stride()) for x in like]
-        flat = tensors[0].new_empty(sum(x.numel() for x in tensors))
-        views, start = [], 0
-        for x, (shape, stride) in zip(tensors, shapes, strict=True):
-            views.append(flat.as_strided(shape, stride, start).copy_(x))
-            start += x.numel()
+        both = list(zip(tensors, like, strict=True))
+        flat = tensors[0].new_empty(sum(x.numel() for x, _ in both if x.numel() < LARGE))
+        sums, start = [], 0
+        for x, other in both:
+            if x.numel() < LARGE:
+                sums.append(flat.as_strided(other.shape, other.stride(), start).copy_(x))
+                start += x.numel()
+            else:
+                sums.append(x if x.stride() == other.stride() else torch.empty_like(other).copy_(x))
         with broken():
-            dist.all_reduce(flat)
-        return views
+            for whole in (flat, *(x.as_strided((x.numel(),), (1,)) for x in sums if x.numel() >= LARGE)):
+                dist.all_reduce(whole)
+        return sums
 
     def total(self, x: Tensor) -> Tensor:
         """Return the sum of a tensor of all ranks."""
@@ -56,10 +63,10 @@ class TorchRanks(Ranks):
 
     def each(self, x: Tensor) -> Tensor:
         """Return a tensor (C,) of each rank, in their order: (size, C)."""
-        rows = x.new_empty(self.size * len(x))  # gloo refuses rows
+        rows = x.new_empty(self.size, len(x))
         with broken():
-            dist.all_gather_into_tensor(rows, x)
-        return rows.reshape(self.size, -1)
+            dist.all_gather(list(rows.unbind()), x)
+        return rows
 
     def close(self) -> None:
         """Part."""
