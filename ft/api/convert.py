@@ -236,6 +236,7 @@ def identify(source: Source, *, model: str | None, num_classes: int | None, imag
             raise WeightsError(f"{source.path}: {unclear(names)}")
         name = names[0]
     card = find_card(name)
+    card = card if source.keras_named else with_own_keypoints(card, source.canonical(card, {}))
     recipe = recipes.from_dict(source.recipe) if source.recipe else None
     surgery = plan_surgery(card, recipe) if recipe else None
     card = surgery.card if surgery else card

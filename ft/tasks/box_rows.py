@@ -115,7 +115,7 @@ def pictures_in(truth: dict[str, Any], said: list[dict[str, Any]]) -> Iterator[P
         aside = np.array([row["iscrowd"] for row in own], np.bool_)
         scores = np.array([row["score"] for row in ours], np.float64)
         size = (int(image["height"]), int(image["width"]))
-        truth = Truth(*boxes_in(own), aside, masks_in(own))
+        truth = Truth(*boxes_in(own), aside, masks_in(own), points_in(own), sizes_in(own))
         yield Pictured(str(image["file_name"]), size, truth, found_of(ours, scores))
 
 
@@ -137,7 +137,19 @@ def boxes_in(rows: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
 def found_of(rows: Sequence[dict[str, Any]], scores: np.ndarray) -> Found:
     """Return detections."""
     corners, classes = boxes_in(rows)
-    return Found(corners, scores, classes, masks_in(rows))
+    return Found(corners, scores, classes, masks_in(rows), points_in(rows))
+
+
+def points_in(rows: Sequence[dict[str, Any]]) -> np.ndarray | None:
+    """Return the keypoints of objects, float64 (M, K, 3), None where they have none."""
+    if not rows or "keypoints" not in rows[0]:
+        return None
+    return np.array([row["keypoints"] for row in rows], np.float64).reshape(len(rows), -1, 3)
+
+
+def sizes_in(rows: Sequence[dict[str, Any]]) -> np.ndarray | None:
+    """Return the areas of objects with keypoints, None where they have none."""
+    return np.array([row["area"] for row in rows], np.float64) if rows and "keypoints" in rows[0] else None
 
 
 def masks_in(rows: Sequence[dict[str, Any]]) -> tuple[Runs, ...] | None:

@@ -16,6 +16,7 @@ from ft.zoo import (
     googlenet,
     inception,
     keras_applications,
+    keypointrcnn,
     lraspp,
     maskrcnn,
     maxvit,
@@ -72,6 +73,7 @@ FAMILIES = (
     lraspp,
     fasterrcnn,
     maskrcnn,
+    keypointrcnn,
 )
 CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 

@@ -26,14 +26,16 @@ FILES = {
     "fasterrcnn_mobilenet_v3_large_320_fpn": ("-907ea3f9", 22.8, 19_386_354),
     "maskrcnn_resnet50_fpn": ("_coco-bf2d0c1e", 37.9, 44_401_393),
     "maskrcnn_resnet50_fpn_v2": ("_coco-73cbd019", 47.4, 46_359_409),
+    "keypointrcnn_resnet50_fpn": ("_coco-fc266e95", 54.6, 59_137_258),
 }
 LEGACY = (
     "fasterrcnn_resnet50_fpn",
     "maskrcnn_resnet50_fpn",
+    "keypointrcnn_resnet50_fpn",
 )  # trained before FrozenBatchNorm2d added anything to its variances
 
 
-def coco_weights(network: str, size: int) -> tuple[Pretrained, ...]:
+def coco_weights(network: str, size: int, classes: tuple[str, ...] = COCO_CLASSES) -> tuple[Pretrained, ...]:
     """Return the published weights of a whole detector, none where there are none. size: of its pictures."""
     if network not in FILES:
         return ()
@@ -48,6 +50,6 @@ def coco_weights(network: str, size: int) -> tuple[Pretrained, ...]:
             preprocess=Preprocess(resize=size, crop=size, interpolation="bilinear", mean=MEAN, std=STD),
             mean_ap=mean_ap,
             norm_eps=0.0 if network in LEGACY else None,
-            classes=COCO_CLASSES,
+            classes=classes,
         ),
     )

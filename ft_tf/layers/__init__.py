@@ -22,6 +22,7 @@ from ft_tf.layers.conv import (
 from ft_tf.layers.masks import FoundMasks, FoundRois, of_class
 from ft_tf.layers.noise import KERAS_DROPOUT, Dropout, Noise, StochasticDepth, noise, seed_noise
 from ft_tf.layers.norm import BatchNorm2d, FrozenBatchNorm2d, LayerNorm, Normalization, batch_norm, frozen_norms
+from ft_tf.layers.points import Enlarge, FoundPoints
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
 from ft_tf.layers.resize import Resize, ResizeNearest, resize_bilinear
 from ft_tf.layers.sync import synchronised
@@ -55,9 +56,11 @@ __all__ = [
     "Decisions",
     "Detections",
     "Dropout",
+    "Enlarge",
     "Flatten",
     "ForLiteRT",
     "FoundMasks",
+    "FoundPoints",
     "FoundRois",
     "FrozenBatchNorm2d",
     "Gelu",

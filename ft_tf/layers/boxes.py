@@ -19,6 +19,7 @@ from ft_tf.layers.noise import Noise
 
 Maps = dict[str, tf.Tensor]
 FLOATS = ("objects", "anchor_boxes", "rois", "roi_boxes", "boxes", "scores", "row_weights", "column_weights", "wanted")
+FLOATS += ("keypoints", "heights")
 OF_FOUR = ("anchor_boxes", "rois", "roi_boxes")
 
 

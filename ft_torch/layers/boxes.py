@@ -12,6 +12,7 @@ from ft.network.boxes.anchors import Shape
 from ft.network.boxes.detections import detect
 from ft.network.boxes.levels import scales
 from ft.network.boxes.masks import found_rois, mask_lesson
+from ft.network.boxes.points import point_lesson, points_in
 from ft.network.boxes.proposals import propose
 from ft.network.boxes.roi import cuts
 from ft.network.boxes.training import cut_out, lesson
@@ -71,6 +72,17 @@ class Decider:
         drawn = (host(lesson[name]) for name in ("rois", "pictures", "classes", "matched"))
         options = {name: self.sizes[name] for name in ("image", "detector")}
         return like(lesson["rois"], mask_lesson(*drawn, host(masks), **options)._asdict())
+
+    def points(self, lesson: Maps, points: Tensor) -> Maps:
+        """Return what a step learns of keypoints, see `PointLesson`."""
+        drawn = (host(lesson[name]) for name in ("rois", "pictures", "classes", "matched"))
+        own = point_lesson(*drawn, host(points), detector=self.layer.detector)
+        return like(lesson["rois"], own._asdict())
+
+    def found_points(self, heatmaps: Tensor, rois: Maps) -> Maps:
+        """Return the "keypoints" (R, K, 2) that heatmaps (R, K, S, S) say, and their "heights" (R, K)."""
+        points, heights = points_in(host(heatmaps), host(rois["rois"]))
+        return like(heatmaps, {"keypoints": points, "heights": heights})
 
     def found_rois(self, found: Maps) -> Maps:
         """Return detections as boxes to cut out, without what fills them up."""
