@@ -29,7 +29,7 @@ from ft.weights import cast, match_weights, require_finite, write_safetensors
 from ft.weights.match import COUNTER_STARTS, Match
 from ft.weights.read import read_weights
 from ft.weights.recognise import recognise
-from ft.weights.source import Source, count_outputs, read_source
+from ft.weights.source import Source, count_outputs, read_source, with_own_keypoints
 from ft.weights.tensors import is_floating
 from ft.weights.text import text_tensors
 from ft.zoo import Card, TextCard, find_card

@@ -13,7 +13,7 @@ from ft.zoo.card import under
 from tests.oracle import models, needs_torch, torch
 
 pytestmark = needs_torch
-EVERY = [*cards("detection"), *cards("instances")]
+EVERY = [*cards("detection"), *cards("instances"), *cards("keypoints")]
 CARDS = [pytest.param(card, id=card.name) for card in EVERY]
 PUBLISHED = [card.name for card in EVERY if card.pretrained[-1].name == "COCO_V1"]
 BACKBONES = ("mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50")
@@ -31,8 +31,8 @@ def empty(shapes):
 def test_names():
     names = {card.name for card in EVERY}
     stock = models.list_models(module=models.detection)
-    assert {name for name in stock if name.startswith(("faster", "mask"))} < names
-    every = [cards(task) for task in ("classification", "segmentation", "detection", "instances")]
+    assert {name for name in stock if name.startswith(("faster", "mask", "keypoint"))} < names
+    every = [cards(task) for task in ("classification", "segmentation", "detection", "instances", "keypoints")]
     assert [card.name for own in every for card in own] == [card.name for card in cards(None)]
 
 
@@ -43,14 +43,16 @@ def test_stages_taps_and_last_layers(card):
     assert sum(w.numel() for w in model.parameters()) == card.parameters
     for name in model.state_dict():
         assert [stage for stage, prefixes in card.stages.items() if under(name, prefixes)] == [card.stage_of(name)]
-    wide = [path for path, layer in model.named_modules() if outputs_of(layer) in (91, 4 * 91)]
+    counts = (card.classes + 1, 4 * (card.classes + 1), card.keypoints)
+    wide = [path for path, layer in model.named_modules() if outputs_of(layer) in counts]
     assert wide == list(card.outputs)
     assert {f"backbone.body.{path}": tap for path, tap in model.backbone.body.return_layers.items()} == {
         path: tap for tap, path in card.taps.items()
     }
     plan = plan_freeze(card, [name for name, _ in model.named_parameters()], freeze=("base",), bn="frozen")
     assert plan.stages == card.base
-    heads = {"box_head", "box_predictor", *(("mask_head", "mask_predictor") if card.task == "instances" else ())}
+    more = {"instances": ("mask_head", "mask_predictor"), "keypoints": ("keypoint_head", "keypoint_predictor")}
+    heads = {"box_head", "box_predictor", *more.get(card.task, ())}
     assert {name.split(".")[1] for name in plan.trainable} == {"fpn", "head", *heads}
 
 
@@ -66,13 +68,13 @@ def test_published_weights_are_torchvisions(name):
     ours = card.weights(theirs.name)
     assert (ours.url, ours.url.rpartition("/")[2]) == (theirs.url, ours.filename)
     assert theirs.url.endswith(f"-{ours.sha256}.pth")
-    assert ["__background__", *ours.classes] == theirs.meta["categories"]
+    assert list(ours.classes) == theirs.meta["categories"][1:]
     assert card.classes == len(ours.classes)
     assert (card.parameters, ours.mean_ap) == (
         theirs.meta["num_params"],
         theirs.meta["_metrics"]["COCO-val2017"]["box_map"],
     )
-    assert (ours.norm_eps == 0) == (name in ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn"))
+    assert (ours.norm_eps == 0) == (name.endswith("resnet50_fpn"))
     assert card.weights("imagenet").name == "IMAGENET1K_V1"
 
 
