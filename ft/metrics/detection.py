@@ -198,10 +198,11 @@ def marks_of(own: Truth | Found) -> list[dict[str, Any]]:
         return [{"segmentation": mask.as_coco} for mask in own.masks]
     if own.points is None:
         return [{}] * len(own.classes)
-    rows = zip(own.points.reshape(len(own.points), -1).tolist(), (own.points[..., 2] > 0).sum(1).tolist(), strict=True)
     if isinstance(own, Found):
-        return [{"keypoints": row} for row, _ in rows]
-    return [{"keypoints": row, "num_keypoints": count} for row, count in rows]
+        return [{"keypoints": points.ravel().tolist()} for points in own.points]
+    return [
+        {"keypoints": points.ravel().tolist(), "num_keypoints": int((points[:, 2] > 0).sum())} for points in own.points
+    ]
 
 
 def to_sides(corners: np.ndarray) -> list[list[float]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
+from ft.errors import DataError
 from ft.metrics.detection import Found, Kind, PointScores, Scores, Truth, coco_scores, require_coco
 from ft.metrics.matches import SURE
 from ft.metrics.run_lengths import Runs, runs_of
@@ -82,6 +83,14 @@ def truths_in(targets: Arrays) -> list[Truth]:
     return [own._replace(masks=runs_in(rows[: len(own.classes)], *size)) for own, rows, size in masks]
 
 
+def require_fitting(outputs: Arrays, targets: Arrays) -> None:
+    """Raise DataError where objects have another number of keypoints than the network says."""
+    if "own_points" in targets:
+        given, said = targets["own_points"].shape[2], outputs["keypoints"].shape[2]
+        if given != said:
+            raise DataError(f"the data has {given} keypoints, the network says {said}; evaluate on data with as many")
+
+
 def runs_in(texts: np.ndarray, height: int, width: int) -> tuple[Runs, ...]:
     """Return masks, see ft/data/batches/instances.py."""
     return tuple(Runs(height, width, text.tobytes().rstrip(b"\0").decode("ascii")) for text in texts)
@@ -105,6 +114,7 @@ class BoxMeter(Meter):
 
     def update(self, outputs: Arrays, targets: Arrays) -> None:
         """Add a batch of detections, see `found_in`, and of boxes in the pictures' own pixels."""
+        require_fitting(outputs, targets)
         self.rows += zip(targets["index"].tolist(), truths_in(targets), found_in(outputs, targets), strict=True)
 
     def merge(self, other: Self) -> None:
