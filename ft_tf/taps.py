@@ -8,7 +8,7 @@ from keras import KerasTensor
 
 from ft.zoo import Card
 from ft.zoo.card import under
-from ft_tf.layers import maps_of, of_class, resize_bilinear
+from ft_tf.layers import maps_of, of_class, resize_bilinear, sizes
 
 Maps = dict[str, tf.Tensor]
 
@@ -135,5 +135,6 @@ class PointHead:
         own = self.answer.lesson(lesson, targets["points"])
         rois = {name: tf.gather(lesson[name], own["places"]) for name in ("rois", "pictures", "maps")}
         heatmaps = tf.transpose(self.says(self.pool.cut(levels, rois, image), training=training), [0, 3, 1, 2])
-        flat = tf.reshape(heatmaps, [-1, heatmaps.shape[2] * heatmaps.shape[3]])
+        _, _, height, width = sizes(heatmaps)
+        flat = tf.reshape(heatmaps, [-1, height * width])
         return {"heatmaps": tf.gather(flat, own["heatmaps"]), "cells": own["cells"]}

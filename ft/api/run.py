@@ -286,7 +286,7 @@ class Run:
         said = [None] * len(masks) if detections.points is None else detections.points.tolist()
         rows = zip(*(array.tolist() for array in arrays), masks, said, strict=True)
         return [
-            Box(self.classes[k], score, *corners, mask, None if own is None else tuple(map(tuple, own)))
+            Box(self.classes[k], score, *corners, runs=mask, keypoints=None if own is None else tuple(map(tuple, own)))
             for k, score, corners, mask, own in rows
         ]
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft.network.boxes.points import point_lesson, points_in
-from ft_tf.layers.base import register
+from ft_tf.layers.base import register, sizes
 from ft_tf.layers.boxes import Decides, Maps, on_host
 from ft_tf.layers.resize import resize_bilinear
 
@@ -16,7 +16,8 @@ class Enlarge(keras.layers.Layer):
     """Bilinear resizing to twice the size: (N, h, w, C) -> (N, 2h, 2w, C)."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        return resize_bilinear(x, (2 * x.shape[1], 2 * x.shape[2]))
+        _, height, width, _ = sizes(x)
+        return resize_bilinear(x, (2 * height, 2 * width))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         images, height, width, channels = input_shape

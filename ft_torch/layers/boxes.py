@@ -69,14 +69,12 @@ class Decider:
 
     def masks(self, lesson: Maps, masks: Tensor) -> Maps:
         """Return what a step learns of masks, see `MaskLesson`."""
-        drawn = (host(lesson[name]) for name in ("rois", "pictures", "classes", "matched"))
         options = {name: self.sizes[name] for name in ("image", "detector")}
-        return like(lesson["rois"], mask_lesson(*drawn, host(masks), **options)._asdict())
+        return like(lesson["rois"], mask_lesson(*drawn_in(lesson), host(masks), **options)._asdict())
 
     def points(self, lesson: Maps, points: Tensor) -> Maps:
         """Return what a step learns of keypoints, see `PointLesson`."""
-        drawn = (host(lesson[name]) for name in ("rois", "pictures", "classes", "matched"))
-        own = point_lesson(*drawn, host(points), detector=self.layer.detector)
+        own = point_lesson(*drawn_in(lesson), host(points), detector=self.layer.detector)
         return like(lesson["rois"], own._asdict())
 
     def found_points(self, heatmaps: Tensor, rois: Maps) -> Maps:
@@ -87,6 +85,12 @@ class Decider:
     def found_rois(self, found: Maps) -> Maps:
         """Return detections as boxes to cut out, without what fills them up."""
         return like(found["boxes"], found_rois(host(found["boxes"]), host(found["classes"]), **self.sizes))
+
+
+def drawn_in(lesson: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return what was drawn of boxes: these, their pictures, their classes, and the objects that they are of."""
+    rois, pictures, classes, matched = (host(lesson[name]) for name in ("rois", "pictures", "classes", "matched"))
+    return rois, pictures, classes, matched
 
 
 def host(x: Tensor) -> np.ndarray:

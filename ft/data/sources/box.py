@@ -6,7 +6,7 @@ COCO has it. What a source writes has a form, and is checked and turned into tha
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -84,7 +84,8 @@ class Boxes:
         content += b"" if pointed is None else pointed.content
         own = None if shapes is None else tuple(shapes)
         digest = hashlib.sha256(content).hexdigest()[:16]
-        return cls(height, width, corners, classes, aside, digest, own, *(pointed or ()))
+        boxes = cls(height, width, corners, classes, aside, digest, own)
+        return boxes if pointed is None else replace(boxes, **pointed._asdict())
 
     def __str__(self) -> str:
         """Return what tells these boxes from others."""

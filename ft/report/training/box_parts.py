@@ -97,7 +97,7 @@ def shrunk_points(points: np.ndarray | None, scale: float) -> list[np.ndarray]:
 def resized(masks: Sequence[Runs] | None, size: tuple[int, int]) -> list[np.ndarray]:
     """Return masks as bool (H, W) of that size, by their nearest pixels."""
     pictures = (Image.fromarray(mask.mask) for mask in masks or ())
-    return [np.asarray(picture.resize(size[::-1], Image.Resampling.NEAREST)) for picture in pictures]
+    return [np.asarray(picture.resize((size[1], size[0]), Image.Resampling.NEAREST)) for picture in pictures]
 
 
 def shrunk(picture: np.ndarray) -> tuple[np.ndarray, float]:

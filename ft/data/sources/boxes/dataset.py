@@ -149,6 +149,7 @@ def boxes_in(item: Boxed, number: dict[str, int]) -> Boxes:
     height, width = item.header.height, item.header.width
     corners = clipped(item.corners, height, width)
     classes, aside = [number[box.label] for box in item.boxes], [box.aside for box in item.boxes]
-    more = {"shapes": item.shapes()} if item.marks == "masks" else {}
-    more |= {"pointed": item.pointed()} if item.marks == "keypoints" else {}
-    return Boxes.of(height, width, corners, np.array(classes, np.int64), np.array(aside, np.bool_), **more)
+    shapes = item.shapes() if item.marks == "masks" else None
+    pointed = item.pointed() if item.marks == "keypoints" else None
+    own = np.array(classes, np.int64), np.array(aside, np.bool_)
+    return Boxes.of(height, width, corners, *own, shapes=shapes, pointed=pointed)
