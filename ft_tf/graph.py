@@ -6,7 +6,8 @@ from typing import Any
 import tensorflow as tf
 
 # targets that are as many as a batch has
-COUNTED = ("boxes", "box_labels", "masks", "own_boxes", "own_labels", "own_aside", "own_masks")
+COUNTED = ("boxes", "box_labels", "masks", "points")
+COUNTED += ("own_boxes", "own_labels", "own_aside", "own_masks", "own_points", "own_areas")
 
 
 def as_graph(function: Callable[..., Any], signature: Sequence[tf.TensorSpec] | None = None) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from keras import KerasTensor
 from ft.zoo import Card
 from ft.zoo.card import under
 from ft.zoo.detector import OneStage
-from ft_tf.layers import lesson_of_anchors, maps_of, of_class, resize_bilinear
+from ft_tf.layers import lesson_of_anchors, maps_of, of_class, resize_bilinear, sizes
 
 Maps = dict[str, tf.Tensor]
 
@@ -61,7 +61,8 @@ class BoxHead:
         objectness, deltas, _, *levels = self.decisions.input
         self.proposals = keras.Model(list(maps.values()), [objectness, deltas, *levels])
         self.says = keras.Model(self.pool.output, self.detections.input[:2])
-        self.masks = MaskHead(model) if "masks" in model.output else None
+        heads = {"masks": MaskHead, "keypoints": PointHead}
+        self.more = next((head(model) for name, head in heads.items() if name in model.output), None)
 
     def __call__(
         self,
@@ -78,7 +79,7 @@ class BoxHead:
             rois = self.decisions.rois(objectness, deltas, maps, image)
             logits, said = self.says(self.pool.cut(levels, rois, image), training=training)
             found = self.detections([logits, said, rois["rois"], rois["pictures"], features["images"]])
-            return found | (self.masks.found(levels, found, maps, image) if self.masks else {})
+            return found | (self.more.found(levels, found, maps, image) if self.more else {})
         lesson = self.decisions.lesson(objectness, deltas, maps, image, targets)
         logits, said = self.says(self.pool.cut(levels, lesson, image), training=training)
         return {
@@ -87,7 +88,7 @@ class BoxHead:
             "class_logits": logits,
             "box_deltas": tf.reshape(said, [-1, logits.shape[-1], 4]),
             **{name: lesson[name] for name in ("objects", "anchor_boxes", "classes", "roi_boxes")},
-            **(self.masks.learnt(levels, lesson, targets, image, training=training) if self.masks else {}),
+            **(self.more.learnt(levels, lesson, targets, image, training=training) if self.more else {}),
         }
 
 
@@ -146,3 +147,30 @@ class MaskHead:
         rois = {name: tf.gather(lesson[name], own["places"]) for name in ("rois", "pictures", "maps")}
         logits = self.says(self.pool.cut(levels, rois, image), training=training)
         return {"mask_logits": of_class(logits, tf.gather(lesson["classes"], own["places"])), "masks": own["wanted"]}
+
+
+class PointHead:
+    """What says the keypoints of boxes, a network's own layers."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.rois, self.pool, self.answer = map(model.get_layer, ("found_rois", "pool_points", "points"))
+        self.says = keras.Model(self.pool.output, self.answer.input[0])
+
+    def found(self, levels: Sequence[tf.Tensor], found: Maps, maps: tf.Tensor, image: tf.Tensor) -> Maps:
+        """Return "keypoints" (N, D, K, 2) of detections in pixels of the picture, and the "heights" (N, D, K) of their
+        heatmaps there; 0 where no detection is.
+        """
+        rois = self.rois.rois(found["boxes"], found["classes"], maps, image)
+        heatmaps = self.says(self.pool.cut(levels, rois, image), training=False)
+        return self.answer([heatmaps, rois["rois"], found["classes"]])
+
+    def learnt(
+        self, levels: Sequence[tf.Tensor], lesson: Maps, targets: Maps, image: tf.Tensor, *, training: bool
+    ) -> Maps:
+        """Return "heatmaps" (V, S * S), logits of the keypoints that boxes of objects show, and their "cells" (V,)."""
+        own = self.answer.lesson(lesson, targets["points"])
+        rois = {name: tf.gather(lesson[name], own["places"]) for name in ("rois", "pictures", "maps")}
+        heatmaps = tf.transpose(self.says(self.pool.cut(levels, rois, image), training=training), [0, 3, 1, 2])
+        _, _, height, width = sizes(heatmaps)
+        flat = tf.reshape(heatmaps, [-1, height * width])
+        return {"heatmaps": tf.gather(flat, own["heatmaps"]), "cells": own["cells"]}

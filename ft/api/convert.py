@@ -29,7 +29,7 @@ from ft.weights import cast, match_weights, require_finite, write_safetensors
 from ft.weights.match import COUNTER_STARTS, Match
 from ft.weights.read import read_weights
 from ft.weights.recognise import recognise
-from ft.weights.source import Source, count_outputs, read_source
+from ft.weights.source import Source, count_outputs, read_source, with_own_keypoints
 from ft.weights.tensors import is_floating
 from ft.weights.text import text_tensors
 from ft.zoo import Card, TextCard, find_card
@@ -236,6 +236,7 @@ def identify(source: Source, *, model: str | None, num_classes: int | None, imag
             raise WeightsError(f"{source.path}: {unclear(names)}")
         name = names[0]
     card = find_card(name)
+    card = card if source.keras_named else with_own_keypoints(card, source.canonical(card, {}))
     recipe = recipes.from_dict(source.recipe) if source.recipe else None
     surgery = plan_surgery(card, recipe) if recipe else None
     card = surgery.card if surgery else card

@@ -46,7 +46,7 @@ from ft.training.ways import way_of
 from ft.weights import read_weights
 from ft.zoo import Card, find_card
 
-WITH_BOXES = ("detection", "instances")  # tasks
+WITH_BOXES = ("detection", "instances", "keypoints")  # tasks
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ class Guess:
 class Box:
     """One object that a network sees in an image: its class, its score, its edges in the image's own pixels.
 
-    runs: the pixels that it covers, where the network says them.
+    runs: the pixels that it covers, where the network says them; keypoints: x, y, and how high the heatmap of each is
+    there, where it says these.
     """
 
     label: str
@@ -71,6 +72,7 @@ class Box:
     x2: float
     y2: float
     runs: Runs | None = field(default=None, repr=False)
+    keypoints: tuple[tuple[float, float, float], ...] | None = field(default=None, repr=False)
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -82,7 +84,8 @@ class Box:
         """Its values by name, the mask as COCO's JSON has it."""
         names = ("label", "score", "x1", "y1", "x2", "y2")
         mask = {} if self.runs is None else {"segmentation": self.runs.as_coco}
-        return {**{name: getattr(self, name) for name in names}, **mask}
+        points = {} if self.keypoints is None else {"keypoints": [list(point) for point in self.keypoints]}
+        return {**{name: getattr(self, name) for name in names}, **mask, **points}
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,8 +283,12 @@ class Run:
         """Return the detections of an image, best first."""
         masks = detections.masks or [None] * len(detections.classes)
         arrays = detections.classes, detections.scores, detections.corners
-        rows = zip(*(array.tolist() for array in arrays), masks, strict=True)
-        return [Box(self.classes[k], score, *corners, mask) for k, score, corners, mask in rows]
+        said = [None] * len(masks) if detections.points is None else detections.points.tolist()
+        rows = zip(*(array.tolist() for array in arrays), masks, said, strict=True)
+        return [
+            Box(self.classes[k], score, *corners, runs=mask, keypoints=None if own is None else tuple(map(tuple, own)))
+            for k, score, corners, mask, own in rows
+        ]
 
     def masks(
         self, images: Picture | Iterable[Picture], *, on_bad_image: BadImages = "error", quiet: bool = False

@@ -71,7 +71,7 @@ def predict(arguments: Sequence[str]) -> int:
 def require_given(task: str, flags: Namespace) -> None:
     """Raise RecipeError where a flag asks a run for what its network does not give."""
     objects = ("overlays", "boxes", "score")
-    given = {"segmentation": ("masks", "overlays"), "detection": objects, "instances": objects}
+    given = {"segmentation": ("masks", "overlays"), **dict.fromkeys(("detection", "instances", "keypoints"), objects)}
     for name in ("masks", "overlays", "boxes", "score"):
         if getattr(flags, name) is not None and name not in given.get(task, ()):
             raise RecipeError(f"{name}: {printable(flags.run)} is a {task} run, whose network gives none")

@@ -40,7 +40,8 @@ def with_boxes(picture: "np.ndarray", boxes: "Sequence[Box]", classes: Sequence[
     corners = np.array([(box.x1, box.y1, box.x2, box.y2) for box in boxes]).reshape(-1, 4)
     numbers, scores = [classes.index(box.label) for box in boxes], np.array([box.score for box in boxes])
     masks = [box.mask for box in boxes]
-    return drawn(picture, corners, numbers, classes, scores, [mask for mask in masks if mask is not None])
+    points = [np.array(box.keypoints) for box in boxes if box.keypoints is not None]
+    return drawn(picture, corners, numbers, classes, scores, [mask for mask in masks if mask is not None], points)
 
 
 @contextmanager
@@ -61,6 +62,8 @@ def as_coco(path: Path, classes: Sequence[str], score: float) -> "Iterator[Calla
                 number = classes.index(box.label) + 1
                 row = {"image_id": image, "category_id": number, "bbox": sides, "score": box.score}
                 row |= {} if box.runs is None else {"segmentation": box.runs.as_coco}
+                if box.keypoints is not None:
+                    row["keypoints"] = [value for x, y, _ in box.keypoints for value in (x, y, 1)]
                 rows.append(json.dumps({**row, "category": box.label, "file_name": name}))
 
     with publishing(path, flag="--boxes") as temporary:

@@ -19,37 +19,44 @@ from ft.system.extras import require_extra
 SIZES = ("small", "medium", "large")
 EDGES = (32**2, 96**2)  # areas in pixels between them
 MOST = 100  # detections of a picture that are judged, the best ones
-Kind = Literal["bbox", "segm"]
+PERSON = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
+Kind = Literal["bbox", "segm", "keypoints"]
 HALF, THREE_QUARTERS = 0, 5  # places of IoU 0.5 and 0.75 among the ten
 
 
 class Truth(NamedTuple):
     """What is on a picture: corners float64 (M, 4), class numbers int64 (M,), and what is set aside, bool (M,).
 
-    masks: where objects have some.
+    masks: where objects have some; points: keypoints, float64 (M, K, 3): x, y and 0 where one is not marked, where
+    objects have some, and sizes (M,), the areas that these are measured by.
     """
 
     corners: np.ndarray
     classes: np.ndarray
     aside: np.ndarray
     masks: tuple[Runs, ...] | None = None
+    points: np.ndarray | None = None
+    sizes: np.ndarray | None = None
 
     @property
     def areas(self) -> np.ndarray:
-        """The areas of the masks, or of the boxes where there are none, (M,)."""
+        """The areas of the objects where they are given, else of their masks, else of their boxes, (M,)."""
+        if self.sizes is not None:
+            return self.sizes
         return area(self.corners) if self.masks is None else np.array([m.area for m in self.masks], np.int64)
 
 
 class Found(NamedTuple):
     """What a network says of a picture: corners float64 (D, 4), scores float64 (D,), class numbers int64 (D,).
 
-    masks: where it says some.
+    masks: where it says some; points: keypoints, float64 (D, K, 3): x, y and how high its heatmap is there.
     """
 
     corners: np.ndarray
     scores: np.ndarray
     classes: np.ndarray
     masks: tuple[Runs, ...] | None = None
+    points: np.ndarray | None = None
 
 
 class Scores(NamedTuple):
@@ -86,6 +93,36 @@ class Scores(NamedTuple):
         return self.precision[HALF, :, :, 0, -1].T
 
 
+class PointScores(NamedTuple):
+    """The same of keypoints: precision (10 OKS, 101 recalls, K classes, 3 sizes, 1) and recall (10, K, 3, 1), of 20
+    detections a picture; the sizes are all, medium and large.
+    """
+
+    precision: np.ndarray
+    recall: np.ndarray
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures that COCO prints."""
+        found = {}
+        for name, values in (("AP", self.precision[..., 0]), ("AR", self.recall[..., 0])):
+            found[name] = mean(values[..., 0])
+            found[f"{name}50"], found[f"{name}75"] = (mean(values[i, ..., 0]) for i in (HALF, THREE_QUARTERS))
+            found |= {f"{name}_{size}": mean(values[..., i]) for i, size in enumerate(SIZES[1:], 1)}
+        return found
+
+    @property
+    def by_class(self) -> dict[str, np.ndarray]:
+        """AP and AP50 of every class, float64 (K,), NaN for one without keypoints."""
+        p = self.precision[..., 0, -1]
+        return {"AP": p.mean((0, 1)), "AP50": p[HALF].mean(0)}
+
+
+def sigmas_of(count: int) -> np.ndarray:
+    """Return by how much each keypoint may be off, in shares of an object: COCO's of a person's 17, else 1 / count."""
+    return PERSON if count == len(PERSON) else np.full(count, 1 / count)
+
+
 def mean(values: np.ndarray) -> float:
     """Return the mean of what is known, NaN where nothing is."""
     known = values[~np.isnan(values)]
@@ -97,17 +134,23 @@ def require_coco() -> None:
     require_extra("detection", "faster_coco_eval")
 
 
-def coco_scores(truths: Sequence[Truth], detections: Sequence[Found], classes: int, kind: Kind = "bbox") -> Scores:
-    """Return the scores of detections on pictures, in the order of these. kind: what overlaps, boxes or masks."""
+def coco_scores(
+    truths: Sequence[Truth], detections: Sequence[Found], classes: int, kind: Kind = "bbox"
+) -> Scores | PointScores:
+    """Return the scores of detections on pictures, in the order of these. kind: what is compared."""
     require_coco()
     from faster_coco_eval import COCO, COCOeval_faster
 
     truth = COCO(as_coco(truths, [str(k) for k in range(classes)], **sizes_of(truths)))
     result = COCOeval_faster(truth, truth.loadRes(as_results(detections)), kind)
+    if kind == "keypoints":
+        points = next((truth.points for truth in truths if truth.points is not None), np.zeros((0, 1, 3)))
+        result.params.kpt_oks_sigmas = sigmas_of(points.shape[1])
     result.evaluate()
     result.accumulate()
     arrays = (np.asarray(result.eval[name], np.float64) for name in ("precision", "recall"))
-    return Scores(*(np.where(array < 0, np.nan, array) for array in arrays))
+    made = PointScores if kind == "keypoints" else Scores
+    return made(*(np.where(array < 0, np.nan, array) for array in arrays))
 
 
 def sizes_of(truths: Sequence[Truth]) -> dict[str, list[int]]:
@@ -127,7 +170,7 @@ def as_coco(truths: Sequence[Truth], classes: Sequence[str], **images: Sequence[
             to_sides(truth.corners),
             truth.areas.tolist(),
             truth.aside.astype(int).tolist(),
-            segmentations(truth),
+            marks_of(truth),
             strict=True,
         )
     ]
@@ -144,16 +187,22 @@ def as_results(detections: Sequence[Found]) -> list[dict[str, Any]]:
         {"image_id": i, "category_id": k + 1, "bbox": sides, "score": score, **mask}
         for i, own in enumerate(detections, 1)
         for k, sides, score, mask in zip(
-            own.classes.tolist(), to_sides(own.corners), own.scores.tolist(), segmentations(own), strict=True
+            own.classes.tolist(), to_sides(own.corners), own.scores.tolist(), marks_of(own), strict=True
         )
     ]
 
 
-def segmentations(own: Truth | Found) -> list[dict[str, Any]]:
-    """Return of each object what COCO's JSON says of its mask, nothing where it has none."""
-    if own.masks is None:
+def marks_of(own: Truth | Found) -> list[dict[str, Any]]:
+    """Return of each object what COCO's JSON says of its mask or keypoints, nothing where it has none."""
+    if own.masks is not None:
+        return [{"segmentation": mask.as_coco} for mask in own.masks]
+    if own.points is None:
         return [{}] * len(own.classes)
-    return [{"segmentation": mask.as_coco} for mask in own.masks]
+    if isinstance(own, Found):
+        return [{"keypoints": points.ravel().tolist()} for points in own.points]
+    return [
+        {"keypoints": points.ravel().tolist(), "num_keypoints": int((points[:, 2] > 0).sum())} for points in own.points
+    ]
 
 
 def to_sides(corners: np.ndarray) -> list[list[float]]:

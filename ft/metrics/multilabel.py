@@ -13,8 +13,8 @@ import numpy as np
 
 from ft.metrics.confusion import ClassScores, scores_of
 
-# see ft/data/sources/dataset.py; "instances" are boxes with masks
-Labels = Literal["one", "sets", "either", "masks", "boxes", "instances", "numbers", "tags", "none"]
+# see ft/data/sources/dataset.py; "instances" are boxes with masks, "keypoints" boxes with these
+Labels = Literal["one", "sets", "either", "masks", "boxes", "instances", "keypoints", "numbers", "tags", "none"]
 BETWEEN = "|"  # two labels in a cell of a CSV
 THRESHOLD = 0.5  # of a probability, above which the answer is yes
 

@@ -40,7 +40,7 @@ def runs_of(mask: np.ndarray) -> Runs:
     return Runs(mask.shape[0], mask.shape[1], pack(np.diff(edges, prepend=0, append=len(flat)).tolist()))
 
 
-def drawn_runs(counts: Sequence[int], height: int, width: int) -> np.ndarray:
+def drawn_runs(counts: Sequence[int] | np.ndarray, height: int, width: int) -> np.ndarray:
     """Return what counts cover, bool (H, W)."""
     numbers = np.asarray(counts, np.int64)
     return np.repeat(np.arange(len(numbers)) % 2 == 1, numbers).reshape(width, height).T

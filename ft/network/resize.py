@@ -22,3 +22,22 @@ def nearest_places(old: int, new: int) -> np.ndarray:
     ratio = np.float32(old) / np.float32(new)
     places = np.floor(np.arange(new, dtype=np.float32) * ratio).astype(np.int64)
     return np.minimum(places, old - 1)
+
+
+def bicubic_taps(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which four old rows or columns each new one is made of, int64 (new, 4), and what each counts, float64.
+
+    As torch.nn.functional.interpolate with "bicubic" and align_corners=False: A = -3/4, and what lies beyond an edge is
+    the pixel at it.
+    """
+    place = (np.arange(new) + 0.5) * (old / new) - 0.5
+    first = np.floor(place)
+    t = (place - first)[:, None] + np.array([1.0, 0.0, -1.0, -2.0])
+    away, a = np.abs(t), -0.75
+    weights = np.where(
+        away <= 1,
+        ((a + 2) * away - (a + 3)) * away * away + 1,
+        ((a * away - 5 * a) * away + 8 * a) * away - 4 * a,
+    )
+    taps = first.astype(np.int64)[:, None] + np.arange(-1, 3)
+    return np.clip(taps, 0, old - 1), weights

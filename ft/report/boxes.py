@@ -24,11 +24,13 @@ def drawn(
     names: Sequence[str],
     scores: np.ndarray | None,
     masks: Sequence[np.ndarray] = (),
+    points: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
     """Return a picture uint8 (H, W, 3) with boxes (M, 4) on it. names: of the classes; scores: (M,), None for truth.
 
     The last box lies on top, so the best one of detections is drawn last. masks: bool (H, W) each, none or M of them,
-    of the picture's size; their colours lie half over it.
+    of the picture's size; their colours lie half over it. points: keypoints (K, 3) each, none or M of them; those that
+    are marked are dots.
     """
     picture = picture.copy() if len(masks) else picture
     for k, mask in zip(reversed(list(classes)), reversed(masks), strict=False):
@@ -41,6 +43,9 @@ def drawn(
         box, colour = [round(v) for v in corners[i].tolist()], colour_of(int(classes[i]))
         box[2:] = max(box[2] - 1, box[0]), max(box[3] - 1, box[1])
         pen.rectangle(box, outline=colour, width=width)
+        for x, y, marked in points[i].tolist() if len(points) else ():
+            if marked:
+                pen.ellipse([x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width], fill=colour, outline=INK)
         said = printable(names[int(classes[i])]) + ("" if scores is None else f" {scores[i]:.2f}")
         write(pen, (box[0], box[1]), said, colour, font, image.size)
     return np.asarray(image)

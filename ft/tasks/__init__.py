@@ -7,6 +7,7 @@ from ft.errors import RunError, unknown
 from ft.tasks.classification import SINGLE
 from ft.tasks.detection import DETECTION
 from ft.tasks.instances import INSTANCES
+from ft.tasks.keypoints import KEYPOINTS
 from ft.tasks.language_model import LANGUAGE_MODEL
 from ft.tasks.multilabel import MULTI
 from ft.tasks.regression import REGRESSION
@@ -18,9 +19,9 @@ if TYPE_CHECKING:  # which task a run of before did is asked without Pillow
     from ft.data import Dataset
     from ft.zoo import Card
 
-EVERY = (SINGLE, MULTI, SEGMENTATION, DETECTION, INSTANCES, REGRESSION, TAGGING, LANGUAGE_MODEL)
+EVERY = (SINGLE, MULTI, SEGMENTATION, DETECTION, INSTANCES, KEYPOINTS, REGRESSION, TAGGING, LANGUAGE_MODEL)
 TASKS = {task.name: task for task in EVERY}
-BY_NETWORK = {task.name: task for task in (SEGMENTATION, DETECTION, INSTANCES)}  # that are made for one
+BY_NETWORK = {task.name: task for task in (SEGMENTATION, DETECTION, INSTANCES, KEYPOINTS)}  # that are made for one
 BY_LABELS = {task.labels: task for task in TASKS.values()}
 
 

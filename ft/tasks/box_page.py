@@ -11,7 +11,12 @@ from ft.metrics.matches import SURE, confusion, match, missed_by_size
 from ft.tasks.box_rows import Pictured
 from ft.tasks.sections import ByClass, Calibration, Curves, Section, Table, WorstBoxes
 
-OF_MASKS = {"class_mask_AP": "mask AP", "class_mask_AP50": "mask AP50"}
+MORE = {
+    "class_mask_AP": "mask AP",
+    "class_mask_AP50": "mask AP50",
+    "class_keypoint_AP": "keypoint AP",
+    "class_keypoint_AP50": "keypoint AP50",
+}
 WORST = 12  # pictures that the page shows
 NOTHING = "(no box)"  # beside the classes of a confusion
 AT = f"Counted from a score of {SURE:g} and an IoU of 0.5 on."
@@ -28,7 +33,7 @@ def sections_of(pictures: Sequence[Pictured], result: Mapping[str, Any]) -> Iter
     with np.errstate(invalid="ignore"):
         columns = {
             **{name: known(result[f"class_{name}"]) for name in ("AP", "AP50", "AR100")},
-            **{title: known(result[name]) for name, title in OF_MASKS.items() if name in result},
+            **{title: known(result[name]) for name, title in MORE.items() if name in result},
             "precision": hits / said,
             "recall": hits / counts.sum(1)[:-1],
         }

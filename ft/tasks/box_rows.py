@@ -115,8 +115,8 @@ def pictures_in(truth: dict[str, Any], said: list[dict[str, Any]]) -> Iterator[P
         aside = np.array([row["iscrowd"] for row in own], np.bool_)
         scores = np.array([row["score"] for row in ours], np.float64)
         size = (int(image["height"]), int(image["width"]))
-        truth = Truth(*boxes_in(own), aside, masks_in(own))
-        yield Pictured(str(image["file_name"]), size, truth, found_of(ours, scores))
+        whole = Truth(*boxes_in(own), aside, masks_in(own), points_in(own), sizes_in(own))
+        yield Pictured(str(image["file_name"]), size, whole, found_of(ours, scores))
 
 
 def by_image(rows: Iterable[dict[str, Any]], count: int) -> list[list[dict[str, Any]]]:
@@ -137,11 +137,24 @@ def boxes_in(rows: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
 def found_of(rows: Sequence[dict[str, Any]], scores: np.ndarray) -> Found:
     """Return detections."""
     corners, classes = boxes_in(rows)
-    return Found(corners, scores, classes, masks_in(rows))
+    return Found(corners, scores, classes, masks_in(rows), points_in(rows))
+
+
+def points_in(rows: Sequence[dict[str, Any]]) -> np.ndarray | None:
+    """Return the keypoints of objects, float64 (M, K, 3), None where they have none."""
+    if not rows or "keypoints" not in rows[0]:
+        return None
+    return np.array([row["keypoints"] for row in rows], np.float64).reshape(len(rows), -1, 3)
+
+
+def sizes_in(rows: Sequence[dict[str, Any]]) -> np.ndarray | None:
+    """Return the areas of objects with keypoints, None where they have none."""
+    return np.array([row["area"] for row in rows], np.float64) if rows and "keypoints" in rows[0] else None
 
 
 def masks_in(rows: Sequence[dict[str, Any]]) -> tuple[Runs, ...] | None:
     """Return the masks of objects, None where they have none."""
     if not rows or "segmentation" not in rows[0]:
         return None
-    return tuple(Runs(*map(int, row["segmentation"]["size"]), str(row["segmentation"]["counts"])) for row in rows)
+    codes = [row["segmentation"] for row in rows]
+    return tuple(Runs(int(code["size"][0]), int(code["size"][1]), str(code["counts"])) for code in codes)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
-from ft.metrics.detection import Found, Kind, Scores, Truth, coco_scores, require_coco
+from ft.errors import DataError
+from ft.metrics.detection import Found, Kind, PointScores, Scores, Truth, coco_scores, require_coco
 from ft.metrics.matches import SURE
 from ft.metrics.run_lengths import Runs, runs_of
 from ft.network.boxes.pasting import paste
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ft.data.targets import Targets
     from ft.recipe import Recipe
 
-PREFIX = {"bbox": "", "segm": "mask_"}  # of figures
+PREFIX = {"bbox": "", "segm": "mask_", "keypoints": "keypoint_"}  # of figures
 REFUSED = {
     "loss": "its losses are those of its network",
     "label_smoothing": "its losses are those of its network",
@@ -45,10 +46,10 @@ def found_in(outputs: Arrays, targets: Arrays) -> list[Found]:
     over the boxes as they were said, and are cut off with the picture.
     """
     detections = []
-    masks = outputs.get("masks", [None] * len(outputs["boxes"]))
+    masks, points = (outputs.get(name, [None] * len(outputs["boxes"])) for name in ("masks", "keypoints"))
     names = "boxes", "scores", "classes"
-    rows = zip(*(outputs[name] for name in names), masks, targets["scale"], targets["size"], strict=True)
-    for boxes, scores, classes, said, scale, (height, width) in rows:
+    rows = zip(*(outputs[name] for name in names), masks, points, targets["scale"], targets["size"], strict=True)
+    for place, (boxes, scores, classes, said, marked, scale, (height, width)) in enumerate(rows):
         whole = boxes.astype(np.float64) * np.tile(scale, 2)
         own = np.clip(whole, 0, np.array([width, height] * 2, np.float64))
         there = (classes >= 0) & (own[:, 2:] > own[:, :2]).all(1)
@@ -57,7 +58,11 @@ def found_in(outputs: Arrays, targets: Arrays) -> list[Found]:
             pairs = zip(said[there], whole[there], strict=True)
             pasted = tuple(runs_of(paste(mask, box, int(height), int(width))) for mask, box in pairs)
         found = own[there], scores[there].astype(np.float64), classes[there].astype(np.int64)
-        detections.append(Found(*found, pasted))
+        own_points = None
+        if marked is not None:
+            places = marked[there].astype(np.float64) * scale
+            own_points = np.concatenate([places, outputs["heights"][place][there][..., None]], axis=-1)
+        detections.append(Found(*found, pasted, own_points))
     return detections
 
 
@@ -65,11 +70,25 @@ def truths_in(targets: Arrays) -> list[Truth]:
     """Return all boxes of the pictures of a batch, in their own pixels."""
     rows = zip(targets["own_boxes"], targets["own_labels"], targets["own_aside"], strict=True)
     truths = [Truth(boxes[k >= 0], k[k >= 0], aside[k >= 0]) for boxes, k, aside in rows]
+    if "own_points" in targets:
+        pairs = zip(truths, targets["own_points"], targets["own_areas"], strict=True)
+        return [
+            own._replace(points=points[: len(own.classes)], sizes=areas[: len(own.classes)])
+            for own, points, areas in pairs
+        ]
     if "own_masks" not in targets:
         return truths
     texts = targets["own_masks"].reshape(*targets["own_labels"].shape, -1)
     masks = zip(truths, texts, targets["size"].tolist(), strict=True)
     return [own._replace(masks=runs_in(rows[: len(own.classes)], *size)) for own, rows, size in masks]
+
+
+def require_fitting(outputs: Arrays, targets: Arrays) -> None:
+    """Raise DataError where objects have another number of keypoints than the network says."""
+    if "own_points" in targets:
+        given, said = targets["own_points"].shape[2], outputs["keypoints"].shape[2]
+        if given != said:
+            raise DataError(f"the data has {given} keypoints, the network says {said}; evaluate on data with as many")
 
 
 def runs_in(texts: np.ndarray, height: int, width: int) -> tuple[Runs, ...]:
@@ -85,7 +104,8 @@ class BoxMeter(Meter):
         require_coco()
         self.classes, self.kinds = classes, tuple(kinds)
         self.rows: list[tuple[int, Truth, Found]] = []
-        self.known: tuple[int, dict[str, Scores]] | None = None  # of how many: asked for twice, and slow for many
+        # of how many: asked for twice, and slow for many
+        self.known: tuple[int, dict[str, Scores | PointScores]] | None = None
 
     @property
     def count(self) -> int:
@@ -94,6 +114,7 @@ class BoxMeter(Meter):
 
     def update(self, outputs: Arrays, targets: Arrays) -> None:
         """Add a batch of detections, see `found_in`, and of boxes in the pictures' own pixels."""
+        require_fitting(outputs, targets)
         self.rows += zip(targets["index"].tolist(), truths_in(targets), found_in(outputs, targets), strict=True)
 
     def merge(self, other: Self) -> None:
@@ -101,7 +122,7 @@ class BoxMeter(Meter):
         self.rows += other.rows
 
     @property
-    def scores(self) -> dict[str, Scores]:
+    def scores(self) -> dict[str, Scores | PointScores]:
         """COCO's scores of all pictures so far by kind, in the data's order: of equal scores the first goes first."""
         if self.known is None or self.known[0] != self.count:
             rows = sorted(self.rows, key=lambda row: row[0])
@@ -122,7 +143,9 @@ class BoxMeter(Meter):
             for kind, scores in every.items()
             for name, values in scores.by_class.items()
         }
-        return {**rows, "curves": every["bbox"].curves}
+        boxes = every["bbox"]
+        assert isinstance(boxes, Scores), "boxes have a curve"
+        return {**rows, "curves": boxes.curves}
 
 
 @final
@@ -214,7 +237,7 @@ class Detection(Task):
 
     def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
         """Return class and score of the best detections, as many as were asked for, from a score of one half on."""
-        boxes = {name: x for name, x in outputs.items() if name != "masks"}
+        boxes = {name: x for name, x in outputs.items() if name not in ("masks", "keypoints")}
         return [
             [(k, p) for k, p in zip(own.classes.tolist(), own.scores.tolist(), strict=True) if p >= SURE][:top]
             for own in found_in(boxes, targets)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ft.metrics.detection import Found, Scores, Truth
+from ft.metrics.detection import Found, PointScores, Scores, Truth
 from ft.metrics.run_lengths import Runs
 from ft.tasks.label_sets import LabelSet
 from ft.tasks.pixel_rows import PixelRow, Worst
@@ -20,7 +20,7 @@ from ft.tasks.tag_rows import Tagged
 from ft.tasks.text_rows import Told
 
 KIND = "~"
-KINDS = (LabelSet, PixelRow, Worst, Tagged, Told, Truth, Found, Scores, Runs)
+KINDS = (LabelSet, PixelRow, Worst, Tagged, Told, Truth, Found, Scores, PointScores, Runs)
 ROWS: dict[str, Any] = {kind.__name__: kind for kind in KINDS}
 Sink = TypeVar("Sink")
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from ft.training.job import Job, weigh_classes
 from ft.training.ways import way_of
 from ft.weights import cast, match_weights
 from ft.weights.refit import Refit, refit
-from ft.weights.source import canonical_tensors
+from ft.weights.source import canonical_tensors, with_own_keypoints
 from ft.zoo import Card, TextCard, find_card
 from ft.zoo.card import under
 
@@ -114,7 +115,7 @@ def new_network(
     recipe: Recipe, wing: Wing, *, card: Card, surgery: Surgery | None, classes: int, image_size: int
 ) -> Any:
     """Build a recipe's network in one wing, after its surgery; card: the one after it."""
-    card = surgery.original if surgery else card
+    card = replace(surgery.original, keypoints=card.keypoints) if surgery else card
     if isinstance(card, TextCard):
         return wing.build_text(card, num_classes=classes, dtype=recipe.dtype)
     options = card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=image_size)
@@ -213,7 +214,7 @@ def load_learner(
         except RecipeError:  # it was trained on a device that is not here
             device = wing.prepare(device="auto", deterministic=recipe.deterministic)
     card = find_card(recipe.model, home)
-    card = way_of(card).answering(way_of(card).adapted(card, recipe), recipe, task)
+    card = with_own_keypoints(way_of(card).answering(way_of(card).adapted(card, recipe), recipe, task), tensors)
     surgery = plan_surgery(card, recipe)
     learner, _ = new_learner(
         recipe.replace(**UNTRAINED),

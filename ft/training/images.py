@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ft.data import Batches, Dataset, Policy, Preprocess, Sample, open_dataset, open_images
+from ft.data.sources.box import Marks
 from ft.data.sources.boxes import open_box_images, open_boxes
 from ft.data.sources.masks import open_mask_images, open_masks
 from ft.errors import DataError, RecipeError
@@ -18,7 +19,7 @@ from ft.weights import initial_weights
 from ft.weights.pretrained import preprocess_of, pretrained_weights
 from ft.zoo import Card
 
-WITH_BOXES = ("boxes", "instances")
+WITH_BOXES: dict[str, Marks] = {"boxes": "", "instances": "masks", "keypoints": "keypoints"}  # and what they have more
 
 
 def adapted(card: Card, recipe: Recipe) -> Card:
@@ -47,7 +48,7 @@ def open_split(
     if labels == "masks":
         return open_masks(spec, **options, ignore_index=recipe.ignore_index)
     if labels in WITH_BOXES:
-        return open_boxes(spec, **options, masked=labels == "instances")
+        return open_boxes(spec, **options, marks=WITH_BOXES[labels])
     return open_dataset(spec, **options, labels=labels)
 
 
@@ -56,7 +57,7 @@ def open_samples(recipe: Recipe, spec: str, classes: tuple[str, ...], *, policy:
     if labels == "masks":
         return open_mask_images(spec, classes, policy=policy, ignore_index=recipe.ignore_index)
     if labels in WITH_BOXES:
-        return open_box_images(spec, classes, policy=policy, masked=labels == "instances")
+        return open_box_images(spec, classes, policy=policy, marks=WITH_BOXES[labels])
     return open_images(spec, classes=classes, policy=policy, labels=labels)
 
 

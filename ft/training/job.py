@@ -125,6 +125,8 @@ def prepare_job(
     task = task_for(card, dataset)
     task.require(recipe)
     altered = way.answering(altered, recipe, task)
+    if altered.keypoints is not None:
+        altered = replace(altered, keypoints=len(dataset.keypoints))
     weigh_classes(recipe, task, dataset)
     preprocess = way.way_in(recipe, card, dataset, quiet=quiet)
     source = way.published(recipe, way.answering(card, recipe, task), quiet=quiet) if with_weights else None

@@ -1,7 +1,7 @@
 """One door for files of weights: of either framework, told by their bytes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,12 @@ def count_outputs(tensors: Mapping[str, np.ndarray], card: Card) -> int | None:
         return None
     outputs = kernels[0].shape[-1 if is_keras_named(tensors) else 0]
     return card.detector.classes_of(outputs) if card.detector else outputs
+
+
+def with_own_keypoints(card: Card, tensors: Mapping[str, np.ndarray]) -> Card:
+    """Return the card of a network with as many keypoints as canonical tensors have; others as they are."""
+    bias = tensors.get(f"{card.beside[-1]}.bias") if card.keypoints is not None else None
+    return card if bias is None else replace(card, keypoints=len(bias))
 
 
 def read_source(path: Path) -> Source:

@@ -17,6 +17,7 @@ from ft.zoo import (
     googlenet,
     inception,
     keras_applications,
+    keypointrcnn,
     lraspp,
     maskrcnn,
     maxvit,
@@ -80,6 +81,7 @@ FAMILIES = (
     ssd,
     ssdlite,
     maskrcnn,
+    keypointrcnn,
 )
 CARDS = {card.name: card for family in FAMILIES for card in family.CARDS}
 

@@ -64,8 +64,8 @@ class Card:
     `task` is what the network was made for. One for segmentation gives maps of logits by name, "out" and those of its
     auxiliary heads; its head takes the maps of its backbone at the `taps`, name -> module path. `backbone` gives the
     network's name for a tensor of the classification network that its backbone is of, None for one of that one's head.
-    One for detection has the numbers of its `detector`. `behind` are the stages behind the base: the head, and before
-    it those that start anew with it.
+    One for detection has the numbers of its `detector`, and one for keypoints says how many `keypoints` an object has.
+    `behind` are the stages behind the base: the head, and before it those that start anew with it.
     Where several layers give the logits together, `last` is the last of them and `beside` holds the others. `classes`
     are as many as the published weights tell apart. `usual` gives the fields of a recipe that it is usually trained
     with, where these are not the defaults, by those that are given.
@@ -96,6 +96,7 @@ class Card:
     beside: tuple[str, ...] = ()
     behind: tuple[str, ...] = ("head",)
     detector: Detector | OneStage | None = None
+    keypoints: int | None = None
     classes: int = 1000
     usual: Callable[[Mapping[str, Any]], dict[str, Any]] = field(default=lambda fields: {}, repr=False)
     inputs: str = "images"
@@ -156,6 +157,8 @@ class Card:
         if size < self.min_size or size % self.size_step:
             step = f", a multiple of {self.size_step}" if self.size_step > 1 else ""
             raise RecipeError(f"image_size {size}: {self.name} takes at least {self.min_size} pixels{step}")
+        if self.keypoints is not None:
+            options["num_keypoints"] = self.keypoints
         return {**options, "image_size": size} if self.sized else options
 
     def weights(self, name: str) -> Pretrained:

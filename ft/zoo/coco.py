@@ -31,15 +31,17 @@ FILES = {
     "ssdlite320_mobilenet_v3_large": ("_coco-a79551df", 21.3, 3_440_060),
     "maskrcnn_resnet50_fpn": ("_coco-bf2d0c1e", 37.9, 44_401_393),
     "maskrcnn_resnet50_fpn_v2": ("_coco-73cbd019", 47.4, 46_359_409),
+    "keypointrcnn_resnet50_fpn": ("_coco-fc266e95", 54.6, 59_137_258),
 }
 LEGACY = (
     "fasterrcnn_resnet50_fpn",
     "retinanet_resnet50_fpn",
     "maskrcnn_resnet50_fpn",
+    "keypointrcnn_resnet50_fpn",
 )  # trained before FrozenBatchNorm2d added anything to its variances
 
 
-def coco_weights(network: str, size: int) -> tuple[Pretrained, ...]:
+def coco_weights(network: str, size: int, classes: tuple[str, ...] = COCO_CLASSES) -> tuple[Pretrained, ...]:
     """Return the published weights of a whole detector, none where there are none. size: of its pictures."""
     if network not in FILES:
         return ()
@@ -54,6 +56,6 @@ def coco_weights(network: str, size: int) -> tuple[Pretrained, ...]:
             preprocess=Preprocess(resize=size, crop=size, interpolation="bilinear", mean=MEAN, std=STD),
             mean_ap=mean_ap,
             norm_eps=0.0 if network in LEGACY else None,
-            classes=COCO_CLASSES,
+            classes=classes,
         ),
     )

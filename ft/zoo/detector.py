@@ -19,7 +19,8 @@ class Detector:
 
     rpn_*: of the proposals; score, nms, detections: of what is found; *_samples: drawn a picture, of which at most
     *_positive are of an object; *_low, *_high: overlap up to which a box is background, and from which it is an object.
-    mask_size: bins a side of what is cut out for a mask, which is said on twice as many points.
+    mask_size: bins a side of what is cut out for a mask, which is said on twice as many points, or for keypoints, which
+    are said on four times as many.
     """
 
     kind: ClassVar[str] = "faster-rcnn"

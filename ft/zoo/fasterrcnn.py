@@ -26,7 +26,8 @@ class Shape:
 
     frozen: the backbone's BatchNorms are frozen ones, whose numbers never move; without, the pyramid and the head have
     BatchNorms, too. rpn_convs, box_convs: 3x3 convolutions in the proposals' head and in that of the boxes, where
-    there are any in place of the first of two linear layers. mask_convs: those in the head of masks, where it has one.
+    there are any in place of the first of two linear layers. mask_convs: those in the head of masks, where it has one;
+    point_convs: those of point_hidden channels in that of keypoints.
     """
 
     body: str
@@ -39,6 +40,8 @@ class Shape:
     rpn_convs: int = 1
     box_convs: int = 0
     mask_convs: int = 0
+    point_convs: int = 0
+    point_hidden: int = 0
 
     @property
     def pyramid(self) -> Pyramid:

@@ -40,6 +40,7 @@ from ft_tf.layers.norm import (
     frozen_norms,
     norms_of,
 )
+from ft_tf.layers.points import Enlarge, FoundPoints
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
 from ft_tf.layers.resize import Resize, ResizeNearest, resize_bilinear
 from ft_tf.layers.sync import synchronised
@@ -74,9 +75,11 @@ __all__ = [
     "Decisions",
     "Detections",
     "Dropout",
+    "Enlarge",
     "Flatten",
     "ForLiteRT",
     "FoundMasks",
+    "FoundPoints",
     "FoundRois",
     "FrozenBatchNorm2d",
     "Gelu",

@@ -26,7 +26,7 @@ from ft_tf.layers.noise import Noise
 Maps = dict[str, tf.Tensor]
 FLOATS = (
     *("objects", "anchor_boxes", "rois", "roi_boxes", "boxes", "scores", "row_weights", "column_weights", "wanted"),
-    *("anchor_corners", "middles", "counted"),
+    *("anchor_corners", "middles", "counted", "keypoints", "heights"),
 )
 FOUND = ("boxes", "scores", "classes")
 OF_FOUR = ("anchor_boxes", "rois", "roi_boxes", "anchor_corners", "boxes")

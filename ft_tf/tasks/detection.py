@@ -36,6 +36,12 @@ def terms(outputs: Mapping[str, tf.Tensor]) -> Terms:
     return Terms([mean * count for mean, count in zip(means, tf.unstack(counts), strict=True)], counts)
 
 
+def one_more(terms: Terms, mean: tf.Tensor, count: tf.Tensor) -> Terms:
+    """Return terms and one more, a mean over `count` values."""
+    count = tf.cast(count, terms.counts.dtype)
+    return Terms([*terms.sums, mean * count], tf.concat([terms.counts, [count]], 0))
+
+
 def losses(outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Return the four losses by the names that torchvision gives them."""
     objects, classes = outputs["objects"], outputs["classes"]

@@ -10,7 +10,7 @@ import tensorflow as tf
 from ft.backend.objective import Objective
 from ft_tf.drawn import Terms
 from ft_tf.tasks import detection
-from ft_tf.tasks.detection import count_of, right
+from ft_tf.tasks.detection import count_of, one_more, right
 
 __all__ = ["loss", "losses", "right", "terms"]
 
@@ -22,9 +22,7 @@ def loss(outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor], obj
 
 def terms(outputs: Mapping[str, tf.Tensor]) -> Terms:
     """Return the losses as sums, of anchors, of boxes and of points of masks, see detection.py."""
-    sums, counts = detection.terms(outputs)
-    count = tf.cast(tf.size(outputs["masks"]), counts.dtype)
-    return Terms([*sums, mask_loss(outputs) * count], tf.concat([counts, [count]], 0))
+    return one_more(detection.terms(outputs), mask_loss(outputs), tf.size(outputs["masks"]))
 
 
 def losses(outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -14,6 +14,7 @@ from ft.network.boxes.levels import scales
 from ft.network.boxes.masks import found_rois, mask_lesson
 from ft.network.boxes.onestage import find
 from ft.network.boxes.onestage import lesson as anchor_lesson
+from ft.network.boxes.points import point_lesson, points_in
 from ft.network.boxes.proposals import propose
 from ft.network.boxes.roi import cuts
 from ft.network.boxes.ssd import shares
@@ -77,13 +78,28 @@ class Decider:
 
     def masks(self, lesson: Maps, masks: Tensor) -> Maps:
         """Return what a step learns of masks, see `MaskLesson`."""
-        drawn = (host(lesson[name]) for name in ("rois", "pictures", "classes", "matched"))
         options = {name: self.sizes[name] for name in ("image", "detector")}
-        return like(lesson["rois"], mask_lesson(*drawn, host(masks), **options)._asdict())
+        return like(lesson["rois"], mask_lesson(*drawn_in(lesson), host(masks), **options)._asdict())
+
+    def points(self, lesson: Maps, points: Tensor) -> Maps:
+        """Return what a step learns of keypoints, see `PointLesson`."""
+        own = point_lesson(*drawn_in(lesson), host(points), detector=self.layer.detector)
+        return like(lesson["rois"], own._asdict())
+
+    def found_points(self, heatmaps: Tensor, rois: Maps) -> Maps:
+        """Return the "keypoints" (R, K, 2) that heatmaps (R, K, S, S) say, and their "heights" (R, K)."""
+        points, heights = points_in(host(heatmaps), host(rois["rois"]))
+        return like(heatmaps, {"keypoints": points, "heights": heights})
 
     def found_rois(self, found: Maps) -> Maps:
         """Return detections as boxes to cut out, without what fills them up."""
         return like(found["boxes"], found_rois(host(found["boxes"]), host(found["classes"]), **self.sizes))
+
+
+def drawn_in(lesson: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return what was drawn of boxes: these, their pictures, their classes, and the objects that they are of."""
+    rois, pictures, classes, matched = (host(lesson[name]) for name in ("rois", "pictures", "classes", "matched"))
+    return rois, pictures, classes, matched
 
 
 def lesson_of_anchors(

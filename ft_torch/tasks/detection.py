@@ -38,6 +38,11 @@ def terms(outputs: Mapping[str, Tensor]) -> Terms:
     return Terms([mean * count for mean, count in zip(means, counts, strict=True)], counts)
 
 
+def one_more(terms: Terms, mean: Tensor, count: int) -> Terms:
+    """Return terms and one more, a mean over `count` values."""
+    return Terms([*terms.sums, mean * count], torch.cat([terms.counts, terms.counts.new_tensor([count])]))
+
+
 def losses(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the four losses by the names that torchvision gives them."""
     objects, classes = outputs["objects"], outputs["classes"]

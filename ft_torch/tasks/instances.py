@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ft.backend.objective import Objective
 from ft_torch.drawn import Terms
 from ft_torch.tasks import detection
-from ft_torch.tasks.detection import right
+from ft_torch.tasks.detection import one_more, right
 
 __all__ = ["loss", "losses", "right", "terms"]
 
@@ -24,9 +24,7 @@ def loss(outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], objective
 
 def terms(outputs: Mapping[str, Tensor]) -> Terms:
     """Return the losses as sums, of anchors, of boxes and of points of masks, see detection.py."""
-    sums, counts = detection.terms(outputs)
-    count = counts.new_tensor([outputs["masks"].numel()])
-    return Terms([*sums, mask_loss(outputs) * count[0]], torch.cat([counts, count]))
+    return one_more(detection.terms(outputs), mask_loss(outputs), outputs["masks"].numel())
 
 
 def losses(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN, mobilenet_backbone, resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
@@ -73,6 +74,19 @@ def stock_masks(card: Card, classes: int) -> nn.Module:
     return stock_v2(classes, stock.MaskRCNN, **parts).double()
 
 
+def stock_points(card: Card, classes: int, keypoints: int) -> nn.Module:
+    """Return torchvision's Keypoint R-CNN, its BatchNorms as in `stock_of`."""
+    if card.name == "keypointrcnn_resnet50_fpn":
+        backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, trainable_layers=5)
+        return stock.KeypointRCNN(backbone, num_classes=classes + 1, num_keypoints=keypoints).double()
+    parts = {
+        "keypoint_roi_pool": MultiScaleRoIAlign(["0", "1", "2"], 14, 2),
+        "keypoint_head": KeypointRCNNHeads(128, (128,) * 4),
+        "keypoint_predictor": KeypointRCNNPredictor(128, keypoints),
+    }
+    return stock_v2(classes, stock.KeypointRCNN, **parts).double()
+
+
 def stock_v3(card: Card, classes: int) -> nn.Module:
     """Return torchvision's own on MobileNetV3, with frozen BatchNorms, and hard sigmoids whose gradient is exact."""
     network = stock.__dict__[card.name](weights=None, weights_backbone=None, num_classes=classes + 1)
@@ -112,6 +126,23 @@ def masked_batch(seed: int, **options: Any) -> Batch:
         away = ((2 * x - x1 - x2) / (x2 - x1)) ** 2 + ((2 * y - y1 - y2) / (y2 - y1)) ** 2
     masks = (away < 1.1) & (generator(seed, "masks").random(away.shape) < 0.9) & (labels >= 0)[..., None, None]
     return Batch.of(batch.inputs, **batch.targets, masks=np.packbits(masks, axis=-1))
+
+
+def pointed_batch(seed: int, keypoints: int, **options: Any) -> Batch:
+    """Return `boxes_batch` with keypoints for each box: around it and in it, one on its far corner, a third not marked.
+
+    All are numbers of float32, for torchvision takes no others.
+    """
+    batch = boxes_batch(seed, **options)
+    batch.targets["boxes"] = batch.targets["boxes"].astype(np.float32).astype(np.float64)
+    boxes, labels = batch.targets["boxes"][:, :, None], batch.targets["box_labels"]
+    rng = generator(seed, "keypoints")
+    shares = rng.uniform(-0.2, 1.2, (*labels.shape, keypoints, 2))
+    places = (boxes[..., :2] + shares * (boxes[..., 2:] - boxes[..., :2])).astype(np.float32).astype(np.float64)
+    places[:, :, 0] = boxes[:, :, 0, 2:]
+    marked = (rng.random((*labels.shape, keypoints)) < 2 / 3) & (labels >= 0)[..., None]
+    points = np.concatenate([places, rng.integers(1, 3, marked.shape)[..., None]], -1) * marked[..., None]
+    return Batch.of(batch.inputs, **batch.targets, points=points)
 
 
 class Drawn:
@@ -186,6 +217,14 @@ def stock_targets(targets: Mapping[str, np.ndarray]) -> list[dict[str, Tensor]]:
     return [
         {"boxes": torch.from_numpy(boxes[own >= 0]), "labels": torch.from_numpy(own[own >= 0] + 1)}
         for boxes, own in rows
+    ]
+
+
+def stock_point_targets(targets: Mapping[str, np.ndarray]) -> list[dict[str, Tensor]]:
+    """Return the same with the keypoints, (M, K, 3)."""
+    return [
+        {**own, "keypoints": torch.from_numpy(points[: len(own["labels"])]).float()}
+        for own, points in zip(stock_targets(targets), targets["points"], strict=True)
     ]
 
 

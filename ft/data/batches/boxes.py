@@ -19,12 +19,13 @@ ROWS = 8  # boxes of a batch are filled up to a multiple of this, so that few di
 class Seen(NamedTuple):
     """The boxes of one picture as an epoch shows it: corners float64 (M, 4) in pixels of the input, classes (M,).
 
-    masks: of objects that have some, see ft/data/targets.py.
+    masks, points: of objects that have some, see ft/data/targets.py.
     """
 
     corners: np.ndarray
     classes: np.ndarray
     masks: np.ndarray | None = None
+    points: np.ndarray | None = None
 
 
 class BoxBatches(ViewBatches):

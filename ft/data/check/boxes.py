@@ -76,8 +76,8 @@ def check_boxes(
     image_size: pixels of the network's square.
     """
     began = time.perf_counter()
-    listing = list_boxes(spec, policy, missing=True, masked=may_hold_shapes(spec))
-    whole = [replace(item, masked=False) for item in listing.items]  # boxes can be learnt where masks cannot
+    listing = list_boxes(spec, policy, missing=True, marks="masks" if may_hold_shapes(spec) else "")
+    whole = [replace(item, marks="") for item in listing.items]  # boxes can be learnt where masks cannot
     items = sorted(whole, key=lambda item: name_bytes(item.name))
     looks = scan(items, lambda item: look_at_item(item, policy), workers=policy.workers, quiet=policy.quiet)
     good = replace(listing, items=[x.item for x in looks if x.look.fault is None])

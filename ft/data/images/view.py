@@ -6,6 +6,7 @@ of boxes move as the edges of pixels do. A box stays where its centre shows, cut
 leaves a quarter of it at least; it goes where less than a pixel of a side is left.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,19 @@ class View:
     def shape(self, covered: np.ndarray) -> np.ndarray:
         """Return where an object shows, bool (size, size), that covers these pixels of its picture, bool (H, W)."""
         return self.mask(covered.astype(np.uint8)) == 1
+
+    def points(self, points: np.ndarray, height: int, width: int, swaps: Sequence[int]) -> np.ndarray:
+        """Return where keypoints (M, K, 3) of objects on a picture (height, width) show, float64 (M, K, 3).
+
+        swaps: which one is which in a mirror. One that does not show is not marked.
+        """
+        own = points[:, list(swaps)] if self.flip else points
+        x, y = own[..., 0] * (self.width / width), own[..., 1] * (self.height / height)
+        x, y = (self.width - x if self.flip else x) + self.left, y + self.top
+        rows, columns = self.shown
+        inside = (x >= columns.start) & (x <= columns.stop) & (y >= rows.start) & (y <= rows.stop)
+        marked = (own[..., 2] > 0) & inside
+        return np.where(marked[..., None], np.stack([x, y, own[..., 2]], axis=-1), 0.0)
 
     def boxes(self, corners: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Return where boxes (M, 4) of a picture (height, width) show, float64 (M, 4), and which of them are kept."""

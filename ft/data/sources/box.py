@@ -6,11 +6,12 @@ COCO has it. What a source writes has a form, and is checked and turned into tha
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+Marks = Literal["", "masks", "keypoints"]  # what objects have beside their box
 Form = Literal["corners", "sides", "centre"]  # x1 y1 x2 y2; x1 y1 width height; x y of the centre, width, height
 MOST = 1000  # boxes of one picture: each is compared with every anchor of the network
 SLACK = 1.0  # pixels by which a box may reach out of its picture, as rounding makes it; it is cut off there
@@ -19,6 +20,7 @@ FAULTS = {
     "box count": f"images with more than {MOST} boxes",
     "box size": "images of another size than their boxes were drawn on",
     "box mask": "images with an object whose mask cannot be drawn",
+    "box points": "images with an object whose keypoints are none",
 }
 MEANT = {
     "corners": "if these are x, y, width and height, name the columns x,y,width,height",
@@ -27,13 +29,27 @@ MEANT = {
 }
 
 
+class Pointed(NamedTuple):
+    """The keypoints of a picture's objects, see `Boxes`."""
+
+    points: np.ndarray
+    areas: np.ndarray
+    swaps: tuple[int, ...]
+
+    @property
+    def content(self) -> bytes:
+        """What tells them from others."""
+        return self.points.tobytes() + self.areas.tobytes() + repr(self.swaps).encode()
+
+
 @dataclass(frozen=True)
 class Boxes:
     """The boxes of one sample, and the size of its picture.
 
     corners: float64 (M, 4); classes: their numbers, int64 (M,); aside: bool (M,), those that are neither learnt nor
     counted, crowds and what is marked as difficult. shapes: of objects with masks what each is drawn by, see
-    ft/data/sources/boxes/outlines.py.
+    ft/data/sources/boxes/outlines.py. points: of objects with keypoints, float64 (M, K, 3): x, y, and 0 where one is
+    not marked, in order; areas: of these, float64 (M,); swaps: which keypoint is which in a mirror.
     """
 
     height: int
@@ -43,6 +59,9 @@ class Boxes:
     aside: np.ndarray = field(compare=False)
     digest: str = ""
     shapes: tuple[Any, ...] | None = field(default=None, compare=False)
+    points: np.ndarray | None = field(default=None, compare=False)
+    areas: np.ndarray | None = field(default=None, compare=False)
+    swaps: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -54,6 +73,7 @@ class Boxes:
         aside: np.ndarray | None = None,
         *,
         shapes: Sequence[Any] | None = None,
+        pointed: Pointed | None = None,
     ) -> "Boxes":
         """Return the boxes of a picture of that size; no box is a legal number of them."""
         corners = np.asarray(corners, np.float64).reshape(-1, 4)
@@ -61,8 +81,11 @@ class Boxes:
         aside = np.zeros(len(classes), np.bool_) if aside is None else np.asarray(aside, np.bool_)
         content = b"".join((corners.tobytes(), classes.tobytes(), aside.tobytes()))
         content += repr([as_lists(shape) for shape in shapes]).encode() if shapes is not None else b""
+        content += b"" if pointed is None else pointed.content
         own = None if shapes is None else tuple(shapes)
-        return cls(height, width, corners, classes, aside, hashlib.sha256(content).hexdigest()[:16], own)
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        boxes = cls(height, width, corners, classes, aside, digest, own)
+        return boxes if pointed is None else replace(boxes, **pointed._asdict())
 
     def __str__(self) -> str:
         """Return what tells these boxes from others."""

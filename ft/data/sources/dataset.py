@@ -64,7 +64,8 @@ class Dataset:
     test: images that nothing is chosen by, evaluated once when all is done; most data has none.
     skipped: names of the images that cannot be used, where the policy leaves them out; multilabel: an image may have
     several labels, or none; masks: the label of every image is a `Mask`; boxes: it is `Boxes`; texts: the samples are
-    texts; leaked: how many val images have the bytes of a train image.
+    texts; leaked: how many val images have the bytes of a train image; keypoints: the names of those that every object
+    has, where it has some.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Dataset:
     leaked: int = 0
     texts: bool = False
     boxes: bool = False
+    keypoints: tuple[str, ...] = ()
 
     @property
     def labels(self) -> Labels:

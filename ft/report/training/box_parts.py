@@ -78,19 +78,26 @@ def pair(picture: np.ndarray, row: Pictured, classes: Sequence[str]) -> list[tup
     """Return a picture with its true boxes and with the detections, and what each is."""
     shown, scale = shrunk(picture)
     sure, size = np.flatnonzero(row.found.scores >= SURE), shown.shape[:2]
-    true = drawn(
-        shown, row.truth.corners * scale, row.truth.classes.tolist(), classes, None, resized(row.truth.masks, size)
-    )
+    own = row.truth
+    more = resized(own.masks, size), shrunk_points(own.points, scale)
+    true = drawn(shown, own.corners * scale, own.classes.tolist(), classes, None, *more)
     corners, numbers = row.found.corners[sure] * scale, row.found.classes[sure].tolist()
     masks = row.found.masks and [row.found.masks[i] for i in sure.tolist()]
-    said = drawn(shown, corners, numbers, classes, row.found.scores[sure], resized(masks, size))
+    points = None if row.found.points is None else row.found.points[sure]
+    more = resized(masks, size), shrunk_points(points, scale)
+    said = drawn(shown, corners, numbers, classes, row.found.scores[sure], *more)
     return [("the boxes", as_uri(true)), ("the detections", as_uri(said))]
+
+
+def shrunk_points(points: np.ndarray | None, scale: float) -> list[np.ndarray]:
+    """Return keypoints (M, K, 3) on a picture that was multiplied by a scale, a row an object."""
+    return [] if points is None else list(points * np.array([scale, scale, 1.0]))
 
 
 def resized(masks: Sequence[Runs] | None, size: tuple[int, int]) -> list[np.ndarray]:
     """Return masks as bool (H, W) of that size, by their nearest pixels."""
     pictures = (Image.fromarray(mask.mask) for mask in masks or ())
-    return [np.asarray(picture.resize(size[::-1], Image.Resampling.NEAREST)) for picture in pictures]
+    return [np.asarray(picture.resize((size[1], size[0]), Image.Resampling.NEAREST)) for picture in pictures]
 
 
 def shrunk(picture: np.ndarray) -> tuple[np.ndarray, float]:

@@ -71,7 +71,7 @@ def test_what_is_judged_has_its_masks_in_its_own_pixels():
 
 
 def test_the_masks_of_scenes_are_what_is_drawn():
-    data = open_boxes("scenes", masked=True)
+    data = open_boxes("scenes", marks="masks")
     for sample, scene in zip(data.train, make_scenes(), strict=False):
         masks = list(masks_of(sample.label))
         np.testing.assert_array_equal(np.any(masks, 0) if masks else 0 * scene.mask, scene.mask > 0)
@@ -103,7 +103,7 @@ def test_polygons_and_run_lengths_of_either_form_are_the_same_mask(tmp_path):
     flat = whole.T.ravel()
     counts = np.diff(np.flatnonzero(np.diff(flat.astype(int), prepend=0, append=2)), prepend=0).tolist()
     spec = write(tmp_path, RING, packed.as_coco, {"size": [HEIGHT, WIDTH], "counts": counts})
-    data = open_boxes(spec, masked=True)
+    data = open_boxes(spec, marks="masks")
     (sample,) = (s for s in data.train + data.val if s.name == "0.png")
     first, *others = masks_of(sample.label)
     assert len(others) == 2
@@ -128,7 +128,7 @@ def test_polygons_and_run_lengths_of_either_form_are_the_same_mask(tmp_path):
 def test_what_cannot_be_drawn_is_refused_with_its_place(tmp_path, segmentation, told):
     spec = write(tmp_path, segmentation)
     with pytest.raises(DataError, match=rf"annotations\[0\] of 0.png: .*{told}") as error:
-        open_boxes(spec, masked=True)
+        open_boxes(spec, marks="masks")
     assert "\n" not in str(error.value)
     open_boxes(spec)
 
@@ -138,7 +138,7 @@ def test_a_crowd_without_a_mask_covers_its_box(tmp_path):
     content = json.loads((tmp_path / "a.json").read_text())
     content["annotations"][0]["iscrowd"] = 1
     (tmp_path / "a.json").write_text(json.dumps(content))
-    data = open_boxes(spec, masked=True)
+    data = open_boxes(spec, marks="masks")
     (sample,) = (s for s in data.train + data.val if s.name == "0.png")
     mask = next(masks_of(sample.label))
     assert (mask.sum(), mask[5:33, 4:50].all()) == (28 * 46, True)
@@ -147,4 +147,4 @@ def test_a_crowd_without_a_mask_covers_its_box(tmp_path):
 def test_sources_without_masks_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("image,x1,y1,x2,y2,label\n0.png,1,1,5,5,a\n")
     with pytest.raises(DataError, match=r"a.csv holds boxes without masks; pass scenes, or COCO's JSON with"):
-        open_boxes(str(tmp_path / "a.csv"), masked=True)
+        open_boxes(str(tmp_path / "a.csv"), marks="masks")

@@ -10,7 +10,7 @@ from pycocotools.cocoeval import COCOeval
 
 from ft.errors import RecipeError
 from ft.metrics.boxes import iou
-from ft.metrics.detection import Found, Truth, as_coco, as_results, coco_scores, sizes_of
+from ft.metrics.detection import Found, Truth, as_coco, as_results, coco_scores, sigmas_of, sizes_of
 from ft.metrics.matches import Outcome, confusion, match, missed_by_size
 from ft.metrics.run_lengths import runs_of
 
@@ -60,6 +60,8 @@ def reference(truths, found, classes, kind="bbox"):
         truth.dataset = as_coco(truths, [str(k) for k in range(classes)], **sizes_of(truths)) | {"info": {}}
         truth.createIndex()
         result = COCOeval(truth, truth.loadRes(as_results(found)), kind)
+        if kind == "keypoints":
+            result.params.kpt_oks_sigmas = sigmas_of(truths[0].points.shape[1])
         result.evaluate()
         result.accumulate()
         result.summarize()
@@ -78,6 +80,40 @@ def test_the_figures_are_those_of_pycocotools(seed):
     assert np.isnan(scores.by_class["AP"][4])
     assert np.nanmean(scores.by_class["AP"]) == pytest.approx(scores.figures["AP"], rel=1e-14)
     assert scores.curves.shape == (5, 101)
+
+
+def with_points(truths, found, count):
+    """Return the same, each box with keypoints; some of the truth are not marked, and of some objects none is."""
+    rng = np.random.default_rng(4)
+
+    def drawn(corners, noise):
+        middle, sides = corners[:, None, :2], (corners[:, 2:] - corners[:, :2])[:, None]
+        shares = np.linspace(0.2, 0.8, count)[None, :, None]
+        return middle + sides * (shares + rng.normal(0, noise, (len(corners), count, 2)))
+
+    truths = [
+        t._replace(
+            points=np.concatenate([p := drawn(t.corners, 0.0), np.full((*p.shape[:2], 1), 2.0)], -1)
+            * ((rng.random((*p.shape[:2], 1)) < 0.7) & (rng.random((len(p), 1, 1)) < 0.9)),
+            sizes=t.areas * 0.6,
+        )
+        for t in truths
+    ]
+    found = [f._replace(points=np.concatenate([p := drawn(f.corners, 0.02), p[..., :1]], -1)) for f in found]
+    return truths, found
+
+
+@pytest.mark.parametrize("count", [17, 5])
+def test_the_figures_of_keypoints_are_those_of_pycocotools(count):
+    truths, found = with_points(*made(5, pictures=12), count)
+    stats, arrays = reference(truths, found, 4, "keypoints")
+    scores = coco_scores(truths, found, 4, "keypoints")
+    for name in ("precision", "recall"):
+        np.testing.assert_allclose(np.nan_to_num(getattr(scores, name), nan=-1), arrays[name], rtol=3e-16)
+    np.testing.assert_allclose(np.nan_to_num([*scores.figures.values()], nan=-1), stats, rtol=1e-14)
+    assert list(scores.figures)[:5] == ["AP", "AP50", "AP75", "AP_medium", "AP_large"]
+    assert 0.05 < scores.figures["AP"] < 0.95
+    assert np.nanmean(scores.by_class["AP"]) == pytest.approx(scores.figures["AP"], rel=1e-14)
 
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])

@@ -52,9 +52,8 @@ def test_a_meter_gives_the_measures_of_its_task(task):
 
 def batch(task, rng, count, classes, dtype=np.float32):
     """Return outputs and targets of so many samples, with equal logits among them."""
-    if task.labels in ("boxes", "instances"):
-        found = boxes(rng, count, classes, dtype)
-        return found if task.labels == "boxes" else with_masks(found, rng)
+    if task.labels in MORE:
+        return MORE[task.labels](boxes(rng, count, classes, dtype), rng)
     shape = {"masks": (count, 4, 5, classes), "tags": (count, 7, classes), "none": (count, 7, classes)}
     logits = np.round(4 * rng.normal(size=shape.get(task.labels, (count, classes))), 1).astype(dtype)
     labels = rng.integers(0, classes, logits.shape[:-1])
@@ -96,6 +95,21 @@ def with_masks(found, rng):
     rows = np.array([[np.frombuffer(text, np.uint8) for text in own] for own in texts])
     said = rng.random((*outputs["classes"].shape, 28, 28)).astype(outputs["scores"].dtype)
     return {**outputs, "masks": said}, {**targets, "own_masks": rows.reshape(len(rows), -1)}
+
+
+def with_points(found, rng):
+    """Return the same with four keypoints of each box, those that are found a little beside; a third is not marked."""
+    outputs, targets = found
+    corners, count = targets["own_boxes"], targets["own_labels"].shape
+    places = corners[..., None, :2] + rng.random((*count, 4, 2)) * (corners[..., 2:] - corners[..., :2])[..., None, :]
+    points = np.concatenate([places, np.ones((*count, 4, 1))], -1) * (rng.random((*count, 4, 1)) < 2 / 3)
+    said = places / 2 + rng.normal(0, 0.5, places.shape)
+    heights = rng.random((*count, 4))
+    areas = np.prod(corners[..., 2:] - corners[..., :2], -1)
+    return {**outputs, "keypoints": said, "heights": heights}, {**targets, "own_points": points, "own_areas": areas}
+
+
+MORE = {"boxes": lambda found, rng: found, "instances": with_masks, "keypoints": with_points}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

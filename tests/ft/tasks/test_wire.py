@@ -5,7 +5,7 @@ import pytest
 
 from ft.tasks import TASKS
 from ft.tasks.wire import fill, packed, received
-from tests.ft.tasks.test_task import with_masks
+from tests.ft.tasks.test_task import MORE
 
 K = 4
 
@@ -15,9 +15,8 @@ def batch(task, rng):
     n = 5
     if task.name == "segmentation":
         return {"logits": rng.normal(size=(n, 3, 3, K))}, {"mask": rng.integers(0, K, (n, 3, 3)).astype(np.uint8)}
-    if task.name in ("detection", "instances"):
-        found = detections(n, rng)
-        return found if task.name == "detection" else with_masks(found, rng)
+    if task.labels in MORE:
+        return MORE[task.labels](detections(n, rng), rng)
     if task.name in ("token-classification", "language-model"):
         return {"logits": rng.normal(size=(n, 6, K))}, {"tokens": rng.integers(0, K, (n, 6))}
     if task.name == "regression":

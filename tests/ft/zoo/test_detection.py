@@ -13,7 +13,7 @@ from ft.zoo.card import under
 from tests.oracle import models, needs_torch, torch
 
 pytestmark = needs_torch
-EVERY = [*cards("detection"), *cards("instances")]
+EVERY = [*cards("detection"), *cards("instances"), *cards("keypoints")]
 CARDS = [pytest.param(card, id=card.name) for card in EVERY]
 PUBLISHED = [card.name for card in EVERY if card.pretrained[-1].name == "COCO_V1"]
 ONE_STAGE = ("classification_head", "regression_head")
@@ -21,12 +21,13 @@ TWO_STAGES = ("fpn", "head", "box_head", "box_predictor")
 PARTS = {
     "fasterrcnn": TWO_STAGES,
     "maskrcnn": (*TWO_STAGES, "mask_head", "mask_predictor"),
+    "keypointrcnn": (*TWO_STAGES, "keypoint_head", "keypoint_predictor"),
     "retinanet": ("fpn", *ONE_STAGE),
     "fcos": ("fpn", *ONE_STAGE),
     "ssd": ("scale_weight", "extra", *ONE_STAGE),
     "ssdlite": ("extra", *ONE_STAGE),
 }
-WITH_BACKGROUND = ("fasterrcnn", "maskrcnn", "ssd", "ssdlite")
+WITH_BACKGROUND = ("fasterrcnn", "maskrcnn", "keypointrcnn", "ssd", "ssdlite")
 BACKBONES = ("mobilenet_v2", "mobilenet_v3_large", "resnet18", "resnet50", "vgg16")
 
 
@@ -41,9 +42,8 @@ def empty(shapes):
 
 def test_names():
     names = {card.name for card in EVERY}
-    theirs = models.list_models(module=models.detection)
-    assert {name for name in theirs if not name.startswith("keypointrcnn")} < names
-    every = [cards(task) for task in ("classification", "segmentation", "detection", "instances")]
+    assert {*models.list_models(module=models.detection)} < names
+    every = [cards(task) for task in ("classification", "segmentation", "detection", "instances", "keypoints")]
     assert [card.name for own in every for card in own] == [card.name for card in cards(None)]
 
 
@@ -54,17 +54,23 @@ def test_stages_taps_and_last_layers(card):
     assert sum(w.numel() for w in model.parameters()) == card.parameters
     for name in model.state_dict():
         assert [stage for stage, prefixes in card.stages.items() if under(name, prefixes)] == [card.stage_of(name)]
-    wide = {91 * count for count in getattr(card.detector, "by_place", (1, 4))}
-    sizes = {path: getattr(x, "out_features", getattr(x, "out_channels", 0)) for path, x in model.named_modules()}
-    assert sorted(path for path, size in sizes.items() if size in wide) == sorted(card.outputs)
+    classes = card.classes + (card.family in WITH_BACKGROUND)
+    wide = {card.keypoints, *(classes * count for count in getattr(card.detector, "by_place", (1, 4)))}
+    layers = [(path, layer) for path, layer in model.named_modules() if hasattr(layer, "weight")]
+    assert sorted(path for path, layer in layers if outputs_of(layer) in wide) == sorted(card.outputs)
     if hasattr(model.backbone, "body"):
-        layers = {tap: f"backbone.body.{path}" for path, tap in model.backbone.body.return_layers.items()}
-        assert layers == card.taps
+        taps = {tap: f"backbone.body.{path}" for path, tap in model.backbone.body.return_layers.items()}
+        assert taps == card.taps
     plan = plan_freeze(card, [name for name, _ in model.named_parameters()], freeze=("base",), bn="frozen")
     assert plan.stages == card.base
     assert {name.split(".")[1] for name in plan.trainable} - {"features"} == {*PARTS[card.family]}
     tail = {name for name in plan.trainable if name.startswith("backbone.features.")}
     assert bool(tail) == (card.name == "ssdlite320_mobilenet_v3_large")
+
+
+def outputs_of(layer):
+    """Return how many numbers a layer gives at a place."""
+    return getattr(layer, "out_features", getattr(layer, "out_channels", 0))
 
 
 @pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")
@@ -74,16 +80,16 @@ def test_published_weights_are_torchvisions(name):
     ours = card.weights(theirs.name)
     assert (ours.url, ours.url.rpartition("/")[2]) == (theirs.url, ours.filename)
     assert theirs.url.endswith(f"-{ours.sha256}.pth")
-    assert list(ours.classes[-90:]) == theirs.meta["categories"][1:]
+    own = list(ours.classes)
+    assert own[own[0] == "N/A" :] == theirs.meta["categories"][1:]
     # without background a network has an output for the number that COCO does not give
-    assert card.classes == len(ours.classes) == (90 if card.family in WITH_BACKGROUND else 91)
+    assert card.classes == len(own) == len(theirs.meta["categories"]) - (card.family in WITH_BACKGROUND)
     assert (card.parameters, ours.mean_ap) == (
         theirs.meta["num_params"],
         theirs.meta["_metrics"]["COCO-val2017"]["box_map"],
     )
-    assert (ours.norm_eps == 0) == (
-        name in ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
-    )
+    legacy = ("fasterrcnn", "maskrcnn", "keypointrcnn", "retinanet")
+    assert (ours.norm_eps == 0) == (name in [f"{family}_resnet50_fpn" for family in legacy])
     assert card.weights("imagenet").name == ("IMAGENET1K_FEATURES" if card.family == "ssd" else "IMAGENET1K_V1")
 
 

@@ -1,40 +1,60 @@
 """COCO's JSON -> its listing, of a file or a folder that masks/coco.py takes, too: `bbox` is x, y, width and height.
 
-Asked for masks, what each object's is drawn by is its `segmentation`.
+Asked for masks, what each object's is drawn by is its `segmentation`; keypoints are its `keypoints`, whose names are
+those of its category, and its `area` is what they are measured by.
 Of several files of a split, instances goes first. The classes are the categories in the order of their numbers. Crowds
 are set aside.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ft.data.sources.box import Marks
 from ft.data.sources.boxes.listing import Boxed, BoxListing, Drawn, braced
 from ft.data.sources.listing import Inside
 from ft.data.sources.masks.coco import files_in, folders_for, is_json, locate, read_annotations
 from ft.errors import DataError, listed, printable
 
 FIRST = ("instances", "")
+POINTED = ("person_keypoints", "keypoints", "")
 
 
-def list_coco(root: Path, *, outside: bool = False, masked: bool = False) -> BoxListing:
-    """List a file of COCO's JSON, or the files of a folder. masked: with the masks of the objects."""
-    files = [("", root)] if is_json(root) else list(files_in(root, FIRST))
+def list_coco(root: Path, *, outside: bool = False, marks: Marks = "") -> BoxListing:
+    """List a file of COCO's JSON, or the files of a folder. marks: what the objects have beside their boxes."""
+    files = [("", root)] if is_json(root) else list(files_in(root, POINTED if marks == "keypoints" else FIRST))
     inside = Inside(root.parent if is_json(root) else root, outside=outside)
     items: list[Boxed] = []
     known: dict[int, str] | None = None
+    keypoints: tuple[str, ...] | None = None
     for split, path in files:
         content = read_annotations(path)
         categories = {c["id"]: c["name"].strip() for c in sorted(content["categories"], key=lambda c: c["id"])}
         if known not in (None, categories):
             raise DataError(f"{printable(path)}: other categories than {printable(files[0][1])}; give both the same")
-        known = categories
-        items += items_of(content, path, split, categories, inside, masked)
+        known, names = categories, names_of(content, path) if marks == "keypoints" else ()
+        if keypoints not in (None, names):
+            raise DataError(f"{printable(path)}: other keypoints than {printable(files[0][1])}; give both the same")
+        keypoints = names
+        items += [replace(item, keypoints=names) for item in items_of(content, path, split, categories, inside, marks)]
     if not known:
         raise DataError(f"{printable(root)}: no categories; name at least one")
     notes = [f"boxes of {listed((printable(path.name) for _, path in files), 3)}"]
-    return BoxListing(root.resolve().stem, items, tuple(dict.fromkeys(known.values())), notes)
+    names = tuple(dict.fromkeys(known.values()))
+    return BoxListing(root.resolve().stem, items, names, notes, keypoints=keypoints or ())
+
+
+def names_of(content: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    """Return the names of the keypoints, which all categories that have some must share."""
+    own = {tuple(map(str, c["keypoints"])): c["name"] for c in content["categories"] if c.get("keypoints")}
+    if not own:
+        raise DataError(f"{printable(path)}: no category names keypoints; write them as COCO does, or train for boxes")
+    if len(own) > 1:
+        told = listed(map(printable, own.values()))
+        raise DataError(f"{printable(path)}: {told} have other keypoints each; train on one of them at a time")
+    return next(iter(own))
 
 
 def items_of(
@@ -43,7 +63,7 @@ def items_of(
     split: str,
     categories: Mapping[int, str],
     inside: Inside,
-    masked: bool = False,
+    marks: Marks = "",
 ) -> list[Boxed]:
     """Return the images of one file with their boxes."""
     home, where = inside.root, braced(printable(path)) + " annotations[{}]"
@@ -54,8 +74,10 @@ def items_of(
             told = f"image {annotation['image_id']} is not among the images; add it there, or remove the annotation"
             raise DataError(f"{where.format(i)}: {told}")
         box = box_of(annotation, i, categories, where)
+        if marks == "keypoints":
+            box = box._replace(points=annotation.get("keypoints"), area=annotation.get("area"))
         drawn[annotation["image_id"]].append(
-            box._replace(shape=annotation.get("segmentation") or None) if masked else box
+            box._replace(shape=annotation.get("segmentation") or None) if marks == "masks" else box
         )
     places = [path.parent, path.parent / "images", *(home / f for f in folders_for(path, split)), home / "images", home]
     items: dict[str, Boxed] = {}
@@ -65,7 +87,7 @@ def items_of(
         if name in items:
             raise DataError(f"{printable(path)}: '{printable(name)}' is listed twice; keep one of the two")
         boxes, size = tuple(drawn[image["id"]]), (image["height"], image["width"])
-        items[name] = Boxed(split, name, source, boxes, where, "sides", stated=size, masked=masked)
+        items[name] = Boxed(split, name, source, boxes, where, "sides", stated=size, marks=marks)
     return list(items.values())
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ft.data.images.decode import BadImage
-from ft.data.sources.box import Boxes, clipped
+from ft.data.sources.box import Boxes, Marks, clipped
 from ft.data.sources.boxes.listing import Boxed, BoxListing
 from ft.data.sources.boxes.source import list_boxes
 from ft.data.sources.dataset import Dataset, Sample
@@ -30,13 +30,13 @@ def open_boxes(
     seed: int = 0,
     classes: tuple[str, ...] | None = None,
     policy: Policy = DEFAULT,
-    masked: bool = False,
+    marks: Marks = "",
 ) -> Dataset:
     """Return the images and boxes that `spec` names, with a validation split in any case.
 
-    classes: those of a trained model, in its order; masked: every object with its mask. Raises DataError.
+    classes: those of a trained model, in its order; marks: what every object has beside its box. Raises DataError.
     """
-    listing, skipped = usable_boxes(spec, policy, masked=masked)
+    listing, skipped = usable_boxes(spec, policy, marks=marks)
     items, held = split_by_name(listing.items, val_fraction, seed, where=printable(spec), thing="image")
     names = choose_classes(listing, items, classes, printable(spec))
     train, val, test = (box_samples((i for i in items if i.split == s), names) for s in ("train", "val", "test"))
@@ -50,24 +50,34 @@ def open_boxes(
     leaks, leaked = leak_notes(train, val, test, policy, spec, "image")
     notes = (*listing.notes, *held, *unseen(names, train, val), *leaks)
     return Dataset(
-        listing.name, names, train, val, listing.image_size, notes, skipped, test=test, boxes=True, leaked=leaked
+        listing.name,
+        names,
+        train,
+        val,
+        listing.image_size,
+        notes,
+        skipped,
+        test=test,
+        boxes=True,
+        leaked=leaked,
+        keypoints=listing.keypoints,
     )
 
 
 def open_box_images(
-    spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, masked: bool = False
+    spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, marks: Marks = ""
 ) -> Dataset:
     """Return the images to evaluate as `val`, and an empty `train`: the val split, else the test split, else all."""
-    listing, skipped = usable_boxes(spec, policy, masked=masked)
+    listing, skipped = usable_boxes(spec, policy, marks=marks)
     items = to_evaluate(listing.items)
     names = choose_classes(listing, [replace(item, split="train") for item in items], classes, printable(spec))
     val = box_samples(items, names)
     return Dataset(listing.name, names, (), val, listing.image_size, tuple(listing.notes), skipped, boxes=True)
 
 
-def usable_boxes(spec: str, policy: Policy, *, masked: bool = False) -> tuple[BoxListing, tuple[str, ...]]:
+def usable_boxes(spec: str, policy: Policy, *, marks: Marks = "") -> tuple[BoxListing, tuple[str, ...]]:
     """Return the listing without what the policy skips, and what was skipped."""
-    listing = list_boxes(spec, policy, masked=masked)
+    listing = list_boxes(spec, policy, marks=marks)
     sifted = Sieve(listing.items, policy, printable(spec))
     sifted.drop(lambda item: box_fault(item, policy), "checking boxes")
     return replace(listing, items=sifted.items, notes=[*listing.notes, *sifted.notes]), tuple(sifted.bad)
@@ -139,5 +149,7 @@ def boxes_in(item: Boxed, number: dict[str, int]) -> Boxes:
     height, width = item.header.height, item.header.width
     corners = clipped(item.corners, height, width)
     classes, aside = [number[box.label] for box in item.boxes], [box.aside for box in item.boxes]
-    shapes = item.shapes() if item.masked else None
-    return Boxes.of(height, width, corners, np.array(classes, np.int64), np.array(aside, np.bool_), shapes=shapes)
+    shapes = item.shapes() if item.marks == "masks" else None
+    pointed = item.pointed() if item.marks == "keypoints" else None
+    own = np.array(classes, np.int64), np.array(aside, np.bool_)
+    return Boxes.of(height, width, corners, *own, shapes=shapes, pointed=pointed)

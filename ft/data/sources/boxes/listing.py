@@ -10,9 +10,11 @@ import numpy as np
 
 from ft.data.images.decode import BadImage
 from ft.data.images.header import Header, header_at
-from ft.data.sources.box import MOST, Form, is_bad, to_corners, trouble
+from ft.data.sources.box import MOST, Form, Marks, Pointed, is_bad, to_corners, trouble
 from ft.data.sources.boxes.outlines import outline
+from ft.data.sources.boxes.points import mirrored, read_points
 from ft.errors import printable
+from ft.metrics.boxes import area
 
 UNTOLD = "ignored, images without an annotation file"  # of VOC, where an empty file says that there is no box
 
@@ -20,7 +22,8 @@ UNTOLD = "ignored, images without an annotation file"  # of VOC, where an empty 
 class Drawn(NamedTuple):
     """A box as it is written: its line or number in the file, four values, its class, and whether it is set aside.
 
-    shape: what its mask is drawn by, as COCO has it, where the source says so and was asked for masks.
+    Where the source says so and was asked for it: shape, what its mask is drawn by, as COCO has it; points, its
+    keypoints as COCO has them, and area, what they are measured by, where that is not the box's.
     """
 
     place: int
@@ -28,6 +31,8 @@ class Drawn(NamedTuple):
     label: str
     aside: bool = False
     shape: Any = None
+    points: Any = None
+    area: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +40,8 @@ class Boxed:
     """One image and its boxes, as the source lists them: split "train", "val", "test", or "" where it has none.
 
     form, shares: what the four values are, and whether they are shares of the image's width and height; where: names a
-    box in a message, with {} for its place; stated: the height and width that the source says of the image; masked:
-    every box has a mask.
+    box in a message, with {} for its place; stated: the height and width that the source says of the image; marks:
+    what every box has beside it; keypoints: their names.
     """
 
     split: str
@@ -47,7 +52,8 @@ class Boxed:
     form: Form = "corners"
     shares: bool = False
     stated: tuple[int, int] | None = None
-    masked: bool = False
+    marks: Marks = ""
+    keypoints: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -81,8 +87,10 @@ class Boxed:
             said = trouble(corners[first], self.form, header.height, header.width)
             where = self.where.format(self.boxes[first].place)
             raise BadImage("box", f"{said}{more}", f"{where} of {printable(self.name)}")
-        if self.masked:
+        if self.marks == "masks":
             self.shapes()
+        if self.marks == "keypoints":
+            self.pointed()
 
     def shapes(self) -> list[Any]:
         """Return what the mask of each box is drawn by, see `outline`; BadImage for the first that is none."""
@@ -95,13 +103,26 @@ class Boxed:
                 raise BadImage("box mask", str(error), f"{where} of {printable(self.name)}") from None
         return shapes
 
+    def pointed(self) -> Pointed:
+        """Return the keypoints of every box; BadImage for the first that are none."""
+        count, size = len(self.keypoints), (self.header.height, self.header.width)
+        points = np.zeros((len(self.boxes), count, 3))
+        for box, own in zip(self.boxes, points, strict=True):
+            try:
+                own[:] = read_points(box.points, count, *size)
+            except ValueError as error:
+                where = self.where.format(box.place)
+                raise BadImage("box points", str(error), f"{where} of {printable(self.name)}") from None
+        areas = [own if box.area is None else box.area for box, own in zip(self.boxes, area(self.corners), strict=True)]
+        return Pointed(points, np.array(areas, np.float64), mirrored(self.keypoints))
+
 
 @dataclass(frozen=True, eq=False)
 class BoxListing:
     """All that a source of boxes holds.
 
     names: the classes, None where they are the labels that occur; ignored: reason -> names of what was left out and
-    told in a note; hidden: how many hidden files were passed over.
+    told in a note; hidden: how many hidden files were passed over; keypoints: the names of those that boxes have.
     """
 
     name: str
@@ -111,6 +132,7 @@ class BoxListing:
     ignored: Mapping[str, set[str]] = field(default_factory=dict)
     hidden: int = 0
     image_size: int | None = None
+    keypoints: tuple[str, ...] = ()
 
 
 def braced(text: str) -> str:

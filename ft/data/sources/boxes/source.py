@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ft.data.sources.box import Marks
 from ft.data.sources.boxes.coco import list_coco
 from ft.data.sources.boxes.listing import Boxed, BoxListing, Drawn
 from ft.data.sources.boxes.table import is_table_of_boxes, list_box_table
@@ -17,6 +18,8 @@ from ft.data.sources.masks.source import holds_masks
 from ft.data.sources.policy import DEFAULT, Policy
 from ft.errors import DataError, printable
 from ft.metrics.run_lengths import runs_of
+
+SOURCES = {"masks": "scenes, or COCO's JSON with segmentations", "keypoints": "COCO's JSON with keypoints"}
 
 
 def holds_boxes(spec: str) -> bool:
@@ -45,14 +48,16 @@ def holds_boxes_alone(spec: str) -> bool:
     return bool(rows) and not any(row.get("segmentation") or "segments_info" in row for row in rows)
 
 
-def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, masked: bool = False) -> BoxListing:
+def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, marks: Marks = "") -> BoxListing:
     """Return what the source `spec` holds: at least one image, or DataError.
 
     missing: files that a CSV names and that do not exist are listed too; always so where bad images are skipped.
-    masked: with the mask of each object, DataError for a source that has none.
+    marks: what each object has beside its box, DataError for a source that says none.
     """
+    if spec == NAME and marks == "keypoints":
+        raise DataError(f"{NAME} has no keypoints; pass COCO's JSON with some")
     if spec == NAME:
-        return list_scenes(masked=masked)
+        return list_scenes(masked=marks == "masks")
     path, outside = Path(os.path.expanduser(spec)), policy.allow_outside_root
     if not holds_boxes(spec):
         trouble = "holds no boxes by its layout" if os.path.exists(path) else "does not exist"
@@ -60,12 +65,12 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, ma
             f"data '{printable(spec)}' {trouble}; pass scenes, COCO's JSON, Pascal VOC's XML, YOLO's data.yaml, or a "
             "CSV image,x1,y1,x2,y2,label"
         )
-    if masked and not may_hold_shapes(spec):
-        raise DataError(f"{printable(spec)} holds boxes without masks; pass scenes, or COCO's JSON with segmentations")
+    if marks and not may_hold_shapes(spec):
+        raise DataError(f"{printable(spec)} holds boxes without {marks}; pass {SOURCES[marks]}")
     if os.path.isfile(path) and path.suffix.lower() == ".csv":
         listing = list_box_table(path, outside=outside, missing=missing or policy.on_bad_image == "skip")
     elif is_coco(path):
-        listing = list_coco(path, outside=outside, masked=masked)
+        listing = list_coco(path, outside=outside, marks=marks)
     elif is_yolo(path):
         listing = list_yolo(path, outside=outside)
     else:
@@ -91,7 +96,7 @@ def list_scenes(*, masked: bool = False) -> BoxListing:
             for n, ((a, b, c, d), name) in enumerate(zip(values, labels, strict=True))
         )
         where = f"{NAME}/{i:04} box {{}}"
-        items.append(Boxed(scene.split, f"{NAME}/{i:04}", scene.image, boxes, where, masked=masked))
+        items.append(Boxed(scene.split, f"{NAME}/{i:04}", scene.image, boxes, where, marks="masks" if masked else ""))
     return BoxListing(NAME, items, CLASSES[1:], image_size=IMAGE_SIZE)
 
 

@@ -1,0 +1,163 @@
+"""Every Keypoint R-CNN, whole, in float64 and both wings: keypoints found and learnt, each loss, every gradient.
+
+The oracle is torchvision's own network with our draws injected; it gives the keypoints that it finds in float32 alone.
+Sides that no stride divides, a picture without boxes, keypoints beside their box, on its far edge, and not marked.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+
+from ft.backend import contract as backend
+from ft.backend.contract import Learner
+from ft.network.boxes import points
+from ft.noise import generator
+from ft.parity.arrays import ZERO, Tensors, require_equal
+from ft.tasks.objective import objective_of
+from ft.training.build import new_learner
+from ft.zoo import Card, cards, find_card
+from ft_tf.tasks import keypoints as tf_losses
+from ft_torch.layers import boxes
+from ft_torch.tasks import keypoints as torch_losses
+from ft_torch.weights import to_array
+from parity_tests.step.test_detection import FIELDS, SEED, STEP_NUMBER, load, nchw
+from parity_tests.support.detectors import (
+    SIDES,
+    pointed_batch,
+    recorded_anchors,
+    stock_pass,
+    stock_point_targets,
+    stock_points,
+    with_our_draws,
+)
+from parity_tests.support.networks import marks_of
+from parity_tests.support.pairs import CLASSES, FORWARD, STEP, Case, drawn_tensors
+
+KEYPOINTS = 5  # another number than the card's
+QUICK = {"keypointrcnn_mobilenet_v2_fpn"}
+CASES = [
+    pytest.param(replace(card, keypoints=KEYPOINTS), id=card.name, marks=[] if card.name in QUICK else marks_of(card))
+    for card in cards("keypoints")
+]
+
+
+def learner_of(wing: str, card: Card, tensors: Tensors) -> Learner:
+    recipe = Case(card.name, "none", FIELDS).recipe()
+    plan = {"card": card, "surgery": None, "objective": objective_of(recipe, None, task=card.task)}
+    learner = new_learner(recipe, backend.load(wing), **plan, classes=CLASSES, image_size=96, device="cpu")[0]
+    learner.set_weights(tensors)
+    return learner
+
+
+def start_of(card: Card) -> Tensors:
+    """Return drawn weights, by which proposals differ and do not fill the picture."""
+    tensors = drawn_tensors(
+        card, {name: tuple(x.shape) for name, x in stock_points(card, CLASSES, KEYPOINTS).state_dict().items()}, seed=0
+    )
+    for name in ("rpn.head.cls_logits.weight", "rpn.head.bbox_pred.weight"):
+        tensors[name] = tensors[name] * (1.0 if "resnet" in card.name else 10.0)
+    return tensors
+
+
+def batch_of():
+    return pointed_batch(0, KEYPOINTS, count=2, classes=CLASSES, sides=SIDES)
+
+
+@pytest.mark.parametrize("card", CASES)
+def test_network(card, say):
+    start, batch = start_of(card), batch_of()
+    pair = {wing: learner_of(wing, card, start) for wing in ("torch", "tf")}
+    ours, theirs = (pair[name].outputs(batch.inputs) for name in ("torch", "tf"))
+    np.testing.assert_array_equal(ours["classes"], theirs["classes"])
+    inference = require_equal(ours, theirs, bar=FORWARD, what="inference")
+    assert ours["keypoints"].shape == (2, card.detector.detections, KEYPOINTS, 2)
+    require_found_as_stock(card, start, ours, nchw(batch))
+
+    with recorded_anchors() as anchors:
+        found = {name: learner.gradients(batch, step=STEP_NUMBER) for name, learner in pair.items()}
+    (loss, outputs, gradients), (other, their_outputs, their_gradients) = found["torch"], found["tf"]
+    np.testing.assert_array_equal(outputs["cells"], their_outputs["cells"])
+    assert 5 < len(outputs["cells"]) < (outputs["classes"] > 0).sum() * KEYPOINTS
+    require_equal(outputs, their_outputs, bar=STEP, what="training")
+    require_equal({"loss": np.array(loss)}, {"loss": np.array(other)}, bar=STEP)
+    result = require_equal(gradients, their_gradients, bar=STEP, zero=ZERO, what="gradients")
+    require_learnt_as_stock(card, start, outputs, gradients, anchors[:2])
+    for name, learner in pair.items():
+        learner.update(found[name][2], lr=np.float64(0.01))
+    weights = (pair[name].get_weights() for name in ("torch", "tf"))
+    require_equal(*weights, bar=STEP, what="step")
+    say(f"{card.name}: inference {inference.largest:.1e}, gradients {result.largest:.1e}, {len(result.zeros)} zero")
+
+
+def require_found_as_stock(card: Card, start: Tensors, ours: Tensors, images: torch.Tensor):
+    """Torchvision's network takes the weights strictly and says the same keypoints of the same boxes."""
+    stock = stock_points(card, CLASSES, KEYPOINTS).eval()
+    load(stock, start)
+    with torch.no_grad():
+        found, _ = stock_pass(stock, images)
+    for place, own in enumerate(found):
+        count = len(own["scores"])
+        assert (ours["classes"][place] >= 0).sum() == count > 10
+        said = {name: ours[name][place, :count] for name in ("boxes", "scores")}
+        require_equal(said, {name: own[name].numpy() for name in ("boxes", "scores")}, bar=FORWARD, what="stock")
+        np.testing.assert_allclose(ours["keypoints"][place, :count], own["keypoints"][..., :2], rtol=1e-6)
+        heights = own["keypoints_scores"].numpy()
+        np.testing.assert_allclose(ours["heights"][place, :count], heights, atol=1e-6 * abs(heights).max())
+        assert not ours["keypoints"][place, count:].any()
+
+
+def require_learnt_as_stock(card: Card, start: Tensors, outputs: Tensors, gradients: Tensors, anchors: list):
+    """Each loss of torchvision's, and every gradient of their sum, where its samplers draw what ours draw."""
+    batch, draws = batch_of(), {"seed": SEED, "step": STEP_NUMBER, "anchors": anchors}
+    stock = with_our_draws(stock_points(card, CLASSES, KEYPOINTS), card.detector, **draws).train()
+    load(stock, start)
+    _, losses = stock_pass(stock, nchw(batch), stock_point_targets(batch.targets))
+    ours = torch_losses.losses({name: torch.from_numpy(x) for name, x in outputs.items()})
+    theirs = tf_losses.losses({name: tf.constant(x) for name, x in outputs.items()})
+    expected = {name: x.detach().numpy() for name, x in losses.items()}
+    assert len(expected) == 5
+    require_equal({name: x.numpy() for name, x in ours.items()}, expected, bar=STEP, what="losses")
+    require_equal({name: x.numpy() for name, x in theirs.items()}, expected, bar=STEP, what="Keras's losses")
+    weights = dict(stock.named_parameters())
+    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
+    named = {name: to_array(g) for name, g in zip(weights, found, strict=True)}
+    require_equal(gradients, named, bar=STEP, zero=ZERO, what="stock's gradients")
+
+
+def without_far_edge(given):
+    """Return a batch's keypoints, those on a far edge a hair further out."""
+    *arrays, own = given
+    return *arrays, own + 1e-9
+
+
+def of_first(given):
+    """Return what is drawn, each box with its picture's first object."""
+    return *given[:3], np.zeros_like(given[3]), given[4]
+
+
+@pytest.mark.parametrize("fault", [without_far_edge, of_first])
+def test_a_fault_is_seen(fault, monkeypatch):
+    card = replace(find_card("keypointrcnn_mobilenet_v2_fpn"), keypoints=KEYPOINTS)
+    start = start_of(card)
+    plain = points.point_lesson
+    monkeypatch.setattr(boxes, "point_lesson", lambda *given, **options: plain(*fault(given), **options))
+    with recorded_anchors() as anchors:
+        _, outputs, gradients = learner_of("torch", card, start).gradients(batch_of(), step=STEP_NUMBER)
+    with pytest.raises(AssertionError, match="loss_keypoint"):
+        require_learnt_as_stock(card, start, outputs, gradients, anchors)
+
+
+def test_heatmaps_say_the_places_that_torchvision_finds():
+    """Boxes below a pixel and larger than the heatmap, to the last bit that torchvision's float32 keeps."""
+    from torchvision.models.detection.roi_heads import heatmaps_to_keypoints
+
+    rng = generator(0, "heatmaps")
+    maps, corners = rng.normal(size=(20, 3, 56, 56)), rng.uniform(0, 50, (20, 2))
+    rois = np.concatenate([corners, corners + np.geomspace(0.2, 300, 40).reshape(20, 2)], 1)
+    places, heights = points.points_in(maps, rois)
+    theirs, scores = heatmaps_to_keypoints(torch.from_numpy(maps), torch.from_numpy(rois))
+    np.testing.assert_allclose(places, theirs[..., :2], rtol=1e-6)
+    np.testing.assert_allclose(heights, scores, rtol=1e-6)
