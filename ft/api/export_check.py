@@ -93,7 +93,12 @@ def compared(
     if run.task.labels == "boxes":
         found = [apart(said, expected, bar=bar, side=run.preprocess.crop) for _, said in answers]
         counts = {"detections": sum(own.count for own in found), "alone": sum(own.alone for own in found)}
-        return {"difference": max(own.largest for own in found), "tolerance": bar, **counts, "alone_tolerance": bars["alone"]}
+        return {
+            "difference": max(own.largest for own in found),
+            "tolerance": bar,
+            **counts,
+            "alone_tolerance": bars["alone"],
+        }
     (whole, _), logits = answers[-1], expected["logits"]
     away = [difference(real(said, given), real(logits, whole)) for given, said in answers]
     return {"difference": max(away), "tolerance": bar}
