@@ -3,8 +3,8 @@
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +92,19 @@ def export_model(
     network stays as it is.
     metadata: plain values to be carried by the file: metadata.json in a SavedModel's assets.extra and in LiteRT's zip.
     """
-    operators = litert_operators if format == "litert" else native_decisions
+    operators = built_in if format == "litert" else native_decisions
     if isinstance(preprocess, TextProcess):
         exported: Exported | ExportedText = ExportedText(model, names_of(metadata["input"]), operators=operators)
     else:
         exported = Exported(model, preprocess, raw=raw, names=names_of(metadata["output"]), operators=operators)
     return WRITERS[format](exported, path, metadata)
+
+
+@contextmanager
+def built_in(model: keras.Model) -> Iterator[None]:
+    """Trace a network without the host, into operators that LiteRT has built in."""
+    with native_decisions(model), litert_operators(model):
+        yield
 
 
 def names_of(tensors: Mapping[str, Any]) -> list[str]:

@@ -232,6 +232,7 @@ def identify(source: Source, *, model: str | None, num_classes: int | None, imag
     name, fits = model or source.model, recognise(source.tensors)
     if name is None:
         names = sorted({fit.card.name for fit in fits})
+        names = [own for own in names if is_published_as(own, source.path)] or names
         if len(names) != 1:
             raise WeightsError(f"{source.path}: {unclear(names)}")
         name = names[0]
@@ -246,6 +247,11 @@ def identify(source: Source, *, model: str | None, num_classes: int | None, imag
     size = next(size for size in sizes if size) if card.sized or surgery else None
     classes, given = count_classes(source, card, num_classes), bool(model or source.model)
     return Network(card, classes, size, given, recipe, surgery)
+
+
+def is_published_as(name: str, path: Path) -> bool:
+    """Tell whether a network's weights are published under a file's name."""
+    return any(entry.filename == path.name for entry in find_card(name).pretrained)
 
 
 def unclear(names: Sequence[str]) -> str:

@@ -33,8 +33,14 @@ def pretrained_weights(card: Card, weights: str, *, quiet: bool = False) -> Mapp
     source = read_source(path)
     if source.keras_named:
         return source.tensors
-    tensors = canonical_names(card, source.tensors)
+    tensors, entry = canonical_names(card, source.tensors), entry or published_as(card, path)
     return tensors if entry is None or entry.norm_eps is None else with_usual_eps(tensors, entry.norm_eps)
+
+
+def published_as(card: Card, path: Path) -> Pretrained | None:
+    """Return the published weights that a user's file holds, by its hash, where its numbers alone do not say all."""
+    special = (entry for entry in card.pretrained if entry.norm_eps is not None)
+    return next((entry for entry in special if is_whole(path, digest_of(entry.sha256, entry.md5))), None)
 
 
 def with_usual_eps(tensors: Mapping[str, np.ndarray], own: float) -> dict[str, np.ndarray]:

@@ -19,8 +19,8 @@ from ft.network.boxes.roi import cuts as cuts_of
 from ft.network.boxes.ssd import shares
 from ft.network.boxes.training import cut_out, lesson
 from ft.zoo.detector import Detector, OneStage, one_stage_of
-from ft_tf.layers.base import register, sizes
-from ft_tf.layers.native import cuts, found, proposals
+from ft_tf.layers.base import ForLiteRT, register, sizes
+from ft_tf.layers.native import box_by_box, cuts, found, proposals
 from ft_tf.layers.noise import Noise
 
 Maps = dict[str, tf.Tensor]
@@ -32,7 +32,7 @@ FOUND = ("boxes", "scores", "classes")
 OF_FOUR = ("anchor_boxes", "rois", "roi_boxes", "anchor_corners", "boxes")
 
 
-class Decides(Noise):
+class Decides(Noise, ForLiteRT):
     """A layer that hands tensors to the host. It has no tensors of its own.
 
     native: it decides in the graph, see ft_tf/layers/native.py, for maps and pictures of known sizes in inference.
@@ -205,7 +205,8 @@ class PoolBoxes(Decides):
         if self.native:
             sizes = {"count": tf.shape(images, tf.int64)[0], **shapes_of(images, maps)}
             parts = cuts(boxes, **sizes, detector=self.detector)
-            return summed(flat_of(maps[: self.detector.maps]), *parts, bins=self.detector.roi_size)
+            sums = box_by_box if self.for_litert else summed
+            return sums(flat_of(maps[: self.detector.maps]), *parts, bins=self.detector.roi_size)
         return self.cut(maps, boxes, maps_of([images])[0])
 
     def compute_output_spec(self, inputs: list[KerasTensor]) -> KerasTensor:

@@ -128,8 +128,17 @@ def suppressed(boxes: tf.Tensor, scores: tf.Tensor, there: tf.Tensor, threshold:
     masked = tf.where(there, tf.cast(scores, tf.float32), 2 * LEAST)
 
     def kept(given: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        own = tf.image.non_max_suppression(*given, count, threshold, LEAST)
-        return tf.scatter_nd(own[:, None], tf.ones_like(own), [count]) > 0
+        own, scored = given
+        # LiteRT has no operator that gives as many places as there are: it would fill up with the first one
+        places, number = tf.raw_ops.NonMaxSuppressionV4(
+            boxes=own,
+            scores=scored,
+            max_output_size=count,
+            iou_threshold=threshold,
+            score_threshold=LEAST,
+            pad_to_max_output_size=True,
+        )
+        return tf.scatter_nd(places[:, None], tf.cast(tf.range(count) < number, tf.int32), [count]) > 0
 
     flat = tf.repeat(tf.cast(boxes, tf.float32), groups, axis=0), tf.reshape(masked, [-1, count])
     return tf.reshape(tf.map_fn(kept, flat, fn_output_signature=tf.TensorSpec((count,), tf.bool)), [-1, groups, count])
@@ -165,3 +174,17 @@ def points(
     pixels = tf.stack([low, tf.minimum(low + 1, last)], -1)
     weights = tf.stack([1 - (place - low), place - low], -1) * inside[..., None] / ratio
     return tuple(tf.reshape(x, [-1, bins * ratio * 2]) for x in (tf.cast(pixels, tf.int64), weights))
+
+
+def box_by_box(flat: tf.Tensor, *parts: tf.Tensor, bins: int) -> tf.Tensor:
+    """Return bins (K, bins, bins, C) as sums over pixels (P, C), see `Cuts`, without a sparse matrix."""
+    inner, channels = parts[0].shape[1] // bins, flat.shape[1]
+
+    def summed(own: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        rows, row_weights, columns, column_weights = own
+        pixels = tf.gather(flat, rows[:, None] + columns[None])
+        down = tf.reshape(pixels * row_weights[:, None, None], [bins, inner, bins * inner, channels])
+        across = tf.reduce_sum(down, 1) * column_weights[None, :, None]
+        return tf.reduce_sum(tf.reshape(across, [bins, bins, inner, channels]), 2)
+
+    return tf.map_fn(summed, parts, fn_output_signature=tf.TensorSpec((bins, bins, channels), flat.dtype))

@@ -1,15 +1,21 @@
 """Runs on boxes: both wings learn and find the same, either opens the other's, and the files are COCO's."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import ft
+import ft_torch.layers.native
+from ft.api.export import FORMATS
 from ft.api.side_by_side import compare_runs
 from ft.cli.predict import predict
+from ft.noise import generator
+from ft.parity.detections import apart
 from ft.tasks.box_rows import read_boxes
+from parity_tests.runs.test_export import infer
 from parity_tests.support.pairs import TRAJECTORY, boxes_csv
 
 MODELS = ["fasterrcnn_mobilenet_v2_fpn", pytest.param("ssdlite320_mobilenet_v2", marks=pytest.mark.slow)]
@@ -100,3 +106,36 @@ def test_a_run_goes_on_in_the_other_wing(recipe, runs, data, tmp_path, say):
     found = compare_runs(runs["torch"].folder, run.folder)
     assert max(found.largest_loss_difference, found.largest_head_difference) <= TRAJECTORY
     say(f"boxes, begun in torch, resumed in tf: head {found.largest_head_difference:.1e}")
+
+
+@pytest.mark.parametrize(
+    "format", [pytest.param(f, marks=[pytest.mark.slow] if f in ("onnx", "litert") else []) for f in FORMATS]
+)
+def test_an_exported_file_finds_what_the_other_wing_finds(format, runs, tmp_path, say):
+    kind = FORMATS[format]
+    done = ft.export_run(runs["torch"].folder, format=format, pixels="raw", out=tmp_path / f"x{kind.ending}")
+    check, gives = done.record["check"], done.record["output"]
+    bar = 1e-12 if kind.float64 else 1e-5
+    assert (check["alone"], check["images"]) == (0, "3 of its validation images")
+    assert check["difference"] < bar
+    assert gives["names"] == ["boxes", "scores", "classes"]
+    raw = generator(1, "exported").integers(0, 256, (3, 64, 64, 3), np.uint8)
+    raw[:, 8:40, 8:40, 0] = 250
+    other = ft.Run(runs["torch"].folder, backend={"torch": "tf", "tf": "torch"}[kind.wing])
+    expected = other.learner.outputs(other.preprocess.normalise(raw, "float64"))
+    found = infer(done.path, format, raw)
+    assert {name: ["batch", *x.shape[1:]] for name, x in found.items()} == {
+        name: about["shape"] for name, about in gives["arrays"].items()
+    }
+    away = apart(found, expected, bar=bar, side=64)
+    assert away.alone == 0 < away.count
+    say(f"boxes as {format}: {away.largest:.1e} of the side, {away.count} detections")
+
+
+@pytest.mark.slow
+def test_a_file_that_decides_otherwise_is_refused_and_leaves_nothing(runs, tmp_path, monkeypatch):
+    clip = ft_torch.layers.native.clip
+    monkeypatch.setattr(ft_torch.layers.native, "clip", lambda boxes, image: clip(boxes + 0.01, image))
+    with pytest.raises(ft.RunError, match=r"was not kept: \d+ of \d+ detections on 3 of its validation images are its"):
+        ft.export_run(runs["torch"].folder, format="torch-export", out=tmp_path / "x.pt2")
+    assert os.listdir(tmp_path) == []

@@ -1,4 +1,4 @@
-"""The textbook script for boxes runs, and the facade does what it does, where torchvision's samplers draw ours."""
+"""The textbook scripts for boxes run, and the facade does what they do, where torchvision's samplers draw ours."""
 
 import json
 import subprocess
@@ -6,16 +6,19 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import torch
 from PIL import Image
 from torchvision.models import mobilenet_v2
 
+import ft_tf
 from ft.backend import contract as backend
 from ft.noise import generator
 from ft.recipe import Recipe
 from ft.training.build import build_learner
 from ft.training.job import prepare_job
 from ft.weights import cast, initial_weights
+from ft_tf import layers
 from parity_tests.runs.test_examples import EXAMPLES, double, load_script, require_same_step
 from parity_tests.support.detectors import recorded_anchors, with_our_draws
 from parity_tests.support.pairs import randomised
@@ -64,8 +67,9 @@ def flags_of(data, weights):
 
 
 @pytest.mark.slow
-def test_script_runs(data, weights):
-    command = [sys.executable, EXAMPLES / "detect_torch.py", *flags_of(data, weights)]
+@pytest.mark.parametrize("name", ["torch", "tf"])
+def test_script_runs(name, data, weights):
+    command = [sys.executable, EXAMPLES / f"detect_{name}.py", *flags_of(data, weights)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
@@ -73,12 +77,17 @@ def test_script_runs(data, weights):
     assert 0 <= float(line.rpartition(" ")[2]) <= 1
 
 
+def job_of(data, weights, momentum):
+    """Return what the facade makes of the scripts' flags, in float64."""
+    fields = {"precision": "float64", "schedule": "constant", "workers": 0, "lr": LR, "momentum": momentum, "seed": 3}
+    fields |= {"image_size": SIZE, "batch_size": BATCH, "freeze": "none", "optimizer": "sgd"}
+    return prepare_job(Recipe(model="fasterrcnn_mobilenet_v2_fpn", data=data, weights=weights, **fields), quiet=True)
+
+
 @pytest.mark.usefixtures("double")
 def test_facade_equals_script(data, weights):
     """Pixels and boxes to rounding; then the losses of steps, one after the other."""
-    fields = {"precision": "float64", "schedule": "constant", "workers": 0, "lr": LR, "momentum": 0.9, "seed": 3}
-    fields |= {"image_size": SIZE, "batch_size": BATCH, "freeze": "none", "optimizer": "sgd"}
-    job = prepare_job(Recipe(model="fasterrcnn_mobilenet_v2_fpn", data=data, weights=weights, **fields), quiet=True)
+    job = job_of(data, weights, 0.9)
     learner, _ = build_learner(job, backend.load("torch"), device="cpu")
     script = load_script("torch", "detect")
     args = script.FLAGS.parse_args(flags_of(data, weights))
@@ -99,6 +108,30 @@ def test_facade_equals_script(data, weights):
         assert all(np.array_equal(x, before[name]) for name, x in learner.get_weights().items())
         with_our_draws(model, job.card.detector, seed=3, step=step, anchors=anchors)
         loss = float(script.train_step(model, optimizer, as_pairs(batch)))
+        require_same_step(learner, job, batch, step, LR, loss)
+
+
+@pytest.mark.usefixtures("double")
+def test_facade_equals_the_script_in_keras(data, weights):
+    """Pixels and boxes to rounding; then the losses of steps. In Keras's SGD the momentum is float32: one it holds."""
+    job = job_of(data, weights, 0.875)
+    learner, _ = build_learner(job, backend.load("tf"), device="cpu")
+    script = load_script("tf", "detect")
+    args = script.FLAGS.parse_args([*flags_of(data, weights), "--momentum", "0.875"])
+    for batch, theirs in zip(job.batches("val").epoch(0), script.load_data(args, "val")[0], strict=True):
+        np.testing.assert_allclose(theirs["images"].numpy(), np.asarray(batch.inputs), rtol=0, atol=1e-12)
+        most = theirs["boxes"].shape[1]
+        np.testing.assert_array_equal(theirs["box_labels"].numpy(), batch.targets["box_labels"][:, :most])
+        np.testing.assert_allclose(theirs["boxes"].numpy(), batch.targets["boxes"][:, :most], rtol=1e-12)
+    model, parts, optimizer = script.build(args, 2)
+    ft_tf.set_weights(model, learner.get_weights())
+    layers.seed_noise(model, 3)
+    clock = tf.Variable([0, 0], dtype=tf.int64)
+    for step, batch in enumerate(job.batches("train").epoch(0)):
+        clock.assign([step, 0])
+        tensors = map(tf.constant, (np.asarray(batch.inputs), batch.targets["boxes"], batch.targets["box_labels"]))
+        with layers.noise(model, clock):
+            loss = float(script.train_step(model, parts, optimizer, *tensors))
         require_same_step(learner, job, batch, step, LR, loss)
 
 

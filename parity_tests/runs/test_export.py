@@ -119,14 +119,20 @@ def read(path, format):
 
 
 def infer(path, format, images):
-    """Return a file's logits, computed as docs/export.md says."""
+    """Return a file's logits, computed as docs/export.md says; all arrays by name where it gives several."""
     if format == "onnx":
-        return onnxruntime.InferenceSession(path).run(None, {"images": images})[0]
-    if format == "torch-export":
-        return torch.export.load(path).module()(torch.from_numpy(images)).detach().numpy()
-    if format == "savedmodel":
-        return tf.saved_model.load(path).signatures["serving_default"](images=tf.constant(images))["logits"].numpy()
-    return tf.lite.Interpreter(str(path)).get_signature_runner()(images=images)["logits"]
+        session = onnxruntime.InferenceSession(path)
+        arrays = dict(zip([x.name for x in session.get_outputs()], session.run(None, {"images": images}), strict=True))
+    elif format == "torch-export":
+        found, names = torch.export.load(path).module()(torch.from_numpy(images)), ("boxes", "scores", "classes")
+        pairs = zip(names, found, strict=True) if isinstance(found, tuple) else [("logits", found)]
+        arrays = {name: x.detach().numpy() for name, x in pairs}
+    elif format == "savedmodel":
+        found = tf.saved_model.load(path).signatures["serving_default"](images=tf.constant(images))
+        arrays = {name: x.numpy() for name, x in found.items()}
+    else:
+        arrays = tf.lite.Interpreter(str(path)).get_signature_runner()(images=images)
+    return arrays if len(arrays) > 1 else arrays["logits"]
 
 
 @pytest.mark.parametrize(("format", "pixels"), FILES)

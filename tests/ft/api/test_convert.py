@@ -13,6 +13,7 @@ from ft.api.convert import convert, identify
 from ft.errors import RecipeError, RunError, UserError, WeightsError
 from ft.weights import package_file, read_weights, recognise, write_safetensors
 from ft.weights.source import Source
+from ft.zoo import find_card
 from ft.zoo.fingerprint import known
 from tests.ft.api.converting import assert_same, command, save, state_of
 from tests.oracle import models, needs_torch, torch
@@ -133,6 +134,8 @@ def test_several_networks_that_fit_are_listed(folder, squeeze, monkeypatch):
     with pytest.raises(WeightsError, match="the shapes of squeezenet1_0, squeezenet1_1; say which with --model"):
         convert(save(squeeze), "b.pth")
     assert convert("a.pth", "b.pth", model="squeezenet1_1").network.given
+    published = find_card("squeezenet1_1").pretrained[0].filename
+    assert convert(save(squeeze, published), "c.pth").network.card.name == "squeezenet1_1"
 
 
 def test_overflow_is_refused(folder, squeeze):

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import ft.api.export
-from ft.api.export import FORMATS, MAX_BYTES, difference, export_run
+from ft.api.export import FORMATS, MAX_BYTES, export_run
+from ft.api.export_check import difference
 from ft.backend import contract as backend
 from ft.cli.export import export_command
 from ft.cli.guard import guarded

@@ -1,12 +1,15 @@
 """The cards of detectors against torchvision; whose weights find which place."""
 
+import dataclasses
+import hashlib
+
 import numpy as np
 import pytest
 
 import ft_torch
 from ft.network.freeze import plan_freeze
 from ft.training.job import recipe_of
-from ft.weights.pretrained import canonical_names, with_usual_eps
+from ft.weights.pretrained import canonical_names, pretrained_weights, with_usual_eps
 from ft.weights.source import count_outputs
 from ft.zoo import cards, find_card
 from ft.zoo.card import under
@@ -135,6 +138,17 @@ def test_weights_that_want_no_eps_give_the_same_with_it():
     norm.load_state_dict({name[3:]: torch.from_numpy(x) for name, x in named.items()}, strict=False)
     x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
     torch.testing.assert_close(norm(x), theirs(x), rtol=1e-9, atol=0)
+
+
+def test_a_published_file_by_its_path_is_what_its_name_is(tmp_path):
+    """Told by its hash, whatever it is called; a file of other numbers is taken as it is."""
+    card, path = find_card("fasterrcnn_resnet50_fpn"), tmp_path / "mine.pth"
+    torch.save({"backbone.body.bn1.running_var": torch.ones(2)}, path)
+    entry = card.weights("COCO_V1")
+    own = dataclasses.replace(entry, sha256=hashlib.sha256(path.read_bytes()).hexdigest()[:8])
+    for pretrained, shift in (((entry,), 0.0), ((own,), 1e-5)):
+        (found,) = pretrained_weights(dataclasses.replace(card, pretrained=pretrained), str(path)).values()
+        np.testing.assert_allclose(found, 1 - shift, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("epochs", "warmup"), [(1, 0), ("2", 1), (4, 3), (26, 3)])

@@ -1,0 +1,109 @@
+"""What an exported detector decides in its graph is what the host decides, also of ties, and without any box.
+
+The host's decisions stand beside torchvision's in tests/ft/network/test_boxes.py and test_detection.py.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+
+from ft.network.boxes.anchors import counts
+from ft.network.boxes.detections import detect
+from ft.network.boxes.proposals import propose
+from ft.network.boxes.roi import cuts
+from ft.network.boxes.training import cut_out
+from ft.noise import generator
+from ft.zoo.detector import Detector
+from ft_tf.layers import boxes
+from ft_tf.layers import native as keras_native
+from ft_torch.layers import native as torch_native
+
+IMAGE, MAPS, PICTURES, CLASSES = (256, 320), ((32, 40), (16, 20), (8, 10)), 3, 4
+FEW = Detector(
+    sizes=((16,), (64,), (256,)),
+    maps=2,
+    rpn_before=(90, 40),
+    rpn_after=(60, 25),
+    rpn_score=0.3,
+    detections=30,
+    score=0.2,
+)
+MANY = Detector(sizes=((16,), (64,), (256,)), maps=2, rpn_after=(2000, 2500), detections=12_000)  # more than there are
+EACH = pytest.mark.parametrize("detector", [FEW, MANY], ids=["few", "many"])
+
+
+def torch_rois(scores, said, detector):
+    decide = torch_native.NativeDecider(detector, MAPS, IMAGE, torch_native.suppressed)
+    return {name: x.numpy() for name, x in decide.rois(torch.from_numpy(scores), torch.from_numpy(said)).items()}
+
+
+def keras_rois(scores, said, detector):
+    rois = keras_native.proposals(tf.constant(scores), tf.constant(said), image=IMAGE, maps=MAPS, detector=detector)
+    return {name: x.numpy() for name, x in rois.items()}
+
+
+def torch_found(logits, said, rois, detector):
+    decide = torch_native.NativeDecider(detector, MAPS, IMAGE, torch_native.suppressed)
+    given = {name: torch.from_numpy(x) for name, x in rois.items()}
+    found = decide.found(torch.from_numpy(logits), torch.from_numpy(said), given, count=PICTURES)
+    return {name: x.numpy() for name, x in found.items()}
+
+
+def keras_found(logits, said, rois, detector):
+    given = map(tf.constant, (logits, said, rois["rois"], rois["pictures"]))
+    return {name: x.numpy() for name, x in keras_native.found(*given, image=IMAGE, detector=detector).items()}
+
+
+def first_stage(detector):
+    """Return objectness with many ties, of no object on the last picture, and deltas of anchors."""
+    rng, anchors = generator(0, "native"), counts(MAPS, detector.anchors).sum()
+    scores = np.round(rng.normal(0, 2, (PICTURES, anchors)), 1)
+    scores[-1] = -20
+    return scores, rng.normal(0, 0.5, (PICTURES, anchors, 4))
+
+
+@EACH
+@pytest.mark.parametrize("native", [torch_rois, keras_rois])
+def test_proposals(native, detector):
+    scores, said = first_stage(detector)
+    own = propose(scores, said, image=IMAGE, maps=MAPS, detector=detector, training=False)
+    expected = cut_out([row.boxes for row in own], image=IMAGE, maps=MAPS, detector=detector)
+    found = native(scores, said, detector)
+    there = found["pictures"] >= 0
+    assert len(there) == PICTURES * detector.rpn_after[1]
+    assert (found["maps"] >= 0).tolist() == there.tolist()
+    assert len(set(expected["maps"])) == 2
+    for name in ("pictures", "maps"):
+        np.testing.assert_array_equal(found[name][there], expected[name])
+    np.testing.assert_allclose(found["rois"][there], expected["rois"], rtol=0, atol=1e-11)
+
+
+@EACH
+@pytest.mark.parametrize("native", [torch_found, keras_found])
+def test_detections(native, detector):
+    rng = generator(1, "native")
+    rois = torch_rois(*first_stage(detector), detector)
+    there = rois["pictures"] >= 0
+    logits = rng.normal(0, 2, (len(there), CLASSES + 1))
+    said = rng.normal(0, 2, (len(there), 4 * (CLASSES + 1)))
+    own = (x[there] for x in (logits, said, rois["rois"], rois["pictures"]))
+    expected = detect(*own, count=PICTURES, image=IMAGE, detector=detector)._asdict()
+    found = native(logits, said, rois, detector)
+    assert 0 < (expected["classes"] >= 0).sum() < expected["classes"].size
+    np.testing.assert_array_equal(found["classes"], expected["classes"])
+    for name in ("boxes", "scores"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-11)
+
+
+def test_what_boxes_are_cut_out_of_in_keras():
+    rois = {name: x[:20] for name, x in torch_rois(*first_stage(FEW), FEW).items()}
+    options = {"count": PICTURES, "image": IMAGE, "maps": MAPS, "detector": FEW}
+    expected = cuts(rois["rois"], rois["pictures"], rois["maps"], **options)
+    given = {name: tf.constant(x) for name, x in rois.items()}
+    found = keras_native.cuts(given, **{**options, "count": tf.constant(PICTURES, tf.int64)})
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs, rtol=0, atol=1e-12)
+    flat = tf.constant(generator(2, "native").normal(size=(PICTURES * 1600, 5)))
+    summed, alone = (cut(flat, *found, bins=FEW.roi_size) for cut in (keras_native.box_by_box, boxes.summed))
+    np.testing.assert_allclose(alone.numpy(), summed.numpy(), rtol=0, atol=1e-13)
