@@ -84,7 +84,8 @@ class Verdict:
 def compare_traces(a: Trace, b: Trace, *, phases: Container[str] = EVERY) -> Verdict:
     """Compare two traces of the same recipe, data, type and number of steps; RunError where these differ.
 
-    phases: those to compare. A layer that only one trace has is `unpaired`; any other array that only one has is an error.
+    phases: those to compare. A layer that only one trace has is `unpaired`; any other array that only one has is an
+    error.
     """
     require_comparable(a, b)
     rows, unpaired = [], []

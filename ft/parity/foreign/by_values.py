@@ -17,7 +17,6 @@ from ft.parity.foreign.values import Table, nearest
 from ft.parity.trace import Trace
 from ft.parity.verdict import compare_traces
 
-
 BEHIND = 3  # differences behind which other pairs are looked for
 Traced = tuple[Couple, dict[str, str], Settled]  # two models, the names of their optimizers, and what was tried
 
@@ -79,4 +78,4 @@ def passed(
         graphs[0] = recorder.record(label, forced)
     one, other = map(Side, graphs)
     close = BARS[recorder.dtype]["cause"] * FINER[0]
-    return State(one, other, Table({i: x for i, x in other.graph.arrays.items() if i in other.moving}, close), {}, {})
+    return State(one, other, Table({i: x for i, x in other.graph.arrays.items() if i in other.moving}, close), (), {})

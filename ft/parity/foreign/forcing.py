@@ -53,11 +53,14 @@ class Search:
         self.partners: dict[int, int] = {}  # operation of PyTorch's -> tensor of Keras's
         self.unfit: list[int] = []  # those whose partner has another size
         self.anchored: dict[int, list[int]] = {}  # what is taken where that is not compared yet
+        self.orders: dict[int, tuple[int, ...]] = {}  # of a partner's axes, where more than values tell it
+        self.enlarged: dict[int, list[int]] = {}  # what is larger on both sides from here on, with what it takes
         self.layouts: dict[int, bool] = {}  # rank -> whether channels are last on Keras's side alone
 
     def state(self, forced: Mapping[int, np.ndarray], partners: Mapping[int, int]) -> State:
         """Return what both sides have in common with some operations forced."""
-        return State(Side(self.run(forced)), self.tf, self.table, forced, partners, dict(self.anchored))
+        given, done = {**self.enlarged, **self.anchored}, {*forced, *self.enlarged}
+        return State(Side(self.run(forced)), self.tf, self.table, done, partners, given)
 
     def finish(self) -> State:
         """Force every operation that differs; return the pass after that, `last` has those blamed that feed one."""
@@ -121,6 +124,8 @@ class Search:
         """Return a tensor of Keras's side in the layout of an operation's output."""
         output = state.torch.graph.operations[number].outputs[0]
         own = state.torch.graph.local.get(output, state.torch.graph.arrays[output])
+        if number in self.orders:
+            return np.ascontiguousarray(self.tf.graph.arrays[tensor].transpose(self.orders[number]))
         return nearest(self.tf.graph.arrays[tensor], own, moved=self.moved(own.ndim))
 
     def moved(self, rank: int) -> bool:

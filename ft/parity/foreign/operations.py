@@ -27,7 +27,7 @@ from ft.parity.trace import Trace
 from ft.parity.verdict import SETTINGS, Row, Verdict
 from ft.weights import read_safetensors, write_safetensors
 
-LARGE = 10.0  # times the inputs, for limits that the first ones do not reach
+LARGE, SMALL = 10.0, 1e-3  # how large inputs are made, for limits that the first ones do not reach; no smaller ones
 FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
 
 
@@ -157,9 +157,10 @@ def shown_by_large(recorder: Recorder, search: Search, known: Sequence[Differenc
     if [graph.steps for graph in before] != [graph.steps for graph in now]:
         return []  # the models took another way
     further = Search(run, tf, search.names, close / 10, search.partners, search.labels, search.last_edges())
+    further.orders, further.enlarged = search.orders, {number: search.given(search.last, number) for number in ours}
     numbers = frozenset(search.forced).union(*({difference.number} | difference.inside for difference in known))
     new = [difference for difference in differences(further) if difference.number not in numbers]
-    words = f"; it shows only with {LARGE:g} times as large inputs"
+    words = "; it shows only with larger inputs"
     return [replace(f, phase=SETTINGS, detail=f.detail + words) for f in explained(new, close, search.labels)]
 
 
@@ -174,7 +175,9 @@ def enlarged(search: Search) -> tuple[dict[int, np.ndarray], dict[int, np.ndarra
         if partner is None or graphs[1].operations[maker].outputs[0] != partner or search.turned(state, tensor):
             continue
         if graphs[0].arrays[tensor].dtype.kind == "f":
-            ours[number], theirs[maker] = LARGE * graphs[0].arrays[tensor], LARGE * graphs[1].arrays[partner]
+            x, y = graphs[0].arrays[tensor], graphs[1].arrays[partner]
+            factor = LARGE / float(np.clip(np.sqrt(np.mean(x**2)), SMALL, 1.0))  # a fresh network's numbers are small
+            ours[number], theirs[maker] = factor * x, factor * y
     return ours, theirs
 
 

@@ -5,9 +5,7 @@ come of the same tensors on both sides are put in place together, and where noth
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from itertools import islice, permutations
-
-import numpy as np
+from itertools import permutations
 
 from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.states import Side, State
@@ -32,7 +30,8 @@ def split(search: Search, state: State) -> State:
 def split_one(search: Search, state: State, number: int) -> State:
     """Return the pass with what leads to an operation in its place, or the same one."""
     pairs = dict(leading_to(search, state, number))
-    values = {n: laid_out(search, state, n, tensor) for n, tensor in pairs.items()}
+    search.orders |= {n: order for n, tensor in pairs.items() if (order := order_of(search, state, n, tensor))}
+    values = {n: search.value_for(state, n, tensor) for n, tensor in pairs.items()}
     if not pairs or any(value is None for value in values.values()):
         return state
     forced = {n: x for n, x in {**search.forced, **values}.items() if n != number and x is not None}
@@ -57,13 +56,15 @@ def leading_to(search: Search, state: State, number: int) -> Iterator[tuple[int,
     for i, edge in edges(search.tf, theirs, state.known):
         others.setdefault(frozenset(map(search.first_equal, edge)), []).insert(0, tf.operations[i].outputs[0])
     for edge, i in {edge: i for i, edge in ours.items()}.items():  # of several that come of the same, the last one
-        fitting = (tensor for tensor in others.get(edge, ()) if search.fits(state, i, tensor))
-        if i != number and graph.arrays[graph.operations[i].outputs[0]].dtype.kind == "f":
-            yield from ((i, tensor) for tensor in islice(fitting, 1))
+        fitting = [tensor for tensor in others.get(edge, ()) if search.fits(state, i, tensor)]
+        if fitting and i != number and graph.arrays[graph.operations[i].outputs[0]].dtype.kind == "f":
+            alike = set(search.table.find(tf.arrays[fitting[0]]))  # the same numbers, as both come of them at best
+            shapes = {tf.arrays[x].shape for tensor in edge for x in search.table.find(tf.arrays[tensor])}
+            yield i, min(fitting, key=lambda x: (x not in alike, tf.arrays[x].shape not in shapes))
 
 
-def laid_out(search: Search, state: State, number: int, tensor: int) -> np.ndarray | None:
-    """Return a tensor of the other side's as an operation gives it: with its axes as what both come of has them."""
+def order_of(search: Search, state: State, number: int, tensor: int) -> tuple[int, ...] | None:
+    """Return the order in which a tensor's axes are those of an operation, as what both come of has them."""
     graph, x = state.torch.graph, search.tf.graph.arrays[tensor]
     output = graph.arrays[graph.operations[number].outputs[0]]
     _, edge = state.region(state.torch, graph.operations[number].outputs[0], set(state.same))
@@ -74,8 +75,8 @@ def laid_out(search: Search, state: State, number: int, tensor: int) -> np.ndarr
             if z.shape == x.shape and z.ndim == y.ndim <= TRIED:
                 orders = (p for p in permutations(range(z.ndim)) if z.transpose(p).shape == y.shape)
                 if order := next((p for p in orders if apart(z.transpose(p), y) <= search.close), None):
-                    return np.ascontiguousarray(x.transpose(order))
-    return search.value_for(state, number, tensor)
+                    return order
+    return None
 
 
 def edges(
