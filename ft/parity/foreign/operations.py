@@ -13,6 +13,7 @@ from ft.backend.forms import whole_of
 from ft.backend.operations import Graph
 from ft.parity.arrays import BARS
 from ft.parity.evidence import Finding
+from ft.parity.families.same import VAST
 from ft.parity.finding_id import UNKNOWN
 from ft.parity.foreign.assignment import FORCED, OPERATIONS
 from ft.parity.foreign.coverage import Share, shares_compared
@@ -174,8 +175,8 @@ def enlarged(search: Search) -> tuple[dict[int, np.ndarray], dict[int, np.ndarra
         maker = search.tf.makers.get(partner, -1) if partner is not None else -1
         if partner is None or graphs[1].operations[maker].outputs[0] != partner or search.turned(state, tensor):
             continue
-        if graphs[0].arrays[tensor].dtype.kind == "f":
-            x, y = graphs[0].arrays[tensor], graphs[1].arrays[partner]
+        x, y = graphs[0].arrays[tensor], graphs[1].arrays[partner]
+        if x.dtype.kind == "f" and np.abs(x).max(initial=0.0) < VAST:
             factor = LARGE / float(np.clip(np.sqrt(np.mean(x**2)), SMALL, 1.0))  # a fresh network's numbers are small
             ours[number], theirs[maker] = factor * x, factor * y
     return ours, theirs
