@@ -38,12 +38,13 @@ class Operations(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
+        name = getattr(func.__self__, "__name__", name) if name == "__get__" else name
         inputs = [self.number(x) for x in tensors_in([*args, *kwargs.values()])]
         output = func(*args, **kwargs)
         changed = args[0] if name == "__setitem__" else output
         moving = bool(self.moving.intersection(inputs))
         given = [x for x in tensors_in([changed]) if moving or x.is_floating_point()]
-        if name == "__get__" or not given:
+        if not given or (is_attribute(func) and not moving):
             return output
         number = len(self.graph.operations)
         forced = self.forced.get(number)
@@ -92,6 +93,11 @@ def record(
         outputs = run()
     recorder.graph.results = {name: recorder.number(x) for name, x in outputs.items()}
     return recorder.graph, outputs
+
+
+def is_attribute(func: Any) -> bool:
+    """Tell an attribute that is read, such as `x.real` or `x.T`, from a function."""
+    return getattr(func, "__name__", "") == "__get__"
 
 
 def replaced(output: Any, given: Tensor, value: Tensor) -> Any:

@@ -171,7 +171,7 @@ class Arrays(Mapping[str, np.ndarray]):
         except (SafetensorError, OSError) as error:
             reason = "no such file" if isinstance(error, FileNotFoundError) else ascii(str(error))[1:-1][:120]
             raise RunError(f"{path}: {reason}; the trace is not whole, write it again with ft trace") from None
-        self.names = sorted(self.file.keys())
+        self.names = dict.fromkeys(sorted(self.file.keys()))
         odd = [name for name in self.names if self.file.get_slice(name).get_dtype() not in TYPES]
         if odd:
             raise RunError(
@@ -195,6 +195,7 @@ class Trace:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self.opened: dict[tuple[int | None, str], Arrays] = {}
         if not (self.folder / FACTS).is_file():
             raise RunError(f"{folder} is no trace (no {FACTS}); write one with ft trace --out {folder}")
         self.facts = read_facts(self.folder / FACTS)
@@ -227,7 +228,9 @@ class Trace:
 
     def arrays(self, step: int | None, phase: str) -> Arrays:
         """Return the arrays of one phase."""
-        return Arrays(self.folder / file_name(step, phase))
+        if (step, phase) not in self.opened:
+            self.opened[step, phase] = Arrays(self.folder / file_name(step, phase))
+        return self.opened[step, phase]
 
     @cached_property
     def calls(self) -> dict[str, dict[str, Call]]:

@@ -1,17 +1,18 @@
 """Two traces against each other: where they part first, by how much, and everything that differs after that."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ft.errors import RunError, listed
 from ft.parity.arrays import BARS, gap, no_fit, spread_of
-from ft.parity.trace import Trace
+from ft.parity.trace import BEFORE, EACH_STEP, Trace
 from ft.recipe import deciding
 
 PARAMETERS, SETTINGS, COVERAGE = "parameters", "settings", "coverage"  # the phases of what no array shows
 UNMEASURED = (PARAMETERS, SETTINGS, COVERAGE)
+EVERY = (*BEFORE, *EACH_STEP)  # the phases of a trace
 MAY_BE_ZERO = ("gradients", "updates", "slots")
 COMMON = ("recipe", "data", "dtype", "steps", "update", "classes")  # what two traces must have alike
 OWN = deciding("machine", "title")  # fields of a recipe that may differ
@@ -80,14 +81,15 @@ class Verdict:
         return max((row.relative for row in self.rows if row.phase == phase and not row.zero), default=0.0)
 
 
-def compare_traces(a: Trace, b: Trace) -> Verdict:
+def compare_traces(a: Trace, b: Trace, *, phases: Container[str] = EVERY) -> Verdict:
     """Compare two traces of the same recipe, data, type and number of steps; RunError where these differ.
 
-    A layer that only one trace has is `unpaired`; any other array that only one has is an error.
+    phases: those to compare. A layer that only one trace has is `unpaired`; any other array that only one has is an
+    error.
     """
     require_comparable(a, b)
     rows, unpaired = [], []
-    for step, phase in a.phases():
+    for step, phase in (place for place in a.phases() if place[1] in phases):
         of_a, of_b = a.arrays(step, phase), b.arrays(step, phase)
         names = {name for name in of_a if "<" not in name}, {name for name in of_b if "<" not in name}
         alone = sorted(names[0] ^ names[1])

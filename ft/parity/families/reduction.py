@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ft.parity.families.same import first
+from ft.parity.families.same import first, number, same
 
 KINDS = {
     "mean": np.mean,
@@ -54,7 +54,19 @@ def fit_softmax(case: Any) -> str | None:
         for axes in sets
         for name, f in (("softmax", softmax), ("log softmax", lambda x, axes: np.log(softmax(x, axes))))
     ]
-    return first(hypotheses, case.output, case.close)
+    return first(hypotheses, case.output, case.close) or with_factor(x, case)
+
+
+def with_factor(x: np.ndarray, case: Any) -> str | None:
+    """Return along which axis a softmax of the input times a number gives the output, as of a temperature."""
+    if x.dtype.kind != "f" or not (case.output > 0).all():
+        return None
+    for axis in range(x.ndim):
+        z, logs = (y - y.mean(axis, keepdims=True) for y in (x.astype(np.float64), np.log(case.output)))
+        factor = float((z * logs).sum() / max((z * z).sum(), 1e-300))
+        if same(softmax(factor * x, (axis,)), case.output, case.close):
+            return f"softmax along axis {axis}, of {number(factor)} times the input"
+    return None
 
 
 def softmax(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

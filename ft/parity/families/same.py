@@ -26,7 +26,11 @@ def same(x: np.ndarray, y: np.ndarray, close: float) -> bool:
 
 def bounded(x: np.ndarray) -> np.ndarray:
     """Return an array with its infinities as large numbers, by which they are often meant."""
-    return x if np.isfinite(x).all() else np.nan_to_num(x, nan=np.nan, posinf=LARGE, neginf=-LARGE)
+    if np.isfinite(x).all():
+        return x
+    x = x.astype(np.float64) if x.dtype.itemsize < np.dtype(np.float32).itemsize else x
+    with np.errstate(over="ignore"):
+        return np.nan_to_num(x, nan=np.nan, posinf=LARGE, neginf=-LARGE)
 
 
 def tamed(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

@@ -13,7 +13,7 @@ from ft.parity.evidence import Finding
 from ft.parity.foreign.agreement import option_of
 from ft.parity.foreign.ambiguous import Settled
 from ft.parity.foreign.assignment import AGAIN, WEIGHTS, Assignment
-from ft.parity.foreign.by_values import traced_by_values
+from ft.parity.foreign.by_values import traced_behind, traced_by_values
 from ft.parity.foreign.couple import Couple, coupled
 from ft.parity.foreign.coverage import Share, in_words
 from ft.parity.foreign.notes import notes_on_assignment, notes_on_loss, notes_on_models, notes_on_tries, notes_on_type
@@ -37,7 +37,7 @@ class StrangersResult:
     """The traces of both models, which parameters were paired by which rule, and what the user should know.
 
     rows: differences that no array shows, such as a bias that one model has alone; findings: operations that differ;
-    picture: which operations stand for one another.
+    picture: which operations stand for one another; measured: what the traces show, where that is known.
     """
 
     torch: Trace
@@ -48,10 +48,11 @@ class StrangersResult:
     findings: tuple[Finding, ...] = ()
     picture: Picture | None = None
     band: Band | None = None
+    measured: Verdict | None = None
 
     def verdict(self) -> Verdict:
         """Compare the traces, and add what differs without a number that shows it."""
-        verdict = compare_traces(self.torch, self.tf)
+        verdict = self.measured or compare_traces(self.torch, self.tf)
         return replace(verdict, rows=(*without_mispairings(verdict.rows, self.torch.facts["outputs"]), *self.rows))
 
 
@@ -89,15 +90,26 @@ def compare_models(
         recorder = Recorder(sides, folder, couple.dtype)
         couple, optimizers, tried = traced_by_values(couple, recorder)
         traces = couple.traces(folder)
-        findings, covered, drawn = diagnose_operations(recorder, couple.pairing, traces)
+        measured = compare_traces(*traces)
+        found = diagnose_operations(recorder, couple.pairing, traces, measured)
+        if again := traced_behind(couple, recorder, found.partners):
+            couple, optimizers, tried = again
+            traces = couple.traces(folder)
+            measured = compare_traces(*traces)
+            found = diagnose_operations(recorder, couple.pairing, traces, measured)
         recorder.clear()
         if sensitivity:
             couple.trace_moved()
-    rows = unmeasured(couple, folder, findings, covered)
+    rows = unmeasured(couple, folder, found.findings, found.shares)
     (folder / WEIGHTS).unlink()
-    notes = *notes_on_type(couple.dtype, dtype), *notes_on(couple, assignment, optimizers, tried), *in_words(covered)
+    notes = (
+        *notes_on_type(couple.dtype, dtype),
+        *notes_on(couple, assignment, optimizers, tried),
+        *in_words(found.shares),
+    )
     band = band_of(traces[0], Trace(folder / AGAIN.format(file_of(labels[0])))) if sensitivity else None
-    return StrangersResult(*traces, tuple(couple.pairing.pairs), notes, rows, tuple(findings), drawn, band)
+    pairs, findings = tuple(couple.pairing.pairs), tuple(found.findings)
+    return StrangersResult(*traces, pairs, notes, rows, findings, found.picture, band, measured)
 
 
 def require_known(dtype: str, direction: str) -> None:

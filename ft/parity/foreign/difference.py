@@ -1,6 +1,6 @@
 """What is known of every operation that differs, and how much of the results' difference it makes alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -10,6 +10,7 @@ from ft.backend.forms import Form, applied
 from ft.backend.operations import Operation
 from ft.parity.families.same import bounded
 from ft.parity.foreign.forcing import Search
+from ft.parity.foreign.splitting import split
 from ft.parity.foreign.states import State, results_apart
 from ft.parity.foreign.values import apart, nearest
 
@@ -27,7 +28,7 @@ class Difference:
     the last; others: what these take, PyTorch's own output among it; reached: whether Keras's side has that output as
     well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes;
     part: which of its layer's operations it is; near: the inputs nearest to it, in whatever order the other side has
-    them; inside: the operations between inputs and output.
+    them; inside: the operations between inputs and output; fits: whether the other side's has its size.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Difference:
     part: str = ""
     near: tuple[np.ndarray, ...] = ()
     inside: frozenset[int] = frozenset()
+    fits: bool = True
 
     @property
     def size(self) -> float:
@@ -55,8 +57,13 @@ class Difference:
 def differences(search: Search) -> list[Difference]:
     """Return every operation that differs, in PyTorch's order."""
     state = search.finish()
+    search.last = split(search, search.last)
     lost = [unpaired(search, state, number) for number in state.parted[:1]]
-    unlike = [unpaired(search, search.last, number) for number in search.unfit if search.ready(search.last, number)]
+    unlike = [
+        replace(unpaired(search, search.last, number), fits=False)
+        for number in search.unfit
+        if search.ready(search.last, number)
+    ]
     return sorted([*told(search, search.last), *lost, *unlike], key=lambda difference: difference.number)
 
 
@@ -65,7 +72,8 @@ def told(search: Search, state: State) -> list[Difference]:
     kept = [number for number in sorted(search.forced) if search.differs(state, number)]
     parts = shares(search, kept)
     kept = [number for number in kept if parts.get(number, 1.0) > NONE] or kept
-    return [difference(search, state, number, parts.get(number, 1.0)) for number in kept]
+    even = level(search, state) if kept else {}
+    return [difference(search, state, even, number, parts.get(number, 1.0)) for number in kept]
 
 
 def shares(search: Search, kept: list[int]) -> dict[int, float]:
@@ -82,16 +90,16 @@ def shares(search: Search, kept: list[int]) -> dict[int, float]:
     return {n: results_apart(*pair) / whole for n, pair in zip(kept, steps, strict=True)} if whole else {}
 
 
-def difference(search: Search, state: State, number: int, share: float) -> Difference:
-    """Return all that is known of an operation that differs."""
+def difference(search: Search, state: State, even: Mapping[int, list[int]], number: int, share: float) -> Difference:
+    """Return all that is known of an operation that differs. even: see `level`."""
     graph = state.torch.graph
     operation = graph.operations[number]
     output, tensor = operation.outputs[0], search.partners[number]
-    even = level(search, state)
     inside, edge = state.region(state.torch, output, set(even))
     value = graph.arrays[output]
     local = graph.local.get(output, value)
     known = {i for partners in even.values() for i in partners}
+    known = known - set(search.table.find(search.tf.graph.arrays[tensor]))
     theirs, ends = state.region(search.tf, tensor, known | set(search.table.find(local)))
     taken = [nearest(search.tf.graph.arrays[i], local, moved=search.moved(local.ndim)) for i in ends]
     return Difference(

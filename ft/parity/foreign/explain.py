@@ -7,7 +7,7 @@ import numpy as np
 from ft.backend.operations import Graph, Operation
 from ft.parity.evidence import AT, Finding
 from ft.parity.families import Case, activation, attention, combination, members, order
-from ft.parity.families.same import same
+from ft.parity.families.same import number, same
 from ft.parity.finding_id import OUTPUTS, UNKNOWN
 from ft.parity.foreign.difference import Difference, channels_first
 from ft.parity.foreign.forcing import WHOLE, Search
@@ -16,6 +16,7 @@ from ft.parity.foreign.values import apart
 
 SHOWN = 4  # operations of Keras's that are listed
 STOPS = {"torch": "detach", "tf": "StopGradient"}
+WEIGHTED = ("conv", "linear", "addmm", "matmul")
 NOTHING = "nothing after it"
 PARTS = 100  # of a difference: a hypothesis that is nearer tells the two sides apart
 
@@ -54,6 +55,8 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     words = d.operation.words, listed_operations(d.other)
     if answer := rounded(d, close) or of_attention(d, close):
         return answer
+    if d.tf.size and d.tf.dtype.kind in "bu":  # truth values, as a file has them
+        return "mask", *words, False
     if d.reached and d.torch.shape == d.tf.shape and (answer := relation(d, close) or combined(d, close)):
         return answer
     cases = [Case(d.inputs, d.parameters, y, w, close) for y, w in zip((d.torch, d.tf), words, strict=True)]
@@ -118,12 +121,32 @@ def relation(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
         if formula := after(d.tf, d.torch, close):
             return family, f"{formula} after it", NOTHING, True
     changed = np.abs(d.torch - d.tf) > close * max(np.abs(d.torch).max(initial=0.0), np.abs(d.tf).max(initial=0.0))
+    if factor := of_weight(d, close):
+        return "combination", "its weight", factor, True
     for side, y in (("torch", d.torch), ("tf", d.tf)):
         constant = y[changed]
         if changed.any() and not changed.all() and same(constant, np.full_like(constant, constant[0]), close):
             value = f"{constant[0]:.6g} in place of {100 * changed.mean():.3g} % of the elements"
             return "mask", value if side == "torch" else "none", value if side == "tf" else "none", True
     return None
+
+
+def of_weight(d: Difference, close: float) -> str:
+    """Return by how much the other side's weight is larger, of each channel or of all, "" where that is not all."""
+    if not d.operation.name.startswith(WEIGHTED) or d.torch.ndim < 2 or d.torch.shape != d.tf.shape:
+        return ""
+    axis = 1 if d.operation.name.startswith("conv") else d.torch.ndim - 1
+    a, b = (np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1) for x in (d.torch, d.tf))
+    bias = d.parameters.get("bias", np.zeros(len(a)))
+    if bias.size != len(a):
+        return ""
+    a, b = a - bias.reshape(-1, 1), b - bias.reshape(-1, 1)
+    factors = (a * b).sum(1) / np.maximum((a * a).sum(1), 1e-300)
+    if not same(a * factors[:, None], b, close):
+        return ""
+    if np.ptp(factors) <= close * np.abs(factors).max():
+        return f"{number(factors[0])} times that"
+    return f"that times {number(factors.min())} to {number(factors.max())}, a number for each output"
 
 
 def stopped(torch: Graph, tf: Graph, search: Search) -> list[Finding]:

@@ -30,7 +30,8 @@ Run = Callable[[Mapping[int, np.ndarray]], Graph]
 class Search:
     """Looks for every difference. names: PyTorch's parameter -> Keras's variables with a part of it.
 
-    earlier: partners of operations that are known to differ, of a search with other inputs; labels: what the sides are
+    earlier: partners of operations that are known to differ, of a search with other inputs; edges: what these come of,
+    where that is further up than what they take; labels: what the sides are
     called; of one framework, both have their channels in one place, and layers that are the same operations inside.
     """
 
@@ -42,20 +43,24 @@ class Search:
         close: float,
         earlier: Mapping[int, int] = MappingProxyType({}),
         labels: tuple[str, str] = SIDES,
+        edges: Mapping[int, list[int]] = MappingProxyType({}),
     ) -> None:
         self.labels, self.alike = labels, framework_of(labels[0]) == framework_of(labels[1])
-        self.run, self.names, self.close, self.earlier = run, names, close, earlier
+        self.run, self.names, self.close, self.earlier, self.edges = run, names, close, earlier, edges
         self.tf = Side(tf)
         self.table = Table({i: x for i, x in tf.arrays.items() if i in self.tf.moving}, close)
         self.forced: dict[int, np.ndarray] = {}
         self.partners: dict[int, int] = {}  # operation of PyTorch's -> tensor of Keras's
         self.unfit: list[int] = []  # those whose partner has another size
         self.anchored: dict[int, list[int]] = {}  # what is taken where that is not compared yet
+        self.orders: dict[int, tuple[int, ...]] = {}  # of a partner's axes, where more than values tell it
+        self.enlarged: dict[int, list[int]] = {}  # what is larger on both sides from here on, with what it takes
         self.layouts: dict[int, bool] = {}  # rank -> whether channels are last on Keras's side alone
 
     def state(self, forced: Mapping[int, np.ndarray], partners: Mapping[int, int]) -> State:
         """Return what both sides have in common with some operations forced."""
-        return State(Side(self.run(forced)), self.tf, self.table, forced, partners, dict(self.anchored))
+        given, done = {**self.enlarged, **self.anchored}, {*forced, *self.enlarged}
+        return State(Side(self.run(forced)), self.tf, self.table, done, partners, given)
 
     def finish(self) -> State:
         """Force every operation that differs; return the pass after that, `last` has those blamed that feed one."""
@@ -63,7 +68,7 @@ class Search:
         self.plain = state
         for number, tensor in self.earlier.items():
             self.take(state, number, tensor)
-            self.anchored[number] = self.given(state, number)
+            self.anchored[number] = self.edges.get(number) or self.given(state, number)
         state = self.state(self.forced, self.partners) if self.earlier else state
         state = self.force_anchors(state)
         while state.parted and len(self.forced) < LIMIT:
@@ -96,6 +101,12 @@ class Search:
                     break
         return state
 
+    def last_edges(self) -> dict[int, list[int]]:
+        """Return what each operation that differs comes of, as far up as nothing before is the same on both sides."""
+        graph, same = self.last.torch.graph, set(self.last.same)
+        outputs = {number: graph.operations[number].outputs[0] for number in self.forced if number not in self.anchored}
+        return {number: self.last.region(self.last.torch, tensor, same)[1] for number, tensor in outputs.items()}
+
     def differs(self, state: State, number: int) -> bool:
         """Tell whether a forced operation gives something else than what it is forced to."""
         graph = state.torch.graph
@@ -113,6 +124,8 @@ class Search:
         """Return a tensor of Keras's side in the layout of an operation's output."""
         output = state.torch.graph.operations[number].outputs[0]
         own = state.torch.graph.local.get(output, state.torch.graph.arrays[output])
+        if number in self.orders:
+            return np.ascontiguousarray(self.tf.graph.arrays[tensor].transpose(self.orders[number]))
         return nearest(self.tf.graph.arrays[tensor], own, moved=self.moved(own.ndim))
 
     def moved(self, rank: int) -> bool:
@@ -227,10 +240,22 @@ class Search:
 
     def tried(self, number: int, tensor: int, value: np.ndarray) -> State | None:
         """Return the state with one more operation forced, None where the model does not take that."""
+        return self.attempt({**self.forced, number: value}, {**self.partners, number: tensor})
+
+    def attempt(self, forced: Mapping[int, np.ndarray], partners: Mapping[int, int]) -> State | None:
+        """Return the state with some operations forced, None where the model does not take that."""
         try:
-            return self.state({**self.forced, number: value}, {**self.partners, number: tensor})
+            return self.state(forced, partners)
         except UserError:
             return None
+
+    def known_before(self, state: State, tensor: int) -> set[int]:
+        """Return the tensors of Keras's side that PyTorch's has as well, those left out that only hand this one on."""
+        return state.known - set(self.table.find(self.tf.graph.arrays[tensor]))
+
+    def first_equal(self, tensor: int) -> int:
+        """Return the first tensor of Keras's side with the values of one of its own."""
+        return min(self.table.find(self.tf.graph.arrays[tensor]), default=tensor)
 
     def left(self, state: State) -> int:
         """Return how much still differs: operations without a partner, and forced ones that give something else."""

@@ -1,8 +1,9 @@
 """Have the operations of both models recorded, and look for those that differ."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ft.backend.forms import whole_of
 from ft.backend.operations import Graph
 from ft.parity.arrays import BARS
 from ft.parity.evidence import Finding
+from ft.parity.families.same import VAST
 from ft.parity.finding_id import UNKNOWN
 from ft.parity.foreign.assignment import FORCED, OPERATIONS
 from ft.parity.foreign.coverage import Share, shares_compared
@@ -23,10 +25,10 @@ from ft.parity.foreign.picture import Picture, picture
 from ft.parity.foreign.process import ModelProcess, ask
 from ft.parity.foreign.sides import file_of
 from ft.parity.trace import Trace
-from ft.parity.verdict import SETTINGS, Row, compare_traces
+from ft.parity.verdict import SETTINGS, Row, Verdict
 from ft.weights import read_safetensors, write_safetensors
 
-LARGE = 10.0  # times the inputs, for limits that the first ones do not reach
+LARGE, SMALL = 10.0, 1e-3  # how large inputs are made, for limits that the first ones do not reach; no smaller ones
 FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
 
 
@@ -68,13 +70,26 @@ class Recorder:
             (self.folder / file).unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class Diagnosis:
+    """The operations that differ, what share of all was compared, and all of them.
+
+    partners: those that differ, in order, each with the other side's tensor that stands for what it gives.
+    """
+
+    findings: list[Finding]
+    shares: tuple[Share, ...]
+    picture: Picture
+    partners: dict[int, int]
+
+
 def diagnose_operations(
-    recorder: Recorder, pairing: Pairing, traces: tuple[Trace, Trace]
-) -> tuple[list[Finding], tuple[Share, ...], Picture]:
-    """Return the operations that differ, what share of all was compared, and all of them."""
-    close, parted = BARS[recorder.dtype]["cause"], parted_phases(traces)
+    recorder: Recorder, pairing: Pairing, traces: tuple[Trace, Trace], verdict: Verdict
+) -> Diagnosis:
+    """Return the operations that differ."""
+    close, parted = BARS[recorder.dtype]["cause"], parted_phases(traces, verdict)
     search, differing = search_operations(recorder, pairing, close, differ="inference" in parted)
-    findings = explained(differing, close, pairing.labels)
+    differing, findings = told(differing, explained(differing, close, pairing.labels))
     unnamed = [d for d, finding in zip(differing, findings, strict=True) if finding.entry == UNKNOWN]
     rest = search.last.parted if findings else parted - {"statistics"}
     if not rest:  # all that differs is explained
@@ -82,12 +97,21 @@ def diagnose_operations(
     if "gradients" in parted:
         alone = not findings  # else what is found may be why gradients differ
         findings += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, search.tf.graph, search)]
-    return findings, shares_compared(search, unnamed), picture(search)
+    partners = {d.number: search.partners[d.number] for d in differing if d.number in search.partners}
+    return Diagnosis(findings, shares_compared(search, unnamed), picture(search), partners)
 
 
-def parted_phases(traces: tuple[Trace, Trace]) -> set[str]:
+def told(differing: Sequence[Difference], findings: Sequence[Finding]) -> tuple[list[Difference], list[Finding]]:
+    """Return what is told: one whose partner has another size may be none, where it has no name and others differ."""
+    sure = [d.fits or finding.certain for d, finding in zip(differing, findings, strict=True)]
+    if not any(sure):
+        return list(differing), list(findings)
+    return list(compress(differing, sure)), list(compress(findings, sure))
+
+
+def parted_phases(traces: tuple[Trace, Trace], verdict: Verdict) -> set[str]:
     """Return the phases in which the traces differ; inference only where what the models give does."""
-    rows = [row for row in compare_traces(*traces).rows if row.differs]
+    rows = [row for row in verdict.rows if row.differs]
     return {row.phase for row in rows if row.phase != "inference" or is_output(row, traces)}
 
 
@@ -119,17 +143,43 @@ def search_operations(
 
 
 def shown_by_large(recorder: Recorder, search: Search, known: Sequence[Difference], close: float) -> list[Finding]:
-    """Return what differs only with larger inputs; what a search has found is in place, and nothing hides behind it."""
+    """Return what differs only with larger inputs; what a search has found is in place, and nothing hides behind it.
+
+    So do the layers with parameters in the middle give larger numbers: a limit behind a norm is met as well.
+    """
     one, other = search.labels
-    run, tf = partial(recorder.record, one, amplitude=LARGE), recorder.record(other, {}, LARGE)
-    further = Search(run, tf, search.names, close / 10, search.partners, search.labels)
+    ours, theirs = enlarged(search)
+    tf = recorder.record(other, theirs, LARGE)
+
+    def run(forced: Mapping[int, np.ndarray]) -> Graph:
+        return recorder.record(one, {**ours, **forced}, LARGE)
+
     before, now = (search.plain.torch.graph, search.tf.graph), (run({}), tf)
-    if search.partners and [graph.steps for graph in before] != [graph.steps for graph in now]:
+    if [graph.steps for graph in before] != [graph.steps for graph in now]:
         return []  # the models took another way
+    further = Search(run, tf, search.names, close / 10, search.partners, search.labels, search.last_edges())
+    further.orders, further.enlarged = search.orders, {number: search.given(search.last, number) for number in ours}
     numbers = frozenset(search.forced).union(*({difference.number} | difference.inside for difference in known))
     new = [difference for difference in differences(further) if difference.number not in numbers]
-    words = f"; it shows only with {LARGE:g} times as large inputs"
+    words = "; it shows only with larger inputs"
     return [replace(f, phase=SETTINGS, detail=f.detail + words) for f in explained(new, close, search.labels)]
+
+
+def enlarged(search: Search) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """Return larger outputs of the layers with parameters that both sides have, by operation of each."""
+    state, graphs = search.last, (search.last.torch.graph, search.tf.graph)
+    ours, theirs = {}, {}
+    for number in {i for i, _ in state.torch.meeting} - search.forced.keys():
+        tensor = graphs[0].operations[number].outputs[0]
+        partner = next((i for i in state.same.get(tensor, ()) if i in search.tf.makers), None)
+        maker = search.tf.makers.get(partner, -1) if partner is not None else -1
+        if partner is None or graphs[1].operations[maker].outputs[0] != partner or search.turned(state, tensor):
+            continue
+        x, y = graphs[0].arrays[tensor], graphs[1].arrays[partner]
+        if x.dtype.kind == "f" and np.abs(x).max(initial=0.0) < VAST:
+            factor = LARGE / float(np.clip(np.sqrt(np.mean(x**2)), SMALL, 1.0))  # a fresh network's numbers are small
+            ours[number], theirs[maker] = factor * x, factor * y
+    return ours, theirs
 
 
 def is_output(row: Row, traces: Sequence[Trace]) -> bool:

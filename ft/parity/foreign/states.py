@@ -1,10 +1,8 @@
 """Two recorded passes side by side: what is in both, and between which tensors it is not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-
-import numpy as np
 
 from ft.backend.operations import Graph, Operation
 from ft.parity.foreign.values import Table, mean_apart, same_order
@@ -68,7 +66,7 @@ class State:
     torch: Side
     tf: Side
     table: Table
-    forced: Mapping[int, np.ndarray]
+    forced: Collection[int]
     partners: Mapping[int, int]
     anchored: Mapping[int, Sequence[int]] = field(default_factory=dict)
 

@@ -75,7 +75,9 @@ def mean_apart(x: np.ndarray, y: np.ndarray) -> float:
     """Return the root mean square of the difference relative to that of y."""
     if x.shape != y.shape or not (np.isfinite(x).all() and np.isfinite(y).all()):
         return np.inf
-    return float(np.sqrt(np.mean((x - y) ** 2) / max(float(np.mean(y**2)), 1e-300)))
+    with np.errstate(over="ignore"):  # a number may stand for infinity
+        far, size = float(np.mean((x - y) ** 2)), float(np.mean(y**2))
+    return np.inf if np.isinf(far) else float(np.sqrt(far / max(size, 1e-300)))
 
 
 def layouts(x: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:

@@ -17,9 +17,11 @@ from ft.parity.foreign import compare as strangers
 from ft.parity.foreign.assignment import AGAIN, WEIGHTS, Assignment
 from ft.parity.foreign.code import find_optimizer, make_model
 from ft.parity.foreign.compare import compare_models, read_map
+from ft.parity.foreign.operations import Diagnosis
 from ft.parity.foreign.pairing import Pairing
 from ft.parity.foreign.process import ModelProcess
 from ft.parity.foreign.settings import lone_parameters
+from ft.parity.verdict import Verdict
 from ft.system import apart
 
 FC = (Parameter("fc.weight", "fc", "weight", "linear", (5, 3), True),)
@@ -58,7 +60,8 @@ def script(monkeypatch):
     for module in (strangers, couple):
         monkeypatch.setattr(module, "Trace", lambda folder: folder)
     monkeypatch.setattr(by_values, "results_agree", lambda traces: True)
-    monkeypatch.setattr(strangers, "diagnose_operations", lambda *args: ([], (), None))
+    monkeypatch.setattr(strangers, "compare_traces", lambda *traces: Verdict(()))
+    monkeypatch.setattr(strangers, "diagnose_operations", lambda *args: Diagnosis([], (), None, {}))
     monkeypatch.setattr(backend, "require", lambda name: None)
     return models, asked
 
