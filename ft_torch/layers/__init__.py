@@ -3,6 +3,7 @@
 from ft_torch.layers.attention import additive_mask, pool_tokens, positions_of, with_shared_attention
 from ft_torch.layers.boxes import Decisions, pool_boxes
 from ft_torch.layers.conv import Conv2dSame, SeparableConv2d, ZeroPad2dSame
+from ft_torch.layers.linear import linear, with_products
 from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, noise, seed_noise, with_shared_noise
 from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
 from ft_torch.layers.pool import FlattenHWC, MaxPool2dSame
@@ -23,6 +24,7 @@ __all__ = [
     "StochasticDepth",
     "ZeroPad2dSame",
     "additive_mask",
+    "linear",
     "noise",
     "pool_boxes",
     "pool_tokens",
@@ -30,6 +32,7 @@ __all__ = [
     "resize_bilinear",
     "seed_noise",
     "synchronised",
+    "with_products",
     "with_shared_attention",
     "with_shared_noise",
 ]
