@@ -8,28 +8,18 @@ by the wall and by the processor. On a machine that others use, too, the second 
 `taskset -c 0` and OMP_NUM_THREADS=1, so that no thread spins.
 """
 
-import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+
+from ft_peers.rounds import compare, elapsed, flags_of, started
 
 BATCH, LENGTH, LR, DECAY, EPOCHS = 16, 128, 5e-5, 0.01, 5
 WARM = 2  # steps that choose kernels, or trace
 HEAD = ("textbook-torch", "ft-torch", "ft-tf")
 WHOLE = ("textbook-torch", "trainer", "ft-torch", "ft-torch-bfloat16", "textbook-keras", "ft-tf")
-FLAGS = argparse.ArgumentParser(description=__doc__)
-FLAGS.add_argument("what", choices=["head", "whole"])
-FLAGS.add_argument("--rounds", type=int, default=3)
-FLAGS.add_argument("--steps", type=int, default=63, help="measured where lengths differ, [63]; a quarter where not")
-FLAGS.add_argument("--only", nargs="+", help="of the programs")
-FLAGS.add_argument("--program", help=argparse.SUPPRESS)
+FLAGS = flags_of(__doc__, steps=(63, "measured where lengths differ, a quarter where not"))
 
 
 def recipe_of(what, **fields):
@@ -204,16 +194,6 @@ def per_epoch(run, count):
     return elapsed(clock, 1000 / count)
 
 
-def started():
-    """Return what both clocks show."""
-    return time.perf_counter(), time.process_time()
-
-
-def elapsed(clock, factor=1.0):
-    """Return the seconds since then by both clocks, scaled."""
-    return [factor * (now - then) for now, then in zip(started(), clock, strict=True)]
-
-
 PROGRAMS = {
     "textbook-torch": textbook_torch,
     "textbook-keras": textbook_keras,
@@ -224,32 +204,10 @@ PROGRAMS = {
 }
 
 
-def measured(args, program):
-    """Return the seconds of a program in a process of its own."""
-    command = [sys.executable, "-m", "ft_peers.text", args.what, "--steps", str(args.steps), "--program", program]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main(args):
     """Measure all programs in turn and print their medians."""
-    if args.program:
-        print(json.dumps(PROGRAMS[args.program](args.what, args.steps)))
-        return
-    names = [name for name in (HEAD if args.what == "head" else WHOLE) if not args.only or name in args.only]
-    timings = {name: [] for name in names}
-    for turn in range(args.rounds):
-        for name in names if turn % 2 == 0 else names[::-1]:
-            timings[name].append(measured(args, name))
-            print(told(name, timings[name][-1]), flush=True)
-    print(f"medians of {args.rounds}, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'unset')}")
-    for name, seconds in timings.items():
-        print(told(name, [statistics.median(each) for each in zip(*seconds, strict=True)]))
-
-
-def told(name, seconds):
-    """Return one line of the table."""
-    return f"{name:18} {seconds[0]:8.2f} s  {seconds[1]:8.2f} s of the processor"
+    programs = {name: lambda args, run=run: run(args.what, args.steps) for name, run in PROGRAMS.items()}
+    compare("ft_peers.text", args, programs, HEAD if args.what == "head" else WHOLE)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
 
 from ft.backend.objective import Objective
 from ft.backend.ranks import ALONE
@@ -22,7 +21,7 @@ from ft_torch import drawn, layers
 from ft_torch.average import Average
 from ft_torch.freeze import apply_freeze, set_training_mode
 from ft_torch.frozen import Prefix, Taps, Trained, apart, split_prefix
-from ft_torch.optim import Optimizer, clip_gradients, make_optimizer
+from ft_torch.optim import Optimizer, clip_gradients, make_optimizer, total_norm
 from ft_torch.penalty import Penalty
 from ft_torch.pixels import look_up
 from ft_torch.precision import computing
@@ -131,7 +130,7 @@ class Learner:
         if self.average:
             self.average.update(step)
         weights = [w.detach() for w in self.optimizer.parameters.values()]
-        norms = [get_total_norm(tensors) for tensors in (list(gradients.values()), weights, update)]
+        norms = [total_norm(tensors) for tensors in (list(gradients.values()), weights, update)]
         return torch.stack([loss.detach(), *norms, right])
 
     def gradients(

@@ -3,6 +3,7 @@
 from ft_torch.layers.attention import additive_mask, pool_tokens, positions_of, with_shared_attention
 from ft_torch.layers.boxes import Decider, Decisions, count_of_losses, find_boxes, lesson_of_anchors, pool_boxes
 from ft_torch.layers.conv import Conv2dSame, SeparableConv2d, ZeroPad2dSame
+from ft_torch.layers.linear import linear, with_products
 from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, noise, seed_noise, with_shared_noise
 from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
 from ft_torch.layers.pool import FlattenHWC, MaxPool2dSame
@@ -28,6 +29,7 @@ __all__ = [
     "find_boxes",
     "learns",
     "lesson_of_anchors",
+    "linear",
     "noise",
     "pool_boxes",
     "pool_tokens",
@@ -35,6 +37,7 @@ __all__ = [
     "resize_bilinear",
     "seed_noise",
     "synchronised",
+    "with_products",
     "with_shared_attention",
     "with_shared_noise",
 ]

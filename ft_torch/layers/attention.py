@@ -45,7 +45,8 @@ def attend(
 
     `dropout` is the rate; what draws is the module's own layer, which bears the path that keys the noise.
     """
-    weights = torch.softmax(query @ key.transpose(2, 3) * scaling + attention_mask, dim=-1).to(value.dtype)
+    scores = (query * scaling) @ key.transpose(2, 3)  # of the two to scale the smaller one
+    weights = torch.softmax(scores + attention_mask, dim=-1).to(value.dtype)
     weights = getattr(module, noise_of(module))(weights)
     return (weights @ value).transpose(1, 2).contiguous(), weights
 

@@ -10,6 +10,7 @@ from torchvision.ops import StochasticDepth as TorchvisionStochasticDepth
 from ft.noise import GOLDEN, MIX1, MIX2, UNIFORM_BITS, keep_threshold, layer_key
 
 NOISE_CALLS = 8  # as often may one noise layer run in a forward pass
+PIECE = 2**15  # numbers that are drawn at a time: what they pass through stays in a core's cache
 
 
 class Noise:
@@ -33,9 +34,11 @@ class Noise:
         count = 1
         for size in shape:
             count *= size
-        key = mix(self.keys[self.calls] + (step + 1) * GOLDEN)
+        key = mix(self.keys[self.calls] + (step + 1) * GOLDEN) + first * (count // shape[0]) * GOLDEN
         self.calls += 1
-        index = torch.arange(1, count + 1, dtype=torch.int64, device=device) + first * (count // shape[0])
+        if device.type == "cpu" and not torch.compiler.is_compiling():
+            return drawn_in_pieces(key, count, keep_threshold(p)).reshape(shape)
+        index = torch.arange(1, count + 1, dtype=torch.int64, device=device)
         top = (mix(key + index * GOLDEN) >> (64 - UNIFORM_BITS)) & ((1 << UNIFORM_BITS) - 1)
         return (top >= keep_threshold(p)).reshape(shape)
 
@@ -46,7 +49,10 @@ class Dropout(Noise, nn.Dropout):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.p == 0 or self.clock is None:
             return super().forward(input)
-        return input * self.keep(tuple(input.shape), self.p, input.device) * (1 / (1 - self.p))
+        keep, scale = self.keep(tuple(input.shape), self.p, input.device), 1 / (1 - self.p)
+        if input.dtype == torch.bfloat16:  # would round the scale
+            return input * keep * scale
+        return input * keep.to(input.dtype).mul_(scale)  # the same bits in one product, forward and backward
 
 
 class StochasticDepth(Noise, TorchvisionStochasticDepth):
@@ -74,6 +80,26 @@ def mix(z: Tensor) -> Tensor:
     z = (z ^ ((z >> 30) & ((1 << 34) - 1))) * MIX1
     z = (z ^ ((z >> 27) & ((1 << 37) - 1))) * MIX2
     return z ^ ((z >> 31) & ((1 << 33) - 1))
+
+
+def drawn_in_pieces(key: Tensor, count: int, threshold: int) -> Tensor:
+    """Return which of `count` numbers are kept, as `mix` draws them, without a tensor of them all.
+
+    The last xor-shift of `mix` leaves the upper bits, which alone decide, as they are.
+    """
+    places = torch.arange(1, min(count, PIECE) + 1, dtype=torch.int64) * GOLDEN
+    z, shifted, kept = torch.empty_like(places), torch.empty_like(places), torch.empty(count, dtype=torch.bool)
+    half = 1 << (UNIFORM_BITS - 1)  # with the sign bit turned the upper bits are a signed number, less by a half
+    for piece in kept.split(PIECE):
+        z, shifted, places = (numbers[: len(piece)] for numbers in (z, shifted, places))
+        torch.add(places, key, out=z)
+        for by, factor in ((30, MIX1), (27, MIX2)):
+            torch.bitwise_right_shift(z, by, out=shifted)
+            z.bitwise_xor_(shifted.bitwise_and_((1 << (64 - by)) - 1)).mul_(factor)
+        torch.bitwise_right_shift(z.bitwise_xor_(-(1 << 63)), 64 - UNIFORM_BITS, out=shifted)
+        torch.ge(shifted, threshold - half, out=piece)
+        key = key + places[-1]
+    return kept
 
 
 def seed_noise(model: nn.Module, seed: int) -> None:

@@ -22,6 +22,7 @@ from ft_torch.layers import (
     noise,
     seed_noise,
 )
+from ft_torch.layers.noise import PIECE
 from ft_torch.layers.pool import adaptive_pooling_gradient
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,12 @@ def test_a_layer_that_runs_again_draws_anew(how):
     for step in (1, 2):
         expected = [2 * keep_mask(SEED, name, step, (5, 11), 0.5) for name in ("drop", "drop.1")]
         np.testing.assert_array_equal(drop(step, model, (5, 11), how=how), expected)
+
+
+def test_masks_of_many_pieces_are_numpys():
+    model, shape = network(Dropout(P)), (3, PIECE // 2 + 5)
+    expected = keep_mask(SEED, "drop", 4, shape, P, 2) * (1 / (1 - P))
+    np.testing.assert_array_equal(drop(4, model, shape, first=2), expected)
 
 
 def test_the_memory_layout_changes_no_mask():

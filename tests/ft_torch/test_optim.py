@@ -6,7 +6,8 @@ import torch
 
 from ft.recipe import Recipe
 from ft.recipe.optimizer import RULES
-from ft_torch import SGD, Adam, clip_gradients, make_optimizer
+from ft_torch import SGD, Adam, clip_gradients, make_optimizer, optim
+from ft_torch.optim import total_norm
 
 SHAPES = {"a.weight": (3, 4), "a.bias": (5,)}
 RATES = 0.1 * 0.9 ** np.arange(50)
@@ -245,3 +246,26 @@ def test_the_reference_can_fail():
     with pytest.raises(AssertionError):
         require_close(a, b)
     assert isinstance(make("adamw"), Adam)
+
+
+@pytest.mark.parametrize("layouts", [(0, 0), (1, 1), (0, 1)], ids=["as they are", "channels last", "unlike"])
+def test_pieces_change_no_bit(layouts, monkeypatch):
+    formats = [torch.contiguous_format, torch.channels_last]
+    rng, shape, after = np.random.default_rng(0), (5, 7, 3, 2), []
+    arrays = [torch.from_numpy(rng.normal(size=shape)) for _ in range(4)]
+    for piece in (10**6, 17):
+        monkeypatch.setattr(optim, "PIECE", piece)
+        w = arrays[0].clone(memory_format=formats[layouts[0]])
+        optimizer = make_optimizer({"w": w}, recipe=Recipe(optimizer="adamw", weight_decay=0.1), rates={})
+        changes = [optimizer.update({"w": g.contiguous(memory_format=formats[layouts[1]])}, 0.1)[0] for g in arrays[1:]]
+        after.append([w, *changes, *map(torch.from_numpy, optimizer.get_slots().values())])
+    assert all(torch.equal(whole, in_pieces) for whole, in_pieces in zip(*after, strict=True))
+
+
+def test_the_norm_of_many_numbers_is_exact():
+    rng = np.random.default_rng(0)
+    tensors = [torch.from_numpy(rng.normal(size=shape)).float() for shape in ((2000, 1100), (64, 3, 7, 7), (10,), ())]
+    tensors[1] = tensors[1].to(memory_format=torch.channels_last)
+    exact = sum(float(x.double().square().sum()) for x in tensors) ** 0.5
+    assert abs(float(total_norm(tensors)) / exact - 1) < 2e-7
+    assert abs(float(total_norm(tensors[2:])) / float(torch.cat([x.flatten() for x in tensors[2:]]).norm()) - 1) < 1e-6

@@ -6,6 +6,7 @@ from torch import nn
 
 from ft.system.extras import require_extra
 from ft.zoo.text import TextCard
+from ft_torch.layers import with_products
 from ft_torch.layers.attention import offer_attention
 from ft_torch.models.text.network import TextNetwork, split_text
 from ft_torch.precision import as_type
@@ -21,4 +22,4 @@ def build_text(card: TextCard, *, num_classes: int = 2, dtype: str = "float32") 
     offer_attention()
     name = card.config.architecture
     network = getattr(importlib.import_module(f"{__name__}.{name}"), CLASSES[name])
-    return as_type(network(card, num_classes), dtype)
+    return as_type(with_products(network(card, num_classes)), dtype)

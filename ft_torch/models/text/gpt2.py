@@ -3,10 +3,11 @@
 from typing import cast
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import GPT2Config
 from transformers.models.gpt2 import modeling_gpt2 as stock
+from transformers.pytorch_utils import Conv1D as StockConv1D
 
+from ft_torch.layers import linear
 from ft_torch.models.text.network import TextNetwork
 
 
@@ -18,7 +19,11 @@ class GPT2(TextNetwork):
     usual_pool = "last"
 
     def build_base(self, pooler: bool) -> nn.Module:
-        return stock.GPT2Model(GPT2Config(**self.stock_config()))
+        base = stock.GPT2Model(GPT2Config(**self.stock_config()))
+        for layer in base.modules():
+            if type(layer) is StockConv1D:
+                layer.__class__ = Conv1D
+        return base
 
     def build_head(self, num_classes: int) -> None:
         if self.card.answer == "lm":
@@ -34,6 +39,13 @@ class GPT2(TextNetwork):
         return self.score(features) if self.card.answer == "sequence" else super().logits(features)
 
 
+class Conv1D(StockConv1D):
+    """A dense layer whose weight is (in, out), by `linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight.t(), self.bias)
+
+
 class TiedLogits(nn.Module):
     """Logits by the matrix of an embedding, which stays that one's: held in a tuple it is no part of this module."""
 
@@ -42,4 +54,4 @@ class TiedLogits(nn.Module):
         self.tied = (embedding,)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, self.tied[0].weight)
+        return linear(input, self.tied[0].weight)
