@@ -21,6 +21,7 @@ from ft.network.boxes.training import cut_out, lesson
 from ft.zoo.detector import Detector, OneStage, one_stage_of
 from ft_tf.layers.base import ForLiteRT, register, sizes
 from ft_tf.layers.native import box_by_box, cuts, found, proposals
+from ft_tf.layers.native_onestage import find as native_find
 from ft_tf.layers.noise import Noise
 
 Maps = dict[str, tf.Tensor]
@@ -124,8 +125,10 @@ class Detections(Decides):
 class AnchorDetections(keras.layers.Layer):
     """What a detector of one stage finds: [logits, said, images, *maps] -> see `Detections`. It has no tensors.
 
-    Behind `said` may stand what is said of middles (N, A).
+    Behind `said` may stand what is said of middles (N, A). native: see `Decides`.
     """
+
+    native = False
 
     def __init__(self, detector: OneStage | Mapping[str, Any], **base: Any) -> None:
         super().__init__(**base)
@@ -133,6 +136,8 @@ class AnchorDetections(keras.layers.Layer):
 
     def call(self, inputs: list[tf.Tensor]) -> Maps:
         said, images, maps = self.parts(inputs)
+        if self.native:
+            return native_find(*said, **shapes_of(images, maps), detector=self.detector)
 
         def decide(*given: np.ndarray) -> dict[str, np.ndarray]:
             *arrays, maps, image = given
@@ -309,7 +314,7 @@ def shapes_of(images: tf.Tensor, maps: Sequence[tf.Tensor]) -> dict[str, Any]:
 @contextmanager
 def native_decisions(model: keras.Model) -> Iterator[None]:
     """Trace a network without the host."""
-    layers = [layer for layer in model.layers if isinstance(layer, Decides)]
+    layers = [layer for layer in model.layers if isinstance(layer, Decides | AnchorDetections)]
     try:
         for layer in layers:
             layer.native = True

@@ -62,7 +62,7 @@ def found(
     kept = suppressed(boxes, scores[:, None], there[:, None], detector.nms)
     kept = tf.transpose(tf.reshape(kept, [-1, classes, each]), [0, 2, 1])
     flat = (tf.reshape(x, [-1, each * classes, *x.shape[3:]]) for x in (*rows[:2], kept))
-    return best_of_pictures(*flat, classes=classes, size=detector.detections)
+    return best_of_pictures(*flat, tf.constant(np.tile(np.arange(classes), each)), size=detector.detections)
 
 
 def best_of_maps(scores: tf.Tensor, counts: Sequence[int], most: int) -> tuple[tf.Tensor, np.ndarray]:
@@ -72,18 +72,19 @@ def best_of_maps(scores: tf.Tensor, counts: Sequence[int], most: int) -> tuple[t
     return tf.concat(chosen, 1), np.repeat(np.arange(len(chosen)), [min(most, count) for count in counts])
 
 
-def best_of_pictures(boxes: tf.Tensor, scores: tf.Tensor, kept: tf.Tensor, *, classes: int, size: int) -> Maps:
+def best_of_pictures(boxes: tf.Tensor, scores: tf.Tensor, kept: tf.Tensor, kinds: tf.Tensor, *, size: int) -> Maps:
     """Return `size` detections of each picture, see `Found`: the best of boxes (N, T, 4) that are kept (N, T).
 
-    The class of a box is its place modulo the number of classes.
+    kinds: their classes (N, T), or (T,) where they are those of every picture.
     """
     best = best_first(scores, kept, size)
     there, behind = at_places(kept, best), [[0, 0], [0, size - best.shape[1]]]
     own = tf.where(there[..., None], at_places(boxes, best), 0)
+    own_kinds = at_places(tf.broadcast_to(kinds, tf.shape(kept)), best)
     return {
         "boxes": tf.pad(own, [*behind, [0, 0]]),
         "scores": tf.pad(tf.where(there, at_places(scores, best), 0), behind),
-        "classes": tf.pad(tf.where(there, best % classes, NOTHING), behind, constant_values=NOTHING),
+        "classes": tf.pad(tf.where(there, own_kinds, NOTHING), behind, constant_values=NOTHING),
     }
 
 

@@ -21,6 +21,7 @@ from ft.network.boxes.ssd import shares
 from ft.network.boxes.training import cut_out, lesson
 from ft.zoo.detector import Detector, OneStage
 from ft_torch.layers.native import NativeDecider, onnx_suppressed, suppressed
+from ft_torch.layers.native_onestage import find as native_find
 from ft_torch.layers.noise import Noise
 
 Maps = dict[str, Tensor]
@@ -110,10 +111,14 @@ def lesson_of_anchors(
     return like(x, anchor_lesson(*truth, image=image, maps=maps, detector=detector)._asdict())
 
 
-def find_boxes(logits: Tensor, *said: Tensor, image: Shape, maps: Sequence[Shape], detector: OneStage) -> Maps:
-    """Return what is found by what a detector of one stage says of its anchors, see `Found`."""
-    whole = (host(x) for x in (logits, *said))
-    return like(logits, find(*whole, image=image, maps=maps, detector=detector)._asdict())
+def find_boxes(
+    logits: Tensor, *said: Tensor, image: Shape, maps: Sequence[Shape], detector: OneStage, for_onnx: bool = False
+) -> Maps:
+    """Return what is found by what a detector of one stage says of its anchors, see `Found` and `Decisions`."""
+    sizes = {"image": image, "maps": maps, "detector": detector}
+    if torch.compiler.is_exporting():
+        return native_find(logits, *said, **sizes, suppress=onnx_suppressed() if for_onnx else suppressed)
+    return like(logits, find(*map(host, (logits, *said)), **sizes)._asdict())
 
 
 def count_of_losses(losses: Tensor, classes: Tensor, ratio: float) -> Tensor:

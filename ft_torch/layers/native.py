@@ -69,7 +69,8 @@ class NativeDecider:
         alone = [x.transpose(1, 2).flatten(0, 1) for x in rows]
         kept = self.suppress(alone[0], alone[1][:, None], alone[2][:, None], own.nms)[:, 0]
         kept = kept.unflatten(0, (-1, classes)).transpose(1, 2)
-        return best_of_pictures(*(x.flatten(1, 2) for x in (*rows[:2], kept)), classes=classes, size=own.detections)
+        kinds = torch.arange(classes, device=kept.device).repeat(own.rpn_after[1])
+        return best_of_pictures(*(x.flatten(1, 2) for x in (*rows[:2], kept)), kinds, size=own.detections)
 
 
 def best_of_maps(scores: Tensor, counts: Sequence[int], most: int) -> tuple[Tensor, Tensor]:
@@ -81,14 +82,14 @@ def best_of_maps(scores: Tensor, counts: Sequence[int], most: int) -> tuple[Tens
     return torch.cat(chosen, 1), torch.tensor(level, device=scores.device)
 
 
-def best_of_pictures(boxes: Tensor, scores: Tensor, kept: Tensor, *, classes: int, size: int) -> Maps:
+def best_of_pictures(boxes: Tensor, scores: Tensor, kept: Tensor, kinds: Tensor, *, size: int) -> Maps:
     """Return `size` detections of each picture, see `Found`: the best of boxes (N, T, 4) that are kept (N, T).
 
-    The class of a box is its place modulo the number of classes.
+    kinds: their classes (N, T), or (T,) where they are those of every picture.
     """
     best = best_first(scores, kept, size)
     there, missing = kept.gather(1, best), size - best.shape[1]
-    found_classes = torch.where(there, best % classes, NOTHING)
+    found_classes = torch.where(there, kinds.expand_as(kept).gather(1, best), NOTHING)
     return {
         "boxes": F.pad(torch.where(there[..., None], at_places(boxes, best), 0), (0, 0, 0, missing)),
         "scores": F.pad(torch.where(there, scores.gather(1, best), 0), (0, missing)),

@@ -19,8 +19,10 @@ Maps = dict[str, Tensor]
 class OneStageNetwork(nn.Module):
     """Torchvision's parts of a detector of one stage under their names, for pictures of one size.
 
-    The outputs of a step are what the network says of the anchors, and what it is to say.
+    The outputs of a step are what the network says of the anchors, and what it is to say. for_onnx: see `Decisions`.
     """
+
+    for_onnx = False
 
     def __init__(self, backbone: nn.Module, head: nn.Module, detector: OneStage) -> None:
         super().__init__()
@@ -42,7 +44,7 @@ class OneStageNetwork(nn.Module):
         said = self.say(levels)
         sizes = {"image": size, "maps": [tuple(level.shape[2:]) for level in levels], "detector": self.detector}
         if targets is None:
-            return find_boxes(*said.values(), **sizes)
+            return find_boxes(*said.values(), **sizes, for_onnx=self.for_onnx)
         lesson = lesson_of_anchors(said["class_logits"], targets, **sizes)
         return {"class_logits": said.pop("class_logits"), **at_objects(said, lesson)}
 

@@ -10,14 +10,17 @@ import torch
 
 from ft.network.boxes.anchors import counts
 from ft.network.boxes.detections import detect
+from ft.network.boxes.onestage import anchors_of, find
 from ft.network.boxes.proposals import propose
 from ft.network.boxes.roi import cuts
 from ft.network.boxes.training import cut_out
 from ft.noise import generator
-from ft.zoo.detector import Detector
+from ft.zoo.detector import DefaultBoxes, Detector, OneStage
 from ft_tf.layers import boxes
 from ft_tf.layers import native as keras_native
+from ft_tf.layers import native_onestage as keras_onestage
 from ft_torch.layers import native as torch_native
+from ft_torch.layers import native_onestage as torch_onestage
 
 IMAGE, MAPS, PICTURES, CLASSES = (256, 320), ((32, 40), (16, 20), (8, 10)), 3, 4
 FEW = Detector(
@@ -30,6 +33,14 @@ FEW = Detector(
     score=0.2,
 )
 MANY = Detector(sizes=((16,), (64,), (256,)), maps=2, rpn_after=(2000, 2500), detections=12_000)  # more than there are
+SIZES = ((16,), (64,), (256,))
+LIMITS = {"score": 0.4, "candidates": 200, "detections": 60}
+ONE_STAGE = [
+    OneStage(kind="retinanet", sizes=SIZES, **LIMITS),
+    OneStage(kind="retinanet", sizes=SIZES, score=0.4, candidates=10**5, detections=30_000),  # more than there are
+    OneStage(kind="fcos", sizes=SIZES, ratios=(1.0,), **LIMITS),
+    DefaultBoxes(scales=(0.1, 0.3, 0.5, 0.9), shapes=((2,), (2, 3), (2,)), **LIMITS),
+]
 EACH = pytest.mark.parametrize("detector", [FEW, MANY], ids=["few", "many"])
 
 
@@ -94,6 +105,24 @@ def test_detections(native, detector):
     np.testing.assert_array_equal(found["classes"], expected["classes"])
     for name in ("boxes", "scores"):
         np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("detector", ONE_STAGE, ids=["retinanet", "retinanet-many", "fcos", "ssd"])
+def test_detections_of_one_stage(detector):
+    rng, maps = generator(3, "native"), detector.maps(IMAGE)
+    places = PICTURES, len(anchors_of(IMAGE, maps, detector))
+    ssd = isinstance(detector, DefaultBoxes)
+    logits = np.round(rng.normal(0, 1, (*places, CLASSES + ssd)), 1)  # with many ties
+    logits[-1, :, ssd:] = -20
+    given = [logits, rng.normal(0, 0.5, (*places, 4)), *([rng.normal(0, 1, places)] if detector.middles else [])]
+    sizes = {"image": IMAGE, "maps": maps, "detector": detector}
+    expected = find(*given, **sizes)._asdict()
+    assert 0 < (expected["classes"] >= 0).sum() < expected["classes"].size
+    torchs = torch_onestage.find(*map(torch.from_numpy, given), **sizes, suppress=torch_native.suppressed)
+    for found in (torchs, keras_onestage.find(*map(tf.constant, given), **sizes)):
+        np.testing.assert_array_equal(found["classes"], expected["classes"])
+        for name in ("boxes", "scores"):
+            np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-11)
 
 
 def test_what_boxes_are_cut_out_of_in_keras():
