@@ -9,7 +9,7 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from ft.zoo.detector import OneStage
+from ft.zoo.detector import DefaultBoxes, OneStage
 from ft.zoo.onestage import Shape
 from ft_torch.layers import find_boxes, lesson_of_anchors
 
@@ -57,8 +57,10 @@ class OneStageNetwork(nn.Module):
 
         And "middle" (N, A), where it says such a thing.
         """
-        # Keras looks at the last map first: in its order a trace numbers the calls as one of Keras does
-        said = [self.head([level]) for level in levels[::-1]][::-1]
+        if isinstance(self.detector, DefaultBoxes):  # its head has layers of its own for each map
+            said = [self.head(levels)]
+        else:  # Keras looks at the last map first: in its order a trace numbers the calls as one of Keras does
+            said = [self.head([level]) for level in levels[::-1]][::-1]
         whole = {name: torch.cat([own[name] for own in said], 1) for name in said[0]}
         middle = {"middle": whole["bbox_ctrness"].flatten(1)} if "bbox_ctrness" in whole else {}
         return {"class_logits": whole["cls_logits"], "said": whole["bbox_regression"], **middle}
