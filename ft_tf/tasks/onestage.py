@@ -11,7 +11,7 @@ import tensorflow as tf
 from ft.backend.objective import Objective
 from ft.network.boxes.coding import LARGEST
 from ft.network.boxes.matching import NEITHER
-from ft.zoo.detector import DefaultBoxes
+from ft.zoo.detector import DefaultBoxes, OneStage
 from ft_tf.layers import count_of_losses
 
 ALPHA = 0.25  # of the focal loss: what the yes of a class counts, and its no the rest; its power is 2
@@ -28,7 +28,7 @@ def retinanet(outputs: Outputs, objective: Objective) -> dict[str, tf.Tensor]:
     """Return RetinaNet's losses: of each picture, divided by its anchors of objects, and of these the mean."""
     own = tf.math.count_nonzero(outputs["classes"] >= 0, 1)
     shares = 1 / tf.cast(tf.maximum(own, 1) * tf.size(own, tf.int64), outputs["said"].dtype)
-    assert objective.detector is not None
+    assert isinstance(objective.detector, OneStage)
     if objective.detector.giou:
         away = away_from(from_deltas(outputs["said"], outputs["anchor_corners"]), outputs["boxes"])
     else:

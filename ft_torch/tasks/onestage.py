@@ -14,7 +14,7 @@ from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 from ft.backend.objective import Objective
 from ft.network.boxes.coding import LARGEST
 from ft.network.boxes.matching import NEITHER
-from ft.zoo.detector import DefaultBoxes
+from ft.zoo.detector import DefaultBoxes, OneStage
 from ft_torch.layers import count_of_losses
 
 Outputs = Mapping[str, Tensor]
@@ -29,7 +29,7 @@ def retinanet(outputs: Outputs, objective: Objective) -> dict[str, Tensor]:
     """Return RetinaNet's losses: of each picture, divided by its anchors of objects, and of these the mean."""
     own = (outputs["classes"] >= 0).sum(1)
     shares = 1 / (own.clamp(min=1) * len(own)).to(outputs["said"].dtype)
-    assert objective.detector is not None
+    assert isinstance(objective.detector, OneStage)
     if objective.detector.giou:
         away = generalized_box_iou_loss(from_deltas(outputs["said"], outputs["anchor_corners"]), outputs["boxes"])
     else:
