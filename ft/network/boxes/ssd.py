@@ -1,4 +1,4 @@
-"""What SSD decides: which default boxes are of objects, which of background a step learns from, and what is found.
+"""What SSD decides by what it says: which boxes of background a step learns from, and what is found.
 
 Source: torchvision/models/detection/ssd.py.
 """

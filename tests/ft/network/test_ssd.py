@@ -45,6 +45,8 @@ def test_default_boxes(detector, image):
 def test_maps_of_published_sizes():
     assert [height for height, _ in VGG.maps((300, 300))] == [38, 19, 10, 5, 3, 1]
     assert [height for height, _ in LITE.maps((320, 320))] == [20, 10, 5, 3, 2, 1]
+    least = find_card("ssd300_vgg16").min_size
+    assert [VGG.maps((side, side))[-1] for side in (least, least - 1)] == [(1, 1), (0, 0)]
     assert len(default_boxes((300, 300), VGG.maps((300, 300)), VGG.scales, VGG.shapes, VGG.steps)) == 8732
 
 
