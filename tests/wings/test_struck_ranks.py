@@ -168,8 +168,9 @@ def test_ranks_stop_when_who_started_them_is_killed(tmp_path, monkeypatch, wing)
     started = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
-    end = time.monotonic() + SOON
-    while checkpoint.pointed(tmp_path / "out", "last") is None and time.monotonic() < end:
+    end = time.monotonic() + 2 * SOON
+    while checkpoint.pointed(tmp_path / "out", "last") is None:
+        assert time.monotonic() < end
         time.sleep(0.1)
     started.kill()
     _, said = started.communicate(timeout=SOON)  # until no rank holds the stream
