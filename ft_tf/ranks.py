@@ -45,14 +45,16 @@ class TfRanks(Ranks):
         return lambda *arguments: self.strategy.run(lambda: function(*arguments))
 
     def add_up(self, tensors: Sequence[tf.Tensor], like: Iterable[Any]) -> list[tf.Tensor]:
-        """Return the sums of tensors of all ranks, which go as one vector. like: tensors whose shapes they have.
+        """Return the sums of tensors of all ranks. like: tensors whose shapes they have.
 
-        A gradient's own shape may be unknown in a graph for any number of samples.
+        A gradient's own shape may be unknown in a graph for any number of samples. A large one is added up as soon as
+        it is there; the others go as one vector.
         """
-        shapes = [tuple(x.shape) for x in like]
-        flat = self.total(tf.concat([tf.reshape(x, [-1]) for x in tensors], 0))
-        parts = tf.split(flat, [math.prod(shape) for shape in shapes])
-        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+        both = [(tf.reshape(x, other.shape), math.prod(other.shape)) for x, other in zip(tensors, like, strict=True)]
+        small = [(x, size) for x, size in both if not self.by_itself(size)]
+        flat = self.total(tf.concat([tf.reshape(x, [-1]) for x, _ in small], 0))
+        parts = iter(tf.split(flat, [size for _, size in small]))
+        return [self.total(x) if self.by_itself(size) else tf.reshape(next(parts), x.shape) for x, size in both]
 
     def total(self, x: tf.Tensor) -> tf.Tensor:
         """Return the sum of a tensor of all ranks."""

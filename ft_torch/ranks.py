@@ -14,8 +14,6 @@ from torch import Tensor
 from ft.backend.ranks import Ranks, Seat
 from ft.errors import RankLost, RecipeError, first_line
 
-LARGE = 1 << 20  # numbers of a tensor that goes by itself: what a copy would cost is more than what a message does
-
 
 class TorchRanks(Ranks):
     """A process group for tensors, on the device, and one for the hub's arrays, on the host."""
@@ -40,17 +38,19 @@ class TorchRanks(Ranks):
         A gradient's own strides may differ from rank to rank, with the number of samples. A large one is added up where
         it lies; the others go as one vector.
         """
-        both = list(zip(tensors, like, strict=True))
-        flat = tensors[0].new_empty(sum(x.numel() for x, _ in both if x.numel() < LARGE))
-        sums, start = [], 0
-        for x, other in both:
-            if x.numel() < LARGE:
+        flat = tensors[0].new_empty(sum(x.numel() for x in tensors if not self.by_itself(x.numel())))
+        sums, wholes, start = [], [flat], 0
+        for x, other in zip(tensors, like, strict=True):
+            if self.by_itself(x.numel()):
+                taken = any(x.data_ptr() == y.data_ptr() for y in sums)  # two parameters' gradients may be one tensor
+                moved = taken or x.stride() != other.stride()
+                sums.append(torch.empty_like(other).copy_(x) if moved else x)
+                wholes.append(sums[-1].as_strided((x.numel(),), (1,)))
+            else:
                 sums.append(flat.as_strided(other.shape, other.stride(), start).copy_(x))
                 start += x.numel()
-            else:
-                sums.append(x if x.stride() == other.stride() else torch.empty_like(other).copy_(x))
         with broken():
-            for whole in (flat, *(x.as_strided((x.numel(),), (1,)) for x in sums if x.numel() >= LARGE)):
+            for whole in wholes:
                 dist.all_reduce(whole)
         return sums
 

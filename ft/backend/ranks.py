@@ -24,11 +24,16 @@ class Ranks(ABC):
     rank: int = 0
     size: int = 1
     watch: Watch | None = None
+    large: int = 1 << 20
 
     @property
     def writes(self) -> bool:
         """Whether this is the one that has the run's folder, and the word."""
         return self.rank == 0
+
+    def by_itself(self, numbers: int) -> bool:
+        """Tell whether a tensor of so many numbers is added up by itself: to copy it would cost more than messages."""
+        return numbers >= self.large * (self.size - 1)
 
     @abstractmethod
     def sum(self, array: np.ndarray) -> np.ndarray:
