@@ -55,6 +55,11 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
+def article(word: str) -> str:
+    """Return a word with "a" or "an" before it."""
+    return f"{'an' if word[:1] in 'aeiou' else 'a'} {word}"
+
+
 def listed(names: Iterable[str], limit: int = 10) -> str:
     """Join names for a message and say how many were left out."""
     names = list(names)

@@ -28,7 +28,7 @@ from ft.data import (
 from ft.data.batches.lenient import LenientBatches
 from ft.data.sources.recorded import find_again, is_recorded, require_same_data
 from ft.data.text.process import TextProcess
-from ft.errors import DataError, RecipeError, UserError
+from ft.errors import DataError, RecipeError, UserError, article
 from ft.metrics.detection import Found
 from ft.metrics.matches import SURE
 from ft.metrics.run_lengths import Runs
@@ -298,7 +298,9 @@ class Run:
         images, on_bad_image: see `predict`. RecipeError for a run whose network gives no masks.
         """
         if self.task.name != "segmentation":
-            raise RecipeError(f"{self.folder} is a {self.task.name} run, whose network gives no masks; ask run.predict")
+            raise RecipeError(
+                f"{self.folder} is {article(self.task.name)} run, whose network gives no masks; ask run.predict"
+            )
         return self.of_each(images, lambda answer: answer.mask, top=1, on_bad_image=on_bad_image, quiet=quiet)
 
     def boxes(
@@ -314,7 +316,9 @@ class Run:
         images, on_bad_image: see `predict`. RecipeError for a run whose network gives no boxes.
         """
         if self.task.name not in WITH_BOXES:
-            raise RecipeError(f"{self.folder} is a {self.task.name} run, whose network gives no boxes; ask run.predict")
+            raise RecipeError(
+                f"{self.folder} is {article(self.task.name)} run, whose network gives no boxes; ask run.predict"
+            )
 
         def value(answer: Answer) -> list[Box]:
             return [box for box in answer.boxes or () if box.score >= score]

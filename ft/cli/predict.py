@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ft.cli.parser import Parser, add_backend
 from ft.cli.predict_files import as_coco, names_below, write_pictures
-from ft.errors import DataError, RecipeError, printable
+from ft.errors import DataError, RecipeError, article, printable
 from ft.metrics.matches import SURE
 from ft.runs.predictions import escape
 from ft.system.files import publishing
@@ -74,7 +74,7 @@ def require_given(task: str, flags: Namespace) -> None:
     given = {"segmentation": ("masks", "overlays"), **dict.fromkeys(("detection", "instances", "keypoints"), objects)}
     for name in ("masks", "overlays", "boxes", "score"):
         if getattr(flags, name) is not None and name not in given.get(task, ()):
-            raise RecipeError(f"{name}: {printable(flags.run)} is a {task} run, whose network gives none")
+            raise RecipeError(f"{name}: {printable(flags.run)} is {article(task)} run, whose network gives none")
     if flags.score is not None and not 0 <= flags.score <= 1:
         raise RecipeError(f"score: got {flags.score:g}; expected a number from 0 to 1")
 

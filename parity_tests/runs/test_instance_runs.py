@@ -98,7 +98,7 @@ def test_the_other_wing_finds_the_same_masks_and_the_command_draws_them(runs, da
     assert [own["segmentation"] for own in written] == [box.runs.as_coco for box in ours]
     with Image.open(tmp_path / "drawn" / "004.jpg") as picture:
         assert picture.size == (64, 56)
-    with pytest.raises(ft.RecipeError, match=r"masks: .* is a instances run"):
+    with pytest.raises(ft.RecipeError, match=r"masks: .* is an instances run"):
         predict([str(runs["torch"].folder), data, "--masks", str(tmp_path)])
 
 

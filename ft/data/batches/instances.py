@@ -21,9 +21,9 @@ class InstanceBatches(BoxBatches):
         """Return the boxes and masks of what an epoch shows. One mask at a time is as large as its picture."""
         view, (corners, classes) = self.view(epoch, index, own.height, own.width), own.taught
         moved, kept = view.boxes(corners, own.height, own.width)
-        shapes = [shape for shape, aside in zip(own.shapes or (), own.aside, strict=True) if not aside]
-        shown = Boxes.of(own.height, own.width, corners[kept], classes[kept], shapes=taken(shapes, kept))
-        rows = [np.packbits(view.shape(mask), axis=-1) for mask in masks_of(shown)]
+        shown = ~own.aside
+        shown[shown] = kept
+        rows = [np.packbits(view.shape(mask), axis=-1) for mask in masks_of(own, shown)]
         masks = np.stack(rows) if rows else np.zeros((0, view.size, -(-view.size // 8)), np.uint8)
         return Seen(moved[kept], classes[kept], masks)
 
@@ -31,11 +31,6 @@ class InstanceBatches(BoxBatches):
         """Return the targets of pictures with these boxes."""
         targets = super().targets(epoch, indices, own)
         return targets | {"own_masks": own_masks(own)} if "own_boxes" in targets else targets
-
-
-def taken(shapes: Sequence, kept: np.ndarray) -> list:
-    """Return those that are kept."""
-    return [shape for shape, stays in zip(shapes, kept, strict=True) if stays]
 
 
 def own_masks(own: Sequence[Boxes]) -> np.ndarray:

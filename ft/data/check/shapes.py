@@ -7,7 +7,7 @@ import numpy as np
 
 from ft.data.check.findings import Finding
 from ft.data.sources.boxes.listing import Boxed
-from ft.data.sources.boxes.outlines import as_coco, outline
+from ft.data.sources.boxes.outlines import as_coco, in_pixels, outline
 from ft.data.sources.masks.polygons import covered
 
 SLACK = 2.0  # pixels by which a mask may reach out of its box: its own are whole ones, a box's are often not
@@ -36,7 +36,8 @@ def look_at_shapes(item: Boxed) -> tuple[Trouble, ...]:
             found += [Trouble(MISSING, where)] * (not box.aside)
             continue
         try:
-            trouble = trouble_of(box.shape, corners, item.header.height, item.header.width)
+            size = item.header.height, item.header.width
+            trouble = trouble_of(in_pixels(box.shape, *size) if item.shares else box.shape, corners, *size)
         except ValueError as error:
             trouble = Trouble(UNDRAWN, str(error))
         found += [Trouble(trouble.kind, f"{where}: {trouble.told}".removesuffix(": "))] if trouble else []

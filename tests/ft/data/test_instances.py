@@ -146,5 +146,21 @@ def test_a_crowd_without_a_mask_covers_its_box(tmp_path):
 
 def test_sources_without_masks_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("image,x1,y1,x2,y2,label\n0.png,1,1,5,5,a\n")
-    with pytest.raises(DataError, match=r"a.csv holds boxes without masks; pass scenes, or COCO's JSON with"):
+    with pytest.raises(DataError, match=r"a.csv holds boxes without masks; pass scenes, COCO's JSON with"):
         open_boxes(str(tmp_path / "a.csv"), marks="masks")
+
+
+def test_polygons_of_yolo_are_masks(tmp_path):
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for i in range(2):
+        Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / "images" / f"{i}.png")
+        corners = [(4, 5), (30, 5), (30, 33), (4, 33)]
+        line = " ".join(f"{x / WIDTH!r} {y / HEIGHT!r}" for x, y in corners)
+        (tmp_path / "labels" / f"{i}.txt").write_text(f"0 {line}\n")
+    (sample,) = open_boxes(str(tmp_path), marks="masks").train
+    (mask,) = masks_of(sample.label)
+    assert (mask[5:33, 4:30].all(), mask.sum()) == (True, 28 * 26)
+    (tmp_path / "labels" / "1.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    with pytest.raises(DataError, match=r"1.txt line 1 of images/1.png: it has no mask"):
+        open_boxes(str(tmp_path), marks="masks")

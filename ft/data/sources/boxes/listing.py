@@ -11,7 +11,7 @@ import numpy as np
 from ft.data.images.decode import BadImage
 from ft.data.images.header import Header, header_at
 from ft.data.sources.box import MOST, Form, Marks, Pointed, is_bad, to_corners, trouble
-from ft.data.sources.boxes.outlines import outline
+from ft.data.sources.boxes.outlines import in_pixels, outline
 from ft.data.sources.boxes.points import mirrored, read_points
 from ft.errors import printable
 from ft.metrics.boxes import area
@@ -97,7 +97,8 @@ class Boxed:
         shapes, size = [], (self.header.height, self.header.width)
         for box, corners in zip(self.boxes, self.corners, strict=True):
             try:
-                shapes.append(outline(box.shape, corners, *size, aside=box.aside))
+                shape = in_pixels(box.shape, *size) if self.shares else box.shape
+                shapes.append(outline(shape, corners, *size, aside=box.aside))
             except ValueError as error:
                 where = self.where.format(box.place)
                 raise BadImage("box mask", str(error), f"{where} of {printable(self.name)}") from None

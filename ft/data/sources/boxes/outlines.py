@@ -32,10 +32,18 @@ def outline(segmentation: Any, corners: np.ndarray, height: int, width: int, *, 
         raise ValueError(f"its segmentation cannot be drawn ({reason}); mend it") from None
 
 
-def masks_of(boxes: Boxes) -> Iterator[np.ndarray]:
-    """Yield the mask of each object in its picture's own pixels, bool (H, W)."""
-    for shape in boxes.shapes or ():
-        yield covered(as_coco(shape), boxes.height, boxes.width)
+def in_pixels(polygons: list[list[float]] | None, height: int, width: int) -> list[list[float]] | None:
+    """Return polygons x y x y x y of shares of a picture's sides in its pixels."""
+    return polygons and [
+        [value * (height if i % 2 else width) for i, value in enumerate(polygon)] for polygon in polygons
+    ]
+
+
+def masks_of(boxes: Boxes, kept: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Yield the mask of each object in its picture's own pixels, bool (H, W). kept: of which ones, bool (M,)."""
+    for i, shape in enumerate(boxes.shapes or ()):
+        if kept is None or kept[i]:
+            yield covered(as_coco(shape), boxes.height, boxes.width)
 
 
 def as_coco(shape: list[np.ndarray] | dict) -> list[np.ndarray] | dict:

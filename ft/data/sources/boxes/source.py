@@ -1,6 +1,7 @@
 """Which sources hold boxes, by their layout alone, and what each of them lists."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from ft.data.sources.policy import DEFAULT, Policy
 from ft.errors import DataError, printable
 from ft.metrics.run_lengths import runs_of
 
-SOURCES = {"masks": "scenes, or COCO's JSON with segmentations", "keypoints": "COCO's JSON with keypoints"}
+SOURCES = {
+    "masks": "scenes, COCO's JSON with segmentations, or YOLO's polygons",
+    "keypoints": "COCO's JSON with keypoints",
+}
 
 
 def holds_boxes(spec: str) -> bool:
@@ -65,7 +69,7 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, ma
             f"data '{printable(spec)}' {trouble}; pass scenes, COCO's JSON, Pascal VOC's XML, YOLO's data.yaml, or a "
             "CSV image,x1,y1,x2,y2,label"
         )
-    if marks and not may_hold_shapes(spec):
+    if (marks == "masks" and not may_hold_shapes(spec)) or (marks == "keypoints" and not is_coco(path)):
         raise DataError(f"{printable(spec)} holds boxes without {marks}; pass {SOURCES[marks]}")
     if os.path.isfile(path) and path.suffix.lower() == ".csv":
         listing = list_box_table(path, outside=outside, missing=missing or policy.on_bad_image == "skip")
@@ -73,6 +77,7 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, ma
         listing = list_coco(path, outside=outside, marks=marks)
     elif is_yolo(path):
         listing = list_yolo(path, outside=outside)
+        listing = replace(listing, items=[replace(item, marks=marks) for item in listing.items])
     else:
         listing = list_voc(path, outside=outside)
     if not listing.items:
@@ -83,7 +88,8 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, ma
 
 def may_hold_shapes(spec: str) -> bool:
     """Say whether a source of boxes is one that may say the mask of each object."""
-    return spec == NAME or is_coco(Path(os.path.expanduser(spec)))
+    path = Path(os.path.expanduser(spec))
+    return spec == NAME or is_coco(path) or is_yolo(path)
 
 
 def list_scenes(*, masked: bool = False) -> BoxListing:

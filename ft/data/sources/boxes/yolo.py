@@ -179,8 +179,9 @@ def box_of(line: str, place: int, where: str, names: Sequence[str] | None) -> Dr
     if names is not None and label >= len(names):
         known = listed((printable(name) for name in names), 4)
         raise DataError(f"{where} line {place}: class {label}; expected 0 to {len(names) - 1} ({known})")
-    x, y, width, height = around(values) if len(values) > 5 else values[:4]
-    return Drawn(place, (x, y, width, height), names[label] if names is not None else str(label))
+    polygon = [values] if len(values) > 5 else None
+    x, y, width, height = around(values) if polygon else values[:4]
+    return Drawn(place, (x, y, width, height), names[label] if names is not None else str(label), shape=polygon)
 
 
 def around(polygon: Sequence[float]) -> list[float]:
