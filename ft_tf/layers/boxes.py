@@ -20,7 +20,7 @@ from ft.network.boxes.ssd import shares
 from ft.network.boxes.training import cut_out, lesson
 from ft.zoo.detector import Detector, OneStage, one_stage_of
 from ft_tf.layers.base import ForLiteRT, register, sizes
-from ft_tf.layers.native import box_by_box, cuts, found, proposals
+from ft_tf.layers.native import cuts, found, gathered, proposals
 from ft_tf.layers.native_onestage import find as native_find
 from ft_tf.layers.noise import Noise
 
@@ -210,7 +210,7 @@ class PoolBoxes(Decides):
         if self.native:
             sizes = {"count": tf.shape(images, tf.int64)[0], **shapes_of(images, maps)}
             parts = cuts(boxes, **sizes, detector=self.detector)
-            sums = box_by_box if self.for_litert else summed
+            sums = gathered if self.for_litert else summed
             return sums(flat_of(maps[: self.detector.maps]), *parts, bins=self.detector.roi_size)
         return self.cut(maps, boxes, maps_of([images])[0])
 

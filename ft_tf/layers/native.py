@@ -5,6 +5,7 @@ graph knows all sizes but the number of pictures: what fills them up is of no pi
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import tensorflow as tf
@@ -177,15 +178,21 @@ def points(
     return tuple(tf.reshape(x, [-1, bins * ratio * 2]) for x in (tf.cast(pixels, tf.int64), weights))
 
 
-def box_by_box(flat: tf.Tensor, *parts: tf.Tensor, bins: int) -> tf.Tensor:
-    """Return bins (K, bins, bins, C) as sums over pixels (P, C), see `Cuts`, without a sparse matrix."""
-    inner, channels = parts[0].shape[1] // bins, flat.shape[1]
-
-    def summed(own: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        rows, row_weights, columns, column_weights = own
-        pixels = tf.gather(flat, rows[:, None] + columns[None])
-        down = tf.reshape(pixels * row_weights[:, None, None], [bins, inner, bins * inner, channels])
-        across = tf.reduce_sum(down, 1) * column_weights[None, :, None]
-        return tf.reduce_sum(tf.reshape(across, [bins, bins, inner, channels]), 2)
-
-    return tf.map_fn(summed, parts, fn_output_signature=tf.TensorSpec((bins, bins, channels), flat.dtype))
+def gathered(
+    flat: tf.Tensor,
+    rows: tf.Tensor,
+    row_weights: tf.Tensor,
+    columns: tf.Tensor,
+    column_weights: tf.Tensor,
+    *,
+    bins: int,
+) -> tf.Tensor:
+    """Return bins (K, bins, bins, C) as sums over pixels (P, C), see `Cuts`: one pixel of every bin after the other."""
+    inner = rows.shape[1] // bins
+    down = [tf.reshape(x, [-1, bins, 1, inner]) for x in (rows, row_weights)]
+    across = [tf.reshape(x, [-1, 1, bins, inner]) for x in (columns, column_weights)]
+    total = tf.zeros((), flat.dtype)
+    for i, j in product(range(inner), repeat=2):
+        weights = down[1][..., i] * across[1][..., j]
+        total += tf.gather(flat, down[0][..., i] + across[0][..., j]) * weights[..., None]
+    return total

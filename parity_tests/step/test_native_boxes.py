@@ -134,5 +134,5 @@ def test_what_boxes_are_cut_out_of_in_keras():
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours.numpy(), theirs, rtol=0, atol=1e-12)
     flat = tf.constant(generator(2, "native").normal(size=(PICTURES * 1600, 5)))
-    summed, alone = (cut(flat, *found, bins=FEW.roi_size) for cut in (keras_native.box_by_box, boxes.summed))
+    summed, alone = (cut(flat, *found, bins=FEW.roi_size) for cut in (keras_native.gathered, boxes.summed))
     np.testing.assert_allclose(alone.numpy(), summed.numpy(), rtol=0, atol=1e-13)
