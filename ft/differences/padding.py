@@ -1,24 +1,34 @@
 """A strided convolution or pooling: PyTorch pads alike on both sides, TensorFlow's "same" more at the end."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from ft.differences.entry import Entry
 from ft.parity.evidence import Evidence, Finding, Layer, Side, distance
-from ft.parity.probes.replay import conv2d, paddings, pool2d
+from ft.parity.probes.replay import conv2d, cut_frame, paddings, pool2d
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
     """Try every padding that gives the shape of a layer's output, and see which one each side has."""
     for kind in ("conv", "maxpool"):
         for layer in evidence.layers(kind):
-            used = [used_padding(evidence, layer, side) for side in layer.sides]
+            used = [used_padding(evidence, layer, side) for side in without_frames(layer)]
             if None not in used and used[0] != used[1]:
                 detail = f"{evidence.a.label}: {used[0]}; {evidence.b.label}: {used[1]}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
+
+
+def without_frames(layer: Layer) -> tuple[Side, Side]:
+    """Return both sides with inputs of one size, where one has a layer before it that pads: that counts as this one."""
+    a, b = layer.sides
+    if not (a.inputs and b.inputs):
+        return a, b
+    cut = cut_frame(a.inputs[0], b.inputs[0].shape), cut_frame(b.inputs[0], a.inputs[0].shape)
+    return replace(a, inputs=(cut[0], *a.inputs[1:])), replace(b, inputs=(cut[1], *b.inputs[1:]))
 
 
 def used_padding(evidence: Evidence, layer: Layer, side: Side) -> str | None:

@@ -56,9 +56,9 @@ class Difference:
 
 def differences(search: Search) -> list[Difference]:
     """Return every operation that differs, in PyTorch's order."""
-    state = search.finish()
+    search.finish()
     search.last = split(search, search.last)
-    lost = [unpaired(search, state, number) for number in state.parted[:1]]
+    lost = [unpaired(search, search.last, number) for number in search.last.parted[:1] if number not in search.forced]
     unlike = [
         replace(unpaired(search, search.last, number), fits=False)
         for number in search.unfit

@@ -62,8 +62,8 @@ class Search:
         given, done = {**self.enlarged, **self.anchored}, {*forced, *self.enlarged}
         return State(Side(self.run(forced)), self.tf, self.table, done, partners, given)
 
-    def finish(self) -> State:
-        """Force every operation that differs; return the pass after that, `last` has those blamed that feed one."""
+    def finish(self) -> None:
+        """Force every operation that differs; `plain` is the pass before that, `last` the one after it."""
         state = self.state({}, {})
         self.plain = state
         for number, tensor in self.earlier.items():
@@ -78,7 +78,6 @@ class Search:
             self.take(state, *pair)
             state = self.state(self.forced, self.partners)
         self.last = self.blame_operands(state)
-        return state
 
     def blame_operands(self, state: State) -> State:
         """Where an operation differs only because its partner takes other numbers, blame what gave them."""

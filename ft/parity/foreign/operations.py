@@ -171,7 +171,7 @@ def enlarged(search: Search) -> tuple[dict[int, np.ndarray], dict[int, np.ndarra
     ours, theirs = {}, {}
     for number in {i for i, _ in state.torch.meeting} - search.forced.keys():
         tensor = graphs[0].operations[number].outputs[0]
-        partner = next((i for i in state.same.get(tensor, ()) if i in search.tf.makers), None)
+        partner = min((i for i in state.same.get(tensor, ()) if i in search.tf.makers), default=None)
         maker = search.tf.makers.get(partner, -1) if partner is not None else -1
         if partner is None or graphs[1].operations[maker].outputs[0] != partner or search.turned(state, tensor):
             continue

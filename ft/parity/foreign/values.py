@@ -19,7 +19,7 @@ class Table:
         self.sizes: dict[int, list[int]] = {}
         self.moments = {number: moments(x) for number, x in arrays.items()}
         self.ordered: dict[int, np.ndarray] = {}
-        for number in self.moments:
+        for number in sorted(self.moments):  # a file has its arrays in any order; of several that fit the first counts
             self.sizes.setdefault(arrays[number].size, []).append(number)
 
     def find(self, x: np.ndarray) -> list[int]:

@@ -1,0 +1,16 @@
+"""Arrays found by their values: of several that fit the first, whatever the order in which they came."""
+
+import numpy as np
+
+from ft.parity.foreign.values import Table, mean_apart
+
+
+def test_what_fits_comes_in_the_order_of_computation():
+    x = np.arange(6.0)
+    for numbers in ([2, 0, 1], [1, 2, 0]):
+        assert Table({i: x[::-1] if i == 1 else x for i in numbers}, 1e-9).find(x) == [0, 1, 2]
+
+
+def test_what_stands_for_infinity_is_infinitely_far():
+    assert mean_apart(np.full(3, 1e300), np.zeros(3)) == np.inf
+    assert mean_apart(np.full(3, 1e300), np.full(3, 1e300)) == 0.0
