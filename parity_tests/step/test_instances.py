@@ -143,3 +143,14 @@ def require_learnt_as_stock(card: Card, outputs: Tensors, gradients: Tensors, ba
     found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
     named = {name: to_array(g) for name, g in zip(weights, found, strict=True)}
     require_equal(gradients, named, bar=STEP, zero=ZERO, what="stock's gradients")
+
+
+@pytest.mark.slow
+def test_parts_add_up_to_the_whole_batch():
+    """In parts of one picture each, of which one has no object; its masks are divided by all that were drawn."""
+    card, batch = find_card("maskrcnn_mobilenet_v2_fpn"), masked_batch(0, count=2, classes=CLASSES, sides=SIDES)
+    whole = pair_of(card)["torch"].gradients(batch, step=STEP_NUMBER)
+    for wing, learner in pair_of(card, batch_size=1, accumulate=2).items():
+        loss, _, gradients = learner.gradients(batch, step=STEP_NUMBER)
+        assert loss == pytest.approx(whole[0], rel=STEP)
+        require_equal(gradients, whole[2], bar=STEP, zero=ZERO, what=wing)

@@ -16,7 +16,7 @@ from ft.backend.contract import Learner
 from ft.network.boxes import points
 from ft.noise import generator
 from ft.parity.arrays import ZERO, Tensors, require_equal
-from ft.tasks.objective import objective_of
+from ft.tasks import TASKS
 from ft.training.build import new_learner
 from ft.zoo import Card, cards, find_card
 from ft_tf.tasks import keypoints as tf_losses
@@ -44,9 +44,9 @@ CASES = [
 ]
 
 
-def learner_of(wing: str, card: Card, tensors: Tensors) -> Learner:
-    recipe = Case(card.name, "none", FIELDS).recipe()
-    plan = {"card": card, "surgery": None, "objective": objective_of(recipe, None, task=card.task)}
+def learner_of(wing: str, card: Card, tensors: Tensors, **fields: int) -> Learner:
+    recipe = Case(card.name, "none", {**FIELDS, **fields}).recipe()
+    plan = {"card": card, "surgery": None, "objective": TASKS[card.task].objective(recipe, None)}
     learner = new_learner(recipe, backend.load(wing), **plan, classes=CLASSES, image_size=96, device="cpu")[0]
     learner.set_weights(tensors)
     return learner
@@ -161,3 +161,15 @@ def test_heatmaps_say_the_places_that_torchvision_finds():
     theirs, scores = heatmaps_to_keypoints(torch.from_numpy(maps), torch.from_numpy(rois))
     np.testing.assert_allclose(places, theirs[..., :2], rtol=1e-6)
     np.testing.assert_allclose(heights, scores, rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wing", ["torch", "tf"])
+def test_parts_add_up_to_the_whole_batch(wing):
+    """In parts of one picture each; keypoints are divided by all that the drawn boxes show."""
+    card, batch = replace(find_card("keypointrcnn_mobilenet_v2_fpn"), keypoints=KEYPOINTS), batch_of()
+    tensors = start_of(card)
+    whole, parts = (learner_of(wing, card, tensors, **fields) for fields in ({}, {"batch_size": 1, "accumulate": 2}))
+    expected, found = (learner.gradients(batch, step=STEP_NUMBER) for learner in (whole, parts))
+    assert found[0] == pytest.approx(expected[0], rel=STEP)
+    require_equal(found[2], expected[2], bar=STEP, zero=ZERO, what="gradients")
