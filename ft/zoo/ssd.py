@@ -10,7 +10,7 @@ from typing import Any
 from ft.zoo.card import Card, Pretrained
 from ft.zoo.coco import FILES, coco_weights
 from ft.zoo.detector import DefaultBoxes
-from ft.zoo.onestage import USUAL, usual
+from ft.zoo.fasterrcnn import USUAL, usual
 from ft.zoo.published import published
 from ft.zoo.vgg import Block, blocks
 
