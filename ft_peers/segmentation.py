@@ -1,7 +1,7 @@
 """What a step on masks costs: `python -m ft_peers.segmentation whole`, or `head`.
 
-DeepLabV3 on ResNet-50, pictures of 256 px, batches of 8, SGD, both heads. whole: training steps of all weights, decoding
-included. head: ten epochs with a frozen backbone, each with its look at a fourth as many pictures that validate. The
+DeepLabV3 on ResNet-50, pictures of 256 px, batches of 8, SGD, both heads. whole: training steps of all weights, with
+decoding. head: ten epochs with a frozen backbone, each with its look at a fourth as many pictures that validate. The
 reference is torchvision's loop for segmentation, from its description: random scale, flip and crop, images as (N, C, H,
 W), cross-entropy that leaves 255 out, half of it for the auxiliary head, poly by step; for Keras the same loop with the
 port. Steps of one size cost the same, so that some are measured, and scaled to 160 pictures. How programs are run, and

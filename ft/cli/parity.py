@@ -246,7 +246,7 @@ def report_of(
 
     verdict = verdict or compare_traces(a, b)
     evidence = Evidence(a, b, verdict.measured)
-    findings = merged(find_all(evidence), operations)
+    findings = merged(find_all(Evidence(a, b, verdict)), operations)  # tied weights are no array
     if band is not None and band.holds_all(verdict):
         findings, origins = [chaos_in(verdict, band), *(f for f in findings if f.entry != CHAOS)], []
     else:

@@ -6,8 +6,9 @@ from typing import Any
 
 from ft.differences.entry import Entry
 from ft.parity.evidence import Evidence, Finding
-from ft.parity.probes.update_pairs import adam_pairs, sgd_pairs
-from ft.parity.probes.update_rules import History, adam_rules, history, sgd_rules
+from ft.parity.probes.update_pairs import RulePair, adam_pairs, sgd_pairs
+from ft.parity.probes.update_rules import SGD, Adam, History, adam_rules, history, sgd_rules
+from ft.parity.verdict import Row
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
@@ -20,8 +21,27 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
             if decay_elsewhere(evidence, pair.row.step or 0, max(decays), rules):
                 with_it, without = evidence.traces if decays[0] > decays[1] else evidence.traces[::-1]
                 detail = f"decays by {max(decays):.4g} in {with_it.label}, not at all in {without.label}"
-                yield Finding(ENTRY.name, pair.row.step, pair.row.phase, pair.row.name, pair.row.relative, detail)
+                row = first_row(evidence, pair)
+                yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
                 return
+
+
+def first_row(evidence: Evidence, pair: RulePair[Any]) -> Row:
+    """Return the first update of the step that both rules give, too: of a gradient that is zero no rule can be read."""
+    step, rules = pair.row.step or 0, (pair.a, pair.b)
+    known = evidence.a.arrays(step, "gradients")
+    rows = (r for r in evidence.verdict.rows if (r.step, r.phase, r.differs) == (step, "updates", True))
+    for row in (row for row in rows if row.name in known):
+        pasts = (history(trace, step, row.name) for trace in evidence.traces)
+        if all(gives(rule, past, evidence.close) for rule, past in zip(rules, pasts, strict=True)):
+            return row
+    return pair.row
+
+
+def gives(rule: SGD | Adam, past: History, close: float) -> bool:
+    """Tell whether a rule gives the updates of a history to rounding."""
+    updates = [rule.update(past)] if isinstance(rule, Adam) else list(rule.updates(past))
+    return all(past.fits(step, update, close=close) for step, update in enumerate(updates))
 
 
 def decay_elsewhere(evidence: Evidence, step: int, decay: float, rules: Callable[..., Sequence[Any]]) -> bool:

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 
 from ft.differences.entry import Entry
 from ft.parity.evidence import Evidence, Finding
+from ft.parity.foreign.settings import ONE_WEIGHT
+from ft.parity.verdict import SETTINGS
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """Find nothing: a trace of a copy has a tensor more, which its list of what is in one trace only names."""
-    return iter(())
+    """Take what the pairing of two models has found: a weight that one has twice and the other once."""
+    for row in evidence.verdict.rows:
+        if row.phase == SETTINGS and row.fault.startswith(ONE_WEIGHT):
+            yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, row.fault)
 
 
 ENTRY = Entry(

@@ -12,6 +12,7 @@ from keras import layers as L
 from keras import ops
 from torch import nn
 
+from ft.cli.parity import report_of
 from ft.parity.foreign.compare import compare_models
 from parity_tests.support.foreign_pairs import in_process
 
@@ -75,6 +76,8 @@ def test_a_tied_weight_is_shared_once_and_its_gradient_is_the_sum(tied, directio
     assert all(row.phase in ("settings", "parameters") for row in differing)  # gradients are equal
     ours = result.torch.arrays(0, "gradients")["embed.weight"]
     assert np.abs(ours).max() > 0
+    report = report_of(result.torch, result.tf, verdict=result.verdict(), operations=result.findings)
+    assert sorted(finding.name for finding in report.findings if finding.entry == "tied-weights") == sorted(alone)
 
 
 def test_weights_that_start_unlike_where_the_other_side_has_one_are_a_finding(tmp_path):

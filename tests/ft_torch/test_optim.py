@@ -253,13 +253,14 @@ def test_pieces_change_no_bit(layouts, monkeypatch):
     formats = [torch.contiguous_format, torch.channels_last]
     rng, shape, after = np.random.default_rng(0), (5, 7, 3, 2), []
     arrays = [torch.from_numpy(rng.normal(size=shape)) for _ in range(4)]
-    for piece in (10**6, 17):
-        monkeypatch.setattr(optim, "PIECE", piece)
+    monkeypatch.setattr(optim, "PIECE", 17)
+    for in_pieces in (False, True):
+        monkeypatch.setattr(optim.Optimizer, "by_element", in_pieces)
         w = arrays[0].clone(memory_format=formats[layouts[0]])
         optimizer = make_optimizer({"w": w}, recipe=Recipe(optimizer="adamw", weight_decay=0.1), rates={})
         changes = [optimizer.update({"w": g.contiguous(memory_format=formats[layouts[1]])}, 0.1)[0] for g in arrays[1:]]
         after.append([w, *changes, *map(torch.from_numpy, optimizer.get_slots().values())])
-    assert all(torch.equal(whole, in_pieces) for whole, in_pieces in zip(*after, strict=True))
+    assert all(torch.equal(whole, pieces) for whole, pieces in zip(*after, strict=True))
 
 
 def test_the_norm_of_many_numbers_is_exact():

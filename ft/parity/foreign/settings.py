@@ -13,6 +13,8 @@ from ft.parity.foreign.pairing import Pairing
 from ft.parity.foreign.values import apart
 from ft.parity.verdict import PARAMETERS, SETTINGS, Row
 
+ONE_WEIGHT = "one weight with"
+
 
 def unreached(findings: Sequence[Finding]) -> Iterator[Row]:
     """Yield a row for every operation that differs only with larger inputs."""
@@ -56,7 +58,7 @@ def tied(pairing: Pairing, starts: Mapping[str, np.ndarray], source: str) -> Ite
     """Yield rows for what one side has twice and the other once. starts: the weights of the side that gives them."""
     for tie in pairing.ties:
         who, one = pairing.labels[tie.side], pairing.labels[1 - tie.side]
-        yield setting(tie.name, f"one weight with {tie.other} in {one} only, so a step moves them apart in {who}")
+        yield setting(tie.name, f"{ONE_WEIGHT} {tie.other} in {one} only, so a step moves them apart in {who}")
         if who == source and (far := apart(starts[tie.name].reshape(starts[tie.other].shape), starts[tie.other])):
             words = f"starts unlike {tie.other}, which is one weight with it in {one}; taken as {tie.other}"
             yield Row(None, PARAMETERS, tie.name, far, far, 0, 0, 0.0, words)
