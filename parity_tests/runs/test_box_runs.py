@@ -139,3 +139,16 @@ def test_a_file_that_decides_otherwise_is_refused_and_leaves_nothing(runs, tmp_p
     with pytest.raises(ft.RunError, match=r"was not kept: \d+ of \d+ detections on 3 of its validation images are its"):
         ft.export_run(runs["torch"].folder, format="torch-export", out=tmp_path / "x.pt2")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["retinanet_mobilenet_v2_fpn", "fcos_mobilenet_v2_fpn"])
+def test_networks_of_one_stage_learn_the_same(data, tmp_path, say, model):
+    """In PyTorch, and in Keras from PyTorch's first epoch on, in parts of two pictures."""
+    recipe = {**RECIPE, "model": model, "lr": 0.01, "batch_size": 2, "accumulate": 2}
+    whole = ft.finetune(**recipe, data=data, backend="torch", out=tmp_path / "whole")
+    half = ft.finetune(**{**recipe, "epochs": 1}, data=data, backend="torch", out=tmp_path / "half")
+    other = ft.finetune(resume=half.folder, epochs=2, backend="tf", quiet=True)
+    found = compare_runs(whole.folder, other.folder)
+    assert max(found.largest_loss_difference, found.largest_head_difference) <= TRAJECTORY
+    say(f"{model}: loss {found.largest_loss_difference:.1e}, head {found.largest_head_difference:.1e}")

@@ -102,6 +102,8 @@ def test_what_no_rule_covers_is_named(shapes: dict, named: str) -> None:
 
 
 def test_a_detector_s_convolutions_are_as_torchvision_s() -> None:
+    from torchvision.models.detection.fcos import FCOSHead
+    from torchvision.models.detection.retinanet import RetinaNetHead
     from torchvision.models.detection.rpn import RPNHead
     from torchvision.ops import FeaturePyramidNetwork
 
@@ -110,7 +112,12 @@ def test_a_detector_s_convolutions_are_as_torchvision_s() -> None:
     names = {
         "backbone.fpn.layer_blocks.0.0.weight": FeaturePyramidNetwork([64], 256).layer_blocks[0][0].weight,
         "rpn.head.conv.0.0.weight": RPNHead(256, 3).conv[0][0].weight,
+        "head.regression_head.conv.0.0.weight": RetinaNetHead(256, 9, 3).regression_head.conv[0][0].weight,
+        "head.classification_head.conv.0.weight": FCOSHead(256, 1, 3).classification_head.conv[0].weight,
     }
+    rare = "head.classification_head.cls_logits.bias"
+    biases = RetinaNetHead(256, 9, 3).classification_head.cls_logits.bias.detach().numpy()
+    np.testing.assert_allclose(initial_weights({rare: biases.shape}, seed=3)[rare], biases, rtol=1e-6)
     found = initial_weights(dict.fromkeys(names, shape), seed=3)
     for name, theirs in names.items():
         spread = np.abs(quantiles(theirs.detach().numpy())).max()
