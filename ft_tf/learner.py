@@ -87,12 +87,12 @@ class Learner:
         """Make the functions whose graphs hold the plan and the prefix as they are now."""
         # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
         size, several = self.recipe.batch_size, self.ranks.size > 1
-        inside = self.ranks.inside if several else lambda function: function
+        inside, calling = (self.ranks.inside, self.ranks.calling) if several else [lambda function: function] * 2
         own = 0 if several else size  # ranks with parts of other sizes trace the same graphs: one for all sizes
-        self.run_step = BatchGraphs(inside(self.native_step), own)
-        self.run_part = BatchGraphs(inside(self.loss_and_gradients), own)
-        self.run_update = as_graph(inside(self.native_update))
-        self.run_sums = as_graph(inside(self.of_the_batch))
+        self.run_step = calling(BatchGraphs(inside(self.native_step), own))
+        self.run_part = calling(BatchGraphs(inside(self.loss_and_gradients), own))
+        self.run_update = calling(as_graph(inside(self.native_update)))
+        self.run_sums = calling(as_graph(inside(self.of_the_batch)))
         self.run_forward = BatchGraphs(lambda inputs: self.forward(inputs, training=False)[0], size)
 
     def run_ahead(self, *, compiled: bool, say: Callable[[str], None]) -> None:
