@@ -242,15 +242,15 @@ class Learner:
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
         counts, sync = None if share is None else share[1], self.recipe.bn_sync == "on"
         together = layers.synchronised(self.model, self.ranks, counts=counts, sync=sync)
-        several = bool(self.terms) and self.recipe.accumulate > 1  # sums, apart by their divisors
-        with tf.GradientTape(persistent=several, watch_accessed_variables=False) as tape:
+        terms = self.terms if self.recipe.accumulate > 1 else None  # sums, apart by their divisors
+        with tf.GradientTape(persistent=bool(terms), watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
             with layers.noise(self.model, clock), together:
                 outputs = self.forward(inputs, training=True, targets=targets)
-            loss = self.terms(outputs[0]) if several else self.part_loss(outputs, targets, share)
+            loss = terms(outputs[0]) if terms else self.part_loss(outputs, targets, share)
         right = TASKS[self.objective.task].right(outputs[0], targets)
         right = right if share is None else right * tf.cast(share[1], right.dtype)
-        if several:
+        if terms:
             loss, gradients = drawn.apart(loss, trained, tape, counts=counts)
             return loss, right, outputs[0], gradients
         return loss, right, outputs[0], tape.gradient(loss, trained)
