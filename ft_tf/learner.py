@@ -87,12 +87,12 @@ class Learner:
         """Make the functions whose graphs hold the plan and the prefix as they are now."""
         # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
         size, several = self.recipe.batch_size, self.ranks.size > 1
-        inside = self.ranks.inside if several else lambda function: function
+        inside, calling = (self.ranks.inside, self.ranks.calling) if several else [lambda function: function] * 2
         own = 0 if several else size  # ranks with parts of other sizes trace the same graphs: one for all sizes
-        self.run_step = BatchGraphs(inside(self.native_step), own)
-        self.run_part = BatchGraphs(inside(self.loss_and_gradients), own)
-        self.run_update = as_graph(inside(self.native_update))
-        self.run_sums = as_graph(inside(self.of_the_batch))
+        self.run_step = calling(BatchGraphs(inside(self.native_step), own))
+        self.run_part = calling(BatchGraphs(inside(self.loss_and_gradients), own))
+        self.run_update = calling(as_graph(inside(self.native_update)))
+        self.run_sums = calling(as_graph(inside(self.of_the_batch)))
         self.run_forward = BatchGraphs(lambda inputs: self.forward(inputs, training=False)[0], size)
 
     def run_ahead(self, *, compiled: bool, say: Callable[[str], None]) -> None:
@@ -242,15 +242,15 @@ class Learner:
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
         counts, sync = None if share is None else share[1], self.recipe.bn_sync == "on"
         together = layers.synchronised(self.model, self.ranks, counts=counts, sync=sync)
-        several = bool(self.terms) and self.recipe.accumulate > 1  # sums, apart by their divisors
-        with tf.GradientTape(persistent=several, watch_accessed_variables=False) as tape:
+        terms = self.terms if self.recipe.accumulate > 1 else None  # sums, apart by their divisors
+        with tf.GradientTape(persistent=bool(terms), watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
             with layers.noise(self.model, clock), together:
                 outputs = self.forward(inputs, training=True, targets=targets)
-            loss = self.terms(outputs[0]) if several else self.part_loss(outputs, targets, share)
+            loss = terms(outputs[0]) if terms else self.part_loss(outputs, targets, share)
         right = TASKS[self.objective.task].right(outputs[0], targets)
         right = right if share is None else right * tf.cast(share[1], right.dtype)
-        if several:
+        if terms:
             loss, gradients = drawn.apart(loss, trained, tape, counts=counts)
             return loss, right, outputs[0], gradients
         return loss, right, outputs[0], tape.gradient(loss, trained)

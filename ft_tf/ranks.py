@@ -44,6 +44,15 @@ class TfRanks(Ranks):
         """Return a function that may sum over the ranks."""
         return lambda *arguments: self.strategy.run(lambda: function(*arguments))
 
+    def calling(self, graph: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that calls a graph with sums, and raises RankLost where a rank is gone meanwhile."""
+
+        def call(*arguments: Any) -> Any:
+            with broken(self.rank):
+                return graph(*arguments)
+
+        return call
+
     def add_up(self, tensors: Sequence[tf.Tensor], like: Iterable[Any]) -> list[tf.Tensor]:
         """Return the sums of tensors of all ranks. like: tensors whose shapes they have.
 

@@ -5,7 +5,7 @@ kept apart by divisor, and divided at the end.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ def shared(terms: Terms, total: Total, *, counts: bool) -> Tensor:
 
 def apart(terms: Terms, parameters: Mapping[str, Tensor], *, counts: bool) -> tuple[Tensor, dict[str, Tensor]]:
     """Return sums and divisors of a pass, (2, T), and the sums' gradients (T, ...) of each parameter."""
-    how = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
+    how: dict[str, Any] = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
     rows = [torch.autograd.grad(x * counts, list(parameters.values()), **how) for x in terms.sums]
     gradients = {name: torch.stack(own) for name, own in zip(parameters, zip(*rows, strict=True), strict=True)}
     return torch.stack([torch.stack(list(terms.sums)).detach(), terms.counts]) * counts, gradients

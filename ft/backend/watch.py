@@ -31,6 +31,7 @@ class Watch:
 
     def __init__(self, rank: int, host: str, timeout: float, gather: Send) -> None:
         self.rank, self.timeout, self.step = rank, timeout, 0
+        self.pause = min(1.0, timeout / 4)  # seconds between two beats
         self.before_end: Callable[[], Any] = lambda: None
         self.lines: dict[int, socket.socket] = {}
         self.parted: set[int] = set()  # who said that it needs no watching any more
@@ -95,7 +96,7 @@ class Watch:
             for peer, (when, _) in list(self.heard.items()):
                 if self.watches(peer) and time.monotonic() - when > self.timeout:
                     self.end(f"rank {peer} does not answer in step {self.step}", by=peer)
-            time.sleep(min(1.0, self.timeout / 4))
+            time.sleep(self.pause)
 
     def listen(self, peer: int) -> None:
         """Hear what a peer says until it parts, or is gone."""
@@ -155,13 +156,17 @@ class Watch:
             time.sleep(GRACE)
             return lost
         time.sleep(0.5)  # where a line is closed, that says more
+        now, how = time.monotonic(), "a run that has a checkpoint goes on with --resume RUN"
+        silent = [peer for peer, (when, _) in self.heard.items() if self.watches(peer) and now - when > 4 * self.pause]
+        if silent:
+            return RankLost(f"rank {silent[0]} does not answer in step {self.step}; start all ranks again; {how}")
         late = [peer for peer, (_, step) in self.heard.items() if self.watches(peer) and step < self.step]
         if not late:
             return lost
         seconds = f"{self.timeout:g} s"
         return RankLost(
             f"rank {late[0]} did not come to step {self.step} within {seconds}; mend what holds it up, or raise "
-            "--rank-timeout; a run that has a checkpoint goes on with --resume RUN"
+            f"--rank-timeout; {how}"
         )
 
 

@@ -31,6 +31,17 @@ def test_the_rank_that_did_not_come_is_named():
     on_ranks(3, lambda ranks: found[ranks.rank].part())
 
 
+def test_the_rank_that_is_silent_is_named():
+    found = watches()
+    found[2].send = lambda *said: None
+    time.sleep(0.2)  # in which what it has said arrives
+    found[0].heard = {1: (time.monotonic(), 5), 2: (time.monotonic() - 9, 5)}
+    found[0].step = 5
+    assert "rank 2 does not answer in step 5" in str(found[0].judge(RankLost("lost")))
+    del found[2].send
+    on_ranks(3, lambda ranks: found[ranks.rank].part())
+
+
 def test_a_stranger_is_not_let_in():
     def gather(content):
         if not json.loads(content):
