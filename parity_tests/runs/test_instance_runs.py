@@ -67,6 +67,7 @@ def test_both_wings_learn_and_find_the_same(runs, say):
         np.testing.assert_allclose(ours.found.corners, theirs.found.corners, atol=1e-8)
         assert ours.truth.masks == theirs.truth.masks
         assert ours.found.masks == theirs.found.masks
+    assert "mask AP" in (torch.folder / "report.html").read_text()
     say(f"runs of masks: loss {found.largest_loss_difference:.1e}, head {found.largest_head_difference:.1e}")
 
 

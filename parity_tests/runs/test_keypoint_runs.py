@@ -65,6 +65,7 @@ def test_both_wings_learn_and_find_the_same(runs, say):
         np.testing.assert_array_equal(ours.truth.points, theirs.truth.points)
     bias = load_file(torch.folder / "model.safetensors")["roi_heads.keypoint_predictor.kps_score_lowres.bias"]
     assert bias.shape == (len(NAMES),)
+    assert "keypoint AP" in (torch.folder / "report.html").read_text()
     say(f"runs of keypoints: loss {found.largest_loss_difference:.1e}, head {found.largest_head_difference:.1e}")
 
 

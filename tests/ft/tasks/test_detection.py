@@ -11,6 +11,7 @@ from pycocotools.cocoeval import COCOeval
 
 from ft.data import Sampling, open_boxes
 from ft.errors import RecipeError, RunError
+from ft.network.boxes.pasting import paste
 from ft.recipe import Recipe, to_dict
 from ft.report.boxes import drawn
 from ft.report.training.page import render_training
@@ -69,6 +70,19 @@ def test_what_lies_beside_the_picture_is_no_detection():
     outputs = {"boxes": boxes, "scores": np.ones((1, 3)), "classes": np.array([[0, 1, -1]])}
     (found,) = found_in(outputs, targets)
     assert (found.corners.tolist(), found.classes.tolist()) == ([[90, 40, 100, 50]], [1])
+
+
+def test_a_mask_lies_over_the_box_as_it_was_said():
+    """Its left half is covered; the picture ends in that half."""
+    targets = {"size": np.array([[50, 100]]), "scale": np.array([[2.0, 2.0]])}
+    said = np.zeros((1, 1, 28, 28))
+    said[..., :14] = 1
+    boxes = np.array([[[45, 20, 60, 35.0]]])
+    outputs = {"boxes": boxes, "scores": np.ones((1, 1)), "classes": np.array([[0]]), "masks": said}
+    (found,) = found_in(outputs, targets)
+    mask = found.masks[0].mask
+    np.testing.assert_array_equal(mask, paste(said[0, 0], np.array([90, 40, 120, 70.0]), 50, 100))
+    assert (found.corners.tolist(), mask[45].nonzero()[0].tolist()) == ([[90, 40, 100, 50]], [*range(89, 100)])
 
 
 def test_the_files_of_a_run_are_cocos(judged):
