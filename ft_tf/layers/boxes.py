@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import KerasTensor
 
+from ft.errors import RecipeError
 from ft.network.boxes.anchors import Shape
 from ft.network.boxes.detections import detect
 from ft.network.boxes.onestage import find
@@ -36,10 +37,11 @@ OF_FOUR = ("anchor_boxes", "rois", "roi_boxes", "anchor_corners", "boxes")
 class Decides(Noise, ForLiteRT):
     """A layer that hands tensors to the host. It has no tensors of its own.
 
-    native: it decides in the graph, see ft_tf/layers/native.py, for maps and pictures of known sizes in inference.
+    native: it decides in the graph, see ft_tf/layers/native.py, for maps and pictures of known sizes in inference;
+    can_be_native: it knows how.
     """
 
-    native = False
+    native, can_be_native = False, False
 
     def __init__(self, detector: Detector | Mapping[str, Any], **base: Any) -> None:
         base.pop("p", None)
@@ -57,6 +59,8 @@ class Decisions(Decides):
     Proposals are "rois" (K, 4), "pictures" and "maps" (K,). Outside of `noise(...)` samples are drawn from Keras's
     generator.
     """
+
+    can_be_native = True
 
     def call(self, inputs: list[tf.Tensor]) -> Maps:
         objectness, deltas, images, *maps = inputs
@@ -105,6 +109,8 @@ class Decisions(Decides):
 class Detections(Decides):
     """What a detector finds: [logits, said, rois, pictures, images] -> "boxes", "scores" and "classes", see `Found`."""
 
+    can_be_native = True
+
     def call(self, inputs: list[tf.Tensor]) -> Maps:
         *said, images = inputs
         if self.native:
@@ -128,7 +134,7 @@ class AnchorDetections(keras.layers.Layer):
     Behind `said` may stand what is said of middles (N, A). native: see `Decides`.
     """
 
-    native = False
+    native, can_be_native = False, True
 
     def __init__(self, detector: OneStage | Mapping[str, Any], **base: Any) -> None:
         super().__init__(**base)
@@ -203,6 +209,8 @@ class PoolBoxes(Decides):
 
     RoIAlign is one product with a sparse matrix: every number of a bin is a sum over a few pixels of one map.
     """
+
+    can_be_native = True
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         images, *maps, rois, pictures, numbers = inputs
@@ -313,8 +321,10 @@ def shapes_of(images: tf.Tensor, maps: Sequence[tf.Tensor]) -> dict[str, Any]:
 
 @contextmanager
 def native_decisions(model: keras.Model) -> Iterator[None]:
-    """Trace a network without the host."""
+    """Trace a network without the host. RecipeError where it decides what the graph has no way for."""
     layers = [layer for layer in model.layers if isinstance(layer, Decides | AnchorDetections)]
+    if not all(layer.can_be_native for layer in layers):
+        raise RecipeError("export: this network decides about its boxes in NumPy, which no file holds; ask ft predict")
     try:
         for layer in layers:
             layer.native = True

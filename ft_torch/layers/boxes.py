@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
+from ft.errors import RecipeError
 from ft.network.boxes.anchors import Shape
 from ft.network.boxes.detections import detect
 from ft.network.boxes.levels import scales
@@ -127,7 +128,9 @@ def count_of_losses(losses: Tensor, classes: Tensor, ratio: float) -> Tensor:
 
 
 def host(x: Tensor) -> np.ndarray:
-    """Return a tensor as an array, one without values as zeros."""
+    """Return a tensor as an array, one without values as zeros. RecipeError in a graph that is to be a file."""
+    if torch.compiler.is_exporting():
+        raise RecipeError("export: this network decides about its boxes in NumPy, which no file holds; ask ft predict")
     if x.is_meta:
         x = torch.zeros_like(x, device="cpu")
     x = x.detach()

@@ -29,7 +29,7 @@ from ft.runs.checkpoint import sha256_of
 from ft.system import files
 from ft.system.names import MODEL, RESULT
 from ft.weights import cast, write_safetensors
-from ft.zoo import find_card
+from ft.zoo import cards, find_card
 from parity_tests.support.pairs import CLASSES, Case, build_network, starting_tensors
 
 QUICK = "squeezenet1_1"  # dropout, and pooling windows that lie partly outside of the image
@@ -76,7 +76,7 @@ def write_run(folder, name, precision, data):
     tensors = cast(starting_tensors(case, shapes, seed=0), precision)
     write_safetensors(folder / MODEL, tensors, {})
     result = {
-        "task": "segmentation" if card.task == "segmentation" else "single-label",
+        "task": "single-label" if card.task == "classification" else card.task,
         "format": runfolder.FORMAT,
         "architecture": name,
         "backend": "tf",
@@ -205,6 +205,16 @@ def test_a_network_of_each_kind(name, format, folder):
     if name == "googlenet":
         paths = [done.path] if done.path.is_file() else [p for p in done.path.rglob("*") if p.is_file()]
         assert not any(b"aux" in path.read_bytes() for path in paths)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["torch-export", "savedmodel"])
+@pytest.mark.parametrize("name", [card.name for card in cards("detection")])
+def test_every_detector_decides_in_its_file_as_on_the_host(name, format, folder):
+    check = export_run(folder(name, "float64"), format=format).record["check"]
+    print(f"\n{name:<38} {format:<13} {check['difference']:.1e} of {check['detections']} detections")
+    assert check["difference"] < 1e-11
+    assert check["alone"] == 0 < check["detections"]
 
 
 @pytest.mark.parametrize(

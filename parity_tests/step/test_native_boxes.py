@@ -3,11 +3,13 @@
 The host's decisions stand beside torchvision's in tests/ft/network/test_boxes.py and test_detection.py.
 """
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import torch
 
+from ft.errors import RecipeError
 from ft.network.boxes.anchors import counts
 from ft.network.boxes.detections import detect
 from ft.network.boxes.onestage import anchors_of, find
@@ -16,9 +18,10 @@ from ft.network.boxes.roi import cuts
 from ft.network.boxes.training import cut_out
 from ft.noise import generator
 from ft.zoo.detector import DefaultBoxes, Detector, OneStage
-from ft_tf.layers import boxes
+from ft_tf.layers import boxes, native_decisions
 from ft_tf.layers import native as keras_native
 from ft_tf.layers import native_onestage as keras_onestage
+from ft_torch.layers import boxes as torch_boxes
 from ft_torch.layers import native as torch_native
 from ft_torch.layers import native_onestage as torch_onestage
 
@@ -136,3 +139,15 @@ def test_what_boxes_are_cut_out_of_in_keras():
     flat = tf.constant(generator(2, "native").normal(size=(PICTURES * 1600, 5)))
     summed, alone = (cut(flat, *found, bins=FEW.roi_size) for cut in (keras_native.gathered, boxes.summed))
     np.testing.assert_allclose(alone.numpy(), summed.numpy(), rtol=0, atol=1e-13)
+
+
+def test_a_network_that_decides_on_the_host_alone_is_refused():
+    class Deciding(torch.nn.Module):
+        def forward(self, x):
+            return torch.from_numpy(torch_boxes.host(x))
+
+    with pytest.raises(RecipeError, match="decides about its boxes in NumPy, which no file holds"):
+        torch.export.export(Deciding(), (torch.zeros(2),))
+    model = keras.Sequential([keras.Input((2,)), boxes.Decides(FEW)])
+    with pytest.raises(RecipeError, match="decides about its boxes in NumPy, which no file holds"):
+        native_decisions(model).__enter__()
