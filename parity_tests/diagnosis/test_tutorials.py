@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
+from ft.differences import Evidence, find_all
 from ft.parity.foreign.compare import compare_models
 from parity_tests.support import tutorials_keras as K
 from parity_tests.support import tutorials_torch as T
@@ -130,6 +131,34 @@ def test_a_tutorial_is_equal_and_its_fault_is_told(name, tmp_path):
     for family, place, words in pair.told:
         assert words in told.pop((family, place)).detail
     assert not told or {f.entry for f in told.values()} <= BESIDE.get(name, set()), told
+
+
+def test_a_layer_that_pads_is_no_padding_of_another_kind(tmp_path):
+    """And the scale of the pixels before it is named, as networks of keras.applications have it."""
+
+    class Padded(T.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.head = T.nn.Conv2d(3, 4, 3, 2), T.nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(T.F.relu(self.stem(T.F.pad(x, (0, 1, 0, 1)))).mean((2, 3)))
+
+    def rescaled():
+        x = images = K.keras.Input((8, 8, 3))
+        x = K.L.ZeroPadding2D(((0, 1), (0, 1)))(K.L.Rescaling(1 / 255)(x))
+        x = K.L.GlobalAveragePooling2D()(K.L.Conv2D(4, 3, 2, activation="relu")(x))
+        return K.keras.Model(images, K.L.Dense(2)(x))
+
+    module = ModuleType("theirs")
+    module.torch, module.tf = Padded, rescaled
+    with patch.dict(sys.modules, {"theirs": module}), in_process():
+        result = compare_models(torch="theirs:torch", tf="theirs:tf", inputs="3x8x8", folder=tmp_path, batch_size=4)
+        causes = [f.entry for f in find_all(Evidence(result.torch, result.tf, result.verdict()))]
+    assert "padding" not in causes
+    (finding,) = result.findings
+    assert (finding.entry, finding.certain) == ("combination", True)
+    assert "tf: 0.00392156" in finding.detail
 
 
 def test_a_spectral_norm_of_one_side_alone_is_named_with_its_factor(tmp_path):

@@ -11,6 +11,7 @@ from keras import layers as L
 from torch import nn
 
 from ft.cli.dispatch import dispatch
+from ft.differences import Evidence, find_all
 from ft.errors import RecipeError
 from ft.parity.foreign.compare import compare_models, targets_of
 from parity_tests.support.foreign_pairs import in_process
@@ -108,6 +109,54 @@ def test_a_layer_that_keras_makes_of_many_operations_is_one(framework, one, othe
     (finding,) = result.findings
     assert (finding.entry, finding.certain) == ("normalisation", True)
     assert "B: batch norm (eps 0.01)" in finding.detail
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_the_gates_of_a_recurrent_layer_of_keras_are_read_off(both, tmp_path):
+    def net(gate):
+        layer = L.GRU(5, return_sequences=True, recurrent_activation=gate, bias_initializer="random_normal")
+        return keras.Sequential([keras.Input((6, 4)), L.Bidirectional(layer) if both else layer, L.Dense(3)])
+
+    with theirs(lambda: net("sigmoid"), lambda: net("hard_sigmoid")), in_process():
+        how = {"inputs": "x:float:6x4", "folder": tmp_path, "batch_size": 4, "tf": ("theirs:one", "theirs:other")}
+        findings = compare_models(**how).findings
+    assert [(f.entry, f.certain) for f in findings] == [("recurrent cell", True)] * (1 + both)
+    words = "tf A: GRU (reset after the product, sigmoid, tanh", "tf B: GRU (reset after the product, hard sigmoid, tanh"
+    assert all(word in f.detail for f in findings for word in words)
+
+
+class NormAct(nn.BatchNorm2d):
+    """A norm with an activation inside, as timm writes it."""
+
+    def __init__(self, channels, momentum):
+        super().__init__(channels, momentum=momentum)
+        self.act = nn.ReLU()
+
+    def forward(self, x):
+        return self.act(super().forward(x))
+
+
+def test_the_momentum_of_a_norm_with_an_activation_inside_is_named(tmp_path):
+    def plain():
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, momentum=0.01), nn.ReLU(), nn.Conv2d(4, 2, 1))
+
+    def inside():
+        return nn.Sequential(nn.Conv2d(3, 4, 3), NormAct(4, 0.1), nn.Conv2d(4, 2, 1))
+
+    result, _ = compared("torch", plain, inside, tmp_path)
+    assert "batchnorm-momentum" in [f.entry for f in find_all(Evidence(result.torch, result.tf, result.verdict()))]
+
+
+def test_a_convolution_of_the_whole_map_is_a_linear_layer(tmp_path):
+    def linear():
+        return nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 2))
+
+    def whole():
+        last = nn.Sequential(nn.Conv2d(4, 5, 4), nn.ReLU(), nn.Conv2d(5, 2, 1), nn.Flatten())
+        return nn.Sequential(nn.Conv2d(3, 4, 4, 4), last)
+
+    _, differing = compared("torch", linear, whole, tmp_path)
+    assert not differing
 
 
 def test_the_command_writes_everything_with_their_letters(tmp_path, monkeypatch, capsys):

@@ -95,7 +95,7 @@ def difference(search: Search, state: State, even: Mapping[int, list[int]], numb
     graph = state.torch.graph
     operation = graph.operations[number]
     output, tensor = operation.outputs[0], search.partners[number]
-    inside, edge = state.region(state.torch, output, set(even))
+    inside, edge = search.whole(state, number) or state.region(state.torch, output, set(even))
     value = graph.arrays[output]
     local = graph.local.get(output, value)
     known = {i for partners in even.values() for i in partners}

@@ -7,13 +7,14 @@ import numpy as np
 from ft.backend.operations import Graph, Operation
 from ft.parity.evidence import AT, Finding
 from ft.parity.families import Case, activation, attention, combination, members, order
-from ft.parity.families.same import number, same
+from ft.parity.families.same import bounded, number, same
 from ft.parity.finding_id import OUTPUTS, UNKNOWN
 from ft.parity.foreign.difference import Difference, channels_first
 from ft.parity.foreign.forcing import WHOLE, Search
 from ft.parity.foreign.sides import SIDES, framework_of
 from ft.parity.foreign.values import apart
 
+MANY = 8  # elements of which not all happen to be one of two
 SHOWN = 4  # operations of Keras's that are listed
 STOPS = {"torch": "detach", "tf": "StopGradient"}
 WEIGHTED = ("conv", "linear", "addmm", "matmul")
@@ -55,7 +56,7 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     words = d.operation.words, listed_operations(d.other)
     if answer := rounded(d, close) or of_attention(d, close):
         return answer
-    if d.tf.size and d.tf.dtype.kind in "bu":  # truth values, as a file has them
+    if all(of_two_values(y) for y in (d.torch, d.tf)):  # true and false, or what is added to scores
         return "mask", *words, False
     if d.reached and d.torch.shape == d.tf.shape and (answer := relation(d, close) or combined(d, close)):
         return answer
@@ -129,6 +130,11 @@ def relation(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
             value = f"{constant[0]:.6g} in place of {100 * changed.mean():.3g} % of the elements"
             return "mask", value if side == "torch" else "none", value if side == "tf" else "none", True
     return None
+
+
+def of_two_values(y: np.ndarray) -> bool:
+    """Tell an array that holds two values alone, as masks do."""
+    return y.size > MANY and 1 <= np.unique(bounded(y)).size <= 2
 
 
 def of_weight(d: Difference, close: float) -> str:

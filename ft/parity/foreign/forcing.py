@@ -161,6 +161,14 @@ class Search:
         made = {tensor for operation in inside for tensor in operation.outputs}
         return [tensor for operation in inside for tensor in operation.inputs if tensor not in made]
 
+    def whole(self, state: State, number: int) -> tuple[list[int], list[int]] | None:
+        """Return the operations of a layer that is one operation, and what it takes; None for another operation."""
+        layer = self.own_layer(state, number)
+        if layer is None:
+            return None
+        given = (i for i in self.given(state, number) if i in state.torch.moving)
+        return list(range(layer.first, layer.last + 1)), list(dict.fromkeys(given))
+
     def own_layer(self, state: State, number: int) -> LayerCall | None:
         """Return the layer that an operation of the first side's is inside of, where that side is Keras's, too."""
         if not self.alike or framework_of(self.labels[0]) != "tf":

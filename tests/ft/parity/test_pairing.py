@@ -86,6 +86,13 @@ def test_layers_of_the_users_own_pair_by_shape():
     assert [keras for keras, _ in paired(torch, tf).values()] == ["a.weight", "head.weight", "head.bias", "b.weight"]
 
 
+def test_a_layer_of_the_users_own_has_parts_of_one_that_is_not():
+    torch = model(("a", "linear", (6, 4)))
+    tf = model(("mine", "own", (6, 4)))
+    own = replace(tf, parameters=(*tf.parameters, Parameter("mine.bias", "mine", "bias", "other", (6,), True)))
+    assert paired(torch, own) == {"a.weight": ("mine.weight", "order"), "a.bias": ("mine.bias", "order")}
+
+
 def test_the_map_corrects():
     torch = model(("x", "linear", (4, 4)), ("y", "linear", (4, 4)))
     tf = model(("p", "linear", (4, 4)), ("q", "linear", (4, 4)))
@@ -127,6 +134,17 @@ def test_constants_of_the_users_own_may_stay_alone():
     torch = model(("x", "linear", (4, 3)))
     pairing = pair_parameters(replace(torch, parameters=(mean, *torch.parameters)), torch, {})
     assert pairing.left == ([mean], [])
+
+
+def test_what_no_output_depends_on_may_stay_alone():
+    one, other = model(("a", "linear", (4, 4))), model(("a", "linear", (4, 4)))
+    spare = Parameter("spare.weight", "spare", "weight", "conv", (3, 3), True)
+    one = replace(one, parameters=(*one.parameters, spare))
+    pairing = pair_parameters(one, other, {}, lambda side: {})
+    assert [p.name for p in pairing.neutral[0]] == ["spare.weight"]
+    assert pairing.unused == {(0, "spare.weight")}
+    with pytest.raises(WeightsError, match=r"left over spare\.weight"):
+        pair_parameters(one, other, {}, lambda side: {"spare.weight": 1})
 
 
 def test_calls_pair_by_name_then_by_what_is_around():

@@ -1,0 +1,13 @@
+"""The padding probe: a map that is smaller than a window has no padding of that kind, and is no crash."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from ft.differences.padding import layer_with
+
+
+def test_a_map_that_is_smaller_than_the_window_gives_no_number():
+    side = SimpleNamespace(inputs=(np.ones((1, 2, 2, 2)),), weights={"weight": np.ones((3, 2, 3, 3))})
+    assert np.isnan(layer_with(side, window=(3, 3), rows=(1, 0, 0), columns=(1, 0, 0))).all()
+    assert layer_with(side, window=(3, 3), rows=(1, 1, 0), columns=(1, 1, 0)).shape == (1, 3, 1, 1)
