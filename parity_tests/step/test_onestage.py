@@ -189,7 +189,9 @@ def test_steps_of_any_number_of_boxes_are_one_graph(base_pair):
     learner = base_pair["tf"]
     before = len(learner.run_step.others)
     for step, most in enumerate((8, 16, 24)):
-        learner.step(small(step, most=most), step=step, lr=np.float64(0))  # the pair stays one
+        given, still = small(step, most=most), np.float64(0)  # the pair stays one
+        probes = [own.fetch([own.step(given, step=step, lr=still)]) for own in base_pair.values()]
+        np.testing.assert_allclose(*probes, rtol=STEP)
     graphs = list(learner.run_step.others.values())
     assert len(graphs) - before <= 1
     assert [graph.experimental_get_tracing_count() for graph in graphs] == [1]
