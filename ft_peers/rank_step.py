@@ -7,6 +7,7 @@ hub itself does for the ranks, before a step and in it, is counted apart.
 
 import argparse
 import os
+import resource
 import statistics
 import sys
 import time
@@ -23,6 +24,7 @@ FLAGS.add_argument("--freeze", default="none")
 FLAGS.add_argument("--size", type=int, default=64)
 FLAGS.add_argument("--batch", type=int, default=64)
 FLAGS.add_argument("--steps", type=int, default=10)
+FLAGS.add_argument("--kept", action="store_true", help="steps of a head on kept features; with --freeze base")
 FLAGS.add_argument("--way", choices=WAYS, help="one of them alone")
 FLAGS.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
 WARM = 3  # steps
@@ -69,6 +71,8 @@ def measure(args):
     for step, given in enumerate(islice(job.batches("train").epoch(0), WARM + args.steps)):
         if step == WARM:
             clock.seconds.clear()
+        if args.kept:
+            given = replace(given, inputs=learner.features(given.inputs))
         began = time.process_time()
         if ranks.size > 1:
             given, _ = meeting.meet(ranks, given, learner.objective, stop=None, error=None)
@@ -79,7 +83,7 @@ def measure(args):
     print(
         f"{args.backend} {args.model} {args.freeze} {args.size} px, {args.batch}, {args.way}: "
         f"{1e3 * statistics.median(taken[WARM:]):.1f} ms of processor time a step; of that the hub {own:.2f}, its sum "
-        f"{hub.get('sum', 0.0):.2f}",
+        f"{hub.get('sum', 0.0):.2f}; peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB",
         flush=True,
     )
 

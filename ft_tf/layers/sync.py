@@ -70,7 +70,8 @@ def moments(x: tf.Tensor, ranks: Any, counts: tf.Tensor) -> Three:
 
         return (mean, variance, count), gradient
 
-    mean, variance, count = of_all(x)
+    both: Any = of_all(x)
+    mean, variance, count = both
     return mean, variance, tf.stop_gradient(count)
 
 
