@@ -59,7 +59,8 @@ def shown(run: Run, way: Preprocess, pixels: np.ndarray) -> np.ndarray:
     """Return what the network sees of an image; of one with boxes all."""
     if run.task.labels != "boxes":
         return way.resize_and_crop(pixels)
-    return fitted(*pixels.shape[:2], way.crop).pixels(pixels, way.interpolation, way.fill)
+    height, width = pixels.shape[:2]
+    return fitted(height, width, way.crop).pixels(pixels, way.interpolation, way.fill)
 
 
 def check_texts(run: Run, way: TextProcess) -> Sample:

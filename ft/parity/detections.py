@@ -27,7 +27,7 @@ def apart(a: Arrays, b: Arrays, *, bar: float, side: int) -> Apart:
 
     bar: how far partners may be from each other.
     """
-    found = [nearest(*(row_of(x, place) for x in (a, b)), side) for place in range(len(a["classes"]))]
+    found = [nearest(row_of(a, place), row_of(b, place), side) for place in range(len(a["classes"]))]
     away = np.concatenate([np.zeros(0), *(own for pair in found for own in pair)])
     near = away <= bar
     return Apart(float(away[near].max(initial=0.0)), int((~near).sum()), len(away))

@@ -15,6 +15,7 @@ from ft.network.boxes.coding import LARGEST
 from ft.network.boxes.detections import NOTHING
 from ft.network.boxes.levels import CANONICAL_LEVEL, CANONICAL_SIZE, EPS, scales
 from ft.zoo.detector import Detector, Four
+from ft_tf.layers.base import sizes
 
 Maps = dict[str, tf.Tensor]
 NONE = -1  # picture and map of what fills up
@@ -35,7 +36,7 @@ def proposals(
     kept = suppressed(boxes, tf.repeat(scores[:, None], len(maps), axis=1), by_level, detector.rpn_nms)
     there = tf.reduce_any(kept, 1)
     best = best_first(scores, there, each)
-    rois, there, behind = at_places(boxes, best), at_places(there, best), [[0, 0], [0, each - best.shape[1]]]
+    rois, there, behind = at_places(boxes, best), at_places(there, best), [[0, 0], [0, each - sizes(best)[1]]]
     pictures = tf.range(tf.shape(rois, tf.int64)[0])[:, None]
     own = (tf.where(there, x, NONE) for x in (pictures, levels(rois, image, maps[: detector.maps])))
     pictures, level = (tf.reshape(tf.pad(x, behind, constant_values=NONE), [-1]) for x in own)
@@ -54,7 +55,7 @@ def found(
     logits: tf.Tensor, said: tf.Tensor, rois: tf.Tensor, pictures: tf.Tensor, *, image: Shape, detector: Detector
 ) -> Maps:
     """Return what is found in the pictures, see `Found`."""
-    classes, each = logits.shape[1] - 1, detector.rpn_after[1]
+    classes, each = sizes(logits)[1] - 1, detector.rpn_after[1]
     said = tf.reshape(said, [-1, classes + 1, 4])[:, 1:]
     boxes, scores = clip(decode(said, rois[:, None], detector.roi_weights), image), tf.nn.softmax(logits)[:, 1:]
     there = (pictures != NONE)[:, None] & (scores > detector.score) & large(boxes, detector.min_size)
@@ -79,7 +80,7 @@ def best_of_pictures(boxes: tf.Tensor, scores: tf.Tensor, kept: tf.Tensor, kinds
     kinds: their classes (N, T), or (T,) where they are those of every picture.
     """
     best = best_first(scores, kept, size)
-    there, behind = at_places(kept, best), [[0, 0], [0, size - best.shape[1]]]
+    there, behind = at_places(kept, best), [[0, 0], [0, size - sizes(best)[1]]]
     own = tf.where(there[..., None], at_places(boxes, best), 0)
     own_kinds = at_places(tf.broadcast_to(kinds, tf.shape(kept)), best)
     return {
@@ -188,7 +189,7 @@ def gathered(
     bins: int,
 ) -> tf.Tensor:
     """Return bins (K, bins, bins, C) as sums over pixels (P, C), see `Cuts`: one pixel of every bin after the other."""
-    inner = rows.shape[1] // bins
+    inner = sizes(rows)[1] // bins
     down = [tf.reshape(x, [-1, bins, 1, inner]) for x in (rows, row_weights)]
     across = [tf.reshape(x, [-1, 1, bins, inner]) for x in (columns, column_weights)]
     total = tf.zeros((), flat.dtype)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from ft.network.boxes.anchors import Shape, counts
 from ft.network.boxes.onestage import anchors_of
 from ft.zoo.detector import DefaultBoxes, Four, OneStage
+from ft_tf.layers.base import sizes
 from ft_tf.layers.native import (
     Maps,
     at_places,
@@ -33,12 +34,12 @@ def find(
     anchors = tf.constant(anchors_of(image, maps, detector), said.dtype)
     if isinstance(detector, DefaultBoxes):
         return by_class(logits, clip(decode(said, anchors, detector.weights), image), detector)
-    scores, classes = tf.sigmoid(logits), logits.shape[2]
+    scores, classes = tf.sigmoid(logits), sizes(logits)[2]
     if middles is not None:
         scores = tf.sqrt(scores * tf.sigmoid(middles)[..., None])
     flat, by_anchor = tf.reshape(scores, [-1, len(anchors) * classes]), counts(maps, detector.anchors) * classes
     places, _ = best_of_maps(flat, by_anchor.tolist(), detector.candidates)
-    own, anchor, kind = at_places(flat, places), places // classes, places % classes
+    own, anchor, kind = at_places(flat, places), tf.math.floordiv(places, classes), tf.math.floormod(places, classes)
     boxes = clip(DECODING[detector.kind](at_places(said, anchor), tf.gather(anchors, anchor), detector.weights), image)
     there = (own > detector.score)[:, None] & (kind[:, None] == np.arange(classes)[:, None])
     kept = tf.reduce_any(suppressed(boxes, tf.repeat(own[:, None], classes, axis=1), there, detector.nms), 1)
@@ -47,15 +48,15 @@ def find(
 
 def by_class(logits: tf.Tensor, boxes: tf.Tensor, detector: DefaultBoxes) -> Maps:
     """Return what is found where class 0 is background, and each class has its candidates."""
-    scores, (anchors, classes) = tf.nn.softmax(logits)[..., 1:], (boxes.shape[1], logits.shape[2] - 1)
+    scores, (anchors, classes) = tf.nn.softmax(logits)[..., 1:], (sizes(boxes)[1], sizes(logits)[2] - 1)
     flat = tf.reshape(tf.transpose(scores, [0, 2, 1]), [-1, anchors])
     places = best_first(flat, flat > detector.score, detector.candidates)
     own, boxes = at_places(flat, places), at_places(tf.repeat(boxes, classes, axis=0), places)
     kept = suppressed(boxes, own[:, None], (own > detector.score)[:, None], detector.nms)
-    each = places.shape[1]
+    each = sizes(places)[1]
     kind = tf.constant(np.repeat(np.arange(classes), each))
-    rows = (tf.reshape(x, [-1, classes * each, *rest]) for x, rest in ((boxes, [4]), (own, []), (kept, [])))
-    return best_of_pictures(*rows, kind, size=detector.detections)
+    boxes, own, kept = (tf.reshape(x, [-1, classes * each, *x.shape[2:]]) for x in (boxes, own, kept[:, 0]))
+    return best_of_pictures(boxes, own, kept, kind, size=detector.detections)
 
 
 def from_sides(said: tf.Tensor, own: tf.Tensor, weights: Four) -> tf.Tensor:

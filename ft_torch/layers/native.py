@@ -6,6 +6,7 @@ graph knows all sizes but the number of pictures: what fills them up is of no pi
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -154,8 +155,7 @@ def onnx_suppressed() -> Suppress:
 
 def onnx_table() -> dict[Any, Callable[..., Any]]:
     """Return what PyTorch's exporter makes of our operator, and of a stable sort, as which ONNX defines its TopK."""
-    from onnxscript import opset18 as op
-
+    op: Any = import_module("onnxscript").opset18
     onnx_suppressed()
 
     def in_order(x: Any, stable: bool, dim: int = -1, descending: bool = False) -> Any:

@@ -45,8 +45,8 @@ def by_class(logits: Tensor, boxes: Tensor, detector: DefaultBoxes, suppress: Su
     own, boxes = flat.gather(1, places), at_places(boxes.repeat_interleave(classes, 0), places)
     kept = suppress(boxes, own[:, None], (own > detector.score)[:, None], detector.nms)[:, 0]
     kind = torch.arange(classes, device=places.device)[:, None].expand(-1, places.shape[1]).flatten()
-    rows = (x.unflatten(0, (-1, classes)).flatten(1, 2) for x in (boxes, own, kept))
-    return best_of_pictures(*rows, kind, size=detector.detections)
+    boxes, own, kept = (x.unflatten(0, (-1, classes)).flatten(1, 2) for x in (boxes, own, kept))
+    return best_of_pictures(boxes, own, kept, kind, size=detector.detections)
 
 
 def from_sides(said: Tensor, own: Tensor, weights: Four) -> Tensor:
