@@ -58,13 +58,15 @@ def differences(search: Search) -> list[Difference]:
     """Return every operation that differs, in PyTorch's order."""
     search.finish()
     search.last = split(search, search.last)
-    lost = [unpaired(search, search.last, number) for number in search.last.parted[:1] if number not in search.forced]
+    forced = told(search, search.last)
+    open_ones = [number for number in search.last.parted[:1] if not forced or number not in search.forced]
+    lost = [unpaired(search, search.last, number) for number in open_ones]
     unlike = [
         replace(unpaired(search, search.last, number), fits=False)
         for number in search.unfit
         if search.ready(search.last, number)
     ]
-    return sorted([*told(search, search.last), *lost, *unlike], key=lambda difference: difference.number)
+    return sorted([*forced, *lost, *unlike], key=lambda difference: difference.number)
 
 
 def told(search: Search, state: State) -> list[Difference]:
@@ -145,7 +147,10 @@ def unpaired(search: Search, state: State, number: int) -> Difference:
     anchor = search.anchors(state, number)
     known = [i for i in edge for i in state.same.get(i, ())]
     reached = [i for i in state.unknown if set(search.tf.graph.operations[i].inputs) & set(known)]
-    theirs = anchor or [search.tf.graph.operations[i].outputs[0] for i in reached[-1:]]
+    result = state.other_results.get(operation.outputs[0])  # of what a model gives, what the other gives
+    theirs = (
+        [result] if result is not None else anchor or [search.tf.graph.operations[i].outputs[0] for i in reached[-1:]]
+    )
     tensor = theirs[0] if theirs else None
     value = np.zeros(0) if tensor is None else search.tf.graph.arrays[tensor]
     layer = search.tf.graph.operations[search.tf.makers[tensor]].path if tensor in search.tf.makers else ""

@@ -148,7 +148,7 @@ def of_weight(d: Difference, close: float) -> str:
         return ""
     a, b = a - bias.reshape(-1, 1), b - bias.reshape(-1, 1)
     factors = (a * b).sum(1) / np.maximum((a * a).sum(1), 1e-300)
-    if not same(a * factors[:, None], b, close):
+    if not same(a * factors[:, None], b, close) or same(a, b, close):
         return ""
     if np.ptp(factors) <= close * np.abs(factors).max():
         return f"{number(factors[0])} times that"

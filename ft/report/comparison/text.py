@@ -170,6 +170,8 @@ def cautions(report: Report) -> Iterator[str]:
         yield from words_of_behind(report)
     yield from words_of_gone(report.accepted, report.items)
     unpaired = report.verdict.unpaired
+    if report.operations is not None:  # layers do not count there: what was compared is said by share
+        unpaired = tuple(name for name in unpaired if name.partition(" ")[0] not in OUTPUTS)
     if unpaired:
         yield f"in one trace only, and not compared: {', '.join(unpaired[:LISTED])}{more(len(unpaired))}"
 
