@@ -57,7 +57,12 @@ def times(x: Tensor, weight: Tensor) -> Tensor:
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return x weight^T + bias by oneDNN."""
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return torch.ops.mkldnn._linear_pointwise(together(x), together(weight), bias, "none", [], "")
+
+
+def together(x: Tensor) -> Tensor:
+    """Return a tensor whose elements lie together, as they are or turned: of others oneDNN reads one at a time."""
+    return x if x.is_contiguous() or (x.ndim == 2 and x.t().is_contiguous()) else x.contiguous()
 
 
 def pays(x: Tensor, weight: Tensor) -> bool:

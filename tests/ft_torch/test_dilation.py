@@ -8,7 +8,7 @@ from ft_torch.layers import dilation
 from ft_torch.layers.dilation import far
 
 
-@pytest.mark.parametrize("rate", [3, 4, 6, 9])
+@pytest.mark.parametrize("rate", [2, 3, 6, 9])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_outputs_and_gradients(rate, layout, monkeypatch):
     torch.manual_seed(0)
@@ -20,6 +20,6 @@ def test_outputs_and_gradients(rate, layout, monkeypatch):
     gradients = [torch.autograd.grad(y, [x, plain.weight], after) for y in found]
     for one, other in zip((found[0], *gradients[0]), (found[1], *gradients[1]), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-13)
-    monkeypatch.setattr(dilation, "by_products", None)  # where nothing is learnt it is not asked
+    monkeypatch.setattr(dilation, "ByProducts", None)  # where nothing is learnt it is not asked
     torch.testing.assert_close(own.eval()(x), found[0], rtol=0, atol=0)
-    assert own.train().reaches_far(x) == (rate > 3)
+    assert own.train().reaches_far(x) == (rate > 2)

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from ft_torch.layers import linear as by_products
 from ft_torch.layers import with_products
-from ft_torch.layers.linear import AVAILABLE, LEAST, Linear, pays
+from ft_torch.layers.linear import AVAILABLE, LEAST, Linear, pays, together
 
 ROWS, SIZES = (4, 40), (96, 160)
 
@@ -49,3 +49,12 @@ def test_a_model_keeps_its_tensors():
     assert before.keys() == after.keys()
     assert all(before[name] is after[name] for name in before)
     assert [isinstance(layer, Linear) for layer in model] == [True, False, True]
+
+
+def test_what_onednn_is_given_lies_together():
+    x = torch.randn(6, 8)
+    for given in (x, x.t()):
+        assert together(given) is given
+    for given in (x[:, ::2], x[:, 1:], x[:1].expand(6, 8), torch.randn(2, 3, 4).transpose(1, 2)):
+        assert together(given).is_contiguous()
+        assert torch.equal(together(given), given)
