@@ -66,6 +66,23 @@ def found(
     return best_of_pictures(*flat, tf.constant(np.tile(np.arange(classes), each)), size=detector.detections)
 
 
+def found_rois(
+    boxes: tf.Tensor, classes: tf.Tensor, *, image: Shape, maps: Sequence[Shape], detector: Detector
+) -> Maps:
+    """Return all rows of detections as boxes to cut out, see `proposals`."""
+    pictures = tf.range(tf.shape(boxes, tf.int64)[0])[:, None]
+    own = (tf.where(classes != NOTHING, x, NONE) for x in (pictures, levels(boxes, image, maps[: detector.maps])))
+    pictures, level = (tf.reshape(x, [-1]) for x in own)
+    return {"rois": tf.reshape(boxes, [-1, 4]), "pictures": pictures, "maps": level}
+
+
+def by_picture(rows: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+    """Return what is said of all rows of detections as (N, D, ...); 0 where classes (N, D) are NOTHING."""
+    own = tf.reshape(rows, [-1, classes.shape[1], *rows.shape[1:]])
+    there = tf.reshape(classes != NOTHING, [-1, classes.shape[1], *(1 for _ in rows.shape[1:])])
+    return tf.where(there, own, 0)
+
+
 def best_of_maps(scores: tf.Tensor, counts: Sequence[int], most: int) -> tuple[tf.Tensor, np.ndarray]:
     """Return the places (N, T) of the best anchors of each map, and the number of the map of each (T,)."""
     starts, maps = np.cumsum([0, *counts[:-1]]), tf.split(scores, list(counts), 1)
