@@ -96,8 +96,8 @@ def export_model(
 
     It takes `images` (N, crop, crop, 3), normalised, or if `raw` uint8, normalised by `preprocess` in the graph, and
     gives `logits` (N, classes), or maps of them (N, crop, crop, classes), for any N; a detector gives `boxes`, `scores`
-    and `classes`, see `Found`. One on text takes `ids`, `mask` and, if any, `types`, int64 (N, T), for any N and T. The
-    network stays as it is.
+    and `classes`, see `Found`, and what else its task says. One on text takes `ids`, `mask` and, if any, `types`, int64
+    (N, T), for any N and T. The network stays as it is.
     metadata: plain values to be carried by the file: metadata.json in a SavedModel's assets.extra and in LiteRT's zip.
     """
     operators = built_in if format == "litert" else native_decisions

@@ -144,20 +144,23 @@ def suppressed(boxes: tf.Tensor, scores: tf.Tensor, there: tf.Tensor, threshold:
     boxes (B, T, 4); scores, there (B, G, T): of each in so many groups.
     """
     groups, count = there.shape[1:]
-    masked = tf.where(there, tf.cast(scores, tf.float32), 2 * LEAST)
+    masked = tf.where(there, scores, 2 * LEAST)
 
     def kept(given: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         own, scored = given
+        best, order = tf.math.top_k(scored, count)
+        # their order stands for the scores, which float32 would make equal where they are near each other;
         # LiteRT has no operator that gives as many places as there are: it would fill up with the first one
         places, number = tf.raw_ops.NonMaxSuppressionV4(
-            boxes=own,
-            scores=scored,
+            boxes=tf.gather(own, order),
+            scores=tf.where(best > LEAST, -tf.range(count, dtype=tf.float32), 2 * LEAST),
             max_output_size=count,
             iou_threshold=threshold,
             score_threshold=LEAST,
             pad_to_max_output_size=True,
         )
-        return tf.scatter_nd(places[:, None], tf.cast(tf.range(count) < number, tf.int32), [count]) > 0
+        places = tf.gather(order, places)[:, None]
+        return tf.scatter_nd(places, tf.cast(tf.range(count) < number, tf.int32), [count]) > 0
 
     flat = tf.repeat(tf.cast(boxes, tf.float32), groups, axis=0), tf.reshape(masked, [-1, count])
     return tf.reshape(tf.map_fn(kept, flat, fn_output_signature=tf.TensorSpec((count,), tf.bool)), [-1, groups, count])
