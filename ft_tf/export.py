@@ -17,7 +17,7 @@ from ft.data import Preprocess
 from ft.data.text.process import TextProcess
 from ft.system import files
 from ft_tf.graph import as_graph
-from ft_tf.layers import WithAuxiliary, litert_operators, native_decisions
+from ft_tf.layers import FoundHeatmaps, FoundPoints, WithAuxiliary, litert_operators, native_decisions
 
 SIGNATURE = "serving_default"
 METADATA = "metadata.json"
@@ -34,7 +34,7 @@ class Exported(tf.Module):
         self, model: keras.Model, preprocess: Preprocess, *, raw: bool, names: Sequence[str], operators: Operators
     ) -> None:
         super().__init__()
-        model = model if len(names) > 1 else main_of(model)
+        model = with_heatmaps(model) if "heatmaps" in names else model if len(names) > 1 else main_of(model)
         self.variables_ = [variable.value for variable in model.variables]
         dtype, size = tf.as_dtype(model.inputs[0].dtype), preprocess.crop
         mean, std = (tf.constant(values, dtype) for values in (preprocess.mean, preprocess.std))
@@ -56,6 +56,14 @@ def main_of(model: keras.Model) -> keras.Model:
     if isinstance(model, WithAuxiliary):
         return model.main
     return keras.Model(model.inputs, model.output["out"]) if isinstance(model.output, dict) else model
+
+
+def with_heatmaps(model: keras.Model) -> keras.Model:
+    """Return the same layers, but that heatmaps are given and not the keypoints that the host reads in them."""
+    found = {name: model.output[name] for name in ("boxes", "scores", "classes")}
+    (points,) = (layer for layer in model.layers if isinstance(layer, FoundPoints))
+    heatmaps = FoundHeatmaps(dtype=points.dtype_policy)([points.input[0], found["classes"]])
+    return keras.Model(model.inputs, {**found, "heatmaps": heatmaps})
 
 
 class ExportedText(tf.Module):
@@ -88,8 +96,8 @@ def export_model(
 
     It takes `images` (N, crop, crop, 3), normalised, or if `raw` uint8, normalised by `preprocess` in the graph, and
     gives `logits` (N, classes), or maps of them (N, crop, crop, classes), for any N; a detector gives `boxes`, `scores`
-    and `classes`, see `Found`. One on text takes `ids`, `mask` and, if any, `types`, int64 (N, T), for any N and T. The
-    network stays as it is.
+    and `classes`, see `Found`, and what else its task says. One on text takes `ids`, `mask` and, if any, `types`, int64
+    (N, T), for any N and T. The network stays as it is.
     metadata: plain values to be carried by the file: metadata.json in a SavedModel's assets.extra and in LiteRT's zip.
     """
     operators = built_in if format == "litert" else native_decisions

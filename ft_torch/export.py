@@ -101,8 +101,8 @@ def export_model(
 
     It takes `images` (N, 3, crop, crop), normalised, or if `raw` uint8 (N, crop, crop, 3), normalised by `preprocess`
     in the graph, and gives `logits` (N, classes), or maps of them (N, classes, crop, crop), for any N; a detector gives
-    `boxes`, `scores` and `classes`, see `Found`. One on text takes `ids`, `mask` and, if any, `types`, int64 (N, T),
-    for any N and T. The network stays as it is.
+    `boxes`, `scores` and `classes`, see `Found`, and what else its task says. One on text takes `ids`, `mask` and, if
+    any, `types`, int64 (N, T), for any N and T. The network stays as it is.
     metadata: plain values to be carried by the file: ONNX has a property for each, an archive has metadata.json.
     """
     if isinstance(preprocess, TextProcess):

@@ -260,9 +260,18 @@ def output_of(run: Run, kind: Format, outputs: Mapping[str, np.ndarray], dtype: 
     names = list(run.task.outputs)
     if len(names) == 1:
         return {"name": names[0], "dtype": dtype, **shape_of(run, kind)}
-    types = {name: "int64" if np.issubdtype(outputs[name].dtype, np.integer) else dtype for name in names}
-    arrays = {name: {"dtype": types[name], "shape": ["batch", *outputs[name].shape[1:]]} for name in names}
+    arrays = {name: {"dtype": dtype, "shape": ["batch", *shape]} for name, shape in shapes_of(run, outputs).items()}
+    arrays["classes"]["dtype"] = "int64"
     return {"name": ", ".join(names), "names": names, "arrays": arrays}
+
+
+def shapes_of(run: Run, outputs: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of what a detector's file gives of a picture. A run keeps keypoints and no heatmaps."""
+    shapes = {name: x.shape[1:] for name, x in outputs.items()}
+    if "keypoints" in shapes:
+        side = 4 * run.card.detector.mask_size
+        shapes["heatmaps"] = (*shapes["keypoints"][:2], side, side)
+    return {name: shapes[name] for name in run.task.outputs}
 
 
 def shape_of(run: Run, kind: Format) -> dict[str, Any]:

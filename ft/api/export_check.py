@@ -13,9 +13,11 @@ from ft.data.images.view import fitted
 from ft.data.sources import dataset as data
 from ft.data.text.process import TextProcess
 from ft.errors import RunError, UserError
+from ft.network.boxes.points import points_in
 from ft.noise import generator
 from ft.parity.arrays import gap, magnitude
 from ft.parity.detections import apart
+from ft.training.images import WITH_BOXES
 
 IMAGES = 8  # to check a file with, or texts
 WORDS = ("one", "two words", "and some more of them that stand in a row", "the last")
@@ -57,7 +59,7 @@ def own_images(run: Run, way: Preprocess) -> tuple[np.ndarray, str]:
 
 def shown(run: Run, way: Preprocess, pixels: np.ndarray) -> np.ndarray:
     """Return what the network sees of an image; of one with boxes all."""
-    if run.task.labels != "boxes":
+    if run.task.labels not in WITH_BOXES:
         return way.resize_and_crop(pixels)
     height, width = pixels.shape[:2]
     return fitted(height, width, way.crop).pixels(pixels, way.interpolation, way.fill)
@@ -91,8 +93,8 @@ def compared(
 ) -> dict[str, Any]:
     """Return how far what a file says is from what the run says. answers: what it was given, and what it said."""
     bar = bars["export"]
-    if run.task.labels == "boxes":
-        found = [apart(said, expected, bar=bar, side=run.preprocess.crop) for _, said in answers]
+    if run.task.labels in WITH_BOXES:
+        found = [apart(with_points(said), expected, bar=bar, side=run.preprocess.crop) for _, said in answers]
         counts = {"detections": sum(own.count for own in found), "alone": sum(own.alone for own in found)}
         return {
             "difference": max(own.largest for own in found),
@@ -103,6 +105,16 @@ def compared(
     (whole, _), logits = answers[-1], expected["logits"]
     away = [difference(real(said, given), real(logits, whole)) for given, said in answers]
     return {"difference": max(away), "tolerance": bar}
+
+
+def with_points(said: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Return what a file says with the keypoints that its heatmaps say, if it gives any, as a run gives them."""
+    if "heatmaps" not in said:
+        return said
+    heatmaps = said["heatmaps"]
+    points, heights = points_in(heatmaps.reshape(-1, *heatmaps.shape[2:]), said["boxes"].reshape(-1, 4))
+    shape = heatmaps.shape[:3]
+    return {**said, "keypoints": points.reshape(*shape, 2), "heights": heights.reshape(shape)}
 
 
 def difference(logits: np.ndarray, expected: np.ndarray) -> float:
@@ -122,8 +134,9 @@ def check_words(check: Mapping[str, Any]) -> str:
             f"{check['images']}: logits differ from the run's by at most {check['difference']:.1e} of the largest {bar}"
         )
     return (
-        f"{check['images']}: edges differ from the run's by at most {check['difference']:.1e} of the side, scores by "
-        f"no more {bar}; {check['alone']} of {check['detections']} detections are on one side only"
+        f"{check['images']}: edges differ from the run's by at most {check['difference']:.1e} of the side, all "
+        f"else that is said of boxes by no more {bar}; {check['alone']} of {check['detections']} detections are on one "
+        "side only"
     )
 
 

@@ -35,7 +35,7 @@ class Instances(Task):
     logged = (*DETECTION.logged, *of_masks(DETECTION.logged))
     measures = (*DETECTION.measures, *of_masks(DETECTION.measures))
     share = None
-    exported = False
+    outputs = (*DETECTION.outputs, "masks")
     loss, loss_axis = DETECTION.loss, DETECTION.loss_axis
     predictions = BoxTable
 

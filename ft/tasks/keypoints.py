@@ -38,7 +38,7 @@ class Keypoints(Task):
     logged = (*DETECTION.logged, *POINTS[:2])
     measures = (*DETECTION.measures, *POINTS)
     share = None
-    exported = False
+    outputs = (*DETECTION.outputs, "heatmaps")
     loss, loss_axis = DETECTION.loss, DETECTION.loss_axis
     predictions = BoxTable
 

@@ -40,7 +40,7 @@ from ft_tf.layers.norm import (
     frozen_norms,
     norms_of,
 )
-from ft_tf.layers.points import Enlarge, FoundPoints
+from ft_tf.layers.points import Enlarge, FoundHeatmaps, FoundPoints
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
 from ft_tf.layers.resize import Resize, ResizeNearest, resize_bilinear
 from ft_tf.layers.sync import synchronised
@@ -78,6 +78,7 @@ __all__ = [
     "Enlarge",
     "Flatten",
     "ForLiteRT",
+    "FoundHeatmaps",
     "FoundMasks",
     "FoundPoints",
     "FoundRois",

@@ -34,14 +34,18 @@ FOUND = ("boxes", "scores", "classes")
 OF_FOUR = ("anchor_boxes", "rois", "roi_boxes", "anchor_corners", "boxes")
 
 
-class Decides(Noise, ForLiteRT):
-    """A layer that hands tensors to the host. It has no tensors of its own.
+class Native(keras.layers.Layer):
+    """A layer that hands tensors to the host, or tells it apart from what fills up, and has no tensors of its own.
 
     native: it decides in the graph, see ft_tf/layers/native.py, for maps and pictures of known sizes in inference;
     can_be_native: it knows how.
     """
 
     native, can_be_native = False, False
+
+
+class Decides(Noise, ForLiteRT, Native):
+    """A layer that decides by the numbers of a detector with two stages."""
 
     def __init__(self, detector: Detector | Mapping[str, Any], **base: Any) -> None:
         base.pop("p", None)
@@ -128,13 +132,13 @@ class Detections(Decides):
 
 
 @register
-class AnchorDetections(keras.layers.Layer):
+class AnchorDetections(Native):
     """What a detector of one stage finds: [logits, said, images, *maps] -> see `Detections`. It has no tensors.
 
-    Behind `said` may stand what is said of middles (N, A). native: see `Decides`.
+    Behind `said` may stand what is said of middles (N, A).
     """
 
-    native, can_be_native = False, True
+    can_be_native = True
 
     def __init__(self, detector: OneStage | Mapping[str, Any], **base: Any) -> None:
         super().__init__(**base)
@@ -322,7 +326,7 @@ def shapes_of(images: tf.Tensor, maps: Sequence[tf.Tensor]) -> dict[str, Any]:
 @contextmanager
 def native_decisions(model: keras.Model) -> Iterator[None]:
     """Trace a network without the host. RecipeError where it decides what the graph has no way for."""
-    layers = [layer for layer in model.layers if isinstance(layer, Decides | AnchorDetections)]
+    layers = [layer for layer in model.layers if isinstance(layer, Native)]
     if not all(layer.can_be_native for layer in layers):
         raise RecipeError("export: this network decides about its boxes in NumPy, which no file holds; ask ft predict")
     try:

@@ -5,8 +5,9 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from ft.network.boxes.masks import found_rois, mask_lesson
+from ft_tf.layers import native
 from ft_tf.layers.base import SameShape, register
-from ft_tf.layers.boxes import Decides, Maps, maps_of, of_any_number, on_host, pair_of, pairs_of
+from ft_tf.layers.boxes import Decides, Maps, Native, maps_of, of_any_number, on_host, pair_of, pairs_of, shapes_of
 
 ROIS = ("rois", "pictures", "maps")
 
@@ -15,8 +16,12 @@ ROIS = ("rois", "pictures", "maps")
 class FoundRois(Decides):
     """Detections as boxes to cut out: [boxes, classes, images, *maps] -> proposals, see `Decisions`."""
 
+    can_be_native = True
+
     def call(self, inputs: list[tf.Tensor]) -> Maps:
         boxes, classes, images, *maps = inputs
+        if self.native:
+            return native.found_rois(boxes, classes, **shapes_of(images, maps), detector=self.detector)
         return self.rois(boxes, classes, maps_of(maps), maps_of([images])[0])
 
     def compute_output_spec(self, inputs: list[KerasTensor]) -> dict[str, KerasTensor]:
@@ -49,11 +54,16 @@ class FoundRois(Decides):
 
 
 @register
-class FoundMasks(SameShape):
+class FoundMasks(SameShape, Native):
     """What is said of detections: [logits (K, M, M, C + 1), classes (N, D)] -> probabilities (N, D, M, M)."""
+
+    can_be_native = True
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         logits, classes = inputs
+        if self.native:
+            own = tf.sigmoid(of_class(logits, tf.reshape(classes, [-1]) + 1))
+            return native.by_picture(own, classes)
         places = tf.where(classes >= 0)
         own = tf.sigmoid(of_class(logits, tf.gather_nd(classes, places) + 1))
         shape = tf.concat([tf.shape(classes, tf.int64), tf.shape(own, tf.int64)[1:]], 0)

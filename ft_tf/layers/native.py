@@ -67,6 +67,23 @@ def found(
     return best_of_pictures(*flat, tf.constant(np.tile(np.arange(classes), each)), size=detector.detections)
 
 
+def found_rois(
+    boxes: tf.Tensor, classes: tf.Tensor, *, image: Shape, maps: Sequence[Shape], detector: Detector
+) -> Maps:
+    """Return all rows of detections as boxes to cut out, see `proposals`."""
+    pictures = tf.range(tf.shape(boxes, tf.int64)[0])[:, None]
+    own = (tf.where(classes != NOTHING, x, NONE) for x in (pictures, levels(boxes, image, maps[: detector.maps])))
+    pictures, level = (tf.reshape(x, [-1]) for x in own)
+    return {"rois": tf.reshape(boxes, [-1, 4]), "pictures": pictures, "maps": level}
+
+
+def by_picture(rows: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+    """Return what is said of all rows of detections as (N, D, ...); 0 where classes (N, D) are NOTHING."""
+    own = tf.reshape(rows, [-1, classes.shape[1], *rows.shape[1:]])
+    there = tf.reshape(classes != NOTHING, [-1, classes.shape[1], *(1 for _ in rows.shape[1:])])
+    return tf.where(there, own, 0)
+
+
 def best_of_maps(scores: tf.Tensor, counts: Sequence[int], most: int) -> tuple[tf.Tensor, np.ndarray]:
     """Return the places (N, T) of the best anchors of each map, and the number of the map of each (T,)."""
     starts, maps = np.cumsum([0, *counts[:-1]]), tf.split(scores, list(counts), 1)
@@ -128,20 +145,23 @@ def suppressed(boxes: tf.Tensor, scores: tf.Tensor, there: tf.Tensor, threshold:
     boxes (B, T, 4); scores, there (B, G, T): of each in so many groups.
     """
     groups, count = there.shape[1:]
-    masked = tf.where(there, tf.cast(scores, tf.float32), 2 * LEAST)
+    masked = tf.where(there, scores, 2 * LEAST)
 
     def kept(given: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         own, scored = given
+        best, order = tf.math.top_k(scored, count)
+        # their order stands for the scores, which float32 would make equal where they are near each other;
         # LiteRT has no operator that gives as many places as there are: it would fill up with the first one
         places, number = tf.raw_ops.NonMaxSuppressionV4(
-            boxes=own,
-            scores=scored,
+            boxes=tf.gather(own, order),
+            scores=tf.where(best > LEAST, -tf.range(count, dtype=tf.float32), 2 * LEAST),
             max_output_size=count,
             iou_threshold=threshold,
             score_threshold=LEAST,
             pad_to_max_output_size=True,
         )
-        return tf.scatter_nd(places[:, None], tf.cast(tf.range(count) < number, tf.int32), [count]) > 0
+        places = tf.gather(order, places)[:, None]
+        return tf.scatter_nd(places, tf.cast(tf.range(count) < number, tf.int32), [count]) > 0
 
     flat = tf.repeat(tf.cast(boxes, tf.float32), groups, axis=0), tf.reshape(masked, [-1, count])
     return tf.reshape(tf.map_fn(kept, flat, fn_output_signature=tf.TensorSpec((count,), tf.bool)), [-1, groups, count])

@@ -8,6 +8,7 @@ from keras import KerasTensor
 from ft.network.boxes.points import point_lesson, points_in
 from ft_tf.layers.base import register, sizes
 from ft_tf.layers.boxes import Decides, Maps, on_host
+from ft_tf.layers.native import by_picture
 from ft_tf.layers.resize import resize_bilinear
 
 
@@ -22,6 +23,22 @@ class Enlarge(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         images, height, width, channels = input_shape
         return (images, 2 * height, 2 * width, channels)
+
+
+@register
+class FoundHeatmaps(keras.layers.Layer):
+    """Heatmaps of all rows of detections: [heatmaps (N * D, S, S, K), classes (N, D)] -> (N, D, K, S, S).
+
+    0 where no detection is. Places in them come of each box's own size, and a graph has but one.
+    """
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        heatmaps, classes = inputs
+        return by_picture(tf.transpose(heatmaps, [0, 3, 1, 2]), classes)
+
+    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
+        (_, height, width, count), classes = input_shape
+        return (*classes, count, height, width)
 
 
 @register

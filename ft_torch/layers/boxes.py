@@ -94,8 +94,15 @@ class Decider:
         return like(heatmaps, {"keypoints": points, "heights": heights})
 
     def found_rois(self, found: Maps) -> Maps:
-        """Return detections as boxes to cut out, without what fills them up."""
-        return like(found["boxes"], found_rois(host(found["boxes"]), host(found["classes"]), **self.sizes))
+        """Return detections as boxes to cut out, and their classes, without what fills them up."""
+        rois = found_rois(host(found["boxes"]), host(found["classes"]), **self.sizes)
+        return {**like(found["boxes"], rois), "classes": found["classes"][found["classes"] >= 0]}
+
+    def by_picture(self, rows: Tensor, there: Tensor) -> Tensor:
+        """Return what is said of detections as (N, D, ...); 0 where none is there (N, D)."""
+        filled = rows.new_zeros((*there.shape, *rows.shape[1:]))
+        filled[there] = rows
+        return filled
 
 
 def drawn_in(lesson: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -73,6 +73,23 @@ class NativeDecider:
         kinds = torch.arange(classes, device=kept.device).repeat(own.rpn_after[1])
         return best_of_pictures(*(x.flatten(1, 2) for x in (*rows[:2], kept)), kinds, size=own.detections)
 
+    def found_rois(self, found: Mapping[str, Tensor]) -> Maps:
+        """Return all rows of detections as boxes to cut out, (N * D, ...), and their classes."""
+        there = found["classes"] != NOTHING
+        pictures = torch.arange(there.shape[0], device=there.device)[:, None]
+        numbers = (torch.where(there, x, NONE).flatten() for x in (pictures, self.levels(found["boxes"])))
+        rois = {"rois": found["boxes"].flatten(0, 1), "classes": found["classes"].flatten()}
+        return {**rois, **dict(zip(("pictures", "maps"), numbers, strict=True))}
+
+    def found_points(self, heatmaps: Tensor, rois: Mapping[str, Tensor]) -> Maps:
+        """Return the "heatmaps": places in them come of each box's own size, and a graph has but one."""
+        return {"heatmaps": heatmaps}
+
+    def by_picture(self, rows: Tensor, there: Tensor) -> Tensor:
+        """Return what is said of all rows of detections as (N, D, ...); 0 where none is there (N, D)."""
+        own = rows.unflatten(0, (-1, there.shape[1]))
+        return torch.where(there.view(*there.shape, *(1 for _ in rows.shape[1:])), own, 0)
+
 
 def best_of_maps(scores: Tensor, counts: Sequence[int], most: int) -> tuple[Tensor, Tensor]:
     """Return the places (N, T) of the best anchors of each map, and the number of the map of each (T,)."""

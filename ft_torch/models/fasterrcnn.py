@@ -14,7 +14,7 @@ from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
 from ft.zoo.detector import Detector
 from ft.zoo.fasterrcnn import SHAPES, Shape
-from ft_torch.layers import Decider, Decisions, pool_boxes
+from ft_torch.layers import Decider, Decisions, NativeDecider, pool_boxes
 from ft_torch.models.mobilenetv3 import adapted
 
 Maps = dict[str, Tensor]
@@ -90,7 +90,9 @@ class TwoStages(nn.Module):
             **self.more_learnt(levels, lesson, targets, decide, size),
         }
 
-    def more_found(self, levels: list[Tensor], found: Maps, decide: Decider, size: tuple[int, int]) -> Maps:
+    def more_found(
+        self, levels: list[Tensor], found: Maps, decide: Decider | NativeDecider, size: tuple[int, int]
+    ) -> Maps:
         """Return what else is said of detections: here nothing."""
         return {}
 

@@ -9,7 +9,7 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from ft.zoo.fasterrcnn import Shape
 from ft.zoo.keypointrcnn import KEYPOINTS, SHAPES
-from ft_torch.layers import Decider, pool_boxes
+from ft_torch.layers import Decider, NativeDecider, pool_boxes
 from ft_torch.models.fasterrcnn import Maps, TwoStages, stock_parts
 from ft_torch.models.mobilenetv3 import adapted
 
@@ -31,16 +31,15 @@ def keypointrcnn_mobilenet_v2_fpn(
 class WithPoints(TwoStages):
     """A Faster R-CNN that says the keypoints of each box, each by the highest place of a heatmap."""
 
-    def more_found(self, levels: list[Tensor], found: Maps, decide: Decider, size: tuple[int, int]) -> Maps:
+    def more_found(
+        self, levels: list[Tensor], found: Maps, decide: Decider | NativeDecider, size: tuple[int, int]
+    ) -> Maps:
         """Return "keypoints" (N, D, K, 2) of detections in pixels of the picture, and the "heights" (N, D, K) of their
-        heatmaps there; 0 where no detection is.
+        heatmaps there; 0 where no detection is. In a graph the "heatmaps" (N, D, K, S, S).
         """
         there, rois = found["classes"] >= 0, decide.found_rois(found)
         said = decide.found_points(self.say_points(levels, rois, size), rois)
-        filled = {name: x.new_zeros((*there.shape, *x.shape[1:])) for name, x in said.items()}
-        for name, x in said.items():
-            filled[name][there] = x
-        return filled
+        return {name: decide.by_picture(x, there) for name, x in said.items()}
 
     def more_learnt(
         self,

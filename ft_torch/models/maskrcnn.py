@@ -10,7 +10,7 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from ft.zoo.fasterrcnn import Shape
 from ft.zoo.maskrcnn import SHAPES
-from ft_torch.layers import Decider, pool_boxes
+from ft_torch.layers import Decider, NativeDecider, pool_boxes
 from ft_torch.models.fasterrcnn import Maps, TwoStages, stock_parts
 from ft_torch.models.mobilenetv3 import adapted
 
@@ -33,14 +33,13 @@ def maskrcnn_mobilenet_v2_fpn(*, num_classes: int = 90, dtype: str = "float32") 
 class WithMasks(TwoStages):
     """A Faster R-CNN that says the mask of each box: what it is in its own class's channel."""
 
-    def more_found(self, levels: list[Tensor], found: Maps, decide: Decider, size: tuple[int, int]) -> Maps:
+    def more_found(
+        self, levels: list[Tensor], found: Maps, decide: Decider | NativeDecider, size: tuple[int, int]
+    ) -> Maps:
         """Return "masks" (N, D, M, M) of detections, probabilities on a grid over the box; 0 where none is."""
-        there = found["classes"] >= 0
-        logits = self.say_masks(levels, decide.found_rois(found), size)
-        own = of_class(logits, found["classes"][there] + 1).sigmoid()
-        masks = own.new_zeros((*there.shape, *own.shape[1:]))
-        masks[there] = own
-        return {"masks": masks}
+        rois = decide.found_rois(found)
+        own = of_class(self.say_masks(levels, rois, size), rois["classes"] + 1).sigmoid()
+        return {"masks": decide.by_picture(own, found["classes"] >= 0)}
 
     def more_learnt(
         self,
@@ -65,7 +64,7 @@ class WithMasks(TwoStages):
 
 def of_class(logits: Tensor, classes: Tensor) -> Tensor:
     """Return the logits (K, M, M) of each box's own class of (K, C + 1, M, M)."""
-    return logits[torch.arange(len(classes), device=classes.device), classes]
+    return logits[torch.arange(classes.shape[0], device=classes.device), classes]
 
 
 def maskrcnn(name: str, num_classes: int, dtype: str) -> nn.Module:

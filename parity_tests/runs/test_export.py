@@ -124,8 +124,9 @@ def infer(path, format, images):
         session = onnxruntime.InferenceSession(path)
         arrays = dict(zip([x.name for x in session.get_outputs()], session.run(None, {"images": images}), strict=True))
     elif format == "torch-export":
-        found, names = torch.export.load(path).module()(torch.from_numpy(images)), ("boxes", "scores", "classes")
-        pairs = zip(names, found, strict=True) if isinstance(found, tuple) else [("logits", found)]
+        found = torch.export.load(path).module()(torch.from_numpy(images))
+        names = read(path, format)["output"].get("names")
+        pairs = zip(names, found, strict=True) if names else [("logits", found)]
         arrays = {name: x.detach().numpy() for name, x in pairs}
     elif format == "savedmodel":
         found = tf.saved_model.load(path).signatures["serving_default"](images=tf.constant(images))

@@ -11,11 +11,12 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 import ft
+from ft.api.export import FORMATS
 from ft.api.side_by_side import compare_runs
 from ft.cli.predict import predict
 from ft.noise import generator
 from ft.tasks.box_rows import read_boxes
-from parity_tests.runs.test_box_runs import known
+from parity_tests.runs.test_box_runs import exported, known
 from parity_tests.support.pairs import TRAJECTORY
 
 RECIPE = {
@@ -101,6 +102,15 @@ def test_the_other_wing_finds_the_same_masks_and_the_command_draws_them(runs, da
         assert picture.size == (64, 56)
     with pytest.raises(ft.RecipeError, match=r"masks: .* is an instances run"):
         predict([str(runs["torch"].folder), data, "--masks", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    "format", [pytest.param(f, marks=[] if f == "torch-export" else pytest.mark.slow) for f in FORMATS]
+)
+def test_an_exported_file_says_the_masks_that_the_other_wing_says(format, runs, tmp_path, say):
+    found = exported(runs["torch"], format, tmp_path, say)
+    assert found["masks"].shape[2:] == (28, 28)
+    assert found["masks"][found["classes"] < 0].max(initial=0) == 0 < found["masks"].max()
 
 
 @pytest.mark.slow

@@ -9,11 +9,12 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import ft
+from ft.api.export import FORMATS
 from ft.api.side_by_side import compare_runs
 from ft.cli.predict import predict
 from ft.noise import generator
 from ft.tasks.box_rows import read_boxes
-from parity_tests.runs.test_box_runs import known
+from parity_tests.runs.test_box_runs import exported, known
 from parity_tests.support.pairs import TRAJECTORY
 
 RECIPE = {
@@ -84,6 +85,14 @@ def test_the_other_wing_finds_the_same_and_the_command_draws(runs, data, tmp_pat
     assert written[0]["keypoints"] == [value for x, y, _ in ours[0].keypoints for value in (x, y, 1)]
     with Image.open(tmp_path / "drawn" / "004.jpg") as picture:
         assert picture.size == (64, 56)
+
+
+@pytest.mark.parametrize(
+    "format", [pytest.param(f, marks=[] if f == "savedmodel" else pytest.mark.slow) for f in FORMATS]
+)
+def test_in_an_exported_file_s_heatmaps_stand_the_other_wing_s_keypoints(format, runs, tmp_path, say):
+    found = exported(runs["torch"], format, tmp_path, say)
+    assert found["heatmaps"].shape[2:] == (len(NAMES), 56, 56)
 
 
 def test_data_with_another_number_of_keypoints_is_refused(runs, data, tmp_path):

@@ -12,6 +12,7 @@ import torch
 from ft.errors import RecipeError
 from ft.network.boxes.anchors import counts
 from ft.network.boxes.detections import detect
+from ft.network.boxes.masks import found_rois
 from ft.network.boxes.onestage import anchors_of, find
 from ft.network.boxes.proposals import propose
 from ft.network.boxes.roi import cuts
@@ -108,6 +109,33 @@ def test_detections(native, detector):
     np.testing.assert_array_equal(found["classes"], expected["classes"])
     for name in ("boxes", "scores"):
         np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-11)
+
+
+def test_detections_whose_masks_are_asked_for():
+    """All rows are cut out; what fills them up is of no picture and no map, and whatever is said of it becomes 0."""
+    rng = generator(4, "native")
+    corners = rng.uniform(0, 200, (PICTURES, 30, 2))
+    boxes = np.concatenate([corners, corners + np.exp(rng.uniform(3, 6, (PICTURES, 30, 2)))], 2)
+    classes = rng.integers(0, CLASSES, (PICTURES, 30))
+    classes[0, 20:], classes[1] = -1, -1
+    boxes[classes < 0] = 0
+    sizes = {"image": IMAGE, "maps": MAPS, "detector": FEW}
+    expected, there = found_rois(boxes, classes, **sizes), classes.ravel() >= 0
+    assert len(set(expected["maps"])) == 2
+    given = {"boxes": torch.from_numpy(boxes), "classes": torch.from_numpy(classes)}
+    decide = torch_native.NativeDecider(FEW, MAPS, IMAGE, torch_native.suppressed)
+    rows, rois = rng.normal(size=(PICTURES * 30, 2, 5)), decide.found_rois(given)
+    np.testing.assert_array_equal(rois.pop("classes").numpy(), classes.ravel())
+    filled = [decide.by_picture(torch.from_numpy(rows), given["classes"] >= 0)]
+    filled += [keras_native.by_picture(tf.constant(rows), tf.constant(classes))]
+    theirs = keras_native.found_rois(tf.constant(boxes), tf.constant(classes), **sizes)
+    for found in (rois, theirs):
+        assert (found["pictures"].numpy() >= 0).tolist() == (found["maps"].numpy() >= 0).tolist() == there.tolist()
+        for name, own in expected.items():
+            np.testing.assert_array_equal(found[name].numpy()[there], own)
+    rows[~there] = 0
+    for found in filled:
+        np.testing.assert_array_equal(found.numpy(), rows.reshape(PICTURES, 30, 2, 5))
 
 
 @pytest.mark.parametrize("detector", ONE_STAGE, ids=["retinanet", "retinanet-many", "fcos", "ssd"])

@@ -22,6 +22,22 @@ def test_order_does_not_matter_and_the_largest_difference_does():
     assert (away.alone, away.count) == (0, 4)
 
 
+def test_what_is_said_beside_is_compared_with_the_partner_s():
+    masks = np.zeros((1, 3, 2, 2))
+    masks[0, :2] = [[[0.1, 0.2], [0.3, 0.4]], [[0.9, 0.8], [0.7, 0.6]]]
+    points, heights = np.arange(6.0).reshape(1, 3, 1, 2), np.array([[[2.0], [-4.0], [0.0]]])
+    ours = {**found(A, B), "masks": masks, "keypoints": points, "heights": heights}
+    swapped = {name: x[:, [1, 0, 2]] for name, x in ours.items()}
+    assert apart(ours, swapped, bar=1e-3, side=100).largest == 0
+    assert apart(ours, swapped, bar=1e-3, side=100).alone == 0
+    for name, size in (("masks", 1), ("keypoints", 100), ("heights", 4)):
+        moved = {**swapped, name: swapped[name].copy()}
+        moved[name][0, 0].flat[-1] += 1e-4 * size
+        away = apart(ours, moved, bar=1e-3, side=100)
+        np.testing.assert_allclose((away.largest, away.alone), (1e-4, 0), rtol=1e-3)
+        assert apart(ours, moved, bar=1e-5, side=100).alone == 2
+
+
 def test_what_has_no_partner_is_counted_on_both_sides():
     other_class, not_a_number = (*A[:5], 2), (np.nan, *A[1:])
     assert apart(found(A, B), found(A), bar=1e-3, side=100).alone == 1
