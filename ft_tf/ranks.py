@@ -4,7 +4,11 @@ The training loop is the hub's: Keras's `fit` does not work under this strategy.
 bears a number for each sum, given as it is traced, so all workers trace the same graphs in the same order.
 """
 
+import json
 import math
+import os
+import socket
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +36,7 @@ class TfRanks(Ranks):
         self.options = tf.distribute.experimental.CommunicationOptions(implementation=kind, timeout_seconds=timeout)
         with broken(self.rank):
             wait_for(seat, timeout)
+            require_others(seat, timeout)
             self.strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=self.options)
         self.sums = {t.as_numpy_dtype: as_graph(self.inside(self.total), [tf.TensorSpec((None,), t)]) for t in DTYPES}
 
@@ -111,6 +116,26 @@ def wait_for(seat: Seat, timeout: float) -> None:
         shutdown_barrier_timeout_in_ms=milliseconds,
         coordinated_jobs=[CoordinatedJob(name="worker", num_tasks=seat.size)],
     )
+
+
+def require_others(seat: Seat, timeout: float) -> None:
+    """Raise RankLost on rank 0 where not all others have come: TensorFlow would wait for them for ever, deaf to all."""
+    end = time.monotonic() + timeout
+    for rank, worker in enumerate(json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]):
+        host, _, port = worker.rpartition(":")
+        while rank and not seat.rank and not listens(host.strip("[]"), port):
+            if time.monotonic() > end:
+                raise RankLost(f"rank 0: lost the other ranks (rank {rank} did not come to {worker}); start them again")
+            time.sleep(0.1)
+
+
+def listens(host: str, port: str) -> bool:
+    """Tell whether a process listens there."""
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
