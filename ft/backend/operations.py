@@ -110,7 +110,7 @@ class Graph:
 
 def as_real(x: np.ndarray) -> np.ndarray:
     """Return complex numbers as pairs of real ones along a last axis, all others as they are."""
-    return np.stack([x.real, x.imag], -1) if np.iscomplexobj(x) else x
+    return np.stack([np.real(x), np.imag(x)], -1) if np.iscomplexobj(x) else x
 
 
 def as_given(x: np.ndarray, like: np.ndarray) -> np.ndarray:
