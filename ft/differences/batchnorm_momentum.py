@@ -10,13 +10,37 @@ from ft.parity.trace import Trace
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """Ask of every running_mean that differs how far each side moved it towards the mean of its own batch."""
-    for row in evidence.verdict.rows:
-        if row.differs and row.phase == "statistics" and row.name.endswith(".running_mean"):
-            a, b = (kept_share(evidence, trace, row.step or 0, row.name) for trace in evidence.traces)
-            if a and b and abs(a - b) > 1e-3 * max(a, b):
-                detail = f"{evidence.a.label} takes {a:.4g} of the batch's mean, {evidence.b.label} {b:.4g}"
+    """Ask of every running_mean that differs how far each side moved it towards the mean of its own batch.
+
+    And of a running_var where the mean is nothing but rounding, as behind a linear layer of what was normalised.
+    """
+    rows = [row for row in evidence.verdict.rows if row.differs and row.phase == "statistics"]
+    told: set[tuple[int | None, str]] = set()
+    for leaf, what, shares in (("running_mean", "mean", kept_share), ("running_var", "variance", kept_of_variance)):
+        for row in (row for row in rows if row.name.endswith(f".{leaf}")):
+            place = row.step, row.name.removesuffix(f".{leaf}")
+            a, b = (shares(evidence, trace, row.step or 0, row.name) for trace in evidence.traces)
+            if place not in told and a and b and abs(a - b) > 1e-3 * max(a, b):
+                told.add(place)
+                detail = f"{evidence.a.label} takes {a:.4g} of the batch's {what}, {evidence.b.label} {b:.4g}"
                 yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
+
+
+def kept_of_variance(evidence: Evidence, trace: Trace, step: int, name: str) -> float | None:
+    """Return the share of the batch's variance, of n or of n - 1, in a running variance after a step; else None."""
+    path = name.removesuffix(".running_var")
+    if path not in trace.calls["forward"] or (step == 0 and moved_in_inference(evidence, trace, path)):
+        return None
+    x = evidence.side(trace, step, "forward", path).inputs[0]
+    before, after = evidence.weights(trace, step)[name], trace.arrays(step, "statistics")[name]
+    count, biased = x.size // x.shape[1], x.var(axis=tuple(axis for axis in range(x.ndim) if axis != 1))
+    if count < 2 or biased.shape != before.shape:
+        return None
+    for variance in (biased, biased * count / (count - 1)):
+        new = share(before, variance, after)
+        if new > 1e-6 and distance(before + new * (variance - before), after) <= evidence.close:
+            return new
+    return None
 
 
 def kept_share(evidence: Evidence, trace: Trace, step: int, name: str) -> float | None:

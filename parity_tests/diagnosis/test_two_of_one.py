@@ -121,10 +121,7 @@ def test_the_gates_of_a_recurrent_layer_of_keras_are_read_off(both, tmp_path):
         how = {"inputs": "x:float:6x4", "folder": tmp_path, "batch_size": 4, "tf": ("theirs:one", "theirs:other")}
         findings = compare_models(**how).findings
     assert [(f.entry, f.certain) for f in findings] == [("recurrent cell", True)] * (1 + both)
-    words = (
-        "tf A: GRU (reset after the product, sigmoid, tanh",
-        "tf B: GRU (reset after the product, hard sigmoid, tanh",
-    )
+    words = [f"tf {side}: GRU (reset after the product, {gate}" for side, gate in (("A", "sigm"), ("B", "hard sigm"))]
     assert all(word in f.detail for f in findings for word in words)
 
 
