@@ -69,7 +69,7 @@ def pays(x: Tensor, weight: Tensor) -> bool:
     """Tell whether oneDNN is to compute a product; what is compiled or exported is PyTorch's own."""
     if not AVAILABLE or x.device.type != "cpu" or x.dtype != torch.float32 or weight.dtype != torch.float32:
         return False
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu")
+    traced = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
     return not traced and x.shape[:-1].numel() * weight.numel() >= LEAST
 
 
