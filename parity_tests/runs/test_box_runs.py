@@ -20,6 +20,7 @@ from parity_tests.runs.test_export import infer
 from parity_tests.support.pairs import TRAJECTORY, boxes_csv
 
 MODELS = ["fasterrcnn_mobilenet_v2_fpn", pytest.param("ssdlite320_mobilenet_v2", marks=pytest.mark.slow)]
+NEAR_TIES = 0.05  # of detections that float32 orders otherwise, where a network has hardly learnt to tell them apart
 RECIPE = {
     "weights": "none", "precision": "float64", "image_size": 64,
     "batch_size": 4, "lr": 1e-3, "epochs": 2, "workers": 0, "quiet": True, "schedule": "constant", "warmup_epochs": 0,
@@ -52,13 +53,14 @@ def known(metrics):
 def exported(run, format, folder, say, alone=0.0):
     """Return what a run's file finds, by what its record says: what the run finds in the wing that did not write it.
 
-    alone: the share of detections that may have no partner.
+    alone: the share of detections that may have no partner in float32.
     """
     kind = FORMATS[format]
     done = ft.export_run(run.folder, format=format, pixels="raw", out=folder / f"x{kind.ending}")
     check, gives = done.record["check"], done.record["output"]
-    bar = 1e-12 if kind.float64 else 1e-5
-    assert (check["alone"], check["images"]) == (0, "3 of its validation images")
+    bar, alone = (1e-12, 0.0) if kind.float64 else (1e-5, alone)
+    assert check["images"] == "3 of its validation images"
+    assert check["alone"] <= alone * check["detections"]
     assert check["difference"] < bar
     raw = generator(1, "exported").integers(0, 256, (3, 64, 64, 3), np.uint8)
     raw[:, 8:40, 8:40, 0] = 250

@@ -156,6 +156,16 @@ def test_detections_of_one_stage(detector):
             np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-11)
 
 
+def test_scores_that_float32_makes_equal_keep_their_order():
+    boxes = np.array([[[0, 0, 10, 10], [0, 0, 10, 10.5], [20, 0, 30, 10]]])
+    given = boxes, np.array([[[0.3, 0.3 + 1e-10, 0.2]]]), np.ones((1, 1, 3), bool)
+    for kept in (
+        torch_native.suppressed(*map(torch.from_numpy, given), 0.5),
+        keras_native.suppressed(*map(tf.constant, given), 0.5),
+    ):
+        assert kept.numpy().tolist() == [[[False, True, True]]]
+
+
 def test_what_boxes_are_cut_out_of_in_keras():
     rois = {name: x[:20] for name, x in torch_rois(*first_stage(FEW), FEW).items()}
     options = {"count": PICTURES, "image": IMAGE, "maps": MAPS, "detector": FEW}
