@@ -17,7 +17,7 @@ from ft.data import Preprocess
 from ft.data.text.process import TextProcess
 from ft.parity.foreign.onnx_file import open_onnx
 from ft.system import files
-from ft_torch.layers.native import onnx_table
+from ft_torch.layers.native import Native, onnx_table
 
 OPSET = 18  # the one that PyTorch's exporter is written in; another would be a conversion of it
 METADATA = "metadata.json"
@@ -110,7 +110,7 @@ def export_model(
     else:
         exported = Exported(model, preprocess, raw=raw, names=names_of(metadata["output"]))
         for layer in exported.modules():
-            if hasattr(layer, "for_onnx"):  # one that decides about boxes
+            if isinstance(layer, Native):
                 layer.for_onnx = format == "onnx"
     return WRITERS[format](trace(exported), path, metadata)
 

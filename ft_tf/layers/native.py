@@ -63,8 +63,9 @@ def found(
     boxes, scores, there = (tf.reshape(tf.experimental.numpy.swapaxes(x, 1, 2), [-1, each, *x.shape[3:]]) for x in rows)
     kept = suppressed(boxes, scores[:, None], there[:, None], detector.nms)
     kept = tf.transpose(tf.reshape(kept, [-1, classes, each]), [0, 2, 1])
-    flat = (tf.reshape(x, [-1, each * classes, *x.shape[3:]]) for x in (*rows[:2], kept))
-    return best_of_pictures(*flat, tf.constant(np.tile(np.arange(classes), each)), size=detector.detections)
+    boxes, scores, kept = (tf.reshape(x, [-1, each * classes, *x.shape[3:]]) for x in (*rows[:2], kept))
+    kinds = tf.constant(np.tile(np.arange(classes), each))
+    return best_of_pictures(boxes, scores, kept, kinds, size=detector.detections)
 
 
 def found_rois(

@@ -4,7 +4,7 @@ from ft_torch.layers.attention import additive_mask, pool_tokens, positions_of, 
 from ft_torch.layers.boxes import Decider, Decisions, count_of_losses, find_boxes, lesson_of_anchors, pool_boxes
 from ft_torch.layers.conv import Conv2dSame, SeparableConv2d, ZeroPad2dSame
 from ft_torch.layers.linear import linear, with_products
-from ft_torch.layers.native import NativeDecider
+from ft_torch.layers.native import Native, NativeDecider
 from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, noise, seed_noise, with_shared_noise
 from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
 from ft_torch.layers.pool import FlattenHWC, MaxPool2dSame
@@ -21,6 +21,7 @@ __all__ = [
     "KerasBatchNorm2d",
     "MaxPool2dSame",
     "NativeDecider",
+    "Native",
     "Noise",
     "Normalization",
     "SeparableConv2d",

@@ -21,21 +21,18 @@ from ft.network.boxes.roi import cuts
 from ft.network.boxes.ssd import shares
 from ft.network.boxes.training import cut_out, lesson
 from ft.zoo.detector import Detector, OneStage
-from ft_torch.layers.native import NativeDecider, onnx_suppressed, suppressed
+from ft_torch.layers.native import Native, NativeDecider, onnx_suppressed, suppressed
 from ft_torch.layers.native_onestage import find as native_find
 from ft_torch.layers.noise import Noise
 
 Maps = dict[str, Tensor]
 
 
-class Decisions(Noise, nn.Module):
+class Decisions(Noise, Native):
     """What a detector decides, by ft/network/boxes: `at` maps and a picture of some sizes. It has no tensors.
 
-    Outside of `noise(...)`, in a user's own loop, samples are drawn from torch's generator. for_onnx: an exported graph
-    is to become ONNX.
+    Outside of `noise(...)`, in a user's own loop, samples are drawn from torch's generator.
     """
-
-    for_onnx = False
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
@@ -122,7 +119,7 @@ def lesson_of_anchors(
 def find_boxes(
     logits: Tensor, *said: Tensor, image: Shape, maps: Sequence[Shape], detector: OneStage, for_onnx: bool = False
 ) -> Maps:
-    """Return what is found by what a detector of one stage says of its anchors, see `Found` and `Decisions`."""
+    """Return what is found by what a detector of one stage says of its anchors, see `Found` and `Native`."""
     sizes = {"image": image, "maps": maps, "detector": detector}
     if torch.compiler.is_exporting():
         return native_find(logits, *said, **sizes, suppress=onnx_suppressed() if for_onnx else suppressed)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import nms
 
@@ -26,6 +26,12 @@ Suppress = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 NONE = -1  # picture and map of what fills up
 SPAN = 2.0**14  # pixels from one group's boxes to the next one's; a power of two, so that none loses a digit
 MOST, LEAST = 2**63 - 1, -1e38  # boxes and score of ONNX's NonMaxSuppression, which take all
+
+
+class Native(nn.Module):
+    """A module that decides on the host, but in the graph where that is exported; for_onnx: it is to become ONNX."""
+
+    for_onnx = False
 
 
 class NativeDecider:
@@ -71,7 +77,8 @@ class NativeDecider:
         kept = self.suppress(alone[0], alone[1][:, None], alone[2][:, None], own.nms)[:, 0]
         kept = kept.unflatten(0, (-1, classes)).transpose(1, 2)
         kinds = torch.arange(classes, device=kept.device).repeat(own.rpn_after[1])
-        return best_of_pictures(*(x.flatten(1, 2) for x in (*rows[:2], kept)), kinds, size=own.detections)
+        boxes, scores, kept = (x.flatten(1, 2) for x in (*rows[:2], kept))
+        return best_of_pictures(boxes, scores, kept, kinds, size=own.detections)
 
     def found_rois(self, found: Mapping[str, Tensor]) -> Maps:
         """Return all rows of detections as boxes to cut out, (N * D, ...), and their classes."""

@@ -79,6 +79,7 @@ class TwoStages(nn.Module):
             logits, said = self.say(levels, rois, size)
             found = decide.found(logits, said, rois, count=objectness.shape[0])
             return found | self.more_found(levels, found, decide, size)
+        assert isinstance(decide, Decider)  # a file learns nothing
         lesson = decide.lesson(objectness, deltas, targets)
         logits, said = self.say(levels, lesson, size)
         return {

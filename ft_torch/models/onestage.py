@@ -11,18 +11,16 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from ft.zoo.detector import DefaultBoxes, OneStage
 from ft.zoo.onestage import Shape
-from ft_torch.layers import find_boxes, lesson_of_anchors
+from ft_torch.layers import Native, find_boxes, lesson_of_anchors
 
 Maps = dict[str, Tensor]
 
 
-class OneStageNetwork(nn.Module):
+class OneStageNetwork(Native):
     """Torchvision's parts of a detector of one stage under their names, for pictures of one size.
 
-    The outputs of a step are what the network says of the anchors, and what it is to say. for_onnx: see `Decisions`.
+    The outputs of a step are what the network says of the anchors, and what it is to say.
     """
-
-    for_onnx = False
 
     def __init__(self, backbone: nn.Module, head: nn.Module, detector: OneStage) -> None:
         super().__init__()
