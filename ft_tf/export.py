@@ -60,7 +60,7 @@ def main_of(model: keras.Model) -> keras.Model:
 
 def with_heatmaps(model: keras.Model) -> keras.Model:
     """Return the same layers, but that heatmaps are given and not the keypoints that the host reads in them."""
-    found = {name: model.output[name] for name in ("boxes", "scores", "classes")}
+    found = {name: dict(model.output)[name] for name in ("boxes", "scores", "classes")}
     (points,) = (layer for layer in model.layers if isinstance(layer, FoundPoints))
     heatmaps = FoundHeatmaps(dtype=points.dtype_policy)([points.input[0], found["classes"]])
     return keras.Model(model.inputs, {**found, "heatmaps": heatmaps})

@@ -32,6 +32,7 @@ from ft.system.names import EXPORTS, MODEL, TOKENIZER
 from ft.system.progress import stages
 from ft.system.quiet import quiet_stderr
 from ft.zoo import TextCard
+from ft.zoo.detector import Detector
 
 PIXELS = ("normalised", "raw")
 MAX_BYTES = 2_000_000_000  # of weights in a file that counts its bytes in 31 bits
@@ -268,7 +269,7 @@ def output_of(run: Run, kind: Format, outputs: Mapping[str, np.ndarray], dtype: 
 def shapes_of(run: Run, outputs: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     """Return the shapes of what a detector's file gives of a picture. A run keeps keypoints and no heatmaps."""
     shapes = {name: x.shape[1:] for name, x in outputs.items()}
-    if "keypoints" in shapes:
+    if "keypoints" in shapes and isinstance(run.card.detector, Detector):
         side = 4 * run.card.detector.mask_size
         shapes["heatmaps"] = (*shapes["keypoints"][:2], side, side)
     return {name: shapes[name] for name in run.task.outputs}
