@@ -129,7 +129,8 @@ REGISTERED = {
     "layers": (
         *("AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dropout", "Flatten", "Gelu", "InlineFlatten"),
         *("LayerNorm", "Linear", "MaxPool2d", "Normalization", "Resize", "StochasticDepth", "WithAuxiliary"),
-        *("Decisions", "Detections", "FrozenBatchNorm2d", "PoolBoxes", "ResizeNearest"),
+        *("AnchorDetections", "ConvTranspose2d", "Decisions", "Detections", "Enlarge", "FoundHeatmaps", "FoundMasks"),
+        *("FoundPoints", "FoundRois", "FrozenBatchNorm2d", "GroupNorm", "PoolBoxes", "ResizeNearest"),
         *(
             "AdditiveMask",
             "Affine",
@@ -139,10 +140,11 @@ REGISTERED = {
             "GeluNew",
             "PoolTokens",
         ),
-        *("Positions", "SplitThree", "TiedEmbedding", "TiedLogits", "TokenEmbedding"),
+        *("PoolTokens", "Positions", "SplitThree", "TiedEmbedding", "TiedLogits", "TokenEmbedding"),
     ),
     "models.convnext": ("LayerScale",),
     "models.maxvit": ("Departition", "Partition", "RelativeAttention"),
+    "models.ssd": ("ScaledNorm",),
     "models.shufflenetv2": ("ChannelShuffle", "Split"),
     "models.swin_transformer": ("Neighbours", "WindowAttentionV1", "WindowAttentionV2"),
     "models.vision_transformer": ("ClassToken", "FirstToken", "MultiheadAttention", "PositionEmbedding", "Tokens"),

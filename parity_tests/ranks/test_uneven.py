@@ -36,22 +36,15 @@ class TorchThreads(ThreadRanks):
         """Return the sums of tensors of all threads."""
         return [torch.from_numpy(np.asarray(self.sum(x.numpy()))) for x in tensors]
 
-    def total(self, x: Tensor) -> Any:
-        """Return the sum of a tensor of all threads, with its gradient."""
-        return Total.apply(x, self)
+    def total(self, x: Tensor) -> Tensor:
+        """Return the sum of a tensor of all threads."""
+        return torch.from_numpy(np.asarray(self.sum(x.numpy())))
 
-
-class Total(torch.autograd.Function):
-    """The sum over threads."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, ranks: TorchThreads) -> Tensor:
-        ctx.ranks = ranks
-        return torch.from_numpy(np.asarray(ranks.sum(x.detach().numpy())))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return torch.from_numpy(np.asarray(ctx.ranks.sum(gradients[0].numpy()))), None
+    def each(self, x: Tensor) -> Tensor:
+        """Return a tensor (C,) of each thread, in their order."""
+        rows = np.zeros((self.size, len(x)))
+        rows[self.rank] = x.numpy()
+        return torch.from_numpy(self.sum(rows))
 
 
 @functools.cache

@@ -142,7 +142,7 @@ def other_step(key, step, *parts):
 
 training_key = training.picture_key
 FAULTS = {
-    "aligned": (keras_boxes, "cuts", aligned),
+    "aligned": (keras_boxes, "cuts_of", aligned),
     "sampler": (training, "picture_key", other_step),
     "beta": (tf_losses, "BETA", 1.0),
     "background": (keras_boxes, "lesson", lambda s, d, b, n, **o: training.lesson(s, d, b, n - 1, **o)),

@@ -29,6 +29,7 @@ from ft.parity.verdict import SETTINGS, Row, Verdict
 from ft.weights import read_safetensors, write_safetensors
 
 LARGE, SMALL = 10.0, 1e-3  # how large inputs are made, for limits that the first ones do not reach; no smaller ones
+Forced = Mapping[int, np.ndarray]
 FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
 
 
@@ -145,13 +146,22 @@ def search_operations(
 def shown_by_large(recorder: Recorder, search: Search, known: Sequence[Difference], close: float) -> list[Finding]:
     """Return what differs only with larger inputs; what a search has found is in place, and nothing hides behind it.
 
-    So do the layers with parameters in the middle give larger numbers: a limit behind a norm is met as well.
+    Then the layers with parameters in the middle give larger numbers, too: a limit behind a norm is met as well.
     """
-    one, other = search.labels
-    ours, theirs = enlarged(search)
+    new = differing_by_large(recorder, search, known, close, ({}, {}))
+    new += differing_by_large(recorder, search, [*known, *new], close, enlarged(search))
+    words = "; it shows only with larger inputs"
+    return [replace(f, phase=SETTINGS, detail=f.detail + words) for f in explained(new, close, search.labels)]
+
+
+def differing_by_large(
+    recorder: Recorder, search: Search, known: Sequence[Difference], close: float, larger: tuple[Forced, Forced]
+) -> list[Difference]:
+    """Return the operations that differ with larger inputs, but those known. larger: what either side's layers give."""
+    (one, other), (ours, theirs) = search.labels, larger
     tf = recorder.record(other, theirs, LARGE)
 
-    def run(forced: Mapping[int, np.ndarray]) -> Graph:
+    def run(forced: Forced) -> Graph:
         return recorder.record(one, {**ours, **forced}, LARGE)
 
     before, now = (search.plain.torch.graph, search.tf.graph), (run({}), tf)
@@ -160,12 +170,10 @@ def shown_by_large(recorder: Recorder, search: Search, known: Sequence[Differenc
     further = Search(run, tf, search.names, close / 10, search.partners, search.labels, search.last_edges())
     further.orders, further.enlarged = search.orders, {number: search.given(search.last, number) for number in ours}
     numbers = frozenset(search.forced).union(*({difference.number} | difference.inside for difference in known))
-    new = [difference for difference in differences(further) if difference.number not in numbers]
-    words = "; it shows only with larger inputs"
-    return [replace(f, phase=SETTINGS, detail=f.detail + words) for f in explained(new, close, search.labels)]
+    return [difference for difference in differences(further) if difference.number not in numbers]
 
 
-def enlarged(search: Search) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+def enlarged(search: Search) -> tuple[Forced, Forced]:
     """Return larger outputs of the layers with parameters that both sides have, by operation of each."""
     state, graphs = search.last, (search.last.torch.graph, search.tf.graph)
     ours, theirs = {}, {}
