@@ -1,24 +1,16 @@
-"""The objects of a picture have a box, a class and keypoints each: the network answers with all three.
+"""The objects of a picture have a box, a class and keypoints each: the network answers with all three."""
 
-What is not about masks is as in detection.
-"""
-
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, final
 
-from ft.metrics.detection import SIZES, Found, require_coco
-from ft.tasks.detection import DETECTION, REFUSED, BoxMeter, BoxTable
-from ft.tasks.refused import refuse
-from ft.tasks.sections import Page
-from ft.tasks.task import Arrays, Measure, Task
+from ft.metrics.detection import SIZES
+from ft.tasks.box_task import BoxTask
+from ft.tasks.detection import LOGGED, MEASURES, OUTPUTS
+from ft.tasks.task import Measure, Task
 
 if TYPE_CHECKING:
-    from ft.backend.objective import Objective
     from ft.data import ImageBatches
     from ft.data.targets import Targets
-    from ft.recipe import Recipe
-
 
 POINTS = (
     *(Measure(f"keypoint_{name}", f"keypoint {name}".replace("_", " "), ".4f") for name in ("AP", "AP50", "AP75")),
@@ -29,23 +21,13 @@ POINTS = (
 
 
 @final
-class Keypoints(Task):
-    """The objects of a picture have a box, a class and keypoints each; `best` follows the boxes."""
+class Keypoints(BoxTask):
+    """The objects of a picture have a box, a class and keypoints each."""
 
-    name = "keypoints"
-    labels = "keypoints"
-    score = DETECTION.score
-    logged = (*DETECTION.logged, *POINTS[:2])
-    measures = (*DETECTION.measures, *POINTS)
-    share = None
-    outputs = (*DETECTION.outputs, "heatmaps")
-    loss, loss_axis = DETECTION.loss, DETECTION.loss_axis
-    predictions = BoxTable
-
-    def require(self, recipe: "Recipe") -> None:
-        """Raise RecipeError for what has no meaning for boxes, or where what measures them is not installed."""
-        refuse(recipe, self.name, REFUSED)
-        require_coco()
+    name = labels = "keypoints"
+    kinds = ("bbox", "keypoints")
+    logged, measures = (*LOGGED, *POINTS[:2]), (*MEASURES, *POINTS)
+    outputs = (*OUTPUTS, "heatmaps")
 
     def batches(self) -> "type[ImageBatches]":
         """Return what moves boxes and keypoints with the pixels."""
@@ -53,50 +35,12 @@ class Keypoints(Task):
 
         return PointBatches
 
-    def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> "Targets":
-        """Return the boxes and keypoints of pictures, see ft/data/targets.py; without these where nobody marked any."""
+    def beside(self, labels: Sequence[Any], *, dtype: str) -> "Targets":
+        """Return the keypoints of pictures, see ft/data/targets.py; nothing where nobody marked any."""
         from ft.data.batches.boxes import padded  # not at the top: it reads images
 
-        boxes = DETECTION.targets(labels, classes=classes, dtype=dtype)
         points = [seen.points for seen in labels if seen.points is not None]
-        if len(points) < len(labels):
-            return boxes
-        return {**boxes, "points": padded(points, 0.0).astype(dtype)}
-
-    def objective(self, recipe: "Recipe", class_weights: tuple[float, ...] | None) -> "Objective":
-        """Return the losses of Keypoint R-CNN."""
-        from ft.backend.objective import Objective
-        from ft.zoo import find_card
-
-        return Objective(task="keypoints", kind="keypoint-rcnn", detector=find_card(recipe.model).detector)
-
-    def meter(self, classes: Sequence[str]) -> BoxMeter:
-        """Return a meter that has seen nothing yet."""
-        return BoxMeter(len(classes), ("bbox", "keypoints"))
-
-    def guesses(self, outputs: Arrays, targets: Arrays, top: int) -> list[list[tuple[int, float]]]:
-        """Return class and score of the best detections, as many as were asked for, from a score of one half on."""
-        return DETECTION.guesses(outputs, targets, top)
-
-    def idle(self, targets: Arrays) -> str | None:
-        """Return that no picture of a batch has a box, None where one does."""
-        return DETECTION.idle(targets)
-
-    def boxes(self, outputs: Arrays, targets: Arrays) -> list[Found] | None:
-        """Return all detections of each picture in its own pixels, best first, with their keypoints."""
-        return DETECTION.boxes(outputs, targets)
-
-    def guess_columns(self, top: int) -> list[str]:
-        """Return a column for the class of each detection that is asked for, and one for its score."""
-        return DETECTION.guess_columns(top)
-
-    def guess_cells(self, guesses: Sequence[tuple[str, float]], top: int) -> list[str]:
-        """Return the classes and scores of the best detections."""
-        return DETECTION.guess_cells(guesses, top)
-
-    def page(self, folder: Path, result: Mapping[str, Any]) -> Page:
-        """Return what detection says, with the scores of keypoints by class."""
-        return DETECTION.page(folder, result)
+        return {"points": padded(points, 0.0).astype(dtype)} if len(points) == len(labels) else {}
 
 
 KEYPOINTS: Task = Keypoints()

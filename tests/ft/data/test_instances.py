@@ -13,7 +13,7 @@ from ft.data.sources.boxes.outlines import masks_of
 from ft.data.sources.masks.scenes import make_scenes
 from ft.errors import DataError
 from ft.metrics.run_lengths import Runs, runs_of
-from ft.tasks.detection import truths_in
+from ft.tasks.box_task import truths_in
 from ft.tasks.instances import INSTANCES
 
 PREPROCESS = Preprocess(90, 90, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -12,7 +12,7 @@ from ft.data.images.view import View
 from ft.data.sources.box import Pointed
 from ft.data.sources.boxes.points import mirrored
 from ft.errors import DataError
-from ft.tasks.detection import truths_in
+from ft.tasks.box_task import truths_in
 from ft.tasks.keypoints import KEYPOINTS
 
 PREPROCESS = Preprocess(96, 96, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -16,7 +16,8 @@ from ft.recipe import Recipe, to_dict
 from ft.report.boxes import drawn
 from ft.report.training.page import render_training
 from ft.tasks.box_rows import read_box_rows, read_boxes
-from ft.tasks.detection import DETECTION, found_in
+from ft.tasks.box_task import found_in
+from ft.tasks.detection import DETECTION
 from ft.tasks.sections import ByClass, Curves, Table, WorstBoxes
 from tests.ft.data.test_box_view import PREPROCESS
 
