@@ -5,29 +5,29 @@ The oracle is torchvision's own network with our draws injected. Sides that no s
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import torch
 
 import ft_torch
 from ft.backend.contract import Learner
 from ft.data import Batch
-from ft.parity.arrays import ZERO, Tensors, require_equal
+from ft.parity.arrays import Tensors, require_equal
 from ft.zoo import Card, cards
 from ft.zoo.detector import OneStage
 from ft_tf.tasks import detection as tf_losses
 from ft_torch.tasks import detection as torch_losses
-from ft_torch.weights import to_array
 from parity_tests.support.detectors import (
     SIDES,
     boxes_batch,
     recorded_anchors,
+    require_losses,
+    require_one_step,
     stock_of,
     stock_pass,
     stock_targets,
     with_our_draws,
 )
 from parity_tests.support.networks import marks_of
-from parity_tests.support.pairs import CLASSES, FORWARD, STEP, Case, drawn_tensors, learners
+from parity_tests.support.pairs import CLASSES, FORWARD, Case, drawn_tensors, learners
 
 STEP_NUMBER, SEED = 7, 5
 FIELDS = {"seed": SEED, "image_size": 96, "weights": "none", "batch_size": 2}
@@ -83,17 +83,11 @@ def test_network(card, say):
 
     with recorded_anchors() as anchors:
         found = {name: learner.gradients(batch, step=STEP_NUMBER) for name, learner in pair.items()}
-    (loss, outputs, gradients), (other, their_outputs, their_gradients) = found["torch"], found["tf"]
+    (_, outputs, gradients), (_, their_outputs, _) = found["torch"], found["tf"]
     for name in ("objects", "classes"):
         np.testing.assert_array_equal(outputs[name], their_outputs[name])
-    require_equal(outputs, their_outputs, bar=STEP, what="training")
-    require_equal({"loss": np.array(loss)}, {"loss": np.array(other)}, bar=STEP)
-    result = require_equal(gradients, their_gradients, bar=STEP, zero=ZERO, what="gradients")
     require_learnt_as_stock(card, outputs, gradients, batch, anchors[:2])
-    for name, learner in pair.items():
-        learner.update(found[name][2], lr=np.float64(0.01))
-    weights = (pair[name].get_weights() for name in ("torch", "tf"))
-    require_equal(*weights, bar=STEP, what="step")
+    result = require_one_step(pair, found)
     say(f"{card.name}: inference {inference.largest:.1e}, gradients {result.largest:.1e}, {len(result.zeros)} zero")
 
 
@@ -122,12 +116,4 @@ def require_learnt_as_stock(card: Card, outputs: Tensors, gradients: Tensors, ba
     stock = with_our_draws(stock_of(card, CLASSES), card.detector, **draws).train()
     load(stock, start_of(card))
     _, losses = stock_pass(stock, nchw(batch), stock_targets(batch.targets))
-    ours = torch_losses.losses({name: torch.from_numpy(x) for name, x in outputs.items()})
-    theirs = tf_losses.losses({name: tf.constant(x) for name, x in outputs.items()})
-    expected = {name: x.detach().numpy() for name, x in losses.items()}
-    require_equal({name: x.numpy() for name, x in ours.items()}, expected, bar=STEP, what="losses")
-    require_equal({name: x.numpy() for name, x in theirs.items()}, expected, bar=STEP, what="Keras's losses")
-    weights = dict(stock.named_parameters())
-    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
-    named = {name: to_array(g) for name, g in zip(weights, found, strict=True)}
-    require_equal(gradients, named, bar=STEP, zero=ZERO, what="stock's gradients")
+    require_losses(stock, losses, (torch_losses, tf_losses), outputs, gradients)

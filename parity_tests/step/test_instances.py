@@ -6,7 +6,6 @@ masks with holes that reach out of their boxes.
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import torch
 
 from ft.network.boxes import masks
@@ -16,12 +15,13 @@ from ft_tf.tasks import instances as tf_losses
 from ft_torch.layers import boxes
 from ft_torch.models import maskrcnn
 from ft_torch.tasks import instances as torch_losses
-from ft_torch.weights import to_array
 from parity_tests.step.test_detection import FIELDS, SEED, STEP_NUMBER, load, nchw, pair_of, start_of
 from parity_tests.support.detectors import (
     SIDES,
     masked_batch,
     recorded_anchors,
+    require_losses,
+    require_one_step,
     stock_mask_targets,
     stock_masks,
     stock_pass,
@@ -47,16 +47,10 @@ def test_network(card, say):
 
     with recorded_anchors() as anchors:
         found = {name: learner.gradients(batch, step=STEP_NUMBER) for name, learner in pair.items()}
-    (loss, outputs, gradients), (other, their_outputs, their_gradients) = found["torch"], found["tf"]
+    _, outputs, gradients = found["torch"]
     assert len(outputs["masks"]) == (outputs["classes"] > 0).sum() > 5
-    require_equal(outputs, their_outputs, bar=STEP, what="training")
-    require_equal({"loss": np.array(loss)}, {"loss": np.array(other)}, bar=STEP)
-    result = require_equal(gradients, their_gradients, bar=STEP, zero=ZERO, what="gradients")
     require_learnt_as_stock(card, outputs, gradients, batch, anchors[:2])
-    for name, learner in pair.items():
-        learner.update(found[name][2], lr=np.float64(0.01))
-    weights = (pair[name].get_weights() for name in ("torch", "tf"))
-    require_equal(*weights, bar=STEP, what="step")
+    result = require_one_step(pair, found)
     say(f"{card.name}: inference {inference.largest:.1e}, gradients {result.largest:.1e}, {len(result.zeros)} zero")
 
 
@@ -133,16 +127,8 @@ def require_learnt_as_stock(card: Card, outputs: Tensors, gradients: Tensors, ba
     stock = with_our_draws(stock_masks(card, CLASSES), card.detector, **draws).train()
     load(stock, start_of(card))
     _, losses = stock_pass(stock, nchw(batch), stock_mask_targets(batch.targets, SIDES[1]))
-    ours = torch_losses.losses({name: torch.from_numpy(x) for name, x in outputs.items()})
-    theirs = tf_losses.losses({name: tf.constant(x) for name, x in outputs.items()})
-    expected = {name: x.detach().numpy() for name, x in losses.items()}
-    assert len(expected) == 5
-    require_equal({name: x.numpy() for name, x in ours.items()}, expected, bar=STEP, what="losses")
-    require_equal({name: x.numpy() for name, x in theirs.items()}, expected, bar=STEP, what="Keras's losses")
-    weights = dict(stock.named_parameters())
-    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
-    named = {name: to_array(g) for name, g in zip(weights, found, strict=True)}
-    require_equal(gradients, named, bar=STEP, zero=ZERO, what="stock's gradients")
+    assert len(losses) == 5
+    require_losses(stock, losses, (torch_losses, tf_losses), outputs, gradients)
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import torch
 
 from ft.backend import contract as backend
@@ -22,12 +21,13 @@ from ft.zoo import Card, cards, find_card
 from ft_tf.tasks import keypoints as tf_losses
 from ft_torch.layers import boxes
 from ft_torch.tasks import keypoints as torch_losses
-from ft_torch.weights import to_array
 from parity_tests.step.test_detection import FIELDS, SEED, STEP_NUMBER, load, nchw
 from parity_tests.support.detectors import (
     SIDES,
     pointed_batch,
     recorded_anchors,
+    require_losses,
+    require_one_step,
     stock_pass,
     stock_point_targets,
     stock_points,
@@ -78,17 +78,11 @@ def test_network(card, say):
 
     with recorded_anchors() as anchors:
         found = {name: learner.gradients(batch, step=STEP_NUMBER) for name, learner in pair.items()}
-    (loss, outputs, gradients), (other, their_outputs, their_gradients) = found["torch"], found["tf"]
+    (_, outputs, gradients), (_, their_outputs, _) = found["torch"], found["tf"]
     np.testing.assert_array_equal(outputs["cells"], their_outputs["cells"])
     assert 5 < len(outputs["cells"]) < (outputs["classes"] > 0).sum() * KEYPOINTS
-    require_equal(outputs, their_outputs, bar=STEP, what="training")
-    require_equal({"loss": np.array(loss)}, {"loss": np.array(other)}, bar=STEP)
-    result = require_equal(gradients, their_gradients, bar=STEP, zero=ZERO, what="gradients")
     require_learnt_as_stock(card, start, outputs, gradients, anchors[:2])
-    for name, learner in pair.items():
-        learner.update(found[name][2], lr=np.float64(0.01))
-    weights = (pair[name].get_weights() for name in ("torch", "tf"))
-    require_equal(*weights, bar=STEP, what="step")
+    result = require_one_step(pair, found)
     say(f"{card.name}: inference {inference.largest:.1e}, gradients {result.largest:.1e}, {len(result.zeros)} zero")
 
 
@@ -115,16 +109,8 @@ def require_learnt_as_stock(card: Card, start: Tensors, outputs: Tensors, gradie
     stock = with_our_draws(stock_points(card, CLASSES, KEYPOINTS), card.detector, **draws).train()
     load(stock, start)
     _, losses = stock_pass(stock, nchw(batch), stock_point_targets(batch.targets))
-    ours = torch_losses.losses({name: torch.from_numpy(x) for name, x in outputs.items()})
-    theirs = tf_losses.losses({name: tf.constant(x) for name, x in outputs.items()})
-    expected = {name: x.detach().numpy() for name, x in losses.items()}
-    assert len(expected) == 5
-    require_equal({name: x.numpy() for name, x in ours.items()}, expected, bar=STEP, what="losses")
-    require_equal({name: x.numpy() for name, x in theirs.items()}, expected, bar=STEP, what="Keras's losses")
-    weights = dict(stock.named_parameters())
-    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
-    named = {name: to_array(g) for name, g in zip(weights, found, strict=True)}
-    require_equal(gradients, named, bar=STEP, zero=ZERO, what="stock's gradients")
+    assert len(losses) == 5
+    require_losses(stock, losses, (torch_losses, tf_losses), outputs, gradients)
 
 
 def without_far_edge(given):

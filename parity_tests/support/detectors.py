@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import torch
 from torch import Tensor, nn
 from torchvision.models import detection as stock
@@ -17,14 +18,18 @@ from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, Keypoi
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
+from ft.backend.contract import Learner
 from ft.data import Batch
 from ft.network.boxes import training
 from ft.network.boxes.sampling import picture_key, sample
 from ft.network.boxes.training import ROI, RPN
 from ft.noise import generator, layer_key
+from ft.parity.arrays import ZERO, Comparison, Tensors, require_equal
 from ft.zoo import Card
 from ft.zoo.detector import Detector
 from ft_torch.models.mobilenetv3 import adapted
+from ft_torch.weights import to_array
+from parity_tests.support.pairs import STEP
 
 SIDES = (75, 94)  # neither of them is divided by a stride
 
@@ -235,3 +240,37 @@ def stock_mask_targets(targets: Mapping[str, np.ndarray], width: int) -> list[di
         {**own, "masks": torch.from_numpy(mask[: len(own["labels"])])}
         for own, mask in zip(stock_targets(targets), masks, strict=True)
     ]
+
+
+def require_one_step(pair: Mapping[str, Learner], found: Mapping[str, Any]) -> Comparison:
+    """Both wings learn the same of a batch and move their weights alike; return how far their gradients are apart.
+
+    found: what `gradients` gave, by wing.
+    """
+    (loss, outputs, gradients), (other, their_outputs, their_gradients) = found["torch"], found["tf"]
+    require_equal(outputs, their_outputs, bar=STEP, what="training")
+    require_equal({"loss": np.array(loss)}, {"loss": np.array(other)}, bar=STEP)
+    result = require_equal(gradients, their_gradients, bar=STEP, zero=ZERO, what="gradients")
+    for name, learner in pair.items():
+        learner.update(found[name][2], lr=np.float64(0.01))
+    weights = (pair[name].get_weights() for name in ("torch", "tf"))
+    require_equal(*weights, bar=STEP, what="step")
+    return result
+
+
+def require_losses(
+    network: nn.Module, losses: Mapping[str, Tensor], wings: tuple[Any, Any], outputs: Tensors, gradients: Tensors
+) -> None:
+    """Each loss of torchvision's network, and every gradient of their sum, is ours in both wings.
+
+    wings: the files of either that compute the task's losses; outputs, gradients: ours.
+    """
+    ours = wings[0].losses({name: torch.from_numpy(x) for name, x in outputs.items()})
+    theirs = wings[1].losses({name: tf.constant(x) for name, x in outputs.items()})
+    expected = {name: x.detach().numpy() for name, x in losses.items()}
+    require_equal({name: x.numpy() for name, x in ours.items()}, expected, bar=STEP, what="losses")
+    require_equal({name: x.numpy() for name, x in theirs.items()}, expected, bar=STEP, what="Keras's losses")
+    weights = dict(network.named_parameters())
+    found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
+    named = {name: to_array(g) for name, g in zip(weights, found, strict=True)}
+    require_equal(gradients, named, bar=STEP, zero=ZERO, what="stock's gradients")
