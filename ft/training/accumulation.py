@@ -1,6 +1,9 @@
 """One update from several passes: a batch is cut into parts whose losses add up to the loss of the whole."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ft.backend.objective import Objective
 from ft.backend.ranks import Ranks
@@ -47,8 +50,13 @@ def parts_of(batch: Batch, recipe: Recipe, objective: Objective) -> list[Part]:
     else:
         weights = objective.weighed(batch)  # of masks a look at every pixel: not where nobody asks
         passes = tuple(Pass(rows, rows.start) for rows in cut_of(recipe).passes(len(weights)))
-        own, whole = tuple(weights[p.rows].sum() for p in passes), weights.sum()
+        own, whole = by_pass(weights, passes), weights.sum()
     if objective.summed:
         own, whole = tuple(float(p.counts) for p in passes), max(whole, 1.0)
     whole = whole or 1.0  # where no pixel counts the loss is 0
     return [Part(p.rows, float(weight / whole), p.first, p.counts) for p, weight in zip(passes, own, strict=True)]
+
+
+def by_pass(weights: np.ndarray, passes: Sequence[Pass]) -> tuple[float, ...]:
+    """Return what the samples of each pass weigh, 0 where they only stand in. weights: of all (N,)."""
+    return tuple(float(weights[p.rows].sum()) if p.counts else 0.0 for p in passes)

@@ -14,11 +14,11 @@ from ft.backend.objective import Objective
 from ft.backend.ranks import ALONE, Ranks, seat_of, usual_backend
 from ft.backend.watch import Watch
 from ft.data import Batch
-from ft.data.cut import Place
 from ft.errors import Elsewhere, RankLost, RecipeError, RunError, UserError
 from ft.recipe import Recipe, checked, deciding, to_dict
 from ft.system.quiet import quiet_stderr
 from ft.system.signals import Interrupted
+from ft.training.accumulation import by_pass
 
 MET: dict[str, Ranks] = {}  # by wing
 
@@ -156,16 +156,10 @@ def meet(
     One sum before each step; an error that a rank met on the way to it ends all ranks here.
     """
     place = batch.place if batch is not None else None
-    weights = weights_of(batch, place, objective) if batch is not None and place is not None else ()
+    weights = by_pass(objective.weighed(batch), place.passes) if batch is not None and place is not None else ()
     weight, errors, stops = ranks.sum(np.array([sum(weights), error is not None, stop or 0], np.float64))
     if errors:
         raise_first(ranks, error)
     if batch is not None and place is not None:
         batch = batch.at(replace(place, weights=weights, weight=float(weight)))
     return batch, int(max(ranks.gather_json(stop or 0))) if stops else None
-
-
-def weights_of(batch: Batch, place: Place, objective: Objective) -> tuple[float, ...]:
-    """Return what the samples of each of a rank's passes weigh in the loss."""
-    weights = objective.weighed(batch)  # of masks a look at every pixel
-    return tuple(float(weights[p.rows].sum()) if p.counts else 0.0 for p in place.passes)

@@ -44,10 +44,16 @@ class BoxBatches(ViewBatches):
         return self.ready(self.shown(pixels, epoch, index), epoch, index), own
 
     def seen(self, epoch: int, index: int, own: Boxes) -> Seen:
-        """Return the boxes of what an epoch shows."""
-        corners, classes = own.taught
-        moved, kept = self.view(epoch, index, own.height, own.width).boxes(corners, own.height, own.width)
-        return Seen(moved[kept], classes[kept])
+        """Return the boxes of what an epoch shows, and what is beside them."""
+        view, (corners, classes) = self.view(epoch, index, own.height, own.width), own.taught
+        moved, kept = view.boxes(corners, own.height, own.width)
+        shown = ~own.aside
+        shown[shown] = kept
+        return Seen(moved[kept], classes[kept], **self.beside(view, own, shown))
+
+    def beside(self, view: View, own: Boxes, shown: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what is beside the boxes that a view shows, by name in `Seen`: here nothing. shown: bool (P,)."""
+        return {}
 
     def targets_at(self, epoch: int, indices: np.ndarray) -> Targets:
         """Return the boxes of positions in the split, as an epoch has them."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ft.data.batches.boxes import BoxBatches, Seen, padded
+from ft.data.batches.boxes import BoxBatches, padded
+from ft.data.images.view import View
 from ft.data.sources.box import Boxes
 from ft.data.sources.boxes.outlines import masks_of
 from ft.data.targets import Targets
@@ -17,15 +18,10 @@ class InstanceBatches(BoxBatches):
     What is not augmented has their masks in the pictures' own pixels, too, see `own_masks`.
     """
 
-    def seen(self, epoch: int, index: int, own: Boxes) -> Seen:
-        """Return the boxes and masks of what an epoch shows. One mask at a time is as large as its picture."""
-        view, (corners, classes) = self.view(epoch, index, own.height, own.width), own.taught
-        moved, kept = view.boxes(corners, own.height, own.width)
-        shown = ~own.aside
-        shown[shown] = kept
+    def beside(self, view: View, own: Boxes, shown: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the masks of the boxes that a view shows. One mask at a time is as large as its picture."""
         rows = [np.packbits(view.shape(mask), axis=-1) for mask in masks_of(own, shown)]
-        masks = np.stack(rows) if rows else np.zeros((0, view.size, -(-view.size // 8)), np.uint8)
-        return Seen(moved[kept], classes[kept], masks)
+        return {"masks": np.stack(rows) if rows else np.zeros((0, view.size, -(-view.size // 8)), np.uint8)}
 
     def targets(self, epoch: int, indices: np.ndarray, own: Sequence[Boxes]) -> Targets:
         """Return the targets of pictures with these boxes."""

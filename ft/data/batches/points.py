@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ft.data.batches.boxes import BoxBatches, Seen, padded
+from ft.data.batches.boxes import BoxBatches, padded
+from ft.data.images.view import View
 from ft.data.sources.box import Boxes
 from ft.data.targets import Targets
 
@@ -15,14 +16,11 @@ class PointBatches(BoxBatches):
     What is not augmented has them in the pictures' own pixels, too: own_points (N, P, K, 3), own_areas (N, P).
     """
 
-    def seen(self, epoch: int, index: int, own: Boxes) -> Seen:
-        """Return the boxes and keypoints of what an epoch shows."""
-        view, (corners, classes) = self.view(epoch, index, own.height, own.width), own.taught
-        moved, kept = view.boxes(corners, own.height, own.width)
+    def beside(self, view: View, own: Boxes, shown: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the keypoints of the boxes that a view shows, where the data has any."""
         if own.points is None:
-            return Seen(moved[kept], classes[kept])
-        points = view.points(own.points[~own.aside][kept], own.height, own.width, own.swaps)
-        return Seen(moved[kept], classes[kept], points=points)
+            return {}
+        return {"points": view.points(own.points[shown], own.height, own.width, own.swaps)}
 
     def targets(self, epoch: int, indices: np.ndarray, own: Sequence[Boxes]) -> Targets:
         """Return the targets of pictures with these boxes."""

@@ -148,8 +148,9 @@ def shown_by_large(recorder: Recorder, search: Search, known: Sequence[Differenc
 
     Then the layers with parameters in the middle give larger numbers, too: a limit behind a norm is met as well.
     """
-    new = differing_by_large(recorder, search, known, close, ({}, {}))
-    new += differing_by_large(recorder, search, [*known, *new], close, enlarged(search))
+    new, larger = differing_by_large(recorder, search, known, close, ({}, {})), enlarged(search)
+    if any(larger):
+        new += differing_by_large(recorder, search, [*known, *new], close, larger)
     words = "; it shows only with larger inputs"
     return [replace(f, phase=SETTINGS, detail=f.detail + words) for f in explained(new, close, search.labels)]
 
