@@ -104,12 +104,20 @@ def record(
 
     op_callbacks.add_op_callback(see)
     try:
-        with patch.object(keras.layers.Layer, "__call__", lambda *args, **kwargs: recorder.call(*args, **kwargs)):
+        with (
+            patch.object(keras.layers.Layer, "__call__", lambda *args, **kwargs: recorder.call(*args, **kwargs)),
+            patch.object(keras.Variable, "value", property(seen_value)),
+        ):
             outputs = run()
     finally:
         op_callbacks.remove_op_callback(see)
     recorder.graph.results = {name: recorder.number(x) for name, x in outputs.items()}
     return recorder.graph, outputs
+
+
+def seen_value(variable: keras.Variable, value: Any = keras.Variable.value) -> tf.Tensor:
+    """Return what a variable holds, read by an operation: as an operand it would be read where no callback sees it."""
+    return tf.convert_to_tensor(value.fget(variable))
 
 
 def arguments(attributes: Any) -> dict[str, Any]:

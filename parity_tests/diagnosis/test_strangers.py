@@ -115,6 +115,26 @@ def test_a_limit_that_only_larger_inputs_reach(here):
     assert "it shows only with larger inputs" in verdict.first.fault
 
 
+def test_a_stride_that_has_moved_is_two_convolutions(here):
+    result, _, _ = run("Strided", "strided")
+    assert [(finding.entry, finding.name) for finding in result.findings] == [
+        ("convolution", "one"),
+        ("convolution", "three"),
+    ]
+    assert (
+        "torch: padded by 0 on each side, stride 1; tf: padded by 0 on each side, stride 2" in result.findings[0].detail
+    )
+    assert (
+        "torch: padded by 1 on each side, stride 2; tf: padded by 1 on each side, stride 1" in result.findings[1].detail
+    )
+
+
+def test_a_weight_that_is_the_first_factor_is_compared(here):
+    result, verdict, _ = run("Strided", "alike")
+    assert verdict.first is None
+    assert "parameters compared by their values: torch 5 of 5, tf 5 of 5" in result.notes
+
+
 @pytest.mark.parametrize("model", ["kernels", "channels_first"])
 def test_every_kind_of_kernel(here, model):
     result, verdict, _ = run("kernels", model, steps=2)

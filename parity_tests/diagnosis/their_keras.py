@@ -102,3 +102,31 @@ def twins():
     x = keras.Input((16, 20, 3))
     right, left = L.Conv2D(5, 3, name="b")(x), L.Conv2D(5, 3, name="a")(x)
     return keras.Model(x, L.GlobalAveragePooling2D()(L.Multiply()([right, left])))
+
+
+class Scale(L.Layer):
+    """A factor for each channel."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(name="scale", shape=shape[-1:], initializer="ones")
+
+    def call(self, x):
+        return self.scale * x
+
+
+def strided(first=2):
+    """The block of their_torch.py, whose first convolution has the stride."""
+    pads = [] if first == 2 else [L.ZeroPadding2D(1)]
+    padding = "same" if first == 2 else "valid"
+    return keras.Sequential(
+        [
+            *(L.Conv2D(6, 1, strides=first, use_bias=False, name="one"), *pads),
+            *(L.Conv2D(6, 3, strides=2 // first, padding=padding, use_bias=False, name="three"), L.ReLU()),
+            *(L.GlobalAveragePooling2D(), Scale(name="scale"), L.Dense(5, name="head")),
+        ]
+    )
+
+
+def alike():
+    """The same with the stride where PyTorch has it."""
+    return strided(first=1)

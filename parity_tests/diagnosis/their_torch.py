@@ -105,3 +105,15 @@ class Noisy(Net):
 
     def forward(self, x):
         return super().forward(x + torch.rand_like(x))
+
+
+class Strided(nn.Module):
+    """A block whose second convolution has the stride, and a scale that is the first factor."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.three = nn.Conv2d(3, 6, 1, bias=False), nn.Conv2d(6, 6, 3, stride=2, padding=1, bias=False)
+        self.scale, self.head = nn.Parameter(torch.linspace(1, 2, 6)), nn.Linear(6, 5)
+
+    def forward(self, x):
+        return self.head(self.scale * self.three(self.one(x)).relu().mean((2, 3)))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,12 +12,20 @@ from ft.backend.operations import Operation
 from ft.parity.families.same import bounded
 from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.splitting import split
-from ft.parity.foreign.states import State, results_apart
+from ft.parity.foreign.states import State, graph_inputs, results_apart
 from ft.parity.foreign.values import apart, nearest
 
 NONE = 1e-9  # a share of the results' difference that is no more than rounding
 GRU = 3  # gates
 MEASURED = 10  # differences beyond which the share of each is not measured
+
+
+class Apart(NamedTuple):
+    """What an operation takes on each side, in PyTorch's layout, and its parameters by their names in the layer."""
+
+    torch: tuple[np.ndarray, ...]
+    tf: tuple[np.ndarray, ...]
+    parameters: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,8 @@ class Difference:
     the last; others: what these take, PyTorch's own output among it; reached: whether Keras's side has that output as
     well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes;
     part: which of its layer's operations it is; near: the inputs nearest to it, in whatever order the other side has
-    them; inside: the operations between inputs and output; fits: whether the other side's has its size.
+    them; inside: the operations between inputs and output; fits: whether the other side's has its size; own: what each
+    side takes, where that is not the same.
     """
 
     number: int
@@ -47,6 +57,7 @@ class Difference:
     near: tuple[np.ndarray, ...] = ()
     inside: frozenset[int] = frozenset()
     fits: bool = True
+    own: Apart | None = None
 
     @property
     def size(self) -> float:
@@ -59,13 +70,10 @@ def differences(search: Search) -> list[Difference]:
     search.finish()
     search.last = split(search, search.last)
     forced = told(search, search.last)
+    unfit = [number for number in search.unfit if search.ready(search.last, number)]
     open_ones = [number for number in search.last.parted[:1] if not forced or number not in search.forced]
-    lost = [unpaired(search, search.last, number) for number in open_ones]
-    unlike = [
-        replace(unpaired(search, search.last, number), fits=False)
-        for number in search.unfit
-        if search.ready(search.last, number)
-    ]
+    lost = [unpaired(search, search.last, number) for number in open_ones if number not in unfit]
+    unlike = [replace(unpaired(search, search.last, number), fits=False) for number in unfit]
     return sorted([*forced, *lost, *unlike], key=lambda difference: difference.number)
 
 
@@ -120,7 +128,21 @@ def difference(search: Search, state: State, even: Mapping[int, list[int]], numb
         part=graph.part(number),
         near=telling(graph.arrays[i] for i in state.region(state.torch, output, set(state.same))[1]),
         inside=frozenset(inside),
+        own=None if search.ready(state, number) else taken_apart(search, state, number),
     )
+
+
+def taken_apart(search: Search, state: State, number: int) -> Apart:
+    """Return what an operation takes, and what its partner's layer takes up to there."""
+    theirs, tensor = search.tf.graph, search.partners[number]
+    maker = search.tf.makers.get(tensor, -1)
+    first = max((layer.first for layer in theirs.layers if layer.first <= maker <= layer.last), default=maker)
+    made = {i for operation in theirs.operations[first : maker + 1] for i in operation.outputs}
+    given = (i for operation in theirs.operations[first : maker + 1] for i in operation.inputs)
+    arrays = [theirs.arrays[i] for i in dict.fromkeys(given) if i in search.tf.moving and i not in made]
+    other = (np.moveaxis(x, -1, 1) if x.ndim > 2 and search.moved(x.ndim) else x for x in arrays)
+    own = (state.torch.graph.arrays[i] for i in graph_inputs(state, number))
+    return Apart(tuple(own), tuple(other), weights(state, state.torch.graph.operations[number]))
 
 
 def level(search: Search, state: State) -> dict[int, list[int]]:

@@ -1,6 +1,7 @@
 """What the operations that differ are, in words: a member of a family on each side, fitted to its own numbers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from ft.parity.evidence import AT, Finding
 from ft.parity.families import Case, activation, attention, combination, members, order
 from ft.parity.families.same import bounded, number, same
 from ft.parity.finding_id import OUTPUTS, UNKNOWN
-from ft.parity.foreign.difference import Difference, channels_first
+from ft.parity.foreign.difference import Apart, Difference, channels_first
 from ft.parity.foreign.forcing import WHOLE, Search
 from ft.parity.foreign.sides import SIDES, framework_of
 from ft.parity.foreign.values import apart
@@ -67,6 +68,8 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
             return family, torch, tf, True
         if torch != tf:
             half = half or (family, torch or words[0], tf or words[1], False)
+    if d.own and (answer := apart_by_inputs(d, d.own, cases[0])):
+        return answer
     if d.torch.shape == d.tf.shape and (answer := combined(d, close)):
         return answer
     if d.permuted:
@@ -77,6 +80,15 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     if d.torch.shape == d.tf.shape and (answer := relation(d, close)):
         return answer
     return half or (UNKNOWN, words[0], words[1], False)
+
+
+def apart_by_inputs(d: Difference, own: Apart, case: Case) -> tuple[str, str, str, bool] | None:
+    """Return what both sides are where each takes something else: each is fitted to its own."""
+    given = zip((own.torch, own.tf), (d.torch, d.tf), strict=True)
+    for family, torch, tf in members(*(replace(case, inputs=x, parameters=own.parameters, output=y) for x, y in given)):
+        if torch and tf and torch != tf:
+            return family, torch, tf, True
+    return None
 
 
 def listed_operations(operations: Sequence[Operation]) -> str:

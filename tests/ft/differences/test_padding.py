@@ -4,10 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ft.differences.padding import layer_with
+from ft.differences.padding import layer_with, pads_in
 
 
 def test_a_map_that_is_smaller_than_the_window_gives_no_number():
     side = SimpleNamespace(inputs=(np.ones((1, 2, 2, 2)),), weights={"weight": np.ones((3, 2, 3, 3))})
     assert np.isnan(layer_with(side, window=(3, 3), rows=(1, 0, 0), columns=(1, 0, 0))).all()
     assert layer_with(side, window=(3, 3), rows=(1, 1, 0), columns=(1, 1, 0)).shape == (1, 3, 1, 1)
+
+
+def test_a_stride_alone_is_no_padding():
+    assert pads_in("stride 1, 0 alike on both sides") == pads_in("stride 2, 0 alike on both sides")
+    assert pads_in("stride 2, 0 before and 1 after") != pads_in("stride 2, 1 alike on both sides")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from ft.parity.families import FAMILIES, Case
 
@@ -58,12 +59,63 @@ def test_a_sum_tells_its_factors():
     assert told("element order", np.concatenate([other, X], 1), X, other) == "joined along axis 1: 1, 0"
 
 
-def test_a_convolution_tells_its_pads_and_its_stride():
-    from ft.parity.families.window import convolved
+def correlated(x, weight, pads, strides, dilations=(1, 1)):
+    """Return a convolution of maps (N, C, H, W) by SciPy."""
+    wide = np.zeros((*weight.shape[:2], *((k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilations, strict=True))))
+    wide[:, :, :: dilations[0], :: dilations[1]] = weight
+    x, groups = np.pad(x, [(0, 0), (0, 0), *pads]), x.shape[1] // weight.shape[1]
+    cuts = np.repeat(np.split(x, groups, 1), len(weight) // groups, 0)  # what each output channel sees
+    maps = [
+        [signal.correlate(image, kernel, "valid")[0] for image in cut] for cut, kernel in zip(cuts, wide, strict=True)
+    ]
+    return np.stack(maps, 1)[:, :, :: strides[0], :: strides[1]]
 
-    weight = RNG.normal(size=(4, 3, 3, 3))  # two groups of three channels
-    y = np.concatenate([convolved(X, weight, 1, 2, 0, 1), np.zeros((4, 2, 4, 5))], 1)
-    assert told("convolution", y, X, weight=weight) == "padded by 0 before and 1 after, stride 2"
+
+@pytest.mark.parametrize(
+    ("kernel", "pads", "strides", "dilations", "words"),
+    [
+        ((3, 3), [(0, 1), (0, 1)], (2, 2), (1, 1), "padded by 0 before and 1 after, stride 2"),
+        ((3, 3), [(2, 2), (2, 2)], (1, 1), (2, 2), "padded by 2 on each side, stride 1, dilation 2"),
+        ((1, 5), [(0, 0), (0, 0)], (1, 1), (1, 1), "padded by 0 on each side, stride 1"),
+        (
+            (2, 5),
+            [(0, 0), (2, 2)],
+            (2, 1),
+            (1, 1),
+            "padded by 0 on each side, stride 2 in height and padded by 2 on each side, stride 1 in width",
+        ),
+        ((8, 8), [(0, 0), (0, 0)], (8, 8), (1, 1), "padded by 0 on each side, stride 8"),
+    ],
+)
+def test_a_convolution_tells_its_pads_and_its_strides(kernel, pads, strides, dilations, words):
+    x = RNG.normal(size=(2, 6, 16, 24))
+    weight = RNG.normal(size=(4, 3, *kernel))  # two groups of three channels
+    y = correlated(x, weight, pads, strides, dilations)
+    assert told("convolution", y, x, weight=weight) == words
+    y[..., -1, -1] += 1e-3
+    assert told("convolution", y, x, weight=weight) is None
+
+
+def test_a_pooling_tells_the_window_of_each_axis():
+    y = X.reshape(4, 6, 8, 5, 2).mean(-1)
+    one = "1, padded by 0 on each side, stride 1 in height"
+    assert told("pooling", y, X) == f"mean of {one} and 2, padded by 0 on each side, stride 2 in width"
+
+
+def test_a_map_padded_by_other_numbers_in_each_axis_tells_them():
+    y = np.pad(X, [(0, 0), (0, 0), (0, 1), (2, 1)], constant_values=0.5)
+    assert told("padding", y, X) == "0.5, 0, 2 before"
+
+
+def test_a_transposed_convolution_tells_stride_and_crop():
+    weight, wide = RNG.normal(size=(6, 4, 2, 3)), np.zeros((4, 6, 18, 19))
+    wide[:, :, 1::2, 2::2][:, :, :8, :8] = X[..., :8]  # spaced out, in a frame as wide as the kernel allows, and 1 more
+    y = correlated(wide, np.flip(weight, (2, 3)).swapaxes(0, 1), [(0, 0), (0, 0)], (1, 1))
+    told_of = told("transposed convolution", y, X[..., :8], weight=weight)
+    assert told_of == (
+        "transposed, stride 2, cropped by 0 before and widened by 1 after in height"
+        " and stride 2, cropped by 0 before and 0 after in width"
+    )
 
 
 def test_infinities_count_as_large_numbers_at_their_places():
