@@ -1,6 +1,7 @@
 """Functions as TensorFlow's graphs: without AutoGraph, and one for whole batches."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -14,12 +15,16 @@ def as_graph(function: Callable[..., Any], signature: Sequence[tf.TensorSpec] | 
     """Return tf.function of a function whose Python does not branch on tensors, as no layer's here does.
 
     Without AutoGraph, which rewrites the source of each function first: an inference graph is made in half the time.
+    In a partial, for TensorFlow counts tracings by a function's code: several runs in one process, or a graph for each
+    length of texts, look to it like one function that is traced again and again, of which it warns.
     """
-    return tf.function(function, signature, autograph=False)
+    return tf.function(partial(function), signature, autograph=False)
 
 
 class BatchGraphs:
     """The graphs of a function of a batch: one for whole batches, one for those of any other number of samples.
+
+    Of texts both for each length.
 
     A graph that knows the number rounds otherwise than one that does not. With reduce_retracing TensorFlow makes the
     first for the size that comes first, and a run that goes on before a short batch meets the sizes in another order.
@@ -27,15 +32,18 @@ class BatchGraphs:
 
     def __init__(self, function: Callable[..., Any], batch_size: int) -> None:
         self.function, self.batch_size = function, batch_size
-        self.whole = as_graph(function)
+        self.whole: dict[tuple[tf.TensorShape, ...], Callable[..., Any]] = {}  # by shape of the inputs
         self.others: dict[str, Callable[..., Any]] = {}  # by shape of a sample, types and names
 
     def __call__(self, inputs: Any, *tensors: Any) -> Any:
         """Run a batch, one tensor or several by name; of the others the first, if any, are the targets, by name."""
         targets = tensors[0] if tensors and isinstance(tensors[0], Mapping) else {}
-        whole = len(tf.nest.flatten(inputs)[0]) == self.batch_size
+        shapes = tuple(x.shape for x in tf.nest.flatten(inputs))
+        whole = shapes[0][0] == self.batch_size
         if whole and not any(name in COUNTED for name in targets):
-            return self.whole(inputs, *tensors)
+            if shapes not in self.whole:
+                self.whole[shapes] = as_graph(self.function)
+            return self.whole[shapes](inputs, *tensors)
         rows = self.batch_size if whole else None
         samples = tf.nest.map_structure(lambda x: tf.TensorSpec((rows, *x.shape[1:]), x.dtype), (inputs, *tensors[:1]))
         for name in set(targets) & set(COUNTED):

@@ -61,6 +61,7 @@ class Learner:
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = apart(model, card)
         self.terms = TASKS[objective.task].terms if objective.drawn else None  # see drawn.py
+        self.apart = self.terms if recipe.accumulate > 1 else None  # of passes, whose sums stay apart until the last
         self.set_plan(plan)
         self.run_base = BatchGraphs(self.base, recipe.batch_size)
 
@@ -173,7 +174,7 @@ class Learner:
         self, loss: tf.Tensor, right: tf.Tensor, gradients: Mapping[str, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, Mapping[str, tf.Tensor]]:
         """Return what the parts of a batch make together, those of all ranks."""
-        if self.terms and self.recipe.accumulate > 1:
+        if self.apart:
             loss, gradients = drawn.divided(loss, gradients, self.ranks.total)
         return self.of_all_ranks(loss, right, gradients) if self.ranks.size > 1 else (loss, right, gradients)
 
@@ -242,15 +243,14 @@ class Learner:
         trained = {name: w.value for name, w in self.optimizer.parameters.items()}
         counts, sync = None if share is None else share[1], self.recipe.bn_sync == "on"
         together = layers.synchronised(self.model, self.ranks, counts=counts, sync=sync)
-        terms = self.terms if self.recipe.accumulate > 1 else None  # sums, apart by their divisors
-        with tf.GradientTape(persistent=bool(terms), watch_accessed_variables=False) as tape:
+        with tf.GradientTape(persistent=bool(self.apart), watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
             with layers.noise(self.model, clock), together:
                 outputs = self.forward(inputs, training=True, targets=targets)
-            loss = terms(outputs[0]) if terms else self.part_loss(outputs, targets, share)
+            loss = self.apart(outputs[0]) if self.apart else self.part_loss(outputs, targets, share)
         right = TASKS[self.objective.task].right(outputs[0], targets)
         right = right if share is None else right * tf.cast(share[1], right.dtype)
-        if terms:
+        if self.apart:
             loss, gradients = drawn.apart(loss, trained, tape, counts=counts)
             return loss, right, outputs[0], gradients
         return loss, right, outputs[0], tape.gradient(loss, trained)

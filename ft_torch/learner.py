@@ -61,6 +61,7 @@ class Learner:
         layers.seed_noise(model, recipe.seed)
         self.base, self.head = apart(model, card)
         self.terms = TASKS[objective.task].terms if objective.drawn else None  # see drawn.py
+        self.apart = self.terms if recipe.accumulate > 1 else None  # of passes, whose sums stay apart until the last
         self.set_plan(plan)
 
     def set_plan(self, plan: Freeze) -> None:
@@ -163,7 +164,7 @@ class Learner:
             loss, right = loss + more[0], right + more[1]
             outputs = {name: torch.cat([x, more[2][name]]) for name, x in outputs.items()}
             gradients = {name: g + more[3][name] for name, g in gradients.items()}
-        if self.terms and self.recipe.accumulate > 1:
+        if self.apart:
             loss, gradients = drawn.divided(loss, gradients, self.ranks.total)
         if self.ranks.size > 1:
             loss, right, gradients = self.of_all_ranks(loss, right, gradients)
@@ -189,9 +190,9 @@ class Learner:
         detached = {name: x.detach() for name, x in outputs[0].items()}
         right = TASKS[self.objective.task].right(detached, targets) * part.counts
         trained = self.optimizer.parameters
-        if self.terms and self.recipe.accumulate > 1:
-            loss, apart = drawn.apart(self.terms(outputs[0]), trained, counts=part.counts)
-            return loss, right, detached, apart
+        if self.apart:
+            sums, own_gradients = drawn.apart(self.apart(outputs[0]), trained, counts=part.counts)
+            return sums, right, detached, own_gradients
         loss = self.part_loss(outputs, targets, part)
         gradients = torch.autograd.grad(loss, list(trained.values()))
         return loss.detach(), right, detached, dict(zip(trained, gradients, strict=True))

@@ -27,7 +27,7 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
     weights = job.card.own_weights if recipe.weights == "imagenet" else recipe.weights
     lines = [
         f"{recipe.model} ({backend}, {device}, {recipe.precision}) from {weights} weights, {plan.summary()}",
-        f"{data.name}: {split_words(data)} {unit}s, {len(data.classes)} classes, "
+        f"{data.name}: {split_words(data)} {unit}s, {job.task.labels_in_words(len(data.classes))}, "
         f"{'any number each, ' if data.multilabel else ''}"
         f"{job.preprocess.size_words}",
         f"run folder: {folder}",

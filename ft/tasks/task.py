@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # a report of a run of before reads neither YAML nor images
     from ft.recipe import Recipe
 
 Arrays = Mapping[str, np.ndarray]
+LABEL_WORDS = {"numbers": "a number each", "none": "no labels"}  # kinds of labels, in words
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,10 @@ class Task(ABC):
     def told(self) -> tuple[str, ...]:
         """The metrics in the line of an epoch."""
         return tuple(measure.name for measure in self.logged if measure.told)
+
+    def labels_in_words(self, classes: int) -> str:
+        """Return what the labels are, of so many classes."""
+        return LABEL_WORDS.get(self.labels) or ("1 class" if classes == 1 else f"{classes} classes")
 
     @abstractmethod
     def targets(self, labels: Sequence[Any], *, classes: int, dtype: str) -> "Targets":

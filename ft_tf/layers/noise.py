@@ -1,7 +1,9 @@
 """Dropout and stochastic depth whose masks are a function of seed, layer, step and position."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
+from math import prod
 from typing import Any
 
 import keras
@@ -10,6 +12,7 @@ import tensorflow as tf
 from ft.noise import GOLDEN, MIX1, MIX2, UNIFORM_BITS, keep_threshold, layer_key
 from ft_tf.layers.base import SameShape, register
 
+LEAST = 2**16  # numbers, from which on compiling what draws them pays within an epoch
 KERAS_DROPOUT = (keras.layers.Dropout, keras.layers.AlphaDropout, keras.layers.GaussianDropout)
 
 
@@ -34,7 +37,15 @@ class Noise(SameShape):
             return x
         if self.clock is None:
             return keras.random.dropout(x, self.p, noise_shape=self.noise_shape(x), seed=self.seed_generator)
-        return x * tf.cast(self.keep(x, self.clock), x.dtype) * (1 / (1 - self.p))
+        return x * self.factors(x, self.clock)
+
+    def factors(self, x: tf.Tensor, clock: tf.Tensor) -> tf.Tensor:
+        """Return what `x` is multiplied by. For a large one compiled: each operation would go through memory anew."""
+        sizes = [own if size is None else size for own, size in zip(x.shape, self.noise_shape(x), strict=True)]
+        large = None not in sizes and prod(sizes) >= LEAST and not tf.config.get_visible_devices("GPU")
+        draw = compiled_factors(maps=self.maps) if large else partial(factors, maps=self.maps)
+        numbers = tf.constant([self.key, keep_threshold(self.p)], tf.int64)
+        return draw(self.mask_shape(x), clock, numbers, tf.constant(1 / (1 - self.p), x.dtype))
 
     def noise_shape(self, x: tf.Tensor) -> tuple[int | None, ...]:
         """Return the shape of the mask for `x`, broadcast to it; None: as long as `x` is along that axis."""
@@ -44,15 +55,6 @@ class Noise(SameShape):
         """Return the same with every size known, int64."""
         sizes = zip(tf.unstack(tf.shape(x, tf.int64)), self.noise_shape(x), strict=True)
         return tf.stack([own if size is None else tf.constant(size, tf.int64) for own, size in sizes])
-
-    def keep(self, x: tf.Tensor, clock: tf.Tensor) -> tf.Tensor:
-        """Return the boolean mask of `ft.noise.keep_mask` for `x`, counted in canonical N, C, H, W order."""
-        shape = self.mask_shape(x)
-        key = mix(self.key + (clock[0] + 1) * GOLDEN)
-        order = canonical_index(shape) if self.maps else tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
-        index = order + clock[1] * tf.reduce_prod(shape[1:]) + 1
-        top = tf.bitwise.bitwise_and(shifted(mix(key + index * GOLDEN), 64 - UNIFORM_BITS), (1 << UNIFORM_BITS) - 1)
-        return top >= keep_threshold(self.p)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "p": self.p}
@@ -72,6 +74,25 @@ class StochasticDepth(Noise):
 
     def noise_shape(self, x: tf.Tensor) -> tuple[int | None, ...]:
         return (None, *[1] * (len(x.shape) - 1))
+
+
+def factors(shape: tf.Tensor, clock: tf.Tensor, numbers: tf.Tensor, scale: tf.Tensor, *, maps: bool) -> tf.Tensor:
+    """Return `scale` where `ft.noise.keep_mask` keeps, else 0, counted in canonical N, C, H, W order.
+
+    shape: of the mask; clock: step, position of the first sample; numbers: key, threshold; all int64.
+    """
+    key, threshold = tf.unstack(numbers)
+    key = mix(key + (clock[0] + 1) * GOLDEN)
+    order = canonical_index(shape) if maps else tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
+    index = order + clock[1] * tf.reduce_prod(shape[1:]) + 1
+    top = tf.bitwise.bitwise_and(shifted(mix(key + index * GOLDEN), 64 - UNIFORM_BITS), (1 << UNIFORM_BITS) - 1)
+    return tf.where(top >= threshold, scale, tf.zeros_like(scale))
+
+
+@cache
+def compiled_factors(*, maps: bool) -> Callable[..., tf.Tensor]:
+    """Return `factors` as one loop, by XLA: traced once, compiled for each shape. Whole numbers stay exact."""
+    return tf.function(partial(factors, maps=maps), autograph=False, jit_compile=True)
 
 
 def canonical_index(shape: tf.Tensor) -> tf.Tensor:

@@ -155,7 +155,8 @@ class AttentionWeights(keras.layers.Layer):
     def call(self, q: tf.Tensor, k: tf.Tensor, added: tf.Tensor) -> tf.Tensor:
         q, k = by_heads(q, self.heads), by_heads(k, self.heads)
         scale = sizes(q)[-1] ** -0.5
-        return tf.nn.softmax(tf.einsum("nqhc,nkhc->nhqk", q, k) * scale + tf.cast(added, q.dtype))
+        scores = tf.matmul(q * scale, k, transpose_b=True)  # tf.einsum turns its results once more
+        return tf.nn.softmax(scores + tf.cast(added, q.dtype))
 
     def compute_output_shape(self, q_shape: tuple, k_shape: tuple, added_shape: tuple) -> tuple:
         return (q_shape[0], self.heads, q_shape[1], k_shape[1])
@@ -179,17 +180,17 @@ class AttentionContext(keras.layers.Layer):
 
     def call(self, weights: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
         texts, tokens, width = sizes(v)
-        heads = tf.einsum("nhqk,nkhc->nqhc", weights, by_heads(v, sizes(weights)[1]))
-        return tf.reshape(heads, [texts, tokens, width])
+        heads = tf.matmul(weights, by_heads(v, sizes(weights)[1]))
+        return tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), [texts, tokens, width])
 
     def compute_output_shape(self, weights_shape: tuple, v_shape: tuple) -> tuple:
         return v_shape
 
 
 def by_heads(x: tf.Tensor, heads: int) -> tf.Tensor:
-    """Return (N, T, C) as (N, T, heads, C / heads)."""
+    """Return (N, T, C) as (N, heads, T, C / heads)."""
     texts, tokens, width = sizes(x)
-    return tf.reshape(x, [texts, tokens, heads, width // heads])
+    return tf.transpose(tf.reshape(x, [texts, tokens, heads, width // heads]), [0, 2, 1, 3])
 
 
 @register

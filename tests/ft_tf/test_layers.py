@@ -11,6 +11,7 @@ import tensorflow as tf
 from ft.noise import keep_mask
 from ft_tf.layers import (
     AdaptiveAvgPool2d,
+    AttentionDropout,
     AvgPool2d,
     BatchNorm2d,
     Conv2d,
@@ -86,6 +87,19 @@ def test_a_batch_of_any_size_is_traced_once():
         expected = keep_mask(SEED, "drop", 1, (n, 3, 2, 4), P, 1) * (1 / (1 - P))
         dropped = step(tf.ones((n, 2, 4, 3), tf.float64), tf.constant([1, 1], tf.int64)).numpy()
         np.testing.assert_array_equal(to_canonical(dropped), expected)
+
+
+@pytest.mark.parametrize("kind", [Dropout, AttentionDropout])
+def test_a_large_mask_is_compiled_and_still_numpys(kind):
+    layer, shape = network(kind, P), (2, 3, 128, 128)
+    step = tf.function(lambda x, clock: run(layer, x, clock), autograph=False)
+    for clock in ([1, 6], [2, 0]):
+        kept = keep_mask(SEED, "drop", clock[0], shape, P, clock[1]) * (1 / (1 - P))
+        x = tf.ones(shape if kind is AttentionDropout else (2, 128, 128, 3), tf.float64)
+        dropped = step(x, tf.constant(clock, tf.int64)).numpy()
+        np.testing.assert_array_equal(dropped if kind is AttentionDropout else to_canonical(dropped), kept)
+    graph = step.get_concrete_function(x, tf.constant(clock, tf.int64)).graph
+    assert any(op.type.endswith("PartitionedCall") and op.get_attr("_XlaMustCompile") for op in graph.get_operations())
 
 
 def test_seeds_and_names_have_masks_of_their_own():

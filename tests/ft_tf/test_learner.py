@@ -101,7 +101,7 @@ def test_whole_batches_have_a_graph_and_all_others_share_one(make_learner, batch
     for step, count in enumerate([6, 3, 6, 5, 1]):
         part = replace(batch, inputs=Features({"head": FEATURES})).rows(slice(count))
         learner.step(part, step=step, lr=np.float64(0.1 / (step + 1)), first=step)
-    graphs = [learner.run_step.whole, *learner.run_step.others.values()]
+    graphs = [*learner.run_step.whole.values(), *learner.run_step.others.values()]
     assert [graph.experimental_get_tracing_count() for graph in graphs] == [1, 1]
 
 

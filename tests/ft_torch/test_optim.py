@@ -248,19 +248,41 @@ def test_the_reference_can_fail():
     assert isinstance(make("adamw"), Adam)
 
 
-@pytest.mark.parametrize("layouts", [(0, 0), (1, 1), (0, 1)], ids=["as they are", "channels last", "unlike"])
-def test_pieces_change_no_bit(layouts, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "piece", "layouts"),
+    [("rmsprop", 17, (0, 0)), ("rmsprop", 17, (1, 1)), ("rmsprop", 17, (0, 1)), ("adamw", 16, (0, 0))],
+    ids=["as they are", "channels last", "unlike", "by a kernel"],
+)
+def test_pieces_change_no_bit(name, piece, layouts, monkeypatch):
     formats = [torch.contiguous_format, torch.channels_last]
     rng, shape, after = np.random.default_rng(0), (5, 7, 3, 2), []
     arrays = [torch.from_numpy(rng.normal(size=shape)) for _ in range(4)]
-    monkeypatch.setattr(optim, "PIECE", 17)
+    monkeypatch.setattr(optim, "PIECE", piece)
     for in_pieces in (False, True):
         monkeypatch.setattr(optim.Optimizer, "by_element", in_pieces)
         w = arrays[0].clone(memory_format=formats[layouts[0]])
-        optimizer = make_optimizer({"w": w}, recipe=Recipe(optimizer="adamw", weight_decay=0.1), rates={})
+        optimizer = make_optimizer({"w": w}, recipe=Recipe(optimizer=name, weight_decay=0.1), rates={})
         changes = [optimizer.update({"w": g.contiguous(memory_format=formats[layouts[1]])}, 0.1)[0] for g in arrays[1:]]
         after.append([w, *changes, *map(torch.from_numpy, optimizer.get_slots().values())])
     assert all(torch.equal(whole, pieces) for whole, pieces in zip(*after, strict=True))
+
+
+@pytest.mark.parametrize("fields", [{}, {"betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}])
+def test_the_kernel_is_the_formula(fields, monkeypatch):
+    """Where elements do not lie together, and on a GPU, the formula is computed step by step."""
+    by_kernel = train(make("adam", **fields))
+    monkeypatch.setattr(optim, "adam_kernel", lambda *given, **numbers: pytest.fail("the kernel was asked"))
+    monkeypatch.setattr(torch.Tensor, "is_contiguous", lambda *_, **__: False)
+    require_close(by_kernel, train(make("adam", **fields)))
+
+
+def test_the_kernel_takes_no_layouts_that_differ():
+    arrays, after = [torch.from_numpy(np.random.default_rng(i).normal(size=(5, 7, 3, 2))) for i in range(2)], []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        w = arrays[0].clone(memory_format=layout)
+        make("adamw", parameters={"w": w}).update({"w": arrays[1]}, 0.1)
+        after.append({"w": w})
+    assert (after[0]["w"] - after[1]["w"]).abs().max() < 1e-13
 
 
 def test_the_norm_of_many_numbers_is_exact():

@@ -77,6 +77,7 @@ def render_training(
         title=result["recipe"]["name"] or folder.resolve().name,
         tiles=headline(result),
         wings=wing_words(result),
+        labels=task.labels_in_words(len(result["classes"])),
         frozen=frozen_words(result["recipe"], len(epochs)),
         sessions=told_sessions(result.get("history", ())),
         advice=advise(result, epochs, page),

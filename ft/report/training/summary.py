@@ -9,7 +9,7 @@ from ft.report.template import template
 from ft.report.thumbnails import data_uri
 from ft.system.names import CURVES
 from ft.tasks import task_in
-from ft.tasks.task import Measure
+from ft.tasks.task import LABEL_WORDS, Measure
 
 LARGEST = 300_000  # bytes of a picture that a notebook keeps
 FRAMEWORKS = {"torch": "PyTorch", "tf": "Keras"}
@@ -70,8 +70,9 @@ def run_table(folder: Path, result: Mapping[str, Any], backend: str) -> str:
     rows = {
         **headline(result),
         **facts(folder, result, backend),
-        "classes": f"{len(classes)}: {listed(classes)}",
     }
+    if task_in(result).labels not in LABEL_WORDS:
+        rows["classes"] = f"{len(classes)}: {listed(classes)}"
     return template("run.html.j2").render(rows=rows, curves=picture(folder / CURVES))
 
 

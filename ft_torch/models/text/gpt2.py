@@ -19,7 +19,8 @@ class GPT2(TextNetwork):
     usual_pool = "last"
 
     def build_base(self, pooler: bool) -> nn.Module:
-        base = stock.GPT2Model(GPT2Config(**self.stock_config()))
+        ends = {"bos_token_id": None, "eos_token_id": None}  # of GPT-2's own vocabulary; transformers warns in another
+        base = stock.GPT2Model(GPT2Config(**self.stock_config(**ends)))
         for layer in base.modules():
             if type(layer) is StockConv1D:
                 layer.__class__ = Conv1D

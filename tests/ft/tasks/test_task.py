@@ -207,3 +207,13 @@ def test_a_score_knows_which_way_is_better(score, good, bad):
     for nothing in (None, np.nan, np.inf):
         assert not score.is_better(nothing, bad)
         assert not score.is_better(nothing, None)
+
+
+def test_what_has_no_classes_says_so():
+    words = {name: task.labels_in_words(1) for name, task in TASKS.items()}
+    assert (words["regression"], words["language-model"], words["single-label"]) == (
+        "a number each",
+        "no labels",
+        "1 class",
+    )
+    assert TASKS["token-classification"].labels_in_words(3) == "3 classes"
