@@ -53,6 +53,10 @@ class Drawing(Protocol):
         """Return whole numbers (H, W): values, or `packed` colours."""
         ...
 
+    def announced(self) -> tuple[int, ...] | None:
+        """Return the values that may occur, None where only drawing tells; BadImage where it cannot be drawn."""
+        ...
+
 
 @dataclass(frozen=True)
 class Coding:
@@ -123,6 +127,12 @@ class Mask:
         values = self.drawing.values(colours=self.coding.colours, max_pixels=max_pixels)
         return self.coding.read(values, self.drawing.name)
 
+    def shown(self, max_pixels: int = MAX_PIXELS) -> frozenset[int]:
+        """Return the classes that occur, IGNORED among them, undrawn where that is known; may raise BadImage."""
+        values = self.drawing.announced()
+        classes = self.read(max_pixels) if values is None else self.coding.read(np.array(values), self.drawing.name)
+        return frozenset(np.flatnonzero(np.bincount(classes.reshape(-1))).tolist())
+
 
 @dataclass(frozen=True, eq=False)
 class MaskArray:
@@ -139,6 +149,9 @@ class MaskArray:
     def values(self, *, colours: bool, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """Return the values."""
         return self.pixels
+
+    def announced(self) -> None:
+        """Leave it to the pixels."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +183,9 @@ class MaskFile:
             return packed(turned) if colours else numbers(turned) // step
 
         return read_image(self.path, use, max_pixels=max_pixels)
+
+    def announced(self) -> None:
+        """Leave it to the pixels."""
 
 
 def grey_step(path: Path) -> int:
