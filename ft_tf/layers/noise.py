@@ -49,10 +49,10 @@ class Noise(SameShape):
         """Return the boolean mask of `ft.noise.keep_mask` for `x`, counted in canonical N, C, H, W order."""
         shape = self.mask_shape(x)
         key = mix(self.key + (clock[0] + 1) * GOLDEN)
-        first = key + (clock[1] * tf.reduce_prod(shape[1:]) + 1) * GOLDEN
-        mixed = mix(first + tf.range(tf.reduce_prod(shape)) * GOLDEN)
-        kept = shifted(mixed, 64 - UNIFORM_BITS) >= keep_threshold(self.p)
-        return from_canonical(kept, shape) if self.maps else tf.reshape(kept, shape)
+        order = canonical_index(shape) if self.maps else tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
+        index = order + clock[1] * tf.reduce_prod(shape[1:]) + 1
+        top = tf.bitwise.bitwise_and(shifted(mix(key + index * GOLDEN), 64 - UNIFORM_BITS), (1 << UNIFORM_BITS) - 1)
+        return top >= keep_threshold(self.p)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "p": self.p}
@@ -74,18 +74,17 @@ class StochasticDepth(Noise):
         return (None, *[1] * (len(x.shape) - 1))
 
 
-def from_canonical(mask: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-    """Return a flat mask in a shape: one of four axes is counted in N, C, H, W order, and lies in N, H, W, C."""
+def canonical_index(shape: tf.Tensor) -> tf.Tensor:
+    """Return each element's position in canonical order (int64): N, C, H, W for a channels-last `shape` of rank 4."""
     if shape.shape[0] != 4:
-        return tf.reshape(mask, shape)
+        return tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
     n, h, w, c = tf.unstack(shape)
-    return tf.transpose(tf.reshape(mask, [n, c, h, w]), [0, 2, 3, 1])
+    return tf.transpose(tf.reshape(tf.range(tf.reduce_prod(shape)), [n, c, h, w]), [0, 2, 3, 1])
 
 
 def shifted(z: tf.Tensor, bits: int) -> tf.Tensor:
-    """Return int64 `z` shifted right by `bits`, zeros coming in: right_shift keeps the sign of int64."""
-    shifted = tf.bitwise.right_shift(tf.bitcast(z, tf.uint64), tf.constant(bits, tf.uint64))
-    return tf.bitcast(shifted, tf.int64)
+    """Return int64 `z` shifted right by `bits`, zeros coming in: right_shift keeps the sign."""
+    return tf.bitwise.bitwise_and(tf.bitwise.right_shift(z, tf.constant(bits, tf.int64)), (1 << (64 - bits)) - 1)
 
 
 def mix(z: tf.Tensor) -> tf.Tensor:
