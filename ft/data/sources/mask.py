@@ -214,12 +214,21 @@ def numbers(image: Image.Image) -> np.ndarray:
     if image.mode in AS_COLOURS:
         rgb = np.asarray(image.convert("RGB"))
         if (rgb != rgb[..., :1]).any():
+            require_drawn(packed(image))
             raise BadImage(
                 "mask value",
                 "colours, where classes are values; write 'name r g b' a line into classes.txt, or save grey",
             )
         return rgb[..., 0].astype(np.int64)
     return np.asarray(image if len(image.getbands()) == 1 else image.getchannel(0)).astype(np.int64)
+
+
+def require_drawn(values: np.ndarray, *, kind: str = "colours", name: str = "", naming: bool = False) -> None:
+    """Raise BadImage where a mask has more values than a drawing has. naming: whether a list of classes would help."""
+    count = len(np.unique(values))
+    if count > MANY:
+        hint = ", or name all in classes.txt" if naming else ""
+        raise BadImage("mask file", f"{count} {kind}, as a photo has; put the mask in its place{hint}", name)
 
 
 def require_size(mask: Header, image: Header, name: str, of: str) -> None:
@@ -236,12 +245,7 @@ def require_size(mask: Header, image: Header, name: str, of: str) -> None:
 def values_in(drawing: Drawing, *, colours: bool, max_pixels: int = MAX_PIXELS) -> tuple[int, ...]:
     """Return the values of one mask in ascending order; BadImage where they are more than a drawing has."""
     values = np.unique(drawing.values(colours=colours, max_pixels=max_pixels))
-    if len(values) > MANY:
-        kind = "colours" if colours else "values"
-        raise BadImage(
-            "mask file", f"{len(values)} {kind}, as a photo has; put the mask in its place, or name all in classes.txt",
-            drawing.name,
-        )  # fmt: skip
+    require_drawn(values, kind="colours" if colours else "values", name=drawing.name, naming=True)
     return tuple(values.tolist())
 
 

@@ -215,6 +215,15 @@ def test_what_is_wrong_with_a_pair_is_one_line_before_training(folder, draw, pla
     assert (data.skipped, len(data.train) + len(data.val)) == (("images/0.jpg",), 3)
 
 
+def test_a_photo_among_named_values_is_called_one(folder, draw):
+    draw("masks/0.png")
+    with pytest.raises(DataError, match=r"masks/0.png: 204 colours, as a photo has; put the mask in its place$"):
+        open_masks(str(folder))
+    draw("masks/0.png", np.full((HEIGHT, WIDTH, 3), RED, np.uint8))
+    with pytest.raises(DataError, match=r"masks/0.png: colours, where classes are values; write 'name r g b' a line"):
+        open_masks(str(folder))
+
+
 def test_a_value_outside_the_classes_is_told_before_training_else_when_it_is_read(folder, draw, classes):
     pixels = classes()
     pixels[0, :5] = 9
