@@ -180,9 +180,9 @@ def facade(args, folder, backend):
     learner, _ = build_learner(job, wing, device=device)
 
     def train(epoch, count):
-        for step, batch in enumerate(islice(job.batches("train", as_pixels=True).epoch(epoch), count)):
-            learner.step(batch, step=step, lr=np.float64(LR))
-        learner.get_weights()  # waits
+        batches = islice(job.batches("train", as_pixels=True).epoch(epoch), count)
+        probes = [learner.step(batch, step=step, lr=np.float64(LR)) for step, batch in enumerate(batches)]
+        learner.fetch(probes)  # waits, as the training loop does
 
     train(0, WARM)
     clock = started()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ft.api.run import Answer, Run
     from ft.data import Sample
 
+TOP = 3  # classes an image
+
 
 class Sink(Protocol):
     """Takes the answer to one image after the other."""
@@ -40,7 +42,7 @@ def predict(arguments: Sequence[str]) -> int:
     what += "; of a run on text: texts in quotes, CSVs or TSVs with a column text and perhaps text_pair, .txt files, "
     what += "folders of these; a word that names what exists, or has no blank and ends in .csv, .tsv or .txt, is a path"
     parser.add_argument("images", nargs="+", metavar="IMAGE|TEXT", help=what)
-    parser.add_argument("--top", type=int, default=3, help="classes an image [3]")
+    parser.add_argument("--top", type=int, help="classes an image [3; segmentation with --json: all that it shows]")
     parser.add_argument("--out", metavar="CSV", help="write a CSV, name,label,probability,label_2,..., and no lines")
     parser.add_argument("--masks", metavar="DIR", help="segmentation: write each mask there, a PNG of the image's size")
     what = "segmentation and detection: write each image with its mask over it, or its boxes on it, there"
@@ -57,7 +59,7 @@ def predict(arguments: Sequence[str]) -> int:
     from ft.api.asked import require
     from ft.api.run import Run
 
-    require(flags.top, flags.on_bad_image)
+    require(top_of(flags), flags.on_bad_image)
     require_new(flags.out, flags.force)
     require_new(flags.boxes, flags.force, "--boxes", "boxes.json")
     run = Run(flags.run, backend=flags.backend)
@@ -66,6 +68,13 @@ def predict(arguments: Sequence[str]) -> int:
     for line in asked.notes:
         tell(f"note: {line}")
     return answer(run, asked.samples, flags)
+
+
+def top_of(flags: Namespace, run: "Run | None" = None) -> int:
+    """Return how many classes of each image are asked for."""
+    if flags.top is None and flags.json and run and run.task.name == "segmentation":
+        return len(run.classes)
+    return TOP if flags.top is None else flags.top
 
 
 def require_given(task: str, flags: Namespace) -> None:
@@ -92,10 +101,10 @@ def said(answer: "Answer", score: float, top: int | None = None) -> "Answer":
 def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
     """Hand the answer to each image to what the flags ask for."""
     names, unit = [sample.name for sample in samples], run.card.unit
-    sinks = [table(Path(flags.out), run, flags.top)] if flags.out else []
+    sinks = [table(Path(flags.out), run, top_of(flags))] if flags.out else []
     sinks += [as_json(unit, run.task.guess_columns(1)[1])] if flags.json else []
     sinks = sinks or [lines(names)]
-    inner, sure = names_below(names), SURE if flags.score is None else flags.score
+    inner, sure, top = names_below(names), SURE if flags.score is None else flags.score, top_of(flags, run)
     watched = not (flags.json or flags.out) and sys.stdout.isatty()  # the lines are the progress, a bar would mix in
     if watched:
         tell(f"predicting {count_text(len(names), unit)}")
@@ -105,11 +114,11 @@ def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
             [stack.enter_context(as_coco(Path(flags.boxes), run.classes, flags.score or 0.0))] if flags.boxes else []
         )
         _, began, done = run.learner, time.monotonic(), 0  # built before the clock starts
-        for each in run.answers(samples, top=flags.top, on_bad_image=flags.on_bad_image, count=count, say=tell):
+        for each in run.answers(samples, top=top, on_bad_image=flags.on_bad_image, count=count, say=tell):
             for take in files:
                 take(names[each.index], each)
             for take in takers:
-                take(names[each.index], said(each, sure, flags.top))
+                take(names[each.index], said(each, sure, top))
             write_pictures(inner[each.index], samples[each.index], said(each, sure), run.classes, flags)
             done += 1
         if not done:

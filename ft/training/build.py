@@ -82,9 +82,10 @@ def require_company(job: Job, plan: Freeze, names: Iterable[str]) -> None:
     norms = (name.removesuffix(".running_var") for name in names if name.endswith(".running_var"))
     learning = next((module for module in norms if not plan.is_still(module)), None)
     if learning and min(job.recipe.batch_size, len(job.dataset.train)) == 1:
+        freeze = "" if job.card.stage_of(learning) == "head" else ", or freeze it with --freeze base --bn frozen"
         raise RecipeError(
             f"batch_size: batches of a single image, from which BatchNorm ({learning}) cannot learn; "
-            "raise --batch-size or add images, or freeze it with --freeze base --bn frozen"
+            f"raise --batch-size or add images{freeze}"
         )
 
 

@@ -265,7 +265,7 @@ def test_batches_that_teach_nothing_are_told_once(wing, tmp_path, capsys):
 
 
 def test_the_command_writes_masks_and_shares(runs, data, tmp_path, capsys):
-    words = [str(runs["torch"].folder), f"{data}/images", "--masks", str(tmp_path / "masks"), "--json", "--top", "3"]
+    words = [str(runs["torch"].folder), f"{data}/images", "--masks", str(tmp_path / "masks"), "--json"]
     assert predict(words) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [set(given) for given in rows[0]["classes"]] == [{"label", "share"}] * len(rows[0]["classes"])

@@ -53,6 +53,10 @@ class Drawing(Protocol):
         """Return whole numbers (H, W): values, or `packed` colours."""
         ...
 
+    def announced(self) -> tuple[int, ...] | None:
+        """Return the values that may occur, None where only drawing tells; BadImage where it cannot be drawn."""
+        ...
+
 
 @dataclass(frozen=True)
 class Coding:
@@ -123,6 +127,12 @@ class Mask:
         values = self.drawing.values(colours=self.coding.colours, max_pixels=max_pixels)
         return self.coding.read(values, self.drawing.name)
 
+    def shown(self, max_pixels: int = MAX_PIXELS) -> frozenset[int]:
+        """Return the classes that occur, IGNORED among them, undrawn where that is known; may raise BadImage."""
+        values = self.drawing.announced()
+        classes = self.read(max_pixels) if values is None else self.coding.read(np.array(values), self.drawing.name)
+        return frozenset(np.flatnonzero(np.bincount(classes.reshape(-1))).tolist())
+
 
 @dataclass(frozen=True, eq=False)
 class MaskArray:
@@ -139,6 +149,9 @@ class MaskArray:
     def values(self, *, colours: bool, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """Return the values."""
         return self.pixels
+
+    def announced(self) -> None:
+        """Leave it to the pixels."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +184,9 @@ class MaskFile:
 
         return read_image(self.path, use, max_pixels=max_pixels)
 
+    def announced(self) -> None:
+        """Leave it to the pixels."""
+
 
 def grey_step(path: Path) -> int:
     """Return how far apart Pillow spreads the values of a grey PNG of 2 or 4 bits; 1 of all else."""
@@ -198,12 +214,21 @@ def numbers(image: Image.Image) -> np.ndarray:
     if image.mode in AS_COLOURS:
         rgb = np.asarray(image.convert("RGB"))
         if (rgb != rgb[..., :1]).any():
+            require_drawn(packed(image))
             raise BadImage(
                 "mask value",
                 "colours, where classes are values; write 'name r g b' a line into classes.txt, or save grey",
             )
         return rgb[..., 0].astype(np.int64)
     return np.asarray(image if len(image.getbands()) == 1 else image.getchannel(0)).astype(np.int64)
+
+
+def require_drawn(values: np.ndarray, *, kind: str = "colours", name: str = "", naming: bool = False) -> None:
+    """Raise BadImage where a mask has more values than a drawing has. naming: whether a list of classes would help."""
+    count = len(np.unique(values))
+    if count > MANY:
+        hint = ", or name all in classes.txt" if naming else ""
+        raise BadImage("mask file", f"{count} {kind}, as a photo has; put the mask in its place{hint}", name)
 
 
 def require_size(mask: Header, image: Header, name: str, of: str) -> None:
@@ -220,12 +245,7 @@ def require_size(mask: Header, image: Header, name: str, of: str) -> None:
 def values_in(drawing: Drawing, *, colours: bool, max_pixels: int = MAX_PIXELS) -> tuple[int, ...]:
     """Return the values of one mask in ascending order; BadImage where they are more than a drawing has."""
     values = np.unique(drawing.values(colours=colours, max_pixels=max_pixels))
-    if len(values) > MANY:
-        kind = "colours" if colours else "values"
-        raise BadImage(
-            "mask file", f"{len(values)} {kind}, as a photo has; put the mask in its place, or name all in classes.txt",
-            drawing.name,
-        )  # fmt: skip
+    require_drawn(values, kind="colours" if colours else "values", name=drawing.name, naming=True)
     return tuple(values.tolist())
 
 

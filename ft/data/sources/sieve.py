@@ -16,6 +16,7 @@ class Named(Protocol):
 
 
 Item = TypeVar("Item", bound=Named)
+Result = TypeVar("Result")
 
 
 class Sieve(Generic[Item]):
@@ -33,6 +34,21 @@ class Sieve(Generic[Item]):
         policy = self.policy
         faults = scan(self.items, fault, workers=policy.workers, quiet=policy.quiet, title=title)
         self.leave_out(faults)
+
+    def look(self, work: Callable[[Item], Result], title: str) -> dict[str, Result]:
+        """Return what every one of them gives, by name, and leave out those that raise BadImage."""
+
+        def see(item: Item) -> Result | BadImage:
+            try:
+                return work(item)
+            except BadImage as fault:
+                return fault
+
+        policy = self.policy
+        looks = scan(self.items, see, workers=policy.workers, quiet=policy.quiet, title=title)
+        seen = {item.name: look for item, look in zip(self.items, looks, strict=True)}
+        self.leave_out([look if isinstance(look, BadImage) else None for look in looks])
+        return {name: look for name, look in seen.items() if not isinstance(look, BadImage)}
 
     def leave_out(self, faults: Sequence[BadImage | None]) -> None:
         """Leave out those with a fault."""

@@ -4,12 +4,14 @@ import csv
 import json
 import re
 import sys
+from argparse import Namespace
+from types import SimpleNamespace
 
 import pytest
 
 import ft
 from ft.cli import dispatch as cli
-from ft.cli.predict import names_below
+from ft.cli.predict import names_below, top_of
 from ft.runs.predictions import unescape
 
 NET = {"model": "resnet18", "weights": "none", "image_size": 16, "batch_size": 4, "lr": 0.5, "quiet": True}
@@ -118,6 +120,12 @@ def test_label_sets_in_a_csv(fake_wing, write_sets, tmp_path, capsys):
     _, guesses = run.predict(images, top=1)
     assert both == [str(images[1]), "|".join(g.label for g in guesses), "|".join(repr(g.probability) for g in guesses)]
     assert {g.label for g in guesses} == {"red", "green"}
+
+
+def test_json_has_every_class_of_a_mask():
+    masks, labels = (SimpleNamespace(task=SimpleNamespace(name=n), classes="abcde") for n in ("segmentation", "other"))
+    cases = ((None, True, masks), (None, True, labels), (None, False, masks), (2, True, masks))
+    assert [top_of(Namespace(top=top, json=json), run) for top, json, run in cases] == [5, 3, 3, 2]
 
 
 def test_masks_are_named_without_what_all_images_share():

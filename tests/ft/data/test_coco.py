@@ -135,9 +135,11 @@ def test_what_is_no_coco_is_one_line(write):
         ({"size": [17, 12], "counts": [204]}, r"run lengths of \[17, 12\]"),
         (7, "not iterable"),
     ):
-        mask = open_mask_images(write("a.json", content(shape | {"segmentation": segmentation}))).val[0].label
-        with pytest.raises(DataError, match=f"a.json, image 0: a segmentation that cannot be drawn .*{words}"):
-            mask.read()
+        path = write("a.json", content(shape | {"segmentation": segmentation}))
+        mask = open_mask_images(path).val[0].label
+        for look in (mask.read, lambda path=path: open_masks(path)):  # the second before training
+            with pytest.raises(DataError, match=f"a.json, image 0: a segmentation that cannot be drawn .*{words}"):
+                look()
     outside = content(shape)
     outside["images"][0]["file_name"] = "../x.png"
     with pytest.raises(DataError, match="leaves the data"):

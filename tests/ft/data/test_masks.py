@@ -215,15 +215,36 @@ def test_what_is_wrong_with_a_pair_is_one_line_before_training(folder, draw, pla
     assert (data.skipped, len(data.train) + len(data.val)) == (("images/0.jpg",), 3)
 
 
-def test_a_value_outside_the_classes_is_told_when_it_is_read(folder, draw, classes):
+def test_a_photo_among_named_values_is_called_one(folder, draw):
+    draw("masks/0.png")
+    with pytest.raises(DataError, match=r"masks/0.png: 204 colours, as a photo has; put the mask in its place$"):
+        open_masks(str(folder))
+    draw("masks/0.png", np.full((HEIGHT, WIDTH, 3), RED, np.uint8))
+    with pytest.raises(DataError, match=r"masks/0.png: colours, where classes are values; write 'name r g b' a line"):
+        open_masks(str(folder))
+
+
+def test_a_value_outside_the_classes_is_told_before_training_else_when_it_is_read(folder, draw, classes):
     pixels = classes()
     pixels[0, :5] = 9
     draw("masks/0.png", pixels)
+    words = r"masks/0.png: value 9 in 5 pixels, which is no class \(0 to 2, 255 ignored\)"
+    with pytest.raises(DataError, match=words):
+        open_masks(str(folder))
+    open_masks(str(folder), classes=("sky", "cat", "dog"))  # of a run that goes on
     mask = next(s.label for s in open_mask_images(str(folder)).val if s.name == "images/0.jpg")
-    with pytest.raises(DataError, match=r"masks/0.png: value 9 in 5 pixels, which is no class \(0 to 2, 255 ignored\)"):
+    with pytest.raises(DataError, match=words):
         mask.read()
     skipping = Policy(on_bad_image="skip", max_bad_fraction=0.3)
     assert open_masks(str(folder), policy=skipping).skipped == ("images/0.jpg",)
+
+
+def test_classes_that_no_training_mask_shows_are_told(folder, draw, classes):
+    (folder / "classes.txt").write_text("sky\ncat\ndog\nowl\nlynx\n")
+    data = open_masks(str(folder), val_fraction=0.25)
+    draw(data.val[0].label.name, classes(4))  # to validate by, and no more
+    words = "classes that no training mask shows, so that nothing teaches them: owl, lynx"
+    assert (data.notes, open_masks(str(folder), val_fraction=0.25).notes) == ((words,), (words,))
 
 
 def test_lists_of_classes_that_cannot_be_are_refused(folder):

@@ -1,6 +1,8 @@
 """Rows 44 to 47, and the parts of row 33 that need no framework: recipes, flags, output folders."""
 
 import os
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -57,6 +59,16 @@ def test_row_33_batches_of_one_with_batchnorm(fields, refused, folder):
     with pytest.raises(RecipeError, match=r"single image, from which BatchNorm \(layer4\.1\.bn2\) cannot learn; raise"):
         require_company(job, plan, names)
     require_company(job, plan, ["conv1.weight", "fc.weight"])  # without BatchNorm one image is enough
+
+
+def test_row_33_offers_to_freeze_what_is_no_head():
+    card = find_card("lraspp_mobilenet_v2")
+    job: Any = SimpleNamespace(recipe=Recipe(batch_size=1), dataset=SimpleNamespace(train=range(9)), card=card)
+    for module, freeze, offered in (("classifier.cbr.1", "base", False), ("backbone.0.1", "none", True)):
+        plan = plan_freeze(card, [f"{module}.weight"], freeze=Recipe(freeze=freeze).freeze, bn="frozen")
+        with pytest.raises(RecipeError, match=f"BatchNorm .{module}. cannot learn; raise --batch-size") as told:
+            require_company(job, plan, [f"{module}.running_var"])
+        assert ("--freeze base" in str(told.value)) == offered
 
 
 def test_row_33_asks_for_all_that_will_have_thawed(fake_wing, folder, monkeypatch):

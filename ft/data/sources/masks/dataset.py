@@ -1,12 +1,13 @@
 """Images with masks -> samples whose label is a `Mask`, the same on every machine.
 
 Before training every file is looked at by its header: whether it is there, and whether mask and image are of one size.
-Values are looked at when a mask is read, and by `ft data check`. Where a source has no val split, a share is held out
-by name, as of one class of images.
+Then every mask is read once, for values that are no class and for classes that none shows; a run that goes on has been
+through that. Where a source has no val split, a share is held out by name, as of one class of images.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from ft.data.images.decode import BadImage
 from ft.data.sources.dataset import Dataset, Sample
@@ -17,7 +18,7 @@ from ft.data.sources.masks.found import are_colours, found_coding, given_coding,
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.data.sources.masks.source import list_masks
 from ft.data.sources.policy import DEFAULT, Policy
-from ft.data.sources.scan import fault_of, scan
+from ft.data.sources.scan import fault_of
 from ft.data.sources.sieve import Sieve
 from ft.data.sources.splits import split_by_name, to_evaluate
 from ft.errors import DataError, listed, printable, unknown
@@ -37,7 +38,7 @@ def open_masks(
     classes: those of a trained model, in its order; ignore_index: the value whose pixels count for nothing, unless
     classes.txt names it. Raises DataError.
     """
-    listing, names, coding, skipped = usable_masks(spec, classes, policy, ignore_index)
+    listing, names, coding, skipped, shown = usable_masks(spec, classes, policy, ignore_index, learn=classes is None)
     pairs, held = split_by_name(listing.pairs, val_fraction, seed, where=printable(spec), thing="image")
     train, val, test = (mask_samples((p for p in pairs if p.split == s), coding) for s in ("train", "val", "test"))
     if not train:
@@ -45,7 +46,8 @@ def open_masks(
     if not val:
         raise DataError(f"{printable(spec)}: a single image, so none is left for val; add images")
     leaks, _ = leak_notes(train, val, test, policy, spec, "image")
-    notes = (*listing.notes, *held, *leaks)
+    unseen = unseen_notes(names, [shown[p.name] for p in pairs if p.split == "train"] if shown else ())
+    notes = (*listing.notes, *held, *leaks, *unseen)
     return Dataset(listing.name, names, train, val, listing.image_size, notes, skipped, test=test, masks=True)
 
 
@@ -53,24 +55,48 @@ def open_mask_images(
     spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, ignore_index: int = 255
 ) -> Dataset:
     """Return the images to evaluate as `val`, and an empty `train`: the val split, else the test split, else all."""
-    listing, names, coding, skipped = usable_masks(spec, classes, policy, ignore_index)
+    listing, names, coding, skipped, _ = usable_masks(spec, classes, policy, ignore_index)
     val = mask_samples(to_evaluate(listing.pairs), coding)
     return Dataset(listing.name, names, (), val, listing.image_size, tuple(listing.notes), skipped, masks=True)
 
 
+class Usable(NamedTuple):
+    """Images and masks that can be used, the classes and the coding of masks, and the names of what was skipped.
+
+    shown: the classes that the mask of each image shows, where all were read to be learnt from.
+    """
+
+    listing: MaskListing
+    classes: tuple[str, ...]
+    coding: Coding
+    skipped: tuple[str, ...]
+    shown: Mapping[str, frozenset[int]]
+
+
 def usable_masks(
-    spec: str, classes: tuple[str, ...] | None, policy: Policy, ignore_index: int
-) -> tuple[MaskListing, tuple[str, ...], Coding, tuple[str, ...]]:
-    """Return the listing without what the policy skips, the classes, the coding of masks and what was skipped."""
+    spec: str, classes: tuple[str, ...] | None, policy: Policy, ignore_index: int, *, learn: bool = False
+) -> Usable:
+    """Return what a source holds without what the policy skips. learn: all masks are read, to be learnt from."""
     where = printable(spec)
     listing = list_masks(spec, policy, ignore_index=ignore_index)
     sifted = Sieve(listing.pairs, policy, where)
     sifted.drop(lambda pair: geometry_fault(pair, policy), "sizes")
     names, coding, told = choose_coding(listing, sifted, classes, ignore_index)
-    if policy.on_bad_image == "skip":
-        sifted.drop(lambda pair: value_fault(pair, coding, policy), "masks")
+    shown: dict[str, frozenset[int]] = {}
+    if learn or policy.on_bad_image == "skip":
+        shown = sifted.look(lambda pair: mask_of(pair, coding).shown(policy.max_pixels), "masks")
     notes = [*listing.notes, *told, *sifted.notes]
-    return replace(listing, pairs=sifted.items, notes=notes), names, coding, tuple(sifted.bad)
+    listing = replace(listing, pairs=sifted.items, notes=notes)
+    return Usable(listing, names, coding, tuple(sifted.bad), shown if learn else {})
+
+
+def unseen_notes(names: Sequence[str], shown: Sequence[frozenset[int]]) -> list[str]:
+    """Return which classes no training mask shows, where these were read, for the user to read."""
+    occurring = frozenset[int]().union(*shown)
+    unseen = [printable(name) for k, name in enumerate(names) if k not in occurring]
+    if not shown or not unseen:
+        return []
+    return [f"classes that no training mask shows, so that nothing teaches them: {listed(unseen, 6)}"]
 
 
 def geometry_fault(pair: Pair, policy: Policy) -> BadImage | None:
@@ -82,15 +108,6 @@ def geometry_fault(pair: Pair, policy: Policy) -> BadImage | None:
     if policy.on_bad_image == "error":
         return None
     return fault_of(Entry("", "", pair.name, pair.source), policy.max_pixels, policy.short_side)
-
-
-def value_fault(pair: Pair, coding: Coding, policy: Policy) -> BadImage | None:
-    """Return what is wrong with the values of a mask."""
-    try:
-        mask_of(pair, coding).read(policy.max_pixels)
-    except BadImage as fault:
-        return fault
-    return None
 
 
 def choose_coding(
@@ -112,21 +129,12 @@ def choose_coding(
 
 def values_of(sifted: Sieve[Pair], colours: bool) -> set[int]:
     """Return the values that occur in the masks that can be read."""
-    values: set[int] = set()
 
-    def look(pair: Pair) -> tuple[int, ...] | BadImage:
+    def values_of_one(pair: Pair) -> tuple[int, ...]:
         assert pair.drawing is not None, "pairs without a mask were left out"
-        try:
-            return values_in(pair.drawing, colours=colours, max_pixels=sifted.policy.max_pixels)
-        except BadImage as fault:
-            return fault
+        return values_in(pair.drawing, colours=colours, max_pixels=sifted.policy.max_pixels)
 
-    policy = sifted.policy
-    looks = scan(sifted.items, look, workers=policy.workers, quiet=policy.quiet, title="reading masks")
-    sifted.leave_out([look if isinstance(look, BadImage) else None for look in looks])
-    for look_of_one in looks:
-        values.update(() if isinstance(look_of_one, BadImage) else look_of_one)
-    return values
+    return set().union(*sifted.look(values_of_one, "reading masks").values())
 
 
 def renumbered(names: Sequence[str], coding: Coding, given: Sequence[str] | None, where: str) -> Coding:

@@ -32,3 +32,6 @@ class Segments:
         rgb = MaskFile(self.path).values(colours=True, max_pixels=max_pixels)
         number = (rgb >> 16) + (rgb & 0xFF00) + ((rgb & 255) << 16)  # red counts ones, green 256, blue 65536
         return Coding({0: IGNORED, **self.categories}).read(number, self.name)
+
+    def announced(self) -> None:
+        """Leave it to the pixels, which may name a segment that the table has not."""

@@ -4,7 +4,8 @@ A pixel belongs to a polygon where its centre lies inside by the even-odd rule, 
 Later shapes lie over earlier ones, and a crowd is ignored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,22 +33,40 @@ class Shapes:
         """Return the drawn mask, uint8 (H, W)."""
         drawn = np.zeros((self.height, self.width), np.uint8)
         for value, segmentation in self.shapes:
-            try:
+            with drawable(self.name):
                 drawn[covered(segmentation, self.height, self.width)] = value
-            except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
-                reason = " ".join(str(error).split()) or type(error).__name__
-                raise BadImage(
-                    "mask file", f"a segmentation that cannot be drawn ({reason}); mend it", self.name
-                ) from None
         return drawn
+
+    def announced(self) -> tuple[int, ...]:
+        """Return the values that are drawn, and that below them; BadImage where a segmentation is none."""
+        for _, segmentation in self.shapes:
+            with drawable(self.name):
+                read(segmentation, self.height, self.width)
+        return tuple({0, *(value for value, _ in self.shapes)})
+
+
+@contextmanager
+def drawable(name: str) -> Iterator[None]:
+    """Say of what cannot be drawn that it is a fault of the mask of this name."""
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadImage("mask file", f"a segmentation that cannot be drawn ({reason}); mend it", name) from None
+
+
+def read(segmentation: Any, height: int, width: int) -> list[np.ndarray] | np.ndarray:
+    """Return the corners of its polygons, or the counts of its run lengths."""
+    return counts_of(segmentation, height, width) if isinstance(segmentation, dict) else polygons_of(segmentation)
 
 
 def covered(segmentation: Any, height: int, width: int) -> np.ndarray:
     """Return which pixels a segmentation covers, bool (H, W): those of any of its polygons, or of its run lengths."""
-    if isinstance(segmentation, dict):
-        return drawn_runs(counts_of(segmentation, height, width), height, width)
+    outlines = read(segmentation, height, width)
+    if isinstance(outlines, np.ndarray):
+        return drawn_runs(outlines, height, width)
     inside = np.zeros((height, width), np.bool_)
-    for corners in polygons_of(segmentation):
+    for corners in outlines:
         fill(inside, corners)
     return inside
 
