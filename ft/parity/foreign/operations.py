@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ft.backend.forms import whole_of
-from ft.backend.operations import Graph
+from ft.backend.operations import LOCAL, Graph
 from ft.parity.arrays import BARS
 from ft.parity.evidence import Finding
 from ft.parity.families.same import VAST
@@ -36,34 +36,40 @@ FINER = (0.1, 0.001)  # of what counts as the same function: how near values mus
 class Recorder:
     """Has the operations of either model recorded, with numbers put in place of what some of them give.
 
-    Parameters come with the passes that nothing was forced in.
+    base: the arrays of each side's last whole pass: of a later one a side writes only those that are others.
     """
 
     def __init__(self, sides: Mapping[str, ModelProcess], folder: Path, dtype: str) -> None:
         self.sides, self.folder, self.dtype = sides, folder, dtype
-        self.parameters: dict[str, dict[int, np.ndarray]] = {}
+        self.base: dict[str, dict[str, np.ndarray]] = {}
+        self.amplitudes: dict[str, float] = {}
 
     def record(self, name: str, forced: Mapping[int, np.ndarray], amplitude: float = 1.0) -> Graph:
         """Return the operations of a side. forced: what is put in place, by operation; amplitude: times the inputs."""
         if forced:
             write_safetensors(self.folder / FORCED, {str(number): x for number, x in forced.items()}, {})
-        request = {"do": "operations", "forced": bool(forced), "dtype": self.dtype, "amplitude": amplitude}
-        return self.read(name, ask({name: self.sides[name]}, {name: request})[name], again=not forced)
+        request = self.request(name, forced=bool(forced), amplitude=amplitude)
+        return self.read(name, ask({name: self.sides[name]}, {name: request})[name])
 
     def both(self) -> list[Graph]:
         """Return the operations of both sides, which run at once."""
-        request = {"do": "operations", "forced": False, "dtype": self.dtype, "amplitude": 1.0}
-        answers = ask(self.sides, dict.fromkeys(self.sides, request))
-        return [self.read(name, answer, again=True) for name, answer in answers.items()]
+        requests = {name: self.request(name, forced=False, amplitude=1.0) for name in self.sides}
+        return [self.read(name, answer) for name, answer in ask(self.sides, requests).items()]
 
-    def read(self, name: str, answer: Mapping[str, Any], *, again: bool) -> Graph:
-        """Return what a side's process has written. again: with its parameters."""
-        graph = Graph.from_dict(answer, read_safetensors(self.folder / OPERATIONS.format(file_of(name))))
-        if again:
-            leaves = graph.leaves.items()
-            self.parameters[name] = {n: graph.arrays[n] for n, leaf in leaves if leaf.startswith("parameter ")}
-        graph.arrays |= self.parameters[name]
-        return graph
+    def request(self, name: str, *, forced: bool, amplitude: float) -> dict[str, Any]:
+        """Return what a side is asked: a pass, written as a whole where the one before it had other inputs."""
+        whole = not forced or self.amplitudes.get(name) != amplitude
+        self.amplitudes[name] = amplitude
+        return {"do": "operations", "forced": forced, "dtype": self.dtype, "amplitude": amplitude, "whole": whole}
+
+    def read(self, name: str, answer: Mapping[str, Any]) -> Graph:
+        """Return what a side's process has written, with what it has written before and is still so."""
+        written = read_safetensors(self.folder / OPERATIONS.format(file_of(name)))
+        before = self.base.get(name, {})
+        arrays = written | {number: before[number] for number in answer["as_before"]}
+        if answer["whole"]:
+            self.base[name] = {number: x for number, x in arrays.items() if not number.startswith(LOCAL)}
+        return Graph.from_dict(answer, arrays)
 
     def clear(self) -> None:
         """Remove the files."""
