@@ -25,6 +25,8 @@ SHARP = (  # kind of model, and the words of a fault that no layer's name tells
     (models.residual_net, "dropped residual"),
     (models.tabular, "in float32"),
     (models.two_inputs, "regulariser"),
+    (models.post_norm, "norm before"),
+    (models.masked, "mask lost"),
 )
 
 

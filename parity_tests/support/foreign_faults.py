@@ -148,7 +148,7 @@ def faults(kind: str, o: dict[str, Any], rank: int, rng: np.random.Generator) ->
         yield "reduction", "n or n - 1", setter(ddof=0)
     if kind == "attention":
         yield "combination", "scale", setter(scale=float(o["channels"] ** -0.5))
-        yield "mask", "causal", setter(causal=True)
+        yield "mask", "causal", setter(causal=not o.get("causal"))
         yield "softmax", "axis", setter(axis=-2)
         if rotary := o.get("rotary"):
             yield "rotation", "neighbours", setter(rotary={**rotary, "halves": False})

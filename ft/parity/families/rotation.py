@@ -8,21 +8,28 @@ import numpy as np
 from ft.parity.families.same import number, same
 
 LEAST = 3  # axes: samples, positions, channels
+FIXED = 1e-9  # how far angles may be apart that are one
 SHOWN = 3  # angles that are told where they follow no base
 
 
 def fit(case: Any) -> str | None:
-    """Return which channels are turned together, and the base of their angles."""
-    if case.parameters or len(case.inputs) != 1 or case.inputs[0].shape != case.output.shape:
+    """Return which channels are turned together, and the base of their angles; keys may be turned for a product."""
+    if case.parameters or case.output.ndim < LEAST:
         return None
-    x, y = case.inputs[0], case.output
-    if x.ndim < LEAST or x.dtype.kind != "f" or not (np.isfinite(x).all() and np.isfinite(y).all()):
+    sides = case.output, case.output.swapaxes(-1, -2)
+    pairs = ((x, y) for x in case.inputs for y in sides if x.shape == y.shape and x.dtype.kind == y.dtype.kind == "f")
+    return next((words for x, y in pairs if (words := fit_pair(x, y, case.close))), None)
+
+
+def fit_pair(x: np.ndarray, y: np.ndarray, close: float) -> str | None:
+    """Return how one array becomes another by turning its channels."""
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return None
-    width = turned_channels(x, y, case.close)
-    for count in dict.fromkeys((width, x.shape[-1])) if width else ():
+    width = turned_channels(x, y, close)
+    for count in dict.fromkeys((width, x.shape[-1] // 2 * 2)) if width else ():
         for positions in range(1, x.ndim - 1):
             for words, join in ways(count):
-                turns = read_turns(join(x), join(y), positions, case.close)
+                turns = read_turns(join(x), join(y), positions, close)
                 if turns is not None:
                     rest = f", the first {count} channels" if count < x.shape[-1] else ""
                     return f"rotary positions along axis {positions}: {words}, {angles(turns)}{rest}"
@@ -45,7 +52,7 @@ def ways(count: int) -> Iterator[tuple[str, Any]]:
 
 
 def read_turns(x: np.ndarray, y: np.ndarray, positions: int, close: float) -> np.ndarray | None:
-    """Return by what the numbers of each position and pair are turned, None where that is not all."""
+    """Return by what the numbers of each position and pair are turned, None where that is not all, or no position's."""
     axes = tuple(i for i in range(x.ndim - 1) if i != positions)
     with np.errstate(all="ignore"):
         made = (y * x.conj()).sum(axes, keepdims=True)
@@ -54,7 +61,8 @@ def read_turns(x: np.ndarray, y: np.ndarray, positions: int, close: float) -> np
         return None
     turned = x * turns
     parts = (np.stack([z.real, z.imag]) for z in (turned, y))
-    return turns.reshape(x.shape[positions], x.shape[-1]) if same(*parts, close) else None
+    turns = turns.reshape(x.shape[positions], x.shape[-1])
+    return turns if np.ptp(turns.imag, 0).max() > FIXED and same(*parts, close) else None
 
 
 def angles(turns: np.ndarray) -> str:

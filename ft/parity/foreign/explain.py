@@ -1,6 +1,6 @@
 """What the operations that differ are, in words: a member of a family on each side, fitted to its own numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -60,9 +60,8 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
         return "mask", *words, False
     if d.reached and d.torch.shape == d.tf.shape and (answer := relation(d, close) or combined(d, close)):
         return answer
-    cases = [Case(d.inputs, d.parameters, y, w, close) for y, w in zip((d.torch, d.tf), words, strict=True)]
     half: tuple[str, str, str, bool] | None = None
-    for family, torch, tf in members(*cases):
+    for family, torch, tf in readings(d, words, close):
         if torch and tf and torch != tf:
             return family, torch, tf, True
         if torch != tf:
@@ -77,6 +76,16 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     if d.torch.shape == d.tf.shape and (answer := relation(d, close)):
         return answer
     return half or (UNKNOWN, words[0], words[1], False)
+
+
+def readings(d: Difference, words: tuple[str, str], close: float) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yield what families take both sides for, by what both take in one order, then by what is nearest in any."""
+    ways = [(d.inputs, d.parameters)]
+    ways += [(d.near, {})] if d.near and [x.shape for x in d.near] != [x.shape for x in d.inputs] else []
+    for inputs, parameters in ways:
+        yield from members(
+            *(Case(inputs, parameters, y, w, close) for y, w in zip((d.torch, d.tf), words, strict=True))
+        )
 
 
 def listed_operations(operations: Sequence[Operation]) -> str:

@@ -17,20 +17,21 @@ from ft.parity.families.same import VAST
 from ft.parity.finding_id import UNKNOWN
 from ft.parity.foreign.assignment import FORCED, OPERATIONS
 from ft.parity.foreign.coverage import Share, shares_compared
-from ft.parity.foreign.difference import Difference, differences
+from ft.parity.foreign.difference import Difference, differences, listed
 from ft.parity.foreign.explain import explained, stopped
-from ft.parity.foreign.forcing import Search
+from ft.parity.foreign.forcing import FINER, Search
 from ft.parity.foreign.pairing import Pairing
+from ft.parity.foreign.peeling import peeled
 from ft.parity.foreign.picture import Picture, picture
 from ft.parity.foreign.process import ModelProcess, ask
 from ft.parity.foreign.sides import file_of
+from ft.parity.foreign.wiring import rewired
 from ft.parity.trace import Trace
 from ft.parity.verdict import SETTINGS, Row, Verdict
 from ft.weights import read_safetensors, write_safetensors
 
 LARGE, SMALL = 10.0, 1e-3  # how large inputs are made, for limits that the first ones do not reach; no smaller ones
 Forced = Mapping[int, np.ndarray]
-FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
 
 
 class Recorder:
@@ -97,7 +98,12 @@ def diagnose_operations(
     close, parted = BARS[recorder.dtype]["cause"], parted_phases(traces, verdict)
     search, differing = search_operations(recorder, pairing, close, differ="inference" in parted)
     differing, findings = told(differing, explained(differing, close, pairing.labels))
-    unnamed = [d for d, finding in zip(differing, findings, strict=True) if finding.entry == UNKNOWN]
+    if peeled(search, differing, findings):
+        differing = listed(search)
+        differing, findings = told(differing, explained(differing, close, pairing.labels))
+    named = rewired(search, differing, findings)
+    unnamed = [d for d, finding in zip(differing, named, strict=True) if finding and finding.entry == UNKNOWN]
+    findings = [finding for finding in named if finding is not None]
     rest = search.last.parted if findings else parted - {"statistics"}
     if not rest:  # all that differs is explained
         findings += shown_by_large(recorder, search, differing, close)

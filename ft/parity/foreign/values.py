@@ -93,6 +93,19 @@ def mean_apart(x: np.ndarray, y: np.ndarray) -> float:
     return np.inf if np.isinf(far) else float(np.sqrt(far / max(size, 1e-300)))
 
 
+def shape_apart(x: np.ndarray, y: np.ndarray) -> float:
+    """Return how far two arrays are apart where one may be any number of times as large as the other."""
+    if x.shape != y.shape or not (np.isfinite(x).all() and np.isfinite(y).all()) or max(map(peak, (x, y))) > VAST:
+        return np.inf
+    product, size = float(np.sum(x * y)), float(np.sum(x * x))
+    return mean_apart(x * (product / size), y) if size else 1.0
+
+
+def peak(x: np.ndarray) -> float:
+    """Return the largest magnitude."""
+    return float(np.abs(x).max(initial=0.0))
+
+
 def layouts(x: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
     """Yield an array in another shape: as it lies, with its channels moved, then with its axes in any order."""
     if x.size != int(np.prod(shape)):
