@@ -97,11 +97,9 @@ def diagnose_operations(
     """Return the operations that differ."""
     close, parted = BARS[recorder.dtype]["cause"], parted_phases(traces, verdict)
     search, differing = search_operations(recorder, pairing, close, differ="inference" in parted)
-    differing, findings = told(differing, explained(differing, close, pairing.labels))
-    if peeled(search, differing, findings):
-        differing = listed(search)
-        differing, findings = told(differing, explained(differing, close, pairing.labels))
-    named = rewired(search, differing, findings)
+    differing, named = named_all(search, differing, close)
+    if peeled(search, named):
+        differing, named = named_all(search, listed(search), close)
     unnamed = [d for d, finding in zip(differing, named, strict=True) if finding and finding.entry == UNKNOWN]
     findings = [finding for finding in named if finding is not None]
     rest = search.last.parted if findings else parted - {"statistics"}
@@ -112,6 +110,14 @@ def diagnose_operations(
         findings += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, search.tf.graph, search)]
     partners = {d.number: search.partners[d.number] for d in differing if d.number in search.partners}
     return Diagnosis(findings, shares_compared(search, unnamed), picture(search), partners)
+
+
+def named_all(
+    search: Search, differing: Sequence[Difference], close: float
+) -> tuple[list[Difference], list[Finding | None]]:
+    """Return what is told of some differences, with a name each; None for one that another one explains."""
+    kept, findings = told(differing, explained(differing, close, search.labels))
+    return kept, rewired(search, kept, findings)
 
 
 def told(differing: Sequence[Difference], findings: Sequence[Finding]) -> tuple[list[Difference], list[Finding]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ft.parity.evidence import Finding
 from ft.parity.families import Case, members
-from ft.parity.foreign.difference import Difference, telling
+from ft.parity.foreign.difference import telling
 from ft.parity.foreign.forcing import FINER, Search
 from ft.parity.foreign.states import State
 
@@ -19,9 +19,9 @@ STEPS = 40  # operations that are put in place, at most
 WIDE = 12  # operations that are looked at for the next one
 
 
-def peeled(search: Search, differing: Sequence[Difference], findings: Sequence[Finding]) -> bool:
+def peeled(search: Search, findings: Sequence[Finding | None]) -> bool:
     """Put operations with a name in place of those without; tell whether these explain as much."""
-    if all(finding.certain for finding in findings):
+    if all(finding is None or finding.certain for finding in findings):
         return False
     loose = search.forced.keys() - search.anchored.keys() - search.earlier.keys()
     forced = {number: x for number, x in search.forced.items() if number not in loose}

@@ -102,8 +102,9 @@ class Wires:
 
     def layers(self, wire: Wire) -> set[int]:
         """Return the operations with parameters that a wire begins or ends at, on either side."""
-        partners = {tensor: number for number, tensor in self.search.partners.items()}
-        ends = {wire.consumer, wire.giver, partners.get(wire.other, wire.consumer)}
+        state = self.search.last
+        makers = (state.torch.makers.get(i) for i, partners in state.same.items() if wire.other in partners)
+        ends = {wire.consumer, wire.giver, *(number for number in makers if number is not None)}
         return {number for number in ends if self.search.last.torch.parameters(self.graph.operations[number])}
 
     def words(self, wire: Wire, d: Difference, more: int) -> str:
