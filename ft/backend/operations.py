@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+LOCAL = "local "  # before the number of a tensor that was replaced, in a file
+
 
 @dataclass
 class Operation:
@@ -88,22 +90,20 @@ class Graph:
             "results": self.results,
         }
 
-    def tensors(self, *, parameters: bool = True) -> dict[str, np.ndarray]:
-        """Return the arrays as a file has them, which knows no truth values, with the parameters or without."""
-        left_out = {n for n, leaf in self.leaves.items() if leaf.startswith("parameter ") and not parameters}
-        arrays = {number: x for number, x in self.arrays.items() if number not in left_out}
-        return dict(named(arrays, "")) | dict(named(self.local, "local "))
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return the arrays as a file has them, which knows no truth values."""
+        return dict(named(self.arrays, "")) | dict(named(self.local, LOCAL))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> "Graph":
         """Build it from what `to_dict` and `tensors` gave."""
-        local = {int(name.removeprefix("local ")): x for name, x in tensors.items() if name.startswith("local ")}
+        local = {int(name.removeprefix(LOCAL)): x for name, x in tensors.items() if name.startswith(LOCAL)}
         return cls(
             [Operation(**operation) for operation in values["operations"]],
             [LayerCall(**layer) for layer in values["layers"]],
             {int(number): leaf for number, leaf in values["leaves"].items()},
             dict(values["results"]),
-            {int(name): x for name, x in tensors.items() if not name.startswith("local ")},
+            {int(name): x for name, x in tensors.items() if not name.startswith(LOCAL)},
             local,
         )
 

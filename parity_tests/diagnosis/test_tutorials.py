@@ -38,7 +38,8 @@ def fault(torch, keras, inputs, in_torch, *told, **in_keras):
 QUICK = {
     "rotary attention": fault(
         *(T.Llama, K.Llama, "ids:int<25>:7", {"inter": True}),
-        *(("operation", "model/flatten", "flatten"), ("operation", "model/flatten.2", "flatten")),
+        ("rotation", "model/flatten", "neighbours, base 10000; tf: rotary positions along axis 2: both halves"),
+        ("rotation", "model/flatten.2", "neighbours"),
     ),
     "gates behind unused layers": fault(
         *(T.WaveNet, K.wavenet, "x:map:1x18", {"swap": True}),

@@ -28,6 +28,9 @@ NEAR = {  # what people write for one another
 }
 
 
+IN_KERAS = ("lstm", "gru", "mha", "masked", "convlstm")  # layers whose faults are settings that Keras's have
+
+
 @dataclass(frozen=True)
 class Planted:
     """One fault: the family that it is of, the side that has it, where, in words, and that side's layers."""
@@ -45,8 +48,9 @@ def planted(model: Model, rng: np.random.Generator) -> list[Planted]:
     for path, kind, options in walked(model.layers):
         for family, words, change in faults(kind, options, model.rank, rng):
             side = str(rng.choice(["torch", "tf"]))
-            if kind in ("lstm", "gru", "mha") or family == "setting" or "variance" in family:
+            if kind in IN_KERAS or family == "setting" or "variance" in family:
                 side = "tf"
+            side = "torch" if words == "forget gate" else side
             layers = deepcopy(model.layers)
             change(at(layers, path))
             every.append(Planted(family, side, place_of(path), f"{kind}: {words}", layers))
@@ -57,7 +61,7 @@ def walked(layers: Layers, above: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[
     """Yield path, kind and options of every layer, those inside of others included."""
     for i, (kind, options) in enumerate(layers):
         yield (*above, i), kind, options
-        if kind == "residual":
+        if kind in ("residual", "normed"):
             yield from walked(options["layers"], (*above, i, "layers"))
         for j, part in enumerate(options.get("parts", ())):
             yield from walked(part, (*above, i, "parts", j))
@@ -144,8 +148,19 @@ def faults(kind: str, o: dict[str, Any], rank: int, rng: np.random.Generator) ->
         yield "reduction", "n or n - 1", setter(ddof=0)
     if kind == "attention":
         yield "combination", "scale", setter(scale=float(o["channels"] ** -0.5))
-        yield "mask", "causal", setter(causal=True)
+        yield "mask", "causal", setter(causal=not o.get("causal"))
         yield "softmax", "axis", setter(axis=-2)
+        if rotary := o.get("rotary"):
+            yield "rotation", "neighbours", setter(rotary={**rotary, "halves": False})
+            yield "rotation", "base", setter(rotary={"base": rotary["base"] * 2})
+    if kind == "normed":
+        yield "wiring", "norm before", setter(pre=True)
+    if kind == "masked":
+        yield "recurrent cell", "mask lost", setter(masked=False)
+        yield "recurrent cell", "states kept", setter(zeros=False)
+    if kind == "convlstm":
+        yield "activation", "hard sigmoid", setter(gate="hard_sigmoid")
+        yield "combination", "forget gate", setter(forget=1.0)
     if kind == "mha":
         yield "attention", "causal", setter(causal=True)
     if kind == "gru" and not o.get("both"):

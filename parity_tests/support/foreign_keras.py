@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers as L
 from keras import ops
@@ -121,6 +122,17 @@ def make(kind: str, o: dict[str, Any], rank: int) -> Any:
         return L.MultiHeadAttention(o["heads"], o["channels"] // o["heads"])
     if kind == "attention":
         return [L.Dense(o["channels"]) for _ in range(4)]
+    if kind == "masked":
+        cell = (L.LSTM if o["cell"] == "lstm" else L.GRU)(
+            o["units"], return_sequences=True, zero_output_for_mask=o.get("zeros", True)
+        )
+        return [L.Embedding(o["words"], o["channels"]), cell]
+    if kind == "convlstm":
+        return L.ConvLSTM2D(o["units"], 3, padding="same", recurrent_activation=o.get("gate", "sigmoid"))
+    if kind == "normed":
+        part = Net(o["layers"], rank)
+        part.norm = L.LayerNormalization(epsilon=1e-5)
+        return part
     if kind == "dropout":
         return L.Dropout(o["rate"])
     if kind == "residual":
@@ -146,6 +158,11 @@ def run(kind: str, o: dict[str, Any], part: Any, x: Any, rank: int, training: bo
         return part(x, x, use_causal_mask=o.get("causal", False))
     if kind == "attention":
         return attention(part, x, o)
+    if kind == "masked":
+        lengths = tf.maximum(tf.reduce_sum(tf.cast(x < o["words"] // 2, tf.int32), 1), 1)
+        return part[1](part[0](x), mask=tf.sequence_mask(lengths, x.shape[1]) if o.get("masked", True) else None)
+    if kind == "normed":
+        return x + part(part.norm(x), training=training) if o.get("pre") else part.norm(x + part(x, training=training))
     if kind == "residual":
         y = part(x, training=training) * o.get("scale", 1.0)
         return x + y if o.get("share", 1.0) else y
@@ -224,12 +241,25 @@ def attention(part: Any, x: Any, o: dict[str, Any]) -> Any:
     """Attend by einsum, over heads."""
     n, t, c = x.shape
     q, k, v = (tf.reshape(layer(x), (n, t, o["heads"], -1)) for layer in part[:3])
+    if rotary := o.get("rotary"):
+        q, k = (rotated(z, **rotary) for z in (q, k))
     q = q * (o.get("scale") or (c // o["heads"]) ** -0.5)
     scores = tf.einsum("nqhd,nkhd->nhqk", q, k)
     if o.get("causal"):
         scores = tf.where(tf.linalg.band_part(tf.ones((t, t), tf.bool), -1, 0), scores, tf.constant(-1e9, scores.dtype))
     shares = tf.nn.softmax(scores, o.get("axis", -1))
     return part[3](tf.reshape(tf.einsum("nhqk,nkhd->nqhd", shares, v), (n, t, c)))
+
+
+def rotated(x: Any, base: float, halves: bool = True) -> Any:
+    """Turn pairs of channels by their position, as complex numbers: positions before heads."""
+    half = x.shape[-1] // 2
+    angles = np.arange(x.shape[1])[:, None] * base ** (-np.arange(half) / half)
+    turns = tf.constant(np.exp(1j * angles)[:, None])
+    one, two = tf.split(x, 2, -1) if halves else (x[..., ::2], x[..., 1::2])
+    z = tf.complex(one, two) * tf.cast(turns, tf.complex128 if x.dtype == tf.float64 else tf.complex64)
+    parts = tf.math.real(z), tf.math.imag(z)
+    return tf.concat(parts, -1) if halves else tf.reshape(tf.stack(parts, -1), x.shape)
 
 
 def resized(x: Any, o: dict[str, Any]) -> Any:
@@ -242,8 +272,6 @@ def resized(x: Any, o: dict[str, Any]) -> Any:
 
 def resize_matrix(side: int, o: dict[str, Any]) -> Any:
     """Return the matrix (2 * side, side) of a resize along one axis."""
-    import numpy as np
-
     out = np.arange(2 * side)
     matrix = np.zeros((2 * side, side))
     if o["how"] == "nearest":

@@ -211,7 +211,58 @@ def boxes(rng: np.random.Generator) -> Model:
     return Model("sets of boxes", layers, "boxes:float:8x4", 0)
 
 
+def rotary(rng: np.random.Generator) -> Model:
+    c, words = 12, 11
+    attend = ("attention", {"channels": c, "heads": 2, "rotary": {"base": float(rng.choice([10000.0, 100.0]))}})
+    layers = [
+        ("embedding", {"words": words, "channels": c}),
+        ("residual", {"layers": [("ln", {"channels": c}), attend]}),
+        ("residual", {"layers": [("ln", {"channels": c}), dense(c, 9), act(rng), dense(9, c)]}),
+        ("reduce", {"how": str(rng.choice(["mean", "max"])), "axis": 1}),
+        dense(c, 5),
+    ]
+    return Model("text, rotary", layers, f"ids:int<{words}>:8", 0)
+
+
+def post_norm(rng: np.random.Generator) -> Model:
+    c, words = 8, 12
+    attend = [("attention", {"channels": c, "heads": 2, "causal": bool(rng.integers(2))})]
+    layers = [
+        ("embedding", {"words": words, "channels": c}),
+        ("normed", {"layers": attend, "channels": c}),
+        ("normed", {"layers": [dense(c, 10), act(rng), dense(10, c)], "channels": c}),
+        ("global", {"how": "mean"}),
+        dense(c, 4),
+    ]
+    return Model("text, norm after", layers, f"ids:int<{words}>:7", 0)
+
+
+def masked(rng: np.random.Generator) -> Model:
+    units, words = int(rng.integers(4, 7)), 14
+    layers = [
+        ("masked", {"cell": str(rng.choice(["lstm", "gru"])), "words": words, "channels": 5, "units": units}),
+        ("reduce", {"how": str(rng.choice(["mean", "max", "sum"])), "axis": 1}),
+        dense(units, 6),
+        act(rng),
+        dense(6, 3),
+    ]
+    return Model("text, masked", layers, f"ids:int<{words}>:6", 0)
+
+
+def video(rng: np.random.Generator) -> Model:
+    a, b = rng.integers(3, 6, 2).tolist()
+    layers = [
+        ("convlstm", {"inputs": 2, "units": a}),
+        conv(a, b, stride=2),
+        act(rng),
+        ("global", {"how": "mean"}),
+        dense(b, 3),
+    ]
+    return Model("video", layers, "x:map:2x3x6x5", 2)
+
+
 KINDS: tuple[Callable[[np.random.Generator], Model], ...] = (
     *(image_classifier, residual_net, branched_net, segmentation, autoencoder, transformer),
     *(recurrent, tabular, series, two_inputs, boxes),
+    *(rotary, post_norm, masked, video),
 )

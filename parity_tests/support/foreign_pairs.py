@@ -20,7 +20,10 @@ from parity_tests.support import foreign_keras, foreign_torch
 from parity_tests.support.foreign_faults import Planted
 from parity_tests.support.foreign_models import Model
 
-ALIKE = [{"padding", "pooling"}]  # a pooling that pads by hand: either name is right
+ALIKE = [  # either name is right
+    {"padding", "pooling"},  # of a pooling that pads by hand
+    {"combination", "attention"},  # of the scale of scores
+]
 
 
 class InProcess(process.ModelProcess):

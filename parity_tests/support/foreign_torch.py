@@ -82,6 +82,17 @@ def make(kind: str, o: dict[str, Any], rank: int) -> nn.Module:
         return nn.MultiheadAttention(o["channels"], o["heads"], batch_first=True)
     if kind == "attention":
         return nn.ModuleList([nn.Linear(o["channels"], o["channels"]) for _ in range(4)])
+    if kind == "masked":
+        cell = (nn.LSTM if o["cell"] == "lstm" else nn.GRU)(o["channels"], o["units"], batch_first=True)
+        return nn.ModuleList([nn.Embedding(o["words"], o["channels"]), cell])
+    if kind == "convlstm":
+        units = o["units"]
+        both = nn.Conv2d(o["inputs"], 4 * units, 3, padding=1), nn.Conv2d(units, 4 * units, 3, padding=1, bias=False)
+        return nn.ModuleList(both)
+    if kind == "normed":
+        part = Net(o["layers"], rank)
+        part.norm = nn.LayerNorm(o["channels"])
+        return part
     if kind == "dropout":
         return nn.Dropout(o["rate"])
     if kind == "residual":
@@ -108,6 +119,12 @@ def run(kind: str, o: dict[str, Any], part: Any, x: Any, rank: int) -> Any:
         return part(x, x, x, need_weights=False, is_causal=False)[0]
     if kind == "attention":
         return attention(part, x, o)
+    if kind == "masked":
+        return masked(part, x, o)
+    if kind == "convlstm":
+        return convlstm(part, x, o)
+    if kind == "normed":
+        return x + part(part.norm(x)) if o.get("pre") else part.norm(x + part(x))
     if kind == "ln" and rank == 2 and x.ndim == 4:
         return part(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     if kind == "residual":
@@ -189,10 +206,43 @@ def attention(part: Any, x: Tensor, o: dict[str, Any]) -> Tensor:
     """Attend by hand, over heads."""
     n, t, c = x.shape
     q, k, v = (layer(x).reshape(n, t, o["heads"], -1).transpose(1, 2) for layer in part[:3])
+    if rotary := o.get("rotary"):
+        q, k = (rotated(z, **rotary) for z in (q, k))
     scores = q @ k.transpose(-1, -2) * (o.get("scale") or (c // o["heads"]) ** -0.5)
     if o.get("causal"):
         scores = scores.masked_fill(torch.ones(t, t, dtype=torch.bool).triu(1), -1e9)
     return part[3]((torch.softmax(scores, o.get("axis", -1)) @ v).transpose(1, 2).reshape(n, t, c))
+
+
+def rotated(x: Tensor, base: float, halves: bool = True) -> Tensor:
+    """Turn pairs of channels by their position, as Llama does it: heads before positions."""
+    half = x.shape[-1] // 2
+    rates = base ** (-torch.arange(half, dtype=x.dtype) / half)
+    angles = torch.arange(x.shape[-2], dtype=x.dtype)[:, None] * rates
+    if not halves:
+        one, two = x[..., ::2], x[..., 1::2]
+        parts = one * angles.cos() - two * angles.sin(), two * angles.cos() + one * angles.sin()
+        return torch.stack(parts, -1).flatten(-2)
+    angles = torch.cat([angles, angles], -1)
+    return x * angles.cos() + torch.cat([-x[..., half:], x[..., :half]], -1) * angles.sin()
+
+
+def masked(part: Any, ids: Tensor, o: dict[str, Any]) -> Tensor:
+    """Let a cell go over the first words of each text, as many as are small ones."""
+    lengths = (ids < o["words"] // 2).sum(1).clamp(min=1)
+    packed = nn.utils.rnn.pack_padded_sequence(part[0](ids), lengths, batch_first=True, enforce_sorted=False)
+    return nn.utils.rnn.pad_packed_sequence(part[1](packed)[0], batch_first=True, total_length=ids.shape[1])[0]
+
+
+def convlstm(part: Any, x: Tensor, o: dict[str, Any]) -> Tensor:
+    """Return the last state of a cell of convolutions over the frames of a film."""
+    h = c = torch.zeros(len(x), o["units"], *x.shape[-2:], dtype=x.dtype)
+    for t in range(x.shape[2]):
+        i, f, g, out = (part[0](x[:, :, t]) + part[1](h)).chunk(4, 1)
+        f = f + o["forget"] if "forget" in o else f
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(out) * torch.tanh(c)
+    return h
 
 
 def resized(x: Tensor, o: dict[str, Any]) -> Tensor:

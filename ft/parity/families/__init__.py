@@ -18,6 +18,7 @@ from ft.parity.families import (
     recurrent,
     reduction,
     resize,
+    rotation,
     window,
 )
 
@@ -34,6 +35,7 @@ FAMILIES: dict[str, Fit] = {  # what is more special comes first
     "reduction": reduction.fit,
     "resize": resize.fit,
     "recurrent cell": recurrent.fit,
+    "rotation": rotation.fit,
     "product": product.fit,
     "attention": attention.fit,
     "combination": combination.fit,

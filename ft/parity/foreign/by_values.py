@@ -9,7 +9,8 @@ from types import MappingProxyType
 from ft.parity.arrays import BARS
 from ft.parity.foreign.ambiguous import Settled, settled
 from ft.parity.foreign.couple import Couple
-from ft.parity.foreign.operations import FINER, Recorder, is_output
+from ft.parity.foreign.forcing import FINER
+from ft.parity.foreign.operations import Recorder, is_output
 from ft.parity.foreign.pairing import Pair
 from ft.parity.foreign.sides import framework_of
 from ft.parity.foreign.states import Side, State

@@ -12,7 +12,7 @@ from ft.errors import RecipeError, unknown
 from ft.parity.evidence import Finding
 from ft.parity.foreign.agreement import option_of
 from ft.parity.foreign.ambiguous import Settled
-from ft.parity.foreign.assignment import AGAIN, WEIGHTS, Assignment
+from ft.parity.foreign.assignment import WEIGHTS, Assignment
 from ft.parity.foreign.by_values import traced_behind, traced_by_values
 from ft.parity.foreign.couple import Couple, coupled
 from ft.parity.foreign.coverage import Share, in_words
@@ -21,9 +21,10 @@ from ft.parity.foreign.operations import Recorder, diagnose_operations
 from ft.parity.foreign.pairing import Pair
 from ft.parity.foreign.picture import Picture
 from ft.parity.foreign.process import running
+from ft.parity.foreign.rounding import with_rounding
 from ft.parity.foreign.settings import lone_parameters, tied, unlike_settings, unreached
-from ft.parity.foreign.sides import SIDES, file_of, labels_of
-from ft.parity.sensitivity import Band, band_of
+from ft.parity.foreign.sides import SIDES, labels_of
+from ft.parity.sensitivity import Band
 from ft.parity.trace import Trace
 from ft.parity.verdict import Row, Verdict, compare_traces
 from ft.weights import read_safetensors
@@ -98,18 +99,18 @@ def compare_models(
             measured = compare_traces(*traces)
             found = diagnose_operations(recorder, couple.pairing, traces, measured)
         recorder.clear()
-        if sensitivity:
-            couple.trace_moved()
+        rounding = with_rounding(couple, traces, measured, keep=sensitivity)
     rows = unmeasured(couple, folder, found.findings, found.shares)
     (folder / WEIGHTS).unlink()
     notes = (
         *notes_on_type(couple.dtype, dtype),
         *notes_on(couple, assignment, optimizers, tried),
+        *rounding.notes(),
         *in_words(found.shares),
     )
-    band = band_of(traces[0], Trace(folder / AGAIN.format(file_of(labels[0])))) if sensitivity else None
     pairs, findings = tuple(couple.pairing.pairs), tuple(found.findings)
-    return StrangersResult(*traces, pairs, notes, rows, findings, found.picture, band, measured)
+    band = rounding.band if sensitivity else None
+    return StrangersResult(*traces, pairs, notes, rows, findings, found.picture, band, rounding.verdict)
 
 
 def require_known(dtype: str, direction: str) -> None:

@@ -69,6 +69,11 @@ def differences(search: Search) -> list[Difference]:
     """Return every operation that differs, in PyTorch's order."""
     search.finish()
     search.last = split(search, search.last)
+    return listed(search)
+
+
+def listed(search: Search) -> list[Difference]:
+    """Return what a search has put in place and differs, and what it has found no partner for."""
     forced = told(search, search.last)
     unfit = [number for number in search.unfit if search.ready(search.last, number)]
     open_ones = [number for number in search.last.parted[:1] if not forced or number not in search.forced]

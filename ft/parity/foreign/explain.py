@@ -1,7 +1,6 @@
 """What the operations that differ are, in words: a member of a family on each side, fitted to its own numbers."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from ft.parity.evidence import AT, Finding
 from ft.parity.families import Case, activation, attention, combination, members, order
 from ft.parity.families.same import bounded, number, same
 from ft.parity.finding_id import OUTPUTS, UNKNOWN
-from ft.parity.foreign.difference import Apart, Difference, channels_first
+from ft.parity.foreign.difference import Difference, channels_first
 from ft.parity.foreign.forcing import WHOLE, Search
 from ft.parity.foreign.sides import SIDES, framework_of
 from ft.parity.foreign.values import apart
@@ -61,15 +60,12 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
         return "mask", *words, False
     if d.reached and d.torch.shape == d.tf.shape and (answer := relation(d, close) or combined(d, close)):
         return answer
-    cases = [Case(d.inputs, d.parameters, y, w, close) for y, w in zip((d.torch, d.tf), words, strict=True)]
     half: tuple[str, str, str, bool] | None = None
-    for family, torch, tf in members(*cases):
+    for family, torch, tf in readings(d, words, close):
         if torch and tf and torch != tf:
             return family, torch, tf, True
         if torch != tf:
             half = half or (family, torch or words[0], tf or words[1], False)
-    if d.own and (answer := apart_by_inputs(d, d.own, cases[0])):
-        return answer
     if d.torch.shape == d.tf.shape and (answer := combined(d, close)):
         return answer
     if d.permuted:
@@ -82,13 +78,14 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     return half or (UNKNOWN, words[0], words[1], False)
 
 
-def apart_by_inputs(d: Difference, own: Apart, case: Case) -> tuple[str, str, str, bool] | None:
-    """Return what both sides are where each takes something else: each is fitted to its own."""
-    given = zip((own.torch, own.tf), (d.torch, d.tf), strict=True)
-    for family, torch, tf in members(*(replace(case, inputs=x, parameters=own.parameters, output=y) for x, y in given)):
-        if torch and tf and torch != tf:
-            return family, torch, tf, True
-    return None
+def readings(d: Difference, words: tuple[str, str], close: float) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yield what families take both sides for, by what both take in one order, by what is nearest, by what each takes."""
+    ways = [(d.inputs, d.inputs, d.parameters)]
+    ways += [(d.near, d.near, {})] if d.near and [x.shape for x in d.near] != [x.shape for x in d.inputs] else []
+    ways += [d.own] if d.own else []
+    for torch, tf, parameters in ways:
+        sides = zip((torch, tf), (d.torch, d.tf), words, strict=True)
+        yield from members(*(Case(inputs, parameters, y, told, close) for inputs, y, told in sides))
 
 
 def listed_operations(operations: Sequence[Operation]) -> str:

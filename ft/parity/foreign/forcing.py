@@ -15,11 +15,13 @@ from ft.backend.operations import Graph, LayerCall
 from ft.errors import UserError
 from ft.parity.foreign.sides import SIDES, framework_of
 from ft.parity.foreign.states import Side, State, graph_inputs
-from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order
+from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order, shape_apart
 
 SMALL = 60  # operations of a model in which every candidate is tried
 LIMIT = 60  # differences that are looked for
+DIGITS = 6  # of a distance; of several as near the first counts
 FIRST, NEAR = 6, 3  # operations that are tried for a difference, and partners of each
+FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
 WHOLE = (  # layers of Keras's that are one operation, whatever they do inside
     *("BatchNormalization", "LayerNormalization", "GroupNormalization", "LSTM", "GRU", "SimpleRNN", "Bidirectional"),
     *("MultiHeadAttention", "RMSNormalization"),
@@ -53,7 +55,7 @@ class Search:
         self.partners: dict[int, int] = {}  # operation of PyTorch's -> tensor of Keras's
         self.unfit: list[int] = []  # those whose partner has another size
         self.anchored: dict[int, list[int]] = {}  # what is taken where that is not compared yet
-        self.orders: dict[int, tuple[int, ...]] = {}  # of a partner's axes, where more than values tell it
+        self.orders: dict[tuple[int, int], tuple[int, ...]] = {}  # of a partner's axes, where more than values tell it
         self.enlarged: dict[int, list[int]] = {}  # what is larger on both sides from here on, with what it takes
         self.layouts: dict[int, bool] = {}  # rank -> whether channels are last on Keras's side alone
 
@@ -82,23 +84,25 @@ class Search:
     def blame_operands(self, state: State) -> State:
         """Where an operation differs only because its partner takes other numbers, blame what gave them."""
         for number in list(self.forced):
-            if (
-                number not in self.anchored
-                or number in self.earlier
-                or self.own_layer(state, number)
-                or not self.differs(state, number)
-            ):
+            if number in self.earlier or self.own_layer(state, number) or not self.differs(state, number):
                 continue
             for maker, other in list(self.operands(state, number)):
-                value = self.value_for(state, maker, other)
-                if value is None or maker in self.forced:
+                if maker in self.forced or self.on_both(state, maker, other):
                     continue
-                after = self.tried(maker, other, value)
+                value = self.value_for(state, maker, other)
+                after = None if value is None else self.tried(maker, other, value)
                 if after and not self.differs(after, number) and len(after.parted) <= len(state.parted):
                     self.take(state, maker, other)
                     state = after
                     break
         return state
+
+    def on_both(self, state: State, maker: int, other: int) -> bool:
+        """Tell whether both sides have what an operation gives as well as another tensor: neither is to blame then."""
+        own = state.torch.graph.operations[maker].outputs[0]
+        if own not in state.same or self.turned(state, own):
+            return False
+        return any(other in partners and not self.turned(state, i) for i, partners in state.same.items())
 
     def last_edges(self) -> dict[int, list[int]]:
         """Return what each operation that differs comes of, as far up as nothing before is the same on both sides."""
@@ -123,8 +127,8 @@ class Search:
         """Return a tensor of Keras's side in the layout of an operation's output."""
         output = state.torch.graph.operations[number].outputs[0]
         own = state.torch.graph.local.get(output, state.torch.graph.arrays[output])
-        if number in self.orders:
-            return np.ascontiguousarray(self.tf.graph.arrays[tensor].transpose(self.orders[number]))
+        if order := self.orders.get((number, tensor)):
+            return np.ascontiguousarray(self.tf.graph.arrays[tensor].transpose(order))
         return nearest(self.tf.graph.arrays[tensor], own, moved=self.moved(own.ndim))
 
     def moved(self, rank: int) -> bool:
@@ -230,7 +234,7 @@ class Search:
             if after is None:
                 continue
             output = state.torch.graph.operations[number].outputs[0]
-            far = mean_apart(state.torch.graph.arrays[output], value)
+            far = round(shape_apart(state.torch.graph.arrays[output], value), DIGITS)
             if number == state.parted[0] and self.left(after) < self.left(state) and self.closes(state, output):
                 return number, tensor
             scored.append((self.left(after), number, far, tensor))
@@ -274,7 +278,7 @@ class Search:
         first = state.parted[0]
         if self.ready(state, first) and (anchors := self.anchors(state, first)):
             yield from ((first, tensor) for tensor in anchors)
-        yield from self.operands(state)
+        yield from ((maker, other) for maker, other in self.operands(state) if not self.on_both(state, maker, other))
         for own in graph_inputs(state, first):  # one side may have an operation in between
             maker = state.torch.makers.get(own)
             size = state.torch.graph.arrays[own].size

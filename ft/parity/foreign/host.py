@@ -1,12 +1,13 @@
 """The process of one model of the user's own: it answers compare.py in lines of JSON."""
 
+import hashlib
 import json
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,7 @@ from ft.backend import contract as backend
 from ft.backend.contract import Stranger, Wing
 from ft.backend.description import Description
 from ft.backend.forms import applied, whole_of
-from ft.backend.operations import Graph
+from ft.backend.operations import LOCAL, Graph
 from ft.errors import RecipeError, UserError
 from ft.noise import generator
 from ft.parity.foreign.assignment import AGAIN, FORCED, OPERATIONS, WEIGHTS, Assignment, Feed
@@ -80,6 +81,7 @@ class Host:
     assignment: Assignment
     giver: str = ""
     lead: bool = False
+    prints: dict[str, bytes] = field(default_factory=dict)
 
     def inputs(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Say whether the module has inputs of its own; they are drawn, and written for the other side."""
@@ -216,7 +218,8 @@ class Host:
     def operations(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Record an inference pass over the first batch. forced: a file of other outputs; amplitude: of the inputs.
 
-        Weights are the common ones, but that none is constant: a fresh norm would do as good as nothing.
+        whole: whether later passes leave out what is as in this one. Weights are the common ones, but that none is
+        constant: a fresh norm would do as good as nothing.
         """
         forced = read_safetensors(self.folder / FORCED) if request["forced"] else {}
         if not forced:  # later passes find them in place
@@ -227,9 +230,18 @@ class Host:
         if not forced:
             self.require_steady(graph, inputs)
         with files.explained(self.folder):
-            file = self.folder / OPERATIONS.format(file_of(self.side))
-            write_safetensors(file, graph.tensors(parameters=not forced), {})
-        return graph.to_dict()
+            as_before = self.written(graph, whole=request["whole"])
+        return {**graph.to_dict(), "as_before": as_before, "whole": request["whole"]}
+
+    def written(self, graph: Graph, *, whole: bool) -> list[str]:
+        """Write the arrays of a pass but those of the last whole one; return the names of these."""
+        arrays = graph.tensors()
+        prints = {name: fingerprint(x) for name, x in arrays.items()}
+        others = {name: x for name, x in arrays.items() if self.prints.get(name) != prints[name]}
+        write_safetensors(self.folder / OPERATIONS.format(file_of(self.side)), others, {})
+        if whole:
+            self.prints = {name: own for name, own in prints.items() if not name.startswith(LOCAL)}
+        return [name for name in arrays if name not in others]
 
     def require_steady(self, graph: Graph, inputs: Mapping[str, np.ndarray]) -> None:
         """Raise RecipeError where the model gives something else the next time, with the first operation that does."""
@@ -308,6 +320,11 @@ def taken_back(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return array
     moved = np.moveaxis(array, -1, 1) if array.ndim > 1 else array
     return np.ascontiguousarray(moved if moved.shape == shape else array.reshape(shape))
+
+
+def fingerprint(array: np.ndarray) -> bytes:
+    """Return a few bytes that another array has not."""
+    return hashlib.blake2b(array.tobytes(), digest_size=16).digest() + f"{array.dtype}{array.shape}".encode()
 
 
 def typed(array: np.ndarray, dtype: str, amplitude: float = 1.0) -> np.ndarray:

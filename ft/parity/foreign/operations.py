@@ -10,60 +10,67 @@ from typing import Any
 import numpy as np
 
 from ft.backend.forms import whole_of
-from ft.backend.operations import Graph
+from ft.backend.operations import LOCAL, Graph
 from ft.parity.arrays import BARS
 from ft.parity.evidence import Finding
 from ft.parity.families.same import VAST
 from ft.parity.finding_id import UNKNOWN
 from ft.parity.foreign.assignment import FORCED, OPERATIONS
 from ft.parity.foreign.coverage import Share, shares_compared
-from ft.parity.foreign.difference import Difference, differences
+from ft.parity.foreign.difference import Difference, differences, listed
 from ft.parity.foreign.explain import explained, stopped
-from ft.parity.foreign.forcing import Search
+from ft.parity.foreign.forcing import FINER, Search
 from ft.parity.foreign.pairing import Pairing
+from ft.parity.foreign.peeling import peeled
 from ft.parity.foreign.picture import Picture, picture
 from ft.parity.foreign.process import ModelProcess, ask
 from ft.parity.foreign.sides import file_of
+from ft.parity.foreign.wiring import rewired
 from ft.parity.trace import Trace
 from ft.parity.verdict import SETTINGS, Row, Verdict
 from ft.weights import read_safetensors, write_safetensors
 
 LARGE, SMALL = 10.0, 1e-3  # how large inputs are made, for limits that the first ones do not reach; no smaller ones
 Forced = Mapping[int, np.ndarray]
-FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
 
 
 class Recorder:
     """Has the operations of either model recorded, with numbers put in place of what some of them give.
 
-    Parameters come with the passes that nothing was forced in.
+    base: the arrays of each side's last whole pass: of a later one a side writes only those that are others.
     """
 
     def __init__(self, sides: Mapping[str, ModelProcess], folder: Path, dtype: str) -> None:
         self.sides, self.folder, self.dtype = sides, folder, dtype
-        self.parameters: dict[str, dict[int, np.ndarray]] = {}
+        self.base: dict[str, dict[str, np.ndarray]] = {}
+        self.amplitudes: dict[str, float] = {}
 
     def record(self, name: str, forced: Mapping[int, np.ndarray], amplitude: float = 1.0) -> Graph:
         """Return the operations of a side. forced: what is put in place, by operation; amplitude: times the inputs."""
         if forced:
             write_safetensors(self.folder / FORCED, {str(number): x for number, x in forced.items()}, {})
-        request = {"do": "operations", "forced": bool(forced), "dtype": self.dtype, "amplitude": amplitude}
-        return self.read(name, ask({name: self.sides[name]}, {name: request})[name], again=not forced)
+        request = self.request(name, forced=bool(forced), amplitude=amplitude)
+        return self.read(name, ask({name: self.sides[name]}, {name: request})[name])
 
     def both(self) -> list[Graph]:
         """Return the operations of both sides, which run at once."""
-        request = {"do": "operations", "forced": False, "dtype": self.dtype, "amplitude": 1.0}
-        answers = ask(self.sides, dict.fromkeys(self.sides, request))
-        return [self.read(name, answer, again=True) for name, answer in answers.items()]
+        requests = {name: self.request(name, forced=False, amplitude=1.0) for name in self.sides}
+        return [self.read(name, answer) for name, answer in ask(self.sides, requests).items()]
 
-    def read(self, name: str, answer: Mapping[str, Any], *, again: bool) -> Graph:
-        """Return what a side's process has written. again: with its parameters."""
-        graph = Graph.from_dict(answer, read_safetensors(self.folder / OPERATIONS.format(file_of(name))))
-        if again:
-            leaves = graph.leaves.items()
-            self.parameters[name] = {n: graph.arrays[n] for n, leaf in leaves if leaf.startswith("parameter ")}
-        graph.arrays |= self.parameters[name]
-        return graph
+    def request(self, name: str, *, forced: bool, amplitude: float) -> dict[str, Any]:
+        """Return what a side is asked: a pass, written as a whole where the one before it had other inputs."""
+        whole = not forced or self.amplitudes.get(name) != amplitude
+        self.amplitudes[name] = amplitude
+        return {"do": "operations", "forced": forced, "dtype": self.dtype, "amplitude": amplitude, "whole": whole}
+
+    def read(self, name: str, answer: Mapping[str, Any]) -> Graph:
+        """Return what a side's process has written, with what it has written before and is still so."""
+        written = read_safetensors(self.folder / OPERATIONS.format(file_of(name)))
+        before = self.base.get(name, {})
+        arrays = written | {number: before[number] for number in answer["as_before"]}
+        if answer["whole"]:
+            self.base[name] = {number: x for number, x in arrays.items() if not number.startswith(LOCAL)}
+        return Graph.from_dict(answer, arrays)
 
     def clear(self) -> None:
         """Remove the files."""
@@ -90,8 +97,11 @@ def diagnose_operations(
     """Return the operations that differ."""
     close, parted = BARS[recorder.dtype]["cause"], parted_phases(traces, verdict)
     search, differing = search_operations(recorder, pairing, close, differ="inference" in parted)
-    differing, findings = told(differing, explained(differing, close, pairing.labels))
-    unnamed = [d for d, finding in zip(differing, findings, strict=True) if finding.entry == UNKNOWN]
+    differing, named = named_all(search, differing, close)
+    if peeled(search, named):
+        differing, named = named_all(search, listed(search), close)
+    unnamed = [d for d, finding in zip(differing, named, strict=True) if finding and finding.entry == UNKNOWN]
+    findings = [finding for finding in named if finding is not None]
     rest = search.last.parted if findings else parted - {"statistics"}
     if not rest:  # all that differs is explained
         findings += shown_by_large(recorder, search, differing, close)
@@ -100,6 +110,14 @@ def diagnose_operations(
         findings += [replace(f, certain=alone) for f in stopped(search.plain.torch.graph, search.tf.graph, search)]
     partners = {d.number: search.partners[d.number] for d in differing if d.number in search.partners}
     return Diagnosis(findings, shares_compared(search, unnamed), picture(search), partners)
+
+
+def named_all(
+    search: Search, differing: Sequence[Difference], close: float
+) -> tuple[list[Difference], list[Finding | None]]:
+    """Return what is told of some differences, with a name each; None for one that another one explains."""
+    kept, findings = told(differing, explained(differing, close, search.labels))
+    return kept, rewired(search, kept, findings)
 
 
 def told(differing: Sequence[Difference], findings: Sequence[Finding]) -> tuple[list[Difference], list[Finding]]:

@@ -30,7 +30,9 @@ def split(search: Search, state: State) -> State:
 def split_one(search: Search, state: State, number: int) -> State:
     """Return the pass with what leads to an operation in its place, or the same one."""
     pairs = dict(leading_to(search, state, number))
-    search.orders |= {n: order for n, tensor in pairs.items() if (order := order_of(search, state, n, tensor))}
+    search.orders |= {
+        (n, tensor): order for n, tensor in pairs.items() if (order := order_of(search, state, n, tensor))
+    }
     values = {n: search.value_for(state, n, tensor) for n, tensor in pairs.items()}
     if not pairs or any(value is None for value in values.values()):
         return state

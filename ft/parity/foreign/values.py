@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import permutations
+from weakref import ref
 
 import numpy as np
 
@@ -19,19 +20,31 @@ class Table:
         self.sizes: dict[int, list[int]] = {}
         self.moments = {number: moments(x) for number, x in arrays.items()}
         self.ordered: dict[int, np.ndarray] = {}
+        self.found: dict[int, tuple[ref[np.ndarray], list[int]]] = {}  # by id: passes share most of their arrays
         for number in sorted(self.moments):  # a file has its arrays in any order; of several that fit the first counts
             self.sizes.setdefault(arrays[number].size, []).append(number)
 
     def find(self, x: np.ndarray) -> list[int]:
         """Return the numbers of the arrays that hold the same values."""
-        own, numbers, ordered = moments(x), [], None
+        known = self.found.get(id(x))
+        if known is None or known[0]() is not x:
+            known = self.found[id(x)] = ref(x), list(self.search(x))
+        return known[1]
+
+    def search(self, x: np.ndarray) -> Iterator[int]:
+        """Yield the numbers of the arrays that hold the same values."""
+        own = moments(x) if x.size in self.sizes else np.zeros(MOMENTS)
+        ordered = None
         for number in self.sizes.get(x.size, ()):
             scale = max(own[-1], self.moments[number][-1])
-            if np.all(np.abs(own - self.moments[number]) <= self.close * scale * ROOM):
-                ordered = np.sort(x, axis=None) if ordered is None else ordered
-                if apart(ordered.astype(np.float64), self.in_order(number).astype(np.float64)) <= self.close:
-                    numbers.append(number)
-        return numbers
+            if not np.all(np.abs(own - self.moments[number]) <= self.close * scale * ROOM):
+                continue
+            if same_order(self.arrays[number], x, self.close):  # quicker to see than the same in another order
+                yield number
+                continue
+            ordered = np.sort(x, axis=None) if ordered is None else ordered
+            if apart(ordered.astype(np.float64), self.in_order(number).astype(np.float64)) <= self.close:
+                yield number
 
     def in_order(self, number: int) -> np.ndarray:
         """Return the values of an array in ascending order."""
@@ -78,6 +91,19 @@ def mean_apart(x: np.ndarray, y: np.ndarray) -> float:
     with np.errstate(over="ignore"):  # a number may stand for infinity
         far, size = float(np.mean((x - y) ** 2)), float(np.mean(y**2))
     return np.inf if np.isinf(far) else float(np.sqrt(far / max(size, 1e-300)))
+
+
+def shape_apart(x: np.ndarray, y: np.ndarray) -> float:
+    """Return how far two arrays are apart where one may be any number of times as large as the other."""
+    if x.shape != y.shape or not (np.isfinite(x).all() and np.isfinite(y).all()) or max(map(peak, (x, y))) > VAST:
+        return np.inf
+    product, size = float(np.sum(x * y)), float(np.sum(x * x))
+    return mean_apart(x * (product / size), y) if size else 1.0
+
+
+def peak(x: np.ndarray) -> float:
+    """Return the largest magnitude."""
+    return float(np.abs(x).max(initial=0.0))
 
 
 def layouts(x: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:

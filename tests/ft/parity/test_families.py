@@ -1,10 +1,12 @@
 """Families of functions: each reads off its numbers from inputs and outputs, and is none where it does not fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import signal
 
-from ft.parity.families import FAMILIES, Case
+from ft.parity.families import FAMILIES, Case, recurrent
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(4, 6, 8, 10))
@@ -140,3 +142,28 @@ def test_attention_tells_a_scale_that_is_rounded_to_float32(width):
         case = Case((q, k, v), {}, shares / shares.sum(-1, keepdims=True) @ v, close=1e-11)
         assert FAMILIES["attention"](case) == f"all positions, {word}"
     assert told("attention", np.tanh(q @ keys), q, keys) is None
+
+
+@pytest.mark.parametrize(("words", "near"), [("both halves", False), ("neighbours", True)])
+def test_rotary_positions_tell_their_pairs_and_their_base(words, near):
+    x = RNG.normal(size=(2, 3, 7, 10))  # heads before positions; of ten channels eight are turned
+    turns = np.exp(1j * np.arange(2, 9)[:, None] * 500.0 ** (-np.arange(4) / 4))
+    one, two = (slice(0, 8, 2), slice(1, 8, 2)) if near else (slice(0, 4), slice(4, 8))
+    z = (x[..., one] + 1j * x[..., two]) * turns
+    y = x.copy()
+    y[..., one], y[..., two] = z.real, z.imag
+    told_words = f"rotary positions along axis 2: {words}, base 500 from position 2, the first 8 channels"
+    assert told("rotation", y, x) == told_words
+    assert told("rotation", y + 1e-6 * x, x) is None
+
+
+def test_a_recurrent_cell_tells_what_it_does_at_masked_steps():
+    weights = {"weight_ih": RNG.normal(size=(16, 6)), "weight_hh": RNG.normal(size=(16, 4)), "bias_ih": np.ones(16)}
+    lengths = np.array([5, 2, 3])
+    keep = np.arange(5) < lengths[:, None]
+    case = Case((TOKENS, keep.astype(np.uint8)), weights, np.zeros((3, 5, 4)))
+    for way in recurrent.ways(keep):
+        ((words, step), *_) = recurrent.cells(weights, 4, 4)
+        y = recurrent.unrolled(step, TOKENS, 4, way)
+        assert recurrent.fit(replace(case, output=y)) == words + way.words
+        assert recurrent.fit(replace(case, output=y, inputs=(lengths, TOKENS))) == words + way.words

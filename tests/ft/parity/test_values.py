@@ -14,3 +14,11 @@ def test_what_fits_comes_in_the_order_of_computation():
 def test_what_stands_for_infinity_is_infinitely_far():
     assert mean_apart(np.full(3, 1e300), np.zeros(3)) == np.inf
     assert mean_apart(np.full(3, 1e300), np.full(3, 1e300)) == 0.0
+
+
+def test_what_is_found_belongs_to_the_array_and_not_to_its_place_in_memory():
+    table = Table({0: np.arange(4.0), 1: np.arange(4.0) + 1}, 1e-9)
+    for start in (0.0, 1.0) * 3:
+        x = np.arange(4.0) + start  # where the one before it was
+        assert table.find(x) == table.find(x) == [int(start)]
+        del x
