@@ -16,6 +16,7 @@ from ft_tf.layers.boxes import (
     lesson_of_anchors,
     maps_of,
     native_decisions,
+    sizes_of,
 )
 from ft_tf.layers.conv import (
     Conv2d,
@@ -127,6 +128,7 @@ __all__ = [
     "roll",
     "seed_noise",
     "sizes",
+    "sizes_of",
     "split_heads",
     "squeeze_excitation",
     "synchronised",

@@ -12,6 +12,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, FastRCN
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
+from ft.network.boxes.sizes import Sizes, largest
 from ft.zoo.detector import Detector
 from ft.zoo.fasterrcnn import SHAPES, Shape
 from ft_torch.layers import Decider, Decisions, NativeDecider, pool_boxes
@@ -51,7 +52,7 @@ def fasterrcnn_mobilenet_v3_large_320_fpn(*, num_classes: int = 90, dtype: str =
 
 
 class TwoStages(nn.Module):
-    """Torchvision's parts of a Faster R-CNN under their names, for pictures of one size.
+    """Torchvision's parts of a Faster R-CNN under their names, for pictures of one size, or padded to one.
 
     A step learns from what is drawn inside; its outputs are what the network says there and what it is to say.
     """
@@ -65,15 +66,22 @@ class TwoStages(nn.Module):
         size = (images.shape[2], images.shape[3])
         return self.answer(self.backbone.get_submodule("body")(images), size, targets)
 
-    def answer(self, maps: Mapping[str, Tensor], size: tuple[int, int], targets: Mapping[str, Tensor] | None) -> Maps:
+    def answer(
+        self,
+        maps: Mapping[str, Tensor],
+        size: tuple[int, int],
+        targets: Mapping[str, Tensor] | None,
+        sizes: Sizes = None,
+    ) -> Maps:
         """Return what is found in pictures of that size, or, with targets, what a step learns from.
 
-        maps: of the body, by tap.
+        maps: of the body, by tap; sizes: of the pictures themselves, where they are padded.
         """
         pyramid = self.backbone.get_submodule("fpn")(dict(maps))
         levels = list(pyramid.values())
         objectness, deltas = self.proposals(levels)
-        decide = self.decisions.at([tuple(level.shape[2:]) for level in levels], size)
+        decide = self.decisions.at([tuple(level.shape[2:]) for level in levels], size, sizes)
+        size = largest(size, sizes)  # by which a map's scale is told
         if targets is None:
             rois = decide.rois(objectness, deltas)
             logits, said = self.say(levels, rois, size)
