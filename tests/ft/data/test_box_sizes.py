@@ -1,14 +1,19 @@
-"""Pictures with boxes that keep their shape: resized by their short side, padded in batches, of like shapes together."""
+"""Pictures with boxes that keep their shape: resized by their short side, padded in batches, like shapes together."""
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ft.data import Augmentation, Boxes, Padded, Preprocess, Reading, Sample, Sampling
 from ft.data.batches.boxes import ASPECTS, BoxBatches
+from ft.data.batches.instances import InstanceBatches
 from ft.data.cut import Cut
+from ft.data.images.preprocess import RESAMPLING
 from ft.data.images.view import jittered, whole
 from ft.errors import DataError
+from ft.tasks.instances import INSTANCES
 from tests.ft.data.test_box_view import pictures, taught
+from tests.ft.data.test_instances import pictures as masked
 
 PREPROCESS = Preprocess(64, 64, "bilinear", (0.5, 0.5, 0.5), (1.0, 1.0, 1.0), longest=90)
 
@@ -59,6 +64,24 @@ def require_in_place(picture, size, boxes, labels):
     return len(boxes)
 
 
+def test_masks_end_where_their_picture_does(monkeypatch):
+    """A picture that is resized by its nearest pixels is its own masks; all of a batch are as large as the largest."""
+    monkeypatch.setitem(RESAMPLING, "bilinear", Image.Resampling.NEAREST)
+    teach, met = INSTANCES.teach(classes=3, dtype="float64"), 0
+    sampling = Sampling(3, 5, shuffle=True)
+    own = InstanceBatches(list(masked()), PREPROCESS, sampling, Augmentation("crop-flip"), teach=teach)
+    for batch in own.epoch(0):
+        height, width = batch.inputs.sizes.max(0)
+        assert batch.targets["masks"].shape[2:] == (height, -(-width // 8))
+        masks = np.unpackbits(batch.targets["masks"], axis=-1, count=width).astype(bool)
+        rows = zip(batch.inputs.images, masks, batch.targets["box_labels"], strict=True)
+        for picture, shapes, labels in rows:
+            for mask, k in zip(shapes, labels.tolist(), strict=True):
+                met += k >= 0
+                np.testing.assert_array_equal(mask, (picture[:height, :width, k] > 0) & (k >= 0))
+    assert met > 3
+
+
 def test_the_short_side_has_the_size_or_the_long_one_its_bound():
     assert whole(480, 640, 64, 90).frame == (64, 85)
     assert whole(640, 480, 64, 70).frame == (70, 52)
@@ -79,7 +102,7 @@ def test_pictures_of_like_shapes_are_together():
     plans = [[indices.tolist() for indices in grouped.plan(epoch)] for epoch in (0, 0, 1)]
     assert plans[0] == plans[1] != plans[2]
     assert [len(indices) for indices in plans[0]] == [4] * 12 + [2]
-    assert sorted(sum(plans[0], [])) == list(range(50))
+    assert sorted(np.concatenate(plans[0])) == list(range(50))
     assert plans[0][-1] == plain.plan(0)[-1].tolist()
     ratios = np.array([sample.label.width / sample.label.height for sample in samples])
     mixed = [len(set(np.digitize(ratios[indices], ASPECTS))) for indices in plans[0][:-1]]
