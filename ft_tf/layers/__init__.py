@@ -44,6 +44,7 @@ from ft_tf.layers.norm import (
 from ft_tf.layers.points import Enlarge, FoundHeatmaps, FoundPoints
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
 from ft_tf.layers.resize import Resize, ResizeNearest, resize_bilinear
+from ft_tf.layers.sparse import SparseConv2d
 from ft_tf.layers.sync import synchronised
 from ft_tf.layers.text import (
     AdditiveMask,
@@ -99,6 +100,7 @@ __all__ = [
     "Resize",
     "ResizeNearest",
     "SameShape",
+    "SparseConv2d",
     "SplitThree",
     "StochasticDepth",
     "TiedEmbedding",

@@ -15,7 +15,7 @@ from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 from ft.network.boxes.sizes import Sizes, largest
 from ft.zoo.detector import Detector
 from ft.zoo.fasterrcnn import SHAPES, Shape
-from ft_torch.layers import Decider, Decisions, NativeDecider, pool_boxes
+from ft_torch.layers import Decider, Decisions, NativeDecider, SparseConv2d, pool_boxes, with_products
 from ft_torch.models.mobilenetv3 import adapted
 
 Maps = dict[str, Tensor]
@@ -133,7 +133,7 @@ class TwoStages(nn.Module):
 def fasterrcnn(name: str, num_classes: int, dtype: str) -> nn.Module:
     """Return the network called `name`."""
     shape = SHAPES[name]
-    return adapted(TwoStages(stock_parts(shape, num_classes + 1), shape.detector), dtype)
+    return adapted(with_products(TwoStages(stock_parts(shape, num_classes + 1), shape.detector)), dtype)
 
 
 def stock_parts(shape: Shape, classes: int) -> FasterRCNN:
@@ -147,11 +147,18 @@ def stock_parts(shape: Shape, classes: int) -> FasterRCNN:
     return FasterRCNN(
         with_pyramid(shape),
         rpn_anchor_generator=AnchorGenerator(numbers.sizes, (numbers.ratios,) * len(numbers.sizes)),
-        rpn_head=RPNHead(channels, numbers.anchors, conv_depth=shape.rpn_convs),
+        rpn_head=proposals_head(shape),
         box_roi_pool=MultiScaleRoIAlign([str(i) for i in range(numbers.maps)], bins, numbers.roi_points),
         box_head=head,
         box_predictor=FastRCNNPredictor(shape.hidden, classes),
     )
+
+
+def proposals_head(shape: Shape) -> RPNHead:
+    """Return torchvision's head of the proposals, whose last 3x3 convolution learns of the drawn anchors alone."""
+    head = RPNHead(shape.channels, shape.detector.anchors, conv_depth=shape.rpn_convs)
+    head.conv[-1].get_submodule("0").__class__ = SparseConv2d
+    return head
 
 
 def with_pyramid(shape: Shape) -> nn.Module:
