@@ -1,7 +1,7 @@
 """The fast paths: a base's features computed once, leading frozen stages apart from the rest, folded or compiled."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from ft.system.cores import images_at_a_time
 from ft.zoo import Card, TextCard
 from ft.zoo.card import under
 from ft_tf.graph import BatchGraphs, as_graph
-from ft_tf.layers import BatchNorm2d, Conv2d, Noise, WithAuxiliary
+from ft_tf.layers import BatchNorm2d, Conv2d, Noise, WithAuxiliary, sizes
 from ft_tf.models.text.network import split_text
 from ft_tf.taps import split_at_taps
 
@@ -55,15 +55,17 @@ def whole(*_: Any, **__: Any) -> Any:
 def split_maps(model: keras.Model, card: Card) -> tuple[Base, Head]:
     """Return the base and the head of a network for segmentation or detection, whose answers are of the images' size.
 
-    That goes along with the maps, as the shape of images without channels (N, H, W, 0).
+    That goes along with the maps, as the shape of images without channels (N, H, W, 0); and where images are padded,
+    the "sizes" of the pictures in them.
     """
     backbone, heads = split_at_taps(model, card)
 
-    def base(images: tf.Tensor, *, training: bool = False) -> Taps:
-        return Taps(backbone(images, training=training), images=images[..., :0])
+    def base(given: tf.Tensor | Mapping[str, tf.Tensor], *, training: bool = False) -> Taps:
+        images, more = (given["images"], {"sizes": given["sizes"]}) if isinstance(given, Mapping) else (given, {})
+        return Taps(backbone(images, training=training), images=images[..., :0], **more)
 
     def head(taps: Taps, **options: Any) -> dict[str, tf.Tensor]:
-        _, height, width, _ = taps["images"].shape
+        _, height, width, _ = sizes(taps["images"])
         return heads(taps, (height, width), **options)
 
     return base, head

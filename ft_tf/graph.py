@@ -38,9 +38,9 @@ class BatchGraphs:
     def __call__(self, inputs: Any, *tensors: Any) -> Any:
         """Run a batch, one tensor or several by name; of the others the first, if any, are the targets, by name."""
         targets = tensors[0] if tensors and isinstance(tensors[0], Mapping) else {}
-        shapes = tuple(x.shape for x in tf.nest.flatten(inputs))
+        shapes, padded = tuple(x.shape for x in tf.nest.flatten(inputs)), has_sizes(inputs)
         whole = shapes[0][0] == self.batch_size
-        if whole and not any(name in COUNTED for name in targets):
+        if whole and not padded and not any(name in COUNTED for name in targets):
             if shapes not in self.whole:
                 self.whole[shapes] = as_graph(self.function)
             return self.whole[shapes](inputs, *tensors)
@@ -48,8 +48,17 @@ class BatchGraphs:
         samples = tf.nest.map_structure(lambda x: tf.TensorSpec((rows, *x.shape[1:]), x.dtype), (inputs, *tensors[:1]))
         for name in set(targets) & set(COUNTED):
             x = targets[name]
-            samples[1][name] = tf.TensorSpec((rows, None, *x.shape[2:]), x.dtype)
+            inner = (None, None) if padded and name == "masks" else x.shape[2:]
+            samples[1][name] = tf.TensorSpec((rows, None, *inner), x.dtype)
+        if padded:  # one graph for all sizes
+            x = inputs["images"]
+            samples[0]["images"] = tf.TensorSpec((rows, None, None, x.shape[3]), x.dtype)
         signature = (*samples, *(tf.TensorSpec(x.shape, x.dtype) for x in tensors[1:]))
         if (key := str(signature)) not in self.others:  # targets by name have no hash
             self.others[key] = as_graph(self.function, signature)
         return self.others[key](inputs, *tensors)
+
+
+def has_sizes(inputs: Any) -> bool:
+    """Tell whether these are padded images, of another size in each batch."""
+    return isinstance(inputs, Mapping) and "sizes" in inputs

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ft.backend.objective import Objective
 from ft.backend.ranks import ALONE
-from ft.data import Batch, Features, Given, Inputs, Pixels, TokenIds
+from ft.data import Batch, Features, Given, Inputs, Padded, Pixels, TokenIds
 from ft.network.freeze import Freeze
 from ft.recipe import Recipe
 from ft.training.accumulation import Part, parts_of
@@ -312,7 +312,9 @@ class Learner:
             return self.prefix(given)
 
     def given(self, inputs: Given) -> Any:
-        """Put what a whole network takes on the device: images (N, H, W, C), or tokens by name."""
+        """Put what a whole network takes on the device: images (N, H, W, C), alone or with sizes, or tokens by name."""
+        if isinstance(inputs, Padded):
+            return {"images": self.put(inputs.images), "sizes": tf.constant(inputs.sizes)}
         return as_tensors(inputs.arrays) if isinstance(inputs, TokenIds) else self.put(inputs)
 
     def put(self, inputs: np.ndarray | Pixels) -> tf.Tensor:

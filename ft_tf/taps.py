@@ -9,7 +9,7 @@ from keras import KerasTensor
 from ft.zoo import Card
 from ft.zoo.card import under
 from ft.zoo.detector import OneStage
-from ft_tf.layers import lesson_of_anchors, maps_of, of_class, resize_bilinear, sizes
+from ft_tf.layers import lesson_of_anchors, maps_of, of_class, resize_bilinear, sizes_of
 
 Maps = dict[str, tf.Tensor]
 
@@ -74,13 +74,15 @@ class BoxHead:
         **_: bool,
     ) -> Maps:
         objectness, deltas, *levels = self.proposals([features[tap] for tap in self.taps], training=training)
-        maps, image = maps_of(levels), tf.stack(size)
+        own = tf.cast(features["sizes"], tf.int32) if "sizes" in features else sizes_of(features["images"])
+        shapes = maps_of(levels), tf.stack(size), own
+        image = tf.reduce_max(own, 0)  # by which a map's scale is told
         if targets is None:
-            rois = self.decisions.rois(objectness, deltas, maps, image)
+            rois = self.decisions.rois(objectness, deltas, *shapes)
             logits, said = self.says(self.pool.cut(levels, rois, image), training=training)
-            found = self.detections([logits, said, rois["rois"], rois["pictures"], features["images"]])
-            return found | (self.more.found(levels, found, maps, image) if self.more else {})
-        lesson = self.decisions.lesson(objectness, deltas, maps, image, targets)
+            found = self.detections([logits, said, rois["rois"], rois["pictures"], features["images"]], sizes=own)
+            return found | (self.more.found(levels, found, shapes[0], image) if self.more else {})
+        lesson = self.decisions.lesson(objectness, deltas, *shapes, targets)
         logits, said = self.says(self.pool.cut(levels, lesson, image), training=training)
         return {
             "objectness": tf.gather(tf.reshape(objectness, [-1]), lesson["anchors"]),
@@ -88,7 +90,7 @@ class BoxHead:
             "class_logits": logits,
             "box_deltas": tf.reshape(said, [-1, logits.shape[-1], 4]),
             **{name: lesson[name] for name in ("objects", "anchor_boxes", "classes", "roi_boxes")},
-            **(self.more.learnt(levels, lesson, targets, image, training=training) if self.more else {}),
+            **(self.more.learnt(levels, lesson, targets, image, own, training=training) if self.more else {}),
         }
 
 
@@ -116,9 +118,9 @@ class AnchorHead:
         (logits, *said), made = given[: self.said], iter(given[self.said :])
         levels = [next(made) if tap is None else features[tap] for tap in self.levels]
         if targets is None:
-            return self.detections([logits, *said, features["images"], *levels])
-        sizes = {"image": tf.stack(size), "maps": maps_of(levels), "detector": self.detections.detector}
-        lesson = lesson_of_anchors(logits, targets, **sizes)
+            return self.detections([logits, *said, features["images"], *levels], sizes=features.get("sizes"))
+        options = {"image": tf.stack(size), "maps": maps_of(levels), "detector": self.detections.detector}
+        lesson = lesson_of_anchors(logits, targets, **options)
         places, count = lesson.pop("places"), len(said)
         if count == 1:
             del lesson["middles"]
@@ -140,10 +142,17 @@ class MaskHead:
         return {"masks": self.answer([logits, found["classes"]])}
 
     def learnt(
-        self, levels: Sequence[tf.Tensor], lesson: Maps, targets: Maps, image: tf.Tensor, *, training: bool
+        self,
+        levels: Sequence[tf.Tensor],
+        lesson: Maps,
+        targets: Maps,
+        image: tf.Tensor,
+        sizes: tf.Tensor,
+        *,
+        training: bool,
     ) -> Maps:
         """Return "mask_logits" and "masks" (P, M, M): what is said, and is to be said, of boxes of objects."""
-        own = self.rois.lesson(lesson, targets["masks"], image)
+        own = self.rois.lesson(lesson, targets["masks"], image, sizes)
         rois = {name: tf.gather(lesson[name], own["places"]) for name in ("rois", "pictures", "maps")}
         logits = self.says(self.pool.cut(levels, rois, image), training=training)
         return {"mask_logits": of_class(logits, tf.gather(lesson["classes"], own["places"])), "masks": own["wanted"]}
@@ -165,12 +174,19 @@ class PointHead:
         return self.answer([heatmaps, rois["rois"], found["classes"]])
 
     def learnt(
-        self, levels: Sequence[tf.Tensor], lesson: Maps, targets: Maps, image: tf.Tensor, *, training: bool
+        self,
+        levels: Sequence[tf.Tensor],
+        lesson: Maps,
+        targets: Maps,
+        image: tf.Tensor,
+        sizes: tf.Tensor,
+        *,
+        training: bool,
     ) -> Maps:
         """Return "heatmaps" (V, S * S), logits of the keypoints that boxes of objects show, and their "cells" (V,)."""
         own = self.answer.lesson(lesson, targets["points"])
         rois = {name: tf.gather(lesson[name], own["places"]) for name in ("rois", "pictures", "maps")}
         heatmaps = tf.transpose(self.says(self.pool.cut(levels, rois, image), training=training), [0, 3, 1, 2])
-        _, _, height, width = sizes(heatmaps)
+        _, _, height, width = heatmaps.shape
         flat = tf.reshape(heatmaps, [-1, height * width])
         return {"heatmaps": tf.gather(flat, own["heatmaps"]), "cells": own["cells"]}

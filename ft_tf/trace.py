@@ -14,6 +14,7 @@ from ft_tf.axes import axes_after, axes_before
 
 KINDS = {
     "Conv2d": "conv",
+    "SparseConv2d": "conv",
     "Conv2D": "conv",
     "DepthwiseConv2D": "conv",
     "BatchNorm2d": "batchnorm",

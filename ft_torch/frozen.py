@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from typing import Any, ClassVar
 
@@ -47,12 +47,14 @@ def apart(model: nn.Module, card: Card) -> tuple[Base, Head]:
 def split_maps(model: nn.Module, card: Card) -> tuple[Base, Head]:
     """Return the base and the head of a network for segmentation or detection, whose answers are of the images' size.
 
-    That goes along with the maps, as the shape of images without channels (N, H, W, 0).
+    That goes along with the maps, as the shape of images without channels (N, H, W, 0); and where images are padded,
+    the "sizes" of the pictures in them.
     """
     backbone, heads = split_at_taps(model, card)
 
-    def base(images: Tensor) -> Taps:
-        return Taps(backbone(images), images=images[:, :0].permute(0, 2, 3, 1))
+    def base(given: Tensor | Mapping[str, Tensor]) -> Taps:
+        images, more = (given["images"], {"sizes": given["sizes"]}) if isinstance(given, Mapping) else (given, {})
+        return Taps(backbone(images), images=images[:, :0].permute(0, 2, 3, 1), **more)
 
     def head(taps: Taps, **options: Any) -> dict[str, Tensor]:
         _, height, width, _ = taps["images"].shape

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ft.backend.objective import Objective
 from ft.backend.ranks import ALONE
-from ft.data import Batch, Features, Given, Inputs, Pixels, TokenIds
+from ft.data import Batch, Features, Given, Inputs, Padded, Pixels, TokenIds
 from ft.network.freeze import Freeze
 from ft.recipe import Recipe
 from ft.training.accumulation import Part, parts_of, sizes_of
@@ -256,9 +256,14 @@ class Learner:
             return self.prefix(given)
 
     def given(self, inputs: Given) -> Any:
-        """Put what a whole network takes on the device: images (N, C, H, W), or tokens by name."""
+        """Put what a whole network takes on the device: images (N, C, H, W), alone or with sizes, or tokens by name."""
         if isinstance(inputs, TokenIds):
             return {name: torch.from_numpy(array).to(self.device) for name, array in inputs.arrays.items()}
+        if isinstance(inputs, Padded):
+            return {
+                "images": as_nchw(self.put(inputs.images)),
+                "sizes": torch.from_numpy(inputs.sizes),
+            }  # the host decides by them
         return as_nchw(self.put(inputs))
 
     def put(self, inputs: np.ndarray | Pixels) -> Tensor:

@@ -57,5 +57,5 @@ class BoxHead:
     def __call__(
         self, features: Mapping[str, Tensor], size: tuple[int, int], *, targets: Maps | None = None, **_: bool
     ) -> Maps:
-        maps = {tap: x for tap, x in features.items() if tap != "images"}
-        return self.model.answer(maps, size, targets)
+        maps = {tap: x for tap, x in features.items() if tap not in ("images", "sizes")}
+        return self.model.answer(maps, size, targets, features["sizes"].numpy() if "sizes" in features else None)

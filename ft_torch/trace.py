@@ -21,6 +21,7 @@ from ft_torch.weights import to_array
 KINDS = {
     "Conv2d": "conv",
     "Conv2dSame": "conv",
+    "SparseConv2d": "conv",
     "ActivatedConv2d": "conv",
     "BatchNorm2d": "batchnorm",
     "KerasBatchNorm2d": "batchnorm",

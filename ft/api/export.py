@@ -82,6 +82,7 @@ KINDS = (
     Format(name="litert", title="LiteRT", wing="tf", ending=".tflite", layout="NHWC", bounded=True),
 )
 FORMATS = {kind.name: kind for kind in KINDS}
+SQUARES = "it takes squares, into which pictures are fitted; the run resizes them by their short side (max_size)\n"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Export:
         return (
             f"wrote {printable(self.path)} ({FORMATS[self.record['format']].title}{facts and f', {facts}'}): "
             f"{takes['name']} {shape_words(takes)}, {takes['pixels']} -> {given_words(gives)}\n"
+            f"{SQUARES if self.record['preprocess'].get('longest') else ''}"
             f"run again on {check_words(self.record['check'])}"
         )
 

@@ -8,7 +8,7 @@ from ft.data.images.distort import Distortion
 from ft.data.images.mix import Mix
 from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
-from ft.data.inputs import Features, Given, Inputs, TokenIds
+from ft.data.inputs import Features, Given, Inputs, Padded, TokenIds
 from ft.data.settings import Augmentation, Reading, Sampling
 from ft.data.sources.box import Boxes
 from ft.data.sources.boxes import holds_boxes, open_box_images, open_boxes
@@ -32,6 +32,7 @@ __all__ = [
     "Inputs",
     "Mask",
     "Mix",
+    "Padded",
     "Pixels",
     "Policy",
     "Preprocess",

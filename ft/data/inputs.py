@@ -1,12 +1,14 @@
 """What a network is given: pixels of images, tokens of texts, or what its frozen base made of either, by tap."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from ft.data.images.pixels import Pixels
+
+STEP = 32  # pixels that both sides of padded images are a multiple of
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,5 +58,39 @@ class TokenIds:
         return TokenIds({name: array[rows] for name, array in self.arrays.items()})
 
 
-Given = np.ndarray | Pixels | TokenIds  # what a whole network takes: images (N, H, W, C), or texts
+@dataclass(frozen=True, eq=False)
+class Padded:
+    """Images (N, H, W, C) with a picture each in the upper left corner, 0 around it; sizes: of these, int64 (N, 2)."""
+
+    images: np.ndarray
+    sizes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> "Padded":
+        return Padded(self.images[rows], self.sizes[rows])
+
+    @classmethod
+    def of(cls, pictures: Sequence[np.ndarray]) -> "Padded":
+        """Return pictures (h, w, C) of different sizes, padded to a multiple of 32."""
+        sizes = np.array([picture.shape[:2] for picture in pictures], np.int64)
+        images = np.zeros((len(pictures), *frame_of(sizes), pictures[0].shape[2]), pictures[0].dtype)
+        for image, picture, (height, width) in zip(images, pictures, sizes, strict=True):
+            image[:height, :width] = picture
+        return cls(images, sizes)
+
+    def at_least(self, frame: tuple[int, int]) -> "Padded":
+        """Return the same pictures in images of that height and width, which are at least as large."""
+        rows, columns = (side - own for side, own in zip(frame, self.images.shape[1:3], strict=True))
+        return Padded(np.pad(self.images, ((0, 0), (0, rows), (0, columns), (0, 0))), self.sizes)
+
+
+def frame_of(sizes: np.ndarray) -> tuple[int, int]:
+    """Return the least multiples of 32 for pictures (N, 2) to fit into, as torchvision pads them."""
+    height, width = (-(-sizes.max(0) // STEP) * STEP).tolist()
+    return height, width
+
+
+Given = np.ndarray | Pixels | TokenIds | Padded  # what a whole network takes: images (N, H, W, C), or texts
 Inputs = Given | Features  # or, for its head alone, the features of samples

@@ -19,7 +19,7 @@ class Sampling:
 
     shuffle: in another order each epoch, as training has them; balanced: an epoch draws as many images with
     replacement, each class with the same chance; where the data is multi-label, images without a label are one class
-    more; cut: which part of each batch is read here.
+    more; cut: which part of each batch is read here; by_aspect: pictures with boxes of like shapes are together.
     """
 
     batch_size: int
@@ -27,6 +27,7 @@ class Sampling:
     shuffle: bool = False
     balanced: bool = False
     cut: Cut = WHOLE
+    by_aspect: bool = False
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

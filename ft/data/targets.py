@@ -6,7 +6,8 @@
     tokens  class numbers int64 (N, T), where tokens have one each; -100: none counts there
     boxes   corners x1 y1 x2 y2 in pixels of the input (N, M, 4), M a multiple of 8; 0 in rows of no box
     box_labels  class numbers int64 (N, M), -1 in rows of no box
-    masks   the pixels of the input that each object covers (N, M, H, ceil(W / 8)), 8 a byte as np.packbits has them
+    masks   the pixels of the input that each object covers (N, M, H, ceil(W / 8)), 8 a byte as np.packbits has them;
+            H and W of the largest picture
     points  keypoints of each object in pixels of the input (N, M, K, 3): x, y, and 0 where one is not marked
     values  a number a sample (N,), where that is what is to be said
 

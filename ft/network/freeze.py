@@ -201,6 +201,8 @@ def why_not_kept(recipe: Recipe, plan: Freeze, card: Card) -> str | None:
         return "it would be vectors of every token, of as many as each text has"
     if recipe.unfreeze:
         return "unfreeze lets the base train"
+    if recipe.max_size:
+        return "what the base makes of a picture hangs on how far its batch is padded"
     if set(plan.stages) != set(card.base):
         return "not all of the base is frozen"
     if not all(map(plan.is_still, (path for stage in plan.stages for path in card.stages[stage]))):

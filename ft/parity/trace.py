@@ -20,7 +20,7 @@ import numpy as np
 
 from ft.backend.calls import Call, Calls, map_axes
 from ft.backend.contract import Learner, Wing
-from ft.data import Batch, TokenIds
+from ft.data import Batch, Padded, TokenIds
 from ft.data.targets import Targets
 from ft.errors import RunError, printable
 from ft.system import files, reading
@@ -80,6 +80,8 @@ class TraceBatch:
     @property
     def batch(self) -> Batch:
         """The batch that a learner takes."""
+        if "sizes" in self.inputs:
+            return Batch.of(Padded(self.inputs["images"], self.inputs["sizes"]), **self.targets)
         inputs = self.inputs["images"] if "images" in self.inputs else TokenIds(self.inputs)
         return Batch.of(inputs, **self.targets)
 

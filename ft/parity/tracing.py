@@ -14,7 +14,7 @@ import numpy as np
 from ft import recipe as recipes
 from ft.backend import contract as backends
 from ft.backend.contract import Learner
-from ft.data import Inputs, TokenIds
+from ft.data import Inputs, Padded, TokenIds
 from ft.data.sources.dataset import data_facts
 from ft.errors import RecipeError, RunError
 from ft.network.freeze import Freeze, plan_at
@@ -97,6 +97,8 @@ def trace_batches(job: Job, learner: Learner, plan: Freeze, names: Collection[st
 
 def arrays_of(inputs: Inputs) -> dict[str, np.ndarray]:
     """Return what a step is fed by the names that it has in a trace."""
+    if isinstance(inputs, Padded):
+        return {"images": inputs.images, "sizes": inputs.sizes}
     return dict(inputs.arrays) if isinstance(inputs, TokenIds) else {"images": np.asarray(inputs)}
 
 

@@ -35,6 +35,19 @@ class ImagesSection:
         decides={"preprocess", "shapes", "check"},
         at_least=8,
     )
+    max_size: int | None = option(
+        None,
+        "boxes: the short side becomes image_size and the long one at most this, padded in batches (default: squares)",
+        group="data",
+        decides={"preprocess"},
+        at_least=8,
+    )
+    group_by_aspect: bool = option(
+        False,
+        "with max_size: a step has pictures of like shapes, so that little is padded",
+        group="data",
+        decides={"order"},
+    )
     augment: Literal["none", "crop-flip"] = option(
         "none",
         "crop-flip: RandomResizedCrop and horizontal flip; none: resize and crop",

@@ -71,7 +71,23 @@ class Recipe(  # the last section first: fields of a dataclass begin with those 
             raise RecipeError("l2sp: weights none leaves no pretrained values to stay near; take l2, or pass weights")
         if self.l2sp_head and not self.l2sp:
             raise RecipeError("l2sp_head: goes with l2sp, which is 0; set l2sp, or take l2")
+        self.check_sizes()
         self.check_views()
+
+    def check_sizes(self) -> None:
+        """Raise RecipeError for what goes with pictures of different sizes alone, or not with them."""
+        if self.max_size is None:
+            if self.group_by_aspect:
+                raise RecipeError("group_by_aspect: goes with max_size, without which all pictures are squares; set it")
+            return
+        if self.image_size and self.max_size < self.image_size:
+            raise RecipeError(
+                f"max_size: got {self.max_size}, less than image_size {self.image_size}, which the short side has; "
+                "raise it"
+            )
+        if self.cache in ("memory", "disk") or self.cache_views:
+            name = "cache_views" if self.cache_views else "cache"
+            raise RecipeError(f"{name}: not with max_size: features hang on how far a batch is padded; leave one out")
 
     def check_views(self) -> None:
         """Raise RecipeError for views of images that cannot be kept, or of which there is but one."""
@@ -110,6 +126,8 @@ SYNONYMS = {
     "num_epochs": "epochs",
     "wd": "weight_decay",
     "img_size": "image_size",
+    "min_size": "image_size",
+    "aspect_ratio_group_factor": "group_by_aspect",
     "dtype": "precision",
     "pretrained": "weights",
     "scheduler": "schedule",

@@ -42,7 +42,7 @@ REFUSED = {
 def found_in(outputs: Arrays, targets: Arrays) -> list[Found]:
     """Return the detections of a batch in the pictures' own pixels, the best first.
 
-    What fills up the rows is left out, and what lies wholly beside the picture, where the square is filled. Masks lie
+    What fills up the rows is left out, and what lies wholly beside the picture, where it is filled up. Masks lie
     over the boxes as they were said, and are cut off with the picture.
     """
     detections = []

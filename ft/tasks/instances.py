@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+
 from ft.tasks.box_task import BoxTask
 from ft.tasks.detection import LOGGED, MEASURES, OUTPUTS
 from ft.tasks.task import Measure, Task
@@ -36,7 +38,10 @@ class Instances(BoxTask):
         """Return the masks of pictures, see ft/data/targets.py."""
         from ft.data.batches.boxes import padded  # not at the top: it reads images
 
-        return {"masks": padded([seen.masks for seen in labels], 0)}
+        masks = [seen.masks for seen in labels]
+        most = np.max([own.shape[1:] for own in masks], 0)  # pictures that keep their shape are of different sizes
+        whole = [np.pad(own, ((0, 0), *((0, size) for size in most - own.shape[1:]))) for own in masks]
+        return {"masks": padded(whole, 0)}
 
 
 INSTANCES: Task = Instances()

@@ -18,6 +18,7 @@ from ft.tasks.task import Task
 from ft.weights import initial_weights
 from ft.weights.pretrained import preprocess_of, pretrained_weights
 from ft.zoo import Card
+from ft.zoo.detector import DefaultBoxes
 
 WITH_BOXES: dict[str, Marks] = {"boxes": "", "instances": "masks", "keypoints": "keypoints"}  # and what they have more
 
@@ -71,7 +72,21 @@ def way_in(recipe: Recipe, card: Card, dataset: Dataset, *, quiet: bool) -> Prep
     preprocess = preprocess_of(card, recipe.weights).for_channels(recipe.in_channels)
     size = recipe.image_size or dataset.image_size or preprocess.crop
     card.options(dropout=recipe.dropout, stochastic_depth=recipe.stochastic_depth, image_size=size)
-    return replace(preprocess.at(size), jpeg=recipe.jpeg)
+    if recipe.max_size is not None:
+        require_any_size(recipe, card, size)
+    return replace(preprocess.at(size), jpeg=recipe.jpeg, longest=recipe.max_size)
+
+
+def require_any_size(recipe: Recipe, card: Card, size: int) -> None:
+    """Raise RecipeError where pictures cannot keep their shape. size: of the short side."""
+    if card.detector is None:
+        raise RecipeError(f"max_size: {card.name} finds no boxes; its pictures are of one size, leave max_size out")
+    if isinstance(card.detector, DefaultBoxes):
+        raise RecipeError(f"max_size: {card.name} takes squares, whose shares its boxes are; leave max_size out")
+    if recipe.max_size is not None and recipe.max_size < size:
+        raise RecipeError(
+            f"max_size: got {recipe.max_size}, but the short side has {size}; raise it, or set image_size"
+        )
 
 
 def notes(preprocess: Preprocess, dataset: Dataset) -> list[str]:

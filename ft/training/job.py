@@ -75,7 +75,8 @@ class Job:
         plain: the images of "train" are shuffled, but not augmented; as_pixels: see `Reading`.
         """
         recipe, classes = self.recipe, len(self.dataset.classes)
-        sampling, augmentation = Sampling(recipe.batch_size, recipe.seed, shuffle=split == "train"), AS_THEY_ARE
+        options = {"shuffle": split == "train", "by_aspect": recipe.group_by_aspect}
+        sampling, augmentation = Sampling(recipe.batch_size, recipe.seed, **options), AS_THEY_ARE
         if split == "train" and not plain:
             size, balanced = recipe.batch_size * recipe.accumulate, recipe.sampling == "balanced"
             cut = replace(cut_of(recipe), rank=self.ranks.rank, ranks=self.ranks.size)

@@ -16,6 +16,7 @@ from ft_tf.layers.boxes import (
     lesson_of_anchors,
     maps_of,
     native_decisions,
+    sizes_of,
 )
 from ft_tf.layers.conv import (
     Conv2d,
@@ -43,6 +44,7 @@ from ft_tf.layers.norm import (
 from ft_tf.layers.points import Enlarge, FoundHeatmaps, FoundPoints
 from ft_tf.layers.pool import AdaptiveAvgPool2d, AvgPool2d, Flatten, InlineFlatten, MaxPool2d
 from ft_tf.layers.resize import Resize, ResizeNearest, resize_bilinear
+from ft_tf.layers.sparse import SparseConv2d
 from ft_tf.layers.sync import synchronised
 from ft_tf.layers.text import (
     AdditiveMask,
@@ -98,6 +100,7 @@ __all__ = [
     "Resize",
     "ResizeNearest",
     "SameShape",
+    "SparseConv2d",
     "SplitThree",
     "StochasticDepth",
     "TiedEmbedding",
@@ -127,6 +130,7 @@ __all__ = [
     "roll",
     "seed_noise",
     "sizes",
+    "sizes_of",
     "split_heads",
     "squeeze_excitation",
     "synchronised",

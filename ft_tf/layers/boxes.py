@@ -70,36 +70,45 @@ class Decisions(Decides):
         objectness, deltas, images, *maps = inputs
         if self.native:
             return proposals(objectness, deltas, **shapes_of(images, maps), detector=self.detector)
-        return self.rois(objectness, deltas, maps_of(maps), maps_of([images])[0])
+        return self.rois(objectness, deltas, maps_of(maps), maps_of([images])[0], sizes_of(images))
 
     def compute_output_spec(self, inputs: list[KerasTensor]) -> dict[str, KerasTensor]:
         whole = {name: KerasTensor((None,), "int64") for name in ("pictures", "maps")}
         return {"rois": KerasTensor((None, 4), inputs[0].dtype), **whole}
 
-    def rois(self, objectness: tf.Tensor, deltas: tf.Tensor, maps: tf.Tensor, image: tf.Tensor) -> Maps:
-        """Return the proposals. maps, image: heights and widths (L, 2) and (2,)."""
+    def rois(
+        self, objectness: tf.Tensor, deltas: tf.Tensor, maps: tf.Tensor, image: tf.Tensor, sizes: tf.Tensor
+    ) -> Maps:
+        """Return the proposals. maps, image: heights and widths (L, 2) and (2,); sizes: of the pictures (N, 2)."""
 
-        def decide(scores: np.ndarray, said: np.ndarray, maps: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
-            options = {"image": pair_of(image), "maps": pairs_of(maps), "detector": self.detector}
+        def decide(*given: np.ndarray) -> dict[str, np.ndarray]:
+            scores, said, maps, image, sizes = given
+            options = {"image": pair_of(image), "maps": pairs_of(maps), "detector": self.detector, "sizes": sizes}
             proposals = propose(scores, said, **options, training=False)
             return cut_out([own.boxes for own in proposals], **options)
 
         names = ("rois", "pictures", "maps")
-        return of_any_number(on_host(decide, [objectness, deltas, maps, image], names, objectness.dtype))
+        return of_any_number(on_host(decide, [objectness, deltas, maps, image, sizes], names, objectness.dtype))
 
     def lesson(
-        self, objectness: tf.Tensor, deltas: tf.Tensor, maps: tf.Tensor, image: tf.Tensor, targets: Maps
+        self,
+        objectness: tf.Tensor,
+        deltas: tf.Tensor,
+        maps: tf.Tensor,
+        image: tf.Tensor,
+        sizes: tf.Tensor,
+        targets: Maps,
     ) -> Maps:
-        """Return what a step learns from, see `Lesson`."""
+        """Return what a step learns from, see `Lesson`; the others: see `rois`."""
 
         def decide(*given: np.ndarray) -> dict[str, np.ndarray]:
-            *arrays, maps, image, clock = given
-            options = {"image": pair_of(image), "maps": pairs_of(maps), "detector": self.detector}
+            *arrays, maps, image, sizes, clock = given
+            options = {"image": pair_of(image), "maps": pairs_of(maps), "detector": self.detector, "sizes": sizes}
             return lesson(*arrays, **options, clock=tuple(clock.tolist()))._asdict()
 
         truth = targets["boxes"], targets["box_labels"]
         names = ("anchors", "objects", "anchor_boxes", "rois", "pictures", "maps", "classes", "roi_boxes", "matched")
-        given = [objectness, deltas, *truth, maps, image, self.moment()]
+        given = [objectness, deltas, *truth, maps, image, sizes, self.moment()]
         return of_any_number(on_host(decide, given, names, objectness.dtype))
 
     def moment(self) -> tf.Tensor:
@@ -111,23 +120,30 @@ class Decisions(Decides):
 
 @register
 class Detections(Decides):
-    """What a detector finds: [logits, said, rois, pictures, images] -> "boxes", "scores" and "classes", see `Found`."""
+    """What a detector finds: [logits, said, rois, pictures, images] -> "boxes", "scores" and "classes", see `Found`.
+
+    sizes: of the pictures themselves (N, 2), where they are padded.
+    """
 
     can_be_native = True
 
-    def call(self, inputs: list[tf.Tensor]) -> Maps:
+    def call(self, inputs: list[tf.Tensor], sizes: tf.Tensor | None = None) -> Maps:
         *said, images = inputs
         if self.native:
             return found(*said, image=shapes_of(images, [])["image"], detector=self.detector)
 
-        def decide(logits: np.ndarray, deltas: np.ndarray, rois: np.ndarray, pictures: np.ndarray, size: np.ndarray):
-            options = {"count": int(size[0]), "image": pair_of(size[1:]), "detector": self.detector}
+        def decide(*given: np.ndarray) -> dict[str, np.ndarray]:
+            logits, deltas, rois, pictures, image, sizes = given
+            options = {"count": len(sizes), "image": pair_of(image), "detector": self.detector, "sizes": sizes}
             return detect(logits, deltas, rois.astype(np.float64), pictures, **options)._asdict()
 
-        detections = on_host(decide, [*said, tf.shape(images)[:3]], FOUND, said[0].dtype)
+        given = [*said, maps_of([images])[0], sizes_of(images) if sizes is None else sizes]
+        detections = on_host(decide, given, FOUND, said[0].dtype)
         return shaped(detections, images.shape[0], self.detector.detections)
 
-    def compute_output_spec(self, inputs: list[KerasTensor]) -> dict[str, KerasTensor]:
+    def compute_output_spec(
+        self, inputs: list[KerasTensor], sizes: KerasTensor | None = None
+    ) -> dict[str, KerasTensor]:
         return found_spec(inputs[-1].shape[0], self.detector.detections, inputs[0].dtype)
 
 
@@ -135,7 +151,7 @@ class Detections(Decides):
 class AnchorDetections(Native):
     """What a detector of one stage finds: [logits, said, images, *maps] -> see `Detections`. It has no tensors.
 
-    Behind `said` may stand what is said of middles (N, A).
+    Behind `said` may stand what is said of middles (N, A). sizes: see `Detections`.
     """
 
     can_be_native = True
@@ -144,19 +160,22 @@ class AnchorDetections(Native):
         super().__init__(**base)
         self.detector = detector if isinstance(detector, OneStage) else one_stage_of(as_tuples(detector))
 
-    def call(self, inputs: list[tf.Tensor]) -> Maps:
+    def call(self, inputs: list[tf.Tensor], sizes: tf.Tensor | None = None) -> Maps:
         said, images, maps = self.parts(inputs)
         if self.native:
             return native_find(*said, **shapes_of(images, maps), detector=self.detector)
 
         def decide(*given: np.ndarray) -> dict[str, np.ndarray]:
-            *arrays, maps, image = given
-            return find(*arrays, image=pair_of(image), maps=pairs_of(maps), detector=self.detector)._asdict()
+            *arrays, maps, image, sizes = given
+            options = {"image": pair_of(image), "maps": pairs_of(maps), "detector": self.detector}
+            return find(*arrays, **options, sizes=sizes)._asdict()
 
-        given = [*said, maps_of(maps), maps_of([images])[0]]
+        given = [*said, maps_of(maps), maps_of([images])[0], sizes_of(images) if sizes is None else sizes]
         return shaped(on_host(decide, given, FOUND, said[0].dtype), images.shape[0], self.detector.detections)
 
-    def compute_output_spec(self, inputs: list[KerasTensor]) -> dict[str, KerasTensor]:
+    def compute_output_spec(
+        self, inputs: list[KerasTensor], sizes: KerasTensor | None = None
+    ) -> dict[str, KerasTensor]:
         return found_spec(inputs[0].shape[0], self.detector.detections, inputs[0].dtype)
 
     def parts(self, inputs: list[Any]) -> tuple[list[Any], Any, list[Any]]:
@@ -341,6 +360,12 @@ def native_decisions(model: keras.Model) -> Iterator[None]:
 def maps_of(maps: Sequence[tf.Tensor]) -> tf.Tensor:
     """Return heights and widths of maps (N, H, W, C), int32 (L, 2)."""
     return tf.stack([tf.stack(sizes(x)[1:3]) for x in maps])
+
+
+def sizes_of(images: tf.Tensor) -> tf.Tensor:
+    """Return heights and widths of pictures that fill what a network is given, int32 (N, 2)."""
+    shape = tf.shape(images)
+    return tf.tile(shape[None, 1:3], [shape[0], 1])
 
 
 def pair_of(size: np.ndarray) -> Shape:

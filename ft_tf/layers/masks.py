@@ -37,15 +37,15 @@ class FoundRois(Decides):
 
         return of_any_number(on_host(decide, [boxes, classes, maps, image], ROIS, boxes.dtype))
 
-    def lesson(self, lesson: Maps, masks: tf.Tensor, image: tf.Tensor) -> Maps:
+    def lesson(self, lesson: Maps, masks: tf.Tensor, image: tf.Tensor, sizes: tf.Tensor) -> Maps:
         """Return what a step learns of masks, see `MaskLesson`."""
 
         def decide(*given: np.ndarray) -> dict[str, np.ndarray]:
-            *arrays, size = given
-            return mask_lesson(*arrays, image=pair_of(size), detector=self.detector)._asdict()
+            *arrays, size, sizes = given
+            return mask_lesson(*arrays, image=pair_of(size), detector=self.detector, sizes=sizes)._asdict()
 
         drawn = [lesson[name] for name in ("rois", "pictures", "classes", "matched")]
-        own = on_host(decide, [*drawn, masks, image], ("places", "wanted"), lesson["rois"].dtype)
+        own = on_host(decide, [*drawn, masks, image, sizes], ("places", "wanted"), lesson["rois"].dtype)
         side = 2 * self.detector.mask_size
         return {
             "places": tf.ensure_shape(own["places"], (None,)),

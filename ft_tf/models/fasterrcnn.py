@@ -21,6 +21,7 @@ from ft_tf.layers import (
     MaxPool2d,
     PoolBoxes,
     ResizeNearest,
+    SparseConv2d,
     conv_norm_activation,
     frozen_norms,
 )
@@ -122,7 +123,8 @@ def proposals(levels: list[KerasTensor], shape: Shape) -> tuple[KerasTensor, Ker
     """Return objectness (N, A) and deltas (N, A, 4) of the anchors of all maps: the same layers look at each."""
     hidden: list[Callable] = []
     for place in range(shape.rpn_convs):
-        hidden.append(Conv2d(shape.channels, 3, padding=1, name=f"rpn.head.conv.{place}.0"))
+        kind = SparseConv2d if place == shape.rpn_convs - 1 else Conv2d  # learns of the drawn anchors alone
+        hidden.append(kind(shape.channels, 3, padding=1, name=f"rpn.head.conv.{place}.0"))
         hidden.append(keras.layers.ReLU(name=f"rpn.head.conv.{place}.1"))
     count = shape.detector.anchors
     ends = Conv2d(count, 1, name="rpn.head.cls_logits"), Conv2d(4 * count, 1, name="rpn.head.bbox_pred")

@@ -9,6 +9,7 @@ from ft_torch.layers.noise import NOISE_CALLS, Dropout, Noise, StochasticDepth, 
 from ft_torch.layers.norm import KerasBatchNorm2d, Normalization
 from ft_torch.layers.pool import FlattenHWC, MaxPool2dSame
 from ft_torch.layers.resize import resize_bilinear
+from ft_torch.layers.sparse import SparseConv2d
 from ft_torch.layers.sync import learns, synchronised
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Noise",
     "Normalization",
     "SeparableConv2d",
+    "SparseConv2d",
     "StochasticDepth",
     "ZeroPad2dSame",
     "additive_mask",

@@ -18,6 +18,7 @@ from ft.network.boxes.onestage import lesson as anchor_lesson
 from ft.network.boxes.points import point_lesson, points_in
 from ft.network.boxes.proposals import propose
 from ft.network.boxes.roi import cuts
+from ft.network.boxes.sizes import Sizes
 from ft.network.boxes.ssd import shares
 from ft.network.boxes.training import cut_out, lesson
 from ft.zoo.detector import Detector, OneStage
@@ -38,11 +39,14 @@ class Decisions(Noise, Native):
         super().__init__()
         self.detector = detector
 
-    def at(self, maps: Sequence[Shape], image: Shape) -> "Decider | NativeDecider":
-        """Return what decides for maps and pictures of these sizes, at the step that is set now."""
+    def at(self, maps: Sequence[Shape], image: Shape, sizes: Sizes = None) -> "Decider | NativeDecider":
+        """Return what decides for maps and pictures of these sizes, at the step that is set now.
+
+        sizes: of the pictures in what is given, whose height and width are `image`.
+        """
         if torch.compiler.is_exporting():
             return NativeDecider(self.detector, maps, image, onnx_suppressed() if self.for_onnx else suppressed)
-        return Decider(self, {"image": image, "maps": tuple(maps), "detector": self.detector})
+        return Decider(self, {"image": image, "maps": tuple(maps), "detector": self.detector, "sizes": sizes})
 
     def moment(self) -> tuple[int, int, int]:
         """Return the key of the draws, the step, and the position of the first picture."""
@@ -72,12 +76,12 @@ class Decider:
     def found(self, logits: Tensor, said: Tensor, rois: Maps, *, count: int) -> Maps:
         """Return what is found in `count` pictures, see `Found`."""
         cut = host(rois["rois"]).astype(np.float64), host(rois["pictures"])
-        options = {name: self.sizes[name] for name in ("image", "detector")}
+        options = {name: self.sizes[name] for name in ("image", "detector", "sizes")}
         return like(logits, detect(host(logits), host(said), *cut, count=count, **options)._asdict())
 
     def masks(self, lesson: Maps, masks: Tensor) -> Maps:
         """Return what a step learns of masks, see `MaskLesson`."""
-        options = {name: self.sizes[name] for name in ("image", "detector")}
+        options = {name: self.sizes[name] for name in ("image", "detector", "sizes")}
         return like(lesson["rois"], mask_lesson(*drawn_in(lesson), host(masks), **options)._asdict())
 
     def points(self, lesson: Maps, points: Tensor) -> Maps:
@@ -117,13 +121,19 @@ def lesson_of_anchors(
 
 
 def find_boxes(
-    logits: Tensor, *said: Tensor, image: Shape, maps: Sequence[Shape], detector: OneStage, for_onnx: bool = False
+    logits: Tensor,
+    *said: Tensor,
+    image: Shape,
+    maps: Sequence[Shape],
+    detector: OneStage,
+    sizes: Sizes = None,
+    for_onnx: bool = False,
 ) -> Maps:
     """Return what is found by what a detector of one stage says of its anchors, see `Found` and `Native`."""
-    sizes = {"image": image, "maps": maps, "detector": detector}
+    options = {"image": image, "maps": maps, "detector": detector}
     if torch.compiler.is_exporting():
-        return native_find(logits, *said, **sizes, suppress=onnx_suppressed() if for_onnx else suppressed)
-    return like(logits, find(*map(host, (logits, *said)), **sizes)._asdict())
+        return native_find(logits, *said, **options, suppress=onnx_suppressed() if for_onnx else suppressed)
+    return like(logits, find(*map(host, (logits, *said)), **options, sizes=sizes)._asdict())
 
 
 def count_of_losses(losses: Tensor, classes: Tensor, ratio: float) -> Tensor:

@@ -12,9 +12,10 @@ from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, FastRCN
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
+from ft.network.boxes.sizes import Sizes, largest
 from ft.zoo.detector import Detector
 from ft.zoo.fasterrcnn import SHAPES, Shape
-from ft_torch.layers import Decider, Decisions, NativeDecider, pool_boxes
+from ft_torch.layers import Decider, Decisions, NativeDecider, SparseConv2d, pool_boxes, with_products
 from ft_torch.models.mobilenetv3 import adapted
 
 Maps = dict[str, Tensor]
@@ -51,7 +52,7 @@ def fasterrcnn_mobilenet_v3_large_320_fpn(*, num_classes: int = 90, dtype: str =
 
 
 class TwoStages(nn.Module):
-    """Torchvision's parts of a Faster R-CNN under their names, for pictures of one size.
+    """Torchvision's parts of a Faster R-CNN under their names, for pictures of one size, or padded to one.
 
     A step learns from what is drawn inside; its outputs are what the network says there and what it is to say.
     """
@@ -65,15 +66,22 @@ class TwoStages(nn.Module):
         size = (images.shape[2], images.shape[3])
         return self.answer(self.backbone.get_submodule("body")(images), size, targets)
 
-    def answer(self, maps: Mapping[str, Tensor], size: tuple[int, int], targets: Mapping[str, Tensor] | None) -> Maps:
+    def answer(
+        self,
+        maps: Mapping[str, Tensor],
+        size: tuple[int, int],
+        targets: Mapping[str, Tensor] | None,
+        sizes: Sizes = None,
+    ) -> Maps:
         """Return what is found in pictures of that size, or, with targets, what a step learns from.
 
-        maps: of the body, by tap.
+        maps: of the body, by tap; sizes: of the pictures themselves, where they are padded.
         """
         pyramid = self.backbone.get_submodule("fpn")(dict(maps))
         levels = list(pyramid.values())
         objectness, deltas = self.proposals(levels)
-        decide = self.decisions.at([tuple(level.shape[2:]) for level in levels], size)
+        decide = self.decisions.at([tuple(level.shape[2:]) for level in levels], size, sizes)
+        size = largest(size, sizes)  # by which a map's scale is told
         if targets is None:
             rois = decide.rois(objectness, deltas)
             logits, said = self.say(levels, rois, size)
@@ -125,7 +133,7 @@ class TwoStages(nn.Module):
 def fasterrcnn(name: str, num_classes: int, dtype: str) -> nn.Module:
     """Return the network called `name`."""
     shape = SHAPES[name]
-    return adapted(TwoStages(stock_parts(shape, num_classes + 1), shape.detector), dtype)
+    return adapted(with_products(TwoStages(stock_parts(shape, num_classes + 1), shape.detector)), dtype)
 
 
 def stock_parts(shape: Shape, classes: int) -> FasterRCNN:
@@ -139,11 +147,18 @@ def stock_parts(shape: Shape, classes: int) -> FasterRCNN:
     return FasterRCNN(
         with_pyramid(shape),
         rpn_anchor_generator=AnchorGenerator(numbers.sizes, (numbers.ratios,) * len(numbers.sizes)),
-        rpn_head=RPNHead(channels, numbers.anchors, conv_depth=shape.rpn_convs),
+        rpn_head=proposals_head(shape),
         box_roi_pool=MultiScaleRoIAlign([str(i) for i in range(numbers.maps)], bins, numbers.roi_points),
         box_head=head,
         box_predictor=FastRCNNPredictor(shape.hidden, classes),
     )
+
+
+def proposals_head(shape: Shape) -> RPNHead:
+    """Return torchvision's head of the proposals, whose last 3x3 convolution learns of the drawn anchors alone."""
+    head = RPNHead(shape.channels, shape.detector.anchors, conv_depth=shape.rpn_convs)
+    head.conv[-1].get_submodule("0").__class__ = SparseConv2d
+    return head
 
 
 def with_pyramid(shape: Shape) -> nn.Module:

@@ -9,7 +9,7 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from ft.zoo.fasterrcnn import Shape
 from ft.zoo.keypointrcnn import KEYPOINTS, SHAPES
-from ft_torch.layers import Decider, NativeDecider, pool_boxes
+from ft_torch.layers import Decider, NativeDecider, pool_boxes, with_products
 from ft_torch.models.fasterrcnn import Maps, TwoStages, stock_parts
 from ft_torch.models.mobilenetv3 import adapted
 
@@ -65,7 +65,8 @@ class WithPoints(TwoStages):
 def keypointrcnn(name: str, num_classes: int, num_keypoints: int, dtype: str) -> nn.Module:
     """Return the network called `name`."""
     shape = SHAPES[name]
-    return adapted(WithPoints(with_point_parts(shape, num_classes + 1, num_keypoints), shape.detector), dtype)
+    network = WithPoints(with_point_parts(shape, num_classes + 1, num_keypoints), shape.detector)
+    return adapted(with_products(network), dtype)
 
 
 def with_point_parts(shape: Shape, classes: int, keypoints: int) -> FasterRCNN:

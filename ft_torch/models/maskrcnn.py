@@ -10,7 +10,7 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from ft.zoo.fasterrcnn import Shape
 from ft.zoo.maskrcnn import SHAPES
-from ft_torch.layers import Decider, NativeDecider, pool_boxes
+from ft_torch.layers import Decider, NativeDecider, pool_boxes, with_products
 from ft_torch.models.fasterrcnn import Maps, TwoStages, stock_parts
 from ft_torch.models.mobilenetv3 import adapted
 
@@ -70,7 +70,7 @@ def of_class(logits: Tensor, classes: Tensor) -> Tensor:
 def maskrcnn(name: str, num_classes: int, dtype: str) -> nn.Module:
     """Return the network called `name`."""
     shape = SHAPES[name]
-    return adapted(WithMasks(with_mask_parts(shape, num_classes + 1), shape.detector), dtype)
+    return adapted(with_products(WithMasks(with_mask_parts(shape, num_classes + 1), shape.detector)), dtype)
 
 
 def with_mask_parts(shape: Shape, classes: int) -> FasterRCNN:

@@ -9,6 +9,7 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
+from ft.network.boxes.sizes import Sizes
 from ft.zoo.detector import DefaultBoxes, OneStage
 from ft.zoo.onestage import Shape
 from ft_torch.layers import Native, find_boxes, lesson_of_anchors
@@ -17,7 +18,7 @@ Maps = dict[str, Tensor]
 
 
 class OneStageNetwork(Native):
-    """Torchvision's parts of a detector of one stage under their names, for pictures of one size.
+    """Torchvision's parts of a detector of one stage under their names, for pictures of one size, or padded to one.
 
     The outputs of a step are what the network says of the anchors, and what it is to say.
     """
@@ -33,17 +34,23 @@ class OneStageNetwork(Native):
         """Return the maps of the body, by tap."""
         return self.backbone.get_submodule("body")(images)
 
-    def answer(self, maps: Mapping[str, Tensor], size: tuple[int, int], targets: Mapping[str, Tensor] | None) -> Maps:
+    def answer(
+        self,
+        maps: Mapping[str, Tensor],
+        size: tuple[int, int],
+        targets: Mapping[str, Tensor] | None,
+        sizes: Sizes = None,
+    ) -> Maps:
         """Return what is found in pictures of that size, or, with targets, what a step learns from.
 
-        maps: of the body, by tap.
+        maps: of the body, by tap; sizes: of the pictures themselves, where they are padded.
         """
         levels = self.levels(maps)
         said = self.say(levels)
-        sizes = {"image": size, "maps": [tuple(level.shape[2:]) for level in levels], "detector": self.detector}
+        options = {"image": size, "maps": [tuple(level.shape[2:]) for level in levels], "detector": self.detector}
         if targets is None:
-            return find_boxes(*said.values(), **sizes, for_onnx=self.for_onnx)
-        lesson = lesson_of_anchors(said["class_logits"], targets, **sizes)
+            return find_boxes(*said.values(), **options, sizes=sizes, for_onnx=self.for_onnx)
+        lesson = lesson_of_anchors(said["class_logits"], targets, **options)
         return {"class_logits": said.pop("class_logits"), **at_objects(said, lesson)}
 
     def levels(self, maps: Mapping[str, Tensor]) -> list[Tensor]:

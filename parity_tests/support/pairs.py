@@ -1,6 +1,6 @@
 """The same network in both wings, from the same tensors, and batches to train it on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,14 +165,17 @@ def squares_folder(root: Path, *, count: int) -> str:
     return str(root)
 
 
-def boxes_csv(root: Path, *, count: int) -> str:
+def boxes_csv(root: Path, *, count: int, sides: Sequence[tuple[int, int]] = ((56, 64),)) -> str:
     """Write noisy images with a red and a green square as a CSV of boxes, and return its path.
 
-    A quarter of them, or one more, is for validation.
+    A quarter of them, or one more, is for validation. sides: heights and widths, in turn.
     """
     rng, rows = generator(0, "boxes"), ["image,x1,y1,x2,y2,label,split"]
     for i in range(count):
-        pixels, split = rng.integers(60, 120, (56, 64, 3)).astype(np.uint8), "val" if i % 4 == 0 else "train"
+        pixels, split = (
+            rng.integers(60, 120, (*sides[i % len(sides)], 3)).astype(np.uint8),
+            "val" if i % 4 == 0 else "train",
+        )
         for channel, label in enumerate(("red", "green")):
             top, left = rng.integers(0, 32, 2).tolist()
             pixels[top : top + 20, left : left + 24, channel] = 250

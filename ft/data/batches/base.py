@@ -18,7 +18,7 @@ import numpy as np
 from ft.data.batches.readers import Readers
 from ft.data.cut import Place
 from ft.data.images.pixels import Pixels
-from ft.data.inputs import Features, Inputs, TokenIds
+from ft.data.inputs import Features, Inputs, Padded, TokenIds
 from ft.data.settings import Reading, Sampling
 from ft.data.sources.dataset import Sample
 from ft.data.targets import Targets, chances, rows
@@ -61,7 +61,8 @@ class Batch:
         """Height and width of pictures, also of those whose features are kept."""
         inputs = self.inputs.taps["images"] if isinstance(self.inputs, Features) else self.inputs
         assert not isinstance(inputs, TokenIds)
-        height, width = (inputs.values if isinstance(inputs, Pixels) else inputs).shape[1:3]
+        images = inputs.images if isinstance(inputs, Padded) else inputs
+        height, width = (images.values if isinstance(images, Pixels) else images).shape[1:3]
         return height, width
 
     def rows(self, part: slice | np.ndarray) -> "Batch":

@@ -1,18 +1,25 @@
 """Batches of pictures with boxes, which move with the pixels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ft.data.batches.base import Batch
+from ft.data.batches.base import Batch, Planned
 from ft.data.batches.views import ViewBatches
+from ft.data.images.pixels import Pixels
 from ft.data.images.view import View
+from ft.data.inputs import Padded, frame_of
 from ft.data.settings import AS_THEY_ARE
 from ft.data.sources.box import Boxes
+from ft.data.sources.dataset import Sample
 from ft.data.targets import Targets
+from ft.noise import generator
 
 NO_BOXES = np.zeros((0, 4)), np.zeros(0, np.int64)
+ASPECTS = 2.0 ** np.linspace(-1, 1, 7)  # width over height where one group of pictures ends and the next begins
 ROWS = 8  # boxes of a batch are filled up to a multiple of this, so that few different shapes are met
 
 
@@ -41,7 +48,9 @@ class BoxBatches(ViewBatches):
         label = self.samples[index].label
         height, width = pixels.shape[:2]
         own = label if isinstance(label, Boxes) else Boxes.of(height, width, *NO_BOXES)
-        return self.ready(self.shown(pixels, epoch, index), epoch, index), own
+        view = self.view(epoch, index, own.height, own.width)
+        shown = view.pixels(pixels, self.preprocess.interpolation, self.preprocess.fill)
+        return self.ready(shown, epoch, index), own
 
     def seen(self, epoch: int, index: int, own: Boxes) -> Seen:
         """Return the boxes of what an epoch shows, and what is beside them."""
@@ -72,6 +81,49 @@ class BoxBatches(ViewBatches):
         """Return the batch of pictures and boxes."""
         targets = self.targets(epoch, indices, [own for _, own in read])
         return Batch(self.inputs([picture for picture, _ in read]), targets, indices, number)
+
+    def inputs(self, images: list[np.ndarray]) -> np.ndarray | Pixels | Padded:
+        """Return finished pictures (h, w, C) as a network's input, padded where they are of different sizes."""
+        return super().inputs(images) if self.preprocess.longest is None else Padded.of(images)
+
+    def made(self, epoch: int, planned: Planned, read: list[Any]) -> Batch:
+        """Return the batch of pictures that were read; of several ranks' padded as far as that of all of them."""
+        batch = super().made(epoch, planned, read)
+        if planned.place is None or not isinstance(batch.inputs, Padded):
+            return batch
+        return replace(batch, inputs=batch.inputs.at_least(self.frame(epoch, planned.place.indices)))
+
+    def frame(self, epoch: int, indices: np.ndarray) -> tuple[int, int]:
+        """Return height and width of a batch of these pictures as an epoch shows them."""
+        views = [self.view(epoch, i, *sides_of(self.samples[i])) for i in indices]
+        return frame_of(np.array([view.frame for view in views]))
+
+    def plan(self, epoch: int) -> list[np.ndarray]:
+        """Return the positions of every batch of an epoch, pictures of like shapes together where that is asked for.
+
+        Whole batches are of the epoch's order sorted by shape, and their order is drawn; what is left over stays last.
+        Source: the bins are those of torchvision's reference, --aspect-ratio-group-factor 3.
+        """
+        batches = super().plan(epoch)
+        count, size = len(self.samples) // self.sampling.batch_size, self.sampling.batch_size
+        if not self.sampling.by_aspect or not self.sampling.shuffle or not count:
+            return batches
+        order = np.concatenate(batches[:count])
+        grouped = order[np.argsort(self.groups[order], kind="stable")].reshape(count, size)
+        drawn = generator(self.sampling.seed, "groups", epoch).permutation(count)
+        return [*grouped[drawn], *batches[count:]]
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """The number of the bin of each picture's width over height, (N,)."""
+        sides = np.array([sides_of(sample) for sample in self.samples])
+        return np.digitize(sides[:, 1] / sides[:, 0], ASPECTS)
+
+
+def sides_of(sample: Sample) -> tuple[int, int]:
+    """Return height and width of a picture with boxes, known without opening it."""
+    assert isinstance(sample.label, Boxes)
+    return sample.label.height, sample.label.width
 
 
 def own_targets(own: Sequence[Boxes], views: Sequence[View]) -> Targets:

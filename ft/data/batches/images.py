@@ -12,6 +12,7 @@ from ft.data.images.augment import crop_and_flip, short_side_for
 from ft.data.images.decode import decode
 from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
+from ft.data.inputs import Padded
 from ft.data.settings import AS_THEY_ARE, USUAL, WHOLE, Augmentation, Reading, Sampling
 from ft.data.sources.dataset import Sample
 from ft.data.sources.text import Text
@@ -33,6 +34,7 @@ class ImageBatches(Batches):
         teach: Teach,
     ) -> None:
         in_numbers = augmentation.mix or (augmentation.distortion and augmentation.distortion.erase)
+        in_numbers = in_numbers or preprocess.longest  # no byte is the 0 that they are padded with
         reading = replace(reading, as_pixels=reading.as_pixels and not in_numbers)
         super().__init__(samples, sampling, reading, teach)
         self.preprocess, self.augmentation = preprocess, augmentation
@@ -58,7 +60,7 @@ class ImageBatches(Batches):
             inputs, targets = self.augmentation.mix.apply(inputs, targets, epoch=epoch, number=number)
         return Batch(inputs, targets, indices, number)
 
-    def inputs(self, images: list[np.ndarray]) -> np.ndarray | Pixels:
+    def inputs(self, images: list[np.ndarray]) -> np.ndarray | Pixels | Padded:
         """Return finished images (H, W, C) as a network's input."""
         stacked = np.stack(images)
         return self.preprocess.pixels(stacked, self.reading.dtype) if self.reading.as_pixels else stacked

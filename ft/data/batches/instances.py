@@ -21,7 +21,8 @@ class InstanceBatches(BoxBatches):
     def beside(self, view: View, own: Boxes, shown: np.ndarray) -> dict[str, np.ndarray]:
         """Return the masks of the boxes that a view shows. One mask at a time is as large as its picture."""
         rows = [np.packbits(view.shape(mask), axis=-1) for mask in masks_of(own, shown)]
-        return {"masks": np.stack(rows) if rows else np.zeros((0, view.size, -(-view.size // 8)), np.uint8)}
+        height, width = view.frame
+        return {"masks": np.stack(rows) if rows else np.zeros((0, height, -(-width // 8)), np.uint8)}
 
     def targets(self, epoch: int, indices: np.ndarray, own: Sequence[Boxes]) -> Targets:
         """Return the targets of pictures with these boxes."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ft.data.batches.images import ImageBatches
-from ft.data.images.view import View, drawn, fitted
+from ft.data.images.view import View, drawn, fitted, jittered, whole
 from ft.errors import DataError
 from ft.noise import generator
 
@@ -11,20 +11,22 @@ from ft.noise import generator
 class ViewBatches(ImageBatches):
     """The batches of one split of pictures, each shown by a view.
 
-    It just fits into the network's square, or an augmented part of it is shown.
+    It just fits into the network's square, or keeps its shape, or an augmented part of it is shown.
     """
 
     def view(self, epoch: int, index: int, height: int, width: int) -> View:
         """Return how an epoch shows a picture of that size."""
-        size = self.preprocess.crop
+        size, longest = self.preprocess.crop, self.preprocess.longest
+        limits = (size,) if longest is None else (size, longest)
         try:
             if self.augmentation.augment == "crop-flip":
-                return drawn(height, width, size, generator(self.sampling.seed, "augment", epoch, index))
-            return fitted(height, width, size)
+                rng = generator(self.sampling.seed, "augment", epoch, index)
+                return (drawn if longest is None else jittered)(height, width, *limits, rng)
+            return (fitted if longest is None else whole)(height, width, *limits)
         except DataError as error:
             raise DataError(f"{self.path_of(index)}: {error}") from None
 
     def shown(self, pixels: np.ndarray, epoch: int, index: int) -> np.ndarray:
-        """Return what an epoch shows of a picture, uint8 (crop, crop, C)."""
+        """Return what an epoch shows of a picture, uint8 (crop, crop, C), or of its own shape."""
         view = self.view(epoch, index, *pixels.shape[:2])
         return view.pixels(pixels, self.preprocess.interpolation, self.preprocess.fill)

@@ -35,7 +35,8 @@ class Preprocess:
     | "raw"   | x, for networks that normalise inside; mean and std are not looked at |
 
     jpeg: "reduced" where a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its short side
-    keeps twice the pixels that it is resized to.
+    keeps twice the pixels that it is resized to. longest: of pictures with boxes that keep their shape, see
+    ft/data/images/view.py: the short side has `crop` pixels, the long one at most so many.
 
     One channel is grey, three are RGB, and a fourth is alpha; only "torch" knows other numbers than three.
     """
@@ -47,6 +48,7 @@ class Preprocess:
     std: tuple[float, ...]
     mode: Mode = "torch"
     jpeg: Jpeg = "full"
+    longest: int | None = None
 
     def __post_init__(self) -> None:
         if self.interpolation not in RESAMPLING:
@@ -75,7 +77,7 @@ class Preprocess:
     @property
     def size_words(self) -> str:
         """The size of an input in words."""
-        return f"{self.crop} px"
+        return f"{self.crop} px" if self.longest is None else f"{self.crop} px on the short side"
 
     flag = "--image-size"  # that says another
 
@@ -138,8 +140,9 @@ class Preprocess:
         return FORMULAS[self.mode](x, mean, std)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values for JSON."""
-        return {**dataclasses.asdict(self), "mean": list(self.mean), "std": list(self.std)}
+        """Return the fields as plain values for JSON; of what is not set nothing."""
+        fields = {**dataclasses.asdict(self), "mean": list(self.mean), "std": list(self.std)}
+        return {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Preprocess":
@@ -147,7 +150,7 @@ class Preprocess:
 
         A run folder from before there were modes has none: it means "torch", and without jpeg "full".
         """
-        values = {"mode": "torch", "jpeg": "full", **values}
+        values = {"mode": "torch", "jpeg": "full", "longest": None, **values}
         wanted = {field.name for field in dataclasses.fields(cls)}
         if wanted != values.keys():
             raise DataError(f"preprocess: got the keys {listed(sorted(values))}; expected {listed(sorted(wanted))}")

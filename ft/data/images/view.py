@@ -1,11 +1,13 @@
-"""Which part of a picture shows in a square, how large and mirrored or not: drawn once, applied to all that moves.
+"""Which part of a picture shows, how large and mirrored or not: drawn once, applied to all that moves.
 
-A picture is scaled, mirrored and laid into the square; what it leaves free is filled. Pixels are resized as the network
+A picture is scaled, mirrored and laid into a square, and what it leaves free is filled; or it keeps its shape, and what
+shows is as large as the picture. Pixels are resized as the network
 wants it; masks by their nearest pixel and never blended, for a class between two others would be a third. The corners
 of boxes move as the edges of pixels do. A box stays where its centre shows, cut off at the edges of what shows, which
 leaves a quarter of it at least; it goes where less than a pixel of a side is left.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +26,7 @@ SCALES = 0.5, 2.0  # of the size at which the picture just fits, drawn uniformly
 class View:
     """A picture scaled to (height, width), with its upper left corner at (top, left) of a square of `size` pixels.
 
-    top and left are negative where it reaches beyond the square; flip: mirrored.
+    top and left are negative where it reaches beyond the square; flip: mirrored; across: its columns, where it is none.
     """
 
     size: int
@@ -33,23 +35,30 @@ class View:
     top: int = 0
     left: int = 0
     flip: bool = False
+    across: int | None = None
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Height and width of what shows."""
+        return self.size, self.size if self.across is None else self.across
 
     @property
     def shown(self) -> tuple[slice, slice]:
         """The rows and columns of the square that show the picture."""
-        return shown(self.top, self.height, self.size), shown(self.left, self.width, self.size)
+        rows, columns = self.frame
+        return shown(self.top, self.height, rows), shown(self.left, self.width, columns)
 
     def pixels(self, picture: np.ndarray, interpolation: str, fill: np.ndarray) -> np.ndarray:
-        """Return uint8 (size, size, C) of uint8 (H, W, C). fill: a colour (C,)."""
+        """Return uint8 (*frame, C) of uint8 (H, W, C). fill: a colour (C,)."""
         return self.placed(resize(picture, self.height, self.width, interpolation), fill)
 
     def mask(self, mask: np.ndarray) -> np.ndarray:
-        """Return class numbers uint8 (size, size) of such (H, W); 255 around the picture."""
+        """Return class numbers uint8 (*frame) of such (H, W); 255 around the picture."""
         resized = Image.fromarray(mask).resize((self.width, self.height), Image.Resampling.NEAREST)
         return self.placed(np.asarray(resized), np.uint8(LEFT_OUT))
 
     def shape(self, covered: np.ndarray) -> np.ndarray:
-        """Return where an object shows, bool (size, size), that covers these pixels of its picture, bool (H, W)."""
+        """Return where an object shows, bool (*frame), that covers these pixels of its picture, bool (H, W)."""
         return self.mask(covered.astype(np.uint8)) == 1
 
     def points(self, points: np.ndarray, height: int, width: int, swaps: Sequence[int]) -> np.ndarray:
@@ -80,7 +89,7 @@ class View:
 
     def placed(self, scaled: np.ndarray, fill: np.ndarray | np.uint8) -> np.ndarray:
         """Return the square with a scaled picture in it."""
-        square = np.empty((self.size, self.size, *scaled.shape[2:]), scaled.dtype)
+        square = np.empty((*self.frame, *scaled.shape[2:]), scaled.dtype)
         square[:] = fill
         rows, columns = self.shown
         mirrored = scaled[:, ::-1] if self.flip else scaled
@@ -119,6 +128,30 @@ def drawn(height: int, width: int, size: int, rng: np.random.Generator) -> View:
 
     Source: RandomResize, RandomCrop and RandomHorizontalFlip of torchvision's segmentation reference.
     """
-    whole = fitted(height, width, size, rng.uniform(*SCALES))
-    top, left = (int(rng.integers(min(size - n, 0), max(size - n, 0) + 1)) for n in (whole.height, whole.width))
-    return View(size, whole.height, whole.width, top, left, bool(rng.random() < 0.5))
+    scaled = fitted(height, width, size, rng.uniform(*SCALES))
+    top, left = (int(rng.integers(min(size - n, 0), max(size - n, 0) + 1)) for n in (scaled.height, scaled.width))
+    return View(size, scaled.height, scaled.width, top, left, bool(rng.random() < 0.5))
+
+
+def whole(height: int, width: int, short: int, longest: int) -> View:
+    """Return the view of a whole picture whose short side becomes `short` pixels, or its long one `longest` if sooner.
+
+    Sides are rounded down. Source: GeneralizedRCNNTransform of torchvision, and interpolate of torch.
+    """
+    factor = min(short / min(height, width), longest / max(height, width))
+    rows, columns = (math.floor(side * factor) for side in (height, width))
+    if min(rows, columns) < 1:
+        raise DataError(f"{width}x{height} pixels, too narrow for a long side of {longest}; crop it")
+    return View(rows, rows, columns, across=columns)
+
+
+def jittered(height: int, width: int, short: int, longest: int, rng: np.random.Generator) -> View:
+    """Draw a view of such a picture: the scale uniform, half mirrored.
+
+    Of a larger one as much shows as of the whole one, anywhere; a smaller one is a smaller picture.
+    """
+    plain, scale = whole(height, width, short, longest), rng.uniform(*SCALES)
+    scaled = [max(round(side * scale), 1) for side in plain.frame]
+    rows, columns = (min(pair) for pair in zip(scaled, plain.frame, strict=True))
+    top, left = (int(rng.integers(n - side, 1)) for n, side in ((rows, scaled[0]), (columns, scaled[1])))
+    return View(rows, *scaled, top, left, bool(rng.random() < 0.5), columns)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ft.network.boxes.anchors import Shape
 from ft.network.boxes.coding import clip, decode, large
+from ft.network.boxes.sizes import Sizes, size_of
 from ft.network.boxes.suppression import suppress
 from ft.zoo.detector import Detector
 
@@ -33,12 +34,20 @@ def detect(
     count: int,
     image: Shape,
     detector: Detector,
+    sizes: Sizes = None,
 ) -> Found:
-    """Return what is found in `count` pictures. logits (K, C + 1), class 0 for background; said (K, 4 * (C + 1))."""
+    """Return what is found in `count` pictures. logits (K, C + 1), class 0 for background; said (K, 4 * (C + 1)).
+
+    image: height and width of what the network is given; sizes: of the pictures in that.
+    """
     probabilities = softmax(logits)[:, 1:]
     boxes = decode(said.reshape(len(said), logits.shape[1], 4)[:, 1:].astype(np.float64), rois, detector.roi_weights)
-    boxes, own = clip(boxes, image), [pictures == place for place in range(count)]
-    return filled([of_picture(boxes[rows], probabilities[rows], detector) for rows in own], detector.detections)
+    found = []
+    for place in range(count):
+        rows = pictures == place
+        whole = clip(boxes[rows], size_of(place, image, sizes))
+        found.append(of_picture(whole, probabilities[rows], detector))
+    return filled(found, detector.detections)
 
 
 def filled(rows: Sequence[Found], size: int) -> Found:

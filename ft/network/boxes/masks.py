@@ -12,6 +12,7 @@ import numpy as np
 
 from ft.network.boxes.anchors import Shape
 from ft.network.boxes.roi import matrices, points
+from ft.network.boxes.sizes import Sizes, size_of
 from ft.network.boxes.training import cut_out
 from ft.zoo.detector import Detector
 
@@ -32,13 +33,15 @@ def mask_lesson(
     *,
     image: Shape,
     detector: Detector,
+    sizes: Sizes = None,
 ) -> MaskLesson:
     """Return what a step learns of masks (N, M, H, ceil(W / 8)), see ft/data/targets.py; the others: see `Lesson`."""
     places, side = np.flatnonzero(classes > 0), 2 * detector.mask_size
     wanted = np.zeros((len(places), side, side))
     for mask, place in zip(wanted, places.tolist(), strict=True):
-        object_of = masks[pictures[place], matched[place]]
-        mask[:] = on_grid(object_of, rois[place].astype(np.float64), image[1], side)
+        height, width = size_of(pictures[place], image, sizes)
+        object_of = masks[pictures[place], matched[place], :height]
+        mask[:] = on_grid(object_of, rois[place].astype(np.float64), width, side)
     return MaskLesson(places, wanted)
 
 
@@ -60,8 +63,14 @@ def along(start: float, end: float, size: int, side: int) -> tuple[int, np.ndarr
 
 
 def found_rois(
-    boxes: np.ndarray, classes: np.ndarray, *, image: Shape, maps: Sequence[Shape], detector: Detector
+    boxes: np.ndarray,
+    classes: np.ndarray,
+    *,
+    image: Shape,
+    maps: Sequence[Shape],
+    detector: Detector,
+    sizes: Sizes = None,
 ) -> dict[str, np.ndarray]:
     """Return detections (N, D, 4), (N, D), see `Found`, without what fills them up, as boxes to cut out."""
     rows = [own[k >= 0].astype(np.float64) for own, k in zip(boxes, classes, strict=True)]
-    return cut_out(rows, image=image, maps=maps, detector=detector)
+    return cut_out(rows, image=image, maps=maps, detector=detector, sizes=sizes)

@@ -16,6 +16,7 @@ from ft.network.boxes.defaults import default_boxes
 from ft.network.boxes.detections import Found, filled
 from ft.network.boxes.matching import BACKGROUND, NEITHER, match_each
 from ft.network.boxes.proposals import sigmoid
+from ft.network.boxes.sizes import Sizes, size_of
 from ft.network.boxes.ssd import of_classes
 from ft.network.boxes.suppression import best_first, suppress
 from ft.network.boxes.training import matched
@@ -122,15 +123,22 @@ def find(
     image: Shape,
     maps: Sequence[Shape],
     detector: OneStage,
+    sizes: Sizes = None,
 ) -> Found:
-    """Return what is found. logits (N, A, C), said (N, A, 4), middles (N, A): of the anchors."""
+    """Return what is found. logits (N, A, C), said (N, A, 4), middles (N, A): of the anchors.
+
+    image: height and width of what the network is given; sizes: of the pictures in that.
+    """
     anchors = anchors_of(image, maps, detector)
     if isinstance(detector, DefaultBoxes):
         rows = [of_classes(*own, anchors, image, detector) for own in zip(logits, said, strict=True)]
         return filled(rows, detector.detections)
     ends = np.cumsum(counts(maps, detector.anchors))
     pictures = zip(logits, said, [None] * len(said) if middles is None else middles, strict=True)
-    return filled([in_picture(*own, anchors, ends, image, detector) for own in pictures], detector.detections)
+    rows = [
+        in_picture(*own, anchors, ends, size_of(place, image, sizes), detector) for place, own in enumerate(pictures)
+    ]
+    return filled(rows, detector.detections)
 
 
 def in_picture(

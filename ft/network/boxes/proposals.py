@@ -10,6 +10,7 @@ import numpy as np
 
 from ft.network.boxes.anchors import Shape, counts, grid_anchors
 from ft.network.boxes.coding import clip, decode, large
+from ft.network.boxes.sizes import Sizes, size_of
 from ft.network.boxes.suppression import best_first, suppress
 from ft.zoo.detector import Detector
 
@@ -29,18 +30,21 @@ def propose(
     maps: Sequence[Shape],
     detector: Detector,
     training: bool,
+    sizes: Sizes = None,
 ) -> list[Proposals]:
     """Return the proposals of each picture.
 
-    objectness (N, A), deltas (N, A, 4): of the anchors of all maps. image: height and width of every picture.
+    objectness (N, A), deltas (N, A, 4): of the anchors of all maps. image: height and width of what the network is
+    given; sizes: of the pictures in that.
     """
     anchors = grid_anchors(image, tuple(maps), detector.sizes, detector.ratios)
     ends = np.cumsum(counts(maps, detector.anchors))
     before, after = ((pair[0] if training else pair[1]) for pair in (detector.rpn_before, detector.rpn_after))
     proposals = []
-    for scores, said in zip(objectness, deltas, strict=True):
+    for place, (scores, said) in enumerate(zip(objectness, deltas, strict=True)):
+        own = size_of(place, image, sizes)
         places, level = best_of_maps(scores, ends, before)
-        boxes = clip(decode(said[places].astype(np.float64), anchors[places], detector.rpn_weights), image)
+        boxes = clip(decode(said[places].astype(np.float64), anchors[places], detector.rpn_weights), own)
         keep = large(boxes, detector.rpn_min_size) & (sigmoid(scores[places]) >= detector.rpn_score)
         boxes, places, level = boxes[keep], places[keep], level[keep]
         best = suppress(boxes, scores[places], level, detector.rpn_nms)[:after]

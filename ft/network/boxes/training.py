@@ -15,6 +15,7 @@ from ft.network.boxes.levels import levels
 from ft.network.boxes.matching import BACKGROUND, NEITHER, match
 from ft.network.boxes.proposals import Proposals, propose
 from ft.network.boxes.sampling import picture_key, sample
+from ft.network.boxes.sizes import Sizes, largest
 from ft.zoo.detector import Detector, Four
 
 RPN, ROI = 0, 1  # purposes of the draws
@@ -50,6 +51,7 @@ def lesson(
     maps: Sequence[Shape],
     detector: Detector,
     clock: tuple[int, int, int],
+    sizes: Sizes = None,
 ) -> Lesson:
     """Return what a step learns from. boxes (N, M, 4), labels (N, M): the pictures' own, -1 where there is no box.
 
@@ -57,7 +59,7 @@ def lesson(
     """
     key, step, first = (int(part) for part in clock)
     anchors = grid_anchors(image, tuple(maps), detector.sizes, detector.ratios)
-    rows = propose(objectness, deltas, image=image, maps=maps, detector=detector, training=True)
+    rows = propose(objectness, deltas, image=image, maps=maps, detector=detector, training=True, sizes=sizes)
     early, late = [], []
     for place, proposals in enumerate(rows):
         own = labels[place] >= 0
@@ -72,7 +74,7 @@ def lesson(
         anchors=np.concatenate([len(anchors) * place + own for place, own in enumerate(chosen)]),
         objects=np.concatenate(objects),
         anchor_boxes=np.concatenate(anchor_boxes),
-        **cut_out(rois, image=image, maps=maps, detector=detector),
+        **cut_out(rois, image=image, maps=maps, detector=detector, sizes=sizes),
         classes=np.concatenate(numbers),
         roi_boxes=np.concatenate(roi_boxes),
         matched=np.concatenate(matched),
@@ -80,14 +82,14 @@ def lesson(
 
 
 def cut_out(
-    rows: Sequence[np.ndarray], *, image: Shape, maps: Sequence[Shape], detector: Detector
+    rows: Sequence[np.ndarray], *, image: Shape, maps: Sequence[Shape], detector: Detector, sizes: Sizes = None
 ) -> dict[str, np.ndarray]:
     """Return the boxes of all pictures as `Lesson` has them: "rois", "pictures" and "maps"."""
     rois = np.concatenate(rows)
     return {
         "rois": rois,
         "pictures": np.repeat(np.arange(len(rows)), [len(own) for own in rows]),
-        "maps": levels(rois, image, maps[: detector.maps]),
+        "maps": levels(rois, largest(image, sizes), maps[: detector.maps]),
     }
 
 

@@ -79,7 +79,7 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
 
 
 def readings(d: Difference, words: tuple[str, str], close: float) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield what families take both sides for, by what both take in one order, by what is nearest, by what each takes."""
+    """Yield what families take both sides for, by what both take in one order, what is nearest, what each takes."""
     ways = [(d.inputs, d.inputs, d.parameters)]
     ways += [(d.near, d.near, {})] if d.near and [x.shape for x in d.near] != [x.shape for x in d.inputs] else []
     ways += [d.own] if d.own else []

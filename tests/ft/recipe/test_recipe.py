@@ -49,6 +49,7 @@ def test_a_recipe_is_frozen_and_replace_checks():
         ("arch", "model"),
         ("dataset", "data"),
         ("img_size", "image_size"),
+        ("min_size", "image_size"),
         ("scheduler", "schedule"),
         ("wieght_decay", "weight_decay"),
         ("freez", "freeze"),
@@ -149,6 +150,10 @@ def test_fields_that_contradict_each_other():
     refuse(["clip_norm and clip_value contradict"], clip_norm=1, clip_value=1)
     refuse(["step_factor: got 2", "plateau needs a factor below 1"], schedule="plateau", step_factor=2)
     refuse(["warmup_epochs: schedule one-cycle rises by itself"], schedule="one-cycle", warmup_epochs=1)
+    refuse(["group_by_aspect: goes with max_size"], group_by_aspect=True)
+    refuse(["max_size: got 300, less than image_size 320"], image_size=320, max_size=300)
+    refuse(["cache: not with max_size"], max_size=300, cache="memory")
+    refuse(["cache_views: not with max_size"], max_size=300, cache_views=2, augment="crop-flip")
     refuse(["both balanced counts rare classes twice"], sampling="balanced", class_weights="balanced")
 
 
@@ -229,7 +234,8 @@ def test_a_field_says_what_it_decides_or_is_none():
 def test_what_a_resumed_run_keeps():
     tensors = "model head cut pool change in_channels freeze unfreeze optimizer l2sp penalty_exempt ema precision task"
     assert set(recipes.deciding("tensors")) == set(tensors.split())
-    assert set(recipes.deciding("order")) == {"data", "batch_size", "accumulate", "sampling", "seed"}
+    order = {"data", "batch_size", "accumulate", "sampling", "seed", "group_by_aspect"}
+    assert set(recipes.deciding("order")) == order
     assert recipes.deciding("statistics") == ("bn",)
     assert recipes.deciding("slots") == ("momentum", "dampening", "centered")
 

@@ -19,6 +19,7 @@ from ft.tasks.box_rows import read_box_rows, read_boxes
 from ft.tasks.box_task import found_in
 from ft.tasks.detection import DETECTION
 from ft.tasks.sections import ByClass, Curves, Table, WorstBoxes
+from ft.training.job import prepare_job
 from tests.ft.data.test_box_view import PREPROCESS
 
 
@@ -145,6 +146,20 @@ def test_what_has_no_meaning_for_boxes_is_refused(fields):
     (name,) = fields
     with pytest.raises(RecipeError, match=rf"^{name}: not for detection: .*; leave it out$"):
         DETECTION.require(Recipe(**fields))
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("resnet18", "max_size: resnet18 finds no boxes; its pictures are of one size, leave max_size out"),
+        ("ssdlite320_mobilenet_v2", "max_size: ssdlite320_mobilenet_v2 takes squares, whose shares its boxes are"),
+        ("fasterrcnn_mobilenet_v2_fpn", "max_size: got 100, but the short side has 160; raise it, or set image_size"),
+    ],
+)
+def test_pictures_that_cannot_keep_their_shape(model, words):
+    recipe = Recipe(model=model, data="digits" if model == "resnet18" else "scenes", weights="none", max_size=100)
+    with pytest.raises(RecipeError, match=words):
+        prepare_job(recipe, with_weights=False, quiet=True)
 
 
 def test_drawn_boxes_are_where_they_are():
