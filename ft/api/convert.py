@@ -7,7 +7,7 @@ What cannot be kept as it is, such as half precision in Keras's formats, is conv
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from ft.system.quiet import quiet_stderr
 from ft.training.build import new_network
 from ft.weights import cast, match_weights, require_finite, write_safetensors
 from ft.weights.match import COUNTER_STARTS, Match
+from ft.weights.pretrained import published_as, with_usual_eps
 from ft.weights.read import read_weights
 from ft.weights.recognise import recognise
 from ft.weights.source import Source, count_outputs, read_source, with_own_keypoints
@@ -133,6 +134,7 @@ def convert(
     wing_name = choose_wing(goal)
     weights = read_run(Path(source)) if os.path.isdir(Path(source)) else read_source(Path(source))
     network = identify(weights, model=model, num_classes=num_classes, image_size=image_size)
+    weights, told = with_own_eps(weights, network.card)
     wing, built = build(wing_name, network, dtype=type_to_build(weights, goal, dtype))
     shapes = wing.weight_shapes(built)
     match = match_weights(weights.canonical(network.card, shapes), shapes, origin=str(weights.path))
@@ -141,7 +143,7 @@ def convert(
     with files.publishing(goal.path, flag="OUT") as path:
         write(tensors, path, goal, network.card, wing, built)
         require_same_bytes(path, tensors, network.card)
-    return Conversion(weights, network, goal, tensors, tuple(notes(weights, match, dtype)))
+    return Conversion(weights, network, goal, tensors, (*told, *notes(weights, match, dtype)))
 
 
 def convert_text(
@@ -252,6 +254,17 @@ def identify(source: Source, *, model: str | None, num_classes: int | None, imag
 def is_published_as(name: str, path: Path) -> bool:
     """Tell whether a network's weights are published under a file's name."""
     return any(entry.filename == path.name for entry in find_card(name).pretrained)
+
+
+def with_own_eps(source: Source, card: Card) -> tuple[Source, tuple[str, ...]]:
+    """Return published weights that want another eps in frozen BatchNorms as the network here has them, and a note."""
+    entry = None if source.keras_named or os.path.isdir(source.path) else published_as(card, source.path)
+    if entry is None or entry.norm_eps is None:
+        return source, ()
+    moved = with_usual_eps(source.tensors, entry.norm_eps)
+    tensors = {name: tensor.astype(source.tensors[name].dtype, copy=False) for name, tensor in moved.items()}
+    note = f"variances of BatchNorms changed: {entry.name} wants eps {entry.norm_eps:g}, the network has 1e-05"
+    return replace(source, tensors=tensors), (note,)
 
 
 def unclear(names: Sequence[str]) -> str:

@@ -110,9 +110,9 @@ def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
         tell(f"predicting {count_text(len(names), unit)}")
     with counting("predicting", len(names), unit, quiet=watched) as count, ExitStack() as stack:
         takers = [stack.enter_context(sink) for sink in sinks]
-        files = (
-            [stack.enter_context(as_coco(Path(flags.boxes), run.classes, flags.score or 0.0))] if flags.boxes else []
-        )
+        numbers = run.result.get("category_ids") or range(1, len(run.classes) + 1)
+        known = dict(zip(run.classes, numbers, strict=True))
+        files = [stack.enter_context(as_coco(Path(flags.boxes), known, flags.score or 0.0))] if flags.boxes else []
         _, began, done = run.learner, time.monotonic(), 0  # built before the clock starts
         for each in run.answers(samples, top=top, on_bad_image=flags.on_bad_image, count=count, say=tell):
             for take in files:

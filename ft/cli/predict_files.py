@@ -3,7 +3,7 @@
 import json
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -45,11 +45,11 @@ def with_boxes(picture: "np.ndarray", boxes: "Sequence[Box]", classes: Sequence[
 
 
 @contextmanager
-def as_coco(path: Path, classes: Sequence[str], score: float) -> "Iterator[Callable[[str, Answer], None]]":
+def as_coco(path: Path, numbers: Mapping[str, int], score: float) -> "Iterator[Callable[[str, Answer], None]]":
     """Write COCO's results, which take their place when all images are done.
 
-    An image's id is the number that its file is called, as in COCO, else the name that was asked about; a class's is
-    its place from 1 on, and `category` its name.
+    An image's id is the number that its file is called, as in COCO, else the name that was asked about. numbers: of the
+    classes by their names; `category` is the name.
     """
     rows = []
 
@@ -59,8 +59,7 @@ def as_coco(path: Path, classes: Sequence[str], score: float) -> "Iterator[Calla
         for box in answer.boxes or ():
             if box.score >= score:
                 sides = [box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1]
-                number = classes.index(box.label) + 1
-                row = {"image_id": image, "category_id": number, "bbox": sides, "score": box.score}
+                row = {"image_id": image, "category_id": numbers[box.label], "bbox": sides, "score": box.score}
                 row |= {} if box.runs is None else {"segmentation": box.runs.as_coco}
                 if box.keypoints is not None:
                     row["keypoints"] = [value for x, y, _ in box.keypoints for value in (x, y, 1)]

@@ -2,13 +2,22 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ft.differences.entry import Entry
 from ft.parity.evidence import Evidence, Finding
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """Find nothing: which class a number means is no layer's output."""
-    yield from ()
+    """See whether all classes of one side are the other's, and one more."""
+    for row in evidence.verdict.rows:
+        if row.phase == "batch" and row.name == "box_labels" and row.differs and not row.fault:
+            a, b = (trace.arrays(row.step, "batch")["box_labels"] for trace in evidence.traces)
+            more = np.unique((b - a)[(a >= 0) & (b >= 0)])
+            if more.tolist() in ([1], [-1]):
+                side, other = (evidence.b, evidence.a) if more[0] > 0 else (evidence.a, evidence.b)
+                detail = f"{side.label} numbers classes from one more on than {other.label}, as behind a background"
+                yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, detail)
 
 
 ENTRY = Entry(

@@ -82,6 +82,16 @@ def confusion(truth: Truth, detections: Found, matches: Matches, classes: int) -
     return counts
 
 
+def false_by_size(truth: Truth, detections: Found, matches: Matches, classes: int) -> np.ndarray:
+    """Return counts int64 (K, 3) of detections that are not what they are said to be, by class and size."""
+    counts, hit = np.zeros((classes, len(SIZES)), np.int64), matches.of >= 0
+    right = np.zeros(len(hit), np.bool_)
+    right[hit] = truth.classes[matches.of[hit]] == detections.classes[matches.said[hit]]
+    wrong = matches.said[~right]
+    np.add.at(counts, (detections.classes[wrong], size_of(detections.corners[wrong])), 1)
+    return counts
+
+
 def missed_by_size(truth: Truth, detections: Found, matches: Matches, classes: int) -> np.ndarray:
     """Return counts int64 (2, K, 3) by class and size: boxes, and those of them that are not found as what they are."""
     counts = np.zeros((2, classes, len(SIZES)), np.int64)

@@ -43,11 +43,13 @@ def drawn(
         box, colour = [round(v) for v in corners[i].tolist()], colour_of(int(classes[i]))
         box[2:] = max(box[2] - 1, box[0]), max(box[3] - 1, box[1])
         pen.rectangle(box, outline=colour, width=width)
-        for x, y, marked in points[i].tolist() if len(points) else ():
-            if marked:
-                pen.ellipse([x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width], fill=colour, outline=INK)
         said = printable(names[int(classes[i])]) + ("" if scores is None else f" {scores[i]:.2f}")
         write(pen, (box[0], box[1]), said, colour, font, image.size)
+    for i in reversed(range(len(points))):  # over all names: a name is wide, a dot is a place
+        for x, y, marked in points[i].tolist():
+            if marked:
+                around = [x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width]
+                pen.ellipse(around, fill=colour_of(int(classes[i])), outline=INK)
     return np.asarray(image)
 
 

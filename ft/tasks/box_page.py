@@ -7,7 +7,7 @@ import numpy as np
 
 from ft.metrics.calibration import reliability_of
 from ft.metrics.detection import SIZES
-from ft.metrics.matches import SURE, confusion, match, missed_by_size
+from ft.metrics.matches import SURE, confusion, false_by_size, match, missed_by_size
 from ft.tasks.box_rows import Pictured
 from ft.tasks.sections import ByClass, Calibration, Curves, Section, Table, WorstBoxes
 
@@ -29,6 +29,7 @@ def sections_of(pictures: Sequence[Pictured], result: Mapping[str, Any]) -> Iter
     empty = np.zeros((len(classes) + 1,) * 2, np.int64)
     counts = sum((confusion(*each, len(classes)) for each in matched), empty)
     by_size = sum((missed_by_size(*each, len(classes)) for each in matched), np.zeros((2, len(classes), 3), np.int64))
+    false = sum((false_by_size(*each, len(classes)) for each in matched), np.zeros((len(classes), 3), np.int64))
     hits, said = np.diag(counts)[:-1], counts.sum(0)[:-1]
     with np.errstate(invalid="ignore"):
         columns = {
@@ -43,7 +44,7 @@ def sections_of(pictures: Sequence[Pictured], result: Mapping[str, Any]) -> Iter
     recalls = np.linspace(0, 1, 101)
     lines = [(name, recalls, known(row)) for name, row in zip(classes, result["curves"], strict=True)]
     yield Curves("Precision over recall", "recall", "precision", lines, "At IoU 0.5, of every class that has boxes.")
-    yield missed_table(classes, by_size, said - hits)
+    yield missed_table(classes, by_size, false)
     yield Calibration(calibration_of(pictures), "detection")
     yield WorstBoxes(worst_first(pictures), classes)
 
@@ -54,12 +55,12 @@ def known(values: Sequence[float | None]) -> np.ndarray:
 
 
 def missed_table(classes: Sequence[str], counts: np.ndarray, false: np.ndarray) -> Table:
-    """Return what was missed and what was false by class and, of boxes, by size."""
+    """Return what was missed and what was false by class and size."""
     rows = [
-        (name, *(f"{lost} of {n}" if n else "-" for n, lost in zip(*own, strict=True)), str(wrong))
+        (name, *(f"{lost} of {n}" if n else "-" for n, lost in zip(*own, strict=True)), *map(str, wrong))
         for name, own, wrong in zip(classes, counts.transpose(1, 0, 2).tolist(), false.tolist(), strict=True)
     ]
-    heading = ("class", *(f"missed, {size}" for size in SIZES), "false")
+    heading = ("class", *(f"{kind}, {size}" for kind in ("missed", "false") for size in SIZES))
     return Table(
         "What it misses and makes up", heading, rows, f"Small is below 32x32 pixels, large from 96x96 on. {AT}"
     )

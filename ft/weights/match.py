@@ -13,7 +13,7 @@ from ft.weights.tensors import is_floating
 PREFIXES = ("module.", "_orig_mod.", "model.")
 NEW_HEAD = "new head"
 INTEGERS = ("num_batches_tracked", "relative_position_index", "count")
-COUNTER_STARTS = "counter starts at 0"
+COUNTER_STARTS, COUNTER_LEFT = "counter starts at 0", "counter of a frozen BatchNorm, which has none"
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,20 @@ def match_weights(
     """
     prefix, source = strip_prefix(source, shapes)
     wanted = {name: tuple(shape) for name, shape in shapes.items() if name not in replaced}
-    offered = {name: tensor for name, tensor in source.items() if name not in replaced}
+    left = {name for name in source if is_counter(name) and name not in shapes and is_frozen(name, shapes)}
+    offered = {name: tensor for name, tensor in source.items() if name not in replaced and name not in left}
     counters = {name: np.zeros(wanted[name], np.int64) for name in wanted if is_counter(name) and name not in offered}
     tensors = {**offered, **counters}
     wrong = [f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if not is_right_kind(name, tensor.dtype)]
     refuse({**find_misfits(tensors, wanted), "of the wrong type": wrong}, origin)
     rules = {name: NEW_HEAD for name in source if name in replaced} | dict.fromkeys(counters, COUNTER_STARTS)
+    rules |= dict.fromkeys(left, COUNTER_LEFT)
     return Match({name: tensors[name] for name in wanted}, tuple(n for n in wanted if n in offered), rules, prefix)
+
+
+def is_frozen(counter: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Say whether the model has the BatchNorm of a counter, as one whose numbers never move: it counts nothing."""
+    return counter.removesuffix("num_batches_tracked") + "running_var" in shapes
 
 
 def strip_prefix(

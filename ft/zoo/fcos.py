@@ -4,6 +4,7 @@ An anchor stands for a place: what counts is where its middle lies. Classes are 
 """
 
 from ft.zoo.detector import OneStage
+from ft.zoo.fasterrcnn import renamed
 from ft.zoo.onestage import Shape, card, parameters_of
 
 NUMBERS = OneStage(
@@ -23,4 +24,4 @@ SHAPES = {
         body="mobilenet_v2", size=320, parameters=4_401_696, detector=NUMBERS, channels=128, groups=32
     ),
 }
-CARDS = [card("fcos", name, shape, renames=lambda name: name) for name, shape in SHAPES.items()]
+CARDS = [card("fcos", name, shape, renames=renamed) for name, shape in SHAPES.items()]

@@ -10,7 +10,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from ft.network.boxes.sizes import Sizes
-from ft.zoo.detector import DefaultBoxes, OneStage
+from ft.zoo.detector import OneStage
 from ft.zoo.onestage import Shape
 from ft_torch.layers import Native, find_boxes, lesson_of_anchors
 
@@ -62,13 +62,23 @@ class OneStageNetwork(Native):
 
         And "middle" (N, A), where it says such a thing.
         """
-        if isinstance(self.detector, DefaultBoxes):  # its head has layers of its own for each map
-            said = [self.head(levels)]
-        else:  # Keras looks at the last map first: in its order a trace numbers the calls as one of Keras does
-            said = [self.head([level]) for level in levels[::-1]][::-1]
-        whole = {name: torch.cat([own[name] for own in said], 1) for name in said[0]}
+        whole = self.ask(levels)
         middle = {"middle": whole["bbox_ctrness"].flatten(1)} if "bbox_ctrness" in whole else {}
         return {"class_logits": whole["cls_logits"], "said": whole["bbox_regression"], **middle}
+
+    def ask(self, levels: list[Tensor]) -> Maps:
+        """Return what the head gives of all maps, each of which the same layers look at."""
+        # Keras looks at the last map first: in its order a trace numbers the calls as one of Keras does
+        said = [self.head([level]) for level in levels[::-1]][::-1]
+        return {name: torch.cat([own[name] for own in said], 1) for name in said[0]}
+
+
+class WithDefaultBoxes(OneStageNetwork):
+    """One whose head has layers of its own for each map."""
+
+    def ask(self, levels: list[Tensor]) -> Maps:
+        """Return what the head gives of all maps."""
+        return self.head(levels)
 
 
 def at_objects(said: Maps, lesson: Maps) -> Maps:

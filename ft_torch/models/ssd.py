@@ -8,10 +8,10 @@ from torchvision.models import detection as stock
 
 from ft.zoo.ssd import NUMBERS
 from ft_torch.models.mobilenetv3 import adapted
-from ft_torch.models.onestage import Maps, OneStageNetwork
+from ft_torch.models.onestage import Maps, WithDefaultBoxes
 
 
-class OnVGG(OneStageNetwork):
+class OnVGG(WithDefaultBoxes):
     """Torchvision's parts on VGG, whose body has none of its own."""
 
     def body(self, images: Tensor) -> Maps:

@@ -10,10 +10,10 @@ from torchvision.models.detection.ssdlite import SSDLiteFeatureExtractorMobileNe
 
 from ft.zoo.ssdlite import EXTRA, NORM, NUMBERS, body_of
 from ft_torch.models.mobilenetv3 import adapted
-from ft_torch.models.onestage import Maps, OneStageNetwork
+from ft_torch.models.onestage import Maps, WithDefaultBoxes
 
 
-class OnMobileNet(OneStageNetwork):
+class OnMobileNet(WithDefaultBoxes):
     """Torchvision's parts on a MobileNet. maps: how many of the maps, which follow from one another, its body gives."""
 
     def __init__(self, backbone: nn.Module, head: nn.Module, maps: int) -> None:

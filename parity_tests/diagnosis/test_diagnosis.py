@@ -13,17 +13,20 @@ import pytest
 from ft.differences import ENTRIES
 from ft.parity.trace import Trace
 from ft.report.comparison import make_report, render_text
-from parity_tests.support import faults_data, faults_layers, faults_masks, faults_training
+from parity_tests.support import faults_boxes, faults_data, faults_layers, faults_masks, faults_training
 from parity_tests.support.faults import Fault, diagnosis, examine, pair_of
 from parity_tests.support.faults_training import RESNET
 from parity_tests.support.small_pair import SMALL
 
 pytestmark = pytest.mark.usefixtures("eager")
-FAULTS = [*faults_training.FAULTS, *faults_layers.FAULTS, *faults_data.FAULTS, *faults_masks.FAULTS]
+OF_DATA = [*faults_data.FAULTS, *faults_masks.FAULTS, *faults_boxes.FAULTS]
+FAULTS = [*faults_training.FAULTS, *faults_layers.FAULTS, *OF_DATA]
 TAUGHT_ONLY = {
     "grouped-convolution",  # its numbers are equal, its speed is not
-    "background-class",  # a number that means another class is as good as another label
-    *("nms-float64", "objectness-float32", "roi-align", "top-k-ties"),  # what a detector decides and draws
+    *("nms-float64", "nms-per-class", "roi-align", "roi-align-aligned", "top-k-ties"),  # what a detector decides
+    *("default-boxes", "hard-negatives", "focal-divisor", "smooth-l1", "objectness-float32"),  # and learns in parts
+    *("centreness", "keypoint-offset", "mask-paste", "box-ratios-float32"),  # before and behind a network
+    "coco-eps",  # named as batchnorm-eps
     *("autoshard", "mean-of-means", "repeated-samples", "synchronised-batchnorm"),  # a trace is of one process
     *("last-token", "tied-weights", "tokenizer-padding"),  # what texts are made of, or what is one tensor
 }

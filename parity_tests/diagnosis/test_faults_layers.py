@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from ft.parity.verdict import Verdict
-from parity_tests.support import faults_data, faults_layers, faults_masks
+from parity_tests.support import faults_boxes, faults_data, faults_layers, faults_masks
 from parity_tests.support.faults import Fault, diagnosis, examine, pair_of
 from parity_tests.support.faults_data import fixed_divisor
 from parity_tests.support.faults_layers import RESNET, other_flatten_order, tanh_gelu
 from parity_tests.support.small_pair import SMALL
 
 pytestmark = pytest.mark.usefixtures("eager")
-FAULTS = (*faults_layers.FAULTS, *faults_data.FAULTS, *faults_masks.FAULTS)
+FAULTS = (*faults_layers.FAULTS, *faults_data.FAULTS, *faults_masks.FAULTS, *faults_boxes.FAULTS)
 QUICK = ("flatten-order", "max-pool-padding", "ignored-pixels")
 LIKELY = ("jpeg-decode", "resize-antialias", "mask-bilinear")  # what was decoded or resized is not in a trace
 

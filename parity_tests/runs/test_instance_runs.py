@@ -40,12 +40,12 @@ def data(tmp_path_factory):
             inside = (x / 24 + y / 20 < 1) | (k == 1)
             pixels[top : top + 20, left : left + 24, k][inside] = 250
             file["annotations"].append(
-                {"image_id": i, "category_id": k + 1, "bbox": [left, top, 24, 20], "segmentation": [polygon]}
+                {"image_id": i, "category_id": 3 + 6 * k, "bbox": [left, top, 24, 20], "segmentation": [polygon]}
             )
         Image.fromarray(pixels).save(root / f"{i:03}.png")
     (root / "annotations").mkdir()
     for split, file in files.items():
-        file["categories"] = [{"id": 1, "name": "red"}, {"id": 2, "name": "green"}]
+        file["categories"] = [{"id": 3, "name": "red"}, {"id": 9, "name": "green"}]
         (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(file))
     return str(root)
 
@@ -98,6 +98,7 @@ def test_the_other_wing_finds_the_same_masks_and_the_command_draws_them(runs, da
     (row,), written = json.loads(capsys.readouterr().out), json.loads((tmp_path / "found.json").read_text())
     assert [own["segmentation"] for own in row["boxes"]] == [box.runs.as_coco for box in ours]
     assert [own["segmentation"] for own in written] == [box.runs.as_coco for box in ours]
+    assert {(own["category_id"], own["category"]) for own in written} == {(3, "red"), (9, "green")}
     with Image.open(tmp_path / "drawn" / "004.jpg") as picture:
         assert picture.size == (64, 56)
     with pytest.raises(ft.RecipeError, match=r"masks: .* is an instances run"):

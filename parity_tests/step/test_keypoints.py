@@ -31,6 +31,7 @@ from parity_tests.support.detectors import (
     stock_pass,
     stock_point_targets,
     stock_points,
+    told,
     with_our_draws,
 )
 from parity_tests.support.networks import marks_of
@@ -68,6 +69,11 @@ def batch_of():
 
 @pytest.mark.parametrize("card", CASES)
 def test_network(card, say):
+    say(told(card, measured(card)))
+
+
+def measured(card: Card) -> dict[str, float]:
+    """Return how far apart the wings are, which are torchvision's own."""
     start, batch = start_of(card), batch_of()
     pair = {wing: learner_of(wing, card, start) for wing in ("torch", "tf")}
     ours, theirs = (pair[name].outputs(batch.inputs) for name in ("torch", "tf"))
@@ -82,8 +88,7 @@ def test_network(card, say):
     np.testing.assert_array_equal(outputs["cells"], their_outputs["cells"])
     assert 5 < len(outputs["cells"]) < (outputs["classes"] > 0).sum() * KEYPOINTS
     require_learnt_as_stock(card, start, outputs, gradients, anchors[:2])
-    result = require_one_step(pair, found)
-    say(f"{card.name}: inference {inference.largest:.1e}, gradients {result.largest:.1e}, {len(result.zeros)} zero")
+    return {"inference": inference.largest, **require_one_step(pair, found)}
 
 
 def require_found_as_stock(card: Card, start: Tensors, ours: Tensors, images: torch.Tensor):

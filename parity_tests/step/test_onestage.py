@@ -22,7 +22,7 @@ from ft.zoo.detector import DefaultBoxes, OneStage
 from ft_tf.tasks import onestage as tf_losses
 from ft_torch.tasks import onestage as torch_losses
 from ft_torch.weights import to_array
-from parity_tests.support.detectors import SIDES, boxes_batch
+from parity_tests.support.detectors import SIDES, boxes_batch, told
 from parity_tests.support.networks import marks_of
 from parity_tests.support.onestage import stock_found, stock_losses, stock_of
 from parity_tests.support.pairs import CLASSES, FORWARD, STEP, Case, drawn_tensors, learners
@@ -70,6 +70,11 @@ def nchw(batch: Batch) -> torch.Tensor:
 
 @pytest.mark.parametrize("card", CASES)
 def test_network(card, say):
+    say(told(card, measured(card)))
+
+
+def measured(card: Card) -> dict[str, float]:
+    """Return how far apart the wings are, which are torchvision's own."""
     pair, sides = pair_of(card), sides_for(card)
     batch = boxes_batch(0, count=8 if card.family == "ssdlite" else 2, classes=CLASSES, sides=sides)
     ours, theirs = (pair[name].outputs(batch.inputs) for name in ("torch", "tf"))
@@ -90,8 +95,9 @@ def test_network(card, say):
     for name, learner in pair.items():
         learner.update(found[name][2], lr=np.float64(0.01))
     weights = (pair[name].get_weights() for name in ("torch", "tf"))
-    require_equal(*weights, bar=STEP, what="step")
-    say(f"{card.name}: inference {inference.largest:.1e}, gradients {result.largest:.1e}, {len(result.zeros)} zero")
+    step = require_equal(*weights, bar=STEP, what="step")
+    apart = {"inference": inference, "gradients": result, "step": step}
+    return {**{part: each.largest for part, each in apart.items()}, "zero gradients": len(result.zeros)}
 
 
 def stock_with(card: Card) -> torch.nn.Module:

@@ -24,7 +24,7 @@ from ft.network.boxes import training
 from ft.network.boxes.sampling import picture_key, sample
 from ft.network.boxes.training import ROI, RPN
 from ft.noise import generator, layer_key
-from ft.parity.arrays import ZERO, Comparison, Tensors, require_equal
+from ft.parity.arrays import ZERO, Tensors, require_equal
 from ft.zoo import Card
 from ft.zoo.detector import Detector
 from ft_torch.models.mobilenetv3 import adapted
@@ -242,8 +242,8 @@ def stock_mask_targets(targets: Mapping[str, np.ndarray], width: int) -> list[di
     ]
 
 
-def require_one_step(pair: Mapping[str, Learner], found: Mapping[str, Any]) -> Comparison:
-    """Both wings learn the same of a batch and move their weights alike; return how far their gradients are apart.
+def require_one_step(pair: Mapping[str, Learner], found: Mapping[str, Any]) -> dict[str, float]:
+    """Both wings learn the same of a batch and move their weights alike; return how far they are apart.
 
     found: what `gradients` gave, by wing.
     """
@@ -254,8 +254,15 @@ def require_one_step(pair: Mapping[str, Learner], found: Mapping[str, Any]) -> C
     for name, learner in pair.items():
         learner.update(found[name][2], lr=np.float64(0.01))
     weights = (pair[name].get_weights() for name in ("torch", "tf"))
-    require_equal(*weights, bar=STEP, what="step")
-    return result
+    step = require_equal(*weights, bar=STEP, what="step")
+    return {"gradients": result.largest, "step": step.largest, "zero gradients": len(result.zeros)}
+
+
+def told(card: Card, apart: Mapping[str, float]) -> str:
+    """Return how far apart the wings are, in a line."""
+    *largest, zeros = apart.values()
+    parts = zip(apart, largest, strict=False)
+    return f"{card.name}: {', '.join(f'{part} {value:.1e}' for part, value in parts)}, {zeros:.0f} zero"
 
 
 def require_losses(

@@ -15,6 +15,7 @@ from ft.differences import Evidence, Finding, diagnose
 from ft.parity.trace import Trace, TraceBatch, write_trace
 from ft.parity.verdict import Verdict, compare_traces
 from ft.zoo import find_card
+from parity_tests.support.detectors import boxes_batch
 from parity_tests.support.pairs import CLASSES, Case, batch, learners, masks_batch
 from parity_tests.support.small_pair import SMALL, small_learners
 
@@ -52,8 +53,13 @@ def pair_of(case: Case, *, seed: int) -> dict[str, Learner]:
 
 def drawing_of(case: Case) -> Callable[..., Batch]:
     """Return what draws the batches of a case."""
-    of_masks = case.model != SMALL.model and find_card(case.model).task == "segmentation"
-    return masks_batch if of_masks else batch
+    task = "" if case.model == SMALL.model else find_card(case.model).task
+    return {"segmentation": masks_batch, "detection": drawn_boxes}.get(task, batch)
+
+
+def drawn_boxes(seed: int, *, size: int) -> Batch:
+    """Return pictures with boxes of all classes but the last."""
+    return boxes_batch(seed, count=2, classes=CLASSES - 1, sides=(size, size))
 
 
 def examine(

@@ -1,7 +1,7 @@
 """How far apart the two wings are, measured here and tabled in docs/zoo.md.
 
-`python -m parity_tests.support.figures [NAME ...]` measures networks and trajectories (all, if none is named) and
-writes the tables anew. What was measured before stays in docs/zoo.json.
+`python -m parity_tests.support.figures [NAME ...]` measures networks, detectors and trajectories (all, if none is
+named) and writes the tables anew. What was measured before stays in docs/zoo.json.
 """
 
 import json
@@ -13,10 +13,18 @@ from typing import Any
 
 from ft.zoo import Card, cards, find_card
 from parity_tests.recipe.test_trajectory import LONG, QUICK, STEPS, Case, measure_trajectory
+from parity_tests.step import test_detection, test_instances, test_keypoints, test_onestage
+from parity_tests.support.detectors import SIDES
 from parity_tests.support.networks import MODES, compare_outcomes, image_size, run_network
 
 DOCS = Path(__file__).parents[2] / "docs"
 DTYPES = ("float64", "float32")
+DETECTORS = {
+    case.values[0].name: (home, case.values[0])
+    for home in (test_detection, test_onestage, test_instances, test_keypoints)
+    for case in home.CASES
+}
+OF_DETECTORS = ("inference", "gradients", "step")
 PARTS = ("inference", *(f"{mode} {part}" for mode in MODES for part in ("gradients", "step")))
 TEXT = f"""# The zoo, and how far apart the wings are
 
@@ -29,6 +37,15 @@ a hundredth in either wing. Of the two giants, vit_h_14 and regnet_y_128gf, one 
 by `python -m parity_tests.support.figures`.
 
 {{networks}}
+
+## Detectors
+
+In float64, pictures of {SIDES[1]} x {SIDES[0]} px or what a network takes at least, one of them without a box: what is
+found, boxes, scores, masks and keypoints; every gradient of a step of the whole network, the draws of its boxes
+included; weights and statistics after it. Each is within the same bars of torchvision's own network, given these draws.
+In float32 the boxes that a step draws hang on last bits, so nothing is compared.
+
+{{detectors}}
 
 ## After {STEPS} steps
 
@@ -54,6 +71,12 @@ def measure(card: Card) -> dict[str, Any]:
     return figures
 
 
+def measure_detector(name: str) -> dict[str, Any]:
+    """Return the figures of a detector; AssertionError where it is not torchvision's."""
+    home, card = DETECTORS[name]
+    return {"parameters": card.parameters, **home.measured(card)}
+
+
 def measure_steps(case: Case, size: int) -> dict[str, float]:
     """Return the figures of a trajectory."""
     parts, sensitivity = measure_trajectory(case, size)
@@ -73,12 +96,17 @@ def render(figures: dict[str, dict[str, Any]]) -> str:
         for name, row in figures["networks"].items()
     }
     heads = [*(f"float64 {part}" for part in PARTS), "zero gradients", *(f"float32 {part}" for part in PARTS)]
+    detectors = {
+        name: [f"{row['parameters'] / 1e6:.1f} M", *(f"{row[p]:.1e}" for p in OF_DETECTORS), str(row["zero gradients"])]
+        for name, row in figures.get("detectors", {}).items()
+    }
     trajectories = {
         name: [f"{row[part]:.1e}" for part in ("weights", "slots", "own sensitivity")]
         for name, row in figures["trajectories"].items()
     }
     return TEXT.format(
         networks=table(["network", "parameters", "pixels", *heads], of_networks),
+        detectors=table(["network", "parameters", *OF_DETECTORS, "zero gradients"], detectors),
         trajectories=table(["case", "weights", "momentum", "own sensitivity"], trajectories),
     )
 
@@ -94,9 +122,12 @@ def main(names: list[str]) -> None:
     import tensorflow as tf
 
     trajectories = {str(case): (case, 32 if case in QUICK else 64) for case in [*QUICK, *LONG]}
-    for name in names or [*(card.name for card in sorted(cards(), key=lambda card: card.parameters)), *trajectories]:
-        tf.config.run_functions_eagerly(name not in trajectories)
-        if name in trajectories:
+    classifiers = [card.name for card in sorted(cards(), key=lambda card: card.parameters)]
+    for name in names or [*classifiers, *DETECTORS, *trajectories]:
+        tf.config.run_functions_eagerly(name not in {*trajectories, *DETECTORS})
+        if name in DETECTORS:
+            keep("detectors", name, measure_detector(name))
+        elif name in trajectories:
             keep("trajectories", name, measure_steps(*trajectories[name]))
         else:
             keep("networks", name, measure(find_card(name)))
@@ -107,7 +138,7 @@ def keep(part: str, name: str, row: dict[str, Any]) -> None:
     """Add what was measured to docs/zoo.json, which another process may have added to, and write docs/zoo.md."""
     store = DOCS / "zoo.json"
     figures = json.loads(store.read_text()) if store.exists() else {"networks": {}, "trajectories": {}}
-    figures[part][name] = row
+    figures.setdefault(part, {})[name] = row
     store.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
     (DOCS / "zoo.md").write_text(render(figures))
 

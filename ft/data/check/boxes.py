@@ -20,13 +20,14 @@ from ft.data.check.findings import (
     worst_first,
 )
 from ft.data.check.look import Look, look_at
+from ft.data.check.points import check_points
 from ft.data.check.result import Check
 from ft.data.check.shapes import Trouble, find_shapes, look_at_shapes
 from ft.data.images.decode import BadImage
 from ft.data.sources.box import Form, is_bad, to_corners
 from ft.data.sources.boxes.dataset import choose_classes
 from ft.data.sources.boxes.listing import Boxed, BoxListing
-from ft.data.sources.boxes.source import list_boxes, may_hold_shapes
+from ft.data.sources.boxes.source import list_all
 from ft.data.sources.listing import Entry, Listing, name_bytes
 from ft.data.sources.policy import Policy
 from ft.data.sources.scan import scan
@@ -76,9 +77,8 @@ def check_boxes(
     image_size: pixels of the network's square.
     """
     began = time.perf_counter()
-    listing = list_boxes(spec, policy, missing=True, marks="masks" if may_hold_shapes(spec) else "")
-    whole = [replace(item, marks="") for item in listing.items]  # boxes can be learnt where masks cannot
-    items = sorted(whole, key=lambda item: name_bytes(item.name))
+    listing = list_all(spec, policy)
+    items = sorted(listing.items, key=lambda item: name_bytes(item.name))
     looks = scan(items, lambda item: look_at_item(item, policy), workers=policy.workers, quiet=policy.quiet)
     good = replace(listing, items=[x.item for x in looks if x.look.fault is None])
     splits, names, complaint = try_split(good, spec, val_fraction, seed)
@@ -87,21 +87,24 @@ def check_boxes(
     findings = [Finding("error", "structure", complaint)] if complaint else []
     findings += [Finding("note", "form", text) for text in listing.notes if "count from" in text or "shares" in text]
     findings += box_findings(images, looks, classes, splits, policy, image_size or SQUARE)
+    of_points, facts = check_points(spec, policy, splits)
+    findings = tuple(worst_first([*findings, *of_points]))
     seconds, every = time.perf_counter() - began, tuple(x.look for x in looks)
-    return Check(spec, images, every, classes, splits, tuple(worst_first(findings)), seconds, tuple(facts_of(looks)))
+    return Check(spec, images, every, classes, splits, findings, seconds, (*facts_of(looks), *facts))
 
 
 def look_at_item(item: Boxed, policy: Policy) -> BoxLook:
     """Decode one image and look at its boxes. The classes that occur are the labels of the look's entry."""
+    whole = replace(item, marks="")  # boxes can be learnt where masks cannot
     labels = tuple(byte_sorted({box.label for box in item.boxes}))
     look = look_at(Entry(item.split, BETWEEN.join(labels), item.name, item.source, labels), policy)
     if look.fault:
         return BoxLook(look, item)
     try:
-        item.require()
+        whole.require()
     except BadImage as fault:
         return BoxLook(replace(look, fault=fault), item)
-    return BoxLook(look, item, item.corners, look_at_shapes(item))
+    return BoxLook(look, item, whole.corners, look_at_shapes(item))
 
 
 def try_split(

@@ -7,7 +7,7 @@ import numpy as np
 
 from ft.data.check.findings import Finding
 from ft.data.sources.boxes.listing import Boxed
-from ft.data.sources.boxes.outlines import as_coco, in_pixels, outline
+from ft.data.sources.boxes.outlines import as_coco, outline
 from ft.data.sources.masks.polygons import covered
 
 SLACK = 2.0  # pixels by which a mask may reach out of its box: its own are whole ones, a box's are often not
@@ -28,16 +28,18 @@ class Trouble(NamedTuple):
 
 
 def look_at_shapes(item: Boxed) -> tuple[Trouble, ...]:
-    """Return what is wrong with the masks of an image; what is set aside may go without one."""
+    """Return what is wrong with the masks of an image that may have some; what is set aside may go without one."""
     found = []
+    if item.marks != "masks":
+        return ()
     for box, corners in zip(item.boxes, item.corners, strict=True):
         where = item.where.format(box.place)
-        if not box.shape:
-            found += [Trouble(MISSING, where)] * (not box.aside)
-            continue
         try:
-            size = item.header.height, item.header.width
-            trouble = trouble_of(in_pixels(box.shape, *size) if item.shares else box.shape, corners, *size)
+            shape = item.shape_of(box)
+            if not shape:
+                found += [Trouble(MISSING, where)] * (not box.aside)
+                continue
+            trouble = trouble_of(shape, corners, item.header.height, item.header.width)
         except ValueError as error:
             trouble = Trouble(UNDRAWN, str(error))
         found += [Trouble(trouble.kind, f"{where}: {trouble.told}".removesuffix(": "))] if trouble else []

@@ -65,7 +65,7 @@ class Dataset:
     skipped: names of the images that cannot be used, where the policy leaves them out; multilabel: an image may have
     several labels, or none; masks: the label of every image is a `Mask`; boxes: it is `Boxes`; texts: the samples are
     texts; leaked: how many val images have the bytes of a train image; keypoints: the names of those that every object
-    has, where it has some.
+    has, where it has some; numbers: the source's own of the classes, where it has some.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Dataset:
     texts: bool = False
     boxes: bool = False
     keypoints: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
 
     @property
     def labels(self) -> Labels:

@@ -17,6 +17,7 @@ CAUSES = (  # why it has not learnt; the first that holds
     rate.rate_too_low,
     data.normalisation,
     overfitting.better_than_guessing,
+    overfitting.finds_nothing,
 )
 
 

@@ -34,6 +34,17 @@ def better_than_guessing(e: Evidence) -> Iterator[Advice]:
         )
 
 
+def finds_nothing(e: Evidence) -> Iterator[Advice]:
+    """Find a network none of whose answers is right, where these are not shares."""
+    score = e.task.score
+    if e.share is None and score.better == "higher" and e.result["metrics"].get(score.metric) == 0:
+        yield Advice(
+            "bad",
+            f"It has a {score.word} of 0: nothing that it says is right.",
+            "more --epochs, another --lr (ft lr-find), --freeze none, and a look at the data (ft data check)",
+        )
+
+
 def gap(e: Evidence) -> Iterator[Advice]:
     """Compare training with validation images, both as the final network sees them."""
     train, val, count, share = e.result.get("train_metrics"), e.result["metrics"], e.val_count, e.share
@@ -42,7 +53,7 @@ def gap(e: Evidence) -> Iterator[Advice]:
         yield Advice("warn", f"This run did not measure its training {e.unit}s with the final weights.", "")
         return
     if share is None:
-        yield Advice("good", without_shares(e, train, val))
+        yield Advice("good" if val[e.task.score.metric] else "warn", without_shares(e, train, val))
         return
     a, b = train[share.metric], val[share.metric]
     error = error_between(a, train["images"], b, count)

@@ -32,11 +32,11 @@ def unit_of(result: Mapping[str, Any]) -> str:
 
 
 def figures(metrics: Mapping[str, Any], measures: Iterable[Measure]) -> dict[str, str]:
-    """Return those of the measures that were taken, in words."""
+    """Return those of the measures that were taken and are numbers, in words."""
     return {
         measure.heading: measure.text(metrics[measure.name])
         for measure in measures
-        if metrics.get(measure.name) is not None
+        if (value := metrics.get(measure.name)) is not None and value == value
     }
 
 

@@ -1,5 +1,6 @@
 """`ft convert` with PyTorch alone: formats, names, types, what does not fit, what is hostile, what fails half way."""
 
+import hashlib
 import os
 import resource
 from dataclasses import replace
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import ft.api.convert
-from ft.api.convert import convert, identify
+from ft.api.convert import convert, identify, with_own_eps
 from ft.errors import RecipeError, RunError, UserError, WeightsError
 from ft.weights import package_file, read_weights, recognise, write_safetensors
 from ft.weights.source import Source
@@ -250,3 +251,19 @@ def test_a_file_that_reads_back_otherwise_is_not_kept(folder, squeeze, monkeypat
     with pytest.raises(AssertionError, match=r"features\.0\.bias differ"):
         convert(save(squeeze), "b.safetensors")
     assert os.listdir() == ["a.pth"]
+
+
+def test_variances_of_weights_that_want_no_eps_are_less_by_it(tmp_path):
+    """What is written is for the network here, which adds 1e-5; a file that is not the published one is kept."""
+    path = tmp_path / "mine.pth"
+    path.write_bytes(b"as published")
+    card, tensors = (
+        find_card("maskrcnn_resnet50_fpn"),
+        {"bn.running_var": np.ones(2, np.float32), "bn.bias": np.ones(2)},
+    )
+    own = replace(card.weights("COCO_V1"), sha256=hashlib.sha256(path.read_bytes()).hexdigest()[:8])
+    source, told = with_own_eps(Source(path, "", tensors), replace(card, pretrained=(own,)))
+    assert told == ("variances of BatchNorms changed: COCO_V1 wants eps 0, the network has 1e-05",)
+    assert (source.tensors["bn.running_var"] == np.float32(1 - 1e-5)).all()
+    assert source.tensors["bn.running_var"].dtype == np.float32
+    assert with_own_eps(Source(path, "", tensors), card)[1] == ()

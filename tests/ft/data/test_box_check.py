@@ -108,3 +108,42 @@ def test_masks_that_teach_nonsense_are_named(tmp_path):
     assert detail.endswith("annotations[4]: by 9 pixels")
     assert all(found[kind].level == "warning" for kind in ("no mask", "empty mask", "mask", "mask outside"))
     assert "mask" not in kinds(check_data(coco(tmp_path / "plain"), policy=Policy(), val_fraction=0.4))
+
+
+def test_keypoints_that_teach_nonsense_are_named(tmp_path):
+    """Each is a warning: boxes can be learnt all the same."""
+    spec = coco(tmp_path)
+    content = json.loads(Path(spec).read_text())
+    third, second, first, *others = content["annotations"]
+    for annotation in (first, second, third, *others):
+        x, y, _, _ = annotation["bbox"]
+        annotation["keypoints"] = [x, y, 2, x, y, 1, 0, 0, 0]
+    for category in content["categories"]:
+        category.update(keypoints=["tip", "left ear", "tail"], skeleton=[[1, 2], [2, 4]])
+    first["keypoints"][:3], second["keypoints"] = [-9, 3, 2], [1, 2]
+    third["keypoints"][:3] = [third["bbox"][0] + 1, third["bbox"][1] + third["bbox"][3] + 2.5, 3]
+    others[0]["keypoints"] = [0] * 9
+    Path(spec).write_text(json.dumps(content))
+    check = check_data(spec, policy=Policy(), boxes=True, val_fraction=0.4)
+    found = {kind: [detail for _, detail in finding.items] for kind, finding in kinds(check).items()}
+    assert found["keypoint outside"] == [f"{spec} annotations[2]: tip at -9, 3"]
+    told = "keypoints: 2 values; expected 9 numbers, x, y and visibility of 3"
+    assert found["keypoints"] == [f"{spec} annotations[1]: {told}"]
+    assert found["keypoint beside"] == [f"{spec} annotations[0]: tip by 2.5 pixels"]
+    assert found["visibility"] == [f"{spec} annotations[0]: tip 3"]
+    assert found["no keypoint"] == [f"{spec} annotations[3]"]
+    assert kinds(check)["unmarked"].title == "keypoints that are marked nowhere in train: tail"
+    assert kinds(check)["mirror"].title == "keypoints of a side that lack the other one: left ear"
+    assert kinds(check)["skeleton"].title == "the skeleton joins (2, 4); keypoints are 1 to 3"
+    assert dict(check.facts)["keypoints"].startswith("3: tip, left ear, tail; marked of an object: ")
+    for category in content["categories"]:
+        del category["skeleton"]
+    content["annotations"] = [{**row, "keypoints": [0] * 9} for row in content["annotations"]]
+    Path(spec).write_text(json.dumps(content))
+    found = kinds(check_data(spec, policy=Policy(), boxes=True, val_fraction=0.4))
+    assert found["unmarked"].title == "no object of train has a marked keypoint"
+    assert found["skeleton"].title.startswith("no skeleton")
+    content["categories"][0]["keypoints"] = ["other"]
+    Path(spec).write_text(json.dumps(content))
+    found = kinds(check_data(spec, policy=Policy(), boxes=True, val_fraction=0.4))
+    assert found["keypoints"].title == "dog, cat have other keypoints each; train on one of them at a time"

@@ -99,7 +99,7 @@ def test_what_is_evaluated_says_how_its_own_pixels_are_found():
         np.testing.assert_array_equal(own[there], label.corners)
         assert batch.targets["size"][i].tolist() == [label.height, label.width]
         back = batch.targets["boxes"][i] * np.tile(batch.targets["scale"][i], 2)
-        np.testing.assert_allclose(back[batch.targets["box_labels"][i] >= 0], label.corners, atol=1e-9)
+        np.testing.assert_allclose(back[batch.targets["box_labels"][i] >= 0], label.corners, rtol=0, atol=1e-9)
         assert fitted(label.height, label.width, 96).boxes(label.corners, label.height, label.width)[1].all()
 
 

@@ -107,6 +107,12 @@ def sides(root: Path) -> str:
     return table(root, "File,X,Y,Width,Height,Class", lambda a, b, c, d: (a, b, c - a, d - b))
 
 
+def test_categories_keep_cocos_own_numbers(tmp_path):
+    spec = coco(tmp_path)
+    assert open_boxes(spec, val_fraction=0.4).numbers == (3, 9)
+    assert open_boxes(spec, val_fraction=0.4, classes=("dog", "cat")).numbers == ()
+
+
 LAYOUTS = [coco, voc, labelimg, yolo, yolo_with_yaml, table, sides]
 
 
@@ -206,6 +212,9 @@ def edited(layout, root, file, old, new):
         (coco, "boxes.json", '"category_id": 3', '"category_id": 4', r"annotations\[0\]: category 4 is not among"),
         (coco, "boxes.json", '"width": 40, "height": 30', '"width": 30, "height": 40', "0.png: 40x30 pixels, its"),
         (coco, "boxes.json", '"0.png"', '"00.png"', "'00.png' is in none of"),
+        (coco, "boxes.json", '"iscrowd": 0', '"iscrowd": "0"', r"annotations\[0\]: iscrowd 0; expected 0 or 1"),
+        (coco, "boxes.json", '"id": 6, "file_name"', '"id": 5, "file_name"', r"images\[1\] has the id 5 of images"),
+        (coco, "boxes.json", '"id": 3, "name"', '"id": 9, "name"', r"categories\[1\] has the id 9 of categories\[0\]"),
         (voc, "Annotations/1.xml", "<xmin>2<", "<xmin>two<", "1.xml object 1: xmin 'two'; expected a number"),
         (voc, "Annotations/1.xml", "<name>dog</name>", "", "1.xml object 1: no name"),
         (voc, "Annotations/1.xml", "<xmin>2<", "<xmin>50<", "1.xml object 1 of .*1.png: .* second corner"),

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ft.data import Augmentation, Boxes, Preprocess, Reading, Sample, Sampling, open_boxes
+from ft.data import Augmentation, Boxes, Policy, Preprocess, Reading, Sample, Sampling, open_boxes
 from ft.data.batches.instances import InstanceBatches
+from ft.data.check.check import check_data
 from ft.data.images.preprocess import RESAMPLING
 from ft.data.sources.boxes.outlines import masks_of
 from ft.data.sources.masks.scenes import make_scenes
@@ -164,3 +165,64 @@ def test_polygons_of_yolo_are_masks(tmp_path):
     (tmp_path / "labels" / "1.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     with pytest.raises(DataError, match=r"1.txt line 1 of images/1.png: it has no mask"):
         open_boxes(str(tmp_path), marks="masks")
+
+
+def voc(root, pixels, listed=True):
+    """Write Pascal VOC's files of three pictures with two objects each; of the last, no pixels are numbered."""
+    for folder in ("JPEGImages", "Annotations", "SegmentationObject", "ImageSets/Segmentation"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    objects = "".join(
+        f"<object><name>cat</name><bndbox><xmin>{x}</xmin><ymin>6</ymin><xmax>{x + 9}</xmax><ymax>20</ymax></bndbox>"
+        "</object>"
+        for x in (3, 31)
+    )
+    for i in range(3):
+        Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(root / "JPEGImages" / f"{i}.png")
+        (root / "Annotations" / f"{i}.xml").write_text(f"<annotation>{objects}</annotation>")
+        if i < 2:
+            drawn = Image.fromarray(pixels if i == 0 else numbered())
+            drawn.putpalette([*range(256)] * 3)
+            drawn.save(root / "SegmentationObject" / f"{i}.png")
+    if listed:
+        (root / "ImageSets/Segmentation/train.txt").write_text("0\n")
+        (root / "ImageSets/Segmentation/val.txt").write_text("1\n")
+    return str(root)
+
+
+def numbered():
+    """Return the numbers of two objects with an edge between them and the rest."""
+    pixels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    pixels[5:20, 2:12], pixels[5:20, 30:40] = 1, 2
+    pixels[5, 2:12] = 255
+    return pixels
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_numbers_of_pascal_s_objects_are_masks(tmp_path, listed):
+    spec = voc(tmp_path, numbered(), listed)
+    data = open_boxes(spec, marks="masks")
+    assert len(data.train + data.val) == 2
+    assert any("images without a file in SegmentationObject: 1" in note for note in data.notes) == (not listed)
+    (sample,) = (s for s in data.train + data.val if s.name == "JPEGImages/0.png")
+    first, second = masks_of(sample.label)
+    np.testing.assert_array_equal(first, numbered() == 1)
+    np.testing.assert_array_equal(second, numbered() == 2)
+    assert open_boxes(spec).train[0].label.shapes is None
+
+
+@pytest.mark.parametrize(
+    ("pixels", "told"),
+    [
+        (numbered() * (numbered() != 2), "object 2 of JPEGImages/0.png: it has no mask"),
+        (
+            np.where(np.eye(HEIGHT, WIDTH) > 0, 7, numbered()).astype(np.uint8),
+            "0.png: pixels of object 7, where 2 are listed",
+        ),
+        (numbered()[:-1], "0.png: 56x39 pixels, its image here has 56x40"),
+    ],
+)
+def test_numbers_that_are_none_of_the_objects_are_refused(tmp_path, pixels, told):
+    with pytest.raises(DataError, match=told):
+        open_boxes(voc(tmp_path, pixels), marks="masks")
+    found = {finding.kind for finding in check_data(str(tmp_path), policy=Policy(), boxes=True).findings}
+    assert found & {"no mask", "mask"}

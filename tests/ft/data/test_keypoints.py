@@ -121,10 +121,12 @@ def test_an_object_may_have_none(tmp_path):
         ([1, 2, 2], "keypoints: 3 values; expected 15 numbers, x, y and visibility of 5"),
         ("abc", "keypoints: str; expected 15 numbers"),
         ([0, 0, 0] * 4 + [57.5, 3, 2], "keypoint 5 at 57.5, 3 lies outside of its picture; correct it"),
+        ({"area": "big"}, "area big; expected the pixels that the object covers"),
+        ({"area": -1}, "area -1; expected"),
     ],
 )
 def test_what_is_none_is_refused_with_its_place(tmp_path, keypoints, told):
-    spec = write(tmp_path, keypoints)
+    spec = write(tmp_path, None, **keypoints) if isinstance(keypoints, dict) else write(tmp_path, keypoints)
     with pytest.raises(DataError, match=rf"annotations\[0\] of 0.png: {told}"):
         open_boxes(spec, marks="keypoints")
     open_boxes(spec)
@@ -135,3 +137,76 @@ def test_sources_without_keypoints_are_refused(tmp_path):
         open_boxes(write(tmp_path, None, names=()), marks="keypoints")
     with pytest.raises(DataError, match="scenes has no keypoints; pass COCO's JSON with some"):
         open_boxes("scenes", marks="keypoints")
+
+
+def yolo(root, line, *, shape=(3, 3), **more):
+    """Write YOLO's files of two pictures with an object each, the first by `line`."""
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(exist_ok=True)
+    whole = "0 .5 .5 .5 .5" + (" .5 .5 2" if shape[1] == 3 else " .5 .5") * shape[0]
+    for i, own in enumerate((line, whole)):
+        Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(root / "images" / f"{i}.png")
+        (root / "labels" / f"{i}.txt").write_text(own + "\n")
+    content = {"train": "images", "names": ["cat"], "kpt_shape": list(shape), **more}
+    (root / "data.yaml").write_text(json.dumps(content))
+    return str(root / "data.yaml")
+
+
+@pytest.mark.parametrize(
+    ("shape", "points"), [((3, 3), ".25 .5 2 0 0 0 1 .1 1"), ((3, 2), ".25 .5 0 0 1 .1")], ids=["visible", "places"]
+)
+def test_yolo_poses_are_keypoints_in_shares(tmp_path, shape, points):
+    """Of two numbers a keypoint, one at 0, 0 is not marked; with an even count of them all a line is no polygon."""
+    spec = yolo(tmp_path, f"0 .5 .5 .5 .5 {points}", shape=shape, flip_idx=[1, 0, 2])
+    data = open_boxes(spec, marks="keypoints")
+    assert data.keypoints == ("1", "2", "3")
+    (label,) = (s.label for s in data.train + data.val if s.name == "images/0.png")
+    seen = 1 if shape[1] == 3 else 2
+    assert label.points[0].tolist() == [[14, 20, 2], [0, 0, 0], [56, pytest.approx(4), seen]]
+    assert (label.swaps, label.corners.tolist()) == ((1, 0, 2), [[14, 10, 42, 30]])
+    assert open_boxes(spec).train[0].label.points is None
+
+
+def test_names_of_yolo_poses_say_what_is_which_in_a_mirror(tmp_path):
+    names = {"kpt_names": {0: ["nose", "left eye", "right eye"]}}
+    data = open_boxes(yolo(tmp_path, "0 .5 .5 .5 .5", **names), marks="keypoints")
+    assert data.keypoints == ("nose", "left eye", "right eye")
+    assert {s.label.swaps for s in data.train + data.val} == {(0, 2, 1)}
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "told"),
+    [
+        ("0 .5 .5 .5 .5 .2 .2 2", {}, "0.txt line 1: .*; expected class x y width height and 3 keypoints of 3 numbers"),
+        ("0 .5 .5 .5 .5" + " 1.2 .5 2" * 3, {}, "0.txt line 1 of images/0.png: keypoint 1 at 67.2, 20 lies outside"),
+        ("", {"kpt_shape": [3]}, r"data.yaml: kpt_shape \[3\]; expected \[keypoints, 2 or 3\]"),
+        ("", {"flip_idx": [0, 0, 1]}, r"data.yaml: flip_idx \[0, 0, 1\]; expected each of 0 to 2 once"),
+        ("", {"kpt_names": ["a", "a", "b"]}, "data.yaml: kpt_names; expected 3 of them"),
+    ],
+)
+def test_yolo_poses_that_are_none_are_refused(tmp_path, line, more, told):
+    with pytest.raises(DataError, match=told):
+        open_boxes(yolo(tmp_path, line, **more), marks="keypoints")
+
+
+@pytest.mark.parametrize("by", ["file", "folder"])
+def test_a_published_file_of_keypoints_by_its_path(tmp_path, by):
+    """As COCO has it: annotations/ beside the folder of images, a crowd without a marked keypoint."""
+    write(tmp_path, [0, 0, 0] * 5)
+    content = json.loads((tmp_path / "a.json").read_text())
+    crowd, other = content["annotations"]
+    crowd["iscrowd"] = 1
+    content["annotations"].append({**other, "image_id": 0})
+    annotations, images = tmp_path / "annotations", tmp_path / "val2017"
+    annotations.mkdir()
+    images.mkdir()
+    for i in range(2):
+        (tmp_path / f"{i}.png").rename(images / f"{i}.png")
+    file = annotations / ("person_keypoints_val2017.json" if by == "file" else "instances_default.json")
+    file.write_text(json.dumps(content))
+    if by == "folder":
+        images.rename(tmp_path / "images")
+    (tmp_path / "a.json").unlink()
+    data = open_boxes(str(file if by == "file" else tmp_path), marks="keypoints")
+    assert {s.name.split("/")[0] for s in data.train + data.val} == {"val2017" if by == "file" else "images"}
+    assert sum(s.label.aside.sum() for s in data.train + data.val) == 1

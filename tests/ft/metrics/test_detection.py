@@ -11,7 +11,7 @@ from pycocotools.cocoeval import COCOeval
 from ft.errors import RecipeError
 from ft.metrics.boxes import iou
 from ft.metrics.detection import Found, Truth, as_coco, as_results, coco_scores, sigmas_of, sizes_of
-from ft.metrics.matches import Outcome, confusion, match, missed_by_size
+from ft.metrics.matches import Outcome, confusion, false_by_size, match, missed_by_size
 from ft.metrics.run_lengths import runs_of
 
 FIGURES = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"]
@@ -164,6 +164,8 @@ def test_each_detection_is_the_box_that_it_is_nearest_to():
     assert Outcome.of(truth, found, matches) == (3, 4, 1, 2, 3)
     assert confusion(truth, found, matches, 2).tolist() == [[1, 0, 1], [1, 0, 0], [1, 1, 0]]
     assert missed_by_size(truth, found, matches, 2).tolist() == [[[2, 0, 0], [1, 0, 0]], [[1, 0, 0], [1, 0, 0]]]
+    larger = found._replace(corners=found.corners * np.array([[1], [1], [1], [1], [8], [1]]))
+    assert false_by_size(truth, larger, matches, 2).tolist() == [[2, 0, 0], [0, 1, 0]]
 
 
 def test_any_number_of_detections_on_what_is_set_aside_count_for_nothing():

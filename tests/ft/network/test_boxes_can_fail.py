@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
-from ft.network.boxes import anchors, coding, defaults, matching, onestage, roi, ssd, suppression, training
+from ft.data.images.view import View
+from ft.network.boxes import anchors, coding, defaults, matching, onestage, roi, sampling, ssd, suppression, training
+from tests.ft.data import test_box_view as view_tests
 from tests.ft.network import test_boxes as tests
 from tests.ft.network import test_ssd as ssd_tests
 from tests.oracle import needs_torch
 
 pytestmark = needs_torch
 ROI_WEIGHTS = tests.RESNET.roi_weights
-middles, points, covers, picture_key, cell_anchors = (
+move, middles, points, covers, picture_key, cell_anchors = (
+    View.boxes,
     coding.middles,
     roi.points,
     suppression.covers,
@@ -28,6 +31,12 @@ def unrounded(sizes, ratios):
     heights = np.sqrt(np.asarray(ratios))
     w, h = ((side[:, None] * np.asarray(sizes)).ravel() for side in (1 / heights, heights))
     return np.stack([-w, -h, w, h], axis=1) / 2
+
+
+def by_float32_ratios(view, corners, height, width):
+    """Return the boxes of a view, whose ratios are rounded as torchvision's resize_boxes has them."""
+    rounding = [float(np.float32(ratio)) / ratio for ratio in (view.width / width, view.height / height)]
+    return move(view, corners * np.tile(rounding, 2), height, width)
 
 
 def at_least(a, b, threshold):
@@ -87,6 +96,18 @@ FAULTS = {
         "picture_key",
         lambda *parts: picture_key(*parts[:3], 0),
         tests.test_samples_follow_step_purpose_position_and_no_other_box,
+    ),
+    "another sampler, by a generator of its own": (
+        sampling,
+        "keys_of",
+        lambda numbers, key, rng=np.random.default_rng(0): rng.permutation(len(numbers)),  # noqa: B008
+        tests.test_samples,
+    ),
+    "ratios of a picture are float32": (
+        View,
+        "boxes",
+        by_float32_ratios,
+        view_tests.test_what_is_evaluated_says_how_its_own_pixels_are_found,
     ),
     "default boxes are float64": (
         defaults,

@@ -122,8 +122,14 @@ def test_the_page(judged, data):
     }  # fmt: skip
     rows = [{"epoch_end": True, "epoch": i + 1, "step": i + 1, "loss": 1.0 / (i + 1), "AP": 0.1 * i} for i in range(3)]
     page = render_training(folder, whole, rows, DETECTION.page(folder, whole), data.val)
-    for words in ("Precision over recall", "What it misses and makes up", "missed,", "(no box)", "and has no loss"):
+    misses = "What it misses and makes up", "missed,", "false, large"
+    for words in ("Precision over recall", *misses, "(no box)", "and has no loss"):
         assert words in page
+    assert ">nan<" not in page
+    found_nothing = {**whole, "metrics": {**whole["metrics"], "AP": 0.0}}
+    page_of_nothing = render_training(folder, found_nothing, rows, DETECTION.page(folder, whole), None)
+    told = "nothing that it says is right"
+    assert (told in page, told in page_of_nothing) == (False, True)
     assert "label smoothing" not in page
     assert page.count("data:image/jpeg") == 2 * len(worst)
     assert "are no longer where they were" in render_training(folder, whole, rows, DETECTION.page(folder, whole), None)

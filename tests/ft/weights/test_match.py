@@ -122,3 +122,13 @@ def test_all_misfits_come_in_one_error_that_lists_ten_of_each() -> None:
     assert all(part in text for part in ("layer00.weight", "layer09.weight and 2 more", "1 unexpected", "1 of another",
                                          "1 of the wrong type"))  # fmt: skip
     assert "layer10" not in text
+
+
+def test_counters_of_batchnorms_that_are_frozen_in_the_model_are_left() -> None:
+    """As torchvision's FrozenBatchNorm2d leaves them; that of a layer that is not there is unexpected."""
+    shapes = {"bn.weight": (5,), "bn.running_var": (5,)}
+    tensors = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    match = match_weights({**tensors, "bn.num_batches_tracked": np.array(9)}, shapes)
+    assert (match.tensors.keys(), list(match.skipped)) == (shapes.keys(), ["bn.num_batches_tracked"])
+    with pytest.raises(WeightsError, match="1 unexpected: other"):
+        match_weights({**tensors, "other.num_batches_tracked": np.array(9)}, shapes)

@@ -15,7 +15,7 @@ from typing import Any
 from ft.data.sources.box import Marks
 from ft.data.sources.boxes.listing import Boxed, BoxListing, Drawn, braced
 from ft.data.sources.listing import Inside
-from ft.data.sources.masks.coco import files_in, folders_for, is_json, locate, read_annotations
+from ft.data.sources.masks.coco import files_in, folders_for, home_of, is_json, locate, read_annotations
 from ft.errors import DataError, listed, printable
 
 FIRST = ("instances", "")
@@ -25,10 +25,11 @@ POINTED = ("person_keypoints", "keypoints", "")
 def list_coco(root: Path, *, outside: bool = False, marks: Marks = "") -> BoxListing:
     """List a file of COCO's JSON, or the files of a folder. marks: what the objects have beside their boxes."""
     files = [("", root)] if is_json(root) else list(files_in(root, POINTED if marks == "keypoints" else FIRST))
-    inside = Inside(root.parent if is_json(root) else root, outside=outside)
+    inside = Inside(home_of(root) if is_json(root) else root, outside=outside)
     items: list[Boxed] = []
     known: dict[int, str] | None = None
     keypoints: tuple[str, ...] | None = None
+    joined: tuple[tuple[int, int], ...] | None = None
     for split, path in files:
         content = read_annotations(path)
         categories = {c["id"]: c["name"].strip() for c in sorted(content["categories"], key=lambda c: c["id"])}
@@ -37,13 +38,19 @@ def list_coco(root: Path, *, outside: bool = False, marks: Marks = "") -> BoxLis
         known, names = categories, names_of(content, path) if marks == "keypoints" else ()
         if keypoints not in (None, names):
             raise DataError(f"{printable(path)}: other keypoints than {printable(files[0][1])}; give both the same")
-        keypoints = names
+        keypoints, joined = names, skeleton_of(content) if names else None
         items += [replace(item, keypoints=names) for item in items_of(content, path, split, categories, inside, marks)]
     if not known:
         raise DataError(f"{printable(root)}: no categories; name at least one")
     notes = [f"boxes of {listed((printable(path.name) for _, path in files), 3)}"]
     names = tuple(dict.fromkeys(known.values()))
-    return BoxListing(root.resolve().stem, items, names, notes, keypoints=keypoints or ())
+    numbers = {name: number for number, name in reversed(known.items())}  # of two of one name the first
+    more: dict[str, Any] = {
+        "keypoints": keypoints or (),
+        "skeleton": joined,
+        "numbers": tuple(numbers[name] for name in names),
+    }
+    return BoxListing(root.resolve().stem, items, names, notes, **more)
 
 
 def names_of(content: Mapping[str, Any], path: Path) -> tuple[str, ...]:
@@ -55,6 +62,13 @@ def names_of(content: Mapping[str, Any], path: Path) -> tuple[str, ...]:
         told = listed(map(printable, own.values()))
         raise DataError(f"{printable(path)}: {told} have other keypoints each; train on one of them at a time")
     return next(iter(own))
+
+
+def skeleton_of(content: Mapping[str, Any]) -> tuple[tuple[int, int], ...] | None:
+    """Return which keypoints are joined, from 1 on, None where no category says that."""
+    rows = next((c["skeleton"] for c in content["categories"] if isinstance(c.get("skeleton"), list)), [])
+    pairs = [pair for pair in rows if isinstance(pair, list) and len(pair) == 2 and all(type(k) is int for k in pair)]
+    return tuple((a, b) for a, b in pairs) or None
 
 
 def items_of(

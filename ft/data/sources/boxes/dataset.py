@@ -61,6 +61,7 @@ def open_boxes(
         boxes=True,
         leaked=leaked,
         keypoints=listing.keypoints,
+        numbers=listing.numbers if names == listing.names else (),
     )
 
 

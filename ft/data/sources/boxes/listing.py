@@ -11,8 +11,9 @@ import numpy as np
 from ft.data.images.decode import BadImage
 from ft.data.images.header import Header, header_at
 from ft.data.sources.box import MOST, Form, Marks, Pointed, is_bad, to_corners, trouble
+from ft.data.sources.boxes import points as pointing
+from ft.data.sources.boxes.numbered import pieces_of
 from ft.data.sources.boxes.outlines import in_pixels, outline
-from ft.data.sources.boxes.points import mirrored, read_points
 from ft.errors import printable
 from ft.metrics.boxes import area
 
@@ -41,7 +42,8 @@ class Boxed:
 
     form, shares: what the four values are, and whether they are shares of the image's width and height; where: names a
     box in a message, with {} for its place; stated: the height and width that the source says of the image; marks:
-    what every box has beside it; keypoints: their names.
+    what every box has beside it; keypoints: their names; swaps: which is which in a mirror, None where names say that;
+    numbered: a file whose pixels are the places of the boxes, which are their masks.
     """
 
     split: str
@@ -54,6 +56,8 @@ class Boxed:
     stated: tuple[int, int] | None = None
     marks: Marks = ""
     keypoints: tuple[str, ...] = ()
+    swaps: tuple[int, ...] | None = None
+    numbered: Path | None = None
 
     @property
     def place(self) -> str:
@@ -97,12 +101,27 @@ class Boxed:
         shapes, size = [], (self.header.height, self.header.width)
         for box, corners in zip(self.boxes, self.corners, strict=True):
             try:
-                shape = in_pixels(box.shape, *size) if self.shares else box.shape
-                shapes.append(outline(shape, corners, *size, aside=box.aside))
+                shapes.append(outline(self.shape_of(box), corners, *size, aside=box.aside))
             except ValueError as error:
                 where = self.where.format(box.place)
                 raise BadImage("box mask", str(error), f"{where} of {printable(self.name)}") from None
         return shapes
+
+    def shape_of(self, box: Drawn) -> Any:
+        """Return what the mask of a box is drawn by as COCO has it; ValueError for a file of numbers that is none."""
+        if self.numbered is not None:
+            return self.pieces.get(box.place)
+        return in_pixels(box.shape, self.header.height, self.header.width) if self.shares else box.shape
+
+    @cached_property
+    def pieces(self) -> dict[int, dict[str, Any]]:
+        """What each object covers by its number, of an image whose pixels are these."""
+        assert self.numbered is not None
+        return pieces_of(self.numbered, self.header, [box.place for box in self.boxes])
+
+    def points_of(self, box: Drawn) -> Any:
+        """Return the keypoints of a box in pixels, as COCO has them."""
+        return pointing.in_pixels(box.points, self.header.height, self.header.width) if self.shares else box.points
 
     def pointed(self) -> Pointed:
         """Return the keypoints of every box; BadImage for the first that are none."""
@@ -110,12 +129,14 @@ class Boxed:
         points = np.zeros((len(self.boxes), count, 3))
         for box, own in zip(self.boxes, points, strict=True):
             try:
-                own[:] = read_points(box.points, count, *size)
+                own[:] = pointing.read_points(self.points_of(box), count, *size)
+                pointing.require_area(box.area)
             except ValueError as error:
                 where = self.where.format(box.place)
                 raise BadImage("box points", str(error), f"{where} of {printable(self.name)}") from None
         areas = [own if box.area is None else box.area for box, own in zip(self.boxes, area(self.corners), strict=True)]
-        return Pointed(points, np.array(areas, np.float64), mirrored(self.keypoints))
+        swaps = pointing.mirrored(self.keypoints) if self.swaps is None else self.swaps
+        return Pointed(points, np.array(areas, np.float64), swaps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +144,9 @@ class BoxListing:
     """All that a source of boxes holds.
 
     names: the classes, None where they are the labels that occur; ignored: reason -> names of what was left out and
-    told in a note; hidden: how many hidden files were passed over; keypoints: the names of those that boxes have.
+    told in a note; hidden: how many hidden files were passed over; keypoints: the names of those that boxes have;
+    skeleton: which of them are joined, from 1 on, None where the source could say and does not;
+    numbers: the source's own of the classes, where it has others than their places.
     """
 
     name: str
@@ -134,6 +157,8 @@ class BoxListing:
     hidden: int = 0
     image_size: int | None = None
     keypoints: tuple[str, ...] = ()
+    skeleton: tuple[tuple[int, int], ...] | None = None
+    numbers: tuple[int, ...] = ()
 
 
 def braced(text: str) -> str:

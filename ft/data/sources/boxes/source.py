@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ft.data.sources.box import Marks
-from ft.data.sources.boxes.coco import list_coco
+from ft.data.sources.boxes.coco import POINTED, list_coco
 from ft.data.sources.boxes.listing import Boxed, BoxListing, Drawn
 from ft.data.sources.boxes.table import is_table_of_boxes, list_box_table
-from ft.data.sources.boxes.voc import is_voc, list_voc
-from ft.data.sources.boxes.yolo import is_yolo, list_yolo
+from ft.data.sources.boxes.voc import has_objects, is_voc, list_voc
+from ft.data.sources.boxes.yolo import has_keypoints, is_yolo, list_yolo
 from ft.data.sources.masks.coco import files_in, is_coco, is_json, read_annotations
 from ft.data.sources.masks.scenes import CLASSES, IMAGE_SIZE, NAME, Scene, make_scenes
 from ft.data.sources.masks.source import holds_masks
@@ -21,8 +21,8 @@ from ft.errors import DataError, printable
 from ft.metrics.run_lengths import runs_of
 
 SOURCES = {
-    "masks": "scenes, COCO's JSON with segmentations, or YOLO's polygons",
-    "keypoints": "COCO's JSON with keypoints",
+    "masks": "scenes, COCO's JSON with segmentations, YOLO's polygons, or Pascal VOC's SegmentationObject",
+    "keypoints": "COCO's JSON with keypoints, or YOLO's with a kpt_shape in data.yaml",
 }
 
 
@@ -69,7 +69,7 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, ma
             f"data '{printable(spec)}' {trouble}; pass scenes, COCO's JSON, Pascal VOC's XML, YOLO's data.yaml, or a "
             "CSV image,x1,y1,x2,y2,label"
         )
-    if (marks == "masks" and not may_hold_shapes(spec)) or (marks == "keypoints" and not is_coco(path)):
+    if (marks == "masks" and not may_hold_shapes(spec)) or (marks == "keypoints" and not may_hold_points(path)):
         raise DataError(f"{printable(spec)} holds boxes without {marks}; pass {SOURCES[marks]}")
     if os.path.isfile(path) and path.suffix.lower() == ".csv":
         listing = list_box_table(path, outside=outside, missing=missing or policy.on_bad_image == "skip")
@@ -79,7 +79,7 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, ma
         listing = list_yolo(path, outside=outside)
         listing = replace(listing, items=[replace(item, marks=marks) for item in listing.items])
     else:
-        listing = list_voc(path, outside=outside)
+        listing = list_voc(path, outside=outside, masked=marks == "masks")
     if not listing.items:
         because = f" ({'; '.join(listing.notes)})" if listing.notes else ""
         raise DataError(f"{printable(spec)}: no images{because}; expected images and the files of their boxes")
@@ -89,7 +89,31 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, ma
 def may_hold_shapes(spec: str) -> bool:
     """Say whether a source of boxes is one that may say the mask of each object."""
     path = Path(os.path.expanduser(spec))
-    return spec == NAME or is_coco(path) or is_yolo(path)
+    return spec == NAME or is_coco(path) or is_yolo(path) or (is_voc(path) and has_objects(path))
+
+
+def may_hold_points(path: Path) -> bool:
+    """Say whether a source of boxes is one that may say the keypoints of each object."""
+    return is_coco(path) or (is_yolo(path) and has_keypoints(path))
+
+
+def names_points(spec: str) -> bool:
+    """Say whether a source names keypoints, be they marked or not: COCO's files are read for that."""
+    path = Path(os.path.expanduser(spec))
+    if spec == NAME or not may_hold_points(path):
+        return False
+    files = [path] if is_json(path) else [file for _, file in files_in(path, POINTED)]
+    rows = [row for file in files for row in read_annotations(file)["categories"]]
+    return not files or any(row.get("keypoints") for row in rows)
+
+
+def list_all(spec: str, policy: Policy) -> BoxListing:
+    """Return what a source of boxes holds, with all masks that there are, for a check."""
+    path = Path(os.path.expanduser(spec))
+    if spec == NAME or is_coco(path) or is_yolo(path):
+        return list_boxes(spec, policy, missing=True, marks="masks")
+    listing = list_boxes(spec, policy, missing=True)
+    return replace(listing, items=[replace(i, marks="masks" if i.numbered else "") for i in listing.items])
 
 
 def list_scenes(*, masked: bool = False) -> BoxListing:

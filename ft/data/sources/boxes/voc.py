@@ -4,13 +4,16 @@
     images/...      annotations/...                                        the same without lists
     a.jpg  a.xml                                                           side by side, as LabelImg writes them
     train/...  val/...  test/...                                           any of these in folders of given splits
+    SegmentationObject/...                                                 PNGs, pixels are the numbers of the objects
+
+Asked for masks, the images are those of ImageSets/Segmentation, or all that have a file in SegmentationObject.
 
 Pascal's pixels count from 1 and xmax is the last one of the box, so x1 is xmin - 1. Where any xmin or ymin is 0 they
 count from 0, and all are taken as they stand. What is marked as difficult is set aside. An image without a file is
 left out: a file without an object says that there is no box.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -23,7 +26,9 @@ from ft.data.sources.masks.folder import by_stem, folders_of, homes_in
 from ft.data.sources.masks.voc import read_lists
 from ft.errors import DataError, printable
 
-LISTS = "ImageSets/Main"
+LISTS, MASKED = "ImageSets/Main", "ImageSets/Segmentation"
+OBJECTS = "SegmentationObject"
+WITHOUT = f"images without a file in {OBJECTS}"
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -44,13 +49,23 @@ def homes_of(root: Path) -> Iterator[tuple[str, Path, Path]]:
     yield from ((split, path, path) for split, path in homes if any(path.glob("*.xml")))
 
 
-def list_voc(root: Path, *, outside: bool = False) -> BoxListing:
-    """List a folder of images and XML files."""
+def has_objects(root: Path) -> bool:
+    """Say whether a folder has files that say which pixels are of which object."""
+    return (root / OBJECTS).is_dir()
+
+
+def list_voc(root: Path, *, outside: bool = False, masked: bool = False) -> BoxListing:
+    """List a folder of images and XML files. masked: those alone whose objects have masks."""
     walk = Walk(root, Inside(root, outside=outside))
     items: list[Boxed] = []
-    lists = read_lists(root / LISTS)
+    lists = (read_lists(root / MASKED) if masked else {}) or read_lists(root / LISTS)
     for split, images, files in homes_of(root):
         items += items_in(images, files, split, lists, walk)
+    if has_objects(root):
+        numbers = by_stem(root / OBJECTS, walk)
+        items = [replace(item, numbered=numbers.get(Path(item.name).stem)) for item in items]
+    if masked:
+        items = list(with_masks(items, walk))
     notes, zero = [], any(min(box.values[:2]) == 0 for item in items for box in item.boxes)
     if zero:
         notes.append("xmin or ymin is 0 somewhere, so pixels count from 0")
@@ -59,6 +74,15 @@ def list_voc(root: Path, *, outside: bool = False) -> BoxListing:
     hidden = len(walk.skipped.pop(HIDDEN, ()))
     notes += [line for reason, names in walk.skipped.items() for line in note(reason, names)]
     return BoxListing(root.resolve().name, items, None, notes, dict(walk.skipped), hidden)
+
+
+def with_masks(items: Sequence[Boxed], walk: Walk) -> Iterator[Boxed]:
+    """Yield the images whose objects have masks, and those without an object."""
+    for item in items:
+        if item.boxes and item.numbered is None and isinstance(item.source, Path):
+            walk.skip(WITHOUT, item.source)
+        else:
+            yield replace(item, marks="masks")
 
 
 def from_one(box: Drawn) -> Drawn:

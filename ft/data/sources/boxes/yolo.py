@@ -6,12 +6,14 @@
     train/images/...  train/labels/...   the same, the other way round
 
 The values are shares of the image's width and height, x and y of the centre; of a polygon the box around it is taken.
+Where data.yaml has a kpt_shape, K keypoints of 2 or 3 numbers follow the box: x, y and, of three, the visibility; of
+two, one at 0, 0 or below is not marked. kpt_names names them, flip_idx says which is which in a mirror.
 Labels lie where images do, with labels in the place of the last images of the path. An image without a file has no box.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -27,6 +29,14 @@ FILES = ("data.yaml", "data.yml", "dataset.yaml")
 NAMES = ("classes.txt", "labels/classes.txt", "obj.names")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}  # keys of data.yaml
 Home = tuple[str, list[Path]]  # a split, and the images in it
+
+
+class Pose(NamedTuple):
+    """What data.yaml says of keypoints: their names, how many numbers each has, and which is which in a mirror."""
+
+    names: tuple[str, ...]
+    numbers: int
+    swaps: tuple[int, ...] | None
 
 
 def is_yolo(path: Path) -> bool:
@@ -45,13 +55,13 @@ def list_yolo(path: Path, *, outside: bool = False) -> BoxListing:
     """List a data.yaml, or a folder of images and labels."""
     file = path if path.is_file() else find_yaml(path)
     root = file.parent if file else path
-    walk = Walk(root, Inside(root, outside=outside))
+    walk, pose = Walk(root, Inside(root, outside=outside)), None
     if file:
         content = read_yaml(file)
-        names, homes = names_in(content, file), list(homes_of(content, file, walk))
+        names, homes, pose = names_in(content, file), list(homes_of(content, file, walk)), pose_in(content, file)
     else:
         names, homes = read_names(root), list(folders_in(root, walk))
-    items = [boxed(image, split, names, walk) for split, images in homes for image in images]
+    items = [boxed(image, split, names, walk, pose) for split, images in homes for image in images]
     if names is None:
         names = numbered(items)
     if items and not any(item.boxes for item in items):
@@ -59,7 +69,37 @@ def list_yolo(path: Path, *, outside: bool = False) -> BoxListing:
         raise DataError(f"{printable(path)}: no image has a label; expected files such as {looked}")
     hidden = len(walk.skipped.pop(HIDDEN, ()))
     notes = [line for reason, names_of in walk.skipped.items() for line in note(reason, names_of)]
-    return BoxListing(root.resolve().name, items, names, notes, dict(walk.skipped), hidden)
+    own = pose.names if pose else ()
+    return BoxListing(root.resolve().name, items, names, notes, dict(walk.skipped), hidden, keypoints=own, skeleton=())
+
+
+def has_keypoints(path: Path) -> bool:
+    """Say whether a data.yaml, or that of a folder, has keypoints."""
+    file = path if path.is_file() else find_yaml(path)
+    return file is not None and "kpt_shape" in read_yaml(file)
+
+
+def pose_in(content: dict[str, Any], path: Path) -> Pose | None:
+    """Return what a data.yaml says of keypoints, None where it says nothing."""
+    shape, swaps, names = (content.get(key) for key in ("kpt_shape", "flip_idx", "kpt_names"))
+    if shape is None:
+        return None
+    if not is_row(shape) or len(shape) != 2 or shape[0] < 1 or shape[1] not in (2, 3):
+        raise DataError(f"{printable(path)}: kpt_shape {printable(shape)[:40]}; expected [keypoints, 2 or 3]")
+    count, numbers = shape
+    if swaps is not None and (not is_row(swaps) or sorted(swaps) != list(range(count))):
+        raise DataError(f"{printable(path)}: flip_idx {printable(swaps)[:60]}; expected each of 0 to {count - 1} once")
+    names = next(iter(names.values()), None) if isinstance(names, dict) else names
+    if names is None:
+        names = range(1, count + 1)
+    if not isinstance(names, list | range) or len({str(name) for name in names}) != count:
+        raise DataError(f"{printable(path)}: kpt_names; expected {count} of them, a different name each")
+    return Pose(tuple(str(name).strip() for name in names), numbers, None if swaps is None else tuple(swaps))
+
+
+def is_row(value: Any) -> bool:
+    """Say whether a value is a list of whole numbers."""
+    return isinstance(value, list) and all(type(number) is int for number in value)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -151,7 +191,7 @@ def label_file(image: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
-def boxed(image: Path, split: str, names: Sequence[str] | None, walk: Walk) -> Boxed:
+def boxed(image: Path, split: str, names: Sequence[str] | None, walk: Walk, pose: Pose | None = None) -> Boxed:
     """Return one image with the boxes of its file."""
     file, root = label_file(image), walk.root
     name = image.relative_to(root).as_posix() if image.is_relative_to(root) else str(image)
@@ -162,11 +202,12 @@ def boxed(image: Path, split: str, names: Sequence[str] | None, walk: Walk) -> B
             lines = file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{told}: cannot be read as text ({error}); write it again") from None
-        boxes = tuple(box_of(line, i, told, names) for i, line in enumerate(lines, 1) if line.strip())
-    return Boxed(split, name, image, boxes, braced(told) + " line {}", "centre", shares=True)
+        boxes = tuple(box_of(line, i, told, names, pose) for i, line in enumerate(lines, 1) if line.strip())
+    own: dict[str, Any] = {"keypoints": pose.names, "swaps": pose.swaps} if pose else {}
+    return Boxed(split, name, image, boxes, braced(told) + " line {}", "centre", shares=True, **own)
 
 
-def box_of(line: str, place: int, where: str, names: Sequence[str] | None) -> Drawn:
+def box_of(line: str, place: int, where: str, names: Sequence[str] | None, pose: Pose | None = None) -> Drawn:
     """Return the box of a line."""
     number, *rest = line.split()
     try:
@@ -174,14 +215,34 @@ def box_of(line: str, place: int, where: str, names: Sequence[str] | None) -> Dr
         label = int(number)
     except ValueError:
         values, label = [], -1
-    if label < 0 or len(values) < 4 or (len(values) > 5 and len(values) % 2):
-        raise DataError(f"{where} line {place}: '{printable(line.strip())[:60]}'; expected class x y width height")
+    if label < 0 or not is_whole(len(values), pose):
+        more = f" and {len(pose.names)} keypoints of {pose.numbers} numbers" if pose else ""
+        told = f"'{printable(line.strip())[:60]}'; expected class x y width height{more}"
+        raise DataError(f"{where} line {place}: {told}")
     if names is not None and label >= len(names):
         known = listed((printable(name) for name in names), 4)
         raise DataError(f"{where} line {place}: class {label}; expected 0 to {len(names) - 1} ({known})")
-    polygon = [values] if len(values) > 5 else None
+    polygon = [values] if len(values) > 5 and not pose else None
     x, y, width, height = around(values) if polygon else values[:4]
-    return Drawn(place, (x, y, width, height), names[label] if names is not None else str(label), shape=polygon)
+    name, points = names[label] if names is not None else str(label), points_in(values[4:], pose)
+    return Drawn(place, (x, y, width, height), name, shape=polygon, points=points)
+
+
+def is_whole(count: int, pose: Pose | None) -> bool:
+    """Say whether so many numbers are a box, with keypoints or without, or a polygon."""
+    if pose:
+        return count in (4, 4 + len(pose.names) * pose.numbers)
+    return count >= 4 and not (count > 5 and count % 2)
+
+
+def points_in(values: Sequence[float], pose: Pose | None) -> list[float] | None:
+    """Return keypoints as COCO has them, x, y and visibility of each; None where a line has none."""
+    if pose is None or not values:
+        return None
+    if pose.numbers == 3:
+        return list(values)
+    pairs = zip(values[::2], values[1::2], strict=True)
+    return [n for x, y in pairs for n in (x, y, 2.0 if min(x, y) >= 0 and (x, y) != (0, 0) else 0.0)]
 
 
 def around(polygon: Sequence[float]) -> list[float]:

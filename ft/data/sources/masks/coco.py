@@ -2,7 +2,10 @@
 
     FILE.json                                              images beside it or in images/; a share is held out
     annotations/*train*.json  annotations/*val*.json       given splits; images in train2017/ or train/, and so on
+    annotations/*.json                                     one for all, as above
     train/_annotations.coco.json  valid/_annotations...    given splits; images beside each
+
+A file in a folder annotations/ that holds nothing but JSON has its images above that, as COCO's own have.
 
 Of several files of a split, panoptic goes first, then instances. The classes are the categories in the order of their
 numbers. Polygons lie on a background, which is class 0; panoptic pixels without a segment are ignored, as crowds are.
@@ -45,15 +48,25 @@ def files_in(root: Path, first: Sequence[str] = FIRST) -> Iterator[tuple[str, Pa
         best = next((p for word in first for p in own if p.name.startswith(word)), None)
         if best:
             yield split, best
+    if not any(split in p.stem.lower() for split in SPLIT_WORDS for p in paths):
+        best = next((p for word in first for p in paths if p.name.startswith(word) and (word or len(paths) == 1)), None)
+        yield from [("", best)] if best else []
     if not paths:
         beside = sorted(p for p in root.glob("*/_annotations.coco.json") if p.parent.name.lower() in SPLITS)
         yield from ((SPLITS[p.parent.name.lower()], p) for p in beside)
 
 
+def home_of(file: Path) -> Path:
+    """Return the folder of a data set by its file: the one above annotations/, where that holds nothing but JSON."""
+    folder = file.absolute().parent
+    alone = folder.name.lower() == "annotations" and all(path.suffix.lower() == ".json" for path in folder.iterdir())
+    return folder.parent if alone else file.parent
+
+
 def list_coco(root: Path, *, outside: bool = False) -> MaskListing:
     """List a file of COCO's JSON, or the files of a folder."""
     files = [("", root)] if is_json(root) else list(files_in(root))
-    home = root.parent if is_json(root) else root
+    home = home_of(root) if is_json(root) else root
     inside = Inside(home, outside=outside)
     pairs: list[Pair] = []
     known: tuple[tuple[int, str], ...] | None = None
@@ -111,6 +124,16 @@ def read_annotations(path: Path) -> dict[str, Any]:
             odd = next((f for f, t in fields.items() if not isinstance(row, dict) or type(row.get(f)) is not t), None)
             if odd:
                 raise DataError(f"{where}: {key}[{i}] has no {odd} as COCO writes it; export it again")
+    for key in ("images", "categories"):
+        places: dict[int, int] = {}
+        for i, row in enumerate(content[key]):
+            if places.setdefault(row["id"], i) != i:
+                raise DataError(
+                    f"{where}: {key}[{i}] has the id {row['id']} of {key}[{places[row['id']]}]; renumber it"
+                )
+    for i, row in enumerate(content["annotations"]):
+        if row.get("iscrowd") not in (None, 0, 1):
+            raise DataError(f"{where}: annotations[{i}]: iscrowd {printable(row['iscrowd'])[:20]}; expected 0 or 1")
     return content
 
 
