@@ -156,14 +156,19 @@ def exit_code(member: Member) -> int:
 def report(first: Member, code: int, members: Sequence[Member]) -> None:
     """Say what ended all, unless the first process has said it."""
     seen, total = members[0].process.returncode, len(members)
-    if first.number and seen == first.process.returncode:
-        return
-    sys.stderr.write(first.words())
+    alike = first.number and seen == first.process.returncode
+    sys.stderr.write(said_by_others(members) if alike else first.words())
     ended_by_itself = seen > 0 and seen != 128 + signal.SIGTERM
-    if first.process.returncode < 0 and not ended_by_itself:
+    if first.process.returncode < 0 and not ended_by_itself and not alike:
         print(
             f"error: process {first.number} of {total} was ended by {signal.Signals(code - 128).name}, and the others "
             "with it; a run that has a checkpoint goes on with --resume RUN",
             file=sys.stderr,
         )
     sys.stderr.flush()
+
+
+def said_by_others(members: Sequence[Member]) -> str:
+    """Return the error that one of them said for all: where it was the first, that is seen, and none of the others."""
+    lines = (line for member in members for line in member.words().splitlines())
+    return next((f"{line}\n" for line in lines if line.startswith("error: ")), "")
