@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ft.backend.board import Board
 from ft.backend.watch import Watch
 from ft.errors import RecipeError
 
@@ -24,6 +25,7 @@ class Ranks(ABC):
     rank: int = 0
     size: int = 1
     watch: Watch | None = None
+    board: Board | None = None
     large: int = 1 << 20
 
     @property

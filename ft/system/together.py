@@ -156,10 +156,13 @@ def exit_code(member: Member) -> int:
 def report(first: Member, code: int, members: Sequence[Member]) -> None:
     """Say what ended all, unless the first process has said it."""
     seen, total = members[0].process.returncode, len(members)
-    alike = first.number and seen == first.process.returncode
-    sys.stderr.write(said_by_others(members) if alike else first.words())
+    if seen == first.process.returncode and (seen > 0 or first.number):
+        sys.stderr.write(said_by_others(members))
+        sys.stderr.flush()
+        return
+    sys.stderr.write(first.words())
     ended_by_itself = seen > 0 and seen != 128 + signal.SIGTERM
-    if first.process.returncode < 0 and not ended_by_itself and not alike:
+    if first.process.returncode < 0 and not ended_by_itself:
         print(
             f"error: process {first.number} of {total} was ended by {signal.Signals(code - 128).name}, and the others "
             "with it; a run that has a checkpoint goes on with --resume RUN",

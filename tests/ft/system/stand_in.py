@@ -1,7 +1,8 @@
 """A process of several that stands in for a training: `python stand_in.py FOLDER DEED DEED ...`, one for each place.
 
-Deeds: `end CODE`, `say CODE` (after an error), `wait` (until a signal, which ends it with 128 + number), `ignore` (SIGTERM), `hang` (SIGSTOP),
-`kill` (itself by SIGKILL), `finish` (at a signal, with 0). Each writes the signals that it gets to FOLDER/RANK.
+Deeds: `end CODE`, `say CODE` (after an error), `wait` (until a signal, which ends it with 128 + number), `ignore`
+(SIGTERM), `hang` (SIGSTOP), `kill` (itself by SIGKILL), `finish` (at a signal, with 0). Each writes the signals that it
+gets to FOLDER/RANK.
 """
 
 import os
