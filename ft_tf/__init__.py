@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ft_tf.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_tf.penalty import Penalty
     from ft_tf.ranks import connect
-    from ft_tf.runtime import is_out_of_memory, prepare
+    from ft_tf.runtime import count_gpus, is_out_of_memory, prepare
     from ft_tf.shapes import stage_shapes
     from ft_tf.stranger import Stranger
     from ft_tf.surgery import alter
@@ -57,6 +57,7 @@ __all__ = [
     "building_empty",
     "clip_gradients",
     "connect",
+    "count_gpus",
     "cross_entropy",
     "export_model",
     "focal_loss",
@@ -108,6 +109,7 @@ __getattr__, __dir__ = lazy_names(
         "own_names": "weights",
         "parameters": "weights",
         "connect": "ranks",
+        "count_gpus": "runtime",
         "prepare": "runtime",
         "recording": "trace",
         "open_exported": "export",

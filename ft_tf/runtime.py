@@ -34,6 +34,11 @@ def prepare(*, device: str, deterministic: bool) -> str:
     return chosen
 
 
+def count_gpus() -> int:
+    """Return how many GPUs this process may use, of which a training takes one."""
+    return len(tf.config.get_visible_devices("GPU"))
+
+
 def grow_memory(gpus: Iterable[tf.config.PhysicalDevice]) -> None:
     """Let TensorFlow take a GPU's memory as it is needed, unless it is in use already."""
     for gpu in gpus:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ft_torch.optim import LARS, SGD, Adagrad, Adam, AdamW, RMSprop, clip_gradients, make_optimizer
     from ft_torch.penalty import Penalty
     from ft_torch.ranks import connect
-    from ft_torch.runtime import is_out_of_memory, prepare
+    from ft_torch.runtime import count_gpus, is_out_of_memory, prepare
     from ft_torch.shapes import stage_shapes
     from ft_torch.stranger import Stranger
     from ft_torch.surgery import alter
@@ -51,6 +51,7 @@ __all__ = [
     "building_empty",
     "clip_gradients",
     "connect",
+    "count_gpus",
     "cross_entropy",
     "export_model",
     "focal_loss",
@@ -102,6 +103,7 @@ __getattr__, __dir__ = lazy_names(
         "own_names": "weights",
         "parameters": "weights",
         "connect": "ranks",
+        "count_gpus": "runtime",
         "prepare": "runtime",
         "recording": "trace",
         "open_exported": "export",

@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ft.backend.board import shared_board
 from ft.backend.ranks import Ranks, Seat
 from ft.errors import RankLost, RecipeError, first_line
 
@@ -24,9 +25,12 @@ class TorchRanks(Ranks):
             patience = timedelta(seconds=timeout)
             dist.init_process_group("nccl" if gpus else "gloo", timeout=patience)
             self.host: Any = dist.new_group(backend="gloo", timeout=patience) if gpus else dist.group.WORLD
+            self.board = None if gpus else shared_board(self, timeout)
 
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of an array of all ranks."""
+        if self.board:
+            return self.board.add_up(array, np.empty_like(array))
         total = torch.from_numpy(np.array(array))
         with broken():
             dist.all_reduce(total, group=self.host)
@@ -49,20 +53,28 @@ class TorchRanks(Ranks):
             else:
                 sums.append(flat.as_strided(other.shape, other.stride(), start).copy_(x))
                 start += x.numel()
-        with broken():
-            for whole in wholes:
-                dist.all_reduce(whole)
+        for whole in wholes:
+            self.reduce(whole)
         return sums
 
     def total(self, x: Tensor) -> Tensor:
         """Return the sum of a tensor of all ranks."""
         total = x.clone()
-        with broken():
-            dist.all_reduce(total)
+        self.reduce(total)
         return total
+
+    def reduce(self, x: Tensor) -> None:
+        """Put the sum of all ranks' tensors into a contiguous one."""
+        if self.board:
+            self.board.add_up(x.numpy(), x.numpy())
+            return
+        with broken():
+            dist.all_reduce(x)
 
     def each(self, x: Tensor) -> Tensor:
         """Return a tensor (C,) of each rank, in their order: (size, C)."""
+        if self.board:
+            return torch.from_numpy(self.board.rows(x.numpy()).copy())
         rows = x.new_empty(self.size, len(x))
         with broken():
             dist.all_gather(list(rows.unbind()), x)
@@ -70,6 +82,8 @@ class TorchRanks(Ranks):
 
     def close(self) -> None:
         """Part."""
+        if self.board:
+            self.board.close()
         dist.destroy_process_group()
 
 

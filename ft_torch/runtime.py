@@ -36,6 +36,11 @@ def prepare(*, device: str, deterministic: bool) -> str:
     return chosen
 
 
+def count_gpus() -> int:
+    """Return how many GPUs this process may use, of which a training takes one."""
+    return torch.cuda.device_count()
+
+
 def keep_memory() -> None:
     """Let glibc's malloc keep what it took, which saves a page fault for each 4 KB of each large tensor.
 

@@ -139,6 +139,10 @@ def prepare(*, device, deterministic):
     return "cpu"
 
 
+def count_gpus():
+    return 0
+
+
 def is_out_of_memory(error):
     return isinstance(error, MemoryError)
 

@@ -48,6 +48,11 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
     ]
 
 
+def idle_gpus(gpus: int, backend: str) -> str:
+    """Return what one process leaves unused of several GPUs."""
+    return f"1 of {gpus} GPUs computes; ft launch --processes {gpus} --backend {backend} takes all of them"
+
+
 def split_words(data: Dataset) -> str:
     """Return how many images train, validate and, where there are any, test."""
     train, val = f"{len(data.train)} training", f"{len(data.val)} validation"

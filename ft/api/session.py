@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ft import recipe as recipes
-from ft.api.headlines import headlines, went_on
+from ft.api.headlines import headlines, idle_gpus, went_on
 from ft.api.result import final_weights, write_result
 from ft.api.run import Run
 from ft.backend import contract as backends
@@ -150,6 +150,8 @@ def first_lines(start: Start, built: Built) -> list[str]:
     """Return what is told before the first step: where it goes on, what it is, what starts anew, what has changed."""
     job, saved, tensors = start.job, start.saved, built.wing.weight_shapes(built.learner.model)
     lines = headlines(job, start.backend, built.device, start.folder, built.plan, tensors)
+    if built.device == "cuda" and job.ranks.size == 1 and (gpus := built.wing.count_gpus()) > 1:
+        lines.append(idle_gpus(gpus, start.backend))
     if saved is None:
         return [*lines, *surgery_notes(job, tensors), *untrained_notes(job, tensors, built.parameters)]
     changed = what_changes(saved.state, job, start.backend, start.position, len(job.batches("train")))

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ft.backend.board import Board
 from ft.backend.watch import Watch
-from ft.errors import Elsewhere, RecipeError
+from ft.errors import RecipeError
 
 CHUNK = 1 << 24  # words of 4 bytes that are summed at once
 
@@ -24,6 +25,7 @@ class Ranks(ABC):
     rank: int = 0
     size: int = 1
     watch: Watch | None = None
+    board: Board | None = None
     large: int = 1 << 20
 
     @property
@@ -107,13 +109,11 @@ def seat_of(backend: str, environment: Mapping[str, str] = os.environ) -> Seat |
     """Return this process's seat among those of a wing, None where it trains alone.
 
     PyTorch's processes are numbered by torchrun (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), TensorFlow's
-    by TF_CONFIG. Raises RecipeError where that makes no sense, or is for the other wing: that, once a machine.
+    by TF_CONFIG. Raises RecipeError where that makes no sense, or is for the other wing.
     """
     seats = {"torch": seat_by_numbers(environment), "tf": seat_by_config(environment)}
     seat, other = seats[backend], seats["tf" if backend == "torch" else "torch"]
     if seat is None and other is not None:
-        if other.local:
-            raise Elsewhere
         raise RecipeError(
             {
                 "torch": f"TF_CONFIG names {other.size} workers, which are TensorFlow's; start them as "

@@ -156,7 +156,9 @@ def exit_code(member: Member) -> int:
 def report(first: Member, code: int, members: Sequence[Member]) -> None:
     """Say what ended all, unless the first process has said it."""
     seen, total = members[0].process.returncode, len(members)
-    if first.number and seen == first.process.returncode:
+    if seen == first.process.returncode and (seen > 0 or first.number):
+        sys.stderr.write(said_by_others(members))
+        sys.stderr.flush()
         return
     sys.stderr.write(first.words())
     ended_by_itself = seen > 0 and seen != 128 + signal.SIGTERM
@@ -167,3 +169,9 @@ def report(first: Member, code: int, members: Sequence[Member]) -> None:
             file=sys.stderr,
         )
     sys.stderr.flush()
+
+
+def said_by_others(members: Sequence[Member]) -> str:
+    """Return the error that one of them said for all: where it was the first, that is seen, and none of the others."""
+    lines = (line for member in members for line in member.words().splitlines())
+    return next((f"{line}\n" for line in lines if line.startswith("error: ")), "")

@@ -16,6 +16,7 @@ from ft.backend.watch import Watch
 from ft.data import Batch
 from ft.errors import Elsewhere, RankLost, RecipeError, RunError, UserError
 from ft.recipe import Recipe, checked, deciding, to_dict
+from ft.system.once import first_to_say
 from ft.system.quiet import quiet_stderr
 from ft.system.signals import Interrupted
 from ft.training.accumulation import by_pass
@@ -28,7 +29,7 @@ def meet_others(backend: str, *, device: str, timeout: float) -> Ranks:
     seat = seat_of(backend)
     assert seat is not None
     if device == "mps":
-        raise RecipeError("device: mps is for one process; use --device cpu") if not seat.local else Elsewhere()
+        raise RecipeError("device: mps is for one process; use --device cpu")
     backends.require(backend)
     wing = backends.load(backend)
     with quiet_stderr():
@@ -71,12 +72,24 @@ def connect(backend: str, fields: Mapping[str, Any]) -> Ranks:
 
     fields: of the recipe, as given.
     """
-    if seat_of(backend) is None:
-        return ALONE
-    if backend not in MET:
-        timeout = seconds(fields.get("rank_timeout"))
-        MET[backend] = meet_others(backend, device=str(fields.get("device", "auto")), timeout=timeout)
+    with said_once():
+        if seat_of(backend) is None:
+            return ALONE
+        if backend not in MET:
+            timeout = seconds(fields.get("rank_timeout"))
+            MET[backend] = meet_others(backend, device=str(fields.get("device", "auto")), timeout=timeout)
     return MET[backend]
+
+
+@contextmanager
+def said_once() -> Iterator[None]:
+    """Let a mistake that processes find before they have met be said by one of a machine."""
+    try:
+        yield
+    except UserError as error:
+        if first_to_say():
+            raise
+        raise Elsewhere from error
 
 
 def seconds(given: Any) -> float:

@@ -78,6 +78,16 @@ TEXTS = {
     "max_length": 24,
     "lr": 5e-3,
 }
+BOXED = {
+    "weights": "none",
+    "image_size": 64,
+    "epochs": 2,
+    "batch_size": 5,
+    "freeze": "stem,stage1,stage2,stage3,stage4",
+    "precision": "float64",
+    "cache": "off",
+    "lr": 1e-3,
+}
 MOVED = " moved"
 RUNS: dict[str, dict[str, Any]] = {  # whole trainings; names of files are of those that `make_data` makes
     "head": {**DIGITS, "freeze": "base", "cache": "disk", "average_best": 2, "result": "average"},
@@ -106,18 +116,10 @@ RUNS: dict[str, dict[str, Any]] = {  # whole trainings; names of files are of th
         "loss": "cross-entropy-dice",
     },
     "labels": {**SMALL, "data": "colours/labels.csv", "loss": "bce", "image_size": 32, "epochs": 2},
-    "boxes": {
-        "model": "fasterrcnn_mobilenet_v2_fpn",
-        "weights": "none",
-        "data": "boxes/boxes.csv",
-        "image_size": 64,
-        "epochs": 2,
-        "batch_size": 5,
-        "freeze": "stem,stage1,stage2,stage3,stage4",
-        "precision": "float64",
-        "cache": "off",
-        "lr": 1e-3,
-    },
+    "boxes": {**BOXED, "model": "fasterrcnn_mobilenet_v2_fpn", "data": "boxes/boxes.csv"},
+    "anchors": {**BOXED, "model": "retinanet_mobilenet_v2_fpn", "data": "boxes/boxes.csv"},
+    "instances": {**BOXED, "model": "maskrcnn_mobilenet_v2_fpn", "data": "bars"},
+    "points": {**BOXED, "model": "keypointrcnn_mobilenet_v2_fpn", "data": "bars"},
     "texts": {**TEXTS, "data": "texts.csv"},
     "tags": {**TEXTS, "data": "tags.conll", "task": "token-classification"},
     "numbers": {**TEXTS, "data": "numbers.csv", "task": "regression"},
@@ -127,14 +129,16 @@ RUNS: dict[str, dict[str, Any]] = {  # whole trainings; names of files are of th
 
 def make_data(folder: Path) -> Path:
     """Make the files that RUNS name, and return the folder."""
+    from parity_tests.support.coco_folders import coco_folder
     from parity_tests.support.pairs import boxes_csv, colours_csv, squares_folder
     from parity_tests.support.text_runs import numbers, plain, table, tagged, tiny_folder
 
-    for name in ("squares", "boxes", "colours"):
+    for name in ("squares", "boxes", "colours", "bars"):
         (folder / name).mkdir(parents=True)
     squares_folder(folder / "squares", count=16)
     boxes_csv(folder / "boxes", count=16)
     colours_csv(folder / "colours", count=30)
+    coco_folder(folder / "bars", count=16)
     tiny_folder(folder / "network")
     tiny_folder(folder / "gpt2", "gpt2")
     table(folder / "texts.csv")

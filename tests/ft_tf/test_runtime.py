@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from ft.backend.ranks import Seat
 from ft.errors import RecipeError
-from ft_tf import connect, prepare, ranks
+from ft_tf import connect, count_gpus, prepare, ranks
 from tests.page_faults import page_faults
 
 GPUS = tf.config.list_physical_devices("GPU")
@@ -65,3 +65,8 @@ def test_a_rank_takes_the_gpu_of_its_seat(monkeypatch):
         connect(Seat(2, 4, 2, "host"), device="cuda", timeout=1)
     assert not connect(Seat(2, 4, 2, "host"), device="cpu", timeout=1)
     assert done[2:] == [[]]
+
+
+def test_gpus_that_a_training_may_use_are_counted(monkeypatch):
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: {"GPU": ["first", "second"]}[kind])
+    assert count_gpus() == 2

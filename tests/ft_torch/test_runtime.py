@@ -8,7 +8,7 @@ import torch
 from ft.backend.ranks import Seat
 from ft.errors import RecipeError
 from ft.recipe import Recipe
-from ft_torch import connect, prepare, ranks
+from ft_torch import connect, count_gpus, prepare, ranks
 from tests.page_faults import page_faults
 
 
@@ -50,3 +50,8 @@ def test_a_rank_takes_the_gpu_of_its_seat(monkeypatch):
         connect(Seat(2, 4, 2, "host"), device="cuda", timeout=1)
     assert not connect(Seat(2, 4, 2, "host"), device="cpu", timeout=1)
     assert taken == [1]
+
+
+def test_gpus_that_a_training_may_use_are_counted(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert count_gpus() == 2

@@ -64,3 +64,13 @@ def test_an_editor_sees_the_recipe(name):
     assert {name: defaults[name] for name in FIELDS} == DEFAULTS
     assert shown.kwarg is None
     assert all(a.annotation for a in shown.kwonlyargs)
+
+
+def test_gpus_that_stay_idle_are_told(fake_wing, write_images, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tests.numpy_wing.prepare", lambda **_: "cuda")
+    for count, said in ((1, False), (4, True)):
+        monkeypatch.setattr("tests.numpy_wing.count_gpus", lambda count=count: count)
+        fields = {"model": "resnet18", "weights": "none", "image_size": 16, "epochs": 1}
+        ft.finetune(**fields, data=str(write_images(f"pets{count}")), out=tmp_path / str(count), backend="tf")
+        line = "1 of 4 GPUs computes; ft launch --processes 4 --backend tf takes all of them"
+        assert (line in " ".join(capsys.readouterr().err.split())) == said

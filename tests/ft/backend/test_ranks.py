@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ft.backend.ranks import Seat, seat_of, usual_backend
-from ft.errors import Elsewhere, RecipeError
+from ft.errors import RecipeError
 from tests.ranks import on_ranks
 
 TORCHRUN = {"WORLD_SIZE": "3", "RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500"}
@@ -36,12 +36,8 @@ def test_one_process_is_alone(environment):
         ("torch", {**TORCHRUN, "RANK": "3"}, "RANK 3 of WORLD_SIZE 3"),
         ("torch", {**TORCHRUN, "RANK": "one"}, "RANK: got 'one', expected a whole number"),
         ("torch", {**TORCHRUN, "MASTER_ADDR": ""}, "MASTER_ADDR: not there"),
-        (
-            "torch",
-            tf_config(task={"type": "worker", "index": 2}),
-            "TF_CONFIG names 3 workers, which are TensorFlow's",
-        ),
-        ("tf", {**TORCHRUN, "LOCAL_RANK": "0"}, "torchrun starts PyTorch's processes, TensorFlow's need TF_CONFIG"),
+        ("torch", tf_config(), "TF_CONFIG names 3 workers, which are TensorFlow's"),
+        ("tf", TORCHRUN, "torchrun starts PyTorch's processes, TensorFlow's need TF_CONFIG"),
         ("tf", {"TF_CONFIG": "{"}, "TF_CONFIG: no JSON"),
         ("tf", {"TF_CONFIG": "[1]"}, "TF_CONFIG: it lacks what is needed"),
         ("tf", tf_config(task={"type": "worker"}), "TF_CONFIG: it lacks what is needed"),
@@ -54,12 +50,6 @@ def test_what_makes_no_sense_is_one_line(backend, environment, words):
         seat_of(backend, environment)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(("backend", "environment"), [("torch", tf_config()), ("tf", TORCHRUN)])
-def test_the_other_wings_processes_are_refused_once_a_machine(backend, environment):
-    with pytest.raises(Elsewhere):
-        seat_of(backend, environment)
 
 
 def test_the_wing_of_a_training_that_names_none():

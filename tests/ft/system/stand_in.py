@@ -1,7 +1,8 @@
 """A process of several that stands in for a training: `python stand_in.py FOLDER DEED DEED ...`, one for each place.
 
-Deeds: `end CODE`, `wait` (until a signal, which ends it with 128 + number), `ignore` (SIGTERM), `hang` (SIGSTOP),
-`kill` (itself by SIGKILL), `finish` (at a signal, with 0). Each writes the signals that it gets to FOLDER/RANK.
+Deeds: `end CODE`, `say CODE` (after an error), `wait` (until a signal, which ends it with 128 + number), `ignore`
+(SIGTERM), `hang` (SIGSTOP), `kill` (itself by SIGKILL), `finish` (at a signal, with 0). Each writes the signals that it
+gets to FOLDER/RANK.
 """
 
 import os
@@ -33,7 +34,9 @@ print(f"err of {rank}", file=sys.stderr, flush=True)
 log.write_text(f"{os.getpid()}\n")  # at work: what is asked of it comes from now on
 while sum(os.path.exists(f"{folder}/{other}") for other in range(len(deeds))) < len(deeds):
     time.sleep(0.01)
-if deed == "end":
+if deed == "say":
+    print(f"error: of {rank}", file=sys.stderr, flush=True)
+if deed in ("end", "say"):
     sys.exit(int(value))
 if deed in ("hang", "kill"):
     os.kill(os.getpid(), signal.SIGSTOP if deed == "hang" else signal.SIGKILL)

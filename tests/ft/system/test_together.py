@@ -85,6 +85,7 @@ def test_the_first_one_is_seen_and_all_end_well(start, ended):
         (("ignore", "end 7", "ignore"), 7, "err of 0\nerr of 1\n"),
         (("hang", "hang", "end 7"), 7, "err of 0\nerr of 2\n"),
         (("end 2", "end 2"), 2, "err of 0\n"),
+        (("end 2", "say 2", "end 2"), 2, "err of 0\nerror: of 1\n"),
         (
             ("wait", "kill"),
             137,

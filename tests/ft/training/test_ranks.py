@@ -9,7 +9,7 @@ from ft.recipe import Recipe
 from ft.tasks import TASKS
 from ft.tasks.objective import objective_of
 from ft.training.evaluate import evaluate
-from ft.training.ranks import agree_on, meet, together
+from ft.training.ranks import agree_on, connect, meet, together
 from tests.ranks import on_ranks
 
 CLASSES = tuple("abcdef")
@@ -117,3 +117,11 @@ def test_evaluation_ends_together(monkeypatch):
     first, second = on_ranks(2, lambda ranks: measured(ranks, TASKS["single-label"]))
     assert str(first) == "b.jpg: no image"
     assert isinstance(second, Elsewhere)
+
+
+def test_what_is_found_before_they_meet_is_said_by_one(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "{")
+    for first, kind in ((True, RecipeError), (False, Elsewhere)):
+        monkeypatch.setattr("ft.training.ranks.first_to_say", lambda first=first: first)
+        with pytest.raises(kind):
+            connect("tf", {})
