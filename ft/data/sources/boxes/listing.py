@@ -12,7 +12,7 @@ from ft.data.images.decode import BadImage
 from ft.data.images.header import Header, header_at
 from ft.data.sources.box import MOST, Form, Marks, Pointed, is_bad, to_corners, trouble
 from ft.data.sources.boxes.outlines import in_pixels, outline
-from ft.data.sources.boxes.points import mirrored, read_points
+from ft.data.sources.boxes.points import mirrored, read_area, read_points
 from ft.errors import printable
 from ft.metrics.boxes import area
 
@@ -32,7 +32,7 @@ class Drawn(NamedTuple):
     aside: bool = False
     shape: Any = None
     points: Any = None
-    area: float | None = None
+    area: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,15 +107,15 @@ class Boxed:
     def pointed(self) -> Pointed:
         """Return the keypoints of every box; BadImage for the first that are none."""
         count, size = len(self.keypoints), (self.header.height, self.header.width)
-        points = np.zeros((len(self.boxes), count, 3))
-        for box, own in zip(self.boxes, points, strict=True):
+        points, areas = np.zeros((len(self.boxes), count, 3)), area(self.corners)
+        for i, box in enumerate(self.boxes):
             try:
-                own[:] = read_points(box.points, count, *size)
+                points[i] = read_points(box.points, count, *size)
+                areas[i] = read_area(box.area, areas[i])
             except ValueError as error:
                 where = self.where.format(box.place)
                 raise BadImage("box points", str(error), f"{where} of {printable(self.name)}") from None
-        areas = [own if box.area is None else box.area for box, own in zip(self.boxes, area(self.corners), strict=True)]
-        return Pointed(points, np.array(areas, np.float64), mirrored(self.keypoints))
+        return Pointed(points, areas, mirrored(self.keypoints))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,13 @@
 """Keypoints as COCO writes them: x, y and visibility of each, 0 where one is not marked; which is which in a mirror."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ft.data.sources.box import SLACK
+from ft.data.sources.box import SLACK, as_floats
+from ft.system.reading import shortened
 
 SIDES = ("left", "right")
 
@@ -17,10 +19,11 @@ def read_points(values: Any, count: int, height: int, width: int) -> np.ndarray:
     """
     if values is None or values == []:
         return np.zeros((count, 3))
-    if not isinstance(values, list) or len(values) != 3 * count or any(type(v) not in (int, float) for v in values):
+    numbers = as_floats(values)
+    if numbers is None or len(numbers) != 3 * count:
         found = f"{len(values)} values" if isinstance(values, list) else type(values).__name__
         raise ValueError(f"keypoints: {found}; expected {3 * count} numbers, x, y and visibility of {count}")
-    points = np.array(values, np.float64).reshape(count, 3)
+    points = np.array(numbers, np.float64).reshape(count, 3)
     marked = points[:, 2] > 0
     outside = (points[:, :2] < -SLACK) | (points[:, :2] > np.array([width, height]) + SLACK)
     bad = np.flatnonzero((marked & outside.any(1)) | ~np.isfinite(points).all(1))
@@ -28,6 +31,19 @@ def read_points(values: Any, count: int, height: int, width: int) -> np.ndarray:
         x, y, _ = points[bad[0]].tolist()
         raise ValueError(f"keypoint {bad[0] + 1} at {x:g}, {y:g} lies outside of its picture; correct it")
     return np.where(marked[:, None], points, 0.0)
+
+
+def read_area(value: Any, box: float) -> float:
+    """Return the area that keypoints are measured by: the object's own, or where it says none that of its box.
+
+    ValueError, a few words, for what is no area.
+    """
+    if value is None:
+        return box
+    own = as_floats([value])
+    if own is None or not 0 <= own[0] < math.inf:
+        raise ValueError(f"area {shortened(str(value))}; expected the pixels that the object covers")
+    return own[0]
 
 
 def mirrored(names: Sequence[str]) -> tuple[int, ...]:
