@@ -107,8 +107,8 @@ def images_at(place: str, base: Path, path: Path, walk: Walk) -> list[Path]:
     target = next(inside, None)
     if target is None:
         raise DataError(
-            f"{printable(path)}: '{shortened(place, 300)}' is neither a folder nor a list below it; correct the path, or "
-            "pass --allow-outside-root"
+            f"{printable(path)}: '{shortened(place, 300)}' is neither a folder nor a list below it; correct the path, "
+            "or pass --allow-outside-root"
         )
     if target.is_dir():
         return sorted(find_images(target, walk))
