@@ -37,10 +37,11 @@ parity: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(NETWORKS) -n 2 --dist worksteal -m "not large" --durations=15
 	$(BIN)/pytest $(NETWORKS) -m large --durations=15
 
+READERS := pth keras safetensors yaml csv image coco voc yolo texts tokenizer config
 nightly: lint
 	$(BIN)/pytest -s --durations=30
 	$(BIN)/python -m tests.newcomer
-	for reader in pth keras safetensors yaml csv image; do $(BIN)/python -m tests.fuzz $$reader --minutes 30 || exit 1; done
+	for reader in $(READERS); do $(BIN)/python -m tests.fuzz $$reader --minutes 30 || exit 1; done
 	for wing in torch tf; do $(BIN)/python -m tests.soak --backend $$wing --minutes 30 || exit 1; done
 
 bench: .venv/installed

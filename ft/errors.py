@@ -52,7 +52,10 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> str:
 
 def printable(text: object) -> str:
     """Return a path, a class name or a key for one line of text: control characters and undecodable bytes escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    said = str(text)
+    if said.isprintable():
+        return said
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in said)
 
 
 def article(word: str) -> str:

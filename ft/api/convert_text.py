@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ft import recipe as recipes
-from ft.errors import WeightsError
+from ft.errors import RunError, WeightsError
 from ft.runs import checkpoint
 from ft.runs import folder as runfolder
 from ft.system import files
@@ -38,7 +38,7 @@ def text_card_of(source: Path, model: str | None) -> TextCard | None:
     if not os.path.isfile(source / CONFIG):
         return None
     if os.path.isfile(source / RESULT):
-        result = runfolder.read_result(source)
+        result = runfolder.read_result(source, to_open=True)
         recipe = recipes.from_dict(result["recipe"])
         card = find_card(recipe.model, source)
         way = way_of(card)
@@ -61,7 +61,9 @@ def read_text(source: Path, card: TextCard) -> Source:
         return read_source(source)
     if not os.path.isfile(source / RESULT):
         return read_source(weights_file(replace(card, folder=source)))
-    sha256 = runfolder.read_result(source)["sha256"][MODEL]
+    result = runfolder.read_result(source, to_open=True)
+    if (sha256 := result.get("sha256", {}).get(MODEL)) is None:
+        raise RunError(f"{source / RESULT} lacks the sha256 of {MODEL}; expected the file that a run wrote")
     if checkpoint.sha256_of(source / MODEL) != sha256:
         raise WeightsError(f"weights {source / MODEL}: changed since the run wrote it (sha256); restore it")
     return Source(source, "run folder", read_weights(source / MODEL), model=card.name)
@@ -69,7 +71,7 @@ def read_text(source: Path, card: TextCard) -> Source:
 
 def labels_of(source: Path, classes: int) -> list[str]:
     """Return the names of a run's classes, else numbers as transformers has them."""
-    known = runfolder.read_result(source)["classes"] if os.path.isfile(source / RESULT) else []
+    known = runfolder.read_result(source, to_open=True)["classes"] if os.path.isfile(source / RESULT) else []
     return list(known) if len(known) == classes else [f"LABEL_{k}" for k in range(classes)]
 
 

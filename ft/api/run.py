@@ -158,7 +158,7 @@ class Run:
     @cached_property
     def preprocess(self) -> Preprocess | TextProcess:
         """How pixels, or texts, become the network's input."""
-        return way_of(self.card).reopened(self.folder, self.result["preprocess"])
+        return way_of(self.card).reopened(self.folder, self.result["preprocess"], self.card)
 
     @property
     def learner(self) -> Learner:

@@ -10,7 +10,8 @@ from ft.network.surgery import Surgery, plan_surgery
 from ft.recipe import Recipe
 from ft.system.quiet import quiet_stderr
 from ft.training.build import new_network
-from ft.zoo import Card, find_card
+from ft.training.ways import way_of
+from ft.zoo import Card, TextCard, find_card
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,11 @@ def show_network(recipe: Recipe, *, backend: str, classes: int | None = None) ->
     classes: as many as the published weights have, where it is not given.
     """
     card = find_card(recipe.model)
-    classes = card.classes if classes is None else classes
+    classes = usual_classes(card) if classes is None else classes
     if classes < 1:
         raise RecipeError(f"classes: got {classes}; a network has at least 1")
+    if isinstance(card, TextCard):
+        return table_of_text(way_of(card).adapted(card, recipe), backends.load(backend), classes), None
     size = recipe.image_size or card.preprocess.crop
     card.options(image_size=size)
     surgery = plan_surgery(card, recipe)
@@ -79,6 +82,26 @@ def table_of(
             shape = (card.detector.detections, 4) if card.detector else (classes, image_size, image_size)
         rows.append(Row(stage, shape, sum(math.prod(shapes[name]) for name in names), convolutions))
     return Table(tuple(rows), shapes)
+
+
+def table_of_text(card: TextCard, wing: Wing, classes: int) -> Table:
+    """Return a network that takes text as a table: what a stage hands on is a vector for each token."""
+    with quiet_stderr():
+        wing.prepare(device="cpu", deterministic=False)
+        with wing.building_empty():
+            model = wing.build_text(card, num_classes=classes, dtype="float32")
+    shapes, parameters = wing.weight_shapes(model), list(wing.parameters(model))
+    rows = []
+    for stage in card.stages:
+        counts = [math.prod(shapes[name]) for name in parameters if card.stage_of(name) == stage]
+        shape = (classes,) if stage == "head" else (card.config.max_length, card.config.width)
+        rows.append(Row(stage, shape, sum(counts), ()))
+    return Table(tuple(rows), shapes)
+
+
+def usual_classes(card: Card) -> int:
+    """Return as many classes as the published weights have; two of a network that takes text, for those have none."""
+    return 2 if isinstance(card, TextCard) else card.classes
 
 
 def changes_of(before: Table, after: Table) -> list[str]:

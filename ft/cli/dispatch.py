@@ -10,13 +10,13 @@ from ft.cli.guard import guarded
 from ft.errors import RecipeError, printable
 
 COMMANDS = {  # name -> its function in this folder, imported when it runs; what it does
-    "train": ("train.train", "fine-tune a network"),
+    "train": ("train.train", "fine-tune a network: classes, masks, boxes, keypoints, texts"),
     "launch": ("launch.launch", "fine-tune in several processes of this machine"),
     "evaluate": ("runs.evaluate", "test a run, or a network as it came"),
-    "predict": ("predict.predict", "say what is on images"),
+    "predict": ("predict.predict", "say what is on images, or what texts are"),
     "report": ("runs.report", "write a run's report.html again: curves, classes, calibration, mistakes"),
     "compare": ("parity.compare", "find where two implementations part, and why; or put two runs side by side"),
-    "data": ("data.data", "check a folder or CSV of images or texts before training on it"),
+    "data": ("data.data", "check images, masks, boxes or texts before training on them"),
     "convert": ("convert.convert_command", "turn a checkpoint into another format, or another framework's"),
     "export": ("export.export_command", "turn a run into ONNX, a torch.export archive, SavedModel or LiteRT"),
     "trace": ("parity.trace", "write what every layer and gradient of a few steps is"),

@@ -54,7 +54,11 @@ def failed(error: Exception) -> int:
 
 def in_a_line(said: str) -> str:
     """Return a message as one printable line; of a very long one, which quotes a file, the beginning and the end."""
-    line = printable(" ".join(said.split()))
+    return without_middle(printable(without_middle(" ".join(said.split()))))
+
+
+def without_middle(line: str) -> str:
+    """Return the beginning and the end of a line that is too long."""
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 500]} ... {line[-490:]}"
 
 

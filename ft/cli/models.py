@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ft.api.show import Table, changes_of, show_network
+from ft.api.show import Table, changes_of, show_network, usual_classes
 from ft.cli.parser import Parser, add_backend, add_recipe_flags
 from ft.errors import RecipeError, printable
 from ft.recipe import Recipe, deciding
@@ -140,9 +140,11 @@ def show_command(arguments: Sequence[str]) -> int:
     if flags.json:
         print(json.dumps(as_json(before, after), indent=2))
         return 0
-    size = recipe.image_size or find_card(recipe.model).preprocess.crop
-    classes = flags.classes or find_card(recipe.model).classes
-    print(f"{recipe.model}, {classes} classes, images 3 x {size} x {size}")
+    card = find_card(recipe.model)
+    classes = flags.classes or usual_classes(card)
+    size = 0 if card.inputs == "text" else recipe.image_size or card.preprocess.crop
+    takes = f"images 3 x {size} x {size}" if size else f"texts of at most {model_row(card)['max_length']} tokens"
+    print(f"{recipe.model}, {classes} classes, {takes}")
     print("\n".join(lines_of(before, convolutions=flags.convolutions)))
     if after is not None:
         print(f"\nafter {printable(' '.join(arguments[1:]))}, images {recipe.in_channels} x {size} x {size}")

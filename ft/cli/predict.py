@@ -36,7 +36,9 @@ class Sink(Protocol):
 
 def predict(arguments: Sequence[str]) -> int:
     """Say what is on images."""
-    parser = Parser(prog="ft predict", description="The most probable classes of images or texts.")
+    parser = Parser(
+        prog="ft predict", description="What a run says of images or texts: the most probable classes, masks, boxes."
+    )
     parser.add_argument("run", metavar="RUN", help="run folder")
     what = "image files, folders (at any depth), patterns such as 'photos/**/*.jpg', or CSVs with a column path"
     what += "; of a run on text: texts in quotes, CSVs or TSVs with a column text and perhaps text_pair, .txt files, "

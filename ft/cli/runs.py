@@ -23,7 +23,9 @@ def evaluate(arguments: Sequence[str]) -> int:
     parser.add_argument("run", nargs="?", metavar="RUN", help="run folder")
     parser.add_argument("--model", help="network to test as it came, instead of a run")
     parser.add_argument("--weights", help="its weights: imagenet, a published name, or a file [imagenet]")
-    parser.add_argument("--data", metavar="DIR", help="folder of class folders, or CSV [the run's validation images]")
+    parser.add_argument(
+        "--data", metavar="DIR", help="data of the kind that it was trained on [the run's validation images]"
+    )
     parser.add_argument("--image-size", type=int, help="pixels a side, with --model [the network's own]")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_backend(parser, default=None)

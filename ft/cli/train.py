@@ -26,8 +26,9 @@ def train_parser(prog: str, *, choose_backend: bool) -> Parser:
     """Return the parser of a training command."""
     parser = Parser(
         prog=prog,
-        description="Fine-tune a pretrained network. Without flags: EfficientNet-Lite0 on "
-        "handwritten digits, base frozen, new head.",
+        description="Fine-tune a pretrained network: for classes of images, masks, boxes, keypoints, or texts. The "
+        "network says which (`ft models`), the data must hold that. Without flags: EfficientNet-Lite0 on handwritten "
+        "digits, base frozen, new head.",
     )
     parser.add_argument("--config", metavar="FILE", help="recipe file (YAML); flags win over it")
     parser.add_argument("--out", metavar="DIR", help="run folder, new or empty [runs/MODEL-DATA-BACKEND-NNN]")

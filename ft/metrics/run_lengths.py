@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+BITS = 60  # of one count: a text may go on for as long as it likes, and each character makes the number larger
+
 
 class Runs(NamedTuple):
     """The mask of one object: the picture's height and width, and its counts as text."""
@@ -40,9 +42,19 @@ def runs_of(mask: np.ndarray) -> Runs:
     return Runs(mask.shape[0], mask.shape[1], pack(np.diff(edges, prepend=0, append=len(flat)).tolist()))
 
 
+def whole_counts(counts: Sequence[int] | np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return counts as int64; ValueError, a few words, where they are not those of a picture of this size."""
+    numbers, pixels = np.array(counts), height * width
+    if numbers.ndim != 1 or numbers.dtype.kind != "i":
+        raise ValueError("run lengths that are no list of whole numbers")
+    if numbers.min() < 0 or numbers.max() > pixels or numbers.sum() != pixels:
+        raise ValueError(f"run lengths that sum to {sum(numbers.tolist())}; expected {pixels}")
+    return numbers
+
+
 def drawn_runs(counts: Sequence[int] | np.ndarray, height: int, width: int) -> np.ndarray:
     """Return what counts cover, bool (H, W)."""
-    numbers = np.asarray(counts, np.int64)
+    numbers = whole_counts(counts, height, width)
     return np.repeat(np.arange(len(numbers)) % 2 == 1, numbers).reshape(width, height).T
 
 
@@ -60,13 +72,15 @@ def pack(counts: Sequence[int]) -> str:
 
 
 def unpack(text: str) -> list[int]:
-    """Return the counts of a text."""
+    """Return the counts of a text; ValueError where one is larger than any picture."""
     counts: list[int] = []
     value = shift = 0
     for character in text.encode("ascii"):
         bits = character - 48
         value |= (bits & 31) << shift
         shift += 5
+        if shift > BITS:
+            raise ValueError(f"a run length of more than {BITS} bits")
         if not bits & 32:
             value -= (1 << shift) if bits & 16 else 0
             counts.append(value)

@@ -1,7 +1,7 @@
 """The recipe: its fields by section, what they decide, and its files."""
 
 from ft.recipe.fields import DECIDES, option
-from ft.recipe.file import StrictLoader, load, save
+from ft.recipe.file import PlainLoader, StrictLoader, load, save
 from ft.recipe.recipe import FIELDS, SYNONYMS, TYPES, VERSION, Recipe, checked, deciding, from_dict, renewed, to_dict
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "SYNONYMS",
     "TYPES",
     "VERSION",
+    "PlainLoader",
     "Recipe",
     "StrictLoader",
     "checked",

@@ -61,8 +61,8 @@ def save(recipe: Recipe, path: str | Path) -> None:
     files.write_text(path, yaml.safe_dump({"version": VERSION, **to_dict(recipe)}, sort_keys=False))
 
 
-class StrictLoader(yaml.SafeLoader):
-    """SafeLoader that also refuses tags, aliases (expansion bombs) and duplicate keys (silently lost settings)."""
+class PlainLoader(yaml.SafeLoader):
+    """SafeLoader that also refuses tags and aliases (expansion bombs)."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
@@ -70,6 +70,10 @@ class StrictLoader(yaml.SafeLoader):
         if refused:
             raise yaml.constructor.ConstructorError(None, None, f"{refused} are not allowed", event.start_mark)
         return super().compose_node(parent, index)
+
+
+class StrictLoader(PlainLoader):
+    """PlainLoader that also refuses duplicate keys (silently lost settings)."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
         seen = set()

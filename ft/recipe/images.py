@@ -15,8 +15,9 @@ class ImagesSection:
 
     data: str = option(
         "digits",
-        "digits, a folder of class folders, or a CSV path,label[,split] (cat|dog: two labels); of texts "
-        "reuters, or a CSV text,label[,split]",
+        "digits, a folder of class folders, or a CSV path,label[,split] (cat|dog: two labels); with masks or boxes "
+        "scenes, images/ and masks/, COCO, VOC, YOLO, or a CSV; of texts reuters, or a CSV text,label[,split]: "
+        "docs/data.md",
         group="data",
         decides={"order"},
     )

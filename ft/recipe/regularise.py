@@ -49,7 +49,7 @@ class RegularisationSection:
     ema_warmup: bool = option(True, "ema: smaller decay in the first steps", group="regularisation", decides={"result"})
     average_best: int = option(
         5,
-        "result average: of so many epochs, those of the best val accuracy",
+        "result average: of so many epochs, those of the best val score",
         group="regularisation",
         decides={"result"},
         at_least=1,

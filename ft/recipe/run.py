@@ -20,7 +20,7 @@ class RunSection:
 
     result: Literal["last", "best", "ema", "average"] = option(
         "last",
-        "weights that the run ends with: of the last epoch, of the best val accuracy, the moving average, or the mean "
+        "weights that the run ends with: of the last epoch, of the best val score, the moving average, or the mean "
         "of the best epochs",
         group="run",
         decides={"result"},

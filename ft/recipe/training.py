@@ -17,7 +17,7 @@ class TrainingSection:
     )
     patience: int | None = option(
         None,
-        "stop after so many epochs without a better val accuracy",
+        "stop after so many epochs without a better val score",
         group="training",
         decides={"length"},
         at_least=1,

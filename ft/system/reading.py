@@ -19,6 +19,7 @@ from ft.errors import RunError, printable
 JSON_BYTES = 1 << 23  # of a file that is one JSON object
 TABLE_BYTES = 1 << 28  # of a file with a line for each image
 DEPTH = 20  # of lists and objects in each other
+NAME = 4096  # characters of a name
 COUNT = 10**12  # no run has so many steps, images or seconds
 MEND = "put back the file that was written there"
 
@@ -57,7 +58,7 @@ def is_finite(value: Any) -> bool:
         return False
 
 
-def text(longest: int = 4096) -> Check:
+def text(longest: int = NAME) -> Check:
     """Return a check for text; no path and no name of a class has a zero byte."""
     return Check(f"text of up to {longest} characters", lambda x: isinstance(x, str) and fits(x, longest))
 

@@ -14,13 +14,14 @@ import numpy as np
 
 from ft.errors import RunError
 from ft.metrics.detection import Found, Truth, as_coco, as_results
-from ft.metrics.matches import Outcome, match
-from ft.metrics.run_lengths import Runs
+from ft.metrics.matches import SURE, Outcome, match
+from ft.metrics.run_lengths import Runs, unpack, whole_counts
 from ft.system import files, reading
 from ft.system.names import BOXES, DETECTIONS
 from ft.tasks.count_rows import Counts, read_count_rows, write_count_rows
 
 MOST = 1 << 30  # bytes of boxes
+PIXELS = 1 << 30  # of a picture
 
 
 class Pictured(NamedTuple):
@@ -99,12 +100,35 @@ def read_boxes(folder: Path) -> list[Pictured]:
     place = Path(folder)
     try:
         truth, said = (json.loads(reading.read_bytes(place / n, most=MOST)) for n in (BOXES, DETECTIONS))
-        return list(pictures_in(truth, said))
+        pictures, classes = list(pictures_in(truth, said)), len(truth["categories"])
+        for picture in pictures:
+            require_sound(picture, classes)
+        return pictures
     except OSError as error:
         raise RunError(f"cannot read {error.filename}: {error.strerror}; pass the folder of a finished run") from None
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         told = f"{type(error).__name__} {error}"
         raise RunError(f"{place / BOXES} or {DETECTIONS}: {told}; expected the files that a run wrote") from None
+
+
+def require_sound(picture: Pictured, classes: int) -> None:
+    """Raise ValueError where what is on a picture, or what was found, cannot be."""
+    (height, width), found = picture.size, picture.found
+    if not (height > 0 and width > 0 and height * width <= PIXELS):
+        raise ValueError(f"a picture of {width}x{height} pixels")
+    for part in (picture.truth, found):
+        if not ((part.classes >= 0) & (part.classes < classes)).all():
+            raise ValueError("a box of no category")
+        numbers = [part.corners] if part.points is None else [part.corners, part.points]
+        if not all(np.isfinite(values).all() for values in numbers):
+            raise ValueError("a box or keypoint that is not finite")
+        if any((runs.height, runs.width) != (height, width) for runs in part.masks or ()):
+            raise ValueError("a mask of another size than its picture")
+    if not ((found.scores >= 0) & (found.scores <= 1.001)).all():
+        raise ValueError("a score that is none")
+    shown = [runs for runs, score in zip(found.masks or (), found.scores, strict=False) if score >= SURE]
+    for runs in (*(picture.truth.masks or ()), *shown):  # all that is read further on
+        whole_counts(unpack(runs.counts), height, width)
 
 
 def pictures_in(truth: dict[str, Any], said: list[dict[str, Any]]) -> Iterator[Pictured]:
@@ -123,6 +147,8 @@ def by_image(rows: Iterable[dict[str, Any]], count: int) -> list[list[dict[str, 
     """Return the rows of each image."""
     grouped: list[list[dict[str, Any]]] = [[] for _ in range(count)]
     for row in rows:
+        if not 0 < row["image_id"] <= count:
+            raise IndexError(f"image_id {row['image_id']}")
         grouped[row["image_id"] - 1].append(row)
     return grouped
 

@@ -1,6 +1,7 @@
 """What is kept of every picture of a segmentation run: pixels by class in predictions.csv, and the worst masks."""
 
 import io
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ft.system import files
+from ft.errors import RunError
+from ft.system import files, reading
 from ft.system.names import WORST_MASKS
 from ft.tasks.count_rows import Counts, read_count_rows, write_count_rows
+
+MOST = 1 << 28  # bytes of the worst masks
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,13 @@ def write_worst(folder: Path, rows: Sequence[Worst]) -> None:
 def read_worst(folder: Path) -> list[Worst]:
     """Return the masks of the worst pictures; none where the file is gone or is not what a run wrote."""
     try:
-        with np.load(Path(folder) / WORST_MASKS, allow_pickle=False) as arrays:
-            index, iou, (truth, said) = arrays["index"], arrays["iou"], arrays["masks"]
-    except (OSError, ValueError, KeyError, BadZipFile):
+        content = reading.read_bytes(Path(folder) / WORST_MASKS, most=MOST)
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            index, iou, masks = arrays["index"], arrays["iou"], arrays["masks"]
+    except (OSError, RunError, EOFError, LookupError, RuntimeError, TypeError, ValueError, BadZipFile, zlib.error):
         return []
-    return [Worst(int(i), float(x), a, b) for i, x, a, b in zip(index, iou, truth, said, strict=True)]
+    if index.dtype.kind != "i" or iou.dtype.kind != "f" or masks.dtype != np.uint8 or masks.ndim != 4:
+        return []
+    if not index.shape == iou.shape == masks.shape[1:2] or len(masks) != 2 or (index < 0).any():
+        return []
+    return [Worst(int(i), float(x), a, b) for i, x, a, b in zip(index, iou, *masks, strict=True)]

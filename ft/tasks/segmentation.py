@@ -202,7 +202,8 @@ class Segmentation(Task):
         confusion, rows = np.array(result["pixel_confusion"], np.int64), read_pixel_rows(folder)
         scores = pixel_scores(confusion)
         columns = {"IoU": scores.iou, "Dice": scores.dice, "recall": scores.recall}
-        worst = WorstMasks([(rows[w.index].name, w) for w in read_worst(folder)], result["classes"])
+        there = [(rows[w.index].name, w) for w in read_worst(folder) if w.index < len(rows)]
+        worst = WorstMasks(there, result["classes"])
         table = ByClass(result["classes"], columns, "IoU", scores.support, confusion=confusion, unit="pixels")
         return Page((table, worst))
 

@@ -1,5 +1,6 @@
 """How a job of images comes about: its data, what becomes of pixels, and the tensors to start from."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ import numpy as np
 from ft.data import Batches, Dataset, Policy, Preprocess, Sample, open_dataset, open_images
 from ft.data.sources.box import Marks
 from ft.data.sources.boxes import open_box_images, open_boxes
-from ft.data.sources.masks import open_mask_images, open_masks
-from ft.errors import DataError, RecipeError
+from ft.data.sources.masks import holds_masks, open_mask_images, open_masks
+from ft.data.sources.texts import holds_texts
+from ft.errors import DataError, RecipeError, printable
 from ft.metrics.multilabel import Labels
 from ft.recipe import Recipe
 from ft.tasks.task import Task
@@ -50,6 +52,7 @@ def open_split(
         return open_masks(spec, **options, ignore_index=recipe.ignore_index)
     if labels in WITH_BOXES:
         return open_boxes(spec, **options, marks=WITH_BOXES[labels])
+    require_classes(spec, recipe.model)
     return open_dataset(spec, **options, labels=labels)
 
 
@@ -59,7 +62,22 @@ def open_samples(recipe: Recipe, spec: str, classes: tuple[str, ...], *, policy:
         return open_mask_images(spec, classes, policy=policy, ignore_index=recipe.ignore_index)
     if labels in WITH_BOXES:
         return open_box_images(spec, classes, policy=policy, marks=WITH_BOXES[labels])
+    require_classes(spec, recipe.model)
     return open_images(spec, classes=classes, policy=policy, labels=labels)
+
+
+def require_classes(spec: str, model: str) -> None:
+    """Raise DataError for data of another kind: images/ and masks/ would pass for two classes."""
+    if holds_masks(spec):
+        found, others = "masks or boxes", "lraspp_mobilenet_v2 or fasterrcnn_mobilenet_v2_fpn"
+    elif not os.path.isdir(os.path.expanduser(spec)) and holds_texts(spec):
+        found, others = "texts", "minilm_l6"
+    else:
+        return
+    raise DataError(
+        f"data '{printable(spec)}' holds {found}, and {model} says the class of an image; pass a network for them, "
+        f"such as --model {others}, or images in class folders"
+    )
 
 
 def usable(samples: Sequence[Sample], preprocess: Preprocess, bad: Callable[[int, DataError], None] | None) -> range:
@@ -99,7 +117,7 @@ def measured(preprocess: Preprocess, dataset: Dataset) -> dict[str, Any]:
     return {}
 
 
-def reopened(folder: Path, values: dict[str, Any]) -> Preprocess:
+def reopened(folder: Path, values: dict[str, Any], card: Card) -> Preprocess:
     """Return the way in of a run, from what its model.json says."""
     return Preprocess.from_dict(values)
 

@@ -18,8 +18,10 @@ from ft.errors import DataError, RecipeError, listed
 from ft.metrics.multilabel import Labels
 from ft.network.freeze import frozen_stages
 from ft.recipe import FIELDS, Recipe
+from ft.runs.tables import TEXTS
 from ft.system import files
-from ft.system.names import CONFIG, TOKENIZER
+from ft.system.names import CONFIG, RESULT, TOKENIZER
+from ft.system.reading import require, unfit
 from ft.tasks.task import Task
 from ft.weights.pretrained import names_a_file
 from ft.weights.source import read_source
@@ -136,7 +138,7 @@ def way_in(recipe: Recipe, card: TextCard, dataset: Dataset, *, quiet: bool) -> 
     """Return how texts become the network's input."""
     config = card.config
     tokenizer = open_tokenizer(tokenizer_files(card, quiet=quiet), architecture=config.architecture)
-    tokenizer.require_fits(config.vocabulary)
+    tokenizer.require_fits(config.vocabulary, config.types)
     if recipe.max_length > config.max_length:
         raise RecipeError(
             f"max_length {recipe.max_length}: {card.name} has positions for {config.max_length} tokens; say no more"
@@ -166,9 +168,19 @@ def measured(preprocess: TextProcess, dataset: Dataset) -> dict[str, Any]:
     return {"lengths": {"max_length": preprocess.max_length, "padded": list(padded), **counts, "cut": cut}}
 
 
-def reopened(folder: Path, values: dict[str, Any]) -> TextProcess:
+def reopened(folder: Path, values: dict[str, Any], card: TextCard) -> TextProcess:
     """Return the way in of a run, from what its model.json says and from its tokenizer.json."""
-    return TextProcess.from_dict(values, open_tokenizer([folder / TOKENIZER], architecture=""))
+    config, where = card.config, folder / RESULT
+    require(values, TEXTS, f"{where}, preprocess")
+    if values["max_length"] > config.max_length:
+        raise unfit(where, "preprocess.max_length", values["max_length"], f"at most {config.max_length}")
+    if values["pad"] >= config.vocabulary:
+        raise unfit(where, "preprocess.pad", values["pad"], f"a number below {config.vocabulary}")
+    if values["types"] != bool(config.types):
+        raise unfit(where, "preprocess.types", values["types"], "true" if config.types else "false")
+    tokenizer = open_tokenizer([folder / TOKENIZER], architecture="")
+    tokenizer.require_fits(config.vocabulary, config.types)
+    return TextProcess.from_dict(values, tokenizer)
 
 
 def kept(preprocess: TextProcess, card: TextCard, folder: Path) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from pathlib import Path
 from random import Random
 
 from ft.errors import UserError
-from tests.fuzz.readers import CASE_SECONDS, READERS, prepare
+from tests.ft.robustness.spoiling import MARK, TEXTS, VALUES, drop, places, put, spoilt
+from tests.fuzz.readers import CASE_SECONDS, READERS, prepare, require_line
 from tests.fuzz.seeds import SEEDS, WORDS
 
 SPARE_BYTES = 1 << 30  # of address space, beyond what the worker has when it begins
@@ -48,11 +49,23 @@ def damage(content: bytes, random: Random, words: list[bytes]) -> bytes:
     return content
 
 
+def damage_json(content: bytes, random: Random) -> bytes:
+    """Drop a value of JSON, or put another one into its place."""
+    value = json.loads(content)
+    path = random.choice([*places(value)])
+    if random.random() < 0.2:
+        name, text = MARK, random.choice([*TEXTS.values()])
+        return json.dumps(spoilt(value, path, put(name))).replace(f'"{name}"', text).encode()
+    return json.dumps(spoilt(value, path, random.choice([drop, *map(put, VALUES.values())]))).encode()
+
+
 def damage_inside(content: bytes, random: Random, words: list[bytes]) -> bytes:
-    """Damage one entry of an archive that is whole: no checksum stands before the reader."""
+    """Damage one entry of an archive that is whole, or one value of JSON: no checksum stands before the reader."""
     import io
     import zipfile
 
+    if content.startswith(b"{") and content.count(b"\n") < 2:
+        return damage_json(content, random)
     if not content.startswith(b"PK"):
         return damage(content, random, words)
     stream = io.BytesIO()
@@ -96,11 +109,6 @@ def own_peak() -> int:
     """Return the largest memory of this program in MB; getrusage begins with that of the one that forked it."""
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s*(\d+)", status)[1]) // 1024
-
-
-def require_line(text: str) -> None:
-    """Raise AssertionError where a message would not be one line on a terminal."""
-    assert text.isprintable(), ascii(text)
 
 
 def limit_memory() -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ft.errors import UserError
@@ -88,6 +89,104 @@ def image(path: Path) -> Outcome:
     return "read"
 
 
+def coco(path: Path) -> Outcome:
+    """Read COCO's JSON in every way: boxes, masks of objects, keypoints, masks of pictures."""
+    from ft.data import open_masks
+
+    named = path.with_suffix(".json")
+    path.rename(named)
+
+    def masks() -> None:
+        for sample in open_masks(str(named)).train:
+            sample.label.read()
+
+    return in_any_way(*(partial(boxes, named, marks) for marks in ("", "masks", "keypoints")), masks)
+
+
+def voc(path: Path) -> Outcome:
+    """Read a file of Pascal VOC's XML beside those of other images."""
+    for i in range(1, 4):
+        (path.parent / f"{i}.xml").write_bytes((path.parent / "seed-0").read_bytes())
+    path.rename(path.parent / "0.xml")
+    return in_any_way(partial(boxes, path.parent, ""))
+
+
+def yolo(path: Path) -> Outcome:
+    """Read YOLO's data.yaml, or the labels of an image, see `seeds.yolo`."""
+    home = path.parent / "yolo"
+    for i in range(4):
+        for folder, name, whole in (("images", f"{i}.png", f"{i}.png"), ("labels", f"{i}.txt", "seed-0")):
+            (home / folder).mkdir(parents=True, exist_ok=True)
+            (home / folder / name).write_bytes((path.parent / whole).read_bytes())
+    (home / "data.yaml").write_bytes((path.parent / "seed-1").read_bytes())
+    path.rename(home / ("data.yaml" if b":" in path.read_bytes() else "labels/0.txt"))
+    return in_any_way(partial(boxes, home, ""), partial(boxes, home, "masks"))
+
+
+def boxes(spec: Path, marks: str) -> None:
+    """Read images with boxes, and draw the masks of objects."""
+    from ft.data import open_boxes
+    from ft.data.sources.boxes.outlines import masks_of
+
+    for sample in open_boxes(str(spec), marks=marks).train:
+        list(masks_of(sample.label))
+
+
+def texts(path: Path) -> Outcome:
+    """Read texts with labels of every kind: JSON lines, CoNLL's, or a CSV."""
+    from ft.data.sources.texts import open_texts
+
+    content = path.read_bytes()
+    named = path.with_suffix(".jsonl" if content[:1] == b"{" else ".conll" if b" B-" in content else ".csv")
+    path.rename(named)
+    return in_any_way(*(partial(open_texts, str(named), labels=kind) for kind in ("either", "tags", "numbers", "none")))
+
+
+def tokenizer(path: Path) -> Outcome:
+    """Open a tokenizer.json and make tokens, which the network knows all."""
+    from ft.data.text import open_tokenizer
+
+    named = path.with_name("tokenizer.json")
+    path.rename(named)
+    opened = open_tokenizer([named], architecture="bert")
+    opened.require_fits(60, 2)
+    for tokens in (opened.encode(["a b", "ab c"], max_length=8), opened.encode(["a"], ["b c"], max_length=8)):
+        assert 0 <= tokens.ids.min() <= tokens.ids.max() < 60, tokens.ids
+        assert 0 <= tokens.types.min() <= tokens.types.max() < 2, tokens.types
+    opened.encode_words([["a", "b"]], max_length=8)
+    return "read"
+
+
+def config(path: Path) -> Outcome:
+    """Read a config.json into the card of a network."""
+    from ft.zoo import find_card
+
+    path.rename(path.with_name("config.json"))
+    card = find_card(str(path.parent))
+    assert card.parameters > 0
+    assert len(card.stages) < 10_000
+    return "read"
+
+
+def in_any_way(*ways: Callable[[], object]) -> Outcome:
+    """Say that a file is read where it is in one way at least; else raise the first refusal."""
+    refused = []
+    for way in ways:
+        try:
+            way()
+        except UserError as error:
+            require_line(str(error))
+            refused.append(error)
+    if len(refused) == len(ways):
+        raise refused[0]
+    return "read"
+
+
+def require_line(text: str) -> None:
+    """Raise AssertionError where a message would not be one line on a terminal."""
+    assert text.isprintable(), ascii(text)
+
+
 READERS: dict[str, Callable[[Path], Outcome]] = {
     "pth": weights,
     "keras": keras,
@@ -95,4 +194,10 @@ READERS: dict[str, Callable[[Path], Outcome]] = {
     "yaml": yaml,
     "csv": csv,
     "image": image,
+    "coco": coco,
+    "voc": voc,
+    "yolo": yolo,
+    "texts": texts,
+    "tokenizer": tokenizer,
+    "config": config,
 }

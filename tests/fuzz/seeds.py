@@ -108,12 +108,78 @@ def image() -> list[bytes]:
     return files
 
 
+def coco() -> list[bytes]:
+    """Return COCO's JSON of the four images that `prepare` makes: polygons, run lengths and keypoints; panoptic."""
+    from ft.metrics.run_lengths import pack
+
+    images = [{"id": i, "file_name": f"{i}.png", "height": 9, "width": 9} for i in range(4)]
+    eyes, counts = ["left eye", "right eye"], [10, 20, 51]
+    categories = [{"id": k, "name": name, "keypoints": eyes} for k, name in ((7, "cat"), (2, "dog"))]
+    shapes = ([[1, 1, 6, 1, 6, 5]], {"size": [9, 9], "counts": counts}, {"size": [9, 9], "counts": pack(counts)})
+    shared = {"bbox": [1, 1, 5, 4], "area": 20.5, "iscrowd": 0, "keypoints": [2, 2, 2, 3, 3, 1]}
+    drawn = [{"image_id": i, "category_id": (7, 2)[i % 2], "segmentation": shapes[i % 3], **shared} for i in range(4)]
+    segments = [
+        {"image_id": i, "file_name": f"{i}.png", "segments_info": [{"id": i * 60, "category_id": (7, 2)[i % 2]}]}
+        for i in range(4)
+    ]
+    return [
+        json.dumps({"images": images, "annotations": annotations, "categories": categories}).encode()
+        for annotations in (drawn, segments)
+    ]
+
+
+def voc() -> list[bytes]:
+    """Return Pascal VOC's XML of one of these images."""
+    box = "<bndbox><xmin>2</xmin><ymin>2</ymin><xmax>7</xmax><ymax>6</ymax></bndbox>"
+    things = "".join(f"<object><name>{name}</name>{box}</object>" for name in ("cat", "dog"))
+    size = "<size><width>9</width><height>9</height></size>"
+    return [f"<annotation>{size}{things}</annotation>".encode(), b"<?xml version='1.0'?><annotation/>"]
+
+
+def yolo() -> list[bytes]:
+    """Return the labels of an image, and a data.yaml: what tells them apart is a colon."""
+    return [b"0 0.5 0.5 0.25 0.5\n1 0.1 0.1 0.5 0.1 0.5 0.5\n", b"train: images\nnames: {0: cat, 1: dog}\nnc: 2\n"]
+
+
+def texts() -> list[bytes]:
+    """Return tables of texts."""
+    rows = [{"text": f"a text {i}", "label": "yes" if i % 2 else "no", "score": i / 2} for i in range(6)]
+    lines = [b"\n".join(json.dumps(row).encode() for row in rows)]
+    words = [{"tokens": ["a", f"word{i}"], "tags": ["O", "B-X"]} for i in range(6)]
+    lines += [b"\n".join(json.dumps(row).encode() for row in words)]
+    lines += [b"text,label\n" + b"".join(b"text %d,%d.5\n" % (i, i % 3) for i in range(6))]
+    return [*lines, b"a O\nword B-X\n\n" * 6]
+
+
+def tokenizer() -> list[bytes]:
+    """Return a tokenizer.json of word pieces, with special tokens around them. Takes tokenizers."""
+    from ft.data.text.open import word_pieces
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##b", "##c"]
+    return [word_pieces("\n".join(words), {}).to_str().encode()]
+
+
+def config() -> list[bytes]:
+    """Return a config.json of each architecture."""
+    from ft.zoo.text import TextConfig, parse_config
+
+    def made(architecture: str) -> TextConfig:
+        return parse_config({"model_type": architecture}, origin="")
+
+    return [json.dumps(made(name).as_json()).encode() for name in ("bert", "distilbert", "roberta", "gpt2")]
+
+
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
-    f.__name__: f for f in (pth, keras, safetensors, yaml, csv, image)
-}  # fmt: skip
+    f.__name__: f for f in (pth, keras, safetensors, yaml, csv, image, coco, voc, yolo, texts, tokenizer, config)
+}
 OPCODES = [op.code.encode("latin-1") for op in pickletools.opcodes]
 NUMBERS = [struct.pack(f, n) for f in ("<I", "<Q", ">I", "<H") for n in (0, 1, 255, 65535)]
 NUMBERS += [b"\xff" * 8, b"\x7f" * 4]
+JSON = [
+    *b'null true NaN 1e999 -1 18446744073709551616 "" [] {} [[ "\\ud800" "\\u0000" "id": '.split(),
+    b"\n",
+    b"9" * 400,
+]
 WORDS = {
     "pth": [*OPCODES, *NUMBERS, b"cos\nsystem\n", b"cbuiltins\neval\n", b"ctorch._utils\n_rebuild_tensor_v2\n"],
     "keras": [*NUMBERS, *b"OHDR TREE SNOD HEAP ../ PK\3\4 name Lambda".split()],
@@ -126,5 +192,14 @@ WORDS = {
         *b', " ../ /etc/passwd http://x/ path label split \xff C:\\ 99999999999999999999'.split(),
         *(b"\n", b"\r", b"\0", b"x" * 300),
     ],
+    "coco": [*JSON, *b"bbox segmentation counts size keypoints area iscrowd 1e308 0 -1".split()],
+    "voc": [
+        *b"<object> </object> <!DOCTYPE <!ENTITY &x; <![CDATA[ nan inf &#0; <a> </a> -1".split(),
+        *(b"<?xml version='1.0' encoding='%s'?>" % name for name in (b"foo", b"utf-16", b"idna", b"cp437", b"utf-7")),
+    ],
+    "yolo": [*b"nan inf -1 1e308 99999999999999999999 !!python/name:os.system &a *a { } [ ] ../ 2020-99-99".split()],
+    "texts": [*JSON, *b'text label tokens tags | , " B- I- O'.split(), b"\t", b"\r", b"\0", b"\xff"],
+    "tokenizer": [*JSON, *b"WordPiece BPE Unigram Regex ByteLevel Sequence (a+)+$ type_id ids 4294967295".split()],
+    "config": [*JSON, *b"bert gpt2 gelu 16777216 1e-400".split()],
     "image": [*NUMBERS, *b"\xff\xd8\xff \xff\xc4 \xff\xda IHDR IDAT iCCP acTL Exif VP8X II*\0 RIFF GIF89a".split()],
 }

@@ -16,8 +16,8 @@ from ft.errors import UserError
 from tests.fuzz.__main__ import fuzz
 from tests.fuzz.readers import READERS, prepare
 
-NEEDS = {"pth": "torch", "keras": "h5py"}
-CASES = {"keras": 60}
+NEEDS = {"pth": "torch", "keras": "h5py", "tokenizer": "tokenizers"}
+CASES = {"keras": 60, **dict.fromkeys(("coco", "voc", "yolo", "texts", "tokenizer", "config"), 150)}
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -56,8 +56,8 @@ def look_at(entry: Entry, policy: Policy) -> Look:
             height, width = decode(entry.source).shape[:2]
             digest = hashlib.sha256(entry.source.tobytes()).digest()
             return Look(entry, width, height, entry.source.nbytes, digest)
-        size, digest = weigh(entry.source)
         width, height, traits = read_image(entry.source, describe, max_pixels=policy.max_pixels)
+        size, digest = weigh(entry.source)  # behind the look: what is no image may be of any size
     except BadImage as fault:
         return Look(entry, fault=fault)
     try:

@@ -161,6 +161,8 @@ def why_unopened(error: OSError) -> str:
 
 def open_file(path: Path) -> BinaryIO:
     """Open a file to read; what could block for ever or never end is not opened."""
+    if "\0" in str(path):  # which the system calls a mistake of the program
+        raise FileNotFoundError
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(0, "a pipe, socket or device, which is never opened")

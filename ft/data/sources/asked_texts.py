@@ -5,16 +5,20 @@ is a text itself. A table, .csv or .tsv, has a column text and perhaps text_pair
 """
 
 import csv
+import io
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from ft.data.sources.beside import read_beside
 from ft.data.sources.dataset import Sample
 from ft.data.sources.listing import name_bytes
 from ft.data.sources.pictures import Pictures
 from ft.data.sources.text import Text
+from ft.data.sources.texts.raw import LARGEST
 from ft.errors import DataError, printable
+from ft.system.reading import shortened
 
 TABLES = {".csv": ",", ".tsv": "\t"}
 FILE = ".txt"
@@ -58,10 +62,10 @@ def in_table(path: Path) -> list[Sample]:
     """Return the texts that a table lists, in its order."""
     before = csv.field_size_limit(sys.maxsize)  # a text may be longer than the module csv has it
     try:
-        rows = csv.reader(read(path).splitlines(keepends=True), delimiter=TABLES[path.suffix.lower()])
+        rows = csv.reader(io.StringIO(read(path), newline=""), delimiter=TABLES[path.suffix.lower()])
         header = [cell.strip().lower() for cell in next(rows, [])]
         if "text" not in header:
-            columns = printable(",".join(header)) or "nothing"
+            columns = shortened(",".join(header), 200) or "nothing"
             raise DataError(f"{printable(path)} line 1: the columns are '{columns}'; expected text, perhaps text_pair")
         lines = [(rows.line_num, dict(zip(header, row, strict=False))) for row in rows if row]
     except csv.Error as error:
@@ -76,9 +80,7 @@ def in_table(path: Path) -> list[Sample]:
 def read(path: Path) -> str:
     """Return the text of a file; DataError where it cannot be read or is no UTF-8."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{printable(path)}: cannot be read ({error.strerror}); mend its permissions") from None
+        return read_beside(path, most=LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{printable(path)}: byte {error.start} is no UTF-8; save it as UTF-8") from None
 

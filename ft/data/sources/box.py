@@ -100,6 +100,16 @@ class Boxes:
         return self.corners[~self.aside], self.classes[~self.aside]
 
 
+def as_floats(values: Any) -> list[float] | None:
+    """Return a list of numbers of JSON as floats; None where it is no such list, or holds one that no float can."""
+    if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
+        return None
+    try:
+        return [float(value) for value in values]
+    except OverflowError:
+        return None
+
+
 def as_lists(shape: Any) -> Any:
     """Return polygons, a list of arrays, as lists of numbers; what else a mask is drawn by, as it is."""
     return [corners.tolist() for corners in shape] if isinstance(shape, list) else shape
@@ -108,13 +118,14 @@ def as_lists(shape: Any) -> Any:
 def to_corners(values: Sequence[Sequence[float]], form: Form, size: tuple[int, int] | None) -> np.ndarray:
     """Return boxes of a form as corners, float64 (M, 4). size: height and width where values are shares of these."""
     boxes = np.array(values, np.float64).reshape(-1, 4)
-    if size is not None:
-        boxes = boxes * np.array([size[1], size[0]] * 2, np.float64)
-    first, last = boxes[:, :2], boxes[:, 2:]
-    if form == "sides":
-        last = first + last
-    if form == "centre":
-        first, last = first - last / 2, first + last / 2
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then is told as a bad box
+        if size is not None:
+            boxes = boxes * np.array([size[1], size[0]] * 2, np.float64)
+        first, last = boxes[:, :2], boxes[:, 2:]
+        if form == "sides":
+            last = first + last
+        if form == "centre":
+            first, last = first - last / 2, first + last / 2
     return np.concatenate([first, last], axis=1)
 
 

@@ -33,6 +33,7 @@ from ft.data.sources.splits import byte_sorted, hold_out, require_share, to_eval
 from ft.data.sources.text import Text
 from ft.errors import DataError, listed, printable, unknown
 from ft.metrics.multilabel import Labels
+from ft.system.reading import NAME, fits, shortened
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ class Dataset:
     keypoints: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in (*self.classes, *self.keypoints):
+            require_name(name)
+
     @property
     def labels(self) -> Labels:
         """What its labels are; all samples have labels of one kind."""
@@ -95,6 +100,16 @@ class Dataset:
         if isinstance(first.source, Text) and isinstance(first.source.text, tuple):
             return "tags"
         return "none" if first.label is None else "numbers" if isinstance(first.label, float) else "one"
+
+
+def require_name(name: str) -> None:
+    """Raise DataError for a name of a class or keypoint that no file of a run could hold."""
+    whole = not any("\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in name)
+    if not (fits(name, NAME) and whole):
+        raise DataError(
+            f"a class or keypoint is called '{shortened(name)}', {len(name)} characters; expected 1 to {NAME} "
+            "characters, no zero byte and no half of a character; name it otherwise"
+        )
 
 
 def open_dataset(

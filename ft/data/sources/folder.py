@@ -137,7 +137,11 @@ def find_class_folders(folder: Path, split: str, trained: Collection[str], walk:
 
 
 def find_images(folder: Path, walk: Walk) -> list[Path]:
-    """Return the images below a folder at any depth, in no order that matters."""
+    """Return the images below a folder at any depth, in no order that matters; DataError where it is a link outside."""
+    if not walk.inside.outside and not folder.resolve().is_relative_to(walk.inside.root):
+        raise DataError(
+            f"{printable(folder)}: a link that leads out of the data; put the files there, or pass --allow-outside-root"
+        )
     paths, waiting = [], [folder]
     while waiting:  # not recursive: folders may nest deeper than Python calls
         folders, images = look_into(waiting.pop(), walk)

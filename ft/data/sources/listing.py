@@ -104,4 +104,7 @@ def note(reason: str, names: Iterable[str]) -> list[str]:
 
 def name_bytes(name: str) -> bytes:
     """Return the bytes of a file's name, also where they are not UTF-8."""
-    return name.encode("utf-8", "surrogateescape")
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a character, as JSON can say it: no file has such a name, a class may not
+        return name.encode("utf-8", "surrogatepass")

@@ -8,6 +8,7 @@ the text of its cell. Blanks around either are no part of it.
 import csv
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ from typing import Any
 from ft.data.sources.listing import SPLITS, UNLABELLED_TEST, Entry, Inside, Listing, labels_in, name_bytes, note
 from ft.errors import DataError, listed, printable
 from ft.metrics.multilabel import BETWEEN, Labels
+from ft.system.reading import shortened
 
 ROLES = (  # column -> its names, in any case
     ("path", ("path", "filename", "file", "image", "filepath", "image_path")),
@@ -24,6 +26,8 @@ ROLES = (  # column -> its names, in any case
 )
 COMMAS = f"labels with commas, each taken for one (several have a {BETWEEN} between them)"
 YES_NO = {"1": True, "1.0": True, "0": False, "0.0": False, "": False}
+LARGEST = 1 << 30  # bytes of a file
+HEADER = 100_000  # characters that are looked at to tell what a file is
 MAX_ABSENT = 10_000  # files that a CSV lists and that do not exist: each is told of
 
 
@@ -78,7 +82,7 @@ def list_paths(path: Path, *, missing: bool = False) -> list[tuple[str, Path]]:
     column = next((folded.index(name) for name in dict(ROLES)["path"] if name in folded), None)
     if column is None:
         raise DataError(
-            f"{printable(path)} line 1: the header is '{printable(','.join(header))}'; expected a column path"
+            f"{printable(path)} line 1: the header is '{shortened(','.join(header), 200)}'; expected a column path"
         )
     inside, absent = Inside(path.parent, outside=True), [] if missing else None
     named = [(line, row[column]) for line, row in rows]
@@ -125,7 +129,7 @@ def as_set(entry: Entry, where: str) -> Entry:
             f"{where}: a blank label in '{printable(entry.label)}'; write names with one {BETWEEN} between two, "
             "or leave the cell empty for none"
         )
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{where}: '{printable(twice)}' twice in '{printable(entry.label)}'; name each label once")
     names = sorted(names, key=name_bytes)
@@ -144,7 +148,7 @@ def read_table(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]
     one_hot = len(classes) > 1 and bool(rows) and all(row[i] in YES_NO for _, row in rows for i in classes)
     if place is None or not (label is not None or one_hot) or len(set(header if one_hot else folded)) < len(header):
         raise DataError(
-            f"{printable(path)} line 1: the header is '{printable(','.join(header))}'; expected path,label or "
+            f"{printable(path)} line 1: the header is '{shortened(','.join(header), 200)}'; expected path,label or "
             "path,label,split with commas between, or path and a column of 0 and 1 for each class"
         )
     table = []
@@ -161,6 +165,8 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     Blank lines are none, and blanks around a cell are no part of it.
     """
     try:
+        if path.stat().st_size > LARGEST:
+            raise DataError(f"{printable(path)}: {path.stat().st_size} bytes, at most {LARGEST} are read; divide it")
         with path.open(encoding="utf-8-sig", newline="") as file:
             return parse_rows(file, path, strict=True, skipinitialspace=True)
     except OSError as error:

@@ -98,6 +98,8 @@ class Coding:
     def expected(self) -> str:
         """Return the values of the classes and what is ignored, in words."""
         taught, void = ([v for v, c in sorted(self.classes.items()) if (c == IGNORED) is w] for w in (False, True))
+        if not taught:
+            return "none is told"
         row = taught == list(range(taught[0], taught[-1] + 1)) and len(taught) > 2 and not self.colours
         words = f"{taught[0]} to {taught[-1]}" if row else listed(map(self.show, taught), 6)
         return words + (f", {listed(map(self.show, void), 3)} ignored" if void else "")

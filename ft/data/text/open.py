@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ft.data.text.tokenizer import Tokenizer
-from ft.errors import WeightsError, first_line, listed, printable
+from ft.data.text.tokenizer import Tokenizer, is_of_a_file
+from ft.errors import RunError, WeightsError, first_line, listed, printable
 from ft.system.extras import require_extra
+from ft.system.reading import MEND, parsed, read_bytes
 
 if TYPE_CHECKING:
     import tokenizers
 
+LARGEST = 1 << 28  # bytes of a file
 SPECIAL = {
     "bert": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
     "gpt2": ("<|endoftext|>",),
@@ -36,9 +38,11 @@ def open_tokenizer(files: Sequence[Path], *, architecture: str) -> Tokenizer:
             return Tokenizer(word_pieces(read(files[0]), settings_beside(files[0])))
         if len(files) == 2 and architecture in ("gpt2", "roberta"):
             return Tokenizer(byte_pairs(json.loads(read(files[0])), read(files[1]), architecture))
-    except WeightsError:
+    except (RunError, WeightsError):
         raise
-    except Exception as error:  # the library raises its own, and none says which
+    except BaseException as error:
+        if not is_of_a_file(error):
+            raise
         raise WeightsError(
             f"{printable(files[0])}: no tokenizer ({first_line(error)[:200]}); take the network's"
         ) from None
@@ -48,9 +52,11 @@ def open_tokenizer(files: Sequence[Path], *, architecture: str) -> Tokenizer:
 def read(path: Path) -> str:
     """Return the text of a file; WeightsError where it cannot be read or is no UTF-8."""
     try:
-        return path.read_bytes().decode()
+        return read_bytes(path, most=LARGEST).decode()
     except OSError as error:
         raise WeightsError(f"{printable(path)}: {error.strerror or error}; expected a file of a tokenizer") from None
+    except RunError as error:
+        raise WeightsError(str(error).removesuffix(MEND) + "take the network's") from None
     except UnicodeDecodeError:
         raise WeightsError(f"{printable(path)}: no UTF-8; expected a file of a tokenizer") from None
 
@@ -58,7 +64,7 @@ def read(path: Path) -> str:
 def settings_beside(vocabulary: Path) -> Mapping[str, Any]:
     """Return what tokenizer_config.json says, nothing where there is none."""
     path = vocabulary.with_name("tokenizer_config.json")
-    settings = json.loads(read(path)) if path.is_file() else {}
+    settings = parsed(read(path).encode(), path) if path.is_file() else {}
     return settings if isinstance(settings, dict) else {}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ft.data.text.tokens import Tokens
-from ft.errors import DataError, WeightsError, printable
+from ft.errors import DataError, WeightsError, first_line, printable
 
 if TYPE_CHECKING:
     import tokenizers
@@ -22,7 +22,7 @@ class Tokenizer:
     """Texts -> Tokens. A file's own padding and truncation, which would make all texts of one length, are reset."""
 
     def __init__(self, rust: "tokenizers.Tokenizer") -> None:
-        self.rust = rust
+        self.rust, self.kinds = rust, 0
         for each in (self.rust, self.by_words):
             each.no_padding()
             each.no_truncation()
@@ -46,9 +46,17 @@ class Tokenizer:
         self.rust.no_truncation()
         return self.rust.to_str()
 
-    def require_fits(self, vocabulary: int) -> None:
-        """Raise WeightsError where there are tokens that a network with so many embeddings does not know."""
-        largest = max(self.rust.get_vocab().values(), default=-1)
+    def require_fits(self, vocabulary: int, kinds: int = 0) -> None:
+        """Raise WeightsError where there are tokens that a network with so many embeddings does not know.
+
+        kinds: of texts that it tells apart, of which `encode` gives no others; 0 where it tells none.
+        """
+        self.kinds = kinds
+        try:
+            around = encode_some(self.rust, ["a"], in_words=False)[0][0]  # with special tokens, of whatever numbers
+        except DataError as error:
+            raise WeightsError(str(error)) from None
+        largest = max([*self.rust.get_vocab().values(), *around.tolist()], default=-1)
         if largest >= vocabulary:
             raise WeightsError(
                 f"tokenizer: token number {largest}, but the network knows {vocabulary}; take its own tokenizer"
@@ -61,7 +69,11 @@ class Tokenizer:
         """
         require_text([*texts, *(pairs or ())])
         given = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
-        return encode_all(self.rust, given, max_length, in_words=False)
+        tokens = encode_all(self.rust, given, max_length, in_words=False)
+        kinds = int(tokens.types.max(initial=0)) + 1
+        if self.kinds and kinds > self.kinds:
+            raise DataError(f"the tokenizer tells {kinds} kinds of texts apart, the network {self.kinds}; take its own")
+        return tokens
 
     def encode_words(self, texts: Sequence[Sequence[str]], *, max_length: int) -> Tokens:
         """Return the tokens of texts that come in words, each token with the number of its word."""
@@ -77,14 +89,34 @@ def encode_all(rust: "tokenizers.Tokenizer", given: list[Any], max_length: int, 
     rust.enable_truncation(max_length)
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, bool]] = []
     for start in range(0, len(given), AT_A_TIME):
-        encoded = rust.encode_batch(given[start : start + AT_A_TIME], is_pretokenized=in_words)
-        parts += [of_one(each) for each in encoded]
+        parts += encode_some(rust, given[start : start + AT_A_TIME], in_words=in_words)
     empty = [row for row, part in enumerate(parts) if not len(part[0])]
     if empty:
         raise DataError(f"text {empty[0]}: no token in it, as in {len(empty)} of {len(given)}; take empty texts out")
     starts = np.cumsum([0, *(len(part[0]) for part in parts)], dtype=np.int64)
     joined = (np.concatenate([np.zeros(0, np.int32), *(part[i] for part in parts)]) for i in range(3))
     return Tokens(*joined, starts=starts, truncated=np.array([part[3] for part in parts], bool))
+
+
+def encode_some(
+    rust: "tokenizers.Tokenizer", given: list[Any], *, in_words: bool
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, bool]]:
+    """Return what `of_one` does for each of a few texts; DataError where the tokenizer's own file lets it fail."""
+    try:
+        return [of_one(each) for each in rust.encode_batch(given, is_pretokenized=in_words)]
+    except BaseException as error:
+        if not is_of_a_file(error):
+            raise
+        raise DataError(f"the tokenizer fails ({first_line(error)[:200]}); take the network's own") from None
+
+
+def is_of_a_file(error: BaseException) -> bool:
+    """Tell whether an error says that a tokenizer's file is none, and not that a signal came or memory is exhausted.
+
+    The library's own have no class, and those of Rust are no Exception.
+    """
+    usual = isinstance(error, (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError))
+    return usual or type(error) is Exception or type(error).__name__ == "PanicException"
 
 
 def of_one(encoded: "tokenizers.Encoding") -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:

@@ -1,12 +1,12 @@
 """The config.json of a text network as data: what is read, and what is refused because nothing here computes it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ft.errors import WeightsError, listed, printable
+from ft.errors import RunError, WeightsError, listed, printable
+from ft.system.reading import JSON_BYTES, MEND, parsed, read_bytes
 
 # our field -> the key in config.json and what it is where the file leaves it out (the source: each architecture's
 # configuration class in transformers)
@@ -75,6 +75,7 @@ PLAIN = {
 }
 COUNTS = ("vocabulary", "width", "layers", "heads", "hidden", "positions")
 RATES = ("dropout", "attention_dropout", "embedding_dropout", "head_dropout")
+DEEPEST = 1 << 10  # layers: each is a stage of the network
 LARGEST = 1 << 24  # of any count: a config of another kind, or one that no machine holds
 
 
@@ -131,13 +132,13 @@ class TextConfig:
 def read_config(path: Path) -> TextConfig:
     """Read a config.json; WeightsError, one line, for what is no network of this project."""
     try:
-        values = json.loads(path.read_bytes())
+        values = parsed(read_bytes(path, most=JSON_BYTES), path)
     except OSError as error:
         raise WeightsError(
             f"{printable(path)}: {error.strerror or error}; expected the network's config.json"
         ) from None
-    except (ValueError, RecursionError):
-        raise WeightsError(f"{printable(path)}: no JSON; expected the network's config.json") from None
+    except RunError as error:
+        raise WeightsError(str(error).removesuffix(MEND) + "take the network's config.json") from None
     return parse_config(values, origin=printable(path))
 
 
@@ -177,8 +178,9 @@ def require_sound(fields: Mapping[str, Any], origin: str, keys: Mapping[str, tup
 
     for name in (*COUNTS, "types"):
         least = 0 if name == "types" else 1
-        if name in fields and not (type(fields[name]) is int and least <= fields[name] <= LARGEST):
-            refuse(name, f"a whole number from {least} to {LARGEST}")
+        most = DEEPEST if name == "layers" else LARGEST
+        if name in fields and not (type(fields[name]) is int and least <= fields[name] <= most):
+            refuse(name, f"a whole number from {least} to {most}")
     for name in RATES:
         optional = name == "head_dropout" and fields[name] is None
         if not optional and not (is_number(fields[name]) and 0 <= fields[name] < 1):

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 
 import numpy as np
 import pytest
@@ -133,6 +134,30 @@ def test_the_page(judged, data):
     assert "label smoothing" not in page
     assert page.count("data:image/jpeg") == 2 * len(worst)
     assert "are no longer where they were" in render_training(folder, whole, rows, DETECTION.page(folder, whole), None)
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "value"),
+    [
+        ("boxes.json", ("annotations", 0, "category_id"), 99),
+        ("boxes.json", ("annotations", 0, "image_id"), 0),
+        ("boxes.json", ("annotations", 0, "bbox"), [10**400, 0, 1, 1]),
+        ("boxes.json", ("images", 0, "height"), 10**12),
+        ("detections.json", (0, "score"), 1e300),
+        ("detections.json", (0, "bbox"), [math.nan, 0, 1, 1]),
+    ],
+)
+def test_a_forged_file_is_said_in_one_line(file, path, value, judged, tmp_path):
+    for name in ("boxes.json", "detections.json"):
+        (tmp_path / name).write_bytes((judged[1] / name).read_bytes())
+    content = json.loads((tmp_path / file).read_text())
+    home = content
+    for key in path[:-1]:
+        home = home[key]
+    home[path[-1]] = value
+    (tmp_path / file).write_text(json.dumps(content))
+    with pytest.raises(RunError, match="expected the files that a run wrote"):
+        read_boxes(tmp_path)
 
 
 def test_a_broken_file_is_said_in_one_line(judged, tmp_path):

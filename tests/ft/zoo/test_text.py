@@ -99,6 +99,7 @@ def test_a_config_and_back(name):
         ({"is_decoder": True}, "is_decoder True; only False"),
         ({"model_type": "gpt2", "reorder_and_upcast_attn": True}, "reorder_and_upcast_attn True"),
         ({"model_type": "gpt2", "n_embd": [3]}, "expected a whole number"),
+        ({"num_hidden_layers": 10**6}, "num_hidden_layers 1000000; expected a whole number from 1 to 1024"),
         ({"layer_norm_eps": None}, "layer_norm_eps None; expected a small positive number"),
     ],
 )

@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ft.data.sources.box import Marks
+from ft.data.sources.box import Marks, as_floats
 from ft.data.sources.boxes.listing import Boxed, BoxListing, Drawn, braced
 from ft.data.sources.listing import Inside
 from ft.data.sources.masks.coco import files_in, folders_for, home_of, is_json, locate, read_annotations
 from ft.errors import DataError, listed, printable
+from ft.system.reading import shortened
 
 FIRST = ("instances", "")
 POINTED = ("person_keypoints", "keypoints", "")
@@ -55,7 +56,12 @@ def list_coco(root: Path, *, outside: bool = False, marks: Marks = "") -> BoxLis
 
 def names_of(content: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     """Return the names of the keypoints, which all categories that have some must share."""
-    own = {tuple(map(str, c["keypoints"])): c["name"] for c in content["categories"] if c.get("keypoints")}
+    named = {c["name"]: c["keypoints"] for c in content["categories"] if c.get("keypoints")}
+    for name, keypoints in named.items():
+        if not isinstance(keypoints, list) or not all(isinstance(keypoint, str) for keypoint in keypoints):
+            told = f"keypoints of '{printable(name)}'; expected a list of their names"
+            raise DataError(f"{printable(path)}: {told}")
+    own = {tuple(keypoints): name for name, keypoints in named.items()}
     if not own:
         raise DataError(f"{printable(path)}: no category names keypoints; write them as COCO does, or train for boxes")
     if len(own) > 1:
@@ -107,13 +113,13 @@ def items_of(
 
 def box_of(annotation: Mapping[str, Any], place: int, categories: Mapping[int, str], where: str) -> Drawn:
     """Return the box of an annotation; DataError where it has none."""
-    values = annotation.get("bbox")
-    if not isinstance(values, list) or len(values) != 4 or any(type(v) not in (int, float) for v in values):
-        shown = printable(values)[:60]
+    values = as_floats(annotation.get("bbox"))
+    if values is None or len(values) != 4:
+        shown = shortened(str(annotation.get("bbox")))
         raise DataError(f"{where.format(place)}: bbox {shown}; expected four numbers, x, y, width and height")
     number = annotation.get("category_id")
     if type(number) is not int or number not in categories:
         told = f"category {printable(number)} is not among the categories; add it there"
         raise DataError(f"{where.format(place)}: {told}")
-    x, y, width, height = map(float, values)
+    x, y, width, height = values
     return Drawn(place, (x, y, width, height), categories[number], bool(annotation.get("iscrowd")))

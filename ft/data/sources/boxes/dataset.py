@@ -13,7 +13,7 @@ from ft.data.images.decode import BadImage
 from ft.data.sources.box import Boxes, Marks, clipped
 from ft.data.sources.boxes.listing import Boxed, BoxListing
 from ft.data.sources.boxes.source import list_boxes
-from ft.data.sources.dataset import Dataset, Sample
+from ft.data.sources.dataset import Dataset, Sample, require_name
 from ft.data.sources.leaks import leak_notes
 from ft.data.sources.listing import Entry, name_bytes, note
 from ft.data.sources.policy import DEFAULT, Policy
@@ -108,6 +108,8 @@ def choose_classes(
         for label in byte_sorted(set(listing.names or ()).union(*labels.values()).difference(given)):
             raise DataError(f"{where}: {unknown('class', printable(label), given)} (the model's classes decide)")
         return tuple(given)
+    for name in listing.names or labels["train"]:
+        require_name(name)
     if listing.names is not None:
         return listing.names
     for split in ("val", "test"):

@@ -33,7 +33,7 @@ class Drawn(NamedTuple):
     aside: bool = False
     shape: Any = None
     points: Any = None
-    area: float | None = None
+    area: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,17 +126,15 @@ class Boxed:
     def pointed(self) -> Pointed:
         """Return the keypoints of every box; BadImage for the first that are none."""
         count, size = len(self.keypoints), (self.header.height, self.header.width)
-        points = np.zeros((len(self.boxes), count, 3))
-        for box, own in zip(self.boxes, points, strict=True):
+        points, areas = np.zeros((len(self.boxes), count, 3)), area(self.corners)
+        for i, box in enumerate(self.boxes):
             try:
-                own[:] = pointing.read_points(self.points_of(box), count, *size)
-                pointing.require_area(box.area)
+                points[i] = pointing.read_points(self.points_of(box), count, *size)
+                areas[i] = pointing.read_area(box.area, areas[i])
             except ValueError as error:
                 where = self.where.format(box.place)
                 raise BadImage("box points", str(error), f"{where} of {printable(self.name)}") from None
-        areas = [own if box.area is None else box.area for box, own in zip(self.boxes, area(self.corners), strict=True)]
-        swaps = pointing.mirrored(self.keypoints) if self.swaps is None else self.swaps
-        return Pointed(points, np.array(areas, np.float64), swaps)
+        return Pointed(points, areas, pointing.mirrored(self.keypoints) if self.swaps is None else self.swaps)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,12 +3,14 @@
 YOLO's are the same in shares of the picture's sides.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ft.data.sources.box import SLACK
+from ft.data.sources.box import SLACK, as_floats
+from ft.system.reading import shortened
 
 SIDES = ("left", "right")
 
@@ -30,10 +32,11 @@ def as_points(values: Any, count: int) -> np.ndarray:
     """Return what is written of an object's keypoints, float64 (K, 3), 0 where it has none; ValueError as above."""
     if values is None or values == []:
         return np.zeros((count, 3))
-    if not isinstance(values, list) or len(values) != 3 * count or any(type(v) not in (int, float) for v in values):
+    numbers = as_floats(values)
+    if numbers is None or len(numbers) != 3 * count:
         found = f"{len(values)} values" if isinstance(values, list) else type(values).__name__
         raise ValueError(f"keypoints: {found}; expected {3 * count} numbers, x, y and visibility of {count}")
-    return np.array(values, np.float64).reshape(count, 3)
+    return np.array(numbers, np.float64).reshape(count, 3)
 
 
 def strays(points: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -42,15 +45,22 @@ def strays(points: np.ndarray, height: int, width: int) -> np.ndarray:
     return ((points[:, 2] > 0) & outside.any(1)) | ~np.isfinite(points).all(1)
 
 
-def require_area(area: Any) -> None:
-    """Raise ValueError, a few words, where what keypoints are measured by is no area; None is that of the box."""
-    if area is not None and (type(area) not in (int, float) or not 0 <= area < np.inf):
-        raise ValueError(f"area {str(area)[:20]}; expected the pixels that the object covers, or none")
-
-
 def in_pixels(values: list[float] | None, height: int, width: int) -> list[float] | None:
     """Return keypoints x, y, visibility, x, y, visibility of shares of a picture's sides in its pixels."""
     return values and [value * (width, height, 1)[i % 3] for i, value in enumerate(values)]
+
+
+def read_area(value: Any, box: float) -> float:
+    """Return the area that keypoints are measured by: the object's own, or where it says none that of its box.
+
+    ValueError, a few words, for what is no area.
+    """
+    if value is None:
+        return box
+    own = as_floats([value])
+    if own is None or not 0 <= own[0] < math.inf:
+        raise ValueError(f"area {shortened(str(value))}; expected the pixels that the object covers")
+    return own[0]
 
 
 def mirrored(names: Sequence[str]) -> tuple[int, ...]:

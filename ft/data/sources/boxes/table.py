@@ -17,8 +17,9 @@ from pathlib import Path
 from ft.data.sources.box import Form
 from ft.data.sources.boxes.listing import Boxed, BoxListing, Drawn, braced
 from ft.data.sources.listing import SPLITS, Inside
-from ft.data.sources.manifest import ROLES, check_path, read_rows
+from ft.data.sources.manifest import HEADER, ROLES, check_path, read_rows
 from ft.errors import DataError, printable
+from ft.system.reading import shortened
 
 FORMS: tuple[tuple[Form, tuple[str, ...]], ...] = (
     ("corners", ("x1", "y1", "x2", "y2")),
@@ -47,7 +48,7 @@ def is_table_of_boxes(path: Path) -> bool:
     """Say whether the header of a CSV has the columns of a box."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return form_of([cell.strip().strip('"') for cell in file.readline().split(",")]) is not None
+            return form_of([cell.strip().strip('"') for cell in file.readline(HEADER).split(",")]) is not None
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -61,7 +62,7 @@ def list_box_table(path: Path, *, outside: bool = False, missing: bool = False) 
     )
     if recognised is None or image is None or label is None:
         raise DataError(
-            f"{printable(path)} line 1: the header is '{printable(','.join(header))}'; expected "
+            f"{printable(path)} line 1: the header is '{shortened(','.join(header), 200)}'; expected "
             "image,x1,y1,x2,y2,label or image,x1,y1,x2,y2,label,split with commas between"
         )
     (form, places), inside, absent = recognised, Inside(path.parent, outside=outside), [] if missing else None

@@ -20,7 +20,7 @@ from xml.etree.ElementTree import Element
 
 from ft.data.sources.boxes.listing import UNTOLD, Boxed, BoxListing, Drawn, braced
 from ft.data.sources.boxes.xml import read_xml
-from ft.data.sources.folder import HIDDEN, Walk
+from ft.data.sources.folder import HIDDEN, NO_FILE, Walk
 from ft.data.sources.listing import SPLITS, UNLABELLED_TEST, Inside, note
 from ft.data.sources.masks.folder import by_stem, folders_of, homes_in
 from ft.data.sources.masks.voc import read_lists
@@ -30,6 +30,7 @@ LISTS, MASKED = "ImageSets/Main", "ImageSets/Segmentation"
 OBJECTS = "SegmentationObject"
 WITHOUT = f"images without a file in {OBJECTS}"
 EDGES = ("xmin", "ymin", "xmax", "ymax")
+DIGITS = 10  # of a side: no picture has so many
 
 
 def is_voc(root: Path) -> bool:
@@ -58,7 +59,7 @@ def list_voc(root: Path, *, outside: bool = False, masked: bool = False) -> BoxL
     """List a folder of images and XML files. masked: those alone whose objects have masks."""
     walk = Walk(root, Inside(root, outside=outside))
     items: list[Boxed] = []
-    lists = (read_lists(root / MASKED) if masked else {}) or read_lists(root / LISTS)
+    lists = (read_lists(root / MASKED, walk.inside) if masked else {}) or read_lists(root / LISTS, walk.inside)
     for split, images, files in homes_of(root):
         items += items_in(images, files, split, lists, walk)
     if has_objects(root):
@@ -94,7 +95,7 @@ def from_one(box: Drawn) -> Drawn:
 def items_in(images: Path, files: Path, split: str, lists: Mapping[str, str], walk: Walk) -> list[Boxed]:
     """Return the images of one folder with the boxes of the files of another."""
     pictures = by_stem(images, walk)
-    told = {path.relative_to(files).with_suffix("").as_posix(): path for path in sorted(files.rglob("*.xml"))}
+    told = {path.relative_to(files).with_suffix("").as_posix(): path for path in find_xml(files, walk)}
     items = []
     for stem in lists or told:
         path, file = pictures.pop(stem, None), told.get(stem)
@@ -113,6 +114,15 @@ def items_in(images: Path, files: Path, split: str, lists: Mapping[str, str], wa
     return items
 
 
+def find_xml(folder: Path, walk: Walk) -> list[Path]:
+    """Return the XML files below a folder; links out of the data, pipes and the like are skipped."""
+    paths = sorted(folder.rglob("*.xml"))
+    for path in paths:
+        if not walk.inside.holds(path):
+            walk.skip(NO_FILE, path)
+    return [path for path in paths if walk.inside.holds(path)]
+
+
 def read_boxes(path: Path) -> tuple[tuple[Drawn, ...], tuple[int, int] | None]:
     """Return the boxes of a file, objects counted from 1, and the height and width that it states, if it does."""
     root = read_xml(path)
@@ -126,8 +136,8 @@ def read_boxes(path: Path) -> tuple[tuple[Drawn, ...], tuple[int, int] | None]:
         boxes.append(Drawn(i, (xmin, ymin, xmax, ymax), label, (thing.findtext("difficult") or "").strip() == "1"))
     size = root.find("size")
     sides = [(size.findtext(side) or "").strip() if size is not None else "" for side in ("height", "width")]
-    stated = (int(sides[0]), int(sides[1])) if all(side.isdecimal() and int(side) for side in sides) else None
-    return tuple(boxes), stated
+    stated = [int(side) for side in sides if side.isdecimal() and len(side) < DIGITS and int(side)]
+    return tuple(boxes), (stated[0], stated[1]) if len(stated) == 2 else None
 
 
 def number(box: Element | None, edge: str, where: str) -> float:

@@ -5,20 +5,13 @@ from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from ft.data.sources.beside import read_beside
 from ft.errors import DataError, printable
-
-LARGEST = 1 << 24  # bytes
 
 
 def read_xml(path: Path) -> Element:
     """Return the root of a file; DataError of one line where it is not plain XML."""
-    where = printable(path)
-    try:
-        if path.stat().st_size > LARGEST:
-            raise DataError(f"{where}: {path.stat().st_size} bytes, more than the boxes of a picture take; replace it")
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{where}: cannot be read ({error.strerror}); mend its permissions") from None
+    where, content = printable(path), read_beside(path)
     builder, parser = TreeBuilder(), expat.ParserCreate()
 
     def refuse(*_: object) -> NoReturn:
@@ -30,5 +23,5 @@ def read_xml(path: Path) -> Element:
     try:
         parser.Parse(content, True)
         return builder.close()
-    except (expat.ExpatError, UnicodeDecodeError, ValueError) as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # LookupError: of the encoding that it names
         raise DataError(f"{where}: not XML ({error}); export it again") from None

@@ -11,21 +11,26 @@ two, one at 0, 0 or below is not marked. kpt_names names them, flip_idx says whi
 Labels lie where images do, with labels in the place of the last images of the path. An image without a file has no box.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from ft.data.sources.beside import read_beside, read_lines
 from ft.data.sources.boxes.listing import Boxed, BoxListing, Drawn, braced
 from ft.data.sources.folder import HIDDEN, Walk, find_images
 from ft.data.sources.listing import Inside, note
 from ft.data.sources.masks.folder import homes_in
 from ft.data.sources.masks.pairs import split_in
-from ft.errors import DataError, listed, printable
+from ft.errors import DataError, first_line, listed, printable
+from ft.recipe import PlainLoader
+from ft.system.reading import shortened
 
 IMAGES, LABELS = "images", "labels"
 FILES = ("data.yaml", "data.yml", "dataset.yaml")
+LARGEST = 1 << 20  # bytes of one: a line a class
 NAMES = ("classes.txt", "labels/classes.txt", "obj.names")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}  # keys of data.yaml
 Home = tuple[str, list[Path]]  # a split, and the images in it
@@ -60,7 +65,7 @@ def list_yolo(path: Path, *, outside: bool = False) -> BoxListing:
         content = read_yaml(file)
         names, homes, pose = names_in(content, file), list(homes_of(content, file, walk)), pose_in(content, file)
     else:
-        names, homes = read_names(root), list(folders_in(root, walk))
+        names, homes = read_names(root, walk.inside), list(folders_in(root, walk))
     items = [boxed(image, split, names, walk, pose) for split, images in homes for image in images]
     if names is None:
         names = numbered(items)
@@ -105,10 +110,9 @@ def is_row(value: Any) -> bool:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return what a data.yaml says."""
     try:
-        content = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        said = str(error).splitlines()[0]
-        raise DataError(f"{printable(path)}: cannot be read as YAML ({printable(said)}); mend it") from None
+        content = yaml.load(read_beside(path, most=LARGEST), PlainLoader)  # a SafeLoader that refuses more
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: dates and int()
+        raise DataError(f"{printable(path)}: cannot be read as YAML ({first_line(error)}); mend it") from None
     if not isinstance(content, dict) or "train" not in content:
         raise DataError(f"{printable(path)}: no train; expected YOLO's train, val and names")
     return content
@@ -138,16 +142,17 @@ def images_at(place: str, base: Path, path: Path, walk: Walk) -> list[Path]:
     """Return the images of a folder or a list; such paths are often written for another folder than they lie in."""
     parts = [part for part in Path(place).parts if part not in ("..", ".")]
     tried = [base / place, path.parent / place, path.parent.joinpath(*parts)]
-    inside = (p for p in tried if p.exists() and (walk.inside.outside or p.resolve().is_relative_to(walk.inside.root)))
+    there = (p for p in tried if os.path.exists(p))
+    inside = (p for p in there if walk.inside.outside or p.resolve().is_relative_to(walk.inside.root))
     target = next(inside, None)
     if target is None:
         raise DataError(
-            f"{printable(path)}: '{printable(place)}' is neither a folder nor a list below it; correct the path, or "
-            "pass --allow-outside-root"
+            f"{printable(path)}: '{shortened(place, 300)}' is neither a folder nor a list below it; correct the path, "
+            "or pass --allow-outside-root"
         )
     if target.is_dir():
         return sorted(find_images(target, walk))
-    lines = (line.strip() for line in target.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+    lines = (line.strip() for line in read_lines(target, errors="surrogateescape"))
     images = [next((p for p in (target.parent / n, base / n) if walk.inside.holds(p)), Path(n)) for n in lines if n]
     lost = next((p for p in images if not walk.inside.holds(p)), None)
     if lost is not None:
@@ -162,12 +167,12 @@ def folders_in(root: Path, walk: Walk) -> Iterator[Home]:
             yield split or split_in(path.relative_to(images).parts[:-1]), [path]
 
 
-def read_names(root: Path) -> tuple[str, ...] | None:
+def read_names(root: Path, inside: Inside) -> tuple[str, ...] | None:
     """Return the classes that a file names, a line each; None where there is none."""
-    path = next((root / name for name in NAMES if (root / name).is_file()), None)
+    path = next((root / name for name in NAMES if inside.holds(root / name)), None)
     if path is None:
         return None
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines()]
+    lines = [line.strip() for line in read_lines(path, errors="replace")]
     names = [line for line in lines if line]
     if not names or len(set(names)) < len(names):
         raise DataError(f"{printable(path)}: expected the classes, a different name a line, from number 0 on")
@@ -198,11 +203,8 @@ def boxed(image: Path, split: str, names: Sequence[str] | None, walk: Walk, pose
     told = printable(file)
     boxes: tuple[Drawn, ...] = ()
     if walk.inside.holds(file):
-        try:
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{told}: cannot be read as text ({error}); write it again") from None
-        boxes = tuple(box_of(line, i, told, names, pose) for i, line in enumerate(lines, 1) if line.strip())
+        lines = enumerate(read_lines(file), 1)
+        boxes = tuple(box_of(line, i, told, names, pose) for i, line in lines if line.strip())
     own: dict[str, Any] = {"keypoints": pose.names, "swaps": pose.swaps} if pose else {}
     return Boxed(split, name, image, boxes, braced(told) + " line {}", "centre", shares=True, **own)
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ft.data.sources.beside import read_beside
 from ft.data.sources.listing import SPLITS, Inside
 from ft.data.sources.mask import IGNORED, Coding, Drawing
 from ft.data.sources.masks.legend import require_few
@@ -28,6 +29,8 @@ from ft.errors import DataError, listed, printable
 BACKGROUND = "background"
 FIRST = ("panoptic", "instances", "")
 SPLIT_WORDS = ("train", "val", "test")
+LARGEST = 1 << 32  # bytes of a file: the largest that is published has 2.6 GB
+COLOURS = 1 << 24  # of a PNG, each the number of a segment
 
 
 def is_coco(root: Path) -> bool:
@@ -106,9 +109,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
     """Return the parsed file, whose lists of images, annotations and categories have what is read of them."""
     where = printable(path)
     try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{where}: cannot be read ({error.strerror}); mend its permissions") from None
+        content = json.loads(read_beside(path, most=LARGEST))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON ({error}); export it again") from None
     needs = {
@@ -195,10 +196,11 @@ def drawn(
     if not isinstance(name, str):
         return f"{path.stem}/{Path(image['file_name']).stem}.png", None
     png = locate(name, folders, inside, path)
-    segments = {}
-    for segment in annotations[0].get("segments_info", ()):
-        if not isinstance(segment, dict) or type(segment.get("id")) is not int:
-            raise DataError(f"{where}: a segment without a number; export it again")
+    segments, found = {}, annotations[0].get("segments_info", [])
+    for segment in found if isinstance(found, list) else [found]:
+        number = segment.get("id") if isinstance(segment, dict) else None
+        if type(number) is not int or not 0 <= number < COLOURS:
+            raise DataError(f"{where}: a segment without a number that a colour can say; export it again")
         segments[segment["id"]] = value_of(segment, classes, where)
     return f"{path.stem}/{name}", Segments(png, segments)
 

@@ -57,7 +57,7 @@ def list_mask_folder(root: Path, *, ignore_index: int, outside: bool = False) ->
         pairs += pairs_in(images, masks, split, walk)
     hidden = len(walk.skipped.pop(HIDDEN, ()))
     notes = [line for reason, names in walk.skipped.items() for line in note(reason, names)]
-    legend = find_legend(root)
+    legend = find_legend(root, walk.inside)
     names, coding = read_legend(legend, ignore_index) if legend else (None, None)
     return MaskListing(root.resolve().name, pairs, names, coding, notes, dict(walk.skipped), hidden)
 

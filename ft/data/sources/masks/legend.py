@@ -13,18 +13,21 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ft.data.sources.beside import read_lines
+from ft.data.sources.listing import Inside
 from ft.data.sources.mask import IGNORED, MOST, Coding
 from ft.errors import DataError, printable
 
 FILES = ("classes.txt", "labelmap.txt", "class_names.txt")  # ours, CVAT's and labelme's
+LONGEST, MOST_LINES = 300, 10_000  # what names the classes of masks is short
 IGNORE = ("ignore", "__ignore__")
 COLOUR = re.compile(r"(.+?)[\s:,]+(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})(?::.*)?")
 VALUE = re.compile(r"(\d{1,5})[\s,:]+(.+)")
 
 
-def find_legend(folder: Path) -> Path | None:
+def find_legend(folder: Path, inside: Inside) -> Path | None:
     """Return the file that names the classes in a folder, None where there is none."""
-    return next((folder / name for name in FILES if (folder / name).is_file()), None)
+    return next((folder / name for name in FILES if inside.holds(folder / name)), None)
 
 
 def read_legend(path: Path, ignore_index: int) -> tuple[tuple[str, ...], Coding]:
@@ -45,12 +48,12 @@ def read_legend(path: Path, ignore_index: int) -> tuple[tuple[str, ...], Coding]
 
 def legend_lines(path: Path) -> list[tuple[int, str]]:
     """Return the lines that say something, with their numbers."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{printable(path)}: cannot be read as text in UTF-8 ({error}); mend it") from None
-    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    numbered = [(number, line.strip()) for number, line in enumerate(read_lines(path), 1)]
     numbered = [(number, text) for number, text in numbered if text and not text.startswith("#")]
+    long = next((number for number, text in numbered if len(text) > LONGEST), None)
+    if long is not None or len(numbered) > MOST_LINES:
+        at = f"line {long} has more than {LONGEST} characters" if long else f"more than {MOST_LINES} lines"
+        raise DataError(f"{printable(path)}: {at}; expected the name of a class in each line")
     if not numbered:
         raise DataError(f"{printable(path)}: empty; expected the name of a class in each line")
     return numbered

@@ -13,7 +13,9 @@ import numpy as np
 
 from ft.data.images.decode import MAX_PIXELS, BadImage
 from ft.data.images.header import Header
-from ft.metrics.run_lengths import drawn_runs, unpack
+from ft.metrics.run_lengths import drawn_runs, unpack, whole_counts
+
+FAR = 1e9  # pixels: beyond any picture, and near enough to compute with
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,8 @@ class Shapes:
 
     def values(self, *, colours: bool, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """Return the drawn mask, uint8 (H, W)."""
+        if self.height * self.width > max_pixels:
+            raise BadImage("huge", f"{self.width}x{self.height} pixels; raise max_pixels", self.name)
         drawn = np.zeros((self.height, self.width), np.uint8)
         for value, segmentation in self.shapes:
             with drawable(self.name):
@@ -75,8 +79,10 @@ def polygons_of(segmentation: Sequence[Any]) -> list[np.ndarray]:
     """Return the corners of polygons, float64 (N, 2) of x and y each; ValueError where one is none."""
     polygons = [np.array(polygon, np.float64) for polygon in segmentation]
     for corners in polygons:
-        if corners.ndim != 1 or len(corners) % 2 or len(corners) < 6 or not np.isfinite(corners).all():
+        if corners.ndim != 1 or len(corners) % 2 or len(corners) < 6:
             raise ValueError(f"a polygon of {corners.size} numbers; expected x, y of three corners or more")
+        if not (np.abs(corners) < FAR).all():
+            raise ValueError("a polygon that leads out of every picture, or has a number that is none")
     return [corners.reshape(-1, 2) for corners in polygons]
 
 
@@ -101,7 +107,4 @@ def counts_of(code: dict[str, Any], height: int, width: int) -> np.ndarray:
     if list(code["size"]) != [height, width]:
         raise ValueError(f"run lengths of {code['size']}, the image has {[height, width]}")
     counts = unpack(code["counts"]) if isinstance(code["counts"], str) else code["counts"]
-    counts = np.array(counts, np.int64)
-    if counts.ndim != 1 or counts.min(initial=0) < 0 or counts.sum() != height * width:
-        raise ValueError(f"run lengths that sum to {counts.sum()}; expected {height * width}")
-    return counts
+    return whole_counts(counts, height, width)

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ft.data.sources.listing import SPLITS, Inside
-from ft.data.sources.manifest import ROLES, check_path, read_rows
+from ft.data.sources.manifest import HEADER, ROLES, check_path, read_rows
 from ft.data.sources.mask import MaskFile
 from ft.data.sources.masks.legend import find_legend, read_legend
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.errors import DataError, printable
+from ft.system.reading import shortened
 
 MASK = ("mask", "mask_path")  # a column's names, in any case
 COLUMNS: Mapping[str, tuple[str, ...]] = {"image": dict(ROLES)["path"], "mask": MASK, "split": ("split",)}
@@ -18,7 +19,7 @@ def is_table_of_masks(path: Path) -> bool:
     """Say whether the header of a CSV has a column of masks."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return any(cell.strip().strip('"').lower() in MASK for cell in file.readline().split(","))
+            return any(cell.strip().strip('"').lower() in MASK for cell in file.readline(HEADER).split(","))
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -30,7 +31,7 @@ def list_mask_table(path: Path, *, ignore_index: int, outside: bool = False, mis
     image, mask, split = (next((folded.index(n) for n in names if n in folded), None) for names in COLUMNS.values())
     if image is None or mask is None:
         raise DataError(
-            f"{printable(path)} line 1: the header is '{printable(','.join(header))}'; expected image,mask or "
+            f"{printable(path)} line 1: the header is '{shortened(','.join(header), 200)}'; expected image,mask or "
             "image,mask,split with commas between"
         )
     inside, absent = Inside(path.parent, outside=outside), [] if missing else None
@@ -46,6 +47,6 @@ def list_mask_table(path: Path, *, ignore_index: int, outside: bool = False, mis
         if split is not None and word not in SPLITS:
             raise DataError(f"{where}: split '{printable(row[split])}'; expected train, val or test")
         pairs.append(Pair(SPLITS.get(word, ""), name, path.parent / name, drawn, MaskFile(path.parent / drawn)))
-    legend = find_legend(path.parent)
+    legend = find_legend(path.parent, inside)
     names, coding = read_legend(legend, ignore_index) if legend else (None, None)
     return MaskListing(path.stem, pairs, names, coding)

@@ -6,6 +6,7 @@ classes.txt beside them the classes are Pascal's own 21; 255 is ignored.
 
 from pathlib import Path
 
+from ft.data.sources.beside import read_lines
 from ft.data.sources.folder import HIDDEN, Walk
 from ft.data.sources.listing import UNLABELLED_TEST, Inside, note
 from ft.data.sources.mask import MaskFile, coded
@@ -32,7 +33,7 @@ def list_voc(root: Path, *, ignore_index: int, outside: bool = False) -> MaskLis
     """List a folder of Pascal VOC's layout."""
     walk = Walk(root, Inside(root, outside=outside))
     images, masks = by_stem(root / IMAGES, walk), by_stem(root / MASKS, walk)
-    splits = read_lists(root / LISTS)
+    splits = read_lists(root / LISTS, walk.inside)
     pairs = []
     for stem, split in (splits or dict.fromkeys(masks, "")).items():
         if stem not in images and not splits:
@@ -46,7 +47,7 @@ def list_voc(root: Path, *, ignore_index: int, outside: bool = False) -> MaskLis
         pairs.append(Pair(split, name, path, drawn, MaskFile(mask) if mask else None))
     hidden = len(walk.skipped.pop(HIDDEN, ()))
     notes = [line for reason, names in walk.skipped.items() for line in note(reason, names)]
-    if legend := find_legend(root):
+    if legend := find_legend(root, walk.inside):
         names, coding = read_legend(legend, ignore_index)
     else:
         names, coding = PASCAL, coded(range(len(PASCAL)), [ignore_index])
@@ -54,16 +55,12 @@ def list_voc(root: Path, *, ignore_index: int, outside: bool = False) -> MaskLis
     return MaskListing(root.resolve().name, pairs, names, coding, notes, dict(walk.skipped), hidden)
 
 
-def read_lists(folder: Path) -> dict[str, str]:
+def read_lists(folder: Path, inside: Inside) -> dict[str, str]:
     """Return the split of each name that a list of train, val or test holds; none where there are no such lists."""
     splits: dict[str, str] = {}
     for split in ("train", "val", "test"):
         path = folder / f"{split}.txt"
-        try:
-            names = path.read_text(encoding="utf-8-sig").split() if path.is_file() else []
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{printable(path)}: cannot be read as text in UTF-8 ({error}); mend it") from None
-        for name in names:
+        for name in " ".join(read_lines(path)).split() if inside.holds(path) else ():
             if splits.setdefault(name, split) != split:
                 raise DataError(
                     f"{printable(path)}: '{printable(name)}' is in {splits[name]}.txt, too; keep one of the two"

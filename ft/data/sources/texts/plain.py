@@ -45,11 +45,12 @@ def blocks_of(text: str, block: int) -> Iterator[tuple[int, str]]:
 
 def parts_of(line: str, block: int) -> Iterator[str]:
     """Yield a line, in parts of at most `block` characters."""
-    while len(line) > block:
-        cut = line.rfind(" ", 1, block) + 1 or block
-        yield line[:cut]
-        line = line[cut:]
-    yield line
+    start = 0
+    while len(line) - start > block:
+        cut = line.rfind(" ", start + 1, start + block) + 1 or start + block
+        yield line[start:cut]
+        start = cut
+    yield line[start:]
 
 
 def list_documents(root: Path, *, outside: bool, block: int) -> TextListing:

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ft.data.sources.beside import read_beside
 from ft.data.sources.text import Text
 from ft.errors import DataError, printable
 
 KINDS = {"empty text": "empty texts", "encoding": "texts that are no UTF-8"}  # of a fault, and what it is called
+LARGEST = 1 << 32  # bytes of a file
 TAKE_OUT = "take it out, or pass --on-bad-image skip"
 
 
@@ -64,10 +66,7 @@ def fault_of(text: Text, where: str) -> BadText | None:
 
 def read_utf8(path: Path, where: str = "") -> str:
     """Return the text of a file in UTF-8, with or without BOM; BadText with the line of the first byte that is none."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{printable(path)}: cannot be read ({error.strerror}); mend its permissions") from None
+    data = read_beside(path, most=LARGEST)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

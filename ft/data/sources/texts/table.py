@@ -10,18 +10,20 @@ import io
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ft.data.sources.listing import SPLITS
+from ft.data.sources.manifest import HEADER, parse_rows
 from ft.data.sources.manifest import ROLES as OF_IMAGES
-from ft.data.sources.manifest import parse_rows
 from ft.data.sources.text import Text
 from ft.data.sources.texts.raw import RawText, fault_of, read_utf8
 from ft.errors import DataError, listed, printable
 from ft.metrics.multilabel import BETWEEN, Labels
+from ft.system.reading import is_deep, shortened
 
 ROLES: Mapping[str, tuple[str, ...]] = {  # column -> its names, in any case, the likeliest first
     "text": ("text", "sentence", "review", "content", "text1", "sentence1", "premise", "question1", "question"),
@@ -48,7 +50,7 @@ def read_cells(path: Path, **format: Any) -> tuple[list[str], list[Row]]:
     with long_cells():
         header, rows = parse_rows(io.StringIO(read_utf8(path), newline=""), path, **format)
     folded = [name.lower() for name in header]
-    twice = next((name for name in folded if folded.count(name) > 1), None)
+    twice = next((name for name, count in Counter(folded).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{printable(path)} line 1: two columns '{printable(twice)}'; name each once")
     return folded, [(line, dict(zip(folded, row, strict=True))) for line, row in rows]
@@ -72,6 +74,8 @@ def read_json_lines(path: Path) -> tuple[list[str], list[Row]]:
             continue
         try:
             value = json.loads(line)
+            if is_deep(value):
+                raise RecursionError
         except (ValueError, RecursionError) as error:
             said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise DataError(f"{printable(path)} line {number}: no JSON ({said}); expected an object a line") from None
@@ -98,7 +102,7 @@ def is_table_of_texts(path: Path) -> bool:
         return path.suffix.lower() in READERS
     try:
         with path.open("rb") as file:  # what is no UTF-8 is told where it is read
-            header = file.readline(100_000).decode(errors="ignore").replace("\0", "").lstrip("\ufeff")
+            header = file.readline(HEADER).decode(errors="ignore").replace("\0", "").lstrip("\ufeff")
     except OSError:
         return False
     cells = {cell.strip().strip('"').lower() for cell in header.split(",")}
@@ -144,8 +148,9 @@ def require_columns(path: Path, header: Sequence[str], roles: Mapping[str, str |
         return
     word = "columns" if path.suffix.lower() in (".csv", ".tsv") else "keys"
     wanted = "tokens and tags, lists in JSON" if labels == "tags" else "text" + ", label" * (labels != "none")
+    found = shortened(",".join(header), 200)
     raise DataError(
-        f"{printable(path)} line 1: the {word} are '{printable(','.join(header))}'; expected {wanted}, and perhaps "
+        f"{printable(path)} line 1: the {word} are '{found}'; expected {wanted}, and perhaps "
         + ("split" if labels == "tags" else "text_pair and split")
     )
 

@@ -3,12 +3,14 @@
 import json
 from itertools import chain
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from tokenizers import AddedToken, ByteLevelBPETokenizer
 
 from ft.data.text import Tokenizer, open_tokenizer
+from ft.data.text.open import SPECIAL, word_pieces
 from ft.errors import DataError, RecipeError, WeightsError
 from ft.system.extras import require_extra
 from ft.weights.text_files import tokenizer_files
@@ -167,6 +169,31 @@ def test_files_that_hold_no_tokenizer(tmp_path, name, content, said):
     with pytest.raises(WeightsError, match=said) as caught:
         open_tokenizer([tmp_path / name], architecture="bert")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda d: d["post_processor"]["special_tokens"]["[CLS]"].update(ids=[40000]), "token number 40000"),
+        (lambda d: d["post_processor"]["special_tokens"]["[CLS]"].update(ids=[2**32 - 1]), "the tokenizer fails"),
+        (lambda d: d["model"]["vocab"].pop("[UNK]") + d["model"]["vocab"].pop("a"), "the tokenizer fails .*UNK"),
+        (lambda d: d["post_processor"]["single"][0]["SpecialToken"].update(type_id=2), "tells 3 kinds of texts"),
+    ],
+)
+def test_a_file_that_leads_out_of_its_network_is_refused(tmp_path, spoil, said):
+    described = json.loads(word_pieces("\n".join([*SPECIAL["bert"], "a", "##b"]), {}).to_str())
+    spoil(described)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(described))
+    opened = open_tokenizer([tmp_path / "tokenizer.json"], architecture="bert")
+    with pytest.raises((WeightsError, DataError), match=said) as caught:
+        opened.require_fits(30522, 2) or opened.encode(["a"], max_length=8)
+    assert str(caught.value).isprintable()
+
+
+def test_a_signal_is_no_fault_of_a_file(monkeypatch, tmp_path):
+    monkeypatch.setattr("ft.data.text.open.read", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        open_tokenizer([tmp_path / "tokenizer.json"], architecture="bert")
 
 
 def test_lower_case_is_what_the_settings_say(tmp_path):
