@@ -322,7 +322,7 @@ def test_a_second_process_is_refused(row, train, tmp_path):
 
 @fault(16, "races")
 @pytest.mark.parametrize(
-    ("processes", "races"), [(2, 20), (3, 10), *(pytest.param(n, 100, marks=pytest.mark.slow) for n in (2, 3))]
+    ("processes", "races"), [(2, 6), (3, 6), *(pytest.param(n, 100, marks=pytest.mark.slow) for n in (2, 3))]
 )
 def test_of_those_that_start_at_once_one_wins(row, processes, races):
     counts = harness("races", "--processes", str(processes), "--races", str(races))
