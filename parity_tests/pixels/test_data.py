@@ -20,7 +20,7 @@ every |= {"mixup": 0.3, "cutmix": 1.0}
 moved = {"augment": "crop-flip", "jitter": 0.3}
 masks = {**moved, "data": "scenes", "model": "lraspp_mobilenet_v2", "weights": "none"}
 for fields, precision in ((every, "float32"), ({}, "float64"), (moved, "float32"), (masks, "float32")):
-    fields = {"data": sys.argv[3], "batch_size": 32, **fields}
+    fields = {"data": sys.argv[3], "batch_size": 32, "model": "squeezenet1_1", "weights": "none", **fields}
     recipe = Recipe(**fields, precision=precision, workers=int(sys.argv[2]), image_size=32, seed=3)
     job = prepare_job(recipe)
     learner, _ = build_learner(job, wing, device="cpu")

@@ -177,7 +177,15 @@ def test_other_weights_and_plans_end_it(make_learner, batch):
         assert learner.prefix is None
 
 
-@pytest.mark.parametrize("card", [c for c in cards() if c.parameters < 14e6], ids=lambda card: card.name)
+SMALLEST = {card.family: card for card in sorted(cards(), key=lambda card: -card.parameters)}.values()
+SMALL = [
+    pytest.param(card, marks=[] if card in SMALLEST else pytest.mark.slow, id=card.name)
+    for card in cards()
+    if card.parameters < 14e6
+]
+
+
+@pytest.mark.parametrize("card", SMALL)
 def test_networks_come_apart_at_every_stage(card):
     with torch.device("meta"):
         model = build_model(card.name, num_classes=3, options=card.options(image_size=card.preprocess.crop))

@@ -164,6 +164,11 @@ class Runs:
         write_images(self.data)
         self.expected: tuple[bytes, ...] = ()
 
+    def warm_up(self, root: Path) -> None:
+        """Train once in this process: what that imports is there in every fork, where it takes longer than to train."""
+        self.train(root / "first")
+        shutil.rmtree(root / "first")
+
     def train(self, folder: Path, **how: Any) -> None:
         """Train anew, or go on."""
         from ft.api.finetune import finetune
@@ -219,6 +224,7 @@ def main() -> int:
             work, strike = save_all, strike_saves
         else:
             runs = Runs(root)
+            runs.warm_up(root)
             work, strike = runs.train, runs.strike
 
         def count() -> None:

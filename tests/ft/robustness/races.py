@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ft.api import result
 from ft.api import session as tuning
 from ft.cli.train import train_command
 from ft.errors import DataError
@@ -94,7 +95,8 @@ def main() -> int:
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         runs = Runs(Path(temporary))
-        tuning.write_training_report = lambda *_: None  # type: ignore[assignment] - takes longer than all the rest
+        runs.warm_up(Path(temporary))
+        result.write_training_report = lambda *_: None  # type: ignore[assignment] - takes longer than all the rest
         outs = [Path(temporary) / f"race-{number}" / "out" for number in range(flags.races)]
         ends = [race(out, runs.data, flags.processes, number) for number, out in enumerate(outs)]
     lost = [f"race {number}: {wrong}" for number, wrong in enumerate(ends) if wrong]

@@ -135,7 +135,7 @@ def harness(module, *arguments):
 
 
 @fault(3, "kill-in-a-save")
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 4])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 7])
 def test_a_kill_or_a_failure_at_any_change_loses_nothing(row, every):
     counts = harness("crash", "saves", "--every", str(every))
     assert counts["lost"] == []
@@ -144,7 +144,7 @@ def test_a_kill_or_a_failure_at_any_change_loses_nothing(row, every):
 
 
 @fault(3, "kill-in-a-run")
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 47])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 97])
 def test_a_kill_or_a_failure_anywhere_in_a_run_changes_nothing_in_the_end(row, every):
     counts = harness("crash", "runs", "--every", str(every))
     assert counts["lost"] == []
@@ -160,7 +160,7 @@ def test_a_whole_run_that_is_killed_at_named_moments_comes_to_the_same_end(row, 
 
 
 @fault(18, "spoilt-files")
-@pytest.mark.parametrize(("every", "least"), [pytest.param(6, 2000, marks=pytest.mark.slow), (200, 50)])
+@pytest.mark.parametrize(("every", "least"), [pytest.param(6, 2000, marks=pytest.mark.slow), (400, 25)])
 def test_a_spoilt_file_is_a_line(row, every, least):
     counts = harness("mutate", "--every", str(every))
     assert counts["lost"] == []
@@ -322,7 +322,7 @@ def test_a_second_process_is_refused(row, train, tmp_path):
 
 @fault(16, "races")
 @pytest.mark.parametrize(
-    ("processes", "races"), [(2, 20), (3, 10), *(pytest.param(n, 100, marks=pytest.mark.slow) for n in (2, 3))]
+    ("processes", "races"), [(2, 6), (3, 6), *(pytest.param(n, 100, marks=pytest.mark.slow) for n in (2, 3))]
 )
 def test_of_those_that_start_at_once_one_wins(row, processes, races):
     counts = harness("races", "--processes", str(processes), "--races", str(races))

@@ -71,7 +71,7 @@ def hub(tmp_path, data):
 
 
 def test_a_file_of_the_run_never_takes_the_number_of_a_stream(tmp_path, data, hub):
-    closed = f"exec {sys.executable} -c '{PRINTING}' --data {data} --out out <&- >&- 2>&-"
+    closed = f"exec {sys.executable} -c '{PRINTING}' {' '.join(SMALL)} --data {data} --out out <&- >&- 2>&-"
     assert shell(closed, tmp_path) == 0
     require_same_end(tmp_path / "out", data.parent / "whole")
 
@@ -80,8 +80,6 @@ PRINTING = """
 import os, sys
 from tests.numpy_wing import Learner
 from tests.ft.robustness import hub
-from tests.ft.robustness.test_faults import SMALL
-sys.argv[1:1] = SMALL
 os.environ["FT_FAULT"] = "none 0"
 def shout(step):
     for number in (1, 2):

@@ -177,7 +177,7 @@ def test_a_name_that_makes_the_library_run_for_ever_is_refused(path, monkeypatch
     content = bytearray(write(io.BytesIO()).getvalue())
     content[content.index(b"conv1\0") - 8] = 92
     path.write_bytes(content)
-    monkeypatch.setattr(keras_file, "INSPECTION_SECONDS", 5)
+    monkeypatch.setattr(keras_file, "INSPECTION_SECONDS", 3)
     with pytest.raises(WeightsError, match="damaged"):
         read_keras(path)
 

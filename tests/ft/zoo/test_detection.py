@@ -189,7 +189,9 @@ def test_the_usual_warm_up_ends_before_a_short_training_does(epochs, warmup):
 @pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")
 @pytest.mark.parametrize("name", ["ssd300_vgg16", "ssdlite320_mobilenet_v3_large"])
 def test_pixels_and_numbers_of_ssd_are_torchvisions(name):
-    stock, card = models.detection.__dict__[name](weights=None, weights_backbone=None), find_card(name)
+    with torch.device("meta"):  # there, drawing weights takes no time
+        stock, model = models.detection.__dict__[name](weights=None, weights_backbone=None), ft_torch.build_model(name)
+    card = find_card(name)
     detector, pixels = card.detector, card.preprocess
     assert (list(pixels.mean), list(pixels.std)) == (stock.transform.image_mean, stock.transform.image_std)
     assert stock.transform.fixed_size == (pixels.crop, pixels.crop)
@@ -199,5 +201,4 @@ def test_pixels_and_numbers_of_ssd_are_torchvisions(name):
     assert (stock.neg_to_pos_ratio, stock.box_coder.weights) == (detector.negatives, detector.weights)
     assert stock.proposal_matcher.high_threshold == detector.low == detector.high
     norms = {(x.eps, x.momentum) for x in stock.modules() if isinstance(x, torch.nn.BatchNorm2d)}
-    model = ft_torch.build_model(name, num_classes=3)
     assert {(x.eps, x.momentum) for x in model.modules() if isinstance(x, torch.nn.BatchNorm2d)} == norms

@@ -27,8 +27,9 @@ def build(card):
 
 
 @pytest.mark.parametrize("card", CARDS)
-def test_every_tensor_is_in_exactly_one_stage(card):
-    names = list(build(card).state_dict())
+def test_stages_sizes_and_last_layers(card):
+    model = build(card)
+    names = list(model.state_dict())
     for name in names:
         assert [stage for stage, prefixes in card.stages.items() if under(name, prefixes)] == [card.stage_of(name)]
     assert {card.stage_of(name) for name in names} == set(card.stages)
@@ -36,16 +37,11 @@ def test_every_tensor_is_in_exactly_one_stage(card):
     assert order == sorted(order)  # from input to head
     assert list(card.stages)[-1] == "head"
     assert card.stages["head"] in ((card.head,), ("dropout", card.head), ("top_dropout", card.head))
-
-
-@pytest.mark.parametrize("card", CARDS)
-def test_sizes_and_last_layers(card):
-    model = build(card)
     assert sum(w.numel() for w in model.parameters()) == card.parameters
     last = model.get_submodule(card.last)
     assert getattr(last, "out_features", None) == 1000 or last.out_channels == 1000
     assert under(card.last, (card.head,))
-    assert under(list(model.state_dict())[-1], (card.last,))
+    assert under(names[-1], (card.last,))
     for path in card.auxiliary:
         assert model.get_submodule(path).out_features == 1000
 
