@@ -16,9 +16,9 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """Try every padding that gives the shape of a layer's output, and see which one each side has."""
     for kind in ("conv", "maxpool"):
         for layer in evidence.layers(kind):
-            used = [used_padding(evidence, layer, side) for side in without_frames(layer)]
-            if None not in used and pads_in(used[0]) != pads_in(used[1]):
-                detail = f"{evidence.a.label}: {used[0]}; {evidence.b.label}: {used[1]}"
+            one, other = (used_padding(evidence, layer, side) for side in without_frames(layer))
+            if one and other and pads_in(one) != pads_in(other):
+                detail = f"{evidence.a.label}: {one}; {evidence.b.label}: {other}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
 
