@@ -89,6 +89,8 @@ class Learner:
         # step and learning rate are arguments, not constants; a short last batch is traced once more and never again
         size, several = self.recipe.batch_size, self.ranks.size > 1
         inside, calling = (self.ranks.inside, self.ranks.calling) if several else [lambda function: function] * 2
+        # traced once, however many lengths of texts a step is traced for; a sum over ranks belongs to one graph
+        self.end_step = self.native_update if several else as_graph(self.native_update)
         own = 0 if several else size  # ranks with parts of other sizes trace the same graphs: one for all sizes
         self.run_step = calling(BatchGraphs(inside(self.native_step), own))
         self.run_part = calling(BatchGraphs(inside(self.loss_and_gradients), own))
@@ -150,7 +152,7 @@ class Learner:
     ) -> tf.Tensor:
         """The step as it is traced into a graph."""
         loss, right, _, gradients = self.loss_and_gradients(inputs, targets, clock, *share)
-        return self.native_update(loss, right, gradients, clock, lr)
+        return self.end_step(loss, right, gradients, clock, lr)
 
     def native_update(
         self,

@@ -46,7 +46,8 @@ def attend(
     `dropout` is the rate; what draws is the module's own layer, which bears the path that keys the noise.
     """
     scores = (query * scaling) @ key.transpose(2, 3)  # of the two to scale the smaller one
-    weights = torch.softmax(scores + attention_mask, dim=-1).to(value.dtype)
+    least = torch.finfo(scores.dtype).min  # a mask of float32 would make the scores of bfloat16 float32
+    weights = torch.softmax(scores + attention_mask.clamp(min=least).to(scores.dtype), dim=-1)
     weights = getattr(module, noise_of(module))(weights)
     return (weights @ value).transpose(1, 2).contiguous(), weights
 

@@ -50,9 +50,10 @@ class Dropout(Noise, nn.Dropout):
         if not self.training or self.p == 0 or self.clock is None:
             return super().forward(input)
         keep, scale = self.keep(tuple(input.shape), self.p, input.device), 1 / (1 - self.p)
+        kept = keep.to(input.dtype)  # a product with truth values would turn them anew, forward and backward
         if input.dtype == torch.bfloat16:  # would round the scale
-            return input * keep * scale
-        return input * keep.to(input.dtype).mul_(scale)  # the same bits in one product, forward and backward
+            return input * kept * scale
+        return input * kept.mul_(scale)  # the same bits in one product
 
 
 class StochasticDepth(Noise, TorchvisionStochasticDepth):
@@ -89,15 +90,15 @@ def drawn_in_pieces(key: Tensor, count: int, threshold: int) -> Tensor:
     """
     places = torch.arange(1, min(count, PIECE) + 1, dtype=torch.int64) * GOLDEN
     z, shifted, kept = torch.empty_like(places), torch.empty_like(places), torch.empty(count, dtype=torch.bool)
-    half = 1 << (UNIFORM_BITS - 1)  # with the sign bit turned the upper bits are a signed number, less by a half
+    # with the sign bit turned a number is a signed one, less by a half; its lower bits decide nothing
+    least = (threshold << (64 - UNIFORM_BITS)) - (1 << 63)
     for piece in kept.split(PIECE):
         z, shifted, places = (numbers[: len(piece)] for numbers in (z, shifted, places))
         torch.add(places, key, out=z)
         for by, factor in ((30, MIX1), (27, MIX2)):
             torch.bitwise_right_shift(z, by, out=shifted)
             z.bitwise_xor_(shifted.bitwise_and_((1 << (64 - by)) - 1)).mul_(factor)
-        torch.bitwise_right_shift(z.bitwise_xor_(-(1 << 63)), 64 - UNIFORM_BITS, out=shifted)
-        torch.ge(shifted, threshold - half, out=piece)
+        torch.ge(z.bitwise_xor_(-(1 << 63)), least, out=piece)
         key = key + places[-1]
     return kept
 

@@ -3,6 +3,7 @@
 The batch has a whole text, one padded on the right, one on the left and one of a single token.
 """
 
+import logging
 from collections import Counter
 
 import numpy as np
@@ -137,6 +138,20 @@ def test_padding_says_nothing(architecture):
         )
         for other in others:
             require_equal(other, expected, bar=STEP, zero=ZERO, what=run.__name__)
+
+
+def test_a_vocabulary_of_its_own_draws_no_warning():
+    heard = []
+    handler = logging.Handler()
+    handler.emit = heard.append
+    logger = logging.getLogger("transformers")
+    logger.addHandler(handler)
+    try:
+        for architecture in ("bert", "distilbert", "roberta", "gpt2"):
+            ft_torch.build_text(small_card(architecture))
+    finally:
+        logger.removeHandler(handler)
+    assert [record.getMessage() for record in heard] == []
 
 
 def test_one_graph_for_every_length():

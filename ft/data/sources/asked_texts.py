@@ -31,7 +31,7 @@ def find_texts(what: str | Path) -> Pictures:
     word = os.fspath(what)
     path = Path(os.path.expanduser(word))
     if not isinstance(what, Path) and not is_path(word):
-        return Pictures([Sample(printable(word)[:NAME], 0, Text(word))], several=False)
+        return Pictures([Sample(printable(word)[:NAME].strip() or "''", 0, Text(word))], several=False)
     if os.path.isdir(path):
         return in_folder(path)
     if not os.path.isfile(path):

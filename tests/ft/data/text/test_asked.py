@@ -30,6 +30,7 @@ def test_what_a_word_stands_for(place):
         assert [s.source for s in find_texts(text).samples] == [Text(text)]
     named = [s.name for s in all_texts(["plain.tsv", "some text"]).samples]
     assert named == ["plain.tsv: line 2", "some text"]
+    assert [s.name for s in all_texts(["", " "]).samples] == ["''", "''"]  # refused by name
 
 
 @pytest.mark.parametrize(

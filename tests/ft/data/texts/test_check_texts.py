@@ -77,7 +77,7 @@ def test_labels_of_every_kind(write, name, text, labels, fact, classes):
     check = check_data(spec, policy=Policy(), val_fraction=0.4)
     assert fact is None or fact in render_text(check)
     assert classes is None or [(c.label, c.images) for c in check.classes] == classes
-    assert not [f for f in check.findings if f.kind in ("structure", "no label")]
+    assert not [f for f in check.findings if f.kind in ("structure", "no label", "empty class")]
 
 
 def test_class_folders(write):
