@@ -4,8 +4,9 @@ DeepLabV3 on ResNet-50, pictures of 256 px, batches of 8, SGD, both heads. whole
 decoding. head: ten epochs with a frozen backbone, each with its look at a fourth as many pictures that validate. The
 reference is torchvision's loop for segmentation, from its description: random scale, flip and crop, images as (N, C, H,
 W), cross-entropy that leaves 255 out, half of it for the auxiliary head, poly by step; for Keras the same loop with the
-port. Steps of one size cost the same, so that some are measured, and scaled to 160 pictures. How programs are run, and
-which seconds to compare: ft_peers/text.py.
+port. Steps of one size cost the same, so that some are measured, and scaled to 160 pictures, but not of a whole run of
+this project, whose start and end would be scaled, too. How programs are run, and which seconds to compare:
+ft_peers/text.py.
 """
 
 import tempfile
@@ -22,7 +23,7 @@ LR, MOMENTUM, DECAY, EPOCHS, PICTURES = 0.01, 0.9, 1e-4, 10, 160
 MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 WARM = 1  # steps that choose kernels, or trace
 PROGRAMS = ("reference-torch", "ft-torch", "textbook-keras", "ft-tf")
-FLAGS = flags_of(__doc__, steps=(5, "measured of `whole`"), pictures=(32, "of `head`, measured"))
+FLAGS = flags_of(__doc__, steps=(5, "measured of `whole`"), pictures=(32, "of `head`, measured of the loops"))
 
 
 def lay_out(folder, count):
@@ -173,7 +174,7 @@ def facade(args, folder, backend):
         clock = started()
         with tempfile.TemporaryDirectory() as out:
             ft.finetune(recipe, backend=backend, out=Path(out) / "run", quiet=True)
-        return elapsed(clock, PICTURES / args.pictures)
+        return elapsed(clock)
     recipe = Recipe(**common, **rates, freeze="none", epochs=EPOCHS, augment="crop-flip")
     device = wing.prepare(device="cpu", deterministic=recipe.deterministic)
     job = prepare_job(recipe, with_weights=False, quiet=True)
@@ -198,18 +199,18 @@ RUNS = {
 }
 
 
-def with_pictures(run):
+def with_pictures(name, run):
     """Return a program that is given a folder of pictures."""
 
     def program(args):
+        own = PICTURES if name.startswith("ft-") else args.pictures
+        count = BATCH * (args.steps + WARM) if args.what == "whole" else own
         with tempfile.TemporaryDirectory() as folder:
-            count = BATCH * (args.steps + WARM) if args.what == "whole" else args.pictures
             return run(args, lay_out(Path(folder) / "pictures", count))
 
     return program
 
 
 if __name__ == "__main__":
-    compare(
-        "ft_peers.segmentation", FLAGS.parse_args(), {name: with_pictures(run) for name, run in RUNS.items()}, PROGRAMS
-    )
+    programs = {name: with_pictures(name, run) for name, run in RUNS.items()}
+    compare("ft_peers.segmentation", FLAGS.parse_args(), programs, PROGRAMS)
