@@ -1,7 +1,7 @@
 """What is known of every operation that differs, and how much of the results' difference it makes alone."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -47,6 +47,7 @@ class Difference:
     near: tuple[np.ndarray, ...] = ()
     inside: frozenset[int] = frozenset()
     fits: bool = True
+    tables: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def size(self) -> float:
@@ -125,7 +126,15 @@ def difference(search: Search, state: State, even: Mapping[int, list[int]], numb
         part=graph.part(number),
         near=telling(graph.arrays[i] for i in state.region(state.torch, output, set(state.same))[1]),
         inside=frozenset(inside),
+        tables=tables(state, operation),
     )
+
+
+def tables(state: State, operation: Operation) -> dict[str, np.ndarray]:
+    """Return the parameters that an operation meets the input with, directly or through others."""
+    numbers = {leaf: number for number, leaf in state.torch.graph.leaves.items()}
+    names = sorted(state.torch.parameters(operation))
+    return {name: state.torch.graph.arrays[numbers[f"parameter {name}"]] for name in names}
 
 
 def level(search: Search, state: State) -> dict[int, list[int]]:
@@ -136,9 +145,8 @@ def level(search: Search, state: State) -> dict[int, list[int]]:
 def weights(state: State, operation: Operation, *, derived: bool = False) -> dict[str, np.ndarray]:
     """Return the parameters that an operation takes, by their names in the layer. derived: through others."""
     if derived:
-        numbers = {leaf: number for number, leaf in state.torch.graph.leaves.items()}
-        names = sorted(state.torch.parameters(operation))  # of two directions the forward one counts
-        return {name.rpartition(".")[2]: state.torch.graph.arrays[numbers[f"parameter {name}"]] for name in names}
+        every = tables(state, operation)  # of two directions the forward one counts
+        return {name.rpartition(".")[2]: x for name, x in every.items()}
     leaves = ((i, state.torch.graph.leaves.get(i, "")) for i in operation.inputs)
     tensors = {leaf.rpartition(".")[2].removeprefix("parameter "): i for i, leaf in leaves if leaf[:9] == "parameter"}
     return {leaf: state.torch.graph.arrays[i] for leaf, i in tensors.items()}
