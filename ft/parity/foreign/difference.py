@@ -1,6 +1,6 @@
 """What is known of every operation that differs, and how much of the results' difference it makes alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -11,11 +11,12 @@ from ft.backend.operations import Operation
 from ft.parity.families.same import bounded
 from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.splitting import split
-from ft.parity.foreign.states import State, results_apart
+from ft.parity.foreign.states import State, graph_inputs, results_apart
 from ft.parity.foreign.values import apart, nearest
 
 NONE = 1e-9  # a share of the results' difference that is no more than rounding
 GRU = 3  # gates
+FURTHER = 2  # operations before what an operation takes
 MEASURED = 10  # differences beyond which the share of each is not measured
 
 
@@ -48,6 +49,7 @@ class Difference:
     inside: frozenset[int] = frozenset()
     fits: bool = True
     tables: Mapping[str, np.ndarray] = field(default_factory=dict)
+    further: tuple[np.ndarray, ...] = ()
 
     @property
     def size(self) -> float:
@@ -127,7 +129,19 @@ def difference(search: Search, state: State, even: Mapping[int, list[int]], numb
         near=telling(graph.arrays[i] for i in state.region(state.torch, output, set(state.same))[1]),
         inside=frozenset(inside),
         tables=tables(state, operation),
+        further=tuple(further(state, edge)),
     )
+
+
+def further(state: State, edge: Sequence[int]) -> Iterator[np.ndarray]:
+    """Yield what a tensor comes of alone, without a parameter, and what that comes of: a pooling may pad before it."""
+    for _ in range(FURTHER):
+        maker = state.torch.makers.get(edge[0]) if len(edge) == 1 else None
+        if maker is None or state.torch.parameters(state.torch.graph.operations[maker]):
+            return
+        edge = graph_inputs(state, maker)
+        if len(edge) == 1:
+            yield state.torch.graph.arrays[edge[0]]
 
 
 def tables(state: State, operation: Operation) -> dict[str, np.ndarray]:

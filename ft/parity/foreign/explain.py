@@ -82,9 +82,10 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
 
 
 def readings(d: Difference, words: tuple[str, str], close: float) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield what families take both sides for, by what both take in one order, then by what is nearest in any."""
+    """Yield what families take both sides for, by what both take in one order, in any, and before."""
     ways = [(d.inputs, d.parameters)]
     ways += [(d.near, {})] if d.near and [x.shape for x in d.near] != [x.shape for x in d.inputs] else []
+    ways += [((x,), {}) for x in d.further]
     for inputs, parameters in ways:
         yield from members(
             *(Case(inputs, parameters, y, w, close) for y, w in zip((d.torch, d.tf), words, strict=True))
