@@ -50,6 +50,9 @@ def with_numbers(x: np.ndarray, y: np.ndarray, number: Callable[[float], str]) -
             yield f"selu({number(scale)}, {number(alpha)})", scale * np.where(below, alpha * np.expm1(x), x)
     for beta in (1.702, 1.5, 2.0, 0.5):
         yield f"silu(beta {beta})", x * sigmoid(beta * x)
+    for words, shift, f in (("log", np.exp(y) - x, np.log), ("sqrt", np.square(y) - x, np.sqrt)):
+        c = float(np.median(shift))
+        yield f"{words}(x + {number(c)})", f(x + c)
     low, high = y.min(), y.max()
     if low == high:
         return

@@ -24,6 +24,7 @@ def told(family: str, output: np.ndarray, *inputs: np.ndarray, **parameters: np.
         ("activation", np.where(X > 0, X, 0.3 * X), "leaky_relu(0.3)"),
         ("activation", np.clip(X, -0.5, 1.25), "clip(-0.5, 1.25)"),
         ("activation", np.where(X > 0, X, 0.5 * np.expm1(X)), "elu(0.5)"),
+        ("activation", np.log(X + 7), "log(x + 7)"),
         ("combination", 0.5 * X + 2, "0.5 * x + 2 * 1"),
         ("reduction", X.mean((2, 3)), "mean over axes 2, 3"),
         ("reduction", X.std(1, ddof=1), "standard deviation (n - 1) over axes 1"),
