@@ -46,7 +46,8 @@ class Operations:
         if name in SILENT and id(inputs[0]) in self.numbers:
             self.know(outputs[0], self.numbers[id(inputs[0])])
             return
-        moving = name not in SHAPES and any(self.numbers.get(id(x)) in self.moving for x in inputs)
+        inputs = () if name in SHAPES else inputs
+        moving = any(self.numbers.get(id(x)) in self.moving for x in inputs)
         given = [x for x in outputs if x.dtype.is_floating or (moving and x.dtype not in OPAQUE)]
         if not given:
             return

@@ -15,6 +15,10 @@ from ft_torch.trace import hooked
 from ft_torch.weights import to_array
 
 SIDES = ("self", "input")  # first arguments that are tensors
+SHAPES = (  # functions in whose output there is no value of the input
+    *("zeros_like", "ones_like", "full_like", "empty_like"),
+    *("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"),
+)
 
 
 class Operations(TorchFunctionMode):
@@ -39,7 +43,8 @@ class Operations(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         name = getattr(func.__self__, "__name__", name) if name == "__get__" else name
-        inputs = [self.number(x) for x in tensors_in([*args, *kwargs.values()])]
+        tensors = [] if name in SHAPES else tensors_in([*args, *kwargs.values()])
+        inputs = [self.number(x) for x in tensors]
         output = func(*args, **kwargs)
         changed = args[0] if name == "__setitem__" else output
         moving = bool(self.moving.intersection(inputs))

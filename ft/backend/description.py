@@ -87,9 +87,16 @@ def silence(path: str, layer: object) -> str:
     names = [name for name in STRENGTHS if any(word in kind for word in NOISE for kind in kinds)]
     if any(kind in kinds for kind in HOLDING):
         names += ["dropout", "recurrent_dropout"]
+    names = [name for name in names if not is_fixed(layer, name)]
     strengths = {
         name: value for name in names if isinstance(value := getattr(layer, name, None), (int, float)) and value
     }
     for name, value in strengths.items():
         setattr(layer, name, type(value)(0))
     return ", ".join(f"{path} ({name} {value:g})" for name, value in strengths.items())
+
+
+def is_fixed(layer: object, name: str) -> bool:
+    """Tell an attribute that only shows another one, as Keras's attention has it: a layer inside of it is silenced."""
+    attribute = getattr(type(layer), name, None)
+    return isinstance(attribute, property) and attribute.fset is None

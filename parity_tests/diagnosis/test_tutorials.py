@@ -49,6 +49,11 @@ QUICK = {
         *(T.DSep, K.dsep, "3x15x15", {"six": True}),
         ("activation", "b2.3", "torch: relu; tf: relu6"),
     ),
+    "places": fault(
+        *(T.Places, K.Places, "ids:int<19>:7", {}),
+        ("positions", "model/add", "plus rows 0, 1, 2, 3 ... of places.weight; tf: plus rows 1, 2, 3, 4 ... of places"),
+        start=1,
+    ),
     "complex numbers": fault(
         *(T.FNet, K.FNet, "x:float:5x5", {"ortho": True}),
         ("combination", "model/fft_fft2", "tf: 6.32455532033676 * x after it"),
@@ -94,6 +99,16 @@ MORE = {
         ("mask", "att/masked_fill_", "LogicalNot"),
         inverted=True,
     ),
+    "asking": fault(
+        *(T.Asking, K.Asking, "source:int<20>:7,target:int<21>:5,keep:bool:7", {}),
+        ("attention", "att/multi_head_attention_forward", "the mask keeps, scale 0.5; tf: 4 heads, all positions"),
+        masked=False,
+    ),
+    "nodes": fault(
+        *(T.Nodes, K.Nodes, "nodes:float:6x5,edges:bool:6x6", {}),
+        ("division", "model/mul.2", "over the roots of its sums along the last two axes; tf: over its sum along axis"),
+        rows=True,
+    ),
     "experts": fault(
         *(T.MoE, K.MoE, "x:float:6", {"temp": 2.0}),
         ("softmax", "model/softmax", "torch: softmax along axis 1, of 0.5 times the input; tf: softmax along axis 1"),
@@ -104,7 +119,7 @@ MORE = {
         eps=0.1,
     ),
 }
-BESIDE = {"cross attention": {"operation"}}  # the attention that takes the mask
+BESIDE = {"cross attention": {"operation"}, "asking": {"mask"}}  # the attention that takes the mask, and the mask
 
 
 def compared(pair, folder, *, faulty):

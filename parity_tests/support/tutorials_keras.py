@@ -277,7 +277,37 @@ def wnorm(eps=0.0):
     )
 
 
-def convlstm():
-    i = keras.Input((4, 2, 7, 7))
-    x = L.Permute((1, 3, 4, 2))(i)
-    return keras.Model(i, L.Conv2D(1, 1)(L.ConvLSTM2D(4, 3, padding="same")(x)))
+class Places(keras.Model):
+    def __init__(self, start=0):
+        super().__init__()
+        self.words, self.places, self.start = L.Embedding(19, 8), L.Embedding(12, 8), start
+        self.norm, self.out = L.LayerNormalization(epsilon=1e-5), L.Dense(4)
+
+    def call(self, ids):
+        x = self.norm(self.words(ids) + self.places(tf.range(ids.shape[1]) + self.start))
+        return self.out(tf.reduce_mean(tf.tanh(x), 1))
+
+
+class Asking(keras.Model):
+    def __init__(self, masked=True):
+        super().__init__()
+        self.source, self.target, self.masked = L.Embedding(20, 16), L.Embedding(21, 16), masked
+        self.att, self.out = L.MultiHeadAttention(4, 4), L.Dense(5)
+
+    def call(self, source, target, keep):
+        memory, x = self.source(source), self.target(target)
+        return self.out(x + self.att(x, memory, attention_mask=keep[:, None] if self.masked else None))
+
+
+class Nodes(keras.Model):
+    def __init__(self, rows=False):
+        super().__init__()
+        self.one, self.two, self.out = L.Dense(8, use_bias=False), L.Dense(6, use_bias=False), L.Dense(3)
+        self.rows = rows
+
+    def call(self, nodes, edges):
+        linked = tf.logical_or(tf.logical_or(edges, tf.transpose(edges, (0, 2, 1))), tf.eye(edges.shape[1]) > 0)
+        linked = tf.cast(linked, nodes.dtype)
+        degrees = tf.reduce_sum(linked, -1)[:, :, None]
+        linked = linked / degrees if self.rows else linked / tf.sqrt(degrees * tf.transpose(degrees, (0, 2, 1)))
+        return self.out(tf.reduce_mean(linked @ self.two(tf.nn.relu(linked @ self.one(nodes))), 1))

@@ -332,25 +332,6 @@ class FNet(nn.Module):
         return self.out(x[:, 0])
 
 
-class ConvLSTM(nn.Module):
-    def __init__(self, forget=False):
-        super().__init__()
-        self.cx, self.ch, self.out, self.forget = (
-            nn.Conv2d(2, 16, 3, padding=1),
-            nn.Conv2d(4, 16, 3, padding=1, bias=False),
-            nn.Conv2d(4, 1, 1),
-            forget,
-        )
-
-    def forward(self, x):
-        h = c = torch.zeros(len(x), 4, *x.shape[-2:], dtype=x.dtype)
-        for t in range(x.shape[1]):
-            i, f, g, o = (self.cx(x[:, t]) + self.ch(h)).chunk(4, 1)
-            c = torch.sigmoid(f + (1 if self.forget else 0)) * c + torch.sigmoid(i) * torch.tanh(g)
-            h = torch.sigmoid(o) * torch.tanh(c)
-        return self.out(h)
-
-
 class WNorm(nn.Module):
     def __init__(self, eps=0.0):
         super().__init__()
@@ -359,3 +340,37 @@ class WNorm(nn.Module):
 
     def forward(self, x):
         return self.l2(F.elu(self.mid(F.elu(self.l1(x)))))
+
+
+class Places(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.places = nn.Embedding(19, 8), nn.Embedding(12, 8)
+        self.norm, self.out = nn.LayerNorm(8), nn.Linear(8, 4)
+
+    def forward(self, ids):
+        x = self.norm(self.words(ids) + self.places(torch.arange(ids.shape[1])))
+        return self.out(torch.tanh(x).mean(1))
+
+
+class Asking(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.source, self.target = nn.Embedding(20, 16), nn.Embedding(21, 16)
+        self.att, self.out = nn.MultiheadAttention(16, 4, batch_first=True), nn.Linear(16, 5)
+
+    def forward(self, source, target, keep):
+        memory, x = self.source(source), self.target(target)
+        return self.out(x + self.att(x, memory, memory, key_padding_mask=~keep)[0])
+
+
+class Nodes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.out = nn.Linear(5, 8, bias=False), nn.Linear(8, 6, bias=False), nn.Linear(6, 3)
+
+    def forward(self, nodes, edges):
+        linked = (edges | edges.transpose(1, 2) | torch.eye(edges.shape[1], dtype=torch.bool)).to(nodes.dtype)
+        roots = linked.sum(-1) ** -0.5
+        linked = roots[:, :, None] * linked * roots[:, None, :]
+        return self.out((linked @ self.two(F.relu(linked @ self.one(nodes)))).mean(1))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ft.parity.families.same import first, number, same
+from ft.parity.families.same import exactly, first, number, same
 
 SAMPLE = 4000  # elements that are enough to tell a function by
 ROOT = math.sqrt(0.5)
@@ -20,7 +20,7 @@ def fit(case: Any) -> str | None:
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return None
     return first(((name, lambda f=f: f(x)) for name, f in FUNCTIONS.items()), y, case.close) or read_off(
-        x, y, case.close
+        x, y, case.close, exactly if case.exact else number
     )
 
 
@@ -29,13 +29,13 @@ def spread(x: np.ndarray) -> np.ndarray:
     return x[:: max(x.size // SAMPLE, 1)]
 
 
-def read_off(x: np.ndarray, y: np.ndarray, close: float) -> str | None:
-    """Return a function whose numbers are read off the elements."""
+def read_off(x: np.ndarray, y: np.ndarray, close: float, number: Callable[[float], str] = number) -> str | None:
+    """Return a function whose numbers are read off the elements. number: how they are told."""
     with np.errstate(all="ignore"):
-        return first(((name, lambda f=f: f) for name, f in with_numbers(x, y)), y, close)
+        return first(((name, lambda f=f: f) for name, f in with_numbers(x, y, number)), y, close)
 
 
-def with_numbers(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def with_numbers(x: np.ndarray, y: np.ndarray, number: Callable[[float], str]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield functions with the numbers that the elements imply."""
     below, above = x < 0, x > 0
     if below.any():
@@ -50,6 +50,9 @@ def with_numbers(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, np.ndarray
             yield f"selu({number(scale)}, {number(alpha)})", scale * np.where(below, alpha * np.expm1(x), x)
     for beta in (1.702, 1.5, 2.0, 0.5):
         yield f"silu(beta {beta})", x * sigmoid(beta * x)
+    for words, shift, f in (("log", np.exp(y) - x, np.log), ("sqrt", np.square(y) - x, np.sqrt)):
+        c = float(np.median(shift))
+        yield f"{words}(x + {number(c)})", f(x + c)
     low, high = y.min(), y.max()
     if low == high:
         return

@@ -24,19 +24,33 @@ def fit(case: Any) -> str | None:
 
 
 def fit_tokens(case: Any) -> str | None:
-    """Return the self-attention that gives the output (N, T, C) from the tokens (N, T, C)."""
+    """Return the attention that gives the output (N, T, C) from tokens, from others that they ask, and from a mask."""
     packed, out = case.parameters.get("in_proj_weight"), case.parameters.get("weight")
-    if packed is None or out is None or not case.inputs or case.inputs[0].ndim != 3:
+    tokens = [x for x in case.inputs if x.ndim == 3 and x.dtype.kind == "f"]
+    masks = [x for x in case.inputs if not any(x is y for y in tokens)]
+    if packed is None or out is None or not 1 <= len(tokens) <= 2 or len(masks) > 1:
         return None
-    x = case.inputs[0]
-    if packed.shape != (3 * x.shape[-1], x.shape[-1]):
-        return None
-    for y in (case.output, case.output.swapaxes(0, 1)):  # inside, PyTorch has the tokens first
-        if y.shape == x.shape:
-            told = ((words, lambda f=f: f(x)) for words, f in kinds(case.parameters, x.shape[-1]))
-            if words := first(told, y, case.close):
-                return words
+    for x, asked in ((tokens[0], tokens[-1]), (tokens[-1], tokens[0])):
+        if packed.shape != (3 * x.shape[-1], x.shape[-1]) or asked.shape[-1] != x.shape[-1]:
+            continue
+        for y in (case.output, case.output.swapaxes(0, 1)):  # inside, PyTorch has the tokens first
+            if y.shape == x.shape:
+                told = (
+                    (words, lambda f=f, x=x, asked=asked: f(x, asked))
+                    for words, f in kinds(case.parameters, x.shape[-1], *kept(masks, asked))
+                )
+                if words := first(told, y, case.close):
+                    return words
     return None
+
+
+def kept(masks: list[np.ndarray], asked: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Return which tokens may be asked, in words, by a mask of these: those that it says, or the others."""
+    mask = masks[0] if masks else np.zeros(0)
+    if mask.shape != asked.shape[:2] or not np.isin(mask, (0, 1)).all():
+        return []
+    keep = mask[:, None, None, :] != 0
+    return [("those that the mask keeps", keep), ("those that the mask leaves out", ~keep)]
 
 
 def fit_heads(q: np.ndarray, k: np.ndarray, v: np.ndarray, y: np.ndarray, close: float) -> str | None:
@@ -78,30 +92,33 @@ def scales(width: int, channels: int = 0) -> Iterator[tuple[str, float]]:
         yield exactly(scale), scale
 
 
-def kinds(w: dict[str, np.ndarray], channels: int) -> Iterator[tuple[str, Any]]:
-    """Yield attentions in words and as functions of tokens."""
+def kinds(w: dict[str, np.ndarray], channels: int, *masks: tuple[str, np.ndarray]) -> Iterator[tuple[str, Any]]:
+    """Yield attentions in words and as functions of tokens and of those that they ask."""
     for heads in (h for h in range(1, channels + 1) if channels % h == 0):
         for words, scale in scales(channels // heads, channels):
-            for seen, causal in SEEN:
-                for sides, axis in SIDES:
+            for seen, causal in (*SEEN, *masks):
+                for sides, axis in SIDES if isinstance(causal, bool) else SIDES[:1]:
                     yield (
                         f"{heads} heads, {seen}, scale {words}{sides}",
-                        lambda x, h=heads, s=scale, c=causal, a=axis: attended(x, w, h, s, c, a),
+                        lambda x, asked, h=heads, s=scale, c=causal, a=axis: attended(x, asked, w, h, s, c, a),
                     )
 
 
-def attended(x: np.ndarray, w: dict[str, np.ndarray], heads: int, scale: float, causal: bool, axis: int) -> np.ndarray:
-    """Return self-attention of tokens."""
+def attended(
+    x: np.ndarray, asked: np.ndarray, w: dict[str, np.ndarray], heads: int, scale: float, causal: Any, axis: int
+) -> np.ndarray:
+    """Return attention of tokens to others."""
     n, t, c = x.shape
-    packed = x @ w["in_proj_weight"].T + w.get("in_proj_bias", 0.0)
-    q, k, v = (z.reshape(n, t, heads, -1).transpose(0, 2, 1, 3) for z in np.split(packed, 3, -1))
-    made = mixed(q, k, v, scale, causal, axis).transpose(0, 2, 1, 3).reshape(n, t, c)
-    return made @ w["weight"].T + w.get("bias", 0.0)
+    parts = np.split(w["in_proj_weight"], 3), np.split(np.broadcast_to(w.get("in_proj_bias", 0.0), 3 * c), 3)
+    made = (z @ weight.T + bias for z, weight, bias in zip((x, asked, asked), *parts, strict=True))
+    q, k, v = (z.reshape(n, -1, heads, c // heads).transpose(0, 2, 1, 3) for z in made)
+    mixture = mixed(q, k, v, scale, causal, axis).transpose(0, 2, 1, 3).reshape(n, t, c)
+    return mixture @ w["weight"].T + w.get("bias", 0.0)
 
 
-def mixed(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float, causal: bool, axis: int) -> np.ndarray:
-    """Return the values as the scores mix them, over heads (..., T, D)."""
+def mixed(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float, causal: Any, axis: int) -> np.ndarray:
+    """Return the values as the scores mix them, over heads (..., T, D). causal: that, or which scores count."""
     scores = q @ k.swapaxes(-1, -2) * scale
-    if causal:
-        scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -1e300)
+    if causal is not False:
+        scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)) if causal is True else causal, scores, -1e300)
     return softmax(scores, (axis % scores.ndim,)) @ v

@@ -99,7 +99,7 @@ def compare_models(
             measured = compare_traces(*traces)
             found = diagnose_operations(recorder, couple.pairing, traces, measured)
         recorder.clear()
-        rounding = with_rounding(couple, traces, measured, keep=sensitivity)
+        rounding = with_rounding(couple, measured, folder, keep=sensitivity)
     rows = unmeasured(couple, folder, found.findings, found.shares)
     (folder / WEIGHTS).unlink()
     notes = (

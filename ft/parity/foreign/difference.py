@@ -1,7 +1,7 @@
 """What is known of every operation that differs, and how much of the results' difference it makes alone."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from ft.parity.foreign.values import apart, nearest
 
 NONE = 1e-9  # a share of the results' difference that is no more than rounding
 GRU = 3  # gates
+FURTHER = 2  # operations before what an operation takes
 MEASURED = 10  # differences beyond which the share of each is not measured
 
 
@@ -38,7 +39,7 @@ class Difference:
     well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes;
     part: which of its layer's operations it is; near: the inputs nearest to it, in whatever order the other side has
     them; inside: the operations between inputs and output; fits: whether the other side's has its size; own: what each
-    side takes, where that is not the same.
+    side takes, where that is not the same; tables: the parameters by whole names; further: what its input comes of.
     """
 
     number: int
@@ -58,6 +59,8 @@ class Difference:
     inside: frozenset[int] = frozenset()
     fits: bool = True
     own: Apart | None = None
+    tables: Mapping[str, np.ndarray] = field(default_factory=dict)
+    further: tuple[np.ndarray, ...] = ()
 
     @property
     def size(self) -> float:
@@ -134,6 +137,8 @@ def difference(search: Search, state: State, even: Mapping[int, list[int]], numb
         near=telling(graph.arrays[i] for i in state.region(state.torch, output, set(state.same))[1]),
         inside=frozenset(inside),
         own=None if search.ready(state, number) else taken_apart(search, state, number),
+        tables=tables(state, operation),
+        further=tuple(further(state, edge)),
     )
 
 
@@ -150,6 +155,24 @@ def taken_apart(search: Search, state: State, number: int) -> Apart:
     return Apart(tuple(own), tuple(other), weights(state, state.torch.graph.operations[number]))
 
 
+def further(state: State, edge: Sequence[int]) -> Iterator[np.ndarray]:
+    """Yield what a tensor comes of alone, without a parameter, and what that comes of: a pooling may pad before it."""
+    for _ in range(FURTHER):
+        maker = state.torch.makers.get(edge[0]) if len(edge) == 1 else None
+        if maker is None or state.torch.parameters(state.torch.graph.operations[maker]):
+            return
+        edge = graph_inputs(state, maker)
+        if len(edge) == 1:
+            yield state.torch.graph.arrays[edge[0]]
+
+
+def tables(state: State, operation: Operation) -> dict[str, np.ndarray]:
+    """Return the parameters that an operation meets the input with, directly or through others."""
+    numbers = {leaf: number for number, leaf in state.torch.graph.leaves.items()}
+    names = sorted(state.torch.parameters(operation))
+    return {name: state.torch.graph.arrays[numbers[f"parameter {name}"]] for name in names}
+
+
 def level(search: Search, state: State) -> dict[int, list[int]]:
     """Return the tensors that both sides have, in one order."""
     return {own: partners for own, partners in state.same.items() if not search.turned(state, own)}
@@ -158,9 +181,8 @@ def level(search: Search, state: State) -> dict[int, list[int]]:
 def weights(state: State, operation: Operation, *, derived: bool = False) -> dict[str, np.ndarray]:
     """Return the parameters that an operation takes, by their names in the layer. derived: through others."""
     if derived:
-        numbers = {leaf: number for number, leaf in state.torch.graph.leaves.items()}
-        names = sorted(state.torch.parameters(operation))  # of two directions the forward one counts
-        return {name.rpartition(".")[2]: state.torch.graph.arrays[numbers[f"parameter {name}"]] for name in names}
+        every = tables(state, operation)  # of two directions the forward one counts
+        return {name.rpartition(".")[2]: x for name, x in every.items()}
     leaves = ((i, state.torch.graph.leaves.get(i, "")) for i in operation.inputs)
     tensors = {leaf.rpartition(".")[2].removeprefix("parameter "): i for i, leaf in leaves if leaf[:9] == "parameter"}
     return {leaf: state.torch.graph.arrays[i] for leaf, i in tensors.items()}

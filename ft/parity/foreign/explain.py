@@ -1,20 +1,20 @@
 """What the operations that differ are, in words: a member of a family on each side, fitted to its own numbers."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ft.backend.operations import Graph, Operation
 from ft.parity.evidence import AT, Finding
 from ft.parity.families import Case, activation, attention, combination, members, order
-from ft.parity.families.same import bounded, number, same
+from ft.parity.families.same import number, same
 from ft.parity.finding_id import OUTPUTS, UNKNOWN
 from ft.parity.foreign.difference import Difference, channels_first
 from ft.parity.foreign.forcing import WHOLE, Search
 from ft.parity.foreign.sides import SIDES, framework_of
-from ft.parity.foreign.values import apart
+from ft.parity.foreign.values import apart, of_two_values
 
-MANY = 8  # elements of which not all happen to be one of two
 SHOWN = 4  # operations of Keras's that are listed
 STOPS = {"torch": "detach", "tf": "StopGradient"}
 WEIGHTED = ("conv", "linear", "addmm", "matmul")
@@ -56,8 +56,11 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     words = d.operation.words, listed_operations(d.other)
     if answer := rounded(d, close) or of_attention(d, close):
         return answer
-    if all(of_two_values(y) for y in (d.torch, d.tf)):  # true and false, or what is added to scores
+    if of_two_values(d.torch) and (of_two_values(d.tf) or not d.tf.size):  # true and false, or what is added to scores
         return "mask", *words, False
+    one, other = of_rows(d, close), of_rows(replace(d, torch=d.tf), close)
+    if one and other and one != other:
+        return "positions", one, other, True
     if d.reached and d.torch.shape == d.tf.shape and (answer := relation(d, close) or combined(d, close)):
         return answer
     half: tuple[str, str, str, bool] | None = None
@@ -79,9 +82,10 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
 
 
 def readings(d: Difference, words: tuple[str, str], close: float) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield what families take both sides for, by what both take in one order, what is nearest, what each takes."""
+    """Yield what families take both sides for: by what both take in one order, in any, and before, and by their own."""
     ways = [(d.inputs, d.inputs, d.parameters)]
     ways += [(d.near, d.near, {})] if d.near and [x.shape for x in d.near] != [x.shape for x in d.inputs] else []
+    ways += [((x,), (x,), {}) for x in d.further]
     ways += [d.own] if d.own else []
     for torch, tf, parameters in ways:
         sides = zip((torch, tf), (d.torch, d.tf), words, strict=True)
@@ -106,6 +110,24 @@ def rounded(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
             told = [kind if one else "float64" for one in exact]
             return "rounding", f"computed in {told[0]}", f"computed in {told[1]}", True
     return None
+
+
+def of_rows(d: Difference, close: float) -> str:
+    """Return which rows of a table are added to what positions give, as learned positions are; "" where none are."""
+    alike = [x for x in d.inputs if x.shape == d.torch.shape and x.dtype.kind == "f"]
+    if len(alike) != 1 or d.torch.ndim < 2 or d.torch.shape != d.tf.shape:
+        return ""
+    added = d.torch - alike[0]
+    scale = close * max(np.abs(d.torch).max(initial=0.0), 1e-300)
+    if np.abs(added - added[:1]).max(initial=0.0) > scale:
+        return ""
+    for name, table in d.tables.items():
+        if table.ndim == 2 and table.shape[1] == added.shape[-1]:
+            far = np.abs(added[0].reshape(-1, 1, table.shape[1]) - table).max(2)
+            if (far.min(1) <= scale).all():
+                rows = far.argmin(1).tolist()
+                return f"plus rows {', '.join(map(str, rows[:SHOWN]))}{' ...' * (len(rows) > SHOWN)} of {name}"
+    return ""
 
 
 def of_attention(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
@@ -141,11 +163,6 @@ def relation(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
     return None
 
 
-def of_two_values(y: np.ndarray) -> bool:
-    """Tell an array that holds two values alone, as masks do."""
-    return y.size > MANY and 1 <= np.unique(bounded(y)).size <= 2
-
-
 def of_weight(d: Difference, close: float) -> str:
     """Return by how much the other side's weight is larger, of each channel or of all, "" where that is not all."""
     if not d.operation.name.startswith(WEIGHTED) or d.torch.ndim < 2 or d.torch.shape != d.tf.shape:
@@ -170,7 +187,7 @@ def stopped(torch: Graph, tf: Graph, search: Search) -> list[Finding]:
     for label, graph in zip(search.labels, (torch, tf), strict=True):
         side = framework_of(label)
         whole = {layer.path for layer in graph.layers if layer.kind in WHOLE}  # their own business
-        stops = [operation for operation in graph.operations if operation.name == STOPS[side]]
+        stops = [op for op in graph.operations if op.name == STOPS[side] and not harmless(op, graph)]
         places.append([operation for operation in stops if operation.path not in whole])
     counts = [len(stops) for stops in places]
     if counts[0] == counts[1]:
@@ -182,6 +199,12 @@ def stopped(torch: Graph, tf: Graph, search: Search) -> list[Finding]:
     detail = f"{one}: {words[0]}; {other}: {words[1]}; {operation.name} at {operation.path}"
     name = partner_path(operation, torch, search) if side else operation.path
     return [Finding("gradient", 0, "gradients", name or "model", np.inf, detail, True)]
+
+
+def harmless(stop: Operation, graph: Graph) -> bool:
+    """Tell a gradient that is stopped where it is zero anyway: that of a variance by the mean it is about."""
+    takers = [op.name for op in graph.operations if set(stop.outputs) & set(op.inputs)]
+    return bool(takers) and set(takers) == {"SquaredDifference"}
 
 
 def partner_path(operation: Operation, torch: Graph, search: Search) -> str:

@@ -15,7 +15,7 @@ from ft.backend.operations import Graph, LayerCall
 from ft.errors import UserError
 from ft.parity.foreign.sides import SIDES, framework_of
 from ft.parity.foreign.states import Side, State, graph_inputs
-from ft.parity.foreign.values import Table, apart, mean_apart, nearest, same_order, shape_apart
+from ft.parity.foreign.values import Table, apart, mean_apart, nearest, of_two_values, same_order, shape_apart
 
 SMALL = 60  # operations of a model in which every candidate is tried
 LIMIT = 60  # differences that are looked for
@@ -224,6 +224,7 @@ class Search:
         """Return the operation and the tensor of Keras's side after which most agrees, the first one of several."""
         pairs = list(dict.fromkeys(self.candidates(state)))
         pairs = [pair for pair in pairs if pair[0] not in self.forced and self.fits(state, *pair)]
+        pairs = [pair for pair in pairs if self.of_a_kind(state, *pair)]
         if len(pairs) <= 1:
             return pairs[0] if pairs else None
         scored = []
@@ -240,6 +241,11 @@ class Search:
             scored.append((self.left(after), number, far, tensor))
         left, number, _, tensor = min(scored, default=(self.left(state), 0, 0.0, 0))
         return (number, tensor) if left < self.left(state) else None
+
+    def of_a_kind(self, state: State, number: int, tensor: int) -> bool:
+        """Tell whether a tensor is a mask where an operation gives one: other numbers never stand for that."""
+        output = state.torch.graph.operations[number].outputs[0]
+        return not of_two_values(state.torch.graph.arrays[output]) or of_two_values(self.tf.graph.arrays[tensor])
 
     def closes(self, state: State, output: int) -> bool:
         """Tell whether no other operation that differs takes a tensor: its maker alone is to be explained.

@@ -180,10 +180,12 @@ def differing_by_large(
     (one, other), (ours, theirs) = search.labels, larger
     tf = recorder.record(other, theirs, LARGE)
 
-    def run(forced: Forced) -> Graph:
-        return recorder.record(one, {**ours, **forced}, LARGE)
+    plain = recorder.record(one, ours, LARGE)
 
-    before, now = (search.plain.torch.graph, search.tf.graph), (run({}), tf)
+    def run(forced: Forced) -> Graph:
+        return recorder.record(one, {**ours, **forced}, LARGE) if forced else plain
+
+    before, now = (search.plain.torch.graph, search.tf.graph), (plain, tf)
     if [graph.steps for graph in before] != [graph.steps for graph in now]:
         return []  # the models took another way
     further = Search(run, tf, search.names, close / 10, search.partners, search.labels, search.last_edges())

@@ -6,6 +6,7 @@ it is rounded relative to these, and how large they are no array shows.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from shutil import rmtree
 
 from ft.parity.arrays import BARS
@@ -37,18 +38,21 @@ class Rounding:
             )
 
 
-def with_rounding(couple: Couple, traces: tuple[Trace, Trace], verdict: Verdict, *, keep: bool) -> Rounding:
-    """Measure what one ulp does to the first side where that may explain all; keep: whether it is wanted anyway."""
+def with_rounding(couple: Couple, verdict: Verdict, folder: Path, *, keep: bool) -> Rounding:
+    """Measure what one ulp does to the first side where that may explain all.
+
+    folder: of the traces; keep: whether it is wanted anyway.
+    """
     doubtful = [row for row in verdict.rows if is_doubtful(row, couple.dtype)]
     if any(row.differs for row in verdict.rows if row.phase in BEFORE):
         doubtful = []
     if not keep and not doubtful:
         return Rounding(verdict)
     couple.trace_moved()
-    again = Trace(traces[0].folder.parent / AGAIN.format(file_of(couple.pairing.labels[0])))
-    band = band_of(traces[0], again)
+    again = folder / AGAIN.format(file_of(couple.pairing.labels[0]))
+    band = band_of(couple.traces(folder)[0], Trace(again))
     if not keep:
-        rmtree(again.folder)
+        rmtree(again)
     held = {id(row): by_ulp(row, band) for row in doubtful if band.holds(row)}
     rows = tuple(held.get(id(row), row) for row in verdict.rows)
     return Rounding(replace(verdict, rows=rows), band, tuple(held.values()))

@@ -9,6 +9,7 @@ import numpy as np
 from ft.parity.families.same import VAST, bounded, tamed
 
 MOMENTS = 4
+MANY = 8  # elements of which not all happen to be one of two
 TRIED = 5  # axes beyond which no order of them is tried
 
 
@@ -99,6 +100,12 @@ def shape_apart(x: np.ndarray, y: np.ndarray) -> float:
         return np.inf
     product, size = float(np.sum(x * y)), float(np.sum(x * x))
     return mean_apart(x * (product / size), y) if size else 1.0
+
+
+def of_two_values(y: np.ndarray) -> bool:
+    """Tell an array that holds two values alone, as masks do."""
+    y = bounded(y)
+    return y.size > MANY and bool(np.all((y == y.min()) | (y == y.max())))
 
 
 def peak(x: np.ndarray) -> float:

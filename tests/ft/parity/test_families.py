@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from ft.parity.families import FAMILIES, Case, recurrent
+from ft.parity.families import FAMILIES, Case, attention, recurrent
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(4, 6, 8, 10))
@@ -25,6 +25,7 @@ def told(family: str, output: np.ndarray, *inputs: np.ndarray, **parameters: np.
         ("activation", np.where(X > 0, X, 0.3 * X), "leaky_relu(0.3)"),
         ("activation", np.clip(X, -0.5, 1.25), "clip(-0.5, 1.25)"),
         ("activation", np.where(X > 0, X, 0.5 * np.expm1(X)), "elu(0.5)"),
+        ("activation", np.log(X + 7), "log(x + 7)"),
         ("combination", 0.5 * X + 2, "0.5 * x + 2 * 1"),
         ("reduction", X.mean((2, 3)), "mean over axes 2, 3"),
         ("reduction", X.std(1, ddof=1), "standard deviation (n - 1) over axes 1"),
@@ -167,3 +168,27 @@ def test_a_recurrent_cell_tells_what_it_does_at_masked_steps():
         y = recurrent.unrolled(step, TOKENS, 4, way)
         assert recurrent.fit(replace(case, output=y)) == words + way.words
         assert recurrent.fit(replace(case, output=y, inputs=(lengths, TOKENS))) == words + way.words
+
+
+def test_attention_tells_whom_tokens_ask_and_whom_a_mask_leaves_out():
+    asked, keep = RNG.normal(size=(3, 7, 6)), RNG.random((3, 7)) < 0.6
+    keep[:, 0], keep[:, 1] = True, False
+    weights = {"in_proj_weight": RNG.normal(size=(18, 6)), "weight": RNG.normal(size=(6, 6)), "bias": np.ones(6)}
+    for mask, seen in ((False, "all positions"), (keep[:, None, None], "those that the mask keeps")):
+        y = attention.attended(TOKENS, asked, weights, 2, 1.0, mask, -1)
+        case = Case((asked, TOKENS, keep.astype(np.uint8)), weights, y)
+        assert attention.fit(case) == f"2 heads, {seen}, scale 1"
+
+
+def test_a_graph_tells_how_its_degrees_divide_it():
+    edges = (RNG.random((2, 5, 5)) < 0.5) + np.eye(5)
+    degrees = edges.sum(-1, keepdims=True)
+    assert told("division", edges / degrees, edges) == "over its sum along axis 2"
+    rows, columns = degrees, edges.sum(-2, keepdims=True)
+    words = "over the roots of its sums along the last two axes"
+    assert told("division", edges / np.sqrt(rows * columns), edges) == words
+
+
+def test_a_slope_that_is_rounded_to_float32_is_told_in_full():
+    y = np.where(X > 0, X, float(np.float32(0.2)) * X)
+    assert FAMILIES["activation"](Case((X,), {}, y, close=1e-11, exact=True)).endswith("(rounded to float32))")

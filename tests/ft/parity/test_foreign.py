@@ -12,7 +12,7 @@ from ft.backend import contract as backend
 from ft.backend.calls import Call
 from ft.backend.description import Description, Parameter
 from ft.errors import RecipeError
-from ft.parity.foreign import by_values, couple, process
+from ft.parity.foreign import by_values, couple, process, rounding
 from ft.parity.foreign import compare as strangers
 from ft.parity.foreign.assignment import AGAIN, WEIGHTS, Assignment
 from ft.parity.foreign.code import find_optimizer, make_model
@@ -57,7 +57,7 @@ def script(monkeypatch):
             asked.append((self.name, {"do": "end"}))
 
     monkeypatch.setattr(process, "ModelProcess", Scripted)
-    for module in (strangers, couple):
+    for module in (strangers, couple, rounding):
         monkeypatch.setattr(module, "Trace", lambda folder: folder)
     monkeypatch.setattr(by_values, "results_agree", lambda traces: True)
     monkeypatch.setattr(strangers, "compare_traces", lambda *traces: Verdict(()))
@@ -90,7 +90,7 @@ def test_both_are_described_then_traced_under_common_names(script, tmp_path):
 
 def test_sensitivity_builds_one_side_anew_and_traces_it_from_moved_weights(script, tmp_path, monkeypatch):
     _, asked = script
-    monkeypatch.setattr(strangers, "band_of", lambda one, again: (one, again))
+    monkeypatch.setattr(rounding, "band_of", lambda one, again: (one, again))
     result = compare(tmp_path, steps=2, sensitivity=True)
     assert [(name, r["do"], r.get("one_ulp")) for name, r in asked[2:6]] == [
         *(("torch", "trace", False), ("tf", "trace", False)),

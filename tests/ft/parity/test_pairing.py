@@ -224,4 +224,8 @@ def test_only_noise_is_silenced():
     assert silence("a", drop) == ""
     assert silence("b", attention) == "b (dropout 0.1)"
     assert silence("c", power) == ""
+    fixed = type(
+        "MultiHeadAttention", (), {"dropout": property(lambda self: 0.1)}
+    )()  # as Keras's: a layer inside drops
+    assert silence("d", fixed) == ""
     assert (drop.drop_prob, attention.dropout, power.p) == (0, 0, 2)
