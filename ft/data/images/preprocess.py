@@ -77,7 +77,7 @@ class Preprocess:
     @property
     def size_words(self) -> str:
         """The size of an input in words."""
-        return f"{self.crop} px" if self.longest is None else f"{self.crop} px on the short side"
+        return f"{self.crop} px" if self.longest is None else f"{self.crop} px a short side, {self.longest} a long one"
 
     flag = "--image-size"  # that says another
 
