@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torchvision  # noqa: F401  (before TensorFlow: behind it, it crashes)
+
 from ft.zoo import Card, cards, find_card
 from parity_tests.recipe.test_trajectory import LONG, QUICK, STEPS, Case, measure_trajectory
 from parity_tests.step import test_detection, test_instances, test_keypoints, test_onestage

@@ -17,6 +17,7 @@ from ft.data.sources.masks.coco import files_in, is_coco, is_json, read_annotati
 from ft.data.sources.masks.scenes import CLASSES, IMAGE_SIZE, NAME, Scene, make_scenes
 from ft.data.sources.masks.source import holds_masks
 from ft.data.sources.policy import DEFAULT, Policy
+from ft.data.sources.recorded import BUILT_IN
 from ft.errors import DataError, printable
 from ft.metrics.run_lengths import runs_of
 
@@ -64,7 +65,7 @@ def list_boxes(spec: str, policy: Policy = DEFAULT, *, missing: bool = False, ma
         return list_scenes(masked=marks == "masks")
     path, outside = Path(os.path.expanduser(spec)), policy.allow_outside_root
     if not holds_boxes(spec):
-        trouble = "holds no boxes by its layout" if os.path.exists(path) else "does not exist"
+        trouble = "holds no boxes by its layout" if os.path.exists(path) or spec in BUILT_IN else "does not exist"
         raise DataError(
             f"data '{printable(spec)}' {trouble}; pass scenes, COCO's JSON, Pascal VOC's XML, YOLO's data.yaml, or a "
             "CSV image,x1,y1,x2,y2,label"

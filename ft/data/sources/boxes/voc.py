@@ -60,11 +60,9 @@ def list_voc(root: Path, *, outside: bool = False, masked: bool = False) -> BoxL
     walk = Walk(root, Inside(root, outside=outside))
     items: list[Boxed] = []
     lists = (read_lists(root / MASKED, walk.inside) if masked else {}) or read_lists(root / LISTS, walk.inside)
+    numbers = by_stem(root / OBJECTS, walk) if has_objects(root) else {}
     for split, images, files in homes_of(root):
-        items += items_in(images, files, split, lists, walk)
-    if has_objects(root):
-        numbers = by_stem(root / OBJECTS, walk)
-        items = [replace(item, numbered=numbers.get(Path(item.name).stem)) for item in items]
+        items += items_in(images, files, split, lists, numbers, walk)
     if masked:
         items = list(with_masks(items, walk))
     notes, zero = [], any(min(box.values[:2]) == 0 for item in items for box in item.boxes)
@@ -92,8 +90,10 @@ def from_one(box: Drawn) -> Drawn:
     return box._replace(values=(xmin - 1, ymin - 1, xmax, ymax))
 
 
-def items_in(images: Path, files: Path, split: str, lists: Mapping[str, str], walk: Walk) -> list[Boxed]:
-    """Return the images of one folder with the boxes of the files of another."""
+def items_in(
+    images: Path, files: Path, split: str, lists: Mapping[str, str], numbers: Mapping[str, Path], walk: Walk
+) -> list[Boxed]:
+    """Return the images of one folder with the boxes of the files of another. numbers: files of objects by stem."""
     pictures = by_stem(images, walk)
     told = {path.relative_to(files).with_suffix("").as_posix(): path for path in find_xml(files, walk)}
     items = []
@@ -108,7 +108,8 @@ def items_in(images: Path, files: Path, split: str, lists: Mapping[str, str], wa
         name = path.relative_to(walk.root).as_posix()
         where = braced(printable(file)) + " object {}"
         boxes, stated = read_boxes(file)
-        items.append(Boxed(split or lists.get(stem, ""), name, path, boxes, where, stated=stated))
+        own = split or lists.get(stem, "")
+        items.append(Boxed(own, name, path, boxes, where, stated=stated, numbered=numbers.get(stem)))
     for path in () if lists else pictures.values():
         walk.skip(UNTOLD, path)
     return items

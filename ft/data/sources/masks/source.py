@@ -11,6 +11,7 @@ from ft.data.sources.masks.scenes import CLASSES, IMAGE_SIZE, NAME, make_scenes
 from ft.data.sources.masks.table import is_table_of_masks, list_mask_table
 from ft.data.sources.masks.voc import is_voc, list_voc
 from ft.data.sources.policy import DEFAULT, Policy
+from ft.data.sources.recorded import BUILT_IN
 from ft.errors import DataError, printable
 
 
@@ -39,7 +40,7 @@ def list_masks(spec: str, policy: Policy = DEFAULT, *, ignore_index: int = 255, 
         return list_scenes()
     path, outside = Path(os.path.expanduser(spec)), policy.allow_outside_root
     if not holds_masks(spec):
-        fault = "holds no masks by its layout" if os.path.exists(path) else "does not exist"
+        fault = "holds no masks by its layout" if os.path.exists(path) or spec in BUILT_IN else "does not exist"
         raise DataError(
             f"data '{printable(spec)}' {fault}; pass scenes, a folder of images/ and masks/, Pascal VOC's or COCO's, "
             "or a CSV image,mask"
