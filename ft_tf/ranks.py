@@ -46,7 +46,7 @@ class TfRanks(Ranks):
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of an array of all ranks."""
         if self.board:
-            return self.board.add_up(array, np.empty_like(array))
+            return total_of(self.board, array)
         with broken(self.rank):
             return self.sums[array.dtype.type](tf.constant(array)).numpy()
 
@@ -74,44 +74,27 @@ class TfRanks(Ranks):
         """
         both = [(tf.reshape(x, other.shape), math.prod(other.shape)) for x, other in zip(tensors, like, strict=True)]
         small = [(x, size) for x, size in both if not self.by_itself(size)]
-        flat = tf.concat([tf.reshape(x, [-1]) for x, _ in small], 0)
-        whole, *large = self.totals([flat, *(x for x, size in both if self.by_itself(size))])
-        parts, rest = iter(tf.split(whole, [size for _, size in small])), iter(large)
-        return [next(rest) if self.by_itself(size) else tf.reshape(next(parts), x.shape) for x, size in both]
+        flat = self.total(tf.concat([tf.reshape(x, [-1]) for x, _ in small], 0))
+        parts = iter(tf.split(flat, [size for _, size in small]))
+        return [self.total(x) if self.by_itself(size) else tf.reshape(next(parts), x.shape) for x, size in both]
 
-    def totals(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Return the sum of each tensor of all ranks."""
-        return self.on_board(self.add_there, tensors) if self.board else [self.total(x) for x in tensors]
+    def on_board(self, work: Callable[[Board, np.ndarray], np.ndarray], x: tf.Tensor) -> tf.Tensor:
+        """Return what is made of a tensor on the board, in the order in which a graph names such work."""
 
-    def on_board(self, function: Callable[..., Any], tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Return what a function of arrays makes of tensors, in the order in which a graph names them."""
-        sums = tf.numpy_function(function, [tf.stop_gradient(x) for x in tensors], [x.dtype for x in tensors])
-        return [tf.ensure_shape(y, x.shape) for x, y in zip(tensors, sums, strict=True)]
+        def there(array: np.ndarray) -> np.ndarray:
+            assert self.board is not None
+            try:
+                return work(self.board, array)
+            except RankLost as error:
+                self.missing = error  # TensorFlow hands on its words alone
+                raise
 
-    def add_there(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        """Return the sums of arrays of all ranks."""
-        with self.kept() as board:
-            return [board.add_up(array, np.empty_like(array)) for array in arrays]
-
-    def rows_there(self, array: np.ndarray) -> np.ndarray:
-        """Return the array (n,) of each rank, a row each."""
-        with self.kept() as board:
-            return board.rows(array).copy()
-
-    @contextmanager
-    def kept(self) -> Iterator[Board]:
-        """Give the board, and keep its error: TensorFlow hands on the words alone."""
-        assert self.board is not None
-        try:
-            yield self.board
-        except RankLost as error:
-            self.missing = error
-            raise
+        return tf.numpy_function(there, [tf.stop_gradient(x)], x.dtype)
 
     def total(self, x: tf.Tensor) -> tf.Tensor:
         """Return the sum of a tensor of all ranks."""
         if self.board:
-            return self.on_board(self.add_there, [x])[0]
+            return tf.ensure_shape(self.on_board(total_of, x), x.shape)
         own = tf.identity(x)  # on the worker's device, where an argument of a graph is on none
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, own, options=self.options)
 
@@ -121,12 +104,21 @@ class TfRanks(Ranks):
         As a sum of rows that are 0 but for each rank's own: the strategy's `all_gather` sends the shapes first.
         """
         if self.board:
-            rows = tf.numpy_function(self.rows_there, [tf.stop_gradient(x)], x.dtype)
-            return tf.ensure_shape(rows, (self.size, *x.shape))
+            return tf.ensure_shape(self.on_board(rows_of, x), (self.size, *x.shape))
         return self.total(tf.one_hot(self.rank, self.size, dtype=x.dtype)[:, None] * x)
 
     def close(self) -> None:
         """Part: the strategy goes with the process."""
+
+
+def total_of(board: Board, array: np.ndarray) -> np.ndarray:
+    """Return the sum of an array of all ranks."""
+    return board.add_up(array, np.empty(array.shape, array.dtype))
+
+
+def rows_of(board: Board, array: np.ndarray) -> np.ndarray:
+    """Return the array (n,) of each rank, a row each."""
+    return board.rows(array).copy()
 
 
 def connect(seat: Seat, *, device: str, timeout: float) -> Ranks:

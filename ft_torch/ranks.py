@@ -30,7 +30,7 @@ class TorchRanks(Ranks):
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of an array of all ranks."""
         if self.board:
-            return self.board.add_up(array, np.empty_like(array))
+            return self.board.add_up(array, np.empty(array.shape, array.dtype))
         total = torch.from_numpy(np.array(array))
         with broken():
             dist.all_reduce(total, group=self.host)

@@ -35,7 +35,7 @@ class Ranks(ABC):
 
     def by_itself(self, numbers: int) -> bool:
         """Tell whether a tensor of so many numbers is added up by itself: to copy it would cost more than messages."""
-        return numbers >= self.large * (self.size - 1)
+        return numbers >= (self.large // 16 if self.board else self.large * (self.size - 1))
 
     @abstractmethod
     def sum(self, array: np.ndarray) -> np.ndarray:
