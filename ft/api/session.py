@@ -68,7 +68,7 @@ class Start:
 
     @cached_property
     def began(self) -> float:
-        """When the run would have begun if all its sessions were one, by the position as it is before the first step."""
+        """When the run would have begun if all its sessions were one: asked once, for the position moves on."""
         return self.told.started - self.position.seconds
 
 
