@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,9 @@ class Start:
         """The folder of the run."""
         return self.hold.folder
 
-    @property
+    @cached_property
     def began(self) -> float:
-        """When the run would have begun if all its sessions were one."""
+        """When the run would have begun if all its sessions were one: asked once, for the position moves on."""
         return self.told.started - self.position.seconds
 
 

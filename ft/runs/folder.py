@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ft.errors import RunError
-from ft.runs.tables import EPOCH_ROW, ROW, RUN, whole_recipe
+from ft.runs.tables import BY_CLASS, EPOCH_ROW, NEEDED, ROW, RUN, whole_recipe
 from ft.runs.tables import RESULT as RESULT_TABLE
 from ft.system import files, reading
 from ft.system.names import CHECKPOINTS, LOG, RECIPE, RESULT, STEP
@@ -234,8 +234,30 @@ def read_result(folder: Path, *, to_open: bool = False) -> dict[str, Any]:
 def checked_result(result: dict[str, Any], path: Path, check: reading.Check) -> dict[str, Any]:
     """Return the content of model.json after a look at every key that is used."""
     reading.require(result, check, path)
-    classes = result.get("classes", [])
-    if len(result.get("average_precision", classes)) != len(classes):
-        precisions = result["average_precision"]
-        raise reading.unfit(path, "average_precision", precisions, f"a list of {len(classes)}, as of classes")
+    if "classes" in result:
+        require_by_class(result, path)
+    if "lengths" in result:
+        require_lengths(result["lengths"], path)
     return {**result, **whole_recipe(result, path)} if "recipe" in result else result
+
+
+def require_by_class(result: dict[str, Any], path: Path) -> None:
+    """Raise RunError where a list of what each class has lacks one, or its task needs a list that is not there."""
+    count = len(result["classes"])
+    for key in NEEDED.get(str(result.get("task")), ()):
+        if key not in result:
+            raise reading.unfit(path, key, reading.MISSING, f"a list of {count}, as of classes")
+    for key in BY_CLASS:
+        if len(result.get(key, result["classes"])) != count:
+            raise reading.unfit(path, key, result[key], f"a list of {count}, as of classes")
+    for row in result.get("pixel_confusion", ()):
+        if len(row) != count:
+            raise reading.unfit(path, "pixel_confusion", row, f"a list of {count}, as of classes")
+
+
+def require_lengths(lengths: dict[str, Any], path: Path) -> None:
+    """Raise RunError where there are not as many counts of texts as lengths that they are padded to."""
+    for split in ("train", "val"):
+        if len(lengths[split]) != len(lengths["padded"]):
+            expected = f"a list of {len(lengths['padded'])}, as of padded"
+            raise reading.unfit(path, f"lengths.{split}", lengths[split], expected)

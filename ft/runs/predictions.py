@@ -11,6 +11,7 @@ from ft.errors import RunError, printable
 from ft.system import files, reading
 from ft.system.names import PREDICTIONS
 
+ROUNDING = 1e-3  # by which a probability may be above 1
 FORMULA = re.compile("'*[=+@-]")  # with apostrophes, for such a name gets one more
 
 
@@ -65,11 +66,15 @@ def read_predictions(folder: Path) -> list[Prediction]:
     """Return the lines of predictions.csv."""
     rows = rows_of(folder)
     try:
-        return [
+        read = [
             Prediction(unescape(name), unescape(label), unescape(guess), float(p)) for name, label, guess, p in rows
         ]
     except ValueError as error:
         raise RunError(f"{Path(folder) / PREDICTIONS}: {error}; expected a number in the last column") from None
+    odd = next((row.probability for row in read if row.probability < 0 or row.probability > 1 + ROUNDING), None)
+    if odd is not None:
+        raise RunError(f"{Path(folder) / PREDICTIONS}: probability {odd:g}; expected a number from 0 to 1")
+    return read
 
 
 def number_classes(folder: Path, classes: Sequence[str], used: set[str]) -> dict[str, int]:

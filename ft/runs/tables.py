@@ -66,13 +66,32 @@ FACTS = {
     "versions": optional(named(text(200))),
     "history": optional(items(SESSION, least=1)),
 }
+COUNTS, SHARES_KNOWN = items(whole()), items(or_null(SHARE))
+BY_CLASS = (  # lists of a value for each class, and what a task of this name must have
+    *(f"class_{name}" for name in ("AP", "AP50", "AR100")),
+    *(f"class_{kind}_{name}" for kind in ("mask", "keypoint") for name in ("AP", "AP50", "AR100")),
+    *("average_precision", "curves", "pixel_confusion"),
+)
+OF_BOXES = ("class_AP", "class_AP50", "class_AR100", "curves")
+NEEDED = {"segmentation": ("pixel_confusion",), **dict.fromkeys(("detection", "instances", "keypoints"), OF_BOXES)}
+LENGTHS = table(
+    {
+        "max_length": whole(1),
+        "padded": items(whole(1), least=1),
+        **dict.fromkeys(("train", "val"), COUNTS),
+        "cut": table({split: whole() for split in ("train", "val")}),
+    }
+)
 OF_A_RUN = {
     **FACTS,
     "architecture": text(200),
     "head": optional(or_null(Check("text, or a list of texts", lambda x: isinstance(x, str) or all_text(x)))),
     "metrics": table({**MEASURED, "test": optional(METRICS)}, others=or_null(number())),
     "train_metrics": optional(or_null(table({"images": whole(1), **MEASURED}, others=or_null(number())))),
-    "average_precision": optional(items(or_null(SHARE))),
+    **{name: optional(SHARES_KNOWN) for name in BY_CLASS},
+    "curves": optional(items(items(or_null(SHARE), least=101, most=101))),
+    "pixel_confusion": optional(items(COUNTS)),
+    "lengths": optional(LENGTHS),
     "epoch": optional(or_null(whole())),
     "averaged_epochs": optional(items(whole())),
     "seconds": optional(SECONDS),

@@ -22,7 +22,7 @@ from ft.zoo.voc import SIZE, voc_weights
 
 Block = TypeVar("Block", bound=Any)
 PATH = "backbone"
-USUAL = {"lr": 0.1, "batch_size": 8, "schedule": "poly"}  # a mean over pixels has small gradients
+USUAL = {"data": "scenes", "lr": 0.1, "batch_size": 8, "schedule": "poly"}  # a mean over pixels has small gradients
 DILATED = 2  # layers of a ResNet
 
 

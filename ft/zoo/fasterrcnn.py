@@ -16,7 +16,7 @@ from ft.zoo.detector import Detector
 from ft.zoo.pyramid import PYRAMIDS, Pyramid
 
 EVERY_SIZE = (32, 64, 128, 256, 512)  # of the anchors at each map where maps are of one size
-USUAL = {"lr": 0.005, "batch_size": 4, "schedule": "cosine", "warmup_epochs": 3, "epochs": 8}
+USUAL = {"data": "scenes", "lr": 0.005, "batch_size": 4, "schedule": "cosine", "warmup_epochs": 3, "epochs": 8}
 OLD_NAME = re.compile(r"(backbone\.fpn\.(?:inner|layer)_blocks\.\d+|rpn\.head\.conv)\.(weight|bias)")
 
 

@@ -44,7 +44,7 @@ def open_tokenizer(files: Sequence[Path], *, architecture: str) -> Tokenizer:
         if not is_of_a_file(error):
             raise
         raise WeightsError(
-            f"{printable(files[0])}: no tokenizer ({first_line(error)[:200]}); take the network's"
+            f"{printable(files[0])}: no tokenizer ({printable(first_line(error))[:200]}); take the network's"
         ) from None
     raise WeightsError(f"{listed(names)}: no files of a tokenizer of {architecture}; expected tokenizer.json")
 

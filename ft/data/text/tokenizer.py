@@ -107,7 +107,7 @@ def encode_some(
     except BaseException as error:
         if not is_of_a_file(error):
             raise
-        raise DataError(f"the tokenizer fails ({first_line(error)[:200]}); take the network's own") from None
+        raise DataError(f"the tokenizer fails ({printable(first_line(error))[:200]}); take the network's own") from None
 
 
 def is_of_a_file(error: BaseException) -> bool:

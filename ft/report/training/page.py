@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ft.data import Sample
-from ft.errors import listed
+from ft.errors import RunError, listed
 from ft.metrics.calibration import Reliability
 from ft.metrics.confusion import top_confusions
 from ft.recipe import Recipe, to_dict
@@ -36,7 +36,7 @@ from ft.report.training.sessions import frozen_words, told_sessions, wing_words
 from ft.report.training.summary import headline, unit_of
 from ft.report.training.worst import worst_parts
 from ft.runs.folder import read_log
-from ft.system import files
+from ft.system import files, reading
 from ft.system.clean import clean
 from ft.system.names import CONFUSION, REPORT
 from ft.tasks import task_in
@@ -145,8 +145,8 @@ def parts_of(section: Section, folder: Path, samples: Sequence[Sample] | None, r
 def kept_thumbnails(page: Path) -> dict[str, str]:
     """Return the thumbnails of a report that was written before, by the names on it; none where there is no report."""
     try:
-        text = page.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = reading.read_bytes(page, most=reading.TABLE_BYTES).decode()
+    except (OSError, RunError, UnicodeDecodeError):
         return {}
     return {unescape(name): picture for picture, name in THUMBNAIL.findall(text)}
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from ft.data import Sample
 from ft.data.sources.text import Text
+from ft.errors import RunError
+from ft.system import reading
 from ft.system.clean import clean
 from ft.tasks.sections import Mistake
 
@@ -41,8 +43,8 @@ def excerpt(text: Text) -> str:
 def kept_quotes(page: Path) -> dict[str, str]:
     """Return the quotes of a report that was written before, by the names on it; none where there is no report."""
     try:
-        html = page.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        html = reading.read_bytes(page, most=reading.TABLE_BYTES).decode()
+    except (OSError, RunError, UnicodeDecodeError):
         return {}
     return {unescape(name): unescape(quote) for quote, name in QUOTE.findall(html)}
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ft.errors import listed, printable
+from ft.errors import RunError, listed, printable
 from ft.report.template import template
 from ft.report.thumbnails import data_uri
+from ft.system import reading
 from ft.system.names import CURVES
 from ft.tasks import task_in
 from ft.tasks.task import LABEL_WORDS, Measure
@@ -79,7 +80,7 @@ def run_table(folder: Path, result: Mapping[str, Any], backend: str) -> str:
 def picture(path: Path) -> str | None:
     """Return a PNG file as a data URI; None where it is large, or not there any more."""
     try:
-        content = path.read_bytes()
-    except OSError:
+        content = reading.read_bytes(path, most=reading.TABLE_BYTES)
+    except (OSError, RunError):
         return None
     return data_uri(content, "png") if len(content) <= LARGEST else None

@@ -197,3 +197,25 @@ def test_no_name_is_a_formula_in_a_spreadsheet(name, tmp_path):
     cells = (tmp_path / "predictions.csv").read_text().splitlines()[1].split(",")
     assert not any(cell.lstrip('"')[:1] in tuple("=+-@\t") for cell in cells)
     assert (read_predictions(tmp_path)[0].name, read_predictions(tmp_path)[0].label) == (name, name)
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"task": "detection"}, "key 'class_AP': found nothing, expected a list of 2"),
+        ({"class_AP": [0.5]}, "key 'class_AP': found a list of 1, expected a list of 2"),
+        ({"class_AP": [0.5, "x"]}, "key 'class_AP.1': found"),
+        ({"curves": [[0.5], [0.5]]}, "key 'curves.0': found a list of 1"),
+        ({"pixel_confusion": [[1, 2], [3]]}, "key 'pixel_confusion': found a list of 1, expected a list of 2"),
+        (
+            {"lengths": {"max_length": 8, "padded": [8], "train": [1], "val": [], "cut": {"train": 0, "val": 0}}},
+            "key 'lengths.val': found a list of 0, expected a list of 1",
+        ),
+        ({"lengths": {"max_length": 8}}, "key 'lengths.padded': found nothing"),
+    ],
+)
+def test_what_tasks_keep_has_a_value_for_each_class_or_length(said, found, tmp_path):
+    (tmp_path / "model.json").write_text(json.dumps({"format": 1, "classes": ["a", "b"], **said}))
+    with pytest.raises(RunError) as caught:
+        runfolder.read_result(tmp_path)
+    assert found in str(caught.value)
