@@ -97,7 +97,7 @@ def test_a_compiler_that_fails_is_told_and_replaced(make_learner, batch, broken_
     ("fields", "runs_ahead"),
     [
         ({"freeze": "stem,layer1,layer2,layer3"}, True),
-        ({"freeze": "stem,layer1,layer2,layer3", "bn": "update"}, False),
+        pytest.param({"freeze": "stem,layer1,layer2,layer3", "bn": "update"}, False, marks=pytest.mark.slow),
         ({"model": "squeezenet1_1", "freeze": "none", "image_size": 64}, False),
     ],
 )
