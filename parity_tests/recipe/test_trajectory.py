@@ -26,7 +26,7 @@ LONG = [
 
 @pytest.mark.parametrize(
     ("case", "size"),
-    [(case, 32) for case in QUICK] + [pytest.param(case, 64, marks=pytest.mark.slow) for case in LONG],
+    [(case, 16) for case in QUICK] + [pytest.param(case, 64, marks=pytest.mark.slow) for case in LONG],
     ids=str,
 )
 def test_trajectory(case, size, say):

@@ -93,16 +93,23 @@ def test_a_compiler_that_fails_is_told_and_replaced(make_learner, batch, broken_
     ]
 
 
+UPPER = {"freeze": "stem,layer1,layer2,layer3"}
+WHOLE = {"model": "squeezenet1_1", "freeze": "none", "image_size": 64}
+
+
 @pytest.mark.parametrize(
-    ("fields", "runs_ahead"),
+    ("fields", "runs_ahead", "compiler"),
     [
-        ({"freeze": "stem,layer1,layer2,layer3"}, True),
-        ({"freeze": "stem,layer1,layer2,layer3", "bn": "update"}, False),
-        ({"model": "squeezenet1_1", "freeze": "none", "image_size": 64}, False),
+        (UPPER, True, "inductor"),
+        (WHOLE, False, "aot_eager"),  # but for code, on which a C++ compiler takes half a minute
+        pytest.param({**UPPER, "bn": "update"}, False, "inductor", marks=pytest.mark.slow),
+        pytest.param(WHOLE, False, "inductor", marks=pytest.mark.slow),
     ],
 )
-def test_what_trains_is_the_same_compiled(make_learner, batch, fields, runs_ahead):
+def test_what_trains_is_the_same_compiled(make_learner, batch, monkeypatch, fields, runs_ahead, compiler):
     """Gradients, statistics and noise; evaluation and short batches are not even compiled."""
+    own = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda plain, **options: own(plain, backend=compiler, **options))
     plain, compiled = (make_learner(**fields, precision="float64", batch_size=6) for _ in range(2))
     said = []
     for learner in (plain, compiled):

@@ -1,5 +1,7 @@
 """A network that is only asked, for an evaluation or a prediction, holds nothing that a training would need."""
 
+from functools import cache
+
 import pytest
 
 from ft.backend import contract as backend
@@ -22,10 +24,11 @@ OPTIMIZERS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tensors():
     """Return a network's weights, by wing."""
 
+    @cache
     def drawn(name):
         wing = backend.load(name)
         return cast(initial_weights(wing.weight_shapes(wing.build_model("resnet18", num_classes=3)), seed=0), "float32")

@@ -26,6 +26,7 @@ def test_compiled_and_folded_it_is_the_same_network(make_learner, batch):
 
 
 @in_each_framework
+@pytest.mark.usefixtures("eager")
 def test_only_folded_it_is_the_same_network(make_learner, batch):
     whole, apart, said = apart_and_whole(make_learner, "float64", compiled=False)
     a, b = whole.gradients(batch, step=0), apart.gradients(batch, step=0)
