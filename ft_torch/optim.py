@@ -74,7 +74,7 @@ def adam_kernel(g: Tensor, slots: Slots, lr: float, t: float, *, betas: tuple[fl
     change, count = torch.zeros_like(g), torch.tensor(t)
     numbers = {"lr": lr, "beta1": betas[0], "beta2": betas[1], "eps": eps, "weight_decay": 0.0}
     states = [slots["exp_avg"]], [slots["exp_avg_sq"]], [], [count]
-    torch._fused_adam_([change], [g], *states, **numbers, amsgrad=False, maximize=False)
+    torch.ops.aten._fused_adam_([change], [g], *states, **numbers, amsgrad=False, maximize=False)
     return change.neg_()
 
 

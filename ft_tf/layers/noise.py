@@ -42,7 +42,8 @@ class Noise(SameShape):
     def factors(self, x: tf.Tensor, clock: tf.Tensor) -> tf.Tensor:
         """Return what `x` is multiplied by. For a large one compiled: each operation would go through memory anew."""
         sizes = [own if size is None else size for own, size in zip(x.shape, self.noise_shape(x), strict=True)]
-        large = None not in sizes and prod(sizes) >= LEAST and not tf.config.get_visible_devices("GPU")
+        count = 0 if None in sizes else prod(filter(None, sizes))
+        large = count >= LEAST and not tf.config.get_visible_devices("GPU")
         draw = compiled_factors(maps=self.maps) if large else partial(factors, maps=self.maps)
         numbers = tf.constant([self.key, keep_threshold(self.p)], tf.int64)
         return draw(self.mask_shape(x), clock, numbers, tf.constant(1 / (1 - self.p), x.dtype))
