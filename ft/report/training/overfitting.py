@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ft.errors import article
 from ft.report.training.data_advice import is_tiny
 from ft.report.training.evidence import Evidence, error_between
 from ft.report.training.finding import Advice
@@ -74,7 +75,7 @@ def without_shares(e: Evidence, train: Mapping[str, Any], val: Mapping[str, Any]
     metric, unit = e.task.score.metric, e.unit
     loss = f" (loss {train['loss']:.3g} against {val['loss']:.3g})" if e.has_val else ""
     return (
-        f"The final network has a {e.task.score.word} of {train[metric]:.4g} on {train['images']} "
+        f"The final network has {article(e.task.score.word)} of {train[metric]:.4g} on {train['images']} "
         f"training {unit}s and of {val[metric]:.4g} on {e.val_count} validation {unit}s{loss}."
     )
 
