@@ -36,6 +36,8 @@ def test_one_process_is_alone(environment):
         ("torch", {**TORCHRUN, "RANK": "3"}, "RANK 3 of WORLD_SIZE 3"),
         ("torch", {**TORCHRUN, "RANK": "one"}, "RANK: got 'one', expected a whole number"),
         ("torch", {**TORCHRUN, "MASTER_ADDR": ""}, "MASTER_ADDR: not there"),
+        ("torch", {**TORCHRUN, "MASTER_PORT": "65536"}, "MASTER_PORT: got '65536', expected a whole number up to 65535"),
+        ("torch", {**TORCHRUN, "WORLD_SIZE": "9" * 5000}, "WORLD_SIZE: got '999"),
         (
             "torch",
             tf_config(task={"type": "worker", "index": 2}),
@@ -43,6 +45,7 @@ def test_one_process_is_alone(environment):
         ),
         ("tf", {**TORCHRUN, "LOCAL_RANK": "0"}, "torchrun starts PyTorch's processes, TensorFlow's need TF_CONFIG"),
         ("tf", {"TF_CONFIG": "{"}, "TF_CONFIG: no JSON"),
+        ("tf", {"TF_CONFIG": "[" * 100_000}, "TF_CONFIG: no JSON"),
         ("tf", {"TF_CONFIG": "[1]"}, "TF_CONFIG: it lacks what is needed"),
         ("tf", tf_config(task={"type": "worker"}), "TF_CONFIG: it lacks what is needed"),
         ("tf", tf_config(task={"type": "worker", "index": 3}), "index 3 of 3 workers"),
