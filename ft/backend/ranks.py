@@ -16,6 +16,7 @@ from ft.backend.board import Board
 from ft.backend.watch import Watch
 from ft.errors import RecipeError
 
+PORTS = 65535
 CHUNK = 1 << 24  # words of 4 bytes that are summed at once
 
 
@@ -132,8 +133,9 @@ def seat_by_numbers(environment: Mapping[str, str]) -> Seat | None:
     numbers = {}
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_PORT"):
         text = environment.get(name, "0" if name == "LOCAL_RANK" else "")
-        if not text.isdecimal():
-            raise RecipeError(f"{name}: got '{text}', expected a whole number; start the processes with torchrun")
+        if not text.isdecimal() or len(text) > 9 or (name == "MASTER_PORT" and int(text) > PORTS):
+            expected = f"a whole number{f' up to {PORTS}' if name == 'MASTER_PORT' else ''}"
+            raise RecipeError(f"{name}: got '{text[:40]}', expected {expected}; start the processes with torchrun")
         numbers[name] = int(text)
     size, rank = numbers["WORLD_SIZE"], numbers["RANK"]
     if not environment.get("MASTER_ADDR"):
@@ -150,7 +152,7 @@ def seat_by_config(environment: Mapping[str, str]) -> Seat | None:
     like = 'expected like {"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
     try:
         config = json.loads(environment["TF_CONFIG"])
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RecipeError(f"TF_CONFIG: no JSON; {like}") from None
     try:
         cluster, task = config.get("cluster", {}), config.get("task", {})

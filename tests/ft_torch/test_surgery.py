@@ -177,3 +177,10 @@ def test_weights_of_another_swin_window():
     planes = table.T.reshape(1, 3, 23, 23)
     expected = F.interpolate(planes, size=13, mode="bicubic", align_corners=False).reshape(3, 169).T
     np.testing.assert_allclose(fit.tensors["attn.relative_position_bias_table"], expected, rtol=0, atol=1e-13)
+
+
+def test_the_base_of_a_detector_has_shapes_where_boxes_have_no_numbers():
+    card = find_card("fasterrcnn_mobilenet_v2_fpn")
+    model = ft_torch.build_model(card.name, num_classes=2, dtype="float32", options=card.options(image_size=64))
+    ends = ft_torch.stage_shapes(model, card, image_size=64, channels=3)
+    assert ends["top"][1] == (1280, 2, 2)

@@ -56,8 +56,9 @@ def look_at(entry: Entry, policy: Policy) -> Look:
             height, width = decode(entry.source).shape[:2]
             digest = hashlib.sha256(entry.source.tobytes()).digest()
             return Look(entry, width, height, entry.source.nbytes, digest)
+        size = weigh(entry.source)
         width, height, traits = read_image(entry.source, describe, max_pixels=policy.max_pixels)
-        size, digest = weigh(entry.source)  # behind the look: what is no image may be of any size
+        digest = digest_of(entry.source)  # behind the look: what is no image may be of any size
     except BadImage as fault:
         return Look(entry, fault=fault)
     try:
@@ -79,15 +80,23 @@ def look_at_text(entry: Entry) -> Look:
     return Look(entry, 0, 0, len(both.encode()), digest, traits, characters=sum(map(len, parts)))
 
 
-def weigh(path: Path) -> tuple[int, bytes]:
-    """Return a file's size and the hash of its bytes."""
+def weigh(path: Path) -> int:
+    """Return a file's size."""
     try:
         if path.is_file():
-            return path.stat().st_size, hash_file(path)
+            return path.stat().st_size
         reason = f"cannot be read ({'not a file' if path.exists() else 'no such file'})"
-    except (OSError, DataError) as error:
-        reason = str(error).removeprefix(f"{printable(path)}: ")
+    except OSError as error:
+        reason = str(error)
     raise BadImage("unreadable", reason)
+
+
+def digest_of(path: Path) -> bytes:
+    """Return the hash of a file's bytes."""
+    try:
+        return hash_file(path)
+    except DataError as error:
+        raise BadImage("unreadable", str(error).removeprefix(f"{printable(path)}: ")) from None
 
 
 def describe(image: ImageFile.ImageFile) -> tuple[int, int, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """What a run is, in few words: its headline figures, one line of text, and a table for a notebook."""
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,9 @@ def unit_of(result: Mapping[str, Any]) -> str:
 
 
 def figures(metrics: Mapping[str, Any], measures: Iterable[Measure]) -> dict[str, str]:
-    """Return those of the measures that were taken and are numbers, in words."""
-    return {
-        measure.heading: measure.text(metrics[measure.name])
-        for measure in measures
-        if (value := metrics.get(measure.name)) is not None and value == value
-    }
+    """Return those of the measures that were taken, in words. What has no figure is null in a file, else NaN."""
+    taken = {measure: metrics.get(measure.name) for measure in measures}
+    return {m.heading: m.text(x) for m, x in taken.items() if x is not None and not math.isnan(x)}
 
 
 def facts(folder: Path, result: Mapping[str, Any], backend: str) -> dict[str, str]:

@@ -119,7 +119,8 @@ def test_the_page(judged, data):
     whole = {
         **result, "backend": "tf", "recipe": to_dict(Recipe()), "task": "detection", "architecture": "n",
         "versions": {}, "seconds": 1.0,
-        "data": {"train": 160, "val": 40}, "metrics": meter.result(), "train_metrics": {**meter.result(), "images": 40},
+        "data": {"train": 160, "val": 40}, "metrics": {**meter.result(), "AP_large": math.nan},
+        "train_metrics": {**meter.result(), "images": 40},
     }  # fmt: skip
     rows = [{"epoch_end": True, "epoch": i + 1, "step": i + 1, "loss": 1.0 / (i + 1), "AP": 0.1 * i} for i in range(3)]
     page = render_training(folder, whole, rows, DETECTION.page(folder, whole), data.val)
@@ -132,6 +133,7 @@ def test_the_page(judged, data):
     told = "nothing that it says is right"
     assert (told in page, told in page_of_nothing) == (False, True)
     assert "label smoothing" not in page
+    assert ">nan<" not in page
     assert page.count("data:image/jpeg") == 2 * len(worst)
     assert "are no longer where they were" in render_training(folder, whole, rows, DETECTION.page(folder, whole), None)
 
