@@ -34,9 +34,10 @@ class Way:
 def fit(case: Any) -> str | None:
     """Return the cell that gives the outputs (N, T, units) from a sequence (N, T, C), that of the first direction."""
     weights = by_kind(case.parameters)
-    x, keep = taken(case.inputs)
-    if x is None or not {"weight_ih", "weight_hh"} <= weights.keys():
+    given = taken(case.inputs)
+    if given is None or not {"weight_ih", "weight_hh"} <= weights.keys():
         return None
+    x, keep = given
     rows, units = weights["weight_hh"].shape
     y = case.output[..., :units]
     if y.shape != (*x.shape[:2], units):
@@ -49,12 +50,12 @@ def fit(case: Any) -> str | None:
     return first(told, y, case.close)
 
 
-def taken(inputs: Sequence[np.ndarray]) -> tuple[np.ndarray | None, np.ndarray | None]:
+def taken(inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Return the sequence among the inputs, and which of its steps count where a mask or lengths are beside it."""
     sequences = [x for x in inputs if x.ndim == 3 and x.dtype.kind == "f"]
     others = [x for x in inputs if not any(x is sequence for sequence in sequences)]
     if len(sequences) != 1 or len(others) > 1:
-        return None, None
+        return None
     (x,) = sequences
     if not others:
         return x, None
@@ -62,7 +63,7 @@ def taken(inputs: Sequence[np.ndarray]) -> tuple[np.ndarray | None, np.ndarray |
     if mask.shape == x.shape[:1] and mask.dtype.kind in "iu":
         return x, np.arange(x.shape[1]) < mask[:, None]
     fits = mask.size == x.shape[0] * x.shape[1] and np.isin(mask, (0, 1)).all()
-    return (x, mask.reshape(x.shape[:2]) != 0) if fits else (None, None)
+    return (x, mask.reshape(x.shape[:2]) != 0) if fits else None
 
 
 def ways(keep: np.ndarray | None) -> Iterator[Way]:

@@ -60,9 +60,9 @@ def read_turns(x: np.ndarray, y: np.ndarray, positions: int, close: float) -> np
     if not np.isfinite(turns).all():
         return None
     turned = x * turns
-    parts = (np.stack([z.real, z.imag]) for z in (turned, y))
+    one, other = (np.stack([np.real(z), np.imag(z)]) for z in (turned, y))
     turns = turns.reshape(x.shape[positions], x.shape[-1])
-    return turns if np.ptp(turns.imag, 0).max() > FIXED and same(*parts, close) else None
+    return turns if np.ptp(np.imag(turns), 0).max() > FIXED and same(one, other, close) else None
 
 
 def angles(turns: np.ndarray) -> str:
