@@ -43,6 +43,7 @@ FLAGS.add_argument("--model", default=MODEL, help=f"torchvision's side is {MODEL
 FLAGS.add_argument("--rounds", type=int, default=2, help="processes of each side [2]")
 FLAGS.add_argument("--steps", type=int, default=6, help="of a process, after two that are not counted [6]")
 FLAGS.add_argument("--only", nargs="+", choices=SIDES, default=list(SIDES))
+FLAGS.add_argument("--cpu", action="store_true", help="count the process's CPU seconds: for a machine in use")
 FLAGS.add_argument("--side", choices=SIDES, help="measure this one here, and print it as JSON")
 
 
@@ -117,11 +118,11 @@ def measure(args):
     wing, size, frozen = SIDES[args.side]
     step, finish = stock(size) if wing == "stock" else ours(args, wing, size, frozen, args.side == "kept")
     spent = timed(import_module("ft_torch.layers.boxes"), ("lesson", "cuts")) if args.side == "large" else [0.0]
-    seconds, decided = [], []
+    seconds, decided, clock = [], [], time.process_time if args.cpu else time.perf_counter
     for number in range(2 + args.steps):
-        started, before = time.perf_counter(), spent[0]
+        started, before = clock(), spent[0]
         finish(step(number))
-        seconds.append(time.perf_counter() - started)
+        seconds.append(clock() - started)
         decided.append(spent[0] - before)
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"seconds": seconds[2:], "decided": decided[2:], "peak": peak}
@@ -135,7 +136,7 @@ def main(args):
     found = {side: [] for side in args.only}
     for _ in range(args.rounds):
         for side, runs in found.items():
-            flags = ["--side", side, "--steps", str(args.steps), "--model", args.model]
+            flags = ["--side", side, "--steps", str(args.steps), "--model", args.model, *["--cpu"] * args.cpu]
             done = subprocess.run(
                 apart.command("ft_peers.detection", *flags), env=apart.environment(), capture_output=True, check=True
             )

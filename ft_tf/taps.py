@@ -9,7 +9,7 @@ from keras import KerasTensor
 from ft.zoo import Card
 from ft.zoo.card import under
 from ft.zoo.detector import OneStage
-from ft_tf.layers import lesson_of_anchors, maps_of, of_class, resize_bilinear, sizes_of
+from ft_tf.layers import lesson_of_anchors, maps_of, of_class, resize_bilinear, sizes, sizes_of
 
 Maps = dict[str, tf.Tensor]
 
@@ -147,12 +147,12 @@ class MaskHead:
         lesson: Maps,
         targets: Maps,
         image: tf.Tensor,
-        sizes: tf.Tensor,
+        pictures: tf.Tensor,
         *,
         training: bool,
     ) -> Maps:
         """Return "mask_logits" and "masks" (P, M, M): what is said, and is to be said, of boxes of objects."""
-        own = self.rois.lesson(lesson, targets["masks"], image, sizes)
+        own = self.rois.lesson(lesson, targets["masks"], image, pictures)
         rois = {name: tf.gather(lesson[name], own["places"]) for name in ("rois", "pictures", "maps")}
         logits = self.says(self.pool.cut(levels, rois, image), training=training)
         return {"mask_logits": of_class(logits, tf.gather(lesson["classes"], own["places"])), "masks": own["wanted"]}
@@ -179,7 +179,7 @@ class PointHead:
         lesson: Maps,
         targets: Maps,
         image: tf.Tensor,
-        sizes: tf.Tensor,
+        pictures: tf.Tensor,
         *,
         training: bool,
     ) -> Maps:
@@ -187,6 +187,6 @@ class PointHead:
         own = self.answer.lesson(lesson, targets["points"])
         rois = {name: tf.gather(lesson[name], own["places"]) for name in ("rois", "pictures", "maps")}
         heatmaps = tf.transpose(self.says(self.pool.cut(levels, rois, image), training=training), [0, 3, 1, 2])
-        _, _, height, width = heatmaps.shape
+        _, _, height, width = sizes(heatmaps)
         flat = tf.reshape(heatmaps, [-1, height * width])
         return {"heatmaps": tf.gather(flat, own["heatmaps"]), "cells": own["cells"]}

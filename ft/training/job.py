@@ -75,8 +75,9 @@ class Job:
         plain: the images of "train" are shuffled, but not augmented; as_pixels: see `Reading`.
         """
         recipe, classes = self.recipe, len(self.dataset.classes)
-        options = {"shuffle": split == "train", "by_aspect": recipe.group_by_aspect}
-        sampling, augmentation = Sampling(recipe.batch_size, recipe.seed, **options), AS_THEY_ARE
+        shuffle, grouped = split == "train", recipe.group_by_aspect
+        sampling = Sampling(recipe.batch_size, recipe.seed, shuffle=shuffle, by_aspect=grouped)
+        augmentation = AS_THEY_ARE
         if split == "train" and not plain:
             size, balanced = recipe.batch_size * recipe.accumulate, recipe.sampling == "balanced"
             cut = replace(cut_of(recipe), rank=self.ranks.rank, ranks=self.ranks.size)

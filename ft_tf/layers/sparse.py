@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from ft_tf.layers.base import register
+from ft_tf.layers.base import register, sizes
 from ft_tf.layers.conv import Conv2d
 
+Gradients = tuple[tf.Tensor, tf.Tensor]
 STEPS = [[0, row, column] for row in range(3) for column in range(3)]
 
 
@@ -17,22 +18,26 @@ class SparseConv2d(Conv2d):
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training:
             return super().call(x)
-        return convolved(x, tf.convert_to_tensor(self.kernel)) + self.bias
+        return convolved(x, tf.convert_to_tensor(self.kernel)) + tf.convert_to_tensor(self.bias)
 
 
-@tf.custom_gradient
-def convolved(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
+def convolved(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Return x (N, H, W, C) convolved with a kernel (3, 3, C, O), padded by one pixel."""
 
-    def gradient(g: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        places = tf.where(tf.reduce_any(g != 0, -1))
-        rows, around = tf.gather_nd(g, places), places[:, None] + tf.constant(STEPS, tf.int64)
-        framed, channels = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), kernel.shape[2]
-        flat = tf.reshape(kernel, [9 * channels, -1])
-        patches = tf.reshape(tf.gather_nd(framed, around), [-1, 9 * channels])
-        of_kernel = tf.reshape(tf.matmul(patches, rows, transpose_a=True), kernel.shape)
-        shares = tf.reshape(tf.matmul(rows, flat, transpose_b=True), [-1, 9, channels])
-        of_x = tf.scatter_nd(around, shares, tf.shape(framed, tf.int64))
-        return of_x[:, 1:-1, 1:-1], of_kernel
+    @tf.custom_gradient
+    def product(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], Gradients]]:
+        return tf.nn.conv2d(x, kernel, 1, "SAME"), lambda g: gradients(g, x, kernel)
 
-    return tf.nn.conv2d(x, kernel, 1, "SAME"), gradient
+    return product(x, kernel)
+
+
+def gradients(g: tf.Tensor, x: tf.Tensor, kernel: tf.Tensor) -> Gradients:
+    """Return the gradients of x and of the kernel by that of what they make, from where it is not 0."""
+    places = tf.where(tf.reduce_any(g != 0, -1))
+    rows, around = tf.gather_nd(g, places), places[:, None] + tf.constant(STEPS, tf.int64)
+    framed, channels = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), sizes(kernel)[2]
+    flat = tf.reshape(kernel, [9 * channels, -1])
+    patches = tf.reshape(tf.gather_nd(framed, around), [-1, 9 * channels])
+    of_kernel = tf.reshape(tf.matmul(patches, rows, transpose_a=True), kernel.shape)
+    shares = tf.reshape(tf.matmul(rows, flat, transpose_b=True), [-1, 9, channels])
+    return tf.scatter_nd(around, shares, tf.shape(framed, tf.int64))[:, 1:-1, 1:-1], of_kernel

@@ -17,12 +17,13 @@ class ViewBatches(ImageBatches):
     def view(self, epoch: int, index: int, height: int, width: int) -> View:
         """Return how an epoch shows a picture of that size."""
         size, longest = self.preprocess.crop, self.preprocess.longest
-        limits = (size,) if longest is None else (size, longest)
         try:
             if self.augmentation.augment == "crop-flip":
                 rng = generator(self.sampling.seed, "augment", epoch, index)
-                return (drawn if longest is None else jittered)(height, width, *limits, rng)
-            return (fitted if longest is None else whole)(height, width, *limits)
+                if longest is None:
+                    return drawn(height, width, size, rng)
+                return jittered(height, width, size, longest, rng)
+            return fitted(height, width, size) if longest is None else whole(height, width, size, longest)
         except DataError as error:
             raise DataError(f"{self.path_of(index)}: {error}") from None
 

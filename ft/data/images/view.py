@@ -151,7 +151,7 @@ def jittered(height: int, width: int, short: int, longest: int, rng: np.random.G
     Of a larger one as much shows as of the whole one, anywhere; a smaller one is a smaller picture.
     """
     plain, scale = whole(height, width, short, longest), rng.uniform(*SCALES)
-    scaled = [max(round(side * scale), 1) for side in plain.frame]
-    rows, columns = (min(pair) for pair in zip(scaled, plain.frame, strict=True))
-    top, left = (int(rng.integers(n - side, 1)) for n, side in ((rows, scaled[0]), (columns, scaled[1])))
-    return View(rows, *scaled, top, left, bool(rng.random() < 0.5), columns)
+    tall, wide = (max(round(side * scale), 1) for side in plain.frame)
+    rows, columns = min(tall, plain.height), min(wide, plain.width)
+    top, left = (int(rng.integers(n - side, 1)) for n, side in ((rows, tall), (columns, wide)))
+    return View(rows, tall, wide, top, left, bool(rng.random() < 0.5), columns)
