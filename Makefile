@@ -31,8 +31,8 @@ parity nightly: export TF_CPU_ALLOCATOR_USE_BFC = 0
 parity nightly: export MALLOC_MMAP_THRESHOLD_ = 1048576
 
 # one step of every network: two at a time, then those that want the memory alone, which gets back at once what they free
-NETWORKS := $(addprefix parity_tests/step/test_,$(addsuffix .py,step zoo segmentation masks detection onestage instances \
-    keypoints float32 text))
+NETWORKS := $(addprefix parity_tests/step/,test_step.py test_zoo.py test_segmentation.py test_masks.py test_detection.py \
+    test_onestage.py test_instances.py test_keypoints.py test_float32.py test_text.py)
 parity: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(NETWORKS) -n 2 --dist worksteal -m "not large" --durations=15
 	$(BIN)/pytest $(NETWORKS) -m large --durations=15

@@ -9,7 +9,7 @@ from keras import KerasTensor
 from ft.zoo import Card
 from ft.zoo.card import under
 from ft.zoo.detector import OneStage
-from ft_tf.layers import lesson_of_anchors, maps_of, of_class, resize_bilinear, sizes, sizes_of
+from ft_tf.layers import lesson_of_anchors, maps_of, of_class, resize_bilinear, sizes
 
 Maps = dict[str, tf.Tensor]
 
@@ -74,7 +74,8 @@ class BoxHead:
         **_: bool,
     ) -> Maps:
         objectness, deltas, *levels = self.proposals([features[tap] for tap in self.taps], training=training)
-        own = tf.cast(features["sizes"], tf.int32) if "sizes" in features else sizes_of(features["images"])
+        whole = tf.tile(tf.stack(size)[None], (tf.shape(levels[0])[0], 1))
+        own = tf.cast(features["sizes"], tf.int32) if "sizes" in features else whole
         shapes = maps_of(levels), tf.stack(size), own
         image = tf.reduce_max(own, 0)  # by which a map's scale is told
         if targets is None:

@@ -34,8 +34,8 @@ def first_to_say() -> bool:
 
 
 def began() -> float:
-    """Return when this process was started, where the system tells; else when this was imported."""
+    """Return when this process was started, where the system tells, at the latest; else when this was imported."""
     with suppress(OSError, ValueError):
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return (int(fields[19]) + 1) / os.sysconf("SC_CLK_TCK")  # it counts whole ticks
     return IMPORTED

@@ -87,6 +87,8 @@ def write_run(folder, name, precision, data):
         "metrics": {},
         "sha256": {MODEL: sha256_of(folder / MODEL)},
     }
+    if card.task == "segmentation":
+        result["pixel_confusion"] = np.zeros((CLASSES, CLASSES), int).tolist()
     files.write_json(folder / RESULT, result)
     return folder
 
