@@ -129,6 +129,11 @@ class AnchorHead:
         return {"class_logits": logits, **dict(zip(("said", "middle")[:count], flat, strict=True)), **lesson}
 
 
+def rois_at(lesson: Maps, places: tf.Tensor) -> Maps:
+    """Return some of the boxes that a step learns from."""
+    return {name: tf.gather(lesson[name], places) for name in ("rois", "pictures", "maps")}
+
+
 class MaskHead:
     """What says the masks of boxes, a network's own layers."""
 
@@ -154,7 +159,7 @@ class MaskHead:
     ) -> Maps:
         """Return "mask_logits" and "masks" (P, M, M): what is said, and is to be said, of boxes of objects."""
         own = self.rois.lesson(lesson, targets["masks"], image, pictures)
-        rois = {name: tf.gather(lesson[name], own["places"]) for name in ("rois", "pictures", "maps")}
+        rois = rois_at(lesson, own["places"])
         logits = self.says(self.pool.cut(levels, rois, image), training=training)
         return {"mask_logits": of_class(logits, tf.gather(lesson["classes"], own["places"])), "masks": own["wanted"]}
 
@@ -186,7 +191,7 @@ class PointHead:
     ) -> Maps:
         """Return "heatmaps" (V, S * S), logits of the keypoints that boxes of objects show, and their "cells" (V,)."""
         own = self.answer.lesson(lesson, targets["points"])
-        rois = {name: tf.gather(lesson[name], own["places"]) for name in ("rois", "pictures", "maps")}
+        rois = rois_at(lesson, own["places"])
         heatmaps = tf.transpose(self.says(self.pool.cut(levels, rois, image), training=training), [0, 3, 1, 2])
         _, _, height, width = sizes(heatmaps)
         flat = tf.reshape(heatmaps, [-1, height * width])

@@ -260,10 +260,8 @@ class Learner:
         if isinstance(inputs, TokenIds):
             return {name: torch.from_numpy(array).to(self.device) for name, array in inputs.arrays.items()}
         if isinstance(inputs, Padded):
-            return {
-                "images": as_nchw(self.put(inputs.images)),
-                "sizes": torch.from_numpy(inputs.sizes),
-            }  # the host decides by them
+            sizes = torch.from_numpy(inputs.sizes)  # they stay on the host, which decides by them
+            return {"images": as_nchw(self.put(inputs.images)), "sizes": sizes}
         return as_nchw(self.put(inputs))
 
     def put(self, inputs: np.ndarray | Pixels) -> Tensor:

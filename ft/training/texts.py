@@ -30,20 +30,8 @@ from ft.weights.text_files import text_weights, tokenizer_files
 from ft.zoo.text import TextCard
 
 MEANINGLESS = {  # fields that say nothing of texts: each has to stay at its default
-    *(
-        "image_size",
-        "max_size",
-        "group_by_aspect",
-        "augment",
-        "randaugment",
-        "jitter",
-        "hue",
-        "erase",
-        "mixup",
-        "cutmix",
-        "jpeg",
-        "in_channels",
-    ),
+    *("image_size", "max_size", "group_by_aspect", "augment", "randaugment", "jitter", "hue", "erase"),
+    *("mixup", "cutmix", "jpeg", "in_channels"),
     *("cut", "change", "dropout", "stochastic_depth", "cache_views"),
 }
 CHARACTERS = 4  # of a token of English, about: a block of plain text is to have room in max_length

@@ -1,6 +1,7 @@
 """Faster R-CNN of torchvision's own modules; what it decides about boxes is decided in ft/network/boxes."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -123,11 +124,17 @@ class TwoStages(nn.Module):
         flat = [[x.permute(0, 2, 3, 1).flatten(1) for x in maps[::-1]] for maps in (scores, said)]
         return torch.cat(flat[0], 1), torch.cat(flat[1], 1).unflatten(1, (-1, 4))
 
-    def say(self, levels: list[Tensor], rois: Mapping[str, Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Return logits (K, C + 1) and deltas (K, 4 * (C + 1)) of boxes."""
-        cut = pool_boxes(levels, rois, size, self.decisions.detector)
-        head, predictor = (self.roi_heads.get_submodule(f"box_{part}") for part in ("head", "predictor"))
+    def say(self, levels: list[Tensor], rois: Mapping[str, Tensor], size: tuple[int, int], part: str = "box") -> Any:
+        """Return what is said of boxes: of a "box" logits (K, C + 1) and deltas (K, 4 * (C + 1)), of others maps."""
+        numbers = self.decisions.detector
+        cut = pool_boxes(levels, rois, size, numbers if part == "box" else numbers.of_masks)
+        head, predictor = (self.roi_heads.get_submodule(f"{part}_{own}") for own in ("head", "predictor"))
         return predictor(head(cut))
+
+
+def rois_at(lesson: Maps, places: Tensor) -> Maps:
+    """Return some of the boxes that a step learns from."""
+    return {name: lesson[name][places] for name in ("rois", "pictures", "maps")}
 
 
 def fasterrcnn(name: str, num_classes: int, dtype: str) -> nn.Module:

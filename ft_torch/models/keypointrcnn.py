@@ -9,8 +9,8 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from ft.zoo.fasterrcnn import Shape
 from ft.zoo.keypointrcnn import KEYPOINTS, SHAPES
-from ft_torch.layers import Decider, NativeDecider, pool_boxes, with_products
-from ft_torch.models.fasterrcnn import Maps, TwoStages, stock_parts
+from ft_torch.layers import Decider, NativeDecider, with_products
+from ft_torch.models.fasterrcnn import Maps, TwoStages, rois_at, stock_parts
 from ft_torch.models.mobilenetv3 import adapted
 
 
@@ -38,7 +38,7 @@ class WithPoints(TwoStages):
         heatmaps there; 0 where no detection is. In a graph the "heatmaps" (N, D, K, S, S).
         """
         there, rois = found["classes"] >= 0, decide.found_rois(found)
-        said = decide.found_points(self.say_points(levels, rois, size), rois)
+        said = decide.found_points(self.say(levels, rois, size, "keypoint"), rois)
         return {name: decide.by_picture(x, there) for name, x in said.items()}
 
     def more_learnt(
@@ -51,15 +51,8 @@ class WithPoints(TwoStages):
     ) -> Maps:
         """Return "heatmaps" (V, S * S), logits of the keypoints that boxes of objects show, and their "cells" (V,)."""
         own = decide.points(lesson, targets["points"])
-        rois = {name: lesson[name][own["places"]] for name in ("rois", "pictures", "maps")}
-        heatmaps = self.say_points(levels, rois, size).flatten(2).flatten(0, 1)
+        heatmaps = self.say(levels, rois_at(lesson, own["places"]), size, "keypoint").flatten(2).flatten(0, 1)
         return {"heatmaps": heatmaps[own["heatmaps"]], "cells": own["cells"]}
-
-    def say_points(self, levels: list[Tensor], rois: Mapping[str, Tensor], size: tuple[int, int]) -> Tensor:
-        """Return heatmaps (R, K, S, S) of boxes."""
-        cut = pool_boxes(levels, rois, size, self.decisions.detector.of_masks)
-        head, predictor = (self.roi_heads.get_submodule(f"keypoint_{part}") for part in ("head", "predictor"))
-        return predictor(head(cut))
 
 
 def keypointrcnn(name: str, num_classes: int, num_keypoints: int, dtype: str) -> nn.Module:

@@ -10,8 +10,8 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from ft.zoo.fasterrcnn import Shape
 from ft.zoo.maskrcnn import SHAPES
-from ft_torch.layers import Decider, NativeDecider, pool_boxes, with_products
-from ft_torch.models.fasterrcnn import Maps, TwoStages, stock_parts
+from ft_torch.layers import Decider, NativeDecider, with_products
+from ft_torch.models.fasterrcnn import Maps, TwoStages, rois_at, stock_parts
 from ft_torch.models.mobilenetv3 import adapted
 
 
@@ -38,7 +38,7 @@ class WithMasks(TwoStages):
     ) -> Maps:
         """Return "masks" (N, D, M, M) of detections, probabilities on a grid over the box; 0 where none is."""
         rois = decide.found_rois(found)
-        own = of_class(self.say_masks(levels, rois, size), rois["classes"] + 1).sigmoid()
+        own = of_class(self.say(levels, rois, size, "mask"), rois["classes"] + 1).sigmoid()
         return {"masks": decide.by_picture(own, found["classes"] >= 0)}
 
     def more_learnt(
@@ -51,15 +51,8 @@ class WithMasks(TwoStages):
     ) -> Maps:
         """Return "mask_logits" and "masks" (P, M, M): what is said, and is to be said, of boxes of objects."""
         own = decide.masks(lesson, targets["masks"])
-        rois = {name: lesson[name][own["places"]] for name in ("rois", "pictures", "maps")}
-        logits = self.say_masks(levels, rois, size)
+        logits = self.say(levels, rois_at(lesson, own["places"]), size, "mask")
         return {"mask_logits": of_class(logits, lesson["classes"][own["places"]]), "masks": own["wanted"]}
-
-    def say_masks(self, levels: list[Tensor], rois: Mapping[str, Tensor], size: tuple[int, int]) -> Tensor:
-        """Return logits (K, C + 1, M, M) of boxes."""
-        cut = pool_boxes(levels, rois, size, self.decisions.detector.of_masks)
-        head, predictor = (self.roi_heads.get_submodule(f"mask_{part}") for part in ("head", "predictor"))
-        return predictor(head(cut))
 
 
 def of_class(logits: Tensor, classes: Tensor) -> Tensor:
