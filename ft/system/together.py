@@ -114,7 +114,9 @@ def wait_for_all(members: Sequence[Member], stop: Stop, grace: float, linger: fl
     """Wait until all have ended, by force where one has ended badly; return the one that failed first."""
     first, ends, due = None, iter(()), 0.0
     while any(member.process.poll() is None for member in members) and not stop.again:
-        if first is None and (first := first_failed(members)):
+        if first is None and first_failed(members):
+            time.sleep(LOOK)  # the one that it missed may be seen a moment later
+            first = first_failed(members)
             ends = forced_ends(members, exit_code(first) == 128 + stop.number, grace, linger)
             due = time.monotonic() + next(ends)
         elif first is not None and time.monotonic() >= due:

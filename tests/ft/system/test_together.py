@@ -92,7 +92,7 @@ def test_the_first_one_is_seen_and_all_end_well(start, ended):
             "err of 0\nerr of 1\nerror: process 1 of 2 was ended by SIGKILL, and the others with it;",
         ),
         (("kill", "wait"), 137, "err of 0\nerror: process 0 of 2 was ended by SIGKILL, and the others with it;"),
-        (("end 70", "kill"), 137, "err of 0\nerr of 1\n"),  # it missed the other, and said so
+        (("miss 70", "kill"), 137, "err of 0\nerr of 1\n"),  # it missed the other, and said so
     ],
 )
 def test_a_bad_end_is_the_end_of_all(start, ended, deeds, code, shown):
