@@ -248,7 +248,7 @@ class Learner:
     def load(self, inputs: Inputs) -> Any:
         """Put a batch on the device as the network takes it and, where frozen stages run ahead, through these."""
         if isinstance(inputs, Features):
-            return Taps({name: self.put(array) for name, array in inputs.taps.items()})
+            return Taps({name: channels_last(self.put(array)) for name, array in inputs.taps.items()})
         given = self.given(inputs)
         if not self.prefix:
             return given
@@ -325,6 +325,11 @@ def as_arrays(outputs: Outputs) -> dict[str, np.ndarray]:
 def to_host(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     """Return tensors as arrays of the same shapes."""
     return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+
+
+def channels_last(maps: Tensor) -> Tensor:
+    """Return maps (N, C, H, W) in the order of the head's weights, which else turn them in each layer; others as is."""
+    return maps.contiguous(memory_format=torch.channels_last) if maps.ndim == 4 else maps
 
 
 def as_nchw(images: Tensor) -> Tensor:
