@@ -170,7 +170,7 @@ def facade(args, folder, backend):
     common = {"model": MODEL, "weights": "none", "data": str(folder), "batch_size": BATCH, "image_size": SIZE}
     wing = backends.load(backend)
     if args.what == "head":
-        recipe = Recipe(**common, **rates, freeze="base", epochs=EPOCHS, cache="memory")
+        recipe = Recipe(**common, **rates, freeze="base", epochs=EPOCHS, cache_dir=str(folder))
         clock = started()
         with tempfile.TemporaryDirectory() as out:
             ft.finetune(recipe, backend=backend, out=Path(out) / "run", quiet=True)

@@ -16,7 +16,7 @@ from ft.backend.ranks import ALONE, Ranks
 from ft.data import Batch, Batches, Features, Given
 from ft.errors import RecipeError, RunError
 from ft.features.exact import Base, in_float64, is_exact
-from ft.features.file import exposed, features_folder, open_features, path_of, stored, write_features
+from ft.features.file import exposed, features_folder, let_go, open_features, path_of, stored, write_features
 from ft.features.key import feature_key
 from ft.network.freeze import keeps_features
 from ft.system.clean import GB, size_text
@@ -51,6 +51,8 @@ class FeatureBatches:
         for planned in self.batches.planned(epoch, start, stop):
             indices = planned.indices
             batch = Batch(self.views[seen][indices], self.batches.targets_at(seen, indices), indices, planned.number)
+            for array in self.views[seen].taps.values():  # else a file takes as much memory as it is long
+                let_go(array)
             yield self.batches.placed(batch, planned)
 
 

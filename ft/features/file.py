@@ -11,6 +11,7 @@ and a folder where others may write is told of.
 
 import hashlib
 import io
+import mmap
 import os
 import re
 import struct
@@ -139,6 +140,15 @@ def exposed(folder: Path) -> str | None:
 def mapped(file: Any, header: Header) -> np.ndarray:
     """Return the data of an open file as a read-only array; the file may go, the array stays."""
     return np.asarray(np.memmap(file, header.dtype, mode="r", offset=HEADER, shape=header.shape))
+
+
+def let_go(array: np.ndarray) -> None:
+    """Give the memory of a mapped array back; the system reads it again, or still has it. Nothing for other arrays."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def write_features(

@@ -41,7 +41,7 @@ def keep(fake_wing, write_images, folder):
         job, said = prepare_job(ft.Recipe(**{**NET, "data": data, **fields})), []
         learner, _ = build_learner(job, backend.load("torch"), device="cpu")
         sources = sources_of(Keeper(job, learner, "torch", "cpu", said.append), "train", "val")
-        kept = [isinstance(source, FeatureBatches) for source in sources]
+        keep.sources, kept = sources, [isinstance(source, FeatureBatches) for source in sources]
         return [arrays(source) if k else None for source, k in zip(sources, kept, strict=True)], " ".join(said)
 
     return keep

@@ -3,10 +3,13 @@
 import errno
 import json
 import os
+import re
 import struct
+import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,6 +184,22 @@ def test_a_file_is_a_safetensors_file_mapped_read_only(write):
     np.testing.assert_array_equal(array[1, 4], [27, 28, 29])  # what is mapped stays
     assert os.listdir(path.parent) == []
     assert feature_file.about(path) == {"about": "damaged"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_file_takes_no_memory_for_what_was_taken_of_it(keep, folder):
+    keep(cache="disk")
+    assert resident(folder) > 0  # it was compared just now
+    for source in keep.sources:
+        assert len(list(source.epoch(0))) == len(source)
+    assert resident(folder) == 0
+
+
+def resident(folder):
+    """Return the kilobytes of memory that the mapped files of a folder take."""
+    mappings = re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text())
+    taken = [re.search(r"Rss: +(\d+) kB", mapping) for mapping in mappings if str(folder) in mapping]
+    return sum(int(found[1]) for found in taken)
 
 
 def truncate(path):
