@@ -1,5 +1,6 @@
 """Processes that train together, in PyTorch: gloo between CPUs, NCCL between GPUs."""
 
+import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,9 +82,14 @@ class TorchRanks(Ranks):
         return rows
 
     def close(self) -> None:
-        """Part."""
+        """Part, and end gloo's threads, which no group that something still holds would do.
+
+        One of them may be letting go of a tensor yet: it asks for Python's lock, and aborts a process that ends.
+        """
         if self.board:
             self.board.close()
+        self.host = None
+        gc.collect()  # of an error that tells of the group
         dist.destroy_process_group()
 
 

@@ -1,11 +1,18 @@
-"""What ranks add up: where it lies or as one vector, each once; and what of a rank is compiled."""
+"""What ranks add up: where it lies or as one vector, each once; what of a rank is compiled; what it leaves behind."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import pytest
 import torch
 import torch.distributed as dist
 
+from ft.backend.ranks import Seat
+from ft.errors import RankLost
 from ft_torch.ranks import TorchRanks
+
+TASKS = Path("/proc/self/task")
 
 
 def test_each_tensor_is_added_up_once_and_keeps_its_strides(monkeypatch):
@@ -31,3 +38,29 @@ def test_what_learns_from_all_ranks_is_not_compiled(make_learner):
         learner.compile_trained(say=said.append)
     assert said == ["compile: what trains runs uncompiled, for its BatchNorm learns from the parts of all ranks"]
     assert set(learner.trained.sizes) == {3, 7}
+
+
+def threads_of_gloo():
+    return [name for name in (task.joinpath("comm").read_text() for task in TASKS.iterdir()) if "gloo" in name]
+
+
+@pytest.mark.skipif(not TASKS.exists(), reason="only Linux names a process's threads there")
+def test_no_thread_of_gloo_outlives_a_rank(monkeypatch):
+    """One that did could abort a process that ends; also where an error, which holds itself, tells of a group."""
+    for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "RANK": "0", "WORLD_SIZE": "1"}.items():
+        monkeypatch.setenv(name, value)
+    ranks = TorchRanks(Seat(0, 1, 0, "127.0.0.1"), gpus=False, timeout=20)
+    ranks.board = None
+    assert ranks.sum(np.ones(3)).tolist() == [1.0] * 3
+    assert threads_of_gloo()
+    lose(ranks)
+    ranks.close()
+    assert not threads_of_gloo()
+
+
+def lose(ranks):
+    """Let a sum fail within PyTorch, and the error be part of a ring."""
+    try:
+        ranks.sum(np.ones(3, np.uint16))  # a kind of number that gloo refuses
+    except RankLost as lost:
+        lost.ring = lost
