@@ -12,7 +12,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ft.backend.board import shared_board
 from ft.backend.ranks import Ranks, Seat
 from ft.errors import RankLost, RecipeError, first_line
 
@@ -21,12 +20,11 @@ class TorchRanks(Ranks):
     """A process group for tensors, on the device, and one for the hub's arrays, on the host."""
 
     def __init__(self, seat: Seat, *, gpus: bool, timeout: float) -> None:
-        self.rank, self.size = seat.rank, seat.size
+        self.rank, self.size, self.on_gpus = seat.rank, seat.size, gpus
         with broken():
             patience = timedelta(seconds=timeout)
             dist.init_process_group("nccl" if gpus else "gloo", timeout=patience)
             self.host: Any = dist.new_group(backend="gloo", timeout=patience) if gpus else dist.group.WORLD
-            self.board = None if gpus else shared_board(self, timeout)
 
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of an array of all ranks."""

@@ -34,8 +34,10 @@ def meet_others(backend: str, *, device: str, timeout: float) -> Ranks:
     wing = backends.load(backend)
     with quiet_stderr():
         ranks = wing.connect(seat, device=device, timeout=timeout)
-    ranks.watch = Watch(ranks.rank, seat.host, timeout, ranks.gather)
     atexit.register(ranks.close)
+    if not ranks.on_gpus:
+        ranks.share_memory(timeout)
+    ranks.watch = Watch(ranks.rank, seat.host, timeout, ranks.gather)
     atexit.register(ranks.watch.part)  # the last one registered comes first
     return ranks
 

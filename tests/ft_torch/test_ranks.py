@@ -50,7 +50,6 @@ def test_no_thread_of_gloo_outlives_a_rank(monkeypatch):
     for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "RANK": "0", "WORLD_SIZE": "1"}.items():
         monkeypatch.setenv(name, value)
     ranks = TorchRanks(Seat(0, 1, 0, "127.0.0.1"), gpus=False, timeout=20)
-    ranks.board = None
     assert ranks.sum(np.ones(3)).tolist() == [1.0] * 3
     assert threads_of_gloo()
     lose(ranks)
