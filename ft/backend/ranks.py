@@ -170,5 +170,5 @@ def seat_by_config(environment: Mapping[str, str]) -> Seat | None:
             raise RecipeError(f"TF_CONFIG: index {index} of {len(workers)} workers; they count from 0")
     except (KeyError, TypeError, AttributeError):
         raise RecipeError(f"TF_CONFIG: it lacks what is needed; {like}") from None
-    hosts = [worker.rpartition(":")[0] for worker in workers]
+    hosts = [worker.rpartition(":")[0].strip("[]") for worker in workers]
     return Seat(index, len(workers), hosts[:index].count(hosts[index]), hosts[0]) if len(workers) > 1 else None
