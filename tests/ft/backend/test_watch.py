@@ -27,7 +27,8 @@ def test_the_rank_that_did_not_come_is_named():
         watch.step = step
         watch.send("beat")
     end = time.monotonic() + 10
-    while [step for _, step in found[0].heard.values()] != [5, 4] and time.monotonic() < end:
+    while {peer: step for peer, (_, step) in found[0].heard.items()} != {1: 5, 2: 4}:
+        assert time.monotonic() < end
         time.sleep(0.01)
     assert "rank 2 did not come to step 5 within 20 s" in str(found[0].judge(RankLost("timed out")))
     on_ranks(3, lambda ranks: found[ranks.rank].part())
