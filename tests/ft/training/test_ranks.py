@@ -9,7 +9,7 @@ from ft.recipe import Recipe
 from ft.tasks import TASKS
 from ft.tasks.objective import objective_of
 from ft.training.evaluate import evaluate
-from ft.training.ranks import agree_on, connect, meet, together
+from ft.training.ranks import agree_on, connect, gpu_of, meet, require_own_gpus, together
 from tests.ranks import on_ranks
 
 CLASSES = tuple("abcdef")
@@ -30,6 +30,28 @@ def test_machines_may_differ():
         agree_on(ranks, Recipe(device=("cpu", "auto")[ranks.rank], workers=ranks.rank), backend="torch")
 
     assert on_ranks(2, work) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("locals_", "visible", "words"),
+    [
+        ((0, 1, 0), "", "ranks 0 and 2 take the same GPU (0 of "),
+        ((0, 0, 1), "5,7", "ranks 0 and 1 take the same GPU (5 of "),
+        ((0, 1, 2), "", None),
+        ((None, None, None), "", None),
+    ],
+)
+def test_a_gpu_is_one_ranks(monkeypatch, locals_, visible, words):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    def work(ranks):
+        own = locals_[ranks.rank]
+        require_own_gpus(ranks, None if own is None else gpu_of(own))
+
+    first, *others = on_ranks(3, work)
+    assert str(first).count("\n") == 0
+    assert (words or "None") in str(first)
+    assert [type(error) for error in others] == [Elsewhere if words else type(None)] * 2
 
 
 def test_fewer_samples_than_ranks():
