@@ -1,5 +1,6 @@
 """What ranks add up: where it lies or as one vector, each once; what of a rank is compiled; what it leaves behind."""
 
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,8 @@ import torch.distributed as dist
 
 from ft.backend.ranks import Seat
 from ft.errors import RankLost
-from ft_torch.ranks import TorchRanks
+from ft_torch.ranks import TorchRanks, own_store
+from tests.ranks import on_ranks
 
 TASKS = Path("/proc/self/task")
 
@@ -63,3 +65,22 @@ def lose(ranks):
         ranks.sum(np.ones(3, np.uint16))  # a kind of number that gloo refuses
     except RankLost as lost:
         lost.ring = lost
+
+
+def test_what_ended_ranks_left_in_torchruns_store_is_not_read(monkeypatch):
+    """Rank 0 answers the greeting of one that has ended, before the new one comes."""
+    store = dist.HashStore()
+    store.set("ft/hello/1", "ended")
+    store.set("place", "where an ended rank listened")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    monkeypatch.setattr("ft_torch.ranks.rendezvous", lambda *_, **__: iter([(store, 0, 3)]))
+
+    def work(ranks):
+        if ranks.rank == 1:
+            store.wait(["ft/word/ended"])
+        return own_store(Seat(ranks.rank, 3, 0, "localhost"), timedelta(seconds=20))
+
+    found = on_ranks(3, work)
+    found[1].set("mine", "here")
+    assert [each.get("mine") for each in found] == [b"here"] * 3
+    assert not any(each.check(["place"]) for each in found)

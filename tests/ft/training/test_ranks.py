@@ -1,5 +1,7 @@
 """Ranks agree, meet and end together, and evaluate a split once between them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from ft.tasks import TASKS
 from ft.tasks.objective import objective_of
 from ft.training.evaluate import evaluate
 from ft.training.ranks import agree_on, connect, gpu_of, meet, require_own_gpus, together
+from ft.training.restart import restarted
 from tests.ranks import on_ranks
 
 CLASSES = tuple("abcdef")
@@ -52,6 +55,15 @@ def test_a_gpu_is_one_ranks(monkeypatch, locals_, visible, words):
     assert str(first).count("\n") == 0
     assert (words or "None") in str(first)
     assert [type(error) for error in others] == [Elsewhere if words else type(None)] * 2
+
+
+@pytest.mark.parametrize(("other", "goes_on"), [(1, True), (0, False)])
+def test_all_go_on_where_any_was_started_again(monkeypatch, tmp_path, other, goes_on):
+    """torchrun counts the starts of each machine by itself."""
+    monkeypatch.setattr("ft.training.restart.is_unfinished", lambda folder, recipe: True)
+    said = {"gather_json": lambda count: [count, other], "gather": lambda path: [path, b""]}
+    ranks = SimpleNamespace(size=2, writes=True, **said)
+    assert restarted(ranks, Recipe(), tmp_path, backend="torch") == (tmp_path if goes_on else None)
 
 
 def test_fewer_samples_than_ranks():
