@@ -133,7 +133,7 @@ def told_by_first(store: Any, rank: int) -> str:
 
 
 def told_to_all(store: Any, size: int, patience: timedelta) -> str:
-    """Return a word that all others have heard. A greeting may be an ended process's, until a new one takes its place."""
+    """Return a word that all others have heard. A greeting may be an ended process's, until a new one replaces it."""
     word, end = secrets.token_hex(8), time.monotonic() + patience.total_seconds()
     for rank in range(1, size):
         while not store.check([f"ft/heard/{word}/{rank}"]):
