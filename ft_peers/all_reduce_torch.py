@@ -29,6 +29,7 @@ def measure(rank, processes, port, seconds, results):
     places = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": str(processes)}
     os.environ.update(places)
     ranks = TorchRanks(Seat(rank, processes, rank, "127.0.0.1"), gpus=False, timeout=60)
+    ranks.share_memory(60)
     found = {}
     for way, add_up in {"gloo": dist.all_reduce, "shared memory": ranks.reduce}.items():
         found[way] = {size: seconds_of(add_up, torch.zeros(size // 4), seconds) for size in SIZES}

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context  # the only place that knows how long to wait for the others
 
-from ft.backend.board import Board, shared_board
+from ft.backend.board import Board
 from ft.backend.ranks import Ranks, Seat
 from ft.errors import RankLost, RecipeError, first_line
 from ft_tf.graph import as_graph
@@ -31,7 +31,7 @@ class TfRanks(Ranks):
     """A strategy, in whose replica context a step sums."""
 
     def __init__(self, seat: Seat, *, gpus: bool, timeout: float) -> None:
-        self.rank, self.size = seat.rank, seat.size
+        self.rank, self.size, self.on_gpus = seat.rank, seat.size, gpus
         self.missing: RankLost | None = None  # what a sum on the board met within a graph
         kinds = tf.distribute.experimental.CommunicationImplementation
         kind = kinds.NCCL if gpus else kinds.RING
@@ -41,7 +41,6 @@ class TfRanks(Ranks):
             require_others(seat, timeout)
             self.strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=self.options)
         self.sums = {t.as_numpy_dtype: as_graph(self.inside(self.total), [tf.TensorSpec((None,), t)]) for t in DTYPES}
-        self.board = None if gpus else shared_board(self, timeout)
 
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of an array of all ranks."""

@@ -1,6 +1,9 @@
 """Processes that train together, in PyTorch: gloo between CPUs, NCCL between GPUs."""
 
+import gc
 import os
+import secrets
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,8 +13,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
-from ft.backend.board import shared_board
 from ft.backend.ranks import Ranks, Seat
 from ft.errors import RankLost, RecipeError, first_line
 
@@ -20,12 +23,13 @@ class TorchRanks(Ranks):
     """A process group for tensors, on the device, and one for the hub's arrays, on the host."""
 
     def __init__(self, seat: Seat, *, gpus: bool, timeout: float) -> None:
-        self.rank, self.size = seat.rank, seat.size
+        self.rank, self.size, self.on_gpus = seat.rank, seat.size, gpus
         with broken():
             patience = timedelta(seconds=timeout)
-            dist.init_process_group("nccl" if gpus else "gloo", timeout=patience)
+            store = own_store(seat, patience)
+            place = {"store": store, "rank": seat.rank, "world_size": seat.size}
+            dist.init_process_group("nccl" if gpus else "gloo", timeout=patience, **place)
             self.host: Any = dist.new_group(backend="gloo", timeout=patience) if gpus else dist.group.WORLD
-            self.board = None if gpus else shared_board(self, timeout)
 
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of an array of all ranks."""
@@ -81,9 +85,14 @@ class TorchRanks(Ranks):
         return rows
 
     def close(self) -> None:
-        """Part."""
+        """Part, and end gloo's threads, which no group that something still holds would do.
+
+        One of them may be letting go of a tensor yet: it asks for Python's lock, and aborts a process that ends.
+        """
         if self.board:
             self.board.close()
+        self.host = None
+        gc.collect()  # of an error that tells of the group
         dist.destroy_process_group()
 
 
@@ -99,6 +108,41 @@ def connect(seat: Seat, *, device: str, timeout: float) -> Ranks:
             )
         torch.cuda.set_device(seat.local)
     return TorchRanks(seat, gpus=gpus, timeout=timeout)
+
+
+def own_store(seat: Seat, patience: timedelta) -> Any:
+    """Return the store by which the ranks find each other, without what the ones before them left in it.
+
+    torchrun keeps one store for all its attempts. Who reads there where an ended process listened waits in vain.
+    """
+    store, _, _ = next(rendezvous("env://", timeout=patience))
+    store.set_timeout(patience)
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return store
+    word = told_to_all(store, seat.size, patience) if seat.rank == 0 else told_by_first(store, seat.rank)
+    return dist.PrefixStore(word, store)
+
+
+def told_by_first(store: Any, rank: int) -> str:
+    """Return the word of rank 0, which answers each greeting, and say that it has come."""
+    own = secrets.token_hex(8)
+    store.set(f"ft/hello/{rank}", own)
+    word = store.get(f"ft/word/{own}").decode()
+    store.set(f"ft/heard/{word}/{rank}", "")
+    return word
+
+
+def told_to_all(store: Any, size: int, patience: timedelta) -> str:
+    """Return a word that all others have heard. A greeting may be an ended process's, until a new one replaces it."""
+    word, end = secrets.token_hex(8), time.monotonic() + patience.total_seconds()
+    for rank in range(1, size):
+        while not store.check([f"ft/heard/{word}/{rank}"]):
+            if store.check([f"ft/hello/{rank}"]):
+                store.set(f"ft/word/{store.get(f'ft/hello/{rank}').decode()}", word)
+            if time.monotonic() > end:
+                raise RankLost(f"rank 0: lost the other ranks (rank {rank} did not come); start all of them again")
+            time.sleep(0.02)
+    return word
 
 
 @contextmanager

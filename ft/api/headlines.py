@@ -43,6 +43,7 @@ def headlines(job: Job, backend: str, device: str, folder: Path, plan: Freeze, t
     return [
         *lines,
         *accumulation_notes(recipe, plan, tensors, unit),
+        *rank_notes(job.ranks.size, recipe, plan, tensors),
         *job.notes,
         *way_of(job.card).notes(job.preprocess, job.dataset),
     ]
@@ -65,6 +66,21 @@ def accumulation_notes(recipe: Recipe, plan: Freeze, tensors: Collection[str], u
         return []
     size, whole = recipe.batch_size, recipe.batch_size * recipe.accumulate
     lines = [f"an update takes the gradients of {recipe.accumulate} batches of {size}: {whole} {unit}s"]
-    if any(name.endswith("running_var") and not plan.is_still(name) for name in tensors):
+    if statistics_move(plan, tensors):
         lines.append(f"BatchNorm sees {size} images at a time, so this is not the same as --batch-size {whole}")
     return lines
+
+
+def rank_notes(size: int, recipe: Recipe, plan: Freeze, tensors: Collection[str]) -> list[str]:
+    """Return what is to be said of several processes: how many there are, and where that changes the result."""
+    if size == 1:
+        return []
+    lines = [f"{size} processes share each batch of {recipe.batch_size}"]
+    if recipe.bn_sync == "off" and statistics_move(plan, tensors):
+        lines.append("bn_sync off: BatchNorm sees each process's part alone, so the result depends on their number")
+    return lines
+
+
+def statistics_move(plan: Freeze, tensors: Collection[str]) -> bool:
+    """Tell whether a BatchNorm learns from batches. tensors: the names of the network's."""
+    return any(name.endswith("running_var") and not plan.is_still(name) for name in tensors)

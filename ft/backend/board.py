@@ -5,13 +5,12 @@ A sum by way of sockets copies every number through the system four times; here 
 
 import mmap
 import os
-import shutil
 import socket
 import struct
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -94,43 +93,64 @@ def shared_board(ranks: Any, timeout: float) -> Board | None:
 
     timeout: how long they wait for each other, in seconds.
     """
-    with socket.socket(socket.AF_UNIX) as server, ExitStack() as kept:
-        folder = None if ranks.rank else prepared(ranks.size, server, kept)
-        told = ranks.gather(os.fsencode(folder) if folder else b"")[0]
-        memory, line = opened(Path(os.fsdecode(told)), call=ranks.rank > 0) if told else (None, None)
-        together = ranks.sum(np.array([float(memory is not None)]))[0] == ranks.size
-        if not together or memory is None:
+    with socket.socket(socket.AF_UNIX) as server, ExitStack() as kept, ExitStack() as lines:
+        made = None if ranks.rank else prepared(ranks.size, server, kept)
+        told = ranks.gather(os.fsencode(made[0]) if made else b"")[0]
+        line = line_to(Path(os.fsdecode(told)), lines) if told and ranks.rank else None
+        if not all_have(ranks, made or line):
             return None
-        lines = [line] if line else [server.accept()[0] for _ in range(ranks.size - 1)]
-    for each in lines:
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(timeout), int(timeout % 1 * 1e6)))
-    return Board(ranks.rank, ranks.size, memory, lines)
+        own = [line] if line else [lines.enter_context(server.accept()[0]) for _ in range(ranks.size - 1)]
+        patience = struct.pack("ll", int(timeout), int(timeout % 1 * 1e6))
+        for each in own:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+        memory = mapped(ranks, made[1] if made else None, own)
+        if not all_have(ranks, memory) or memory is None:
+            return None
+        lines.pop_all()
+        return Board(ranks.rank, ranks.size, memory, own)
 
 
-def prepared(size: int, server: socket.socket, kept: ExitStack) -> Path | None:
-    """Return a folder with memory for so many ranks, in which `server` listens; None where there is none."""
-    with suppress(OSError):
-        folder = Path(tempfile.mkdtemp(prefix="ft-", dir=MEMORY if MEMORY.is_dir() else None))
-        kept.callback(shutil.rmtree, folder, ignore_errors=True)  # what is open stays
-        with open(folder / "memory", "wb") as file:
-            reserve = getattr(os, "posix_fallocate", lambda number, _, length: os.truncate(number, length))
-            reserve(file.fileno(), 0, 2 * size * PART)
+def all_have(ranks: Any, what: object) -> bool:
+    """Tell whether every rank has it."""
+    return ranks.sum(np.array([float(what is not None)]))[0] == ranks.size
+
+
+def prepared(size: int, server: socket.socket, kept: ExitStack) -> tuple[Path, IO[bytes]] | None:
+    """Return a folder in which `server` listens, and memory for so many ranks; None where there is none.
+
+    The memory is a file without a name: it goes with the processes, however they end. It is written once, for what a
+    full disk lacks would end them where they use it.
+    """
+    with suppress(OSError), ExitStack() as own:
+        file = own.enter_context(tempfile.TemporaryFile(dir=MEMORY if MEMORY.is_dir() else None))
+        for _ in range(2 * size):
+            file.write(bytes(PART))
+        file.flush()
+        folder = Path(own.enter_context(tempfile.TemporaryDirectory(prefix="ft-", ignore_cleanup_errors=True)))
         server.bind(str(folder / "line"))
         server.listen(size)
-        return folder
+        kept.push(own.pop_all())
+        return folder, file
     return None
 
 
-def opened(folder: Path, *, call: bool) -> tuple[mmap.mmap | None, socket.socket | None]:
-    """Return the memory in rank 0's folder, and a line to it; None where it is another machine's."""
-    line = socket.socket(socket.AF_UNIX) if call else None
-    try:
-        with open(folder / "memory", "r+b") as file:
-            memory = mmap.mmap(file.fileno(), 0)
-        if line:
-            line.connect(str(folder / "line"))
-        return memory, line
-    except OSError:
-        if line:
-            line.close()
-        return None, None
+def line_to(folder: Path, lines: ExitStack) -> socket.socket | None:
+    """Return a line to rank 0, which `lines` closes; None where the folder is another machine's."""
+    line = lines.enter_context(socket.socket(socket.AF_UNIX))
+    with suppress(OSError):
+        line.connect(str(folder / "line"))
+        return line
+    return None
+
+
+def mapped(ranks: Any, file: IO[bytes] | None, lines: list[socket.socket]) -> mmap.mmap | None:
+    """Return the memory, of which rank 0 has the file, and hands it to the others; None where it cannot be had."""
+    with suppress(OSError, ValueError):
+        if file:
+            for line in lines:
+                socket.send_fds(line, [b"."], [file.fileno()])
+            return mmap.mmap(file.fileno(), 2 * ranks.size * PART)
+        (number,) = socket.recv_fds(lines[0], 1, 1)[1]
+        with open(number, "r+b", buffering=0) as own:
+            return mmap.mmap(own.fileno(), 2 * ranks.size * PART)
+    return None

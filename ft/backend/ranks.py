@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ft.backend.board import Board
+from ft.backend.board import Board, shared_board
 from ft.backend.watch import Watch
 from ft.errors import RecipeError
 
@@ -28,6 +28,7 @@ class Ranks(ABC):
     watch: Watch | None = None
     board: Board | None = None
     large: int = 1 << 20
+    on_gpus: bool = False
 
     @property
     def writes(self) -> bool:
@@ -37,6 +38,10 @@ class Ranks(ABC):
     def by_itself(self, numbers: int) -> bool:
         """Tell whether a tensor of so many numbers is added up by itself: to copy it would cost more than messages."""
         return numbers >= (self.large // 16 if self.board else self.large * (self.size - 1))
+
+    def share_memory(self, timeout: float) -> None:
+        """Add up in memory from here on, where all are on one machine. timeout: how long they wait for each other."""
+        self.board = shared_board(self, timeout)
 
     @abstractmethod
     def sum(self, array: np.ndarray) -> np.ndarray:
@@ -165,5 +170,5 @@ def seat_by_config(environment: Mapping[str, str]) -> Seat | None:
             raise RecipeError(f"TF_CONFIG: index {index} of {len(workers)} workers; they count from 0")
     except (KeyError, TypeError, AttributeError):
         raise RecipeError(f"TF_CONFIG: it lacks what is needed; {like}") from None
-    hosts = [worker.rpartition(":")[0] for worker in workers]
+    hosts = [worker.rpartition(":")[0].strip("[]") for worker in workers]
     return Seat(index, len(workers), hosts[:index].count(hosts[index]), hosts[0]) if len(workers) > 1 else None

@@ -172,10 +172,12 @@ class Watch:
 
 def listening(host: str) -> socket.socket:
     """Return a socket for calls from other ranks, at the address that they know where it is this machine's own."""
-    try:
-        return socket.create_server((host, 0), backlog=4096)
-    except OSError:  # the name of a service, or of a gateway
-        return socket.create_server(("", 0), backlog=4096)
+    with suppress(OSError):
+        family, *_, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address, family=family, backlog=4096)
+    both = socket.has_dualstack_ipv6()  # it is the name of a service, or of a gateway: at all of this machine's
+    family = socket.AF_INET6 if both else socket.AF_INET
+    return socket.create_server(("", 0), family=family, backlog=4096, dualstack_ipv6=both)
 
 
 def answered(server: socket.socket) -> socket.socket:

@@ -1,10 +1,14 @@
 """Ranks in a training: how they come together, agree, and end together."""
 
 import atexit
+import json
+import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -34,10 +38,31 @@ def meet_others(backend: str, *, device: str, timeout: float) -> Ranks:
     wing = backends.load(backend)
     with quiet_stderr():
         ranks = wing.connect(seat, device=device, timeout=timeout)
-    ranks.watch = Watch(ranks.rank, seat.host, timeout, ranks.gather)
     atexit.register(ranks.close)
+    if not ranks.on_gpus:
+        ranks.share_memory(timeout)
+    require_own_gpus(ranks, gpu_of(seat.local) if ranks.on_gpus else None)
+    ranks.watch = Watch(ranks.rank, seat.host, timeout, ranks.gather)
     atexit.register(ranks.watch.part)  # the last one registered comes first
     return ranks
+
+
+def gpu_of(local: int) -> list[Any]:
+    """Return what no two processes may share: number `local` of the GPUs that are visible, of this container's."""
+    visible = [word.strip() for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word.strip()]
+    container = Path("/proc/self/ns/mnt")
+    name = visible[local] if local < len(visible) else str(local)
+    return [name, socket.gethostname(), container.stat().st_ino if container.exists() else 0]
+
+
+def require_own_gpus(ranks: Ranks, own: list[Any] | None) -> None:
+    """Raise RecipeError where two ranks take one GPU, which NCCL would refuse in words of its own."""
+    taken: dict[str, int] = {}
+    for rank, gpu in enumerate(ranks.gather_json(own)):
+        first = taken.setdefault(json.dumps(gpu), rank)
+        if gpu and first != rank:
+            both = f"device: ranks {first} and {rank} take the same GPU ({gpu[0]} of {gpu[1]})"
+            raise told_once(ranks, RecipeError(f"{both}; start them with torchrun, or tell each its own LOCAL_RANK"))
 
 
 @contextmanager
@@ -87,7 +112,7 @@ def said_once() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        if first_to_say():
+        if error.shared or first_to_say():
             raise
         raise Elsewhere from error
 

@@ -18,8 +18,8 @@ def restarted(
 
     Without a folder it is the newest of this name and recipe that has no result.
     """
-    if ranks.size == 1 or not int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0):
-        return None
+    if ranks.size == 1 or not any(ranks.gather_json(int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0))):
+        return None  # the machines may count otherwise: where one was lost the others need not have failed
     unfinished = None
     if ranks.writes:
         candidates = [out] if out else sorted(root.glob(f"{file_name(recipe.title)}-{backend}-*"), reverse=True)

@@ -1,6 +1,7 @@
 """Ranks of one machine add up in memory that they share: the same bits on all, in the order of the ranks."""
 
-import time
+import resource
+import threading
 from contextlib import closing
 from functools import reduce
 
@@ -51,27 +52,54 @@ def test_all_have_the_row_of_each():
 
 
 def test_who_is_on_another_machine_is_no_part_of_it(monkeypatch):
-    own = board.opened
-    monkeypatch.setattr(board, "opened", lambda folder, *, call: (None, None) if call else own(folder, call=call))
+    own, calls = board.line_to, []
+    monkeypatch.setattr(board, "line_to", lambda *given: calls.append(given) or (own(*given) if calls[1:] else None))
     assert on_ranks(3, lambda ranks: shared_board(ranks, 20)) == [None] * 3
 
 
-def test_without_memory_there_is_none(monkeypatch, tmp_path):
+def test_where_one_has_no_memory_all_do_without(monkeypatch):
+    own = board.mapped
+    monkeypatch.setattr(board, "mapped", lambda ranks, *given: None if ranks.rank == 1 else own(ranks, *given))
+    assert on_ranks(3, lambda ranks: shared_board(ranks, 20)) == [None] * 3
+
+
+def test_nothing_of_it_has_a_name(monkeypatch, tmp_path):
+    """So nothing is left of processes that are killed."""
     monkeypatch.setattr(board, "MEMORY", tmp_path)
-    monkeypatch.setattr("os.posix_fallocate", refuse)
-    assert on_ranks(2, lambda ranks: shared_board(ranks, 20)) == [None] * 2
-    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made, own = [], board.prepared
+    monkeypatch.setattr(board, "prepared", lambda *given: made.append(own(*given)) or made[0])
 
-
-def refuse(*_):
-    raise OSError(28, "No space left on device")
-
-
-@pytest.mark.parametrize(("late", "words"), [(0.0, "a rank is gone"), (2.0, "it did not come")])
-def test_one_that_is_gone_or_does_not_come_is_missed(late, words):
     def work(ranks):
-        with closing(shared_board(ranks, 0.5)) as shared:
-            return time.sleep(late) if ranks.rank else shared.add_up(np.ones(5), np.ones(5))
+        with closing(shared_board(ranks, 20)) as shared:
+            return shared.rows(np.ones(1)).sum(), list(tmp_path.iterdir())
+
+    assert on_ranks(2, work) == [(2.0, [])] * 2
+    assert made[0][0].parent == tmp_path
+
+
+def test_without_room_for_all_of_it_there_is_none():
+    """The system refuses to write so large a file, as where /dev/shm is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * 2 * board.PART - 1, hard))
+    try:
+        assert on_ranks(2, lambda ranks: shared_board(ranks, 20)) == [None] * 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(("comes", "words"), [(True, "a rank is gone"), (False, "it did not come")])
+def test_one_that_is_gone_or_does_not_come_is_missed(comes, words):
+    missed = threading.Event()
+
+    def work(ranks):
+        with closing(shared_board(ranks, 0.2)) as shared:
+            if ranks.rank:
+                return comes or missed.wait(20)
+            try:
+                return shared.add_up(np.ones(5), np.ones(5))
+            finally:
+                missed.set()
 
     first, _ = on_ranks(2, work)
     assert isinstance(first, RankLost)

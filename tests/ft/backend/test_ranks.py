@@ -21,6 +21,7 @@ def test_a_seat_in_either_wing():
     assert seat_of("torch", TORCHRUN) == Seat(1, 3, 1, "10.0.0.1")
     assert seat_of("tf", tf_config()) == Seat(1, 3, 1, "10.0.0.1")
     assert seat_of("tf", tf_config(task={"type": "worker", "index": 2})) == Seat(2, 3, 0, "10.0.0.1")
+    assert seat_of("tf", tf_config(cluster={"worker": ["[::1]:1", "[::1]:2"]})) == Seat(1, 2, 1, "::1")
 
 
 @pytest.mark.parametrize("environment", [{}, {"WORLD_SIZE": ""}, {**TORCHRUN, "WORLD_SIZE": "1", "RANK": "0"}])

@@ -12,6 +12,23 @@ from ft_peers import gpu
 from tests.oracle import needs_torch
 
 ROOT = Path(__file__).parents[3]
+ALONE = """
+import sys
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
+
+BROUGHT = ["numpy", "PIL", "sympy", "mpmath", "networkx", "jinja2", "markupsafe", "filelock", "fsspec", "setuptools"]
+BROUGHT += ["typing_extensions", "optree", "torchgen", "functorch", "triton"]
+KEPT = {"torch", "torchvision", "ft", "ft_torch", "ft_peers", *BROUGHT, *sys.stdlib_module_names}
+
+
+class Bare(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return super().find_spec(name, path, target) if name[0] == "_" or name.partition(".")[0] in KEPT else None
+
+
+sys.meta_path[:] = [BuiltinImporter, FrozenImporter, Bare]
+"""
 
 
 def run(folder, *flags, **environment):
@@ -32,11 +49,22 @@ def test_without_a_gpu_all_is_skipped_with_the_reason(tmp_path):
     assert any("googlenet" in name for name in found)
 
 
+def test_without_any_package_all_is_skipped_with_the_reason():
+    command = [sys.executable, "-S", "-m", "ft_peers.gpu"]  # without site-packages
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "skipped  all: numpy and PIL not installed; torchvision brings them along\n"
+
+
 @needs_torch
 @pytest.mark.slow
-def test_a_check_is_rehearsed(tmp_path):
-    done, found = run(tmp_path, "--rehearse", "--only", "torch repeated resnet18")
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_check_is_rehearsed(tmp_path, alone):
+    """Also where PyTorch and torchvision, and what these bring along, are all that is installed."""
+    (tmp_path / "sitecustomize.py").write_text(ALONE if alone else "")
+    place = {"PYTHONPATH": str(tmp_path)}
+    done, found = run(tmp_path, "--rehearse", "--only", "torch repeated resnet18", **place)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert found["torch repeated resnet18"]["passed"]
 
 

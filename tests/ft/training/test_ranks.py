@@ -1,5 +1,7 @@
 """Ranks agree, meet and end together, and evaluate a split once between them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,8 @@ from ft.recipe import Recipe
 from ft.tasks import TASKS
 from ft.tasks.objective import objective_of
 from ft.training.evaluate import evaluate
-from ft.training.ranks import agree_on, connect, meet, together
+from ft.training.ranks import agree_on, connect, gpu_of, meet, require_own_gpus, together
+from ft.training.restart import restarted
 from tests.ranks import on_ranks
 
 CLASSES = tuple("abcdef")
@@ -30,6 +33,37 @@ def test_machines_may_differ():
         agree_on(ranks, Recipe(device=("cpu", "auto")[ranks.rank], workers=ranks.rank), backend="torch")
 
     assert on_ranks(2, work) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("locals_", "visible", "words"),
+    [
+        ((0, 1, 0), "", "ranks 0 and 2 take the same GPU (0 of "),
+        ((0, 0, 1), "5,7", "ranks 0 and 1 take the same GPU (5 of "),
+        ((0, 1, 2), "", None),
+        ((None, None, None), "", None),
+    ],
+)
+def test_a_gpu_is_one_ranks(monkeypatch, locals_, visible, words):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    def work(ranks):
+        own = locals_[ranks.rank]
+        require_own_gpus(ranks, None if own is None else gpu_of(own))
+
+    first, *others = on_ranks(3, work)
+    assert str(first).count("\n") == 0
+    assert (words or "None") in str(first)
+    assert [type(error) for error in others] == [Elsewhere if words else type(None)] * 2
+
+
+@pytest.mark.parametrize(("other", "goes_on"), [(1, True), (0, False)])
+def test_all_go_on_where_any_was_started_again(monkeypatch, tmp_path, other, goes_on):
+    """torchrun counts the starts of each machine by itself."""
+    monkeypatch.setattr("ft.training.restart.is_unfinished", lambda folder, recipe: True)
+    said = {"gather_json": lambda count: [count, other], "gather": lambda path: [path, b""]}
+    ranks = SimpleNamespace(size=2, writes=True, **said)
+    assert restarted(ranks, Recipe(), tmp_path, backend="torch") == (tmp_path if goes_on else None)
 
 
 def test_fewer_samples_than_ranks():
