@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import secrets
+import select
 import socket
 import sys
 import threading
@@ -155,7 +156,9 @@ class Watch:
         if self.rank:
             time.sleep(GRACE)
             return lost
-        time.sleep(0.5)  # where a line is closed, that says more
+        time.sleep(0.5)  # where a line is closed, that says more: who hears of it ends this process
+        if any(self.watches(peer) and closed(line) for peer, line in list(self.lines.items())):
+            time.sleep(GRACE)
         now, how = time.monotonic(), "a run that has a checkpoint goes on with --resume RUN"
         silent = [peer for peer, (when, _) in self.heard.items() if self.watches(peer) and now - when > 4 * self.pause]
         if silent:
@@ -176,6 +179,13 @@ def listening(host: str) -> socket.socket:
         return socket.create_server((host, 0), backlog=4096)
     except OSError:  # the name of a service, or of a gateway
         return socket.create_server(("", 0), backlog=4096)
+
+
+def closed(line: socket.socket) -> bool:
+    """Tell whether the other end is gone, whatever of it is still to be read."""
+    asked, gone = select.poll(), getattr(select, "POLLRDHUP", select.POLLHUP)
+    asked.register(line, gone)
+    return bool(asked.poll(0))
 
 
 def answered(server: socket.socket) -> socket.socket:
