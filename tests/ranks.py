@@ -10,6 +10,7 @@ from ft.backend.ranks import Ranks
 
 PATIENCE = 600  # seconds that one waits for the others: only where one is lost to the end
 
+
 class ThreadRanks(Ranks):
     """One of several threads that sum by waiting for each other."""
 

@@ -31,9 +31,9 @@ def test_who_parts_is_not_missed():
 
 def test_the_rank_that_did_not_come_is_named():
     found = watches()
-    for watch, step in zip(found, (5, 5, 4), strict=True):
-        watch.step = step
-        watch.send("beat")
+    for each, step in zip(found, (5, 5, 4), strict=True):
+        each.step = step
+        each.send("beat")
     wait_until(lambda: [step for _, step in found[0].heard.values()] == [5, 4])
     assert "rank 2 did not come to step 5 within 600 s" in str(found[0].judge(RankLost("timed out")))
     on_ranks(3, lambda ranks: found[ranks.rank].part())

@@ -77,8 +77,8 @@ def train_in(folder, data, *arguments, fault="", quiet=True, environment=(), **s
     """Run the hub's training command in a folder; return its exit code and the last line of stderr."""
     command = [sys.executable, "-m", "tests.ft.robustness.hub", *SMALL, "--data", data, *arguments]
     settings = {**os.environ, "PYTHONPATH": str(ROOT), "FT_FAULT": fault, **dict(environment)}
-    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **streams}
-    done = subprocess.run([*command, *["--quiet"] * quiet], cwd=folder, env=settings, text=True, timeout=1200, **streams)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "timeout": 1200, **streams}
+    done = subprocess.run([*command, *["--quiet"] * quiet], cwd=folder, env=settings, text=True, **streams)
     return done.returncode, ((done.stderr or "").strip().splitlines() or [""])[-1]
 
 
