@@ -24,6 +24,13 @@ GRACE = 10.0  # seconds in which rank 0 has to say what became of a rank that an
 Send = Callable[[bytes], list[bytes]]  # what each rank gives, to all
 
 
+def closed(line: socket.socket) -> bool:
+    """Tell whether the other end is gone, whatever of it is still to be read."""
+    asked, gone = select.poll(), getattr(select, "POLLRDHUP", select.POLLHUP)
+    asked.register(line, gone)
+    return bool(asked.poll(0))
+
+
 class Watch:
     """One rank's end of the lines: on rank 0 one to each other rank, on these one to rank 0.
 
@@ -179,13 +186,6 @@ def listening(host: str) -> socket.socket:
         return socket.create_server((host, 0), backlog=4096)
     except OSError:  # the name of a service, or of a gateway
         return socket.create_server(("", 0), backlog=4096)
-
-
-def closed(line: socket.socket) -> bool:
-    """Tell whether the other end is gone, whatever of it is still to be read."""
-    asked, gone = select.poll(), getattr(select, "POLLRDHUP", select.POLLHUP)
-    asked.register(line, gone)
-    return bool(asked.poll(0))
 
 
 def answered(server: socket.socket) -> socket.socket:

@@ -30,7 +30,7 @@ def arrays_of(rank, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
 def test_all_have_the_sum_in_the_order_of_the_ranks(size, dtype):
     def work(ranks):
-        with closing(shared_board(ranks, PATIENCE)) as shared:
+        with closing(shared_board(ranks, 20)) as shared:
             return [shared.add_up(array, np.empty_like(array)) for array in arrays_of(ranks.rank, dtype)]
 
     expected = [reduce(np.add, arrays) for arrays in zip(*(arrays_of(r, dtype) for r in range(size)), strict=True)]
@@ -43,7 +43,7 @@ def test_all_have_the_row_of_each():
     rows = np.arange(12.0).reshape(4, 3)
 
     def work(ranks):
-        with closing(shared_board(ranks, PATIENCE)) as shared:
+        with closing(shared_board(ranks, 20)) as shared:
             return shared.rows(rows[ranks.rank]).copy()
 
     for found in on_ranks(4, work):
@@ -53,13 +53,13 @@ def test_all_have_the_row_of_each():
 def test_who_is_on_another_machine_is_no_part_of_it(monkeypatch):
     own = board.opened
     monkeypatch.setattr(board, "opened", lambda folder, *, call: (None, None) if call else own(folder, call=call))
-    assert on_ranks(3, lambda ranks: shared_board(ranks, PATIENCE)) == [None] * 3
+    assert on_ranks(3, lambda ranks: shared_board(ranks, 20)) == [None] * 3
 
 
 def test_without_memory_there_is_none(monkeypatch, tmp_path):
     monkeypatch.setattr(board, "MEMORY", tmp_path)
     monkeypatch.setattr("os.posix_fallocate", refuse)
-    assert on_ranks(2, lambda ranks: shared_board(ranks, PATIENCE)) == [None] * 2
+    assert on_ranks(2, lambda ranks: shared_board(ranks, 20)) == [None] * 2
     assert not list(tmp_path.iterdir())
 
 
@@ -67,14 +67,14 @@ def refuse(*_):
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize(("timeout", "words"), [(PATIENCE, "a rank is gone"), (0.3, "it did not come")])
-def test_one_that_is_gone_or_does_not_come_is_missed(timeout, words):
+@pytest.mark.parametrize(("comes", "words"), [(True, "a rank is gone"), (False, "it did not come")])
+def test_one_that_is_gone_or_does_not_come_is_missed(comes, words):
     missed = threading.Event()
 
     def work(ranks):
-        with closing(shared_board(ranks, timeout)) as shared:
+        with closing(shared_board(ranks, PATIENCE if comes else 0.2)) as shared:
             if ranks.rank:
-                return timeout == PATIENCE or missed.wait(PATIENCE)
+                return comes or missed.wait(PATIENCE)
             try:
                 return shared.add_up(np.ones(5), np.ones(5))
             finally:
