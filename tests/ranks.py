@@ -8,6 +8,8 @@ import numpy as np
 
 from ft.backend.ranks import Ranks
 
+PATIENCE = 600  # seconds that one waits for the others: only where one is lost to the end
+
 
 class ThreadRanks(Ranks):
     """One of several threads that sum by waiting for each other."""
@@ -18,9 +20,9 @@ class ThreadRanks(Ranks):
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of all threads' arrays."""
         self.shared["arrays"][self.rank] = np.array(array)
-        self.shared["barrier"].wait(20)
+        self.shared["barrier"].wait(PATIENCE)
         total = sum(self.shared["arrays"][1:], self.shared["arrays"][0])
-        self.shared["barrier"].wait(20)
+        self.shared["barrier"].wait(PATIENCE)
         return total
 
     def close(self) -> None:

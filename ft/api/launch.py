@@ -4,8 +4,9 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 from ft import recipe as recipes
@@ -21,6 +22,7 @@ from ft.system.together import run_together
 from ft.training.job import recipe_of
 
 HERE = "127.0.0.1"
+PORTS = range(15_000, 30_000)  # a system gives who asks for any port one above
 TOLD = ("WORLD_SIZE", "TF_CONFIG")  # by which one who is a process of several knows it
 MOST = 4  # processes a core: beyond it is a slip of the finger
 THREADS = {"torch": ("OMP_NUM_THREADS",), "tf": ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")}
@@ -111,9 +113,15 @@ def tf_places(processes: int) -> list[dict[str, str]]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses, all of them different."""
+    """Return ports that nobody uses, all of them different, and that no other program is given until they are taken."""
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HERE, 0))
-        return [each.getsockname()[1] for each in sockets]
+        for port in SystemRandom().sample(PORTS, len(PORTS)):
+            if len(found) == count:
+                break
+            with suppress(OSError):
+                stack.enter_context(socket.socket()).bind((HERE, port))
+                found.append(port)
+    if len(found) < count:
+        raise RunError(f"{HERE}: no free port from {PORTS[0]} to {PORTS[-1]}; end what uses them")
+    return found

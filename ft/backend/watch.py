@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import secrets
+import select
 import socket
 import sys
 import threading
@@ -21,6 +22,13 @@ from ft.errors import RankLost, printable
 ENDED = 2  # exit code
 GRACE = 10.0  # seconds in which rank 0 has to say what became of a rank that an engine misses
 Send = Callable[[bytes], list[bytes]]  # what each rank gives, to all
+
+
+def closed(line: socket.socket) -> bool:
+    """Tell whether the other end is gone, whatever of it is still to be read."""
+    asked, gone = select.poll(), getattr(select, "POLLRDHUP", select.POLLHUP)
+    asked.register(line, gone)
+    return bool(asked.poll(0))
 
 
 class Watch:
@@ -155,7 +163,9 @@ class Watch:
         if self.rank:
             time.sleep(GRACE)
             return lost
-        time.sleep(0.5)  # where a line is closed, that says more
+        time.sleep(0.5)  # where a line is closed, that says more: who hears of it ends this process
+        if any(self.watches(peer) and closed(line) for peer, line in list(self.lines.items())):
+            time.sleep(GRACE)
         now, how = time.monotonic(), "a run that has a checkpoint goes on with --resume RUN"
         silent = [peer for peer, (when, _) in self.heard.items() if self.watches(peer) and now - when > 4 * self.pause]
         if silent:

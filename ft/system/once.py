@@ -14,6 +14,7 @@ from pathlib import Path
 
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the same for all processes of a machine
 IMPORTED = time.clock_gettime(CLOCK)
+KEPT = 50  # of what was said last: others say something meanwhile
 
 
 def first_to_say() -> bool:
@@ -23,13 +24,13 @@ def first_to_say() -> bool:
     place, flags = Path(tempfile.gettempdir()) / f"ft-said-{os.getuid()}", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     with suppress(OSError, ValueError), open(os.open(place, flags, 0o600), "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        said, by, when = [*file.read().split(), "", "", ""][:3]
-        now = time.clock_gettime(CLOCK)
-        if said == key and by != own and began() <= float(when) <= now:
+        now, told = time.clock_gettime(CLOCK), file.read().splitlines()
+        rows = [row for row in map(str.split, told) if len(row) == 3]
+        if any(said == key and by != own and began() <= float(when) <= now for said, by, when in rows):
             return False
         file.seek(0)
         file.truncate()
-        file.write(f"{key} {own} {now}")
+        file.writelines(f"{' '.join(row)}\n" for row in [*rows[1 - KEPT :], (key, own, str(now))])
     return True
 
 

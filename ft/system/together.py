@@ -111,18 +111,17 @@ def nobody_else_told() -> Iterator[None]:
 
 
 def wait_for_all(members: Sequence[Member], stop: Stop, grace: float, linger: float) -> Member | None:
-    """Wait until all have ended, by force where one has ended badly; return the one that failed first."""
-    first, ends, due = None, iter(()), 0.0
+    """Wait until all have ended, by force where one has ended badly; return the one that is the cause."""
+    first, ends, due, forced = None, iter(()), 0.0, False
     while any(member.process.poll() is None for member in members) and not stop.again:
-        if first is None and first_failed(members):
-            time.sleep(LOOK)  # the one that it missed may be seen a moment later
-            first = first_failed(members)
+        first = first if forced else cause(first, members)
+        if first is not None and not due:
             ends = forced_ends(members, exit_code(first) == 128 + stop.number, grace, linger)
             due = time.monotonic() + next(ends)
         elif first is not None and time.monotonic() >= due:
-            due = time.monotonic() + next(ends)
+            forced, due = True, time.monotonic() + next(ends)
         time.sleep(LOOK)
-    return first or first_failed(members)
+    return first if forced else cause(first, members)
 
 
 def forced_ends(members: Sequence[Member], stopped: bool, grace: float, linger: float) -> Iterator[float]:
@@ -143,10 +142,13 @@ def send_all(members: Sequence[Member], number: int) -> None:
         member.send(number)
 
 
-def first_failed(members: Sequence[Member]) -> Member | None:
-    """Return the one that has failed: of several, one that a signal killed, for the others may have missed it."""
+def cause(first: Member | None, members: Sequence[Member]) -> Member | None:
+    """Return the one that failed first, or one that was killed: who missed it may be seen to end before it."""
     failed = [member for member in members if member.process.poll()]
-    return min(failed, key=lambda member: (member.process.returncode > 0, member.number), default=None)
+    killed = [member for member in failed if member.process.returncode == -signal.SIGKILL]
+    if first is not None and (first in killed or not killed):
+        return first
+    return min(killed or failed, key=lambda member: (member.process.returncode > 0, member.number), default=None)
 
 
 def exit_code(member: Member) -> int:

@@ -10,7 +10,7 @@ from parity_tests.support.ranks import ended, start
 
 NETWORK = ("--model", "resnet18", "--cut", "layer2", "--weights", "none", "--freeze", "none", "--image-size", "16")
 TINY = (*NETWORK, "--batch-size", "32", "--workers", "0", "--quiet", "--precision", "float64")
-BOUND = 90  # seconds, of a machine that does other things as well
+BOUND = 400  # seconds, of a machine that does other things as well
 
 
 def training(wing, count, out, *flags, each=()):
@@ -22,11 +22,10 @@ def training(wing, count, out, *flags, each=()):
 
 
 def wait_for_checkpoint(processes, out):
-    """Wait until a checkpoint is there and the training goes on."""
+    """Wait until a checkpoint is there."""
     while checkpoint.pointed(out, "last") is None:
         assert all(process.poll() is None for process in processes), ended(processes)
         time.sleep(0.1)
-    time.sleep(0.5)
 
 
 def require_one_line(found, *words):

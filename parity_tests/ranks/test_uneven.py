@@ -63,14 +63,14 @@ def batch_of(kind: str, samples: int, seed: int) -> Batch:
     return Batch.of(rng.normal(size=(samples, 16, 16, 3)), labels=rng.integers(0, CLASSES, samples))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(2, 11), st.integers(2, MOST), st.none() | st.integers(2, 5), st.integers(0, 9))
 def test_any_cut_has_the_gradients_of_the_whole(samples, size, most, seed):
     require_whole("samples", samples, size, most, seed)
 
 
 @pytest.mark.slow
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(2, 6), st.integers(2, MOST), st.none() | st.integers(2, 3), st.integers(0, 9))
 def test_any_cut_divides_by_all_that_is_drawn(samples, size, most, seed):
     require_whole("boxes", samples, size, most, seed)

@@ -7,11 +7,10 @@ step, and the state after STEPS steps that cross a short last batch.
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -19,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from ft.api.launch import free_ports
+
 ROOT = Path(__file__).parents[2]
 STEPS = 50
-PATIENCE = 240  # seconds
+PATIENCE = 1800  # seconds, of which a good end needs few
 
 SMALL = {  # BatchNorm, dropout and an odd batch, of 7
     "model": "resnet18",
@@ -150,7 +151,7 @@ def make_data(folder: Path) -> Path:
 
 def environments(wing: str, count: int) -> list[dict[str, str]]:
     """Return what each of so many processes finds in its environment."""
-    ports = free_ports(max(count, 1))
+    ports = free_ports(count)
     plain = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     for_one = dict.fromkeys(("WORLD_SIZE", "TF_CONFIG"), "")
     if count == 1:
@@ -163,15 +164,6 @@ def environments(wing: str, count: int) -> list[dict[str, str]]:
         tasks = [{"type": "worker", "index": rank} for rank in range(count)]
         own = [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks]
     return [{**os.environ, **plain, **for_one, **each} for each in own]
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens at."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def start(

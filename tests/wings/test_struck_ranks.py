@@ -23,8 +23,9 @@ from tests.wings.installed import NATIVE
 ROOT = Path(__file__).parents[2]
 RECIPE = ["--model", "resnet18", "--cut", "layer2", "--weights", "none", "--image-size", "16", "--batch-size", "4"]
 RECIPE += ["--epochs", "3", "--freeze", "none", "--cache", "off", "--workers", "0", "--data", "pets", "--out", "out"]
-PATIENCE = 6  # seconds of --rank-timeout
-SOON = 90  # seconds in which all have ended, the start of two frameworks on a busy machine included
+PATIENCE = 600  # seconds of --rank-timeout
+BRIEF = 10  # where it runs out
+SOON = 400  # seconds in which all have ended, the start of two frameworks on a busy machine included
 PLACES = {  # function -> how often a training comes there, at least
     "ft.api.finetune.agree_on": 1,
     "ft.api.finetune.prepare_job": 1,
@@ -50,8 +51,9 @@ def train(tmp_path, monkeypatch, capfd):
         monkeypatch.setenv(name, value)
 
     def train(wing, *strikes, only=None):
+        brief = only is not None or any(strike.get("deed") == "SIGSTOP" for strike in strikes)
         command = [sys.executable, "-m", "tests.wings.struck_rank", wing, "--quiet"]
-        command += [*RECIPE, "--rank-timeout", str(PATIENCE)]
+        command += [*RECIPE, "--rank-timeout", str(BRIEF if brief else PATIENCE)]
         places = environments(2, wing)
         for rank, place in enumerate(places):
             place["STRIKE"] = json.dumps(strikes[rank] if rank < len(strikes) else {})

@@ -28,7 +28,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (40, 20, 24, 3), dtype=np.uin
 SAMPLES = [Sample(f"{i}", i % 5, pixels) for i, pixels in enumerate(PIXELS)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     count=st.integers(1, 40),
     size=st.integers(1, 9),
@@ -72,7 +72,7 @@ def place(tmp_path_factory):
 
 
 @pytest.mark.parametrize("variant", HUB_VARIANTS)
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     stops=st.lists(st.integers(1, EPOCHS * (STEPS + EVALUATIONS) - 1), min_size=1, max_size=3, unique=True),
     workers=st.lists(st.integers(0, 3), min_size=4, max_size=4),

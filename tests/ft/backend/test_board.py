@@ -11,7 +11,7 @@ import pytest
 from ft.backend import board
 from ft.backend.board import shared_board
 from ft.errors import RankLost
-from tests.ranks import on_ranks
+from tests.ranks import PATIENCE, on_ranks
 
 SIZES = (0, 1, 2, 5, 1000, 1024, 3001)
 
@@ -93,9 +93,9 @@ def test_one_that_is_gone_or_does_not_come_is_missed(comes, words):
     missed = threading.Event()
 
     def work(ranks):
-        with closing(shared_board(ranks, 0.2)) as shared:
+        with closing(shared_board(ranks, PATIENCE if comes else 0.2)) as shared:
             if ranks.rank:
-                return comes or missed.wait(20)
+                return comes or missed.wait(PATIENCE)
             try:
                 return shared.add_up(np.ones(5), np.ones(5))
             finally:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ft.data.cut import Cut
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 70), st.integers(1, 9), st.none() | st.integers(1, 12))
 def test_every_sample_has_one_rank(samples, ranks, most):
     cuts = [Cut(most, rank, ranks) for rank in range(ranks)]

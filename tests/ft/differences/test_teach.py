@@ -126,18 +126,20 @@ def test_a_pair_is_measured(planted):
         ("print('hello')", "printed 'hello'"),
         ("", "printed ''"),
         ('print(\'{"default": ["x"], "mended": 1}\')', "not {"),
-        ("import time; time.sleep(60)", "still running"),
     ],
 )
-def test_a_half_that_does_not_run_says_why(planted, monkeypatch, program, message):
-    if "sleep" in program:
-        monkeypatch.setattr(pair, "TIMEOUT", 1)
+def test_a_half_that_does_not_run_says_why(planted, program, message):
     entry = planted(GOOD, program)
     measured = measure(entry)
     assert message in measured.tf.trouble
     assert measured.torch.default is not None
     assert (measured.default, measured.mended) == (None, None)
     assert "not measured" in show(entry.name)
+
+
+def test_a_half_that_does_not_end_is_stopped(planted, monkeypatch):
+    monkeypatch.setattr(pair, "TIMEOUT", 0.5)
+    assert "still running" in run_half(planted(GOOD, "import time; time.sleep(600)"), "tf").trouble
 
 
 def test_a_framework_that_is_not_installed_is_named(planted, monkeypatch):

@@ -309,7 +309,7 @@ def test_two_runs_at_once_both_succeed(write, folder):
 
     def parts():
         for part in np.array_split(np.arange(30, dtype=np.float32).reshape(10, 3), 5):
-            barrier.wait(10)
+            barrier.wait(300)
             yield part
 
     threads = [threading.Thread(target=lambda: arrays.append(write(parts=parts())[1])) for _ in range(2)]

@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ft.differences import Finding
@@ -159,7 +159,7 @@ rows = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(st.lists(rows, max_size=12), st.lists(words, max_size=3), st.lists(st.floats(), max_size=4), words)
 def test_anything_can_be_reported(drawn, unpaired, losses, name):
     places = [(row.step, row.phase, row.name) for row in drawn[:2]]

@@ -52,8 +52,8 @@ def start(folder: Path, wing: str, *arguments: str) -> subprocess.Popen:
 
 def wait_for_step(run: Path, *, beyond: int) -> None:
     """Wait until a checkpoint beyond this step is there, or the run is finished."""
-    for _ in range(6000):
+    for _ in range(60_000):
         if max(checkpoint.steps(run), default=0) > beyond or (run / RESULT).exists():
             return
         time.sleep(0.02)
-    raise AssertionError("no checkpoint in two minutes")
+    raise AssertionError("no checkpoint in twenty minutes")

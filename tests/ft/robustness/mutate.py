@@ -37,7 +37,7 @@ from tests.ft.robustness.spoiling import (
 from tests.fuzz.__main__ import own_peak
 
 SPARE_BYTES = 500 << 20
-SECONDS = 30
+SECONDS = 300
 
 
 class Bench:

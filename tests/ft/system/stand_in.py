@@ -29,7 +29,7 @@ def hear(number, frame):
 
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, hear)
-follow_starter(linger=0.8)
+follow_starter(linger=0.8 if deed == "ignore" else 300)
 print(f"out of {rank}", flush=True)
 print(f"err of {rank}", file=sys.stderr, flush=True)
 alive = open(f"{folder}.alive{rank}", "w")  # noqa: SIM115 - locked until this process has died

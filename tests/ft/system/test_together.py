@@ -6,8 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from ft.system.together import Member, cause
 
 ROOT = Path(__file__).parents[3]
 STARTER = """
@@ -15,12 +18,14 @@ import os, sys
 from ft.cli.guard import guarded
 from ft.system.together import run_together
 
-stand_in, folder, *deeds = sys.argv[1:]
+stand_in, grace, linger, folder, *deeds = sys.argv[1:]
 places = [{**os.environ, "RANK": str(rank)} for rank in range(len(deeds))]
 command = [sys.executable, stand_in, folder, *deeds]
-sys.exit(guarded(lambda: run_together(command, places, grace=0.4, linger=0.8)))
+sys.exit(guarded(lambda: run_together(command, places, grace=float(grace), linger=float(linger))))
 """
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
+PATIENCE = 300  # seconds: of a test that would fail
+BRIEF = {"grace": {"wait", "ignore", "hang"}, "linger": {"ignore", "hang"}}  # before what does not end by itself
 
 
 @pytest.fixture
@@ -30,8 +35,9 @@ def start(tmp_path):
     def start(*deeds):
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        waits = [str(0.4 if kinds & set(deeds) else PATIENCE) for kinds in BRIEF.values()]
         return subprocess.Popen(
-            [sys.executable, "-c", STARTER, STAND_IN, str(tmp_path), *deeds],
+            [sys.executable, "-c", STARTER, STAND_IN, *waits, str(tmp_path), *deeds],
             env=environment,
             start_new_session=True,
             **pipes,
@@ -45,7 +51,7 @@ def ended(tmp_path):
     """Return exit code, stdout and stderr of what `start` started, none of which is left."""
 
     def ended(process):
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE)
         for rank in tmp_path.iterdir():
             with pytest.raises(ProcessLookupError):
                 os.kill(int(rank.read_text().split()[0]), 0)
@@ -65,12 +71,17 @@ def runs(process):
     return bool(state.strip()) and not state.startswith("Z")
 
 
-def wait_for_ranks(folder, count):
-    """Wait until so many of them are at work."""
-    end = time.monotonic() + 20
-    while sum(bool(path.read_text()) for path in folder.iterdir()) < count:
+def wait_until(told):
+    """Wait for something."""
+    end = time.monotonic() + PATIENCE
+    while not told():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def wait_for_ranks(folder, count):
+    """Wait until so many of them are at work."""
+    wait_until(lambda: sum(bool(path.read_text()) for path in folder.iterdir()) == count)
 
 
 def test_the_first_one_is_seen_and_all_end_well(start, ended):
@@ -102,6 +113,19 @@ def test_a_bad_end_is_the_end_of_all(start, ended, deeds, code, shown):
     assert len(err.splitlines()) == len(shown.splitlines())
 
 
+def test_one_that_was_killed_is_the_cause_though_it_is_seen_later():
+    """And an abort is not: an engine's answer to the end of another."""
+    missed, lost = (Member(rank, SimpleNamespace(returncode=None), None) for rank in (0, 1))
+    for member in (missed, lost):
+        member.process.poll = lambda process=member.process: process.returncode
+    missed.process.returncode = 70
+    assert cause(None, [missed, lost]) is missed
+    lost.process.returncode = -signal.SIGABRT
+    assert cause(missed, [missed, lost]) is missed
+    lost.process.returncode = -signal.SIGKILL
+    assert cause(missed, [missed, lost]) is cause(lost, [missed, lost]) is lost
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_reaches_each_once(start, ended, tmp_path, number):
     process = start("wait", "wait", "wait")
@@ -131,11 +155,8 @@ def test_they_stop_when_who_started_them_is_killed(start, tmp_path, deed):
     process = start("finish", deed)
     wait_for_ranks(tmp_path, 2)
     process.kill()
-    process.communicate(timeout=20)  # until nobody holds its streams
-    end = time.monotonic() + 20
-    while any(runs((tmp_path / str(rank)).read_text().split()[0]) for rank in (0, 1)):
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    process.communicate(timeout=PATIENCE)  # until nobody holds its streams
+    wait_until(lambda: not any(runs((tmp_path / str(rank)).read_text().split()[0]) for rank in (0, 1)))
     assert heard(tmp_path, 0) == ["SIGTERM"]
 
 
@@ -143,8 +164,7 @@ def test_a_second_signal_ends_all_at_once(start, ended, tmp_path):
     process = start("ignore", "ignore")
     wait_for_ranks(tmp_path, 2)
     process.send_signal(signal.SIGTERM)
-    while not (heard(tmp_path, 0) and heard(tmp_path, 1)):
-        time.sleep(0.02)
+    wait_until(lambda: heard(tmp_path, 0) and heard(tmp_path, 1))
     process.send_signal(signal.SIGTERM)
     assert ended(process)[0] == 143
     assert heard(tmp_path, 0) == heard(tmp_path, 1) == ["SIGTERM"]

@@ -4,7 +4,7 @@ Texts that are empty, or no UTF-8, stop the training or are left out, as the pol
 a source has no val split, a share of each class is held out, or of all texts where these have no classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ft.data.sources.dataset import Dataset, Sample, listing_to_evaluate, split_listing
@@ -13,7 +13,7 @@ from ft.data.sources.policy import DEFAULT, Policy, left_out
 from ft.data.sources.splits import split_by_name, to_evaluate
 from ft.data.sources.texts.labels import as_listing, in_iob2, numbered, without_unlabelled_test
 from ft.data.sources.texts.plain import BLOCK
-from ft.data.sources.texts.raw import TextListing
+from ft.data.sources.texts.raw import RawText, TextListing
 from ft.data.sources.texts.source import list_texts
 from ft.errors import DataError, printable
 from ft.metrics.multilabel import Labels
@@ -80,7 +80,7 @@ def divided(
         seed,
         where=printable(spec),
         thing="text",
-        whole=lambda raw: raw.document or raw.name,
+        whole=whole_of(listing.texts),
     )
     train, val, test = (tuple(as_sample(raw) for raw in texts if raw.split == s) for s in ("train", "val", "test"))
     require_to_learn(train, val, spec, labels)
@@ -117,6 +117,12 @@ def usable_texts(spec: str, policy: Policy, labels: Labels, block: int) -> tuple
     if labels != "none":
         kept = without_unlabelled_test(kept)
     return (in_iob2(kept) if labels == "tags" else kept), tuple(name for name, _ in bad)
+
+
+def whole_of(texts: Sequence[RawText]) -> Callable[[RawText], str]:
+    """Return how to tell what is held out as a whole: a document, or a line; of a single one each of its texts."""
+    wholes = {raw.document or raw.name for raw in texts}
+    return (lambda raw: raw.document or raw.name) if len(wholes) > 1 else (lambda raw: raw.text.key)
 
 
 def require_to_learn(train: Sequence[Sample], val: Sequence[Sample], spec: str, labels: Labels) -> None:

@@ -165,6 +165,14 @@ def test_blocks_of_plain_text():
     assert "".join("".join(b.split()) for _, b in blocks) == "".join(text.split()), "nothing is lost, nothing twice"
 
 
+def test_of_a_single_line_or_document_blocks_are_held_out(write):
+    long = " ".join(str(i) for i in range(500))
+    for spec in (write(long, "long.txt"), folder_of({"one/book.txt": long.replace(" ", "\n")}, write) + "/one"):
+        data = open_texts(spec, labels="none", block=100)
+        assert 0 < len(data.val) < len(data.train)
+        assert {s.source for s in data.val}.isdisjoint(s.source for s in data.train)
+
+
 def test_documents_for_a_language_model(write):
     files = {f"{name}.txt": "\n".join(f"{name} {i}" for i in range(200)) for name in "abcde"}
     spec = folder_of(files, write)
@@ -178,5 +186,6 @@ def test_documents_for_a_language_model(write):
         ("wiki.train.txt line 1", "a\nb"),
         ("wiki.valid.txt line 1", "c"),
     ]
+    refuse(write("one block", "one.txt"), "a single text, so none is left for val; add texts", labels="none")
     refuse(write("a\nb", "z.txt"), "z.txt: its texts have no labels of their own; pass reuters")
     refuse(write("\n \n", "z.txt"), "no texts", labels="none")
