@@ -49,9 +49,9 @@ class ImagesSection:
         group="data",
         decides={"order"},
     )
-    augment: Literal["none", "crop-flip"] = option(
+    augment: Literal["none", "flip", "crop-flip"] = option(
         "none",
-        "crop-flip: RandomResizedCrop and horizontal flip; none: resize and crop",
+        "crop-flip: RandomResizedCrop and horizontal flip; flip: the flip alone; none: resize and crop",
         group="data",
         decides={"pixels"},
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ft.data.images.augment import draw_flip
 from ft.data.images.preprocess import resize
 from ft.errors import DataError
 from ft.metrics.pixels import LEFT_OUT
@@ -130,7 +131,7 @@ def drawn(height: int, width: int, size: int, rng: np.random.Generator) -> View:
     """
     scaled = fitted(height, width, size, rng.uniform(*SCALES))
     top, left = (int(rng.integers(min(size - n, 0), max(size - n, 0) + 1)) for n in (scaled.height, scaled.width))
-    return View(size, scaled.height, scaled.width, top, left, bool(rng.random() < 0.5))
+    return View(size, scaled.height, scaled.width, top, left, draw_flip(rng))
 
 
 def whole(height: int, width: int, short: int, longest: int) -> View:
@@ -154,4 +155,4 @@ def jittered(height: int, width: int, short: int, longest: int, rng: np.random.G
     tall, wide = (max(round(side * scale), 1) for side in plain.frame)
     rows, columns = min(tall, plain.height), min(wide, plain.width)
     top, left = (int(rng.integers(n - side, 1)) for n, side in ((rows, tall), (columns, wide)))
-    return View(rows, tall, wide, top, left, bool(rng.random() < 0.5), columns)
+    return View(rows, tall, wide, top, left, draw_flip(rng), columns)
