@@ -40,7 +40,7 @@ class ImagesSection:
         None,
         "boxes: the short side becomes image_size and the long one at most this, padded in batches (default: squares)",
         group="data",
-        decides={"preprocess"},
+        decides={"preprocess", "check"},
         at_least=8,
     )
     group_by_aspect: bool = option(

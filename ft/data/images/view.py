@@ -134,12 +134,19 @@ def drawn(height: int, width: int, size: int, rng: np.random.Generator) -> View:
     return View(size, scaled.height, scaled.width, top, left, draw_flip(rng))
 
 
+def scale_of(height: int, width: int, size: int, longest: int | None = None) -> float:
+    """Return by how much a whole picture is scaled: to fit into a square; or with `longest`, see `whole`."""
+    if longest is None:
+        return size / max(height, width)
+    return min(size / min(height, width), longest / max(height, width))
+
+
 def whole(height: int, width: int, short: int, longest: int) -> View:
     """Return the view of a whole picture whose short side becomes `short` pixels, or its long one `longest` if sooner.
 
     Sides are rounded down. Source: GeneralizedRCNNTransform of torchvision, and interpolate of torch.
     """
-    factor = min(short / min(height, width), longest / max(height, width))
+    factor = scale_of(height, width, short, longest)
     rows, columns = (math.floor(side * factor) for side in (height, width))
     if min(rows, columns) < 1:
         raise DataError(f"{width}x{height} pixels, too narrow for a long side of {longest}; crop it")
