@@ -25,7 +25,9 @@ def is_scaled(a: np.ndarray, b: np.ndarray) -> bool:
     for axis in (0, 1):
         x, y = a[:, axis::2].ravel(), b[:, axis::2].ravel()
         ratios = y[x != 0] / x[x != 0]
-        if (y[x == 0] != 0).any() or (np.abs(ratios - 1) > ROUNDING).any() or np.ptp(ratios, axis=None) > STRAIGHT:
+        if (y[x == 0] != 0).any() or (np.abs(ratios - 1) > ROUNDING).any():
+            return False
+        if ratios.size and np.ptp(ratios) > STRAIGHT:
             return False
     return True
 

@@ -2,20 +2,15 @@
 
 import pytest
 
-from parity_tests.support.faults import Fault, diagnosis
+from parity_tests.support.faults import diagnosis
 from parity_tests.support.faults_boxes import FAULTS
 
 pytestmark = pytest.mark.usefixtures("eager")
 LIKELY = ("nms-per-class",)  # who is under whom is seen, and not why
-QUICK = ("focal-divisor",)
 
 
-def marked(fault: Fault) -> object:
-    """Return a parameter of a test; all but one are slow."""
-    return pytest.param(fault, id=fault.entry, marks=() if fault.entry in QUICK else pytest.mark.slow)
-
-
-@pytest.mark.parametrize("fault", [marked(fault) for fault in FAULTS])
+@pytest.mark.slow  # what each probe computes is tested in tests/ft/parity/test_box_probes.py
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.entry)
 def test_named_first(fault, tmp_path):
     verdict, findings = diagnosis(fault, tmp_path, seed=0, size=64)
     assert verdict.first is not None

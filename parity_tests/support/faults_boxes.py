@@ -134,7 +134,7 @@ def order_of_boxes(pair: Pair, rng: np.random.Generator) -> Iterator[None]:
     """Exchange the two squares of SSD's first map in what is said of boxes."""
     learner = pair[one_wing(rng)]
     weights = learner.get_weights()
-    name = next(n for n in weights if "regression_head" in n and n.endswith("weight") and weights[n].shape[1] > 1)
+    name = next(n for n in weights if n.endswith("regression_head.module_list.0.1.weight"))
     bias = name.replace("weight", "bias")
     order = [1, 0, *range(2, len(weights[name]) // 4)]
     turned = {n: weights[n].reshape(len(order), 4, -1)[order].reshape(weights[n].shape) for n in (name, bias)}
