@@ -13,6 +13,7 @@ from ft.recipe import FIELDS, TYPES, checked, deciding
 
 SWITCHES = tuple(name for name in deciding("check") if TYPES[name] is bool)
 NUMBERS = tuple(name for name in deciding("check") if name not in SWITCHES)
+OF_POLICY = ("max_pixels", "workers")
 RESIZED = 256  # pixels of the short side that 224 pixels are cropped from, as most networks want
 
 
@@ -29,13 +30,12 @@ def data(arguments: Sequence[str]) -> int:
     values: dict[str, Any] = {n: FIELDS[n].default if v is None else checked(n, v) for n, v in said.items()}
     short_side = round(values["image_size"] * RESIZED / 224) if values["image_size"] else RESIZED
     policy = Policy(
-        max_pixels=values["max_pixels"],
-        workers=values["workers"],
         short_side=short_side,
         quiet=flags.quiet,
+        **{name: values[name] for name in OF_POLICY},
         **{name: getattr(flags, name) for name in SWITCHES},
     )
-    given = {name: values[name] for name in ("val_fraction", "seed", "image_size")}
+    given = {name: value for name, value in values.items() if name not in OF_POLICY}
     check = check_data(flags.data, policy=policy, boxes=flags.boxes, **given)
     if flags.html:
         from ft.system.files import write_text

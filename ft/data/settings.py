@@ -36,9 +36,9 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is changed at random: the crop of each image, its pixels, and batches by mixing."""
+    """What is changed at random: the crop of each image and its side, its pixels, and batches by mixing."""
 
-    augment: Literal["none", "crop-flip"] = "none"
+    augment: Literal["none", "flip", "crop-flip"] = "none"
     distortion: Distortion | None = None
     mix: Mix | None = None
 

@@ -4,11 +4,17 @@ from collections.abc import Iterator
 
 from ft.differences.entry import Entry
 from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.found import found_alike
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """Find nothing: what a detector decides is no layer's output."""
-    yield from ()
+    """See whether the scores of one side are the squares of the other's, of the same boxes."""
+    for row, a, b in found_alike(evidence, "scores"):
+        for root, product, side in ((a, b, evidence.b), (b, a, evidence.a)):
+            if evidence.same(root**2, product):
+                words = f"{side.label}'s scores are the squares of the other's"
+                yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, words)
+                break
 
 
 ENTRY = Entry(

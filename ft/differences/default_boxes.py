@@ -2,13 +2,30 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ft.differences.entry import Entry
 from ft.parity.evidence import Evidence, Finding
 
+NUMBERS = 4  # that are said of a box
+
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """Find nothing: what a detector decides is no layer's output."""
-    yield from ()
+    """See whether a convolution that says four numbers of each box has one side's boxes in another order."""
+    for row in evidence.verdict.rows:
+        if row.phase == "weights" and row.differs and not row.fault and row.name.endswith(".weight"):
+            a, b = (trace.arrays(row.step, "weights")[row.name] for trace in evidence.traces)
+            if a.ndim == 4 and len(a) % NUMBERS == 0 and (order := reordered(a, b)):
+                words = f"{evidence.b.label}'s boxes are {', '.join(map(str, order))} of {evidence.a.label}'s"
+                yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, words)
+                return
+
+
+def reordered(a: np.ndarray, b: np.ndarray) -> list[int]:
+    """Return which blocks of four rows of `a`, from 1 on, those of `b` are; nothing where they are not these."""
+    blocks = {block.tobytes(): place for place, block in enumerate(a.reshape(-1, NUMBERS, *a.shape[1:]), 1)}
+    order = [blocks.get(block.tobytes(), 0) for block in b.reshape(-1, NUMBERS, *b.shape[1:])]
+    return order if sorted(order) == sorted(blocks.values()) and len(blocks) == len(order) > 1 else []
 
 
 ENTRY = Entry(

@@ -2,13 +2,29 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ft.differences.entry import Entry
 from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.box_losses import ONE_STAGE, by_picture, loss_of, outputs_of, ways_apart
+from ft.parity.trace import Trace
+
+OWN, ALL = "divided by the objects' anchors of each picture", "divided by those of the whole batch"
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """Find nothing: of the parts of a loss a trace holds the sum."""
-    yield from ()
+    """Compute from each side's own outputs by what it divided the losses of RetinaNet or FCOS."""
+
+    def find(trace: Trace, step: int) -> str | None:
+        loss = loss_of(trace, step)
+        for losses, counts in by_picture(outputs_of(trace, step)):
+            ways = {OWN: (losses / np.maximum(counts, 1)).mean(), ALL: losses.sum() / max(counts.sum(), 1)}
+            if way := next((words for words, value in ways.items() if evidence.same(np.array([value]), loss)), None):
+                return way
+        return None
+
+    for row, words in ways_apart(evidence, ONE_STAGE, find):
+        yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, words)
 
 
 ENTRY = Entry(

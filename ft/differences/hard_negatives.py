@@ -1,14 +1,22 @@
 """SSD's hard negatives: three for each object of a picture, or of the whole batch."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from ft.differences.entry import Entry
 from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.box_losses import ONE_STAGE, first_that_fits, ways_apart, with_negatives
+
+WAYS = {
+    "the hardest of each picture": partial(with_negatives, of_batch=False),
+    "the hardest of the batch": partial(with_negatives, of_batch=True),
+}
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """Find nothing: of the parts of a loss a trace holds the sum."""
-    yield from ()
+    """Compute from each side's own outputs which boxes of background its loss has."""
+    for row, words in ways_apart(evidence, ONE_STAGE, first_that_fits(evidence, WAYS)):
+        yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, words)
 
 
 ENTRY = Entry(

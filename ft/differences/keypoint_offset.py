@@ -2,13 +2,22 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ft.differences.entry import Entry
 from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.found import found_alike
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """Find nothing: what a detector decides is no layer's output."""
-    yield from ()
+    """See whether all keypoints of one side lie half a place of their heatmap before the other's."""
+    for row, a, b, boxes in found_alike(evidence, "keypoints", "boxes"):
+        sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
+        half = 0.5 * (sides / np.ceil(sides))[:, None]
+        for middle, corner, side in ((a, b, evidence.b), (b, a, evidence.a)):
+            if evidence.same(middle - half, corner):
+                words = f"{side.label} takes the corner of a heatmap's place, the other its middle"
+                yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, words)
 
 
 ENTRY = Entry(

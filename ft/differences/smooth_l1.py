@@ -1,14 +1,31 @@
 """Smooth L1 and Huber: another factor, another divisor."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from ft.differences.entry import Entry
+from ft.network.boxes.coding import BETA
 from ft.parity.evidence import Evidence, Finding
+from ft.parity.probes.box_losses import TWO_STAGES, Outputs, first_that_fits, two_stages, ways_apart
+
+FACTORS = {
+    "smooth L1, the sum of four numbers": 1.0,
+    "Huber's loss, the sum of four numbers": BETA,
+    "smooth L1, the mean of four numbers": 1 / 4,
+    "Huber's loss, the mean of four numbers": BETA / 4,
+}
 
 
 def probe(evidence: Evidence) -> Iterator[Finding]:
-    """Find nothing: of the parts of a loss a trace holds the sum."""
-    yield from ()
+    """Compute from each side's own outputs by which loss of boxes its sum is what it is; of two stages alone."""
+    find = first_that_fits(evidence, {words: partial(summed, factor=factor) for words, factor in FACTORS.items()})
+    for row, words in ways_apart(evidence, TWO_STAGES, find):
+        yield Finding(ENTRY.name, row.step, row.phase, row.name, row.relative, words)
+
+
+def summed(outputs: Outputs, *, factor: float) -> float:
+    """Return the sum of the losses. factor: of those of boxes."""
+    return sum(two_stages(outputs, factor=factor).values())
 
 
 ENTRY = Entry(

@@ -40,7 +40,7 @@ class ImagesSection:
         None,
         "boxes: the short side becomes image_size and the long one at most this, padded in batches (default: squares)",
         group="data",
-        decides={"preprocess"},
+        decides={"preprocess", "check"},
         at_least=8,
     )
     group_by_aspect: bool = option(
@@ -49,9 +49,9 @@ class ImagesSection:
         group="data",
         decides={"order"},
     )
-    augment: Literal["none", "crop-flip"] = option(
+    augment: Literal["none", "flip", "crop-flip"] = option(
         "none",
-        "crop-flip: RandomResizedCrop and horizontal flip; none: resize and crop",
+        "crop-flip: RandomResizedCrop and horizontal flip; flip: the flip alone; none: resize and crop",
         group="data",
         decides={"pixels"},
     )

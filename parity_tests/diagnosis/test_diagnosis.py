@@ -23,9 +23,8 @@ OF_DATA = [*faults_data.FAULTS, *faults_masks.FAULTS, *faults_boxes.FAULTS]
 FAULTS = [*faults_training.FAULTS, *faults_layers.FAULTS, *OF_DATA]
 TAUGHT_ONLY = {
     "grouped-convolution",  # its numbers are equal, its speed is not
-    *("nms-float64", "nms-per-class", "roi-align", "roi-align-aligned", "top-k-ties"),  # what a detector decides
-    *("default-boxes", "hard-negatives", "focal-divisor", "smooth-l1", "objectness-float32"),  # and learns in parts
-    *("centreness", "keypoint-offset", "mask-paste", "box-ratios-float32"),  # before and behind a network
+    *("nms-float64", "roi-align", "roi-align-aligned", "top-k-ties"),  # what a detector decides inside
+    "mask-paste",  # behind a network
     "coco-eps",  # named as batchnorm-eps
     *("autoshard", "mean-of-means", "repeated-samples", "synchronised-batchnorm"),  # a trace is of one process
     *("last-token", "tied-weights", "tokenizer-padding"),  # what texts are made of, or what is one tensor

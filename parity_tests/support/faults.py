@@ -15,7 +15,7 @@ from ft.differences import Evidence, Finding, diagnose
 from ft.parity.trace import Trace, TraceBatch, write_trace
 from ft.parity.verdict import Verdict, compare_traces
 from ft.zoo import find_card
-from parity_tests.support.detectors import boxes_batch
+from parity_tests.support.detectors import boxes_batch, pointed_batch
 from parity_tests.support.pairs import CLASSES, Case, batch, learners, masks_batch
 from parity_tests.support.small_pair import SMALL, small_learners
 
@@ -54,12 +54,17 @@ def pair_of(case: Case, *, seed: int) -> dict[str, Learner]:
 def drawing_of(case: Case) -> Callable[..., Batch]:
     """Return what draws the batches of a case."""
     task = "" if case.model == SMALL.model else find_card(case.model).task
-    return {"segmentation": masks_batch, "detection": drawn_boxes}.get(task, batch)
+    return {"segmentation": masks_batch, "detection": drawn_boxes, "keypoints": drawn_points}.get(task, batch)
 
 
 def drawn_boxes(seed: int, *, size: int) -> Batch:
     """Return pictures with boxes of all classes but the last."""
     return boxes_batch(seed, count=2, classes=CLASSES - 1, sides=(size, size))
+
+
+def drawn_points(seed: int, *, size: int) -> Batch:
+    """Return the same with the keypoints that COCO has."""
+    return pointed_batch(seed, 17, count=2, classes=CLASSES - 1, sides=(size, size))
 
 
 def examine(

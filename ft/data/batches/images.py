@@ -8,7 +8,7 @@ import numpy as np
 
 from ft.data.batches.base import Batch, Batches, Teach
 from ft.data.cut import Place
-from ft.data.images.augment import crop_and_flip, short_side_for
+from ft.data.images.augment import crop_and_flip, draw_flip, short_side_for
 from ft.data.images.decode import decode
 from ft.data.images.pixels import Pixels
 from ft.data.images.preprocess import Preprocess
@@ -71,9 +71,15 @@ class ImageBatches(Batches):
             rng = generator(self.sampling.seed, "augment", epoch, index)
             return crop_and_flip(pixels, self.preprocess.crop, self.preprocess.interpolation, rng)
         try:
-            return self.preprocess.resize_and_crop(pixels)
+            whole = self.preprocess.resize_and_crop(pixels)
         except DataError as error:
             raise DataError(f"{self.path_of(index)}: {error}") from None
+        return np.ascontiguousarray(whole[:, ::-1]) if self.flips(epoch, index) else whole
+
+    def flips(self, epoch: int, index: int) -> bool:
+        """Say whether an epoch shows an image mirrored that is not cropped."""
+        drawn = self.augmentation.augment == "flip"
+        return drawn and draw_flip(generator(self.sampling.seed, "augment", epoch, index))
 
     def read(self, epoch: int, index: int) -> np.ndarray:
         """Return one sample as the network sees it in an epoch, (crop, crop, C): float, or uint8 `as_pixels`."""

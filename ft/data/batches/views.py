@@ -1,5 +1,7 @@
 """Batches of pictures of which labels tell places: what moves the pixels moves these, too."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ft.data.batches.images import ImageBatches
@@ -23,7 +25,8 @@ class ViewBatches(ImageBatches):
                 if longest is None:
                     return drawn(height, width, size, rng)
                 return jittered(height, width, size, longest, rng)
-            return fitted(height, width, size) if longest is None else whole(height, width, size, longest)
+            plain = fitted(height, width, size) if longest is None else whole(height, width, size, longest)
+            return replace(plain, flip=self.flips(epoch, index))
         except DataError as error:
             raise DataError(f"{self.path_of(index)}: {error}") from None
 

@@ -24,6 +24,7 @@ from ft.data.check.points import check_points
 from ft.data.check.result import Check
 from ft.data.check.shapes import Trouble, find_shapes, look_at_shapes
 from ft.data.images.decode import BadImage
+from ft.data.images.view import scale_of
 from ft.data.sources.box import Form, is_bad, to_corners
 from ft.data.sources.boxes.dataset import choose_classes
 from ft.data.sources.boxes.listing import Boxed, BoxListing
@@ -49,6 +50,7 @@ WORDS = Words(
     rare=f"classes of less than {RARE:.0%} of the boxes",
     more="collect more of them",
 )
+Seen = tuple[int, int | None]  # the network's square; or the short side, and the long one at most
 WRONG = 0.1  # share of the boxes that are none from which another form is tried on all
 FORMS: dict[Form, str] = {
     "corners": "x1, y1, x2, y2",
@@ -70,11 +72,17 @@ class BoxLook:
 
 
 def check_boxes(
-    spec: str, *, val_fraction: float = 0.2, seed: int = 0, policy: Policy, image_size: int | None = None
+    spec: str,
+    *,
+    val_fraction: float = 0.2,
+    seed: int = 0,
+    policy: Policy,
+    image_size: int | None = None,
+    max_size: int | None = None,
 ) -> Check:
     """Look at every image and box that `spec` names and return what there is to say. DataError where there are none.
 
-    image_size: pixels of the network's square.
+    image_size: pixels of the network's square; or, with max_size, of the short side, and this of the long one at most.
     """
     began = time.perf_counter()
     listing = list_all(spec, policy)
@@ -86,7 +94,7 @@ def check_boxes(
     images = Listing(listing.name, [x.look.entry for x in looks], ignored=dict(listing.ignored), hidden=listing.hidden)
     findings = [Finding("error", "structure", complaint)] if complaint else []
     findings += [Finding("note", "form", text) for text in listing.notes if "count from" in text or "shares" in text]
-    findings += box_findings(images, looks, classes, splits, policy, image_size or SQUARE)
+    findings += box_findings(images, looks, classes, splits, policy, (image_size or SQUARE, max_size))
     of_points, facts = check_points(spec, policy, splits)
     findings = tuple(worst_first([*findings, *of_points]))
     seconds, every = time.perf_counter() - began, tuple(x.look for x in looks)
@@ -157,12 +165,12 @@ def box_findings(
     classes: Sequence[ClassCount],
     splits: dict[str, str],
     policy: Policy,
-    image_size: int,
+    seen: Seen,
 ) -> list[Finding]:
     """Return what was found of files, splits, boxes and classes."""
     images = [x.look for x in looks]
     findings = [*find_faults(images), *find_copies(images, splits, policy, "image"), *find_tiny(images)]
-    findings += [*find_form(looks), *find_twice(looks), *find_thin(looks, image_size)]
+    findings += [*find_form(looks), *find_twice(looks), *find_thin(looks, seen)]
     findings += find_shapes([(x.look.name, x.masks) for x in looks], sum(len(x.item.boxes) for x in looks))
     findings += find_class_troubles(classes, lambda c: c.boxes, WORDS, policy, rare=RARE)
     return [*findings, *find_empty(looks), *find_left_out(listing), *find_traits(listing, images)]
@@ -210,20 +218,24 @@ def find_twice(looks: Sequence[BoxLook]) -> Iterator[Finding]:
         yield Finding("warning", "duplicates", "the same box twice", advice, tuple(twice))
 
 
-def find_thin(looks: Sequence[BoxLook], image_size: int) -> Iterator[Finding]:
+def find_thin(looks: Sequence[BoxLook], seen: Seen) -> Iterator[Finding]:
     """Yield the images with boxes of which hardly a pixel is left at the network's size."""
+    (size, longest), advice = seen, "raise --image-size, or cut the images into parts"
+    words = f"is fitted into {size}x{size}"
+    if longest:
+        words, advice = f"has a short side of {size}, or a long one of {longest}", f"raise --max-size and {advice[6:]}"
     thin = []
     for x in looks:
         if x.corners is None or not len(x.corners):
             continue
-        sides = (x.corners[:, 2:] - x.corners[:, :2]).min(1) * image_size / max(x.look.height, x.look.width)
+        scale = scale_of(x.look.height, x.look.width, size, longest)
+        sides = (x.corners[:, 2:] - x.corners[:, :2]).min(1) * scale
         for i in np.flatnonzero(sides < THIN)[:1]:
             count = int((sides < THIN).sum())
             more = f" and {count - 1} more" if count > 1 else ""
             thin.append((x.look.name, f"{x.item.where.format(x.item.boxes[i].place)}: {sides[i]:.1f} pixels{more}"))
     if thin:
-        advice = "raise --image-size, or cut the images into parts"
-        title = f"boxes with a side under {THIN} pixels once the image is fitted into {image_size}x{image_size}"
+        title = f"boxes with a side under {THIN} pixels once the image {words}"
         yield Finding("warning", "tiny boxes", title, advice, tuple(thin))
 
 

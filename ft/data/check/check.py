@@ -32,15 +32,17 @@ def check_data(
     ignore_index: int = 255,
     boxes: bool = False,
     image_size: int | None = None,
+    max_size: int | None = None,
 ) -> Check:
     """Decode every image that `spec` names and return what there is to say. DataError where there are none at all.
 
     Where the layout is that of images with masks, the masks are read, too; ignore_index: their value that is no class.
-    Boxes are looked at where there is nothing else, and with `boxes`; image_size: of the network's square. Texts are
-    read, see `check_texts`.
+    Boxes are looked at where there is nothing else, and with `boxes`; image_size, max_size: how the network sees
+    them. Texts are read, see `check_texts`.
     """
     if boxes or holds_boxes_alone(spec):
-        return check_boxes(spec, val_fraction=val_fraction, seed=seed, policy=policy, image_size=image_size)
+        sizes = {"image_size": image_size, "max_size": max_size}
+        return check_boxes(spec, val_fraction=val_fraction, seed=seed, policy=policy, **sizes)
     if holds_masks(spec):
         return check_masks(spec, val_fraction=val_fraction, seed=seed, policy=policy, ignore_index=ignore_index)
     if holds_texts(spec):

@@ -25,7 +25,12 @@ def short_side_for(size: int) -> int:
 def crop_and_flip(image: np.ndarray, size: int, interpolation: str, rng: np.random.Generator) -> np.ndarray:
     """Return uint8 (size, size, 3): a random part of uint8 (H, W, 3), mirrored half of the time."""
     crop = apply_crop(image, draw_crop(image.shape[0], image.shape[1], rng), size, interpolation)
-    return np.ascontiguousarray(crop[:, ::-1]) if rng.random() < 0.5 else crop
+    return np.ascontiguousarray(crop[:, ::-1]) if draw_flip(rng) else crop
+
+
+def draw_flip(rng: np.random.Generator) -> bool:
+    """Draw whether an image is mirrored: half are."""
+    return bool(rng.random() < 0.5)
 
 
 def draw_crop(height: int, width: int, rng: np.random.Generator) -> Box:

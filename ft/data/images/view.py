@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ft.data.images.augment import draw_flip
 from ft.data.images.preprocess import resize
 from ft.errors import DataError
 from ft.metrics.pixels import LEFT_OUT
@@ -130,7 +131,14 @@ def drawn(height: int, width: int, size: int, rng: np.random.Generator) -> View:
     """
     scaled = fitted(height, width, size, rng.uniform(*SCALES))
     top, left = (int(rng.integers(min(size - n, 0), max(size - n, 0) + 1)) for n in (scaled.height, scaled.width))
-    return View(size, scaled.height, scaled.width, top, left, bool(rng.random() < 0.5))
+    return View(size, scaled.height, scaled.width, top, left, draw_flip(rng))
+
+
+def scale_of(height: int, width: int, size: int, longest: int | None = None) -> float:
+    """Return by how much a whole picture is scaled: to fit into a square; or with `longest`, see `whole`."""
+    if longest is None:
+        return size / max(height, width)
+    return min(size / min(height, width), longest / max(height, width))
 
 
 def whole(height: int, width: int, short: int, longest: int) -> View:
@@ -138,7 +146,7 @@ def whole(height: int, width: int, short: int, longest: int) -> View:
 
     Sides are rounded down. Source: GeneralizedRCNNTransform of torchvision, and interpolate of torch.
     """
-    factor = min(short / min(height, width), longest / max(height, width))
+    factor = scale_of(height, width, short, longest)
     rows, columns = (math.floor(side * factor) for side in (height, width))
     if min(rows, columns) < 1:
         raise DataError(f"{width}x{height} pixels, too narrow for a long side of {longest}; crop it")
@@ -154,4 +162,4 @@ def jittered(height: int, width: int, short: int, longest: int, rng: np.random.G
     tall, wide = (max(round(side * scale), 1) for side in plain.frame)
     rows, columns = min(tall, plain.height), min(wide, plain.width)
     top, left = (int(rng.integers(n - side, 1)) for n, side in ((rows, tall), (columns, wide)))
-    return View(rows, tall, wide, top, left, bool(rng.random() < 0.5), columns)
+    return View(rows, tall, wide, top, left, draw_flip(rng), columns)

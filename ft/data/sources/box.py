@@ -138,17 +138,20 @@ def is_bad(corners: np.ndarray, height: int, width: int) -> np.ndarray:
     return ~(np.isfinite(corners).all(1) & inside & shown)
 
 
-def trouble(box: np.ndarray, form: Form, height: int, width: int) -> str:
-    """Return what is wrong with a box (4,) of corners that `is_bad`, and what to do."""
+def trouble(box: np.ndarray, form: Form, height: int, width: int, *, meant: str = "") -> str:
+    """Return what is wrong with a box (4,) of corners that `is_bad`, and what to do. meant: what its numbers are."""
+    meant = meant or MEANT[form]
     x1, y1, x2, y2 = box.tolist()
     shown = "x1 {:g}, y1 {:g}, x2 {:g}, y2 {:g}".format(*box)
     if not np.isfinite(box).all():
         return f"{shown} are not finite; correct it, or remove it"
     if x2 < x1 or y2 < y1:
-        return f"{shown}: its second corner lies before its first; swap them, or {MEANT[form]}"
+        if form != "corners":
+            return f"{shown}: its width or height is below 0; {meant}"
+        return f"{shown}: its second corner lies before its first; swap them; {meant}"
     if x2 == x1 or y2 == y1:
         return f"{shown}: it is empty; draw it again, or remove it"
-    return f"{shown} reach out of its picture of {width}x{height} pixels; correct it: {MEANT[form]}"
+    return f"{shown} reach out of its picture of {width}x{height} pixels; correct it; {meant}"
 
 
 def clipped(corners: np.ndarray, height: float, width: float) -> np.ndarray:

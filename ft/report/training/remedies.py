@@ -23,7 +23,7 @@ def against_overfitting(recipe: Recipe, unit: str) -> Iterator[str]:
 
 def more_views(recipe: Recipe) -> Iterator[str]:
     """Name what shows an image in other ways."""
-    if recipe["augment"] == "none":
+    if recipe["augment"] != "crop-flip":
         yield "--augment crop-flip"
     elif not recipe["randaugment"]:
         yield "--randaugment 2x9"

@@ -90,6 +90,19 @@ def test_a_batch_holds_what_it_says(samples, pixels):
             assert label == samples[i].label
 
 
+def test_a_flip_alone_mirrors_half_of_the_images_in_each_epoch(samples):
+    plain, ours = batches(samples, augment="none"), batches(samples, augment="flip")
+    mirrored = []
+    for epoch, index in ((epoch, index) for epoch in range(20) for index in range(len(samples))):
+        whole, shown = plain.read(epoch, index), ours.read(epoch, index)
+        mirrored.append(not np.array_equal(shown, whole))
+        np.testing.assert_array_equal(shown, whole[:, ::-1] if mirrored[-1] else whole)
+    drawn = np.reshape(mirrored, (20, -1))
+    assert 0.4 < drawn.mean() < 0.6
+    assert drawn.any(0).all()
+    assert not drawn.all(0).any()
+
+
 def test_labels_and_names_are_the_splits(samples):
     ours = batches(samples)
     labels = ours.targets_at(0, np.arange(len(samples)))["labels"]

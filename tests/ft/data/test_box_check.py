@@ -42,6 +42,22 @@ def test_bad_twin_and_tiny_boxes_are_named(tmp_path):
     assert "2.6 pixels and 1 more" in found["tiny boxes"].items[0][1]
 
 
+def test_a_box_is_tiny_as_the_network_sees_it(tmp_path, capsys):
+    """Fitted into a square a long picture is small; it keeps its shape with --max-size."""
+    Image.fromarray(np.zeros((40, 400, 3), np.uint8)).save(tmp_path / "long.png")
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("image,x1,y1,x2,y2,label\nlong.png,5,5,17,17,cat\n")
+    for flags, told in (
+        ([], "boxes with a side under 4 pixels once the image is fitted into 100x100"),
+        (["--max-size", "1000"], None),
+        (["--max-size", "120"], "once the image has a short side of 100, or a long one of 120"),
+    ):
+        data(["check", str(boxes), "--quiet", "--json", "--image-size", "100", *flags])
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        titles = [finding["title"] for finding in findings if finding["kind"] == "tiny boxes"]
+        assert (told in titles[0]) if told else not titles
+
+
 def test_another_form_is_recognised(tmp_path):
     """Sides under the names of corners, and y before x."""
     draw = np.zeros((60, 200, 3), np.uint8)

@@ -34,7 +34,7 @@ def of_shapes(count):
         yield Sample(str(i), Boxes.of(height, width, np.array([[0, 0, width, height]]), np.array([0])), pixels)
 
 
-@pytest.mark.parametrize("augment", ["none", "crop-flip"])
+@pytest.mark.parametrize("augment", ["none", "flip", "crop-flip"])
 def test_the_box_is_where_its_rectangle_is_and_around_the_picture_is_0(augment):
     met = 0
     for epoch in range(4):

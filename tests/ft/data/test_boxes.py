@@ -168,7 +168,7 @@ def test_crowds_and_difficult_ones_are_set_aside(tmp_path):
     [
         ((20, 4, 3, 22), "x1 20, y1 4, x2 3, y2 22: its second corner lies before its first; swap them"),
         ((3, 4, 3, 22), "it is empty"),
-        ((3, 4, 60, 22), "reach out of its picture of 40x30 pixels; correct it: if these are x, y, width and height"),
+        ((3, 4, 60, 22), "reach out of its picture of 40x30 pixels; correct it; if these are x, y, width and height"),
         ((-9, 4, 20, 22), "reach out of its picture"),
         ((3, "nan", 20, 22), "are not finite"),
         ((3, 4, 20, 1e400), "are not finite"),
@@ -208,6 +208,7 @@ def edited(layout, root, file, old, new):
     [
         (coco, "boxes.json", '"bbox": [3, 4, 17, 18]', '"bbox": [3, 4, 17]', r"annotations\[0\]: bbox \[3, 4, 17\]"),
         (coco, "boxes.json", '"bbox": [3, 4, 17, 18]', '"bbox": [3, 4, 17, 90]', r"annotations\[0\] of .*0.png: .*CO"),
+        (coco, "boxes.json", '"bbox": [3, 4, 17, 18]', '"bbox": [3, 4, -1, 18]', "height is below 0; COCO writes x"),
         (coco, "boxes.json", '"image_id": 6', '"image_id": 77', r"annotations\[2\]: image 77 is not among the images"),
         (coco, "boxes.json", '"category_id": 3', '"category_id": 4', r"annotations\[0\]: category 4 is not among"),
         (coco, "boxes.json", '"width": 40, "height": 30', '"width": 30, "height": 40', "0.png: 40x30 pixels, its"),
@@ -217,7 +218,7 @@ def edited(layout, root, file, old, new):
         (coco, "boxes.json", '"id": 3, "name"', '"id": 9, "name"', r"categories\[1\] has the id 9 of categories\[0\]"),
         (voc, "Annotations/1.xml", "<xmin>2<", "<xmin>two<", "1.xml object 1: xmin 'two'; expected a number"),
         (voc, "Annotations/1.xml", "<name>dog</name>", "", "1.xml object 1: no name"),
-        (voc, "Annotations/1.xml", "<xmin>2<", "<xmin>50<", "1.xml object 1 of .*1.png: .* second corner"),
+        (voc, "Annotations/1.xml", "<xmin>2<", "<xmin>50<", "object 1 of .*: .*swap them; Pascal VOC writes xmin"),
         (voc, "Annotations/1.xml", "</annotation>", "", "1.xml: not XML"),
         (voc, "Annotations/1.xml", "<annotation>", "<!DOCTYPE a [<!ENTITY b 'c'>]><annotation>", "declares a document"),
         (yolo, "labels/1.txt", "1 ", "2 ", r"1.txt line 1: class 2; expected 0 to 1 \(cat, dog\)"),

@@ -38,7 +38,7 @@ def pictures(count=6):
         yield Sample(f"{i}.png", label, pixels)
 
 
-@pytest.mark.parametrize("augment", ["none", "crop-flip"])
+@pytest.mark.parametrize("augment", ["none", "flip", "crop-flip"])
 def test_masks_move_exactly_with_the_pixels(augment, monkeypatch):
     """A picture that is resized by its nearest pixels is its own masks."""
     monkeypatch.setitem(RESAMPLING, "bilinear", Image.Resampling.NEAREST)

@@ -1,5 +1,6 @@
 """Masks: how values become classes, every layout, and what is refused in one line."""
 
+import json
 import struct
 import zlib
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ft.cli.data import data
 from ft.data import Policy, holds_masks, open_dataset, open_mask_images, open_masks
 from ft.data.images.decode import BadImage
 from ft.data.sources.dataset import data_facts
@@ -78,6 +80,13 @@ def test_palettes_are_indices_and_16_bits_are_values(tmp_path, classes):
     deep = pixels.astype(np.uint16) * 300
     Image.fromarray(deep).save(tmp_path / "d.png")
     assert np.array_equal(MaskFile(tmp_path / "d.png").values(colours=False), deep)
+
+
+def test_a_check_ignores_the_value_that_it_is_told(folder, capsys):
+    (folder / "classes.txt").unlink()
+    data(["check", str(folder), "--quiet", "--json", "--ignore-index", "2"])
+    told = json.loads(capsys.readouterr().out)
+    assert [row["label"] for row in told["classes"]] == ["0", "1"]
 
 
 def test_ignored_values_become_255_and_class_0_is_a_class():

@@ -30,7 +30,7 @@ def batches(**options):
     return MaskBatches(list(pictures()), PREPROCESS, sampling, Augmentation(**options), Reading("float64"), teach=teach)
 
 
-@pytest.mark.parametrize("augment", ["none", "crop-flip"])
+@pytest.mark.parametrize("augment", ["none", "flip", "crop-flip"])
 def test_a_mask_that_is_the_picture_stays_the_picture(augment, monkeypatch):
     """Resized by the same rule, pixel and mask have to be equal wherever the picture shows."""
     nearest = {"bilinear": Image.Resampling.NEAREST}

@@ -196,6 +196,7 @@ def test_l2sp_needs_pretrained_weights():
     [
         ({}, True),
         ({"augment": "crop-flip"}, False),
+        ({"augment": "flip"}, False),
         ({"randaugment": "1x1"}, False),
         ({"jitter": 0.1}, False),
         ({"hue": 0.1}, False),

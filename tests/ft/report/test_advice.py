@@ -97,6 +97,7 @@ def test_the_standard_error_is_that_of_a_difference_of_shares():
         ({}, ["--augment crop-flip", "--mixup", "--l2 0.001", "--label-smoothing"], ["--randaugment", "--l2sp"]),
         ({"freeze": "none"}, ["--l2sp", "freezing the first stages"], ["--l2 0.001"]),
         ({"freeze": "none", "weights": "none"}, ["--l2 0.001"], ["--l2sp"]),
+        ({"augment": "flip"}, ["--augment crop-flip"], ["--randaugment"]),
         ({"augment": "crop-flip"}, ["--randaugment"], ["--augment"]),
         ({"mixup": 0.2, "weight_decay": 1e-4, "label_smoothing": 0.1}, [], ["--mixup", "--l2", "--label-smoothing"]),
     ],

@@ -43,7 +43,8 @@ class Boxed:
     form, shares: what the four values are, and whether they are shares of the image's width and height; where: names a
     box in a message, with {} for its place; stated: the height and width that the source says of the image; marks:
     what every box has beside it; keypoints: their names; swaps: which is which in a mirror, None where names say that;
-    numbered: a file whose pixels are the places of the boxes, which are their masks.
+    numbered: a file whose pixels are the places of the boxes, which are their masks; meant: what the four values are,
+    for a message, where the form does not say it.
     """
 
     split: str
@@ -58,6 +59,7 @@ class Boxed:
     keypoints: tuple[str, ...] = ()
     swaps: tuple[int, ...] | None = None
     numbered: Path | None = None
+    meant: str = ""
 
     @property
     def place(self) -> str:
@@ -88,7 +90,7 @@ class Boxed:
         bad = np.flatnonzero(is_bad(corners, header.height, header.width))
         if len(bad):
             first, more = int(bad[0]), f" (and {len(bad) - 1} more of this image)" if len(bad) > 1 else ""
-            said = trouble(corners[first], self.form, header.height, header.width)
+            said = trouble(corners[first], self.form, header.height, header.width, meant=self.meant)
             where = self.where.format(self.boxes[first].place)
             raise BadImage("box", f"{said}{more}", f"{where} of {printable(self.name)}")
         if self.marks == "masks":

@@ -30,6 +30,7 @@ LISTS, MASKED = "ImageSets/Main", "ImageSets/Segmentation"
 OBJECTS = "SegmentationObject"
 WITHOUT = f"images without a file in {OBJECTS}"
 EDGES = ("xmin", "ymin", "xmax", "ymax")
+MEANT = f"Pascal VOC writes {', '.join(EDGES)}"
 DIGITS = 10  # of a side: no picture has so many
 
 
@@ -109,7 +110,7 @@ def items_in(
         where = braced(printable(file)) + " object {}"
         boxes, stated = read_boxes(file)
         own = split or lists.get(stem, "")
-        items.append(Boxed(own, name, path, boxes, where, stated=stated, numbered=numbers.get(stem)))
+        items.append(Boxed(own, name, path, boxes, where, stated=stated, numbered=numbers.get(stem), meant=MEANT))
     for path in () if lists else pictures.values():
         walk.skip(UNTOLD, path)
     return items
