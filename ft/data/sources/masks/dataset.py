@@ -160,8 +160,7 @@ def renumbered(names: Sequence[str], coding: Coding, given: Sequence[str] | None
     for name in names:
         if name not in given:
             raise DataError(f"{where}: {unknown('class', printable(name), given)} (the model's classes decide)")
-    numbers = {value: k if k == IGNORED else list(given).index(names[k]) for value, k in coding.classes.items()}
-    return Coding(numbers, coding.colours)
+    return coding.renumbered([list(given).index(name) for name in names])
 
 
 def mask_of(pair: Pair, coding: Coding) -> Mask:
