@@ -76,7 +76,7 @@ def test_both_wings_train_from_the_published_tensors(state, tmp_path):
 
 @torch.no_grad()
 def test_masks_are_measured_as_torchvision_measures_them(tmp_path):
-    """A file as it is published, drawn: three pictures, four of its 21 classes under other values and in other words."""
+    """A file as it is published, drawn: three pictures, four of 21 classes under other values and in other words."""
     rng, places = np.random.default_rng(0), np.array([0, 20, 16, 1])
     stock = models.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=21).eval()
     for norm in (layer for layer in stock.modules() if isinstance(layer, torch.nn.BatchNorm2d)):

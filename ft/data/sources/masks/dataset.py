@@ -14,7 +14,7 @@ from ft.data.images.decode import BadImage
 from ft.data.sources.dataset import Dataset, Sample, Source
 from ft.data.sources.leaks import leak_notes
 from ft.data.sources.listing import Entry, name_bytes
-from ft.data.sources.mask import IGNORED, Coding, Mask, values_in
+from ft.data.sources.mask import Coding, Mask, values_in
 from ft.data.sources.masks.found import are_colours, found_coding, given_coding, modes_of
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.data.sources.masks.source import list_masks
