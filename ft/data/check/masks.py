@@ -24,7 +24,7 @@ from ft.data.images.decode import BadImage
 from ft.data.sources.listing import Entry, Listing, name_bytes
 from ft.data.sources.mask import FAULTS, IGNORED, Coding, values_in
 from ft.data.sources.masks.dataset import mask_of
-from ft.data.sources.masks.found import are_colours, found_coding, modes_of
+from ft.data.sources.masks.found import are_colours, found_coding, ignores_a_class, modes_of
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.data.sources.masks.source import list_masks
 from ft.data.sources.policy import Policy
@@ -84,7 +84,7 @@ def classes_of(
     """Return the classes and the coding of masks, notes, and why there is no coding where there is none."""
     if listing.names is not None and listing.coding is not None:
         lone = "a single class; training needs at least two" if len(listing.names) < 2 else ""
-        return listing.names, listing.coding, [], lone
+        return listing.names, listing.coding, [], lone or ignores_a_class(listing.names, listing.coding, ignore_index)
     colours = are_colours(modes_of(listing.pairs))
 
     def work(pair: Pair) -> tuple[int, ...]:

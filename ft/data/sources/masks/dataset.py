@@ -15,7 +15,7 @@ from ft.data.sources.dataset import Dataset, Sample, Source
 from ft.data.sources.leaks import leak_notes
 from ft.data.sources.listing import Entry, name_bytes
 from ft.data.sources.mask import Coding, Mask, values_in
-from ft.data.sources.masks.found import are_colours, found_coding, given_coding, modes_of
+from ft.data.sources.masks.found import are_colours, found_coding, given_coding, ignores_a_class, modes_of
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.data.sources.masks.source import list_masks
 from ft.data.sources.policy import DEFAULT, Policy
@@ -98,6 +98,8 @@ def usable_masks(
     sifted = Sieve(listing.pairs, policy, where)
     sifted.drop(lambda pair: geometry_fault(pair, policy), "sizes")
     names, coding, told = choose_coding(listing, sifted, classes, ignore_index)
+    if classes is None and (complaint := ignores_a_class(names, coding, ignore_index)):
+        raise DataError(f"{where}: {complaint}")
     shown: dict[str, frozenset[int]] = {}
     if learn or policy.on_bad_image == "skip":
         shown = sifted.look(lambda pair: mask_of(pair, coding).shown(policy.max_pixels), "masks")
