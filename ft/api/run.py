@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, overload
@@ -18,7 +18,6 @@ from ft.backend.contract import Learner
 from ft.data import (
     Batch,
     Batches,
-    Dataset,
     Policy,
     Preprocess,
     Reading,
@@ -26,7 +25,8 @@ from ft.data import (
     Sampling,
 )
 from ft.data.batches.lenient import LenientBatches
-from ft.data.sources.recorded import find_again, is_recorded, require_same_data
+from ft.data.sources.dataset import Source
+from ft.data.sources.recorded import find_again, recorded, require_same_data
 from ft.data.text.process import TextProcess
 from ft.errors import DataError, RecipeError, UserError, article
 from ft.metrics.detection import Found
@@ -331,29 +331,30 @@ class Run:
         Where `data` is the run's own, wherever it lies now, these too are its validation images. quiet: without a
         progress bar.
         """
-        if data and not is_recorded(data, self.result.get("data", {}), partial(self.open_data, quiet=quiet)):
-            way, policy = way_of(self.card), replace(self.policy, quiet=quiet)
-            samples = way.open_samples(self.recipe, data, self.classes, policy=policy, labels=self.task.labels).val
-        else:
-            samples = self.validation_samples(data, quiet=quiet)
+        samples = self.samples_of(data, quiet=quiet) if data else self.validation_samples(quiet=quiet)
         with counting("evaluating", len(samples), self.card.unit, quiet=quiet) as count:
             source = Counted(self.batches(samples), count)
             return evaluate(self.learner, source, self.task.meter(self.classes)).result()
+
+    def samples_of(self, data: str, *, quiet: bool) -> tuple[Sample, ...]:
+        """Return what is measured of a source, which is read once: of the run's own its validation images."""
+        source = self.read_data(data, quiet=quiet)
+        return (recorded(source.split, self.result.get("data", {})) or source.to_evaluate()).val
 
     def validation_samples(self, data: str | None = None, *, quiet: bool = True) -> tuple[Sample, ...]:
         """Return the run's own validation images; DataError where they are not found, RunError where they changed.
 
         data: where they are now; quiet: without a bar while images are tried out.
         """
-        record, opened = self.result.get("data", {}), partial(self.open_data, quiet=quiet)
+        record, opened = self.result.get("data", {}), cache(lambda spec: self.read_data(spec, quiet=quiet).split())
         dataset = opened(data or find_again(self.recipe.data, record, self.folder, opened))
         require_same_data(dataset, record, self.folder, "or pass --data DIR for other images")
         return dataset.val
 
-    def open_data(self, spec: str, *, quiet: bool = True) -> Dataset:
-        """Return a source of data as the run opened its own."""
+    def read_data(self, spec: str, *, quiet: bool) -> Source:
+        """Return a source of data, read as the run read its own."""
         way, policy = way_of(self.card), replace(self.policy, quiet=quiet)
-        return way.open_split(self.recipe, spec, classes=self.classes, policy=policy, labels=self.task.labels)
+        return way.read_data(self.recipe, spec, classes=self.classes, policy=policy, labels=self.task.labels)
 
     @property
     def policy(self) -> Policy:

@@ -22,7 +22,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     parser = Parser(prog="ft evaluate", description="The metrics of a run, or of a network as it came.")
     parser.add_argument("run", nargs="?", metavar="RUN", help="run folder")
     parser.add_argument("--model", help="network to test as it came, instead of a run")
-    parser.add_argument("--weights", help="its weights: imagenet, a published name, or a file [imagenet]")
+    parser.add_argument("--weights", help="its weights: a published name, or a file [the whole network's]")
     parser.add_argument(
         "--data", metavar="DIR", help="data of the kind that it was trained on [the run's validation images]"
     )
@@ -39,7 +39,7 @@ def evaluate(arguments: Sequence[str]) -> int:
 
         metrics = evaluate_network(
             model=flags.model,
-            weights=flags.weights or "imagenet",
+            weights=flags.weights,
             data=flags.data,
             backend=flags.backend or "torch",
             image_size=flags.image_size,

@@ -148,7 +148,8 @@ def let_go(array: np.ndarray) -> None:
     while isinstance(owner, np.ndarray):
         owner = owner.base
     if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        owner.madvise(mmap.MADV_DONTNEED)
+        with suppress(OSError):  # of memory that is locked nothing can be given back
+            owner.madvise(mmap.MADV_DONTNEED)
 
 
 def write_features(

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ft.data import Batches, Dataset, Policy, Preprocess, Sample, open_dataset, open_images
+from ft.data import Batches, Dataset, Policy, Preprocess, Sample
 from ft.data.sources.box import Marks
-from ft.data.sources.boxes import open_box_images, open_boxes
-from ft.data.sources.masks import holds_masks, open_mask_images, open_masks
+from ft.data.sources.boxes import read_boxes
+from ft.data.sources.dataset import Source, read_dataset
+from ft.data.sources.masks import holds_masks, read_masks
 from ft.data.sources.texts import holds_texts
 from ft.errors import DataError, RecipeError, printable
 from ft.metrics.multilabel import Labels
@@ -43,27 +44,16 @@ def policy_of(recipe: Recipe, card: Card, *, quiet: bool) -> Policy:
     return Policy.of(recipe, short_side=preprocess.at(recipe.image_size or preprocess.crop).resize, quiet=quiet)
 
 
-def open_split(
-    recipe: Recipe, spec: str, *, classes: tuple[str, ...] | None, policy: Policy, labels: Labels
-) -> Dataset:
-    """Open data with labels of a kind and split it as a recipe says."""
-    options = {"val_fraction": recipe.val_fraction, "seed": recipe.seed, "classes": classes, "policy": policy}
+def read_data(recipe: Recipe, spec: str, *, classes: tuple[str, ...] | None, policy: Policy, labels: Labels) -> Source:
+    """Read data with labels of a kind, to be split as a recipe says or evaluated. classes: of a trained model."""
+    options: dict[str, Any] = {"val_fraction": recipe.val_fraction, "seed": recipe.seed, "policy": policy}
     if labels == "masks":
-        return open_masks(spec, **options, ignore_index=recipe.ignore_index)
+        learn, ignored = classes is None, recipe.ignore_index
+        return read_masks(spec, **options, classes=classes, ignore_index=ignored, learn=learn)
     if labels in WITH_BOXES:
-        return open_boxes(spec, **options, marks=WITH_BOXES[labels])
+        return read_boxes(spec, **options, classes=classes, marks=WITH_BOXES[labels])
     require_classes(spec, recipe.model)
-    return open_dataset(spec, **options, labels=labels)
-
-
-def open_samples(recipe: Recipe, spec: str, classes: tuple[str, ...], *, policy: Policy, labels: Labels) -> Dataset:
-    """Open data to evaluate: its val split, else its test split, else all."""
-    if labels == "masks":
-        return open_mask_images(spec, classes, policy=policy, ignore_index=recipe.ignore_index)
-    if labels in WITH_BOXES:
-        return open_box_images(spec, classes, policy=policy, marks=WITH_BOXES[labels])
-    require_classes(spec, recipe.model)
-    return open_images(spec, classes=classes, policy=policy, labels=labels)
+    return read_dataset(spec, **options, classes=classes, labels=labels)
 
 
 def require_classes(spec: str, model: str) -> None:

@@ -150,7 +150,8 @@ def open_data(
     way = way_of(card)
     made_for = BY_NETWORK.get(card.task)
     labels = made_for.labels if made_for else labels_of(recipe, task)
-    return way.open_split(recipe, spec, classes=classes, policy=way.policy_of(recipe, card, quiet=quiet), labels=labels)
+    policy = way.policy_of(recipe, card, quiet=quiet)
+    return way.read_data(recipe, spec, classes=classes, policy=policy, labels=labels).split()
 
 
 def weigh_classes(recipe: Recipe, task: Task, dataset: Dataset) -> tuple[float, ...] | None:

@@ -10,7 +10,8 @@ import numpy as np
 from ft.data import Batches, Dataset, Policy, Sample
 from ft.data.batches.texts import TextBatches
 from ft.data.batches.tokens import NextBatches, TagBatches
-from ft.data.sources.texts import open_text_samples, open_texts
+from ft.data.sources.dataset import Source
+from ft.data.sources.texts import read_texts
 from ft.data.text.buckets import bucket_lengths, buckets_of
 from ft.data.text.open import open_tokenizer
 from ft.data.text.process import TextProcess
@@ -69,24 +70,27 @@ def policy_of(recipe: Recipe, card: TextCard, *, quiet: bool) -> Policy:
     return Policy.of(recipe, short_side=None, quiet=quiet)
 
 
-def open_split(
-    recipe: Recipe, spec: str, *, classes: tuple[str, ...] | None, policy: Policy, labels: Labels
-) -> Dataset:
-    """Open data with labels of a kind and split it as a recipe says; what has no classes bears a name as one.
+def read_data(recipe: Recipe, spec: str, *, classes: tuple[str, ...] | None, policy: Policy, labels: Labels) -> Source:
+    """Read data with labels of a kind, to be split as a recipe says or evaluated. classes: of a trained model.
 
-    Where classes of texts are asked for, files that have none by their form are taken for what they are.
+    Where a training asks for classes of texts, files that have none by their form are taken for what they are.
     """
-    classes = None if classes in WITHOUT_CLASSES.values() else classes
-    labels = labels_by_form(spec) or labels if labels in ("one", "either") else labels
-    dataset = open_texts(
+    if classes is None and labels in ("one", "either"):
+        labels = labels_by_form(spec) or labels
+    read = read_texts(
         spec,
         val_fraction=recipe.val_fraction,
         seed=recipe.seed,
-        classes=classes,
+        classes=None if classes in WITHOUT_CLASSES.values() else classes,
         policy=policy,
         labels=labels,
         block=CHARACTERS * recipe.max_length,
     )
+    return read._replace(split=lambda: named(read.split()))
+
+
+def named(dataset: Dataset) -> Dataset:
+    """Return texts with a name in the place of classes, where they have none."""
     return replace(dataset, classes=WITHOUT_CLASSES.get(dataset.labels, dataset.classes))
 
 
@@ -98,12 +102,6 @@ def labels_by_form(spec: str) -> Labels | None:
     path = Path(spec).expanduser()
     train = sorted(own for own in path.glob("*train*") if own.is_file()) if path.is_dir() else [path]
     return FORMS.get(train[0].suffix.lower()) if train else None
-
-
-def open_samples(recipe: Recipe, spec: str, classes: tuple[str, ...], *, policy: Policy, labels: Labels) -> Dataset:
-    """Open data to evaluate: its val split, else its test split, else all."""
-    own = None if classes in WITHOUT_CLASSES.values() else classes
-    return open_text_samples(spec, own, policy=policy, labels=labels, block=CHARACTERS * recipe.max_length)
 
 
 def usable(

@@ -15,8 +15,7 @@ class Way(Protocol):
     adapted: Any
     answering: Any
     policy_of: Any
-    open_split: Any
-    open_samples: Any
+    read_data: Any
     notes: Any
     measured: Any
     usable: Any

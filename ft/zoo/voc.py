@@ -13,6 +13,7 @@ VOC_CLASSES = (
     *("__background__", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
+COCO_NAMES = {"airplane": "aeroplane", "couch": "sofa", "motorcycle": "motorbike", "tv": "tvmonitor"}
 # network -> first digits of the file's sha256, mean IoU on COCO's pictures of 2017, parameters
 FILES = {
     "fcn_resnet50": ("coco-1167a1af", 60.5, 35_322_218),
@@ -22,6 +23,13 @@ FILES = {
     "deeplabv3_mobilenet_v3_large": ("fc3c493d", 60.3, 11_029_328),
     "lraspp_mobilenet_v3_large": ("d234d4ea", 57.9, 3_221_538),
 }
+
+
+def voc_number(name: str) -> int | None:
+    """Return the number of the class of a name, None for none: "potted plant", "TV" and "Background" are known."""
+    plain = "".join(filter(str.isalnum, name.lower()))
+    known = {"".join(filter(str.isalnum, own)): number for number, own in enumerate(VOC_CLASSES)}
+    return known.get(COCO_NAMES.get(plain, plain))
 
 
 def voc_weights(network: str) -> tuple[Pretrained, ...]:

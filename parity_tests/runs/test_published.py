@@ -16,6 +16,7 @@ from ft.api.evaluate import evaluate_network
 from ft.weights import download, package_file, read_weights
 from ft.zoo import find_card, imagenet_classes
 
+SEGMENTS, NAMES = "lraspp_mobilenet_v3_large", ("Background", "TV", "potted plant", "aeroplane")
 PALACE = "palace"  # what the photo shows, one of ImageNet's classes
 ENTRY = find_card("mobilenet_v2").weights("imagenet")
 
@@ -71,3 +72,47 @@ def test_both_wings_train_from_the_published_tensors(state, tmp_path):
         tensors = read_weights(run.folder / "model.safetensors")
         assert all(np.array_equal(tensors[n], t.numpy()) for n, t in state.items() if not n.startswith("classifier"))
     assert runs["torch"].metrics["loss"] == pytest.approx(runs["tf"].metrics["loss"], rel=1e-5)
+
+
+@torch.no_grad()
+def test_masks_are_measured_as_torchvision_measures_them(tmp_path):
+    """A file as it is published, drawn: three pictures, four of 21 classes under other values and in other words."""
+    rng, places = np.random.default_rng(0), np.array([0, 20, 16, 1])
+    stock = models.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=21).eval()
+    for norm in (layer for layer in stock.modules() if isinstance(layer, torch.nn.BatchNorm2d)):
+        norm.running_mean.copy_(torch.from_numpy(rng.normal(0, 0.3, norm.num_features)))
+        norm.running_var.copy_(torch.from_numpy(rng.uniform(0.02, 0.1, norm.num_features)))
+    stock.classifier.low_classifier.bias.copy_(torch.from_numpy(np.where(np.isin(np.arange(21), places), 2.0, -2.0)))
+    torch.save(stock.state_dict(), tmp_path / "file.pth")
+    pictures = rng.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    scale = models.segmentation.LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1.transforms()
+    pixels = (torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255 - torch.tensor(scale.mean)[:, None, None]) / (
+        torch.tensor(scale.std)[:, None, None]
+    )
+    logits = stock(pixels)["out"]
+    said = logits.argmax(1).numpy()
+    assert len(np.unique(said)) > 2, "there is nothing to tell apart"
+    truth = np.where(rng.random(said.shape) < 0.6, said, rng.choice(places, said.shape))
+    truth[~np.isin(truth, places)] = 255
+    write_masks(tmp_path / "data", pictures, np.select([truth == k for k in places], [3, 0, 9, 4], 255))
+    loss = functional.cross_entropy(logits, torch.from_numpy(truth).long(), ignore_index=255).item()
+    counted = truth != 255
+    unions = [(((truth == k) | (said == k)) & counted).sum() for k in range(21)]
+    own = [((truth == k) & (said == k) & counted).sum() / union for k, union in enumerate(unions) if union]
+    for backend in ("torch", "tf"):
+        fields = {"weights": str(tmp_path / "file.pth"), "data": str(tmp_path / "data"), "image_size": 64, "workers": 0}
+        metrics = evaluate_network(model=SEGMENTS, **fields, backend=backend, quiet=True)
+        assert metrics["mean_iou"] == pytest.approx(np.mean(own), abs=1e-3)
+        assert metrics["pixel_accuracy"] == pytest.approx((said == truth)[counted].mean(), abs=1e-3)
+        assert metrics["loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def write_masks(root, pictures, masks):
+    """Write pictures and their masks, whose values are named."""
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for i, (picture, mask) in enumerate(zip(pictures, masks, strict=True)):
+        Image.fromarray(picture).save(root / f"images/{i}.png")
+        Image.fromarray(mask.astype(np.uint8)).save(root / f"masks/{i}.png")
+    named = zip((3, 0, 9, 4), NAMES, strict=True)
+    (root / "classes.txt").write_text("".join(f"{value} {name}\n" for value, name in named))

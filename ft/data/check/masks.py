@@ -22,9 +22,9 @@ from ft.data.check.look import Look, look_at
 from ft.data.check.result import Check
 from ft.data.images.decode import BadImage
 from ft.data.sources.listing import Entry, Listing, name_bytes
-from ft.data.sources.mask import IGNORED, Coding, values_in
+from ft.data.sources.mask import FAULTS, IGNORED, Coding, values_in
 from ft.data.sources.masks.dataset import mask_of
-from ft.data.sources.masks.found import are_colours, found_coding, modes_of
+from ft.data.sources.masks.found import are_colours, found_coding, ignores_a_class, modes_of
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.data.sources.masks.source import list_masks
 from ft.data.sources.policy import Policy
@@ -84,7 +84,7 @@ def classes_of(
     """Return the classes and the coding of masks, notes, and why there is no coding where there is none."""
     if listing.names is not None and listing.coding is not None:
         lone = "a single class; training needs at least two" if len(listing.names) < 2 else ""
-        return listing.names, listing.coding, [], lone
+        return listing.names, listing.coding, [], lone or ignores_a_class(listing.names, listing.coding, ignore_index)
     colours = are_colours(modes_of(listing.pairs))
 
     def work(pair: Pair) -> tuple[int, ...]:
@@ -114,7 +114,8 @@ def look_at_pair(pair: Pair, names: Sequence[str], coding: Coding | None, policy
             return MaskLook(look)
         mask = mask_of(pair, coding).read(policy.max_pixels)
     except BadImage as fault:
-        return MaskLook(replace(look, fault=fault))
+        file = "" if fault.kind in FAULTS else f"its mask {printable(pair.mask)}: "  # it cannot be read as an image
+        return MaskLook(replace(look, fault=BadImage(fault.kind, file + fault.reason)))
     counts = np.bincount(mask.reshape(-1), minlength=IGNORED + 1)
     pixels = np.append(counts[: len(names)], counts[IGNORED])
     labels = tuple(name for name, count in zip(names, pixels.tolist(), strict=False) if count)

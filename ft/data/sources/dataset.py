@@ -1,7 +1,7 @@
 """A data set on disk -> a list of samples with integer labels, the same on every machine and in any locale.
 
 A source is "digits", a folder (folder.py), or a CSV manifest (manifest.py). Its listing says what was found;
-`open_dataset` turns that into training, validation and test samples, `open_images` into samples to evaluate. Where a
+`read_dataset` turns that into training, validation and test samples, or into samples to evaluate. Where a
 source has no val split, a share of each class is held out, see splits.py. Classes and files are sorted by the bytes of
 their names.
 
@@ -11,10 +11,11 @@ What labels may be is for the caller to say: "one" an image, "sets" of any numbe
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL.Image import Image
@@ -102,6 +103,17 @@ class Dataset:
         return "none" if first.label is None else "numbers" if isinstance(first.label, float) else "one"
 
 
+class Source(NamedTuple):
+    """What was read of a source, once; either may raise DataError.
+
+    split: gives what trains, validates and tests, with a validation split in any case; to_evaluate: what is to be
+    measured as `val`, and an empty `train`: the val split, else the test split, else all.
+    """
+
+    split: Callable[[], Dataset]
+    to_evaluate: Callable[[], Dataset]
+
+
 def require_name(name: str) -> None:
     """Raise DataError for a name of a class or keypoint that no file of a run could hold."""
     whole = not any("\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in name)
@@ -112,7 +124,7 @@ def require_name(name: str) -> None:
         )
 
 
-def open_dataset(
+def read_dataset(
     spec: str,
     *,
     val_fraction: float = 0.2,
@@ -120,16 +132,21 @@ def open_dataset(
     classes: tuple[str, ...] | None = None,
     policy: Policy = DEFAULT,
     labels: Labels = "one",
-) -> Dataset:
-    """Return the data set that `spec` names, with a validation split in any case.
+) -> Source:
+    """Return the data set that `spec` names, read once. Raises DataError.
 
-    classes: those of a trained model, in its order; without them the classes of the training images. What is skipped
-    is skipped first, so that splits and order are those of a source that never held it. Raises DataError.
+    classes: those of a trained model, in its order; without them the classes of the training images, and one is enough
+    to evaluate. What is skipped is skipped first, so that splits and order are those of a source that never held it.
     """
     listing, bad = usable(list_source(spec, policy, labels=labels), policy, printable(spec))
-    return split_listing(
-        listing, spec, val_fraction=val_fraction, seed=seed, classes=classes, policy=policy, skipped=tuple(bad)
-    )
+    options: dict[str, Any] = {"val_fraction": val_fraction, "seed": seed, "classes": classes, "policy": policy}
+    split = partial(split_listing, listing, spec, **options, skipped=tuple(bad))
+    return Source(split, partial(listing_to_evaluate, listing, spec, classes, tuple(bad)))
+
+
+def open_dataset(spec: str, **options: Any) -> Dataset:
+    """Return the data set that `spec` names, with a validation split in any case. options: see `read_dataset`."""
+    return read_dataset(spec, **options).split()
 
 
 def split_listing(
@@ -142,7 +159,7 @@ def split_listing(
     policy: Policy,
     skipped: tuple[str, ...] = (),
 ) -> Dataset:
-    """Number the classes of a listing and split it, see `open_dataset`."""
+    """Number the classes of a listing and split it, see `read_dataset`."""
     listing = one_spelling(listing, classes or ())
     names = choose_classes(listing, classes, printable(spec))
     notes, thing = list(listing.notes), listing.thing
@@ -203,21 +220,15 @@ def unseen(classes: Sequence[str], train: Sequence[Sample], val: Sequence[Sample
     return [name for i, name in enumerate(classes) if counts[i] > 1 and i not in seen]
 
 
-def open_images(
-    spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, labels: Labels = "one"
-) -> Dataset:
-    """Return the images to evaluate as `val`, and an empty `train`: the val split, else the test split, else all.
-
-    classes: those of the trained model; without them the data's own, where one is enough. Raises DataError.
-    """
-    listing, bad = usable(list_source(spec, policy, labels=labels), policy, printable(spec))
-    return listing_to_evaluate(listing, spec, classes, tuple(bad))
+def open_images(spec: str, classes: tuple[str, ...] | None = None, **options: Any) -> Dataset:
+    """Return the images to evaluate as `val`, see `Source`. options: see `read_dataset`."""
+    return read_dataset(spec, classes=classes, **options).to_evaluate()
 
 
 def listing_to_evaluate(
     listing: Listing, spec: str, classes: tuple[str, ...] | None, skipped: tuple[str, ...] = ()
 ) -> Dataset:
-    """Number the classes of a listing and choose its split, see `open_images`."""
+    """Number the classes of a listing and choose its split, see `Source`."""
     listing = one_spelling(listing, classes or ())
     names = choose_classes(listing, classes, printable(spec))
     val = label_samples(to_evaluate(listing.entries), names, listing)

@@ -86,6 +86,11 @@ class Coding:
             raise BadImage("mask value", self.complaint(values[strange]), name)
         return classes[place]
 
+    def renumbered(self, numbers: Sequence[int]) -> "Coding":
+        """Return the coding by which class k is numbers[k]; what counts for nothing still does."""
+        classes = {value: k if k == IGNORED else numbers[k] for value, k in self.classes.items()}
+        return Coding(classes, self.colours)
+
     def complaint(self, strange: np.ndarray) -> str:
         """Return what is said of values that are no class."""
         values, counts = np.unique(strange, return_counts=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ def find_again(spec: str, record: Mapping[str, Any], folder: Path, opened: Calla
             f"data '{printable(spec)}' does not exist{where}, which {printable(folder)} was trained on; say where it "
             "is now with --data DIR"
         )
-    return next((place for place in places if len(places) == 1 or is_recorded(place, record, opened)), places[0])
+    if len(places) == 1:
+        return places[0]
+    return next((place for place in places if recorded(partial(opened, place), record)), places[0])
 
 
 def places_of(spec: str, absolute: str | None, folder: Path) -> list[str]:
@@ -45,12 +48,13 @@ def places_of(spec: str, absolute: str | None, folder: Path) -> list[str]:
     return list(unique.values())
 
 
-def is_recorded(place: str, record: Mapping[str, Any], opened: Callable[[str], Dataset]) -> bool:
-    """Tell whether what lies at a place is the data of the record; what cannot be opened is not."""
+def recorded(opened: Callable[[], Dataset], record: Mapping[str, Any]) -> Dataset | None:
+    """Return data where it is that of the record, else None; what cannot be opened is not."""
     try:
-        return data_facts(opened(place))["sha256"] == record.get("sha256")
+        dataset = opened()
     except DataError:
-        return False
+        return None
+    return dataset if data_facts(dataset)["sha256"] == record.get("sha256") else None
 
 
 def require_same_data(dataset: Dataset, before: Mapping[str, Any], folder: Path, advice: str) -> None:

@@ -135,3 +135,14 @@ def test_images_that_are_tried_out_first_are_counted_too(fake_wing, write_images
     assert capsys.readouterr().err == "checking 16 images\nevaluating 4 images\n"
     run.evaluate(quiet=True)
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_evaluated_is_read_once(fake_wing, write_images, tmp_path, capsys):
+    """The run's own data, which it knows again by its digest, and any other, whether the own one is there or not."""
+    data, other = write_images(), write_images("other", count=3)
+    run = ft.finetune(data=str(data), out=tmp_path / "run", **{**NET, "epochs": 1, "on_bad_image": "skip"})
+    assert run.evaluate(str(data)) == run.metrics
+    assert capsys.readouterr().err == "checking 16 images\nevaluating 4 images\n"
+    data.rename(tmp_path / "gone")
+    run.evaluate(str(other))
+    assert capsys.readouterr().err == "checking 6 images\nevaluating 6 images\n"

@@ -278,12 +278,15 @@ def test_every_fault_of_a_mask_is_found_by_its_kind(masks, write_tree, encode, p
     write_tree("masks/val/4.png", content=encode(values))
     write_tree("masks/val/5.png", content=encode(np.full((40, 50), 255, np.uint8)))
     write_tree("images/val/5.png", content=(masks / "images/train/3.png").read_bytes())
+    write_tree("images/train/6.png", content=encode(pixels(40, 50, seed=6)))
+    write_tree("masks/train/6.png", content=(masks / "masks/train/3.png").read_bytes()[:-40])
     check = check_data(str(masks), policy=Policy())
     items = {f.kind: f.items for f in check.findings}
     size = "40x50 pixels, its image images/train/1.png has 50x40"
     assert items["mask missing"] == (("images/train/0.png", "no mask"),)
     assert items["mask size"] == (("images/train/1.png", size),)
     assert items["mask file"] == (("images/train/2.png", "JPEG keeps no exact values"),)
+    assert items["truncated"][0][1].startswith("its mask masks/train/6.png: cannot be decoded")
     told = "value 9 in 7 pixels, which is no class (0 to 3, 255 ignored)"
     assert items["mask value"] == (("images/val/4.png", told),)
     assert items["leak"] == (("images/val/5.png", "same bytes as images/train/3.png, labelled sky|cat|dog"),)

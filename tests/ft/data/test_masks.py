@@ -177,6 +177,14 @@ def test_a_mask_of_0_and_255_says_how_to_make_255_a_class(folder, draw, classes)
     assert np.unique(open_masks(str(folder)).val[0].label.read()).tolist() == [0, 1]
 
 
+def test_a_class_that_is_to_be_ignored_is_called_so_in_the_list(folder):
+    with pytest.raises(DataError, match=r"ignore_index 2 is the value of the class 'dog', so it would count; call it"):
+        open_masks(str(folder), ignore_index=2)
+    assert open_masks(str(folder), ignore_index=2, classes=("sky", "cat", "dog")).val, "a run of before goes on"
+    (folder / "classes.txt").write_text("sky\ncat\n")
+    assert np.unique(open_masks(str(folder), ignore_index=2).val[0].label.read()).tolist() == [0, 1, 255]
+
+
 def missing(root, draw):
     (root / "masks/0.png").unlink()
 

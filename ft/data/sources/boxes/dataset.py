@@ -6,6 +6,8 @@ picture, not empty. Where a source has no val split, a share is held out by name
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from ft.data.images.decode import BadImage
 from ft.data.sources.box import Boxes, Marks, clipped
 from ft.data.sources.boxes.listing import Boxed, BoxListing
 from ft.data.sources.boxes.source import list_boxes
-from ft.data.sources.dataset import Dataset, Sample, require_name
+from ft.data.sources.dataset import Dataset, Sample, Source, require_name
 from ft.data.sources.leaks import leak_notes
 from ft.data.sources.listing import Entry, name_bytes, note
 from ft.data.sources.policy import DEFAULT, Policy
@@ -23,7 +25,7 @@ from ft.data.sources.splits import byte_sorted, split_by_name, to_evaluate
 from ft.errors import DataError, listed, printable, unknown
 
 
-def open_boxes(
+def read_boxes(
     spec: str,
     *,
     val_fraction: float = 0.2,
@@ -31,12 +33,32 @@ def open_boxes(
     classes: tuple[str, ...] | None = None,
     policy: Policy = DEFAULT,
     marks: Marks = "",
-) -> Dataset:
-    """Return the images and boxes that `spec` names, with a validation split in any case.
+) -> Source:
+    """Return the images and boxes that `spec` names, read once. Raises DataError.
 
-    classes: those of a trained model, in its order; marks: what every object has beside its box. Raises DataError.
+    classes: those of a trained model, in its order; marks: what every object has beside its box.
     """
-    listing, skipped = usable_boxes(spec, policy, marks=marks)
+    found = usable_boxes(spec, policy, marks=marks)
+    split = partial(split_boxes, *found, spec, val_fraction=val_fraction, seed=seed, classes=classes, policy=policy)
+    return Source(split, partial(boxes_to_evaluate, *found, spec, classes))
+
+
+def open_boxes(spec: str, **options: Any) -> Dataset:
+    """Return the images and boxes that `spec` names, with a validation split in any case. options: see `read_boxes`."""
+    return read_boxes(spec, **options).split()
+
+
+def split_boxes(
+    listing: BoxListing,
+    skipped: tuple[str, ...],
+    spec: str,
+    *,
+    val_fraction: float,
+    seed: int,
+    classes: tuple[str, ...] | None,
+    policy: Policy,
+) -> Dataset:
+    """Return what can be used as what trains, validates and tests."""
     items, held = split_by_name(listing.items, val_fraction, seed, where=printable(spec), thing="image")
     names = choose_classes(listing, items, classes, printable(spec))
     train, val, test = (box_samples((i for i in items if i.split == s), names) for s in ("train", "val", "test"))
@@ -65,11 +87,15 @@ def open_boxes(
     )
 
 
-def open_box_images(
-    spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, marks: Marks = ""
+def open_box_images(spec: str, classes: tuple[str, ...] | None = None, **options: Any) -> Dataset:
+    """Return the images to evaluate as `val`, see `Source`. options: see `read_boxes`."""
+    return read_boxes(spec, classes=classes, **options).to_evaluate()
+
+
+def boxes_to_evaluate(
+    listing: BoxListing, skipped: tuple[str, ...], spec: str, classes: tuple[str, ...] | None
 ) -> Dataset:
-    """Return the images to evaluate as `val`, and an empty `train`: the val split, else the test split, else all."""
-    listing, skipped = usable_boxes(spec, policy, marks=marks)
+    """Return what can be used as what is to be measured."""
     items = to_evaluate(listing.items)
     names = choose_classes(listing, [replace(item, split="train") for item in items], classes, printable(spec))
     val = box_samples(items, names)

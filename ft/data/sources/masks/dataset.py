@@ -7,14 +7,15 @@ through that. Where a source has no val split, a share is held out by name, as o
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from ft.data.images.decode import BadImage
-from ft.data.sources.dataset import Dataset, Sample
+from ft.data.sources.dataset import Dataset, Sample, Source
 from ft.data.sources.leaks import leak_notes
 from ft.data.sources.listing import Entry, name_bytes
-from ft.data.sources.mask import IGNORED, Coding, Mask, values_in
-from ft.data.sources.masks.found import are_colours, found_coding, given_coding, modes_of
+from ft.data.sources.mask import Coding, Mask, values_in
+from ft.data.sources.masks.found import are_colours, found_coding, given_coding, ignores_a_class, modes_of
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.data.sources.masks.source import list_masks
 from ft.data.sources.policy import DEFAULT, Policy
@@ -24,7 +25,7 @@ from ft.data.sources.splits import split_by_name, to_evaluate
 from ft.errors import DataError, listed, printable, unknown
 
 
-def open_masks(
+def read_masks(
     spec: str,
     *,
     val_fraction: float = 0.2,
@@ -32,13 +33,25 @@ def open_masks(
     classes: tuple[str, ...] | None = None,
     policy: Policy = DEFAULT,
     ignore_index: int = 255,
-) -> Dataset:
-    """Return the images and masks that `spec` names, with a validation split in any case.
+    learn: bool = False,
+) -> Source:
+    """Return the images and masks that `spec` names, read once. Raises DataError.
 
     classes: those of a trained model, in its order; ignore_index: the value whose pixels count for nothing, unless
-    classes.txt names it. Raises DataError.
+    classes.txt names it; learn: all masks are read, to be learnt from.
     """
-    listing, names, coding, skipped, shown = usable_masks(spec, classes, policy, ignore_index, learn=classes is None)
+    found = usable_masks(spec, classes, policy, ignore_index, learn=learn)
+    return Source(partial(split_masks, found, spec, val_fraction, seed, policy), partial(masks_to_evaluate, found))
+
+
+def open_masks(spec: str, *, classes: tuple[str, ...] | None = None, **options: Any) -> Dataset:
+    """Return the images and masks that `spec` names, with a validation split in any case. options: see `read_masks`."""
+    return read_masks(spec, classes=classes, learn=classes is None, **options).split()
+
+
+def split_masks(found: "Usable", spec: str, val_fraction: float, seed: int, policy: Policy) -> Dataset:
+    """Return what can be used as what trains, validates and tests."""
+    listing, names, coding, skipped, shown = found
     pairs, held = split_by_name(listing.pairs, val_fraction, seed, where=printable(spec), thing="image")
     train, val, test = (mask_samples((p for p in pairs if p.split == s), coding) for s in ("train", "val", "test"))
     if not train:
@@ -51,11 +64,14 @@ def open_masks(
     return Dataset(listing.name, names, train, val, listing.image_size, notes, skipped, test=test, masks=True)
 
 
-def open_mask_images(
-    spec: str, classes: tuple[str, ...] | None = None, *, policy: Policy = DEFAULT, ignore_index: int = 255
-) -> Dataset:
-    """Return the images to evaluate as `val`, and an empty `train`: the val split, else the test split, else all."""
-    listing, names, coding, skipped, _ = usable_masks(spec, classes, policy, ignore_index)
+def open_mask_images(spec: str, classes: tuple[str, ...] | None = None, **options: Any) -> Dataset:
+    """Return the images to evaluate as `val`, see `Source`. options: see `read_masks`."""
+    return read_masks(spec, classes=classes, **options).to_evaluate()
+
+
+def masks_to_evaluate(found: "Usable") -> Dataset:
+    """Return what can be used as what is to be measured."""
+    listing, names, coding, skipped, _ = found
     val = mask_samples(to_evaluate(listing.pairs), coding)
     return Dataset(listing.name, names, (), val, listing.image_size, tuple(listing.notes), skipped, masks=True)
 
@@ -82,6 +98,8 @@ def usable_masks(
     sifted = Sieve(listing.pairs, policy, where)
     sifted.drop(lambda pair: geometry_fault(pair, policy), "sizes")
     names, coding, told = choose_coding(listing, sifted, classes, ignore_index)
+    if classes is None and (complaint := ignores_a_class(names, coding, ignore_index)):
+        raise DataError(f"{where}: {complaint}")
     shown: dict[str, frozenset[int]] = {}
     if learn or policy.on_bad_image == "skip":
         shown = sifted.look(lambda pair: mask_of(pair, coding).shown(policy.max_pixels), "masks")
@@ -144,8 +162,7 @@ def renumbered(names: Sequence[str], coding: Coding, given: Sequence[str] | None
     for name in names:
         if name not in given:
             raise DataError(f"{where}: {unknown('class', printable(name), given)} (the model's classes decide)")
-    numbers = {value: k if k == IGNORED else list(given).index(names[k]) for value, k in coding.classes.items()}
-    return Coding(numbers, coding.colours)
+    return coding.renumbered([list(given).index(name) for name in names])
 
 
 def mask_of(pair: Pair, coding: Coding) -> Mask:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from ft.data.images.decode import BadImage
-from ft.data.sources.mask import AS_COLOURS, MOST, Coding, coded
+from ft.data.sources.mask import AS_COLOURS, IGNORED, MOST, Coding, coded
 from ft.data.sources.masks.pairs import Pair
 from ft.errors import DataError, listed, printable
 
@@ -44,6 +44,17 @@ def found_coding(
     names = tuple(coding.show(v) for v in own)
     kind = "colours" if colours else "values"
     return names, coding, f"no classes.txt, so the {kind} that occur are the classes: {listed(names, 6)}"
+
+
+def ignores_a_class(names: Sequence[str], coding: Coding, ignore_index: int) -> str:
+    """Return what is said of an ignore_index that was asked for, and whose value is a class; "" where all is well."""
+    number = coding.classes.get(ignore_index, IGNORED)
+    if coding.colours or ignore_index == IGNORED or number == IGNORED:
+        return ""
+    return (
+        f"ignore_index {ignore_index} is the value of the class '{printable(names[number])}', so it would count; call "
+        "it ignore in classes.txt, or leave --ignore-index out"
+    )
 
 
 def given_coding(names: Sequence[str], ignore_index: int) -> Coding:

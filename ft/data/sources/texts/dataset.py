@@ -6,8 +6,10 @@ a source has no val split, a share of each class is held out, or of all texts wh
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from ft.data.sources.dataset import Dataset, Sample, listing_to_evaluate, split_listing
+from ft.data.sources.dataset import Dataset, Sample, Source, listing_to_evaluate, split_listing
 from ft.data.sources.leaks import leak_notes
 from ft.data.sources.policy import DEFAULT, Policy, left_out
 from ft.data.sources.splits import split_by_name, to_evaluate
@@ -21,7 +23,7 @@ from ft.metrics.multilabel import Labels
 CLASSED = ("one", "sets", "either")  # labels that are classes of texts; others: numbers, tags and none
 
 
-def open_texts(
+def read_texts(
     spec: str,
     *,
     val_fraction: float = 0.2,
@@ -30,24 +32,22 @@ def open_texts(
     policy: Policy = DEFAULT,
     labels: Labels = "one",
     block: int = BLOCK,
-) -> Dataset:
-    """Return the texts that `spec` names, with a validation split in any case.
+) -> Source:
+    """Return the texts that `spec` names, read once.
 
     classes: those of a trained model, in its order. labels: "one" class a text, "sets" of any number, or "either";
     "numbers", a float each; "tags", the class numbers of its words; "none", where a text alone is there to learn from.
     block: characters of a block of plain text at most. Raises DataError.
     """
     listing, skipped = usable_texts(spec, policy, labels, block)
-    return divided(
-        listing,
-        spec,
-        val_fraction=val_fraction,
-        seed=seed,
-        classes=classes,
-        policy=policy,
-        labels=labels,
-        skipped=skipped,
-    )
+    options: dict[str, Any] = {"val_fraction": val_fraction, "seed": seed, "classes": classes, "policy": policy}
+    split = partial(divided, listing, spec, **options, labels=labels, skipped=skipped)
+    return Source(split, partial(texts_to_evaluate, listing, spec, classes, labels, skipped))
+
+
+def open_texts(spec: str, **options: Any) -> Dataset:
+    """Return the texts that `spec` names, with a validation split in any case. options: see `read_texts`."""
+    return read_texts(spec, **options).split()
 
 
 def divided(
@@ -61,7 +61,7 @@ def divided(
     labels: Labels,
     skipped: tuple[str, ...] = (),
 ) -> Dataset:
-    """Number the labels of usable texts and split these, see `open_texts`."""
+    """Number the labels of usable texts and split these, see `read_texts`."""
     if labels in CLASSED:
         data = split_listing(
             as_listing(listing, labels),
@@ -89,16 +89,15 @@ def divided(
     return Dataset(listing.name, names, train, val, notes=notes, skipped=skipped, test=test, texts=True)
 
 
-def open_text_samples(
-    spec: str,
-    classes: tuple[str, ...] | None = None,
-    *,
-    policy: Policy = DEFAULT,
-    labels: Labels = "one",
-    block: int = BLOCK,
+def open_text_samples(spec: str, classes: tuple[str, ...] | None = None, **options: Any) -> Dataset:
+    """Return the texts to evaluate as `val`, see `Source`. options: see `read_texts`."""
+    return read_texts(spec, classes=classes, **options).to_evaluate()
+
+
+def texts_to_evaluate(
+    listing: TextListing, spec: str, classes: tuple[str, ...] | None, labels: Labels, skipped: tuple[str, ...]
 ) -> Dataset:
-    """Return the texts to evaluate as `val`, and an empty `train`: the val split, else the test split, else all."""
-    listing, skipped = usable_texts(spec, policy, labels, block)
+    """Number the labels of usable texts and choose those that are to be measured."""
     if labels in CLASSED:
         return replace(listing_to_evaluate(as_listing(listing, labels), spec, classes, skipped), texts=True)
     names, as_sample = numbered(listing.texts, classes, labels)

@@ -38,7 +38,7 @@ def holds_texts(spec: str) -> bool:
 def list_texts(spec: str, policy: Policy = DEFAULT, *, labels: Labels = "one", block: int = BLOCK) -> TextListing:
     """Return what the source `spec` holds: at least one text, or DataError.
 
-    labels: what is wanted of it, see `open_texts`: a .txt file is CoNLL's where tags are, and plain text where nothing
+    labels: what is wanted of it, see `read_texts`: a .txt file is CoNLL's where tags are, and plain text where nothing
     is; block: characters of a block of plain text.
     """
     if spec == NAME:
