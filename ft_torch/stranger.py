@@ -153,11 +153,12 @@ class Stranger:
         outputs, trained = self.forward(batch.inputs), self.trained
         loss = self.loss_of(outputs, batch)
         alive = list(trained.values()) if loss.requires_grad else []
-        computed = (
-            torch.autograd.grad(loss, alive, materialize_grads=True)
-            if alive
-            else map(torch.zeros_like, trained.values())
-        )
+        with blamed("the model has no gradients"):
+            computed = (
+                torch.autograd.grad(loss, alive, materialize_grads=True)
+                if alive
+                else map(torch.zeros_like, trained.values())
+            )
         self.latest = dict(zip(trained, computed, strict=True))
         arrays = {name: to_array(g) for name, g in self.latest.items()}
         gradients = self.shares.total(arrays)
@@ -169,7 +170,10 @@ class Stranger:
         if self.loss is not None:
             inputs = {name: self.tensor(name, array) for name, array in batch.inputs.items()}
             with blamed("the function of make_loss failed"):
-                return self.loss(outputs if len(outputs) > 1 else next(iter(outputs.values())), inputs)
+                loss = self.loss(outputs if len(outputs) > 1 else next(iter(outputs.values())), inputs)
+            if not is_tensor(loss) or loss.numel() != 1:
+                raise RecipeError(f"the function of make_loss returns a {type(loss).__name__}; expected one number")
+            return loss
         if self.cotangents:
             return sum((outputs[name] * torch.from_numpy(c)).sum() for name, c in self.cotangents.items())  # type: ignore
         return cross_entropy(outputs["logits"], torch.from_numpy(classes_of(batch.targets)))

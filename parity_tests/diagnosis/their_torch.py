@@ -107,6 +107,33 @@ class Noisy(Net):
         return super().forward(x + torch.rand_like(x))
 
 
+class Alternating(Net):
+    """Every other call has one operation more."""
+
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x) + 1 if self.calls % 2 else super().forward(x)
+
+
+class NotANumber(Net):
+    """All that it gives is NaN."""
+
+    def forward(self, x):
+        return super().forward(x) * torch.nan
+
+
+class Overwriting(Net):
+    """It changes what its gradient needs."""
+
+    def forward(self, x):
+        y = torch.sigmoid(super().forward(x))
+        z = y * y
+        y += 1
+        return z
+
+
 class Strided(nn.Module):
     """A block whose second convolution has the stride, and a scale that is the first factor."""
 

@@ -1,11 +1,13 @@
 """Code of the user's own: found by the name that the user typed, and blamed in one line where it fails."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from ft.errors import RecipeError, UserError, unknown
 
@@ -41,6 +43,13 @@ def imported(module: str) -> ModuleType:
     """Import a module of the user's."""
     with blamed(f"module {module} does not import"):
         return import_module(module)
+
+
+def require_numbers(outputs: Mapping[str, np.ndarray]) -> None:
+    """Raise RecipeError where a model gives nothing but NaN, which no other NaN can be compared with."""
+    for name, x in outputs.items():
+        if x.size and np.isnan(x).all():
+            raise RecipeError(f"the model gives nothing but NaN as {name}; look at its weights, and at --input")
 
 
 @contextmanager

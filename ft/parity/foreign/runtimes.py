@@ -11,7 +11,7 @@ import numpy as np
 
 from ft.backend import contract as backend
 from ft.errors import RecipeError
-from ft.parity.foreign.code import blamed
+from ft.parity.foreign.code import blamed, require_numbers
 from ft.parity.foreign.onnx_file import open_onnx
 from ft.parity.foreign.sides import file_of
 from ft.parity.trace import FILES
@@ -119,6 +119,7 @@ class FileHost:
         """Write what the file gives for the inputs of both."""
         inputs = read_feed(self.folder, request["dtype"])
         given = self.file.outputs(inputs, request["maps"])
+        require_numbers(given)
         write_safetensors(self.folder / OUTPUTS.format(file_of(self.label)), given, {})
         return {"versions": self.file.versions}
 
