@@ -147,7 +147,7 @@ class Stranger:
         """Run the model; RecipeError where it fails, or gives no numbers."""
         tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
         shapes = ", ".join(f"{name} of shape {tuple(x.shape)}" for name, x in tensors.items())
-        with blamed(f"the model fails on {shapes}, see --input"):
+        with blamed(f"the model fails on {shapes}, see --input"), without_dropout():
             given = call_model(self.model, tensors, training=training)
         outputs = {name: x for name, x in flattened(given, tf.is_tensor).items() if x.dtype.is_floating}
         if not outputs:
@@ -243,6 +243,15 @@ class Stranger:
                 yield calls
         split_activations(calls, inputs, words)
         rename_calls(calls, self.keys)
+
+
+@contextmanager
+def without_dropout() -> Iterator[None]:
+    """Let dropout that a model calls as a function pass its input on."""
+    with ExitStack() as stack:
+        for module in (keras.random, tf.nn):
+            stack.enter_context(patch.object(module, "dropout", lambda *args, **kwargs: [*args, *kwargs.values()][0]))
+        yield
 
 
 def walk(layer: keras.layers.Layer, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -107,14 +107,35 @@ class Noisy(Net):
         return super().forward(x + torch.rand_like(x))
 
 
-class Alternating(Net):
-    """Every other call has one operation more."""
+class Longer(Net):
+    """Every call has one operation more."""
 
     calls = 0
 
     def forward(self, x):
         self.calls += 1
-        return super().forward(x) + 1 if self.calls % 2 else super().forward(x)
+        x = super().forward(x)
+        for _ in range(self.calls):
+            x = x + 1
+        return x
+
+
+class RandomInTraining(Net):
+    """Noise of its own, which no rate sets to 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.noise = Noise()
+
+    def forward(self, x):
+        return self.noise(super().forward(x))
+
+
+class Noise(nn.Module):
+    """A layer that is random in training."""
+
+    def forward(self, x):
+        return x * torch.rand_like(x) if self.training else 1.0 * x
 
 
 class NotANumber(Net):

@@ -272,6 +272,19 @@ class Host:
         first = unsteady(graph, self.model.operations(inputs, {}))
         raise RecipeError(f"the model gives another output each time{first}; make it repeat")
 
+    def steady(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Raise RecipeError where the model gives something else the next time in training, with the first layer."""
+        model, feed, passes = cast(Any, self.model), next(self.feeds()), []
+        inputs = {name: typed(x, request["dtype"]) for name, x in feed.inputs.items()}
+        for _ in range(2):
+            with model.recording(model.model) as calls:
+                _, outputs, _ = model.gradients(replace(feed, inputs=inputs).batch, step=0)
+            passes.append({**calls.arrays, **outputs})
+        one, two = passes
+        if first := next((name for name in one if name not in two or not alike(one[name], two[name])), ""):
+            raise RecipeError(f"the model gives another output each time in training, first in {first}; make it repeat")
+        return {}
+
     def facts(self) -> dict[str, Any]:
         """Return what the trace says of its origin."""
         packages = ("ft-parity", "numpy", *backend.FRAMEWORKS[framework_of(self.side)])
