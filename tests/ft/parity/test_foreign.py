@@ -22,6 +22,7 @@ from ft.parity.foreign.compare import compare_models, read_map
 from ft.parity.foreign.operations import Diagnosis
 from ft.parity.foreign.pairing import Pairing
 from ft.parity.foreign.process import BUG, ModelProcess
+from ft.parity.foreign.runtimes import numbers
 from ft.parity.foreign.settings import lone_parameters
 from ft.parity.verdict import Verdict
 from ft.system import apart
@@ -256,6 +257,12 @@ def test_a_process_that_ends_is_a_mistake_of_the_users_but_for_a_bug(monkeypatch
     with pytest.raises(error, match=message):
         side.receive()
     side.end()
+
+
+def test_a_file_that_takes_no_numbers_is_refused():
+    assert numbers("uint8", "x") == np.uint8
+    with pytest.raises(RecipeError, match=r"it takes words as tensor\(string\); expected an input of numbers"):
+        numbers("tensor(string)", "words")
 
 
 def test_what_the_users_code_reads_is_no_request(tmp_path):
