@@ -74,7 +74,8 @@ class Assignment:
     def cotangents(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
         """Return the numbers that outputs of these shapes are multiplied with to give a loss."""
         rng = generator(self.seed, "stranger loss")
-        return {name: rng.normal(size=shape) / np.sqrt(max(np.prod(shape), 1)) for name, shape in shapes.items()}
+        sizes = {name: np.sqrt(max(np.prod(shape), 1)) for name, shape in shapes.items()}
+        return {name: np.asarray(rng.normal(size=shape) / sizes[name]) for name, shape in shapes.items()}
 
 
 class Feed(TraceBatch):

@@ -60,5 +60,6 @@ def blamed(what: str) -> Iterator[None]:
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        text = re.sub(r"\x1b\[\d*m", "", str(error))  # Keras writes in bold
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error  # its text is in quotes
+        text = re.sub(r"\x1b\[\d*m", "", str(said))  # Keras writes in bold
         raise RecipeError(f"{what}: {type(error).__name__}: {' '.join(text.split())[:300]}") from error
