@@ -147,7 +147,7 @@ class Stranger:
         """Run the model; RecipeError where it fails, or gives no numbers."""
         tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
         shapes = ", ".join(f"{name} of shape {tuple(x.shape)}" for name, x in tensors.items())
-        with blamed(f"the model fails on {shapes}, see --input"):
+        with blamed(f"the model fails on {shapes}, see --input"), without_dropout():
             given = call_model(self.model, tensors, training=training)
         outputs = {name: x for name, x in flattened(given, tf.is_tensor).items() if x.dtype.is_floating}
         if not outputs:
@@ -183,7 +183,8 @@ class Stranger:
             tape.watch(list(trained.values()))
             outputs = self.forward(batch.inputs, training=True)
             loss = self.loss_of(outputs, batch)
-        computed = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        with blamed("the model has no gradients"):
+            computed = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         self.latest = {name: tf.convert_to_tensor(g) for name, g in computed.items()}  # an embedding's is in slices
         arrays = {name: to_array(g, "same") for name, g in self.latest.items()}
         gradients = self.shares.total(arrays)
@@ -195,7 +196,10 @@ class Stranger:
         if self.loss is not None:
             inputs = {name: self.tensor(name, array) for name, array in batch.inputs.items()}
             with blamed("the function of make_loss failed"):
-                return self.loss(outputs if len(outputs) > 1 else next(iter(outputs.values())), inputs)
+                loss = self.loss(outputs if len(outputs) > 1 else next(iter(outputs.values())), inputs)
+            if not tf.is_tensor(loss) or tf.size(loss) != 1:
+                raise RecipeError(f"the function of make_loss returns a {type(loss).__name__}; expected one number")
+            return loss
         if self.cotangents:
             return sum(tf.reduce_sum(outputs[name] * tf.constant(c)) for name, c in self.cotangents.items())
         return cross_entropy(outputs["logits"], tf.constant(classes_of(batch.targets)))
@@ -239,6 +243,15 @@ class Stranger:
                 yield calls
         split_activations(calls, inputs, words)
         rename_calls(calls, self.keys)
+
+
+@contextmanager
+def without_dropout() -> Iterator[None]:
+    """Let dropout that a model calls as a function pass its input on."""
+    with ExitStack() as stack:
+        for module in (keras.random, tf.nn):
+            stack.enter_context(patch.object(module, "dropout", lambda *args, **kwargs: [*args, *kwargs.values()][0]))
+        yield
 
 
 def walk(layer: keras.layers.Layer, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -42,9 +42,7 @@ class Stranger:
         self, make: Callable[[], Any], *, dtype: str, seed: int, maps: Container[str] = (), lead: bool = False
     ) -> None:
         torch.manual_seed(seed)
-        model = make()
-        if not isinstance(model, nn.Module):
-            raise RecipeError(f"it returns a {type(model).__name__}; expected a torch.nn.Module")
+        model = made(make())
         self.dtype, self.maps = getattr(torch, dtype), maps
         self.model = model.to(self.dtype)
         self.modules = dict(self.model.named_modules())
@@ -118,7 +116,7 @@ class Stranger:
         with blamed(f"the model fails on {shapes}, see --input"), WithoutDropout(self.silenced):
             given = handed(self.model, self.model.forward, tensors)
         outputs = {name: x for name, x in flattened(given, is_tensor).items() if x.is_floating_point()}
-        if not outputs:
+        if not outputs or any(x.is_sparse for x in outputs.values()):
             raise RecipeError(f"the model gives a {type(given).__name__}; expected tensors of floating-point numbers")
         return outputs
 
@@ -145,6 +143,7 @@ class Stranger:
         leaves |= {f"input {name}": tensor for name, tensor in tensors.items()}
         return record(self.model, lambda: self.forward(tensors), leaves, forced)[0]
 
+    @torch.enable_grad()
     def gradients(
         self, batch: Any, *, step: int, first: int = 0
     ) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -153,11 +152,12 @@ class Stranger:
         outputs, trained = self.forward(batch.inputs), self.trained
         loss = self.loss_of(outputs, batch)
         alive = list(trained.values()) if loss.requires_grad else []
-        computed = (
-            torch.autograd.grad(loss, alive, materialize_grads=True)
-            if alive
-            else map(torch.zeros_like, trained.values())
-        )
+        with blamed("the model has no gradients"):
+            computed = (
+                torch.autograd.grad(loss, alive, materialize_grads=True)
+                if alive
+                else map(torch.zeros_like, trained.values())
+            )
         self.latest = dict(zip(trained, computed, strict=True))
         arrays = {name: to_array(g) for name, g in self.latest.items()}
         gradients = self.shares.total(arrays)
@@ -169,7 +169,10 @@ class Stranger:
         if self.loss is not None:
             inputs = {name: self.tensor(name, array) for name, array in batch.inputs.items()}
             with blamed("the function of make_loss failed"):
-                return self.loss(outputs if len(outputs) > 1 else next(iter(outputs.values())), inputs)
+                loss = self.loss(outputs if len(outputs) > 1 else next(iter(outputs.values())), inputs)
+            if not is_tensor(loss) or loss.numel() != 1:
+                raise RecipeError(f"the function of make_loss returns a {type(loss).__name__}; expected one number")
+            return loss
         if self.cotangents:
             return sum((outputs[name] * torch.from_numpy(c)).sum() for name, c in self.cotangents.items())  # type: ignore
         return cross_entropy(outputs["logits"], torch.from_numpy(classes_of(batch.targets)))
@@ -205,6 +208,18 @@ class Stranger:
         with recording(model) as calls:
             yield calls
         rename_calls(calls, self.keys)
+
+
+def made(model: Any) -> nn.Module:
+    """Return a module as its functions and layers can be seen; RecipeError for what is none."""
+    model = getattr(model, "_orig_mod", model)  # of torch.compile
+    if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
+        raise RecipeError(f"it returns a {type(model).__name__}; expected a torch.nn.Module, not compiled")
+    for name, x in [*model.named_parameters(), *model.named_buffers()]:
+        if x.layout != torch.strided or x.is_meta:
+            what = "has no numbers" if x.is_meta else "is sparse"
+            raise RecipeError(f"{name} {what}; expected a model on the CPU of dense tensors")
+    return model
 
 
 def is_tensor(value: Any) -> bool:

@@ -15,6 +15,8 @@ from ft.system import files
 from ft.system.names import REPORT
 
 JUNIT, DATA = "junit.xml", "verdict.json"
+LOGS = "*.log"  # what the user's code has printed
+REFUSED = "refused"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def judge(make: Callable[[Path], Outcome], flags: argparse.Namespace) -> int:
     asked = [(flags.html, "page"), (flags.junit, "junit")]
     with refusals_written(asked), working_folder(flags.out) as folder:
         kept = [(folder / REPORT, "page"), (folder / JUNIT, "junit"), (folder / DATA, "data")] if flags.out else []
-        with refusals_written(kept):
+        with refusals_written(kept), emptied_where_refused(folder):
             outcome = make(folder)
         print(json.dumps(outcome.data, indent=2) if flags.json else outcome.text())
         write(outcome, [*asked, *kept])
@@ -68,11 +70,31 @@ def refusal(message: str) -> Outcome:
 
     return Outcome(
         text=lambda: message,
-        data={"verdict": "refused", "equal": False, "passed": False, "error": message},
+        data={"verdict": REFUSED, "equal": False, "passed": False, "error": message},
         page=lambda: render_refusal_page(message),
         junit=lambda: render_refusal(message),
         code=2,
     )
+
+
+@contextmanager
+def emptied_where_refused(folder: Path) -> Iterator[None]:
+    """Where the block is refused, remove what it has written so far, but logs: half a trace is of no use."""
+    try:
+        yield
+    except UserError:
+        with suppress(UserError):
+            files.empty_folder(folder, but=LOGS)
+        raise
+
+
+def left_by_refusal(out: Path) -> list[str]:
+    """Return the files of a folder in which a comparison was refused: there is nothing to lose in them."""
+    try:
+        refused = json.loads((out / DATA).read_text(encoding="utf-8")).get("verdict") == REFUSED
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [REPORT, JUNIT, DATA, *(log.name for log in out.glob(LOGS))] if refused else []
 
 
 @contextmanager
@@ -81,7 +103,12 @@ def working_folder(out: str | None) -> Iterator[Path]:
     if out:
         from ft.runs.folder import claimed
 
-        yield claimed(Path(out))
+        old = left_by_refusal(Path(out))
+        folder = claimed(Path(out), replaceable=old, mend=f"choose another --out, or remove {out}")
+        for name in old:
+            with files.explained(folder):
+                (folder / name).unlink(missing_ok=True)
+        yield folder
         return
     folder = Path(tempfile.mkdtemp(prefix="ft-compare-"))
     try:

@@ -75,22 +75,24 @@ def numbered(root: Path, stem: str) -> Path:
     raise AssertionError("count never ends")
 
 
-def claimed(out: Path, *, replaceable: Collection[str] = ()) -> Path:
-    """Make `out`, or take it over where it holds nothing to lose: nothing but a lock file and what is replaceable."""
+def claimed(out: Path, *, replaceable: Collection[str] = (), mend: str = "") -> Path:
+    """Make `out`, or take it over where it holds nothing to lose: nothing but a lock file and what is replaceable.
+
+    mend: what to do where it does, "" for what goes with a run.
+    """
     with files.explained(out):
         files.make_folder(out)
-    require_unused(out, replaceable=replaceable)
+    require_unused(out, replaceable=replaceable, mend=mend)
     return out
 
 
-def require_unused(out: Path, *, replaceable: Collection[str] = ()) -> None:
+def require_unused(out: Path, *, replaceable: Collection[str] = (), mend: str = "") -> None:
     """Raise RunError where a folder holds something to lose: anything but a lock file and what is replaceable."""
     with files.explained(out):
         used = [name for name in os.listdir(out) if name not in {files.LOCK, *replaceable}]
     if used:
-        raise RunError(
-            f"{out} is in use (it holds {sorted(used)[0]}); choose another --out, or go on with --resume {out}"
-        )
+        mend = mend or f"choose another --out, or go on with --resume {out}"
+        raise RunError(f"{out} is in use (it holds {sorted(used)[0]}); {mend}")
 
 
 def file_name(title: str) -> str:

@@ -175,10 +175,10 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(temporary)
 
 
-def empty_folder(folder: Path, pattern: str = "*") -> None:
-    """Delete what is in a folder and fits the pattern, not the folder, and never its lock."""
+def empty_folder(folder: Path, pattern: str = "*", *, but: str = LOCK) -> None:
+    """Delete what is in a folder and fits the pattern, not the folder, and never its lock. but: a pattern to keep."""
     for entry in folder.glob(pattern):
-        if entry.name != LOCK:
+        if entry.name != LOCK and not entry.match(but):
             with explained(entry):
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 

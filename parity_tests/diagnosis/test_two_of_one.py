@@ -1,10 +1,12 @@
 """Two strangers of one framework: a rewrite, or an upgrade, is compared as a port is."""
 
 import sys
-from types import ModuleType
+from collections import OrderedDict
+from types import ModuleType, SimpleNamespace
 from unittest.mock import patch
 
 import keras
+import numpy as np
 import pytest
 import torch
 from keras import layers as L
@@ -157,6 +159,38 @@ def test_a_convolution_of_the_whole_map_is_a_linear_layer(tmp_path):
 
     _, differing = compared("torch", linear, whole, tmp_path)
     assert not differing
+
+
+class Odd(TorchNet):
+    """It gives one number, anchors that no input changes, and numbers of which some are NaN."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        return {"sum": y.sum(), "anchors": self.head.bias * 2, "log": torch.log(y - y.mean())}
+
+
+def test_outputs_of_every_kind(tmp_path):
+    plain, compiled = (Odd(nn.functional.gelu, 1e-5) for _ in range(2))
+    nets = (lambda: plain, lambda: SimpleNamespace(_orig_mod=compiled))  # as torch.compile's result
+    result, differing = compared("torch", *nets, tmp_path)
+    assert not differing
+    assert not result.findings
+    given = result.torch.arrays(None, "inference")
+    assert [given[f"output {name}"].shape for name in ("sum", "anchors", "log")] == [(), (4,), (4, 4)]
+    assert np.isnan(given["output log"]).any()
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (torch.jit.script, "it returns a RecursiveScriptModule; expected a torch.nn.Module, not compiled"),
+        (lambda net: net.to("meta"), "conv.weight has no numbers; expected a model on the CPU of dense tensors"),
+    ],
+)
+def test_models_without_code_or_numbers_are_refused(change, message, tmp_path):
+    with pytest.raises(RecipeError, match=message):
+        compared("torch", torch_rewrite, lambda: change(nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 6, 3)))), tmp_path)
 
 
 def test_the_command_writes_everything_with_their_letters(tmp_path, monkeypatch, capsys):

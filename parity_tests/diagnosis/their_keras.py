@@ -52,10 +52,11 @@ class Net(keras.Model):
         self.convs = [L.Conv2D(6, 3, padding="same", name="one"), L.Conv2D(7, 3, padding="same", use_bias=False)]
         self.noise, self.pool = L.GaussianNoise(0.3), L.MaxPooling2D(2)
 
-    def call(self, x):
+    def call(self, x, training=False):
         x = self.pool(keras.ops.relu(self.norms[0](self.convs[0](x))))
         x = keras.ops.relu(self.norms[1](self.convs[1](x)))
-        return self.last(self.noise(self.hidden(keras.ops.mean(x, (1, 2)))))
+        x = self.noise(self.hidden(keras.ops.mean(x, (1, 2))))
+        return self.last(keras.random.dropout(x, 0.4) if training else x)
 
 
 def float32():

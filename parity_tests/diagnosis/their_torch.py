@@ -107,6 +107,54 @@ class Noisy(Net):
         return super().forward(x + torch.rand_like(x))
 
 
+class Longer(Net):
+    """Every call has one operation more."""
+
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        x = super().forward(x)
+        for _ in range(self.calls):
+            x = x + 1
+        return x
+
+
+class RandomInTraining(Net):
+    """Noise of its own, which no rate sets to 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.noise = Noise()
+
+    def forward(self, x):
+        return self.noise(super().forward(x))
+
+
+class Noise(nn.Module):
+    """A layer that is random in training."""
+
+    def forward(self, x):
+        return x * torch.rand_like(x) if self.training else 1.0 * x
+
+
+class NotANumber(Net):
+    """All that it gives is NaN."""
+
+    def forward(self, x):
+        return super().forward(x) * torch.nan
+
+
+class Overwriting(Net):
+    """It changes what its gradient needs."""
+
+    def forward(self, x):
+        y = torch.sigmoid(super().forward(x))
+        z = y * y
+        y += 1
+        return z
+
+
 class Strided(nn.Module):
     """A block whose second convolution has the stride, and a scale that is the first factor."""
 

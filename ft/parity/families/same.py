@@ -34,13 +34,13 @@ def bounded(x: np.ndarray) -> np.ndarray:
 
 
 def tamed(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return two arrays of one shape without what is as good as infinite, None where that is not at the same places."""
+    """Return two arrays of one shape without NaN and the as good as infinite, None where that is in other places."""
     x, y = bounded(x), bounded(y)
     with np.errstate(invalid="ignore"):
         left, right = (np.sign(z) * (np.abs(z) > VAST) for z in (x, y))
     if not (left.any() or right.any()):
         return x, y
-    return (np.where(left, 0, x), np.where(right, 0, y)) if np.array_equal(left, right) else None
+    return (np.where(left, 0, x), np.where(right, 0, y)) if np.array_equal(left, right, equal_nan=True) else None
 
 
 def first(hypotheses: Iterable[tuple[str, Callable[[], np.ndarray | None]]], y: np.ndarray, close: float) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ft.parity.foreign.inputs import IMAGES, Spec, read_inputs
 from ft.parity.trace import TraceBatch
 
 MOMENTUM = 0.9
+MOST = 2**40  # numbers of one input
 WEIGHTS = "weights.safetensors"  # the file of these
 AGAIN = "{}-one-ulp"  # the trace from moved weights
 OPERATIONS, FORCED = "operations-{}.safetensors", "forced.safetensors"  # arrays of a recorded pass, and for one
@@ -38,7 +40,8 @@ class Assignment:
         for name, least in (("classes", 1), ("steps", 0), ("batch_size", 1), ("seed", 0)):
             if (value := getattr(self, name)) is not None and value < least:
                 raise RecipeError(f"{name}: got {value}; it must be at least {least}")
-        self.specs  # noqa: B018, what cannot be read is told now
+        if (most := max(self.batch_size * prod(spec.shape) for spec in self.specs)) > MOST:
+            raise RecipeError(f"input: {most:,} numbers in a batch are more than any memory holds; take smaller shapes")
 
     @property
     def specs(self) -> tuple[Spec, ...]:
@@ -71,7 +74,8 @@ class Assignment:
     def cotangents(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
         """Return the numbers that outputs of these shapes are multiplied with to give a loss."""
         rng = generator(self.seed, "stranger loss")
-        return {name: rng.normal(size=shape) / np.sqrt(max(np.prod(shape), 1)) for name, shape in shapes.items()}
+        sizes = {name: np.sqrt(max(np.prod(shape), 1)) for name, shape in shapes.items()}
+        return {name: np.asarray(rng.normal(size=shape) / sizes[name]) for name, shape in shapes.items()}
 
 
 class Feed(TraceBatch):

@@ -1,11 +1,13 @@
 """Code of the user's own: found by the name that the user typed, and blamed in one line where it fails."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from ft.errors import RecipeError, UserError, unknown
 
@@ -43,6 +45,13 @@ def imported(module: str) -> ModuleType:
         return import_module(module)
 
 
+def require_numbers(outputs: Mapping[str, np.ndarray]) -> None:
+    """Raise RecipeError where a model gives nothing but NaN, which no other NaN can be compared with."""
+    for name, x in outputs.items():
+        if x.size and np.isnan(x).all():
+            raise RecipeError(f"the model gives nothing but NaN as {name}; look at its weights, and at --input")
+
+
 @contextmanager
 def blamed(what: str) -> Iterator[None]:
     """Turn any exception of the user's code into a RecipeError of one line that begins with `what`."""
@@ -51,5 +60,6 @@ def blamed(what: str) -> Iterator[None]:
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        text = re.sub(r"\x1b\[\d*m", "", str(error))  # Keras writes in bold
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error  # its text is in quotes
+        text = re.sub(r"\x1b\[\d*m", "", str(said))  # Keras writes in bold
         raise RecipeError(f"{what}: {type(error).__name__}: {' '.join(text.split())[:300]}") from error

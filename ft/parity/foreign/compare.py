@@ -17,7 +17,7 @@ from ft.parity.foreign.by_values import traced_behind, traced_by_values
 from ft.parity.foreign.couple import Couple, coupled
 from ft.parity.foreign.coverage import Share, in_words
 from ft.parity.foreign.notes import notes_on_assignment, notes_on_loss, notes_on_models, notes_on_tries, notes_on_type
-from ft.parity.foreign.operations import Recorder, diagnose_operations
+from ft.parity.foreign.operations import Recorder, diagnose_operations, parted_phases
 from ft.parity.foreign.pairing import Pair
 from ft.parity.foreign.picture import Picture
 from ft.parity.foreign.process import running
@@ -92,6 +92,8 @@ def compare_models(
         couple, optimizers, tried = traced_by_values(couple, recorder)
         traces = couple.traces(folder)
         measured = compare_traces(*traces)
+        if parted_phases(traces, measured) & {"forward", "inference"} == {"forward"}:
+            couple.require_steady()
         found = diagnose_operations(recorder, couple.pairing, traces, measured)
         if again := traced_behind(couple, recorder, found.partners):
             couple, optimizers, tried = again

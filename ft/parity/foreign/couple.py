@@ -73,6 +73,10 @@ class Couple:
         """Have both models built anew, as they were before they were trained."""
         describe(self.sides, self.dtype, self.source, self.giver)
 
+    def require_steady(self) -> None:
+        """Raise RecipeError where one of them is random in training: no two passes of it are alike."""
+        ask(self.sides, {name: {"do": "steady", "dtype": self.dtype} for name in self.sides})
+
     def adopt(self) -> None:
         """Have both models take the common names and weights."""
         ask(self.sides, {name: {**self.request(name), "do": "adopt"} for name in self.sides})

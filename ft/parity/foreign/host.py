@@ -4,12 +4,14 @@ import hashlib
 import json
 import os
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +22,21 @@ from ft.backend.contract import Stranger, Wing
 from ft.backend.description import Description
 from ft.backend.forms import applied, whole_of
 from ft.backend.operations import LOCAL, Graph
-from ft.errors import RecipeError, UserError
+from ft.errors import RecipeError, UserError, listed, memory_is_exhausted
 from ft.noise import generator
 from ft.parity.foreign.assignment import AGAIN, FORCED, OPERATIONS, WEIGHTS, Assignment, Feed
-from ft.parity.foreign.code import INPUTS, LOSS, blamed, find_inputs, find_loss, find_optimizer, make_model
+from ft.parity.foreign.code import (
+    INPUTS,
+    LOSS,
+    blamed,
+    find_inputs,
+    find_loss,
+    find_optimizer,
+    make_model,
+    require_numbers,
+)
 from ft.parity.foreign.inputs import flattened
+from ft.parity.foreign.process import BUG
 from ft.parity.foreign.runtimes import OUTPUTS, FileHost, read_feed, wing_of
 from ft.parity.foreign.sides import file_of, framework_of
 from ft.parity.foreign.states import Side
@@ -39,15 +51,16 @@ GIVEN = "inputs-{}.safetensors"  # what a module's own function drew, by side
 
 def serve() -> None:
     """Answer the hub until it closes the pipe."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what the user's code prints is no answer
-    first = json.loads(sys.stdin.readline())
+    requests, channel = (os.fdopen(os.dup(i), mode, encoding="utf-8") for i, mode in enumerate("rw"))
+    os.dup2(2, 1)  # what the user's code prints is no answer, and no request is what it reads
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    first = json.loads(requests.readline())
     assignment = Assignment(**{**first["assignment"], "shape": tuple(first["assignment"]["shape"])})
     with quiet_stderr():
         if name := wing_of(framework_of(first["side"])):
             backend.load(name).prepare(device="cpu", deterministic=True)
     host = make_host(first["side"], first["target"], Path(first["folder"]), assignment)
-    for line in sys.stdin:
+    for line in requests:
         channel.write(answered(host, line) + "\n")
         channel.flush()
 
@@ -67,6 +80,10 @@ def answered(host: Any, line: str) -> str:
         answer = getattr(host, request["do"])(request)
     except UserError as error:
         answer = {"error": str(error)}
+    except Exception as error:
+        if not memory_is_exhausted(error, backend.loaded()):
+            raise
+        answer = {"error": "out of memory; try a smaller --input or --batch-size"}
     return json.dumps(files.plain(answer))
 
 
@@ -106,6 +123,8 @@ class Host:
                 arrays = {"inputs" if name == "logits" else name: np.array(x, order="C") for name, x in parts.items()}
             if not arrays or any(x.dtype.kind not in "fiub" for x in arrays.values()):
                 raise RecipeError(f"{INPUTS}(rng) returns a {type(made).__name__}; expected arrays of numbers")
+            if odd := [name for name, x in arrays.items() if x.dtype.kind == "f" and np.isnan(x).any()]:
+                raise RecipeError(f"{INPUTS}(rng) returns NaN in {listed(odd)}; expected numbers: nothing equals NaN")
             yield replace(feed, inputs=arrays)
 
     def feeds(self) -> Iterator[Feed]:
@@ -176,7 +195,9 @@ class Host:
         dtype = model.describe(inputs).dtype
         if dtype != request["dtype"]:
             raise RecipeError(f"the model computes in {dtype}, and what it is compared with in {request['dtype']}")
-        write_safetensors(self.folder / OUTPUTS.format(file_of(self.side)), cast(Any, model).outputs(inputs), {})
+        outputs = cast(Any, model).outputs(inputs)
+        require_numbers(outputs)
+        write_safetensors(self.folder / OUTPUTS.format(file_of(self.side)), outputs, {})
         return {"versions": self.facts()["versions"]}
 
     def trace(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,17 +266,24 @@ class Host:
 
     def require_steady(self, graph: Graph, inputs: Mapping[str, np.ndarray]) -> None:
         """Raise RecipeError where the model gives something else the next time, with the first operation that does."""
-        outputs = cast(Any, self.model).outputs(inputs)
-        if all(np.array_equal(graph.arrays[n], outputs[name], equal_nan=True) for name, n in graph.results.items()):
+        outputs, results = cast(Any, self.model).outputs(inputs), graph.results
+        if outputs.keys() == results.keys() and all(alike(graph.arrays[n], outputs[m]) for m, n in results.items()):
             return
-        again = self.model.operations(inputs, {})
-        for one, two in zip(graph.operations, again.operations, strict=False):
-            pairs = zip(one.outputs, two.outputs, strict=False)
-            if any(not np.array_equal(graph.arrays[i], again.arrays[j], equal_nan=True) for i, j in pairs):
-                place = f" of {one.path}" if one.path else ""
-                raise RecipeError(
-                    f"the model gives another output each time, first in {one.name}{place}; make it repeat"
-                )
+        first = unsteady(graph, self.model.operations(inputs, {}))
+        raise RecipeError(f"the model gives another output each time{first}; make it repeat")
+
+    def steady(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Raise RecipeError where the model gives something else the next time in training, with the first layer."""
+        model, feed, passes = cast(Any, self.model), next(self.feeds()), []
+        inputs = {name: typed(x, request["dtype"]) for name, x in feed.inputs.items()}
+        for _ in range(2):
+            with model.recording(model.model) as calls:
+                _, outputs, _ = model.gradients(replace(feed, inputs=inputs).batch, step=0)
+            passes.append({**calls.arrays, **outputs})
+        one, two = passes
+        if first := next((name for name in one if name not in two or not alike(one[name], two[name])), ""):
+            raise RecipeError(f"the model gives another output each time in training, first in {first}; make it repeat")
+        return {}
 
     def facts(self) -> dict[str, Any]:
         """Return what the trace says of its origin."""
@@ -285,7 +313,9 @@ class InCommon:
 
     def outputs(self, inputs: Any) -> dict[str, np.ndarray]:
         """Return outputs in inference mode."""
-        return self.common(self.learner.outputs(inputs))
+        outputs = self.common(self.learner.outputs(inputs))
+        require_numbers(outputs)
+        return outputs
 
     def gradients(self, batch: Any, *, step: int) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return loss, outputs and gradients of a training step."""
@@ -304,6 +334,22 @@ class InCommon:
     def trained(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return arrays by parameter without those that one model does not train."""
         return {name: x for name, x in arrays.items() if name not in self.still}
+
+
+def unsteady(graph: Graph, again: Graph) -> str:
+    """Return, in words, the first operation that gives something else in another pass of the same; "" for none."""
+    for one, two in zip_longest(graph.operations, again.operations):
+        alone = one is None or two is None or (one.name, one.path) != (two.name, two.path)
+        pairs = () if alone else zip(one.outputs, two.outputs, strict=True)
+        if alone or not all(alike(graph.arrays[i], again.arrays[j]) for i, j in pairs):
+            told = one or two
+            return f", first in {told.name}" + f" of {told.path}" * bool(told.path)
+    return ""
+
+
+def alike(x: np.ndarray, y: np.ndarray) -> bool:
+    """Tell whether two arrays are the same to the last bit; NaN is NaN."""
+    return np.array_equal(x, y, equal_nan=True)
 
 
 def laid_out(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -333,4 +379,8 @@ def typed(array: np.ndarray, dtype: str, amplitude: float = 1.0) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    serve()
+    try:
+        serve()
+    except Exception as error:  # of the user's code it would be an answer
+        traceback.print_exc()
+        sys.exit(1 if isinstance(error, UserError) else BUG)

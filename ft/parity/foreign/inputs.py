@@ -15,6 +15,7 @@ PATTERN = re.compile(
 )
 EXPECTED = "expected CxHxW, such as 3x64x64, or NAME:TYPE:SHAPE,..., such as ids:int<50>:12,mask:bool:12"
 IMAGES = "images"
+LARGEST = 2**63  # limit of whole numbers
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def read_input(part: str, text: str) -> Spec:
     limit = int(match["limit"] or 0) if match else 0
     kind = (match["type"] or "").partition("<")[0] if match else ""
     images = not kind and len(shape) == 3
-    if match is None or (not kind and not shape) or 0 in shape or (kind == "int" and limit < 1):
+    if match is None or (not kind and not shape) or 0 in shape or (kind == "int" and not 1 <= limit <= LARGEST):
         raise RecipeError(f"input: got '{text}'; {EXPECTED}")
     name = match["name"] or (IMAGES if images else "inputs")
     return Spec(name, kind or ("map" if images else "float"), shape, limit)

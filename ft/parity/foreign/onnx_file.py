@@ -11,7 +11,8 @@ from ft.backend.contract import Run, Taken
 TYPES = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
-    **{f"tensor({t})": t for t in ("int32", "int64", "bool")},
+    **{f"tensor({t})": t for t in ("int8", "int16", "int32", "int64", "bool", "float16")},
+    **{f"tensor({t})": t for t in ("uint8", "uint16", "uint32", "uint64")},
 }
 MISSING = "NotImplemented"  # what onnxruntime raises where it has an operation, but not in a type
 IN_A_TYPE = ("to", "dtype")  # attributes that name the type of what an operation gives

@@ -110,9 +110,8 @@ def type_of(processes: Mapping[str, ModelProcess], dtype: str) -> tuple[str, lis
     answers = ask(asked, {label: {"do": "opened"} for label in asked}).values()
     kinds = [answer["dtype"] for answer in answers]
     if any(kind not in BARS for kind in kinds) or len(set(kinds)) > 1:
-        raise RecipeError(
-            f"compare: files compute in {' and '.join(kinds)}; expected float32 or float64, and one of them"
-        )
+        words = " and ".join(dict.fromkeys(kinds))
+        raise RecipeError(f"compare: files compute in {words}; expected float32 or float64, and one of them")
     return kinds[0] if kinds else dtype, [answer["remark"] for answer in answers if answer["remark"]]
 
 

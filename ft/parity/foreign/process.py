@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from ft.parity.trace import FILES
 from ft.system import apart, files
 
 BOTH = 2  # processes at once
+BUG = 70  # the exit code of a process in which this project's own code failed
 
 
 class ModelProcess:
@@ -53,15 +55,23 @@ class ModelProcess:
             return
 
     def receive(self) -> dict[str, Any]:
-        """Return the answer. Raises RecipeError for a mistake of the user's, RuntimeError where the process ended."""
+        """Return the answer. Raises RecipeError for a mistake of the user's, RuntimeError for one of this project's."""
         line = cast(Any, self.process.stdout).readline()
-        if not line:
-            said = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["nothing said"]
-            raise RuntimeError(f"the {self.name} process ended with code {self.process.wait()}: {said[-1]}")
-        answer = json.loads(line)
+        answer = json.loads(line) if line else {"error": self.ended()}
         if "error" in answer:
             raise RecipeError(f"--{framework_of(self.name)} {self.target}: {answer['error']}")
         return answer
+
+    def ended(self) -> str:
+        """Return how the process ended that does not answer; RuntimeError where no code of the user's ended it."""
+        code = self.process.wait()
+        said = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["nothing said"]
+        if code == BUG:
+            raise RuntimeError(f"the {self.name} process failed: {said[-1]}")
+        if code == -signal.SIGKILL:
+            return "its process was killed, as happens where memory runs out; try a smaller --input or --batch-size"
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return f"its process {how}, the last words: {said[-1][:300]}"
 
     def end(self) -> None:
         """End the process, which has nothing left to do."""

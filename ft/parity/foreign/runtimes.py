@@ -11,7 +11,7 @@ import numpy as np
 
 from ft.backend import contract as backend
 from ft.errors import RecipeError
-from ft.parity.foreign.code import blamed
+from ft.parity.foreign.code import blamed, require_numbers
 from ft.parity.foreign.onnx_file import open_onnx
 from ft.parity.foreign.sides import file_of
 from ft.parity.trace import FILES
@@ -76,7 +76,7 @@ class ModelFile:
         names = inputs if set(inputs) == set(self.takes) else self.takes
         for own, (name, x) in zip(names, inputs.items(), strict=True):
             shape, kind = self.takes[own]
-            yield own, np.ascontiguousarray(self.laid_out(x, shape) if name in maps else x, np.dtype(kind))
+            yield own, np.ascontiguousarray(self.laid_out(x, shape) if name in maps else x, numbers(kind, own))
 
     def laid_out(self, x: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
         """Return a map with its channels where the file's shape has them, else where its runtime has them."""
@@ -88,6 +88,14 @@ class ModelFile:
     def words(self, named: Mapping[str, np.ndarray]) -> str:
         """Return inputs in words."""
         return ", ".join(f"{name} of shape {x.shape}" for name, x in named.items())
+
+
+def numbers(kind: str, name: str) -> np.dtype:
+    """Return the type of an input by its word; RecipeError where it is none of numbers, such as text."""
+    try:
+        return np.dtype(kind)
+    except TypeError:
+        raise RecipeError(f"it takes {name} as {kind}; expected an input of numbers") from None
 
 
 def is_installed(package: str) -> bool:
@@ -119,6 +127,7 @@ class FileHost:
         """Write what the file gives for the inputs of both."""
         inputs = read_feed(self.folder, request["dtype"])
         given = self.file.outputs(inputs, request["maps"])
+        require_numbers(given)
         write_safetensors(self.folder / OUTPUTS.format(file_of(self.label)), given, {})
         return {"versions": self.file.versions}
 

@@ -88,7 +88,7 @@ class State:
         graph = self.torch.graph
         blind = (n for n in self.forced if n in self.anchored)
         given = (i for n in blind for i in self.anchored[n] if i in self.torch.moving)
-        roots = [*graph.results.values(), *given]
+        roots = [*(i for i in graph.results.values() if i in self.torch.moving), *given]
         last = {self.torch.makers[i] for i in self.other_results if i in self.torch.makers}
         return sorted(self.above(self.torch, roots, set(self.same)) | last)
 

@@ -8,7 +8,7 @@ from ft.parity.finding_id import finding_id
 from ft.parity.sensitivity import FEW
 from ft.parity.trace import BEFORE, EACH_STEP
 from ft.report.comparison.chart import band_charts, error_charts, loss_chart
-from ft.report.comparison.columns import columns
+from ft.report.comparison.columns import SLIGHT, columns
 from ft.report.comparison.data import WORST
 from ft.report.comparison.report import (
     OPEN,
@@ -61,6 +61,7 @@ def render_html(report: Report) -> str:
         loss_worst=next((part.worst for part in report.phases() if part.phase == "loss"), None),
         cautions=list(cautions(report)),
         operations=columns(report.operations) if report.operations else None,
+        slight=SLIGHT,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ft.cli.dispatch import dispatch
-from ft.errors import RecipeError
+from ft.errors import RecipeError, RunError
 from ft.parity.trace import file_name
 from ft.weights import write_safetensors
 
@@ -117,6 +117,20 @@ def test_page_and_junit_are_written_of_a_refusal_too(compared, tmp_path):
     for place in (tmp_path / "x.html", tmp_path / "kept" / "report.html"):
         assert "Refused" in place.read_text()
     assert json.loads((tmp_path / "kept" / "verdict.json").read_text())["verdict"] == "refused"
+
+
+def test_where_a_comparison_was_refused_the_next_one_takes_its_place(compared, tmp_path):
+    loss = tmp_path / "b-left" / "step-000-loss.safetensors"
+    write_trace(tmp_path / "b-left")
+    content = loss.read_bytes()
+    loss.unlink()
+    for _ in range(2):
+        with pytest.raises(RunError, match="lacks step-000-loss"):
+            compared(["left"], "--out", "kept")
+    loss.write_bytes(content)
+    assert compared(["left"], "--out", "kept")[1] == json.loads((tmp_path / "kept" / "verdict.json").read_text())
+    with pytest.raises(RunError, match=r"kept is in use \(it holds junit.xml\); choose another --out, or remove kept"):
+        compared(["left"], "--out", "kept")
 
 
 def test_a_folder_in_use_is_left_as_it_is(compared, tmp_path):

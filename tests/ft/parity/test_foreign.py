@@ -1,8 +1,10 @@
 """The hub's part of a comparison of strangers, with sides that answer from a script; and user's code that fails."""
 
+import json
 import os
+import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,8 @@ from ft.parity.foreign.code import find_optimizer, make_model
 from ft.parity.foreign.compare import compare_models, read_map
 from ft.parity.foreign.operations import Diagnosis
 from ft.parity.foreign.pairing import Pairing
-from ft.parity.foreign.process import ModelProcess
+from ft.parity.foreign.process import BUG, ModelProcess
+from ft.parity.foreign.runtimes import numbers
 from ft.parity.foreign.settings import lone_parameters
 from ft.parity.verdict import Verdict
 from ft.system import apart
@@ -162,6 +165,9 @@ def test_notes_say_what_was_changed_or_left(script, tmp_path):
         ({"classes": 0}, "classes: got 0; it must be at least 1"),
         ({"steps": -1}, "steps: got -1"),
         ({"batch_size": 0}, "batch_size: got 0"),
+        ({"batch_size": 10**14}, "numbers in a batch are more than any memory holds"),
+        ({"inputs": "x:float:99999999x99999999"}, "numbers in a batch are more than any memory holds"),
+        ({"inputs": "ids:int<99999999999999999999>:4"}, "input: got 'ids:int<9"),
         ({"dtype": "float16"}, "unknown dtype 'float16'"),
         ({"direction": "both"}, "unknown direction 'both'"),
         ({"map_file": Path("nowhere.yaml")}, "map nowhere.yaml: No such file or directory; expected a file of lines"),
@@ -231,14 +237,53 @@ def test_their_optimizer_is_optional(module):
     assert find_optimizer("json:loads") is None
 
 
-def test_a_process_that_ends_is_no_mistake_of_the_users(monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+@pytest.mark.parametrize(
+    ("end", "error", "message"),
+    [
+        ("exit 3", RecipeError, "--torch a:f: its process ended with exit code 3, the last words: bye"),
+        ("kill -KILL $$", RecipeError, "its process was killed, as happens where memory runs out; try a smaller"),
+        ("kill -SEGV $$", RecipeError, "its process was ended by SIGSEGV, the last words: bye"),
+        (f"exit {BUG}", RuntimeError, "the torch process failed: bye"),
+    ],
+)
+def test_a_process_that_ends_is_a_mistake_of_the_users_but_for_a_bug(monkeypatch, tmp_path, end, error, message):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho bye >&2; {end}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
     side = ModelProcess("torch", "a:f", ASSIGNMENT, tmp_path)
     side.process.wait()
     side.send({"do": "describe"})
-    with pytest.raises(RuntimeError, match="the torch process ended with code 1: nothing said"):
+    with pytest.raises(error, match=message):
         side.receive()
     side.end()
+
+
+def test_a_file_that_takes_no_numbers_is_refused():
+    assert numbers("uint8", "x") == np.uint8
+    with pytest.raises(RecipeError, match=r"it takes words as tensor\(string\); expected an input of numbers"):
+        numbers("tensor(string)", "words")
+
+
+def test_what_the_users_code_reads_is_no_request(tmp_path):
+    """Nor is what it prints an answer; a memory that is exhausted is one."""
+    code = """
+import sys
+from ft.parity.foreign import host
+class Model:
+    def read(self, request): print("hello"); return {"read": sys.stdin.readline()}
+    def grow(self, request): raise MemoryError
+host.make_host = lambda *arguments: Model()
+host.serve()
+"""
+    first = {"side": "onnx", "target": "", "folder": "", "assignment": asdict(ASSIGNMENT)}
+    lines = "".join(json.dumps(line) + "\n" for line in (first, {"do": "read"}, {"do": "read"}, {"do": "grow"}))
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=lines, capture_output=True, text=True, check=True, env=apart.environment()
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert answers == [{"read": ""}, {"read": ""}, {"error": "out of memory; try a smaller --input or --batch-size"}]
+    assert done.stderr == "hello\nhello\n"
 
 
 def test_a_process_talks_in_lines_and_logs_the_rest(monkeypatch, tmp_path):
@@ -260,7 +305,7 @@ def test_the_current_folder_comes_last(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("")  # as `python -m ft` has it
     side = ModelProcess("neither", "theirs:make", ASSIGNMENT, tmp_path)
-    with pytest.raises(RuntimeError, match=r"the neither process ended with code 1: .*unknown backend 'neither'"):
+    with pytest.raises(RecipeError, match=r"its process ended with exit code 1, .*unknown backend 'neither'"):
         side.receive()
     side.end()
     assert not (tmp_path / "ran").exists()

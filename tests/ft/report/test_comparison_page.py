@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ft.differences import Finding
+from ft.parity.foreign.picture import Join, Picture
 from ft.parity.verdict import Row, Verdict
 from ft.report.chart import HEIGHT
 from ft.report.comparison import Report, TraceSummary, render_html, render_junit, render_text, to_dict
 from ft.report.comparison.chart import error_charts, height, loss_chart
+from ft.report.comparison.columns import columns
 from ft.report.comparison.data import WORST
 from tests.ft.report.test_comparison import (
     DIFFERENT,
@@ -37,6 +39,31 @@ def test_the_page_is_whole_escaped_and_needs_nothing_else():
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", source)
         assert report.status.capitalize() in page.text
     assert Page(render_html(hostile_report())).text.count("<script>alert(1)</script>") > 20
+
+
+def test_operations_are_two_columns_joined_and_coloured_by_error():
+    joins = Join(0, 0, 0.0), Join(1, 2, 2.5e-4), Join(2, 3, 0.25)
+    picture = Picture(("conv", "bn <b>", "gelu", "drop"), ("Conv2D", "BiasAdd", "FusedBatchNorm", "Erf"), joins)
+    page = Page(render_html(a_report(DIFFERENT, operations=picture)))
+    drawn = columns(picture)
+    assert [(line.kind, line.said) for line in drawn.lines] == [
+        ("joined", ""),
+        ("slight", "0.00025"),
+        ("parted", "0.25"),
+    ]
+    assert [label.kind for label in drawn.labels] == [
+        "joined",
+        "slight",
+        "parted",
+        "lone",
+        "joined",
+        "lone",
+        "slight",
+        "parted",
+    ]
+    assert drawn.lines[1].start < drawn.lines[1].end
+    for words in ("bn <b>", "FusedBatchNorm", "0.25 apart", "without a partner 1 of 4 in torch"):
+        assert words in " ".join(page.text.split())
 
 
 def test_the_page_shows_verdict_causes_facts_and_losses():
