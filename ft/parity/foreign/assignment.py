@@ -14,6 +14,7 @@ from ft.parity.trace import TraceBatch
 MOMENTUM = 0.9
 WEIGHTS = "weights.safetensors"  # the file of these
 AGAIN = "{}-one-ulp"  # the trace from moved weights
+EXACT = "{}-exact"  # the trace with derivatives that a framework rounds taken exactly
 OPERATIONS, FORCED = "operations-{}.safetensors", "forced.safetensors"  # arrays of a recorded pass, and for one
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ft.backend.forms import Form, applied
-from ft.backend.operations import Operation
+from ft.backend.operations import Graph, Operation
 from ft.parity.families.same import bounded
 from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.splitting import split
@@ -39,7 +39,8 @@ class Difference:
     well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes;
     part: which of its layer's operations it is; near: the inputs nearest to it, in whatever order the other side has
     them; inside: the operations between inputs and output; fits: whether the other side's has its size; own: what each
-    side takes, where that is not the same; tables: the parameters by whole names; further: what its input comes of.
+    side takes, where that is not the same; tables: the parameters by whole names; further: what its input comes of;
+    types: the smallest type of numbers in it on each side.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Difference:
     own: Apart | None = None
     tables: Mapping[str, np.ndarray] = field(default_factory=dict)
     further: tuple[np.ndarray, ...] = ()
+    types: tuple[str, str] = ("", "")
 
     @property
     def size(self) -> float:
@@ -139,7 +141,14 @@ def difference(search: Search, state: State, even: Mapping[int, list[int]], numb
         own=None if search.ready(state, number) else taken_apart(search, state, number),
         tables=tables(state, operation),
         further=tuple(further(state, edge)),
+        types=(smallest_type(graph, inside), smallest_type(search.tf.graph, theirs)),
     )
+
+
+def smallest_type(graph: Graph, numbers: Iterable[int]) -> str:
+    """Return the smallest type of the numbers that some operations give."""
+    arrays = (graph.arrays[i] for number in numbers for i in graph.operations[number].outputs)
+    return min((x.dtype for x in arrays if x.dtype.kind == "f"), key=lambda t: t.itemsize, default=np.dtype("f8")).name
 
 
 def taken_apart(search: Search, state: State, number: int) -> Apart:

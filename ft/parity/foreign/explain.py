@@ -10,8 +10,9 @@ from ft.parity.evidence import AT, Finding
 from ft.parity.families import Case, activation, attention, combination, members, order
 from ft.parity.families.same import number, same
 from ft.parity.finding_id import OUTPUTS, UNKNOWN
+from ft.parity.foreign.anchors import WHOLE
 from ft.parity.foreign.difference import Difference, channels_first
-from ft.parity.foreign.forcing import WHOLE, Search
+from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.sides import SIDES, framework_of
 from ft.parity.foreign.values import apart, of_two_values
 
@@ -19,6 +20,7 @@ SHOWN = 4  # operations of Keras's that are listed
 STOPS = {"torch": "detach", "tf": "StopGradient"}
 WEIGHTED = ("conv", "linear", "addmm", "matmul")
 NOTHING = "nothing after it"
+SMALLER, ULPS = ("float32", "float16"), 8  # types; by how many ulps of one its rounding may differ in two ways
 PARTS = 100  # of a difference: a hypothesis that is nearer tells the two sides apart
 
 
@@ -109,7 +111,16 @@ def rounded(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
         if exact[0] != exact[1] and apart(images[0], images[1]) <= float(np.finfo(kind).eps):
             told = [kind if one else "float64" for one in exact]
             return "rounding", f"computed in {told[0]}", f"computed in {told[1]}", True
-    return None
+    return rounded_inside(d)
+
+
+def rounded_inside(d: Difference) -> tuple[str, str, str, bool] | None:
+    """Return the finding that an operation rounds to a smaller type inside, on either side or both."""
+    small = [kind for kind in d.types if kind in SMALLER and np.dtype(kind).itemsize < d.torch.dtype.itemsize]
+    if not small or d.size > ULPS * float(np.finfo(small[0]).eps):
+        return None
+    ways = [f"computed in {kind}" if kind in small else "computed in float64" for kind in d.types]
+    return "rounding", *(ways if ways[0] != ways[1] else (f"{ways[0]}, too" if i else ways[0] for i in (0, 1))), True
 
 
 def of_rows(d: Difference, close: float) -> str:
