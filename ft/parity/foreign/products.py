@@ -49,7 +49,7 @@ def as_linear(parameters: Mapping[str, Parameter], graph: Graph) -> dict[str, tu
     told: dict[str, tuple[Parameter, Form]] = {}
     for name, product in found.items():
         p = parameters[name]
-        layer = p.layer if beside[p.layer] == 1 else f"{p.layer}.{p.leaf}"
+        layer = p.layer if beside[p.layer] == 1 else ".".join(filter(None, (p.layer, p.leaf)))
         shape = shape_after(p.shape, product.form)
         told[name] = replace(p, layer=layer, leaf="weight", kind="linear", shape=shape, own=True), product.form
         bias = parameters.get(product.bias)
