@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 
 from ft.backend.description import OTHER, Parameter
-from ft.backend.forms import Form, shape_after
+from ft.backend.forms import Form, shape_after, squeezed
 from ft.backend.operations import Graph, Operation
 from ft.parity.foreign.states import Side
 
@@ -36,7 +36,7 @@ def may_be_products(parameters: Iterable[Parameter]) -> bool:
 
 def is_open(parameter: Parameter) -> bool:
     """Tell a weight of a layer that is none of the frameworks', and may be a product's."""
-    return parameter.kind == OTHER and parameter.trained and len(parameter.shape) > 1
+    return parameter.kind == OTHER and parameter.trained and len(squeezed(parameter.shape)) > 1
 
 
 def as_linear(parameters: Mapping[str, Parameter], graph: Graph) -> dict[str, tuple[Parameter, Form]]:
