@@ -12,7 +12,7 @@ from ft.backend.operations import Graph, Operation
 from ft.parity.families.same import bounded
 from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.splitting import split
-from ft.parity.foreign.states import State, graph_inputs, results_apart
+from ft.parity.foreign.states import Side, State, graph_inputs, results_apart
 from ft.parity.foreign.values import apart, nearest
 
 NONE = 1e-9  # a share of the results' difference that is no more than rounding
@@ -40,7 +40,8 @@ class Difference:
     part: which of its layer's operations it is; near: the inputs nearest to it, in whatever order the other side has
     them; inside: the operations between inputs and output; fits: whether the other side's has its size; own: what each
     side takes, where that is not the same; tables: the parameters by whole names; further: what its input comes of;
-    types: the smallest type of numbers in it on each side.
+    types: the smallest type of numbers in it on each side; constants: what does not depend on the input in it, those of
+    both sides that may stand for one another.
     """
 
     number: int
@@ -63,6 +64,7 @@ class Difference:
     tables: Mapping[str, np.ndarray] = field(default_factory=dict)
     further: tuple[np.ndarray, ...] = ()
     types: tuple[str, str] = ("", "")
+    constants: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
     @property
     def size(self) -> float:
@@ -142,7 +144,27 @@ def difference(search: Search, state: State, even: Mapping[int, list[int]], numb
         tables=tables(state, operation),
         further=tuple(further(state, edge)),
         types=(smallest_type(graph, inside), smallest_type(search.tf.graph, theirs)),
+        constants=tuple(constants(state, inside, theirs)),
     )
+
+
+def constants(state: State, ours: Iterable[int], theirs: Iterable[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield what operations of both sides take that depends on nothing, where two such arrays have one size."""
+    own, other = (list(fixed(side, numbers)) for side, numbers in ((state.torch, ours), (state.tf, theirs)))
+    for x in own:
+        for y in other:
+            z = nearest(y, x, moved=False) if x.size == y.size else None
+            if z is not None:
+                yield x, z
+
+
+def fixed(side: Side, numbers: Iterable[int]) -> Iterator[np.ndarray]:
+    """Yield arrays of more than one number that operations take and neither the input nor a parameter decides."""
+    taken = dict.fromkeys(i for number in numbers for i in side.graph.operations[number].inputs)
+    for i in taken:
+        x = side.graph.arrays[i]
+        if i not in side.moving and not side.holding.get(i) and x.dtype.kind == "f" and x.size > 1:
+            yield x
 
 
 def smallest_type(graph: Graph, numbers: Iterable[int]) -> str:

@@ -306,14 +306,16 @@ def units(left: Sequence[Parameter], side: Description) -> list[Unit]:
     feeding, further = feeders(side), feeders(side, depth=FAR)
     place = {path: i for i, path in enumerate(feeding)}
     parts = sorted(members.values(), key=lambda ps: place_of(ps[0].layer, place))
+    layers = [plain_name(ps[0].layer) for ps in parts]
     return [
-        Unit(tuple(sorted(ps, key=lambda p: p.leaf)), feeding.get(ps[0].layer), further.get(ps[0].layer))
-        for ps in parts
+        Unit(tuple(sorted(ps, key=lambda p: p.leaf)), feeding.get(layer), further.get(layer))
+        for ps, layer in zip(parts, layers, strict=True)
     ]
 
 
 def place_of(layer: str, place: Mapping[str, int]) -> int:
     """Return when a layer is called, or the one that it is a part of; those never called come last."""
+    layer = plain_name(layer)
     while layer and layer not in place:
         layer = layer.rpartition(".")[0]
     return place.get(layer, len(place))
