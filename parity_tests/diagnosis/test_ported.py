@@ -193,14 +193,19 @@ def test_weights_that_lie_the_other_way_pair_with_those_of_keras_own_attention(t
     assert {pair.torch for pair in pairs} >= {f"packed.1.weight[{16 * i}:{16 * i + 16}]" for i in range(3)}
 
 
+@pytest.mark.slow
 def test_rounding_inside_of_both_is_told_as_that_and_a_fault_beside_it(tmp_path):
     findings, differing, _ = compared(Llama, KerasLlama, tmp_path / "right", "ids:int<11>:6")
-    assert {(f.entry, f.certain) for f in findings} <= {("rounding", True), ("rotation", True)}
+    assert {(f.entry, f.name + "/" + f.part, f.certain) for f in findings} == {
+        *(("rounding", f"{norm}/rsqrt", True) for norm in ("norm", "last")),
+        *(("rotation", f"model/{turned}", True) for turned in ("add", "add.2")),
+    }
     assert {row.phase for row in differing} <= {"inference", "forward", "loss", "gradients"}
     fault = lambda: KerasLlama(dealt=True)  # noqa: E731
     new, _, _ = compared(Llama, fault, tmp_path / "wrong", "ids:int<11>:6")
     (found,) = (f for f in new if f.entry not in ("rounding", "rotation"))
-    assert found.certain
+    assert (found.entry, found.certain, found.name) == ("attention", True, "model")
+    assert "heads of keys in 2 groups, dealt out in turn" in found.detail
 
 
 def test_a_derivative_that_pytorch_rounds_is_named(tmp_path):

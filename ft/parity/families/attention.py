@@ -85,6 +85,9 @@ def shared_heads(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> Iterator[tuple[
     heads, kept = q.shape[-3], k.shape[-3]
     if heads == kept:
         yield "", k, v
+        for groups in (g for g in range(2, heads) if heads % g == 0 and q.ndim > 3):
+            parts = (np.swapaxes(x.reshape(*x.shape[:-3], groups, -1, *x.shape[-2:]), -4, -3) for x in (k, v))
+            yield f", heads of keys in {groups} groups, dealt out in turn", *(x.reshape(k.shape) for x in parts)
     elif q.ndim > 3 and heads % kept == 0:
         times = heads // kept
         yield f", {times} queries after one another share a key", *(np.repeat(x, times, -3) for x in (k, v))

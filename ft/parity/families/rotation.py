@@ -10,6 +10,7 @@ from ft.parity.families.same import number, same
 LEAST = 3  # axes: samples, positions, channels
 FIXED = 1e-9  # how far angles may be apart that are one
 EXACT, ROUNDED = 1e-12, 1e-5  # how far angles are off, from what is no more than float64's rounding to float32's
+LENGTH = 5e-7  # how far a turn in float32 may be from one that keeps lengths
 SHOWN = 3  # angles that are told where they follow no base
 
 
@@ -56,9 +57,8 @@ def read_turns(x: np.ndarray, y: np.ndarray, positions: int, close: float) -> np
     """Return by what the numbers of each position and pair are turned, None where that is not all, or no position's."""
     axes = tuple(i for i in range(x.ndim - 1) if i != positions)
     with np.errstate(all="ignore"):
-        made = (y * x.conj()).sum(axes, keepdims=True)
-        turns = made / np.abs(made)
-    if not np.isfinite(turns).all():
+        turns = (y * x.conj()).sum(axes, keepdims=True) / (x * x.conj()).sum(axes, keepdims=True)
+    if not np.isfinite(turns).all() or np.abs(np.abs(turns) - 1).max() > LENGTH:
         return None
     turned = x * turns
     one, other = (np.stack([np.real(z), np.imag(z)]) for z in (turned, y))
@@ -89,5 +89,5 @@ def off_by(turns: np.ndarray, base: float) -> str:
     """Return how far turns are off from those of a base, in words, "" where that is nothing."""
     count = turns.shape[1]
     made = np.exp(1j * np.arange(len(turns))[:, None] * base ** (-np.arange(count) / count))
-    far = float(np.abs(made - turns).max())
-    return f", off by {far:.2g}" if EXACT < far < ROUNDED else ""
+    far = float(np.sqrt(np.mean(np.abs(made - turns) ** 2)))  # the largest may be off alike in two that are not
+    return f" off by {far:.3g}, as float32's is" if EXACT < far < ROUNDED else ""

@@ -92,12 +92,17 @@ def lies(x: np.ndarray, weight: np.ndarray, y: np.ndarray) -> tuple[Form, int] |
 
 def gives(x: np.ndarray, taken: tuple[int, ...], matrix: np.ndarray, y: np.ndarray, given: tuple[int, ...]) -> bool:
     """Tell whether the last axes of x times a matrix give the last axes of y, but for a number for each output."""
-    if x.shape[x.ndim - len(taken) :] != taken or y.shape[y.ndim - len(given) :] != given:
+    if not ends(x, taken) or not ends(y, given):
         return False
     made, plain = x.reshape(-1, prod(taken)) @ matrix, y.reshape(-1, prod(given))
     if made.shape != plain.shape or not np.isfinite(made).all() or not np.isfinite(plain).all():
         return False
     return bool(np.ptp(plain - made, axis=0).max(initial=0.0) <= NEAR * np.abs(plain).max(initial=0.0))
+
+
+def ends(x: np.ndarray, axes: tuple[int, ...]) -> bool:
+    """Tell whether the last axes of an array are these, or one for all of them."""
+    return x.shape[x.ndim - len(axes) :] == axes or x.shape[-1:] == (prod(axes),)
 
 
 def bias_of(side: Side, product: Operation, name: str, outputs: int) -> str:
