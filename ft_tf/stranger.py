@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -21,6 +22,7 @@ from ft.parity.foreign.assignment import MOMENTUM
 from ft.parity.foreign.calls import rename_calls
 from ft.parity.foreign.code import blamed
 from ft.parity.foreign.inputs import flattened, handed
+from ft.parity.foreign.products import as_linear, may_be_products
 from ft.parity.trace import STATISTICS
 from ft_tf.canonical import Part, forms_of, kind_in_torch, named_as_in_torch, own_variables
 from ft_tf.operations import record
@@ -52,6 +54,8 @@ class Stranger:
         self.shares = Shares()
         self.cotangents: dict[str, np.ndarray] = {}
         self.loss: Callable[..., Any] | None = None
+        self.rounded: Mapping[str, str] = {}  # none is known
+        self.exact = False
 
     def describe(self, inputs: Mapping[str, np.ndarray]) -> Description:
         """Return what the hub must know, of a pass over inputs in inference mode."""
@@ -66,6 +70,7 @@ class Stranger:
         self.variables = {"/".join(path): x for path, x in variables.items() if tf.as_dtype(x.dtype).is_floating}
         self.places = {"/".join(path): path for path in variables}
         self.parts = {part.name: part for name in self.variables for part in self.parts_of(name)}
+        self.parts |= self.linear_parts(inputs)
         if self.lead:
             self.parts = named_as_in_torch(self.parts.values())
         silenced = [silence(".".join(names), layer) or still(names, layer) for names, layer in self.layers.items()]
@@ -97,6 +102,14 @@ class Stranger:
             shape = shape_after(tuple(variable.shape), form)
             part = Parameter(name + mark, where, leaf.rpartition(".")[2], kind, shape, variable.trainable)
             yield Part(name + mark, name, form, part)
+
+    def linear_parts(self, inputs: Mapping[str, np.ndarray]) -> dict[str, "Part"]:
+        """Return parts of the user's own layers that a pass shows to be linear layers."""
+        parameters = {name: part.parameter for name, part in self.parts.items() if not part.form}
+        if not may_be_products(parameters.values()):
+            return {}
+        linear = as_linear(parameters, self.recorded(inputs, {}, {}))
+        return {name: replace(self.parts[name], form=form, parameter=own) for name, (own, form) in linear.items()}
 
     def is_automatic(self, names: tuple[str, ...]) -> bool:
         """Say whether Keras made up the name of a layer, or of one that holds it, such as conv2d_1."""
@@ -169,6 +182,12 @@ class Stranger:
     def operations(self, inputs: Mapping[str, np.ndarray], forced: Mapping[int, np.ndarray]) -> Graph:
         """Return every operation of a pass in inference mode. forced: other outputs of some, by number."""
         names = {part.variable: part.name.partition("#")[0] for part in self.parts.values()} if self.lead else {}
+        return self.recorded(inputs, forced, names)
+
+    def recorded(
+        self, inputs: Mapping[str, np.ndarray], forced: Mapping[int, np.ndarray], names: Mapping[str, str]
+    ) -> Graph:
+        """Return every operation of a pass. names: of variables, where they are others there."""
         leaves = {f"parameter {names.get(name, name)}": variable for name, variable in self.variables.items()}
         tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
         leaves |= {f"input {name}": tensor for name, tensor in tensors.items()}

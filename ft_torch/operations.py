@@ -15,6 +15,7 @@ from ft_torch.trace import hooked
 from ft_torch.weights import to_array
 
 SIDES = ("self", "input")  # first arguments that are tensors
+OWN = ("T", "mT", "H", "mH", "data")  # attributes that are a tensor's own numbers, in whatever order
 SHAPES = (  # functions in whose output there is no value of the input
     *("zeros_like", "ones_like", "full_like", "empty_like"),
     *("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"),
@@ -49,7 +50,7 @@ class Operations(TorchFunctionMode):
         changed = args[0] if name == "__setitem__" else output
         moving = bool(self.moving.intersection(inputs))
         given = [x for x in tensors_in([changed]) if moving or x.is_floating_point()]
-        if not given or (is_attribute(func) and not moving):
+        if not given or (is_attribute(func) and not moving and name not in OWN):
             return output
         number = len(self.graph.operations)
         forced = self.forced.get(number)

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from ft.backend.calls import Calls
-from ft.backend.description import Description, silence
+from ft.backend.description import Description, Parameter, silence
+from ft.backend.forms import Form
 from ft.backend.operations import Graph
 from ft.backend.shares import Shares
 from ft.data.targets import classes_of
@@ -20,6 +21,7 @@ from ft.parity.foreign.assignment import MOMENTUM
 from ft.parity.foreign.calls import rename_calls
 from ft.parity.foreign.code import blamed
 from ft.parity.foreign.inputs import flattened, handed
+from ft.parity.foreign.products import as_linear, may_be_products
 from ft.parity.trace import STATISTICS
 from ft_torch.canonical import described, fold_biases
 from ft_torch.operations import record
@@ -30,6 +32,11 @@ from ft_torch.trace import recording
 from ft_torch.weights import to_array
 
 DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
+
+EXACT = {  # functions whose derivatives have a number in float32, whatever is computed in: which, and them by hand
+    F.hardsigmoid: ("1/6", lambda x, inplace=False: (x + 3).clamp(0, 6) / 6),
+    F.celu: ("1/alpha", lambda x, alpha=1.0, inplace=False: torch.where(x > 0, x, alpha * torch.expm1(x / alpha))),
+}
 
 
 class Stranger:
@@ -52,9 +59,12 @@ class Stranger:
         place = {path: i for i, path in enumerate(self.modules)}
         tensors = sorted([*self.model.named_parameters(), *buffers], key=lambda item: place[item[0].rpartition(".")[0]])
         self.tensors: dict[str, Tensor] = {name: x for name, x in tensors if name not in self.folded}
+        self.parts: dict[str, tuple[Parameter, Form]]
+        self.parts = {name: (described(name, x, self.modules), ()) for name, x in self.tensors.items()}
         self.shares, self.keys = Shares(), {}
         self.cotangents: dict[str, np.ndarray] = {}
         self.loss: Callable[..., Any] | None = None
+        self.rounded, self.exact = {function.__name__: words for function, (words, _) in EXACT.items()}, False
 
     def describe(self, inputs: Mapping[str, np.ndarray]) -> Description:
         """Return what the hub must know, of a pass over inputs in inference mode."""
@@ -63,10 +73,13 @@ class Stranger:
             outputs = self.forward(inputs)
         self.gives = {name: tuple(x.shape) for name, x in outputs.items()}
         types = sorted((x.dtype for x in (*outputs.values(), *self.tensors.values())), key=lambda t: t.itemsize)
+        parameters = {name: parameter for name, (parameter, _) in self.parts.items()}
+        if may_be_products(parameters.values()):
+            self.parts |= as_linear(parameters, self.operations(inputs, {}))
         return Description(
             dtype=str(types[0]).removeprefix("torch."),
             outputs=tuple(next(iter(outputs.values())).shape),
-            parameters=tuple(described(name, x, self.modules) for name, x in self.tensors.items()),
+            parameters=tuple(parameter for parameter, _ in self.parts.values()),
             calls=calls.calls,
             silenced=tuple(dict.fromkeys(self.silenced)),
             remarks=("the second bias of recurrent layers is added to the first",) if self.folded else (),
@@ -81,7 +94,8 @@ class Stranger:
         shapes: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
         """Take the names of both models: own -> shared, of parameters and of calls; what has none is left out."""
-        self.shares, self.keys = Shares.of(names, {name: (name, ()) for name in self.tensors}, shapes), keys
+        forms = {name: (name, form) for name, (_, form) in self.parts.items()}
+        self.shares, self.keys = Shares.of(names, forms, shapes), keys
         if make_optimizer is None:
             self.optimizer: SGD | OwnOptimizer = SGD(self.trained, momentum=MOMENTUM, nesterov=False, weight_decay=0.0)
         else:
@@ -113,7 +127,7 @@ class Stranger:
         """Run the model in the mode that it is in; RecipeError where it fails, or gives no numbers."""
         tensors = {name: self.tensor(name, array) for name, array in inputs.items()}
         shapes = ", ".join(f"{name} of shape {tuple(x.shape)}" for name, x in tensors.items())
-        with blamed(f"the model fails on {shapes}, see --input"), WithoutDropout(self.silenced):
+        with blamed(f"the model fails on {shapes}, see --input"), WithoutDropout(self.silenced), Exact(self.exact):
             given = handed(self.model, self.model.forward, tensors)
         outputs = {name: x for name, x in flattened(given, is_tensor).items() if x.is_floating_point()}
         if not outputs or any(x.is_sparse for x in outputs.values()):
@@ -240,3 +254,14 @@ class WithoutDropout(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         self.silenced.append(f"F.{func.__name__} (p {given.get('p', 0.5):g})")
         return given["input"]
+
+
+class Exact(TorchFunctionMode):
+    """Takes the functions in `EXACT` by hand."""
+
+    def __init__(self, on: bool) -> None:
+        super().__init__()
+        self.functions = {function: by_hand for function, (_, by_hand) in EXACT.items()} if on else {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self.functions.get(func, func)(*args, **(kwargs or {}))

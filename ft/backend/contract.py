@@ -123,7 +123,8 @@ class Stranger(Protocol):
     """A model of the user's own: `describe` it, let it `share` names, then it is a Learner as far as a trace needs.
 
     gives: the shapes of its outputs; cotangents: what these are multiplied with to give the loss; loss: the user's own
-    function for it.
+    function for it; rounded: functions whose derivatives the framework takes with a number in float32, and that number
+    in words; exact: whether to take these exactly.
     """
 
     lr: float | None
@@ -131,6 +132,8 @@ class Stranger(Protocol):
     gives: dict[str, tuple[int, ...]]
     cotangents: dict[str, np.ndarray]
     loss: Callable[..., Any] | None
+    rounded: Mapping[str, str]
+    exact: bool
 
     def describe(self, inputs: Mapping[str, np.ndarray]) -> Description:
         """Return what the hub must know, of a pass over inputs in inference mode."""

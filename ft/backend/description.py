@@ -24,7 +24,8 @@ STRENGTHS = ("p", "rate", "drop_prob", "drop_rate", "stddev")  # the attributes 
 class Parameter:
     """One weight of a model: its name there, the layer that holds it, and its name in that layer after PyTorch's.
 
-    shape: in PyTorch's layout; trained: whether a step changes it.
+    shape: in PyTorch's layout; trained: whether a step changes it; own: whether a layer of the user's own holds it,
+    that is found to be of a kind.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Parameter:
     kind: str
     shape: tuple[int, ...]
     trained: bool
+    own: bool = False
 
     @property
     def optional(self) -> bool:

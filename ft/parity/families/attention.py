@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ft.parity.families.reduction import softmax
-from ft.parity.families.same import exactly, first, same
+from ft.parity.families.same import bounded, exactly, first, same
 
 SEEN = (("all positions", False), ("earlier positions", True))
 SIDES = (("", -1), (", softmax over queries", -2))
@@ -16,11 +16,15 @@ SIDES = (("", -1), (", softmax over queries", -2))
 def fit(case: Any) -> str | None:
     """Return the attention that gives the output: of tokens, of queries, keys and values, or the scores alone."""
     inputs: list[np.ndarray] = list(case.inputs)
-    if len(inputs) == 2 and not case.parameters:
+    if case.parameters:
+        return fit_tokens(case)
+    if len(inputs) == 2:
         return fit_scores(inputs[0], inputs[1], case.output, case.close)
-    if len(inputs) == 3 and not case.parameters:
-        return fit_heads(inputs[0], inputs[1], inputs[2], case.output, case.close)
-    return fit_tokens(case)
+    masks = [x for x in inputs if is_mask(x)]
+    heads = [x for x in inputs if not any(x is mask for mask in masks)]
+    if len(heads) == 3 and len(masks) <= 1:
+        return fit_heads(heads[0], heads[1], heads[2], masks, case.output, case.close)
+    return None
 
 
 def fit_tokens(case: Any) -> str | None:
@@ -53,17 +57,56 @@ def kept(masks: list[np.ndarray], asked: np.ndarray) -> list[tuple[str, np.ndarr
     return [("those that the mask keeps", keep), ("those that the mask leaves out", ~keep)]
 
 
-def fit_heads(q: np.ndarray, k: np.ndarray, v: np.ndarray, y: np.ndarray, close: float) -> str | None:
-    """Return the attention that gives the output (..., T, D) from heads of this shape."""
+def is_mask(x: np.ndarray) -> bool:
+    """Tell what says which positions see which: truth values, or two numbers that are added to scores."""
+    y = bounded(x)
+    return x.dtype.kind != "f" or (x.size > 1 and bool(((y == y.min()) | (y == y.max())).all()))
+
+
+def fit_heads(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, masks: list[np.ndarray], y: np.ndarray, close: float
+) -> str | None:
+    """Return the attention that gives the output (..., T, D) from heads of this shape; several may share a key."""
     if min(q.ndim, k.ndim, v.ndim) < 3 or k.shape != v.shape or q.shape != y.shape or q.shape[-1] != k.shape[-1]:
         return None
-    attentions = [
-        (f"{seen}, scale {words}{sides}", lambda s=scale, c=causal, a=axis: mixed(q, k, v, s, c, a))
+    ways = list(shared_heads(q, k, v))
+    attentions = (
+        (f"{seen}, scale {words}{sides}{how}", lambda k=k, v=v, s=scale, c=causal, a=axis: mixed(q, k, v, s, c, a))
+        for how, k, v in ways
         for words, scale in scales(q.shape[-1])
-        for seen, causal in SEEN
-        for sides, axis in SIDES
-    ]
+        for seen, causal in (*SEEN, *seen_by(masks, (*q.shape[:-1], k.shape[-2])))
+        for sides, axis in (SIDES if isinstance(causal, bool) else SIDES[:1])
+    )
     return first(attentions, y, close)
+
+
+def shared_heads(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield keys and values with as many heads as queries have, and how they are shared."""
+    heads, kept = q.shape[-3], k.shape[-3]
+    if heads == kept:
+        yield "", k, v
+        for groups in (g for g in range(2, heads) if heads % g == 0 and q.ndim > 3):
+            parts = (np.swapaxes(x.reshape(*x.shape[:-3], groups, -1, *x.shape[-2:]), -4, -3) for x in (k, v))
+            yield f", heads of keys in {groups} groups, dealt out in turn", *(x.reshape(k.shape) for x in parts)
+    elif q.ndim > 3 and heads % kept == 0:
+        times = heads // kept
+        yield f", {times} queries after one another share a key", *(np.repeat(x, times, -3) for x in (k, v))
+        yield f", queries {kept} apart share a key", *(np.concatenate([x] * times, -3) for x in (k, v))
+
+
+def seen_by(masks: list[np.ndarray], shape: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield which scores of a shape count by a mask, in words and as truth values."""
+    for mask in masks:
+        keep = mask == mask.max()
+        wide = (keep, keep[:, None]) if keep.ndim > 2 else (keep, keep[:, None, None], keep[:, None, :, None])
+        for way in wide:
+            try:
+                counts = np.broadcast_to(way, shape)
+            except ValueError:
+                continue
+            yield "those that the mask keeps", counts
+            yield "earlier ones that the mask keeps", counts & np.tril(np.ones(shape[-2:], bool))
+            yield "those that the mask leaves out", ~counts
 
 
 def fit_scores(q: np.ndarray, k: np.ndarray, y: np.ndarray, close: float) -> str | None:

@@ -16,6 +16,7 @@ MOMENTUM = 0.9
 MOST = 2**40  # numbers of one input
 WEIGHTS = "weights.safetensors"  # the file of these
 AGAIN = "{}-one-ulp"  # the trace from moved weights
+EXACT = "{}-exact"  # the trace with derivatives that a framework rounds taken exactly
 OPERATIONS, FORCED = "operations-{}.safetensors", "forced.safetensors"  # arrays of a recorded pass, and for one
 
 

@@ -16,6 +16,7 @@ from ft.parity.foreign.assignment import WEIGHTS, Assignment
 from ft.parity.foreign.by_values import traced_behind, traced_by_values
 from ft.parity.foreign.couple import Couple, coupled
 from ft.parity.foreign.coverage import Share, in_words
+from ft.parity.foreign.derivatives import rounded_derivatives
 from ft.parity.foreign.notes import notes_on_assignment, notes_on_loss, notes_on_models, notes_on_tries, notes_on_type
 from ft.parity.foreign.operations import Recorder, diagnose_operations, parted_phases
 from ft.parity.foreign.pairing import Pair
@@ -102,7 +103,8 @@ def compare_models(
             found = diagnose_operations(recorder, couple.pairing, traces, measured)
         recorder.clear()
         rounding = with_rounding(couple, measured, folder, keep=sensitivity)
-    rows = unmeasured(couple, folder, found.findings, found.shares)
+        findings = (*found.findings, *rounded_derivatives(couple, rounding.verdict, folder))
+    rows = unmeasured(couple, folder, findings, found.shares)
     (folder / WEIGHTS).unlink()
     notes = (
         *notes_on_type(couple.dtype, dtype),
@@ -110,7 +112,7 @@ def compare_models(
         *rounding.notes(),
         *in_words(found.shares),
     )
-    pairs, findings = tuple(couple.pairing.pairs), tuple(found.findings)
+    pairs = tuple(couple.pairing.pairs)
     band = rounding.band if sensitivity else None
     return StrangersResult(*traces, pairs, notes, rows, findings, found.picture, band, rounding.verdict)
 

@@ -69,6 +69,19 @@ class Couple:
         describe(side, self.dtype, "", self.giver)  # built anew: it has been trained
         ask(side, {name: {**self.request(name, one_ulp=True), "do": "trace"}})
 
+    def trace_exact(self) -> dict[str, list[list[str]]]:
+        """Have models traced once more with derivatives that their framework rounds taken exactly.
+
+        Returns these by side: function, place and what is rounded; a side without any is not traced.
+        """
+        rounded = ask(self.sides, {name: {"do": "rounded", "dtype": self.dtype} for name in self.sides})
+        places = {name: answer["places"] for name, answer in rounded.items()}
+        sides = {name: self.sides[name] for name, found in places.items() if found}
+        if sides:
+            describe(sides, self.dtype, "", self.giver, lead=self.pairing.labels[0])
+            ask(sides, {name: {**self.request(name, exact=True), "do": "trace"} for name in sides})
+        return places
+
     def rebuild(self) -> None:
         """Have both models built anew, as they were before they were trained."""
         describe(self.sides, self.dtype, self.source, self.giver)
@@ -81,8 +94,8 @@ class Couple:
         """Have both models take the common names and weights."""
         ask(self.sides, {name: {**self.request(name), "do": "adopt"} for name in self.sides})
 
-    def request(self, name: str, *, one_ulp: bool = False) -> dict[str, Any]:
-        """Return what one side is told. one_ulp: to move its weights."""
+    def request(self, name: str, *, one_ulp: bool = False, exact: bool = False) -> dict[str, Any]:
+        """Return what one side is told. one_ulp: to move its weights; exact: see `trace_exact`."""
         pairs, labels = self.pairing.pairs, self.pairing.labels
         place, source = labels.index(name), labels.index(self.source)
         common = {own: output_name(given, self.first) for own, given in self.outputs.items()}
@@ -94,6 +107,7 @@ class Couple:
             "loss": "own" if self.first.own_loss else "",
             "still": still(self.models, self.pairing),
             "one_ulp": one_ulp,
+            "exact": exact,
             "names": self.names(place),
             "keys": self.keys if place else {},
             "own": {own if place else self.outputs[own]: common[own] for own in self.outputs},
@@ -127,9 +141,11 @@ def find_giver(sides: Mapping[str, ModelProcess]) -> str:
     return having[0] if len(having) == 1 else "both" if having else ""
 
 
-def describe(sides: Mapping[str, ModelProcess], dtype: str, source: str, giver: str) -> dict[str, Description]:
-    """Have models built in a type and described, the first one as the lead; the weights of `source` are written."""
-    lead = next(iter(sides))
+def describe(
+    sides: Mapping[str, ModelProcess], dtype: str, source: str, giver: str, lead: str = ""
+) -> dict[str, Description]:
+    """Have models built in a type and described; the weights of `source` are written. lead: else the first one."""
+    lead = lead or next(iter(sides))
     told = {"do": "describe", "dtype": dtype, "inputs": giver}
     requests = {name: {**told, "save": name == source, "lead": name == lead} for name in sides}
     return {name: Description.from_dict(answer) for name, answer in ask(sides, requests).items()}

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ft.backend.forms import Form, applied
-from ft.backend.operations import Operation
+from ft.backend.operations import Graph, Operation
 from ft.parity.families.same import bounded
 from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.splitting import split
-from ft.parity.foreign.states import State, graph_inputs, results_apart
+from ft.parity.foreign.states import Side, State, graph_inputs, results_apart
 from ft.parity.foreign.values import apart, nearest
 
 NONE = 1e-9  # a share of the results' difference that is no more than rounding
@@ -39,7 +39,9 @@ class Difference:
     well; permuted: whether both give the same numbers; share: of the difference of the results, what this alone makes;
     part: which of its layer's operations it is; near: the inputs nearest to it, in whatever order the other side has
     them; inside: the operations between inputs and output; fits: whether the other side's has its size; own: what each
-    side takes, where that is not the same; tables: the parameters by whole names; further: what its input comes of.
+    side takes, where that is not the same; tables: the parameters by whole names; further: what its input comes of;
+    types: the smallest type of numbers in it on each side; constants: what does not depend on the input in it, those of
+    both sides that may stand for one another.
     """
 
     number: int
@@ -61,6 +63,8 @@ class Difference:
     own: Apart | None = None
     tables: Mapping[str, np.ndarray] = field(default_factory=dict)
     further: tuple[np.ndarray, ...] = ()
+    types: tuple[str, str] = ("", "")
+    constants: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
     @property
     def size(self) -> float:
@@ -139,7 +143,34 @@ def difference(search: Search, state: State, even: Mapping[int, list[int]], numb
         own=None if search.ready(state, number) else taken_apart(search, state, number),
         tables=tables(state, operation),
         further=tuple(further(state, edge)),
+        types=(smallest_type(graph, inside), smallest_type(search.tf.graph, theirs)),
+        constants=tuple(constants(state, inside, theirs)),
     )
+
+
+def constants(state: State, ours: Iterable[int], theirs: Iterable[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield what operations of both sides take that depends on nothing, where two such arrays have one size."""
+    own, other = (list(fixed(side, numbers)) for side, numbers in ((state.torch, ours), (state.tf, theirs)))
+    for x in own:
+        for y in other:
+            z = nearest(y, x, moved=False) if x.size == y.size else None
+            if z is not None:
+                yield x, z
+
+
+def fixed(side: Side, numbers: Iterable[int]) -> Iterator[np.ndarray]:
+    """Yield arrays of more than one number that operations take and neither the input nor a parameter decides."""
+    taken = dict.fromkeys(i for number in numbers for i in side.graph.operations[number].inputs)
+    for i in taken:
+        x = side.graph.arrays[i]
+        if i not in side.moving and not side.holding.get(i) and x.dtype.kind == "f" and x.size > 1:
+            yield x
+
+
+def smallest_type(graph: Graph, numbers: Iterable[int]) -> str:
+    """Return the smallest type of the numbers that some operations give."""
+    arrays = (graph.arrays[i] for number in numbers for i in graph.operations[number].outputs)
+    return min((x.dtype for x in arrays if x.dtype.kind == "f"), key=lambda t: t.itemsize, default=np.dtype("f8")).name
 
 
 def taken_apart(search: Search, state: State, number: int) -> Apart:

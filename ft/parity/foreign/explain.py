@@ -10,8 +10,9 @@ from ft.parity.evidence import AT, Finding
 from ft.parity.families import Case, activation, attention, combination, members, order
 from ft.parity.families.same import number, same
 from ft.parity.finding_id import OUTPUTS, UNKNOWN
+from ft.parity.foreign.anchors import WHOLE
 from ft.parity.foreign.difference import Difference, channels_first
-from ft.parity.foreign.forcing import WHOLE, Search
+from ft.parity.foreign.forcing import Search
 from ft.parity.foreign.sides import SIDES, framework_of
 from ft.parity.foreign.values import apart, of_two_values
 
@@ -19,6 +20,7 @@ SHOWN = 4  # operations of Keras's that are listed
 STOPS = {"torch": "detach", "tf": "StopGradient"}
 WEIGHTED = ("conv", "linear", "addmm", "matmul")
 NOTHING = "nothing after it"
+SMALLER, ULPS = ("float32", "float16"), 8  # types; by how many ulps of one its rounding may differ in two ways
 PARTS = 100  # of a difference: a hypothesis that is nearer tells the two sides apart
 
 
@@ -61,6 +63,8 @@ def named(d: Difference, close: float) -> tuple[str, str, str, bool]:
     one, other = of_rows(d, close), of_rows(replace(d, torch=d.tf), close)
     if one and other and one != other:
         return "positions", one, other, True
+    if answer := of_constants(d, close):
+        return answer
     if d.reached and d.torch.shape == d.tf.shape and (answer := relation(d, close) or combined(d, close)):
         return answer
     half: tuple[str, str, str, bool] | None = None
@@ -109,7 +113,16 @@ def rounded(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
         if exact[0] != exact[1] and apart(images[0], images[1]) <= float(np.finfo(kind).eps):
             told = [kind if one else "float64" for one in exact]
             return "rounding", f"computed in {told[0]}", f"computed in {told[1]}", True
-    return None
+    return rounded_inside(d, close)
+
+
+def rounded_inside(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
+    """Return the finding that an operation rounds to a smaller type inside, on either side or both."""
+    small = [kind for kind in d.types if kind in SMALLER]
+    if not small or d.size > ULPS * float(np.finfo(small[0]).eps) or close > float(np.finfo(small[0]).eps):
+        return None
+    ways = [f"computed in {kind}" for kind in d.types]
+    return "rounding", *(ways if ways[0] != ways[1] else (f"{ways[0]}, too" if i else ways[0] for i in (0, 1))), True
 
 
 def of_rows(d: Difference, close: float) -> str:
@@ -137,6 +150,24 @@ def of_attention(d: Difference, close: float) -> tuple[str, str, str, bool] | No
         if torch and tf and torch != tf:
             return "attention", torch, tf, True
     return None
+
+
+def of_constants(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
+    """Return that both sides do the same with constants that are not: tables of angles, places, pixels' means."""
+    for x in (*d.near, *d.inputs):
+        for own, other in (pair for pair in d.constants if not all(map(of_two_values, pair))):  # these are masks
+            for words, make in (("x * a constant", np.multiply), ("x + a constant", np.add)):
+                if same(make(x, own), d.torch, close) and same(make(x, other), d.tf, close):
+                    return "constant", words, f"{words.replace('a c', 'another c')}, {unlike(own, other, close)}", True
+    return None
+
+
+def unlike(x: np.ndarray, y: np.ndarray, close: float) -> str:
+    """Return how one constant differs from another."""
+    far = apart(x, y)
+    if apart(np.sort(x, axis=None), np.sort(y, axis=None)) <= close:
+        return f"the same numbers in another order ({order.moved(x, y, close)})"
+    return f"{far:.2g} apart" + (", no more than float32's rounding" if far < ULPS * float(np.finfo("f4").eps) else "")
 
 
 def combined(d: Difference, close: float) -> tuple[str, str, str, bool] | None:

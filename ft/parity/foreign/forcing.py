@@ -13,6 +13,7 @@ import numpy as np
 
 from ft.backend.operations import Graph, LayerCall
 from ft.errors import UserError
+from ft.parity.foreign.anchors import WHOLE, by_parameters, in_its_place
 from ft.parity.foreign.sides import SIDES, framework_of
 from ft.parity.foreign.states import Side, State, graph_inputs
 from ft.parity.foreign.values import Table, apart, mean_apart, nearest, of_two_values, same_order, shape_apart
@@ -22,10 +23,6 @@ LIMIT = 60  # differences that are looked for
 DIGITS = 6  # of a distance; of several as near the first counts
 FIRST, NEAR = 6, 3  # operations that are tried for a difference, and partners of each
 FINER = (0.1, 0.001)  # of what counts as the same function: how near values must be to be the same
-WHOLE = (  # layers of Keras's that are one operation, whatever they do inside
-    *("BatchNormalization", "LayerNormalization", "GroupNormalization", "LSTM", "GRU", "SimpleRNN", "Bidirectional"),
-    *("MultiHeadAttention", "RMSNormalization"),
-)
 Run = Callable[[Mapping[int, np.ndarray]], Graph]
 
 
@@ -150,7 +147,9 @@ class Search:
             layer = self.own_layer(state, number)
             if layer is not None and state.torch.makers[layer.output] != number:
                 continue  # the layer is one operation, and ends later
-            anchors = self.anchors(state, number) if layer is None else self.partner_of(state, layer)
+            anchors = (
+                self.anchors(state, number) if layer is None else in_its_place(state.torch, self.tf, self.names, layer)
+            )
             if anchors and self.fits(state, number, anchors[0]):
                 self.take(state, number, anchors[0])
                 self.anchored[number] = self.given(state, number)
@@ -180,17 +179,6 @@ class Search:
         layers = (layer for layer in state.torch.graph.layers if layer.kind in WHOLE)
         return next((layer for layer in layers if layer.first <= number <= layer.last), None)
 
-    def partner_of(self, state: State, layer: LayerCall) -> list[int]:
-        """Return what the other side's layer with the same parameters gives, of several calls the one in its place."""
-        graphs = state.torch.graph, self.tf.graph
-        inside = (i for i, _ in state.torch.meeting if layer.first <= i <= layer.last)
-        names = frozenset().union(*(state.torch.parameters(graphs[0].operations[i]) for i in inside))
-        wanted = frozenset().union(*(self.names.get(name, frozenset()) for name in names))
-        meeting = {i for i, own in self.tf.meeting if own & wanted}
-        calls = [c for c in graphs[1].layers if c.kind in WHOLE and meeting.intersection(range(c.first, c.last + 1))]
-        place = [c for c in graphs[0].layers if c.path == layer.path].index(layer)
-        return [calls[place].output] if place < len(calls) else []
-
     def fits(self, state: State, number: int, tensor: int) -> bool:
         """Tell whether a tensor of Keras's has the size of an operation's output."""
         output = state.torch.graph.operations[number].outputs[0]
@@ -198,27 +186,7 @@ class Search:
 
     def anchors(self, state: State, number: int) -> list[int]:
         """Return the tensors of Keras's side that may be an operation's, by the parameters that it takes."""
-        names = state.torch.parameters(state.torch.graph.operations[number])
-        wanted = frozenset().union(*(self.names.get(name, frozenset()) for name in names))
-        alike = [i for i, own in state.torch.meeting if own == names]
-        meeting = [i for i, own in self.tf.meeting if own & wanted]
-        same = [i for i, own in self.tf.meeting if own == wanted]
-        if self.alike and len(same) == len(alike):  # layers are the same operations inside
-            meeting = same
-        if not wanted or not meeting:
-            return []
-        share = len(meeting) // len(alike) if len(meeting) % len(alike) == 0 else len(meeting)
-        place = alike.index(number) if share < len(meeting) or len(alike) == 1 else 0
-        chunk = meeting[place * share : (place + 1) * share] or meeting
-        size = state.torch.graph.arrays[state.torch.graph.operations[number].outputs[0]].size
-        whole = [
-            layer
-            for layer in ([] if self.alike else self.tf.graph.layers)
-            if layer.kind in WHOLE and layer.first <= chunk[-1] <= layer.last and chunk[0] >= layer.first
-        ]
-        tensors = [layer.output for layer in whole] + [self.tf.graph.operations[i].outputs[0] for i in reversed(chunk)]
-        fitting = [tensor for tensor in tensors if self.tf.graph.arrays[tensor].size == size]
-        return fitting[:1] or tensors[:1]
+        return by_parameters(state.torch, self.tf, self.names, number, alike=self.alike)
 
     def choose(self, state: State) -> tuple[int, int] | None:
         """Return the operation and the tensor of Keras's side after which most agrees, the first one of several."""

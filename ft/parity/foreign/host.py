@@ -24,7 +24,7 @@ from ft.backend.forms import applied, whole_of
 from ft.backend.operations import LOCAL, Graph
 from ft.errors import RecipeError, UserError, listed, memory_is_exhausted
 from ft.noise import generator
-from ft.parity.foreign.assignment import AGAIN, FORCED, OPERATIONS, WEIGHTS, Assignment, Feed
+from ft.parity.foreign.assignment import AGAIN, EXACT, FORCED, OPERATIONS, WEIGHTS, Assignment, Feed
 from ft.parity.foreign.code import (
     INPUTS,
     LOSS,
@@ -178,6 +178,12 @@ class Host:
         needed = side.leading(set(graph.results.values()))
         return Counter(name for number, names in side.meeting if number in needed for name in names)
 
+    def rounded(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Say which functions of a pass have derivatives that the framework rounds, where, and what is rounded."""
+        feed, words = next(self.feeds()), self.model.rounded
+        graph = self.model.operations({name: typed(x, request["dtype"]) for name, x in feed.inputs.items()}, {})
+        return {"places": [[op.name, op.path, words[op.name]] for op in graph.operations if op.name in words]}
+
     def adopt(self, request: Mapping[str, Any], optimizer: Callable[[Any], Any] | None = None) -> dict[str, Any]:
         """Take the common names and weights."""
         self.model.share(request["names"], request["keys"], optimizer, request["shapes"])
@@ -211,7 +217,9 @@ class Host:
         )
         facts = {"backend": framework_of(self.side), "label": self.side, "dtype": dtype, **self.facts()}
         learner = cast(Any, InCommon(model, request["own"], request["outputs"], request["still"]))
-        place = self.folder / (AGAIN if request["one_ulp"] else "{}").format(file_of(self.side))
+        self.model.exact = request["exact"]
+        name = EXACT if request["exact"] else AGAIN if request["one_ulp"] else "{}"
+        place = self.folder / name.format(file_of(self.side))
         # as far as write_trace asks, the model is a Wing
         write_trace(place, learner, cast(Any, model), batches, facts, update=self.assignment.steps > 0)
         return {"optimizer": model.optimizer_name}

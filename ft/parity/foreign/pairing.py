@@ -136,9 +136,26 @@ def pair_parameters(
     by_name = [p for p in pairing.left[1] if p.layer not in tf.automatic]
     for a, b in list(matched(pairing.left[0], by_name, lambda p: (plain(f"{p.layer}.{p.leaf}"), squeezed(p.shape)))):
         pairing.add(a, b, NAME)
-    # the same number of layers of a kind after the same layers, then of a kind at all; else the first ones
     sides = torch, tf
     split_packed(pairing, sides)
+    pair_by_order(pairing, sides)
+    if uses is not None and take_unused(pairing, uses):
+        pair_by_order(pairing, sides)
+    if uses is not None:
+        take_ties(pairing, uses)
+    take_neutral(pairing)
+    require_all(pairing)
+    order = {p.name: i for i, p in enumerate(torch.parameters)}
+    pairing.pairs.sort(key=lambda pair: order[plain_name(pair.torch)])
+    return pairing
+
+
+def pair_by_order(pairing: Pairing, sides: tuple[Description, Description]) -> None:
+    """Pair what is left by what it is and where it stands.
+
+    That is where both have the same number of layers of a kind after the same layers, then of a kind at all; else the
+    first ones.
+    """
     pair_units(pairing, sides, lambda unit: (unit.signature, unit.further), whole=True)
     pair_units(pairing, sides, lambda unit: (unit.signature, unit.feeders), whole=True)
     pair_units(pairing, sides, lambda unit: unit.signature, whole=False)
@@ -147,16 +164,8 @@ def pair_parameters(
     pair_units(pairing, sides, lambda unit: unit.core, whole=False)
     pair_units(pairing, sides, lambda unit: unit.flat, whole=True, part=flat_shape)
     for a, b in list(matched(*pairing.left, lambda p: (squeezed(p.shape), p.trained), whole=True)):
-        if OTHER in (a.kind, b.kind):  # one side's layer is the user's own
+        if OTHER in (a.kind, b.kind) or a.own or b.own:  # one side's layer is the user's own
             pairing.add(a, b, ORDER)
-    if uses is not None:
-        take_ties(pairing, uses)
-        take_unused(pairing, uses)
-    take_neutral(pairing)
-    require_all(pairing)
-    order = {p.name: i for i, p in enumerate(torch.parameters)}
-    pairing.pairs.sort(key=lambda pair: order[plain_name(pair.torch)])
-    return pairing
 
 
 def pair_given(pairing: Pairing, torch: str, keras: str) -> None:
@@ -267,8 +276,8 @@ def layer_of(name: str) -> str:
     return re.sub(r"[./][^./]*$", "", name)
 
 
-def take_unused(pairing: Pairing, uses: Uses) -> None:
-    """Set aside what one side has alone, and none of its outputs depends on."""
+def take_unused(pairing: Pairing, uses: Uses) -> bool:
+    """Set aside what one side has alone, and none of its outputs depends on; tell whether anything was."""
     for side, left in enumerate(pairing.left):
         waiting = [p for p in left if not p.optional]
         counts = uses(side) if waiting else {}
@@ -277,6 +286,7 @@ def take_unused(pairing: Pairing, uses: Uses) -> None:
                 left.remove(p)
                 pairing.neutral[side].append(p)
                 pairing.unused.add((side, p.name))
+    return bool(pairing.unused)
 
 
 def take_neutral(pairing: Pairing) -> None:
@@ -296,14 +306,16 @@ def units(left: Sequence[Parameter], side: Description) -> list[Unit]:
     feeding, further = feeders(side), feeders(side, depth=FAR)
     place = {path: i for i, path in enumerate(feeding)}
     parts = sorted(members.values(), key=lambda ps: place_of(ps[0].layer, place))
+    layers = [plain_name(ps[0].layer) for ps in parts]
     return [
-        Unit(tuple(sorted(ps, key=lambda p: p.leaf)), feeding.get(ps[0].layer), further.get(ps[0].layer))
-        for ps in parts
+        Unit(tuple(sorted(ps, key=lambda p: p.leaf)), feeding.get(layer), further.get(layer))
+        for ps, layer in zip(parts, layers, strict=True)
     ]
 
 
 def place_of(layer: str, place: Mapping[str, int]) -> int:
     """Return when a layer is called, or the one that it is a part of; those never called come last."""
+    layer = plain_name(layer)
     while layer and layer not in place:
         layer = layer.rpartition(".")[0]
     return place.get(layer, len(place))

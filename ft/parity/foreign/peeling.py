@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ft.parity.evidence import Finding
-from ft.parity.families import Case, members
+from ft.parity.families import FAMILIES, Case, members
 from ft.parity.foreign.difference import telling
 from ft.parity.foreign.forcing import FINER, Search
 from ft.parity.foreign.states import State
@@ -24,13 +24,14 @@ def peeled(search: Search, findings: Sequence[Finding | None]) -> bool:
     if all(finding is None or finding.certain for finding in findings):
         return False
     loose = search.forced.keys() - search.anchored.keys() - search.earlier.keys()
+    readings = Readings()
     forced = {number: x for number, x in search.forced.items() if number not in loose}
     partners = {number: tensor for number, tensor in search.partners.items() if number not in loose}
     state, most = search.attempt(forced, partners) if loose else None, len(search.last.parted)
     for _ in range(STEPS):
         if state is None or len(state.parted) <= most:
             break
-        number, tensor = next(sure(search, state), (None, None))
+        number, tensor = next(sure(search, state, readings), (None, None))
         if number is None or tensor is None or (value := search.value_for(state, number, tensor)) is None:
             return False
         forced, partners = {**forced, number: value}, {**partners, number: tensor}
@@ -41,7 +42,7 @@ def peeled(search: Search, findings: Sequence[Finding | None]) -> bool:
     return True
 
 
-def sure(search: Search, state: State) -> Iterator[tuple[int, int]]:
+def sure(search: Search, state: State, readings: "Readings") -> Iterator[tuple[int, int]]:
     """Yield operations that differ, each with the tensor of the other side that a family tells apart from its own.
 
     What the other side has nothing for comes last: a part of what it does at once would be one as well.
@@ -54,7 +55,7 @@ def sure(search: Search, state: State) -> Iterator[tuple[int, int]]:
             tensors = [state.same[i][0] for i in edge] if passed_on else search.derived(state, edge)
             for tensor in (tensor for tensor in tensors if search.fits(state, number, tensor)):
                 value = search.value_for(state, number, tensor)
-                if value is not None and told_apart(Case(inputs, {}, own, close=close), value):
+                if value is not None and readings.tell_apart(Case(inputs, {}, own, close=close), value):
                     yield number, tensor
 
 
@@ -67,6 +68,16 @@ def open_places(state: State) -> Iterator[tuple[int, list[int]]]:
             yield number, edge
 
 
-def told_apart(case: Case, output: np.ndarray) -> bool:
-    """Tell whether a family knows what an operation is, and as what else it gives another output."""
-    return any(a and b and a != b for _, a, b in members(case, replace(case, output=output)))
+class Readings:
+    """What families take operations for, each asked once: the other side is asked by those alone that know one."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[int, ...], tuple[Case, list[str]]] = {}
+
+    def tell_apart(self, case: Case, output: np.ndarray) -> bool:
+        """Tell whether a family knows what an operation is, and as what else it gives another output."""
+        key = (id(case.output), *map(id, case.inputs))
+        if key not in self.known:  # with the arrays, which must live as long as their ids count
+            self.known[key] = case, [name for name, fit in FAMILIES.items() if fit(case)]
+        names, other = self.known[key][1], replace(case, output=output)
+        return any(a and b and a != b for _, a, b in members(case, other, names))

@@ -43,7 +43,7 @@ def with_rounding(couple: Couple, verdict: Verdict, folder: Path, *, keep: bool)
 
     folder: of the traces; keep: whether it is wanted anyway.
     """
-    doubtful = [row for row in verdict.rows if is_doubtful(row, couple.dtype)]
+    doubtful = [row for row in verdict.rows if is_doubtful(row, BARS[couple.dtype]["cause"])]
     if any(row.differs for row in verdict.rows if row.phase in BEFORE):
         doubtful = []
     if not keep and not doubtful:
@@ -58,9 +58,9 @@ def with_rounding(couple: Couple, verdict: Verdict, folder: Path, *, keep: bool)
     return Rounding(replace(verdict, rows=rows), band, tuple(held.values()))
 
 
-def is_doubtful(row: Row, dtype: str) -> bool:
+def is_doubtful(row: Row, little: float) -> bool:
     """Tell a gradient, or what comes of it, that differs by little."""
-    return row.differs and not row.fault and row.phase in MAY_BE_ZERO and row.relative <= BARS[dtype]["cause"]
+    return row.differs and not row.fault and row.phase in MAY_BE_ZERO and row.relative <= little
 
 
 def by_ulp(row: Row, band: Band) -> Row:

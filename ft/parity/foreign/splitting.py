@@ -28,8 +28,20 @@ def split(search: Search, state: State) -> State:
 
 
 def split_one(search: Search, state: State, number: int) -> State:
-    """Return the pass with what leads to an operation in its place, or the same one."""
-    pairs = dict(leading_to(search, state, number))
+    """Return the pass with what leads to an operation in its place, or the same one.
+
+    Parts that come of the same tensors are looked for first, then those that come of what these are made of: one side
+    may turn halves of a vector, and the other one the whole.
+    """
+    for rooted in (False, True):
+        after = put_in_place(search, state, number, dict(leading_to(search, state, number, rooted=rooted)))
+        if after is not state:
+            return after
+    return state
+
+
+def put_in_place(search: Search, state: State, number: int, pairs: Mapping[int, int]) -> State:
+    """Return the pass with some operations in place of one, or the same where these do not explain it."""
     search.orders |= {
         (n, tensor): order for n, tensor in pairs.items() if (order := order_of(search, state, n, tensor))
     }
@@ -46,18 +58,27 @@ def split_one(search: Search, state: State, number: int) -> State:
     return after
 
 
-def leading_to(search: Search, state: State, number: int) -> Iterator[tuple[int, int]]:
-    """Yield operations inside of one that differs, each with the tensor that is made of the same on the other side."""
+def leading_to(search: Search, state: State, number: int, *, rooted: bool) -> Iterator[tuple[int, int]]:
+    """Yield operations inside of one that differs, each with the tensor that is made of the same on the other side.
+
+    rooted: of the same roots, see `root`.
+    """
     graph, tf = state.torch.graph, search.tf.graph
     inside, _ = state.region(state.torch, graph.operations[number].outputs[0], set(state.same))
     theirs, _ = state.region(search.tf, search.partners[number], search.known_before(state, search.partners[number]))
     if max(len(inside), len(theirs)) > LARGEST:
         return
-    ours = {i: frozenset(min(state.same[x]) for x in edge) for i, edge in edges(state.torch, inside, state.same)}
+    fine = set(state.same), state.known
+    ours = {}
+    for i, edge in edges(state.torch, inside, state.same):
+        starts = {root(state.torch, x, fine[0]) for x in edge} if rooted else edge
+        ours[i] = frozenset(min(state.same[x]) for x in starts)
     others: dict[frozenset[int], list[int]] = {}
     for i, edge in edges(search.tf, theirs, state.known):
-        others.setdefault(frozenset(map(search.first_equal, edge)), []).insert(0, tf.operations[i].outputs[0])
-    for edge, i in {edge: i for i, edge in ours.items()}.items():  # of several that come of the same, the last one
+        starts = {root(search.tf, x, fine[1]) for x in edge} if rooted else edge
+        others.setdefault(frozenset(map(search.first_equal, starts)), []).insert(0, tf.operations[i].outputs[0])
+    ends = {edge: i for i, edge in ours.items() if not (rooted and i == number)}
+    for edge, i in ends.items():  # of several that come of the same, the last one
         fitting = [tensor for tensor in others.get(edge, ()) if search.fits(state, i, tensor)]
         if fitting and i != number and graph.arrays[graph.operations[i].outputs[0]].dtype.kind == "f":
             alike = set(search.table.find(tf.arrays[fitting[0]]))  # the same numbers, as both come of them at best
@@ -79,6 +100,17 @@ def order_of(search: Search, state: State, number: int, tensor: int) -> tuple[in
                 if order := next((p for p in orders if apart(z.transpose(p), y) <= search.close), None):
                     return order
     return None
+
+
+def root(side: Side, tensor: int, fine: Collection[int]) -> int:
+    """Return what a tensor is made of, as far up as that is one tensor that both sides have, and no parameter."""
+    while (maker := side.makers.get(tensor)) is not None:
+        operation = side.graph.operations[maker]
+        given = side.moving.intersection(operation.inputs)
+        if len(given) != 1 or not given.issubset(fine) or side.parameters(operation):
+            return tensor
+        tensor = given.pop()
+    return tensor
 
 
 def edges(

@@ -192,3 +192,15 @@ def test_a_graph_tells_how_its_degrees_divide_it():
 def test_a_slope_that_is_rounded_to_float32_is_told_in_full():
     y = np.where(X > 0, X, float(np.float32(0.2)) * X)
     assert FAMILIES["activation"](Case((X,), {}, y, close=1e-11, exact=True)).endswith("(rounded to float32))")
+
+
+@pytest.mark.parametrize("shared", ["one after the other", "apart"])
+def test_attention_tells_a_mask_and_how_queries_share_keys(shared):
+    q, keep = RNG.normal(size=(2, 4, 5, 3)), RNG.random((2, 1, 1, 5)) < 0.7
+    k, v = RNG.normal(size=(2, 2, 2, 5, 3))
+    keep[..., 0], keep[..., 2] = True, False
+    wide = [np.repeat(x, 2, 1) if shared[0] == "o" else np.concatenate([x, x], 1) for x in (k, v)]
+    y = attention.mixed(q, *wide, 3**-0.5, keep, -1)
+    words = "2 queries after one another share a key" if shared[0] == "o" else "queries 2 apart share a key"
+    for mask in (keep, np.where(keep, 0.0, -1e30), keep[:, 0, 0]):
+        assert told("attention", y, q, k, v, mask) == f"those that the mask keeps, scale 0.577350269189626, {words}"
