@@ -134,14 +134,14 @@ def told_by_first(store: Any, rank: int) -> str:
 
 def told_to_all(store: Any, size: int, patience: timedelta) -> str:
     """Return a word that all others have heard. A greeting may be an ended process's, until a new one replaces it."""
-    word, end = secrets.token_hex(8), time.monotonic() + patience.total_seconds()
-    for rank in range(1, size):
-        while not store.check([f"ft/heard/{word}/{rank}"]):
+    word, end, missing = secrets.token_hex(8), time.monotonic() + patience.total_seconds(), [*range(1, size)]
+    while missing := [rank for rank in missing if not store.check([f"ft/heard/{word}/{rank}"])]:
+        for rank in missing:
             if store.check([f"ft/hello/{rank}"]):
                 store.set(f"ft/word/{store.get(f'ft/hello/{rank}').decode()}", word)
-            if time.monotonic() > end:
-                raise RankLost(f"rank 0: lost the other ranks (rank {rank} did not come); start all of them again")
-            time.sleep(0.02)
+        if time.monotonic() > end:
+            raise RankLost(f"rank 0: lost the other ranks (rank {missing[0]} did not come); start all of them again")
+        time.sleep(0.02)
     return word
 
 

@@ -53,7 +53,8 @@ class Watch:
 
     def connect(self, host: str, gather: Send) -> None:
         """Open the lines. Who calls must know a secret that the ranks have told each other."""
-        server = listening(host) if self.rank == 0 else None
+        hosts = set(gather(host.encode()))  # rank 0 may call itself localhost
+        server = listening(host if len(hosts) == 1 else None) if self.rank == 0 else None
         if server:
             server.settimeout(self.timeout)
         secret = secrets.token_hex(16) if server else ""
@@ -180,12 +181,13 @@ class Watch:
         )
 
 
-def listening(host: str) -> socket.socket:
-    """Return a socket for calls from other ranks, at the address that they know where it is this machine's own."""
-    with suppress(OSError):
-        family, *_, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address, family=family, backlog=4096)
-    both = socket.has_dualstack_ipv6()  # it is the name of a service, or of a gateway: at all of this machine's
+def listening(host: str | None) -> socket.socket:
+    """Return a socket for calls from other ranks, at the address that they all know where it is this machine's own."""
+    with suppress(OSError):  # it may be the name of a service, or of a gateway
+        if host:
+            family, *_, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+            return socket.create_server(address, family=family, backlog=4096)
+    both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
     return socket.create_server(("", 0), family=family, backlog=4096, dualstack_ipv6=both)
 

@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from ft.api.launch import environments
+from ft.api.launch import environments, free_ports
 from ft.runs import checkpoint
 from ft.runs.folder import read_log
 from ft.system.together import run_together
@@ -144,16 +144,25 @@ def test_a_full_disk_of_the_writer(train, tmp_path, wing, place):
 
 @pytest.mark.slow
 @pytest.mark.skipif("torch" not in NATIVE, reason="torchrun comes with PyTorch")
-def test_torchrun_starts_all_again_and_they_go_on(tmp_path, monkeypatch):
+@pytest.mark.parametrize("machines", [1, 2])
+def test_torchrun_starts_all_again_and_they_go_on(tmp_path, monkeypatch, machines):
     """A rank is killed in step 5 of 9; what is started again goes on behind the checkpoint of step 3, by itself."""
     write_images(tmp_path / "pets")
     strike = {"place": "ft.training.loop:Training.run_step", "call": 5, "deed": "SIGKILL", "rank": 1}
     monkeypatch.setenv("STRIKE", json.dumps(strike))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--rdzv-backend", "c10d", "--nnodes", str(machines)]
+    command += ["--rdzv-endpoint", f"127.0.0.1:{free_ports(1)[0]}", "--nproc-per-node", str(2 // machines)]
     command += ["--max-restarts", "2", "-m", "tests.wings.struck_rank", "torch", "--quiet", *RECIPE]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=2 * SOON)
-    assert done.returncode == 0, done.stderr
+    place = {"cwd": tmp_path, "env": environment, "stderr": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen(command, **place) for _ in range(machines)]
+    try:
+        said = [process.communicate(timeout=2 * SOON)[1] for process in started]
+    finally:
+        for process in started:
+            process.terminate()  # its ranks end with it, but not where it is killed
+            process.wait()
+    assert [process.returncode for process in started] == [0] * machines, said
     assert (tmp_path / "struck").exists()
     rows = [row for row in read_log(tmp_path / "out") if "loss" in row and "epoch_end" not in row]
     assert [row["step"] for row in rows] == list(range(1, 10))

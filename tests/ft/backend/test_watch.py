@@ -21,6 +21,12 @@ def test_who_parts_is_not_missed():
     assert found[0].parted == {1, 2}
 
 
+def test_rank_0_may_know_itself_by_another_address():
+    hosts = ("127.0.0.1", "127.0.0.2")
+    found = on_ranks(2, lambda ranks: Watch(ranks.rank, hosts[ranks.rank], 20.0, ranks.gather))
+    assert on_ranks(2, lambda ranks: found[ranks.rank].part()) == [None] * 2
+
+
 def test_the_rank_that_did_not_come_is_named():
     found = watches()
     for watch, step in zip(found, (5, 5, 4), strict=True):
@@ -46,7 +52,7 @@ def test_the_rank_that_is_silent_is_named(monkeypatch):
 
 def test_a_stranger_is_not_let_in():
     def gather(content):
-        if not json.loads(content):
+        if content == b"127.0.0.1":
             return [content]
         port, secret = json.loads(content)
         with socket.create_connection(("127.0.0.1", port)) as line:
