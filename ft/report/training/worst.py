@@ -21,9 +21,9 @@ def worst_parts(section: WorstMasks, samples: Sequence[Sample] | None) -> dict[s
     for name, worst in section.rows:
         there = shown(sources.get(name), worst.mask.shape[0])
         any_shown |= there is not None
-        rows.append((name, worst.iou, triple(there, worst.mask, worst.predicted)))
+        rows.append((name, worst.iou, triple(there, worst.mask, worst.predicted, section.colours)))
     present = sorted({int(k) for _, worst in section.rows for k in np.unique([worst.mask, worst.predicted])})
-    colours = [f"#{bytes(colour).hex()}" for colour in palette()]
+    colours = [f"#{bytes(colour).hex()}" for colour in palette(section.colours)]
     legend = [(name, colours[k]) for k, name in enumerate(section.classes) if k in present]
     return {"template": "masks.html.j2", "rows": rows, "images_found": any_shown, "legend": legend}
 
@@ -41,15 +41,15 @@ def shown(source: Any, size: int) -> tuple[np.ndarray, tuple[slice, slice]] | No
 
 
 def triple(
-    there: tuple[np.ndarray, tuple[slice, slice]] | None, mask: np.ndarray, predicted: np.ndarray
+    there: tuple[np.ndarray, tuple[slice, slice]] | None, mask: np.ndarray, predicted: np.ndarray, own: Sequence[int]
 ) -> list[tuple[str, str]]:
     """Return the pictures of a row and what each is, without what is around them; without the picture the masks alone.
 
-    there: see `shown`.
+    there: see `shown`; own: see `palette`.
     """
-    colours = palette()
+    colours = palette(own)
     if there is None:
         return [("mask", as_uri(colours[mask])), ("predicted mask", as_uri(colours[predicted]))]
     picture, mask, predicted = (whole[there[1]] for whole in (there[0], mask, predicted))
-    parts = (("picture", picture), ("mask", overlay(picture, mask)), ("predicted mask", overlay(picture, predicted)))
-    return [(what, as_uri(part)) for what, part in parts]
+    parts = {"mask": overlay(picture, mask, own), "predicted mask": overlay(picture, predicted, own)}
+    return [(what, as_uri(part)) for what, part in {"picture": picture, **parts}.items()]

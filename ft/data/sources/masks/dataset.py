@@ -61,7 +61,10 @@ def split_masks(found: "Usable", spec: str, val_fraction: float, seed: int, poli
     leaks, _ = leak_notes(train, val, test, policy, spec, "image")
     unseen = unseen_notes(names, [shown[p.name] for p in pairs if p.split == "train"] if shown else ())
     notes = (*listing.notes, *held, *leaks, *unseen)
-    return Dataset(listing.name, names, train, val, listing.image_size, notes, skipped, test=test, masks=True)
+    colours = coding.drawn_in(len(names))
+    return Dataset(
+        listing.name, names, train, val, listing.image_size, notes, skipped, test=test, masks=True, colours=colours
+    )
 
 
 def open_mask_images(spec: str, classes: tuple[str, ...] | None = None, **options: Any) -> Dataset:
