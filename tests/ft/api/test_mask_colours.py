@@ -20,7 +20,7 @@ BLUE, RED = (0, 0, 250), (255, 0, 0)
 
 @pytest.mark.parametrize("legend", ["", "ground 0 0 250\ncat 255 0 0\n"])
 def test_the_palette_of_a_run_is_that_of_its_data(legend, fake_wing, tmp_path):
-    data, square = tmp_path / "data", np.array([(0, 0, 250), (255, 0, 0)], np.uint8)[np.eye(16, dtype=int)]
+    data, square = tmp_path / "data", np.array([BLUE, RED], np.uint8)[np.eye(16, dtype=int)]
     for i in range(3):
         for kind in ("images", "masks"):
             (data / kind).mkdir(parents=True, exist_ok=True)
