@@ -33,6 +33,7 @@ from ft.training.job import prepare_job, recipe_of
 from ft.zoo import find_card
 
 DECAY, DIVERGED = 0.9, 4.0
+WINDOW = 0.5  # decades of the rate that a slope is measured over: single batches differ by more than a step changes
 NUMBERS, CURVE = "lr-find.json", "lr-find.png"
 
 
@@ -140,8 +141,15 @@ def steepest(rates: list[float], smoothed: list[float]) -> float | None:
     lowest = int(np.argmin(smoothed))
     if lowest < 1:
         return None
-    slopes = np.gradient(smoothed, np.log(rates))[: lowest + 1]
-    return rates[int(slopes.argmin())]
+    half = max(1, round(WINDOW / 2 / np.log10(rates[1] / rates[0])))
+    slopes = [slope(smoothed[max(place - half, 0) : place + half + 1]) for place in range(lowest + 1)]
+    return rates[int(np.argmin(slopes))]
+
+
+def slope(values: list[float]) -> float:
+    """Return by how much a value is above the one before it, on the straight line that is nearest to all."""
+    place = np.arange(len(values)) - (len(values) - 1) / 2
+    return float(place @ values / (place @ place))
 
 
 def window(swept: Sweep) -> tuple[float, float]:

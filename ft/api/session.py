@@ -240,6 +240,7 @@ def run_facts(start: Start, device: str) -> dict[str, Any]:
         "unit": job.card.unit,
         "classes": list(job.dataset.classes),
         **({"category_ids": list(job.dataset.numbers)} if job.dataset.numbers else {}),
+        **({"colours": list(job.dataset.colours)} if job.dataset.colours else {}),
         "preprocess": way_of(job.card).kept(job.preprocess, job.card, start.folder),
         "data": {**data_facts(job.dataset), **place_of(job.recipe.data)},
         "versions": versions,

@@ -121,7 +121,7 @@ def answer(run: "Run", samples: "Sequence[Sample]", flags: Namespace) -> int:
                 take(names[each.index], each)
             for take in takers:
                 take(names[each.index], said(each, sure, top))
-            write_pictures(inner[each.index], samples[each.index], said(each, sure), run.classes, flags)
+            write_pictures(inner[each.index], samples[each.index], said(each, sure), run.result, flags)
             done += 1
         if not done:
             raise DataError(f"none of {count_text(len(names), unit)} can be used; mend what is named above")

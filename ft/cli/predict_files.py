@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ft.system.files import make_folder, publishing, write_bytes
 
@@ -17,17 +17,24 @@ if TYPE_CHECKING:
     from ft.data import Sample
 
 
-def write_pictures(name: str, sample: "Sample", answer: "Answer", classes: Sequence[str], flags: Namespace) -> None:
-    """Write the mask of an image, and the image with it or its boxes on it, into the folders that the flags name."""
+def write_pictures(name: str, sample: "Sample", answer: "Answer", result: Mapping[str, Any], flags: Namespace) -> None:
+    """Write the mask of an image, and the image with it or its boxes on it, into the folders that the flags name.
+
+    result: the run's model.json.
+    """
     from ft.data import decode
     from ft.report.masks import as_jpeg, as_png, overlay
 
+    colours = result.get("colours", ())
     if answer.mask is not None and flags.masks:
-        write_below(flags.masks, f"{name}.png", as_png(answer.mask))
+        write_below(flags.masks, f"{name}.png", as_png(answer.mask, colours))
     if not flags.overlays:
         return
     picture = decode(cast("Path", sample.source))
-    over = with_boxes(picture, answer.boxes or [], classes) if answer.mask is None else overlay(picture, answer.mask)
+    if answer.mask is None:
+        over = with_boxes(picture, answer.boxes or [], result["classes"])
+    else:
+        over = overlay(picture, answer.mask, colours)
     write_below(flags.overlays, f"{name}.jpg", as_jpeg(over))
 
 

@@ -50,7 +50,8 @@ def evaluate(arguments: Sequence[str]) -> int:
         from ft.api.run import Run
 
         metrics = Run(flags.run, backend=flags.backend).evaluate(flags.data)
-    print(json.dumps(plain(metrics)) if flags.json else metrics_line(metrics))
+    line = metrics_line(metrics) or "nothing of it counts, so nothing is measured"
+    print(json.dumps(plain(metrics)) if flags.json else line)
     return 0
 
 

@@ -70,7 +70,7 @@ COUNTS, SHARES_KNOWN = items(whole()), items(or_null(SHARE))
 BY_CLASS = (  # lists of a value for each class, and what a task of this name must have
     *(f"class_{name}" for name in ("AP", "AP50", "AR100")),
     *(f"class_{kind}_{name}" for kind in ("mask", "keypoint") for name in ("AP", "AP50", "AR100")),
-    *("average_precision", "curves", "pixel_confusion"),
+    *("average_precision", "curves", "pixel_confusion", "colours", "category_ids"),
 )
 OF_BOXES = ("class_AP", "class_AP50", "class_AR100", "curves")
 NEEDED = {"segmentation": ("pixel_confusion",), **dict.fromkeys(("detection", "instances", "keypoints"), OF_BOXES)}
@@ -91,6 +91,8 @@ OF_A_RUN = {
     **{name: optional(SHARES_KNOWN) for name in BY_CLASS},
     "curves": optional(items(items(or_null(SHARE), least=101, most=101))),
     "pixel_confusion": optional(items(COUNTS)),
+    "colours": optional(items(whole(0, 0xFFFFFF))),
+    "category_ids": optional(items(whole(-(2**63), 2**63))),
     "lengths": optional(LENGTHS),
     "epoch": optional(or_null(whole())),
     "averaged_epochs": optional(items(whole())),

@@ -69,10 +69,14 @@ class Mistakes:
 
 @dataclass(frozen=True)
 class WorstMasks:
-    """Pictures with their masks, the lowest IoU first: name, mask and the predicted one; classes: what they are of."""
+    """Pictures with their masks, the lowest IoU first: name, mask and the predicted one; classes: what they are of.
+
+    colours: those that the data has of the classes, see `palette`.
+    """
 
     rows: Sequence[tuple[str, "Worst"]]
     classes: Sequence[str]
+    colours: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

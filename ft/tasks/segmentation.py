@@ -203,7 +203,7 @@ class Segmentation(Task):
         scores = pixel_scores(confusion)
         columns = {"IoU": scores.iou, "Dice": scores.dice, "recall": scores.recall}
         there = [(rows[w.index].name, w) for w in read_worst(folder) if w.index < len(rows)]
-        worst = WorstMasks(there, result["classes"])
+        worst = WorstMasks(there, result["classes"], result.get("colours", ()))
         table = ByClass(result["classes"], columns, "IoU", scores.support, confusion=confusion, unit="pixels")
         return Page((table, worst))
 

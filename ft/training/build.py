@@ -80,7 +80,12 @@ def require_company(job: Job, plan: Freeze, names: Iterable[str]) -> None:
     several pixels both go on, towards statistics of single images, which is no less a mistake.
     """
     norms = (name.removesuffix(".running_var") for name in names if name.endswith(".running_var"))
-    learning = next((module for module in norms if not plan.is_still(module)), None)
+    stages = list(job.card.stages)  # whose order is that of both wings
+    learning = min(
+        (module for module in norms if not plan.is_still(module)),
+        key=lambda module: (stages.index(job.card.stage_of(module)), module),
+        default=None,
+    )
     if learning and min(job.recipe.batch_size, len(job.dataset.train)) == 1:
         freeze = "" if job.card.stage_of(learning) == "head" else ", or freeze it with --freeze base --bn frozen"
         raise RecipeError(

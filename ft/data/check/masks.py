@@ -23,7 +23,7 @@ from ft.data.check.result import Check
 from ft.data.images.decode import BadImage
 from ft.data.sources.listing import Entry, Listing, name_bytes
 from ft.data.sources.mask import FAULTS, IGNORED, Coding, values_in
-from ft.data.sources.masks.dataset import mask_of
+from ft.data.sources.masks.dataset import NOTHING_COUNTS, mask_of
 from ft.data.sources.masks.found import are_colours, found_coding, ignores_a_class, modes_of
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.data.sources.masks.source import list_masks
@@ -68,6 +68,9 @@ def check_masks(
     looks = scan(pairs, work, workers=policy.workers, quiet=policy.quiet)
     good = [pair for pair, look in zip(pairs, looks, strict=True) if look.look.fault is None]
     splits, complaint = try_split(replace(listing, pairs=good), spec, val_fraction, seed)
+    val = [look.pixels for look in looks if look.pixels is not None and splits.get(look.look.name) == "val"]
+    if val and not any(pixels[:-1].any() for pixels in val):
+        complaint = NOTHING_COUNTS
     classes = count_classes(names, looks, splits)
     entries = [look.look.entry for look in looks]
     images = Listing(listing.name, entries, ignored=dict(listing.ignored), hidden=listing.hidden)

@@ -67,7 +67,8 @@ class Dataset:
     skipped: names of the images that cannot be used, where the policy leaves them out; multilabel: an image may have
     several labels, or none; masks: the label of every image is a `Mask`; boxes: it is `Boxes`; texts: the samples are
     texts; leaked: how many val images have the bytes of a train image; keypoints: the names of those that every object
-    has, where it has some; numbers: the source's own of the classes, where it has some.
+    has, where it has some; numbers: the source's own of the classes, where it has some; colours: red * 65536 + green *
+    256 + blue of each class, where masks are kept in colours.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Dataset:
     boxes: bool = False
     keypoints: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
+    colours: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (*self.classes, *self.keypoints):

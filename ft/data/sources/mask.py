@@ -86,6 +86,11 @@ class Coding:
             raise BadImage("mask value", self.complaint(values[strange]), name)
         return classes[place]
 
+    def drawn_in(self, count: int) -> tuple[int, ...]:
+        """Return the colour of each of `count` classes, the first of those that have several; () where one has none."""
+        first = {k: value for value, k in reversed(self.classes.items())} if self.colours else {}
+        return tuple(first[k] for k in range(count)) if set(range(count)) <= set(first) else ()
+
     def renumbered(self, numbers: Sequence[int]) -> "Coding":
         """Return the coding by which class k is numbers[k]; what counts for nothing still does."""
         classes = {value: k if k == IGNORED else numbers[k] for value, k in self.classes.items()}

@@ -2,8 +2,9 @@
 
 import pytest
 
-from ft.api.evaluate import evaluate_network, match_classes
+from ft.api.evaluate import evaluate_network, match_classes, whole_weights
 from ft.errors import DataError, RecipeError
+from ft.zoo import find_card
 
 
 def test_labels_and_wordnet_ids_in_any_case():
@@ -45,3 +46,8 @@ def test_classes_of_masks_are_pascals_by_name_or_by_value():
 def test_what_has_no_head_with_names_is_refused_before_any_data(fields, told):
     with pytest.raises(RecipeError, match=told):
         evaluate_network(**{"model": "lraspp_mobilenet_v3_large", "data": "nowhere", "backend": "torch", **fields})
+
+
+def test_without_weights_it_is_the_whole_network_that_is_published():
+    given = [("resnet18", "imagenet"), ("deeplabv3_resnet50", "COCO_WITH_VOC_LABELS_V1")]
+    assert [(name, whole_weights(find_card(name), None)) for name, _ in given] == given

@@ -80,6 +80,14 @@ def test_the_steepest_place_is_before_the_lowest():
     assert steepest(rates, [1.0, 2.0, 3.0, 4.0, 5.0]) is None
 
 
+def test_a_bump_of_the_first_batches_is_no_slope():
+    rates = np.logspace(-6, 0, 100)
+    losses = 2 + 1.5 / (1 + (rates / 1e-3) ** 1.5)
+    losses[1:4] += [0.3, 0.4, 0.6]
+    assert np.gradient(losses).argmin() < 6
+    assert 5e-4 < steepest(rates.tolist(), losses.tolist()) < 2e-3
+
+
 def test_the_picture_shows_how_it_begins():
     losses = [2.0, 3.7, 1.9, 1.0, 9.0]
     bottom, top = window(Sweep([1e-3, 1e-2, 0.1, 1, 10], losses, [2.0, 2.3, 2.1, 1.5, 4.0], 0.1, True))

@@ -294,6 +294,9 @@ def test_every_fault_of_a_mask_is_found_by_its_kind(masks, write_tree, encode, p
     assert (check.status, len(check.usable)) == ("errors", 2)
     assert {name for name, _ in items["no val"]} == {"sky", "cat", "dog"}
     assert cli.dispatch(["data", "check", str(masks), "--quiet"]) == 2
+    (masks / "images/val/4.png").unlink()
+    refusal = next(f for f in check_data(str(masks), policy=Policy()).findings if f.kind == "structure")
+    assert refusal.title.startswith("no val mask has a pixel that counts")
 
 
 def test_the_built_in_set_with_masks_is_clean():

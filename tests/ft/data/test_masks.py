@@ -262,6 +262,13 @@ def test_classes_that_no_training_mask_shows_are_told(folder, draw, classes):
     draw(data.val[0].label.name, classes(4))  # to validate by, and no more
     words = "classes that no training mask shows, so that nothing teaches them: owl, lynx"
     assert (data.notes, open_masks(str(folder), val_fraction=0.25).notes) == ((words,), (words,))
+    draw(data.val[0].label.name, np.zeros((HEIGHT, WIDTH), np.uint8))
+    unmeasured = "classes that no val mask shows: cat, dog"
+    assert open_masks(str(folder), val_fraction=0.25).notes == (words, unmeasured)
+    draw(data.val[0].label.name, np.full((HEIGHT, WIDTH), 255, np.uint8))
+    with pytest.raises(DataError, match="no val mask has a pixel that counts, so nothing can be measured; draw some"):
+        open_masks(str(folder), val_fraction=0.25)
+    assert open_masks(str(folder), val_fraction=0.25, classes=data.classes).val, "a run goes on"
 
 
 def test_lists_of_classes_that_cannot_be_are_refused(folder):

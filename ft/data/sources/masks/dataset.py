@@ -14,7 +14,7 @@ from ft.data.images.decode import BadImage
 from ft.data.sources.dataset import Dataset, Sample, Source
 from ft.data.sources.leaks import leak_notes
 from ft.data.sources.listing import Entry, name_bytes
-from ft.data.sources.mask import Coding, Mask, values_in
+from ft.data.sources.mask import IGNORED, Coding, Mask, values_in
 from ft.data.sources.masks.found import are_colours, found_coding, given_coding, ignores_a_class, modes_of
 from ft.data.sources.masks.pairs import MaskListing, Pair
 from ft.data.sources.masks.source import list_masks
@@ -23,6 +23,8 @@ from ft.data.sources.scan import fault_of
 from ft.data.sources.sieve import Sieve
 from ft.data.sources.splits import split_by_name, to_evaluate
 from ft.errors import DataError, listed, printable, unknown
+
+NOTHING_COUNTS = "no val mask has a pixel that counts, so nothing can be measured; draw some, or move others to val"
 
 
 def read_masks(
@@ -59,9 +61,12 @@ def split_masks(found: "Usable", spec: str, val_fraction: float, seed: int, poli
     if not val:
         raise DataError(f"{printable(spec)}: a single image, so none is left for val; add images")
     leaks, _ = leak_notes(train, val, test, policy, spec, "image")
-    unseen = unseen_notes(names, [shown[p.name] for p in pairs if p.split == "train"] if shown else ())
+    unseen = unseen_notes(names, pairs, shown, printable(spec)) if shown else []
     notes = (*listing.notes, *held, *leaks, *unseen)
-    return Dataset(listing.name, names, train, val, listing.image_size, notes, skipped, test=test, masks=True)
+    colours = coding.drawn_in(len(names))
+    return Dataset(
+        listing.name, names, train, val, listing.image_size, notes, skipped, test=test, masks=True, colours=colours
+    )
 
 
 def open_mask_images(spec: str, classes: tuple[str, ...] | None = None, **options: Any) -> Dataset:
@@ -108,13 +113,20 @@ def usable_masks(
     return Usable(listing, names, coding, tuple(sifted.bad), shown if learn else {})
 
 
-def unseen_notes(names: Sequence[str], shown: Sequence[frozenset[int]]) -> list[str]:
-    """Return which classes no training mask shows, where these were read, for the user to read."""
-    occurring = frozenset[int]().union(*shown)
-    unseen = [printable(name) for k, name in enumerate(names) if k not in occurring]
-    if not shown or not unseen:
-        return []
-    return [f"classes that no training mask shows, so that nothing teaches them: {listed(unseen, 6)}"]
+def unseen_notes(
+    names: Sequence[str], pairs: Sequence[Pair], shown: Mapping[str, frozenset[int]], where: str
+) -> list[str]:
+    """Return which classes no training mask shows, and which of the others no val mask does, for the user to read.
+
+    DataError where nothing could be measured.
+    """
+    train, val = ({k for p in pairs if p.split == s for k in shown[p.name]} - {IGNORED} for s in ("train", "val"))
+    if not val:
+        raise DataError(f"{where}: {NOTHING_COUNTS}")
+    unseen = [printable(name) for k, name in enumerate(names) if k not in train]
+    unmeasured = [printable(name) for k, name in enumerate(names) if k in train - val]
+    told = [f"classes that no training mask shows, so that nothing teaches them: {listed(unseen, 6)}"] if unseen else []
+    return told + ([f"classes that no val mask shows: {listed(unmeasured, 6)}"] if unmeasured else [])
 
 
 def geometry_fault(pair: Pair, policy: Policy) -> BadImage | None:
