@@ -20,7 +20,6 @@ from ft.parity.trace import FILES
 from ft.system import apart, files
 
 BOTH = 2  # processes at once
-MAPPED = 2**20  # bytes from where on the system gives an array memory of its own
 BUG = 70  # the exit code of a process in which this project's own code failed
 
 
@@ -32,8 +31,7 @@ class ModelProcess:
         # both run at once, on half of the cores each: threads that wait for one another on a busy core cost 50 times as
         # much; and not on a GPU: a CPU's kernels repeat themselves to the last bit
         threads = str(max((os.cpu_count() or 2) // BOTH, 1))
-        # memory that is free goes back at once: three processes share it
-        thrifty = {"MALLOC_MMAP_THRESHOLD_": str(MAPPED), "TF_CPU_ALLOCATOR_USE_BFC": "0"}
+        thrifty = {"TF_CPU_ALLOCATOR_USE_BFC": "0"}  # its own allocator gives nothing back, see host.py
         defaults = {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads, **thrifty}
         path = {"PYTHONPATH": apart.path_with_current_folder_last()}
         environment = {**defaults, **os.environ, **path, "CUDA_VISIBLE_DEVICES": "-1"}
