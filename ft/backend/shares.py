@@ -64,9 +64,9 @@ class Shares:
         return after
 
     def common(self, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return own arrays, such as weights, under the common names."""
+        """Return own arrays, such as weights, under the common names; one that lies as it should is no copy."""
         arrays = {name: applied(own[weight], form) for name, (weight, form) in self.parts.items() if weight in own}
-        return {name: np.array(array, order="C") for name, array in arrays.items()}
+        return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
     def common_slots(self, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return what an optimizer keeps, `WEIGHT.SLOT`, under the common names."""

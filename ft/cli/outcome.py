@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ft.errors import UserError
+from ft.errors import RecipeError, UserError
 from ft.system import files
 from ft.system.names import REPORT
 
@@ -36,13 +36,24 @@ def judge(make: Callable[[Path], Outcome], flags: argparse.Namespace) -> int:
     Page and JUnit are written of a refusal as well: a CI server that finds none shows the ones of before.
     """
     asked = [(flags.html, "page"), (flags.junit, "junit")]
-    with refusals_written(asked), working_folder(flags.out) as folder:
+    with refusals_written(asked), places_checked(flags), working_folder(flags.out) as folder:
         kept = [(folder / REPORT, "page"), (folder / JUNIT, "junit"), (folder / DATA, "data")] if flags.out else []
         with refusals_written(kept), emptied_where_refused(folder):
             outcome = make(folder)
         print(json.dumps(outcome.data, indent=2) if flags.json else outcome.text())
         write(outcome, [*asked, *kept])
     return outcome.code
+
+
+@contextmanager
+def places_checked(flags: argparse.Namespace) -> Iterator[None]:
+    """Raise RecipeError for a file that no folder can take, before anything is compared."""
+    for path, flag in ((flags.html, "--html"), (flags.junit, "--junit")):
+        if path and not Path(path).parent.is_dir():
+            raise RecipeError(f"{flag} {path}: there is no folder {Path(path).parent}; make it")
+        if path and Path(path).is_dir():
+            raise RecipeError(f"{flag} {path} is a folder; pass a file")
+    yield
 
 
 def write(outcome: Outcome, places: list[tuple[Any, str]]) -> None:

@@ -178,11 +178,11 @@ def of_models(flags: argparse.Namespace, folder: Path) -> "Report":
     """Report on two models of the user's."""
     from ft.parity.foreign.compare import compare_models
 
-    ignored = ["recipe"] * bool(flags.recipe)
+    ignored = ["recipe"] * bool(flags.recipe) + ["noise"] * bool(flags.noise)
     ignored += [name for name in FIELDS if name not in OF_MODELS and getattr(flags, name) is not None]
     if ignored:
         what = ", ".join(map(flag_of, ignored))
-        raise RecipeError(f"compare: {what} cannot be had with models of your own, which are trained by SGD")
+        raise RecipeError(f"compare: {what} cannot be had with models of your own")
     result = compare_models(
         torch=flags.torch or (),
         tf=flags.tf or (),

@@ -234,6 +234,10 @@ class Trace:
             self.opened[step, phase] = Arrays(self.folder / file_name(step, phase))
         return self.opened[step, phase]
 
+    def close(self, step: int | None, phase: str) -> None:
+        """Give the memory of a phase's file back until it is read again."""
+        self.opened.pop((step, phase), None)
+
     @cached_property
     def calls(self) -> dict[str, dict[str, Call]]:
         """The layer calls of the phases "inference" and "forward", by key, in the order of computation."""

@@ -107,6 +107,8 @@ def compare_traces(a: Trace, b: Trace, *, phases: Container[str] = EVERY) -> Ver
         rows += (
             list(mark_zeros(compared, BARS[a.dtype]["zero"])) if phase in MAY_BE_ZERO else [row for row, _ in compared]
         )
+        for trace in (a, b):
+            trace.close(step, phase)
     return Verdict(tuple(rows), tuple(unpaired))
 
 

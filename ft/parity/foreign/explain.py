@@ -248,14 +248,19 @@ def partner_path(operation: Operation, torch: Graph, search: Search) -> str:
 def merged(catalogue: Sequence[Finding], operations: Sequence[Finding]) -> list[Finding]:
     """Return what the catalogue finds, of layers only where an operation differs, and the operations that it leaves.
 
-    What differs in training alone, no operation of an inference pass shows.
+    What differs in training alone, no operation of an inference pass shows. They come in the order of computation, each
+    with what it makes alone: a layer of a trace differs by what is before it, too.
     """
     if not shown(operations):
         return [*catalogue, *operations]
     places = [finding.name for finding in operations]
     kept = [f for f in catalogue if f.phase not in OUTPUTS or in_training(f) or near(f.name, places)]
     told = [f.name for f in kept if f.phase == "inference"]
-    return [*kept, *(f for f in operations if not any(inside(f.name, name) for name in told))]
+    alone = {f.name: f.error for f in reversed(operations) if f.phase == "inference"}
+    kept = [replace(f, error=alone.get(f.name, f.error)) if f.phase == "inference" else f for f in kept]
+    turns = [next((i for i, place in enumerate(places) if near(f.name, [place])), len(places)) for f in kept]
+    rest = [(i, f) for i, f in enumerate(operations) if not any(inside(f.name, name) for name in told)]
+    return [f for _, f in sorted([*zip(turns, kept, strict=True), *rest], key=lambda item: item[0])]
 
 
 def shown(operations: Sequence[Finding]) -> bool:

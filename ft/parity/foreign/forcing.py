@@ -15,8 +15,8 @@ from ft.backend.operations import Graph, LayerCall
 from ft.errors import UserError
 from ft.parity.foreign.anchors import WHOLE, by_parameters, in_its_place
 from ft.parity.foreign.sides import SIDES, framework_of
-from ft.parity.foreign.states import Side, State, graph_inputs
-from ft.parity.foreign.values import Table, apart, mean_apart, nearest, of_two_values, same_order, shape_apart
+from ft.parity.foreign.states import Side, State, does_nothing, graph_inputs
+from ft.parity.foreign.values import Table, apart, distance, nearest, of_two_values, same_order, shape_apart
 
 SMALL = 60  # operations of a model in which every candidate is tried
 LIMIT = 60  # differences that are looked for
@@ -208,7 +208,10 @@ class Search:
                 return number, tensor
             scored.append((self.left(after), number, far, tensor))
         left, number, _, tensor = min(scored, default=(self.left(state), 0, 0.0, 0))
-        return (number, tensor) if left < self.left(state) else None
+        if left >= self.left(state):
+            return None
+        alike = [n for as_left, n, _, i in scored if (as_left, i) == (left, tensor) and does_nothing(state, n, i)]
+        return (*alike, number)[0], tensor
 
     def of_a_kind(self, state: State, number: int, tensor: int) -> bool:
         """Tell whether a tensor is a mask where an operation gives one: other numbers never stand for that."""
@@ -359,9 +362,3 @@ class Search:
         for number in state.parted:
             for tensor in self.anchors(state, number)[:1]:
                 yield number, tensor
-
-
-def distance(x: np.ndarray, like: np.ndarray) -> float:
-    """Return how far an array is from another in the layout in which it is nearest."""
-    best = nearest(x, like)
-    return np.inf if best is None else mean_apart(best, like)

@@ -1,5 +1,6 @@
 """The process of one model of the user's own: it answers compare.py in lines of JSON."""
 
+import ctypes
 import hashlib
 import json
 import os
@@ -61,8 +62,16 @@ def serve() -> None:
             backend.load(name).prepare(device="cpu", deterministic=True)
     host = make_host(first["side"], first["target"], Path(first["folder"]), assignment)
     for line in requests:
-        channel.write(answered(host, line) + "\n")
+        answer = answered(host, line)
+        give_back_memory()
+        channel.write(answer + "\n")
         channel.flush()
+
+
+def give_back_memory() -> None:
+    """Give what is free back to the system, where the C library can: three processes share its memory."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def make_host(side: str, target: str, folder: Path, assignment: Assignment) -> Any:

@@ -31,7 +31,8 @@ class ModelProcess:
         # both run at once, on half of the cores each: threads that wait for one another on a busy core cost 50 times as
         # much; and not on a GPU: a CPU's kernels repeat themselves to the last bit
         threads = str(max((os.cpu_count() or 2) // BOTH, 1))
-        defaults = {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads}
+        thrifty = {"TF_CPU_ALLOCATOR_USE_BFC": "0"}  # its own allocator gives nothing back, see host.py
+        defaults = {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads, **thrifty}
         path = {"PYTHONPATH": apart.path_with_current_folder_last()}
         environment = {**defaults, **os.environ, **path, "CUDA_VISIBLE_DEVICES": "-1"}
         with files.explained(self.log), open(self.log, "wb") as log:

@@ -4,8 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from ft.backend.operations import Graph, Operation
 from ft.parity.foreign.values import Table, mean_apart, same_order
+
+ARITHMETIC = ("mul", "add", "sub", "div")
 
 
 @dataclass
@@ -143,6 +147,15 @@ class State:
 def graph_inputs(state: State, number: int) -> list[int]:
     """Return what an operation of PyTorch's takes that depends on the input."""
     return [i for i in state.torch.graph.operations[number].inputs if i in state.torch.moving]
+
+
+def does_nothing(state: State, number: int, tensor: int) -> bool:
+    """Tell an operation that hands on what it takes, as a factor of 1 does, where its partner's does not."""
+    operation, arrays = state.torch.graph.operations[number], state.torch.graph.arrays
+    given, maker = graph_inputs(state, number), state.tf.makers.get(tensor)
+    names = operation.name, "" if maker is None else state.tf.graph.operations[maker].name
+    of_a_kind = any(all(word in name.lower() for name in names) for word in ARITHMETIC)
+    return of_a_kind and len(given) == 1 and np.array_equal(arrays[given[0]], arrays[operation.outputs[0]])
 
 
 def results_apart(a: Graph, b: Graph) -> float:

@@ -150,6 +150,12 @@ def nearest(x: np.ndarray, like: np.ndarray, *, moved: bool = True) -> np.ndarra
     return best
 
 
+def distance(x: np.ndarray, like: np.ndarray) -> float:
+    """Return how far an array is from another in the layout in which it is nearest."""
+    best = nearest(x, like)
+    return np.inf if best is None else mean_apart(best, like)
+
+
 def same_order(x: np.ndarray, like: np.ndarray, close: float) -> bool:
     """Tell whether two arrays are equal but for a layout in which frameworks differ."""
     return any(apart(y, like) <= close for y in usual(x, like.shape))

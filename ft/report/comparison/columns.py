@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ft.parity.foreign.picture import Join, Picture
 from ft.report.words import figure
 
-ROW, TOP, WIDE = 16, 14, 1000
+ROW, TOP, WIDE = 16, 34, 1000
 LEFT, RIGHT = 430, 570  # where the joining lines begin and end
 LONGEST = 60  # letters of a label
 SLIGHT = 1e-3  # a relative difference that is drawn as a small one

@@ -110,4 +110,4 @@ def cause_line(cause: Cause) -> str:
     """Return a cause in a line."""
     detail = f" ({cause.finding.detail})" if cause.finding.detail else ""
     mend = f"; in PyTorch: {cause.entry.mend_torch}; in Keras: {cause.entry.mend_tf}" if cause.entry else ""
-    return f"{cause.heading} at {cause.place}: {cause.title}{detail}{mend}"
+    return f"{cause.heading}, {cause.place}: {cause.title}{detail}{mend}"

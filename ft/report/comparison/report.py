@@ -120,7 +120,8 @@ class Report:
         if first is not None and not self.first_is_named:
             items.append(Finding(UNEXPLAINED, first.step, first.phase, first.name, first.relative, first.fault))
         items += [origin for origin in self.origins if first is None or place(origin) != place(first)]
-        items.sort(key=lambda finding: (self.position(*place(finding)), not finding.certain))
+        positions = self.positions(items)
+        items.sort(key=lambda finding: (positions[id(finding)], not finding.certain))
         by_id: dict[str, Finding] = {}
         for finding in items:
             by_id.setdefault(finding_id(finding), finding)
@@ -216,6 +217,16 @@ class Report:
         if phase == "inference" and (step, phase, name) not in self.order:  # an operation that is no layer
             return next((i for i, row in enumerate(self.verdict.rows) if row.phase == phase and row.differs), 0)
         return self.order.get((step, phase, name), len(self.order))
+
+    def positions(self, items: Iterable[Finding]) -> dict[int, float]:
+        """Return where findings stand, by id; an operation that no row has stands behind the one before it."""
+        known: dict[int, float] = {}
+        last = -1.0
+        for item in items:
+            known[id(item)] = at = self.position(*place(item))
+            if item.phase == "inference":
+                last = known[id(item)] = at if place(item) in self.order else max(at, last)
+        return known
 
     def noise_at(self, row: Row) -> tuple[float, float] | None:
         """Return the float32 noise of both sides at a row, None where it is not known."""

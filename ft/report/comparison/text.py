@@ -158,8 +158,8 @@ def opened_line(item: Finding) -> str:
 
 def accepted_line(report: Report, item: Finding) -> str:
     """Return what is let pass, where it is, how large, and why."""
-    where = f"{figure(item.error)} at " * math.isfinite(item.error) + place_words(item)
-    return f"accepted: {finding_id(item)}, {where}: {report.accepted.reason(item)}"
+    where = f"{figure(item.error)}; " * math.isfinite(item.error) + place_words(item)
+    return f"accepted: {finding_id(item)} ({where}): {report.accepted.reason(item)}"
 
 
 def cautions(report: Report) -> Iterator[str]:

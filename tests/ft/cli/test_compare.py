@@ -133,6 +133,14 @@ def test_where_a_comparison_was_refused_the_next_one_takes_its_place(compared, t
         compared(["left"], "--out", "kept")
 
 
+@pytest.mark.parametrize("flag", ["--html", "--junit"])
+def test_a_place_that_cannot_be_written_is_told_first(compared, tmp_path, flag):
+    for place, message in (("nowhere/x", f"{flag} nowhere/x: there is no folder nowhere; make it"), (".", "a folder")):
+        with pytest.raises(RecipeError, match=message):
+            compared(["left"], flag, place)
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_a_folder_in_use_is_left_as_it_is(compared, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "x").touch()

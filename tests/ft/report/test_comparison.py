@@ -147,7 +147,7 @@ def test_a_likely_cause_is_called_likely_everywhere():
     assert not re.search(r"(?<!Likely )\bCause 1", text)
     assert "likely because of" in page
     assert to_dict(report)["cause"].startswith("Likely cause")
-    assert "Likely cause at" in render_junit(report)
+    assert "Likely cause, " in render_junit(report)
 
 
 def test_two_causes_stand_in_the_order_of_computation_the_certain_one_first():

@@ -154,7 +154,7 @@ def test_junit_has_a_case_for_every_finding_and_for_every_phase_that_agrees():
     failure = failed[0].find("failure")
     assert failure.get("message").startswith("step 0, forward, layer1.0.bn1: relative 0.25 above 1e-11")
     assert "3 elements are finite on one side only" in failure.text
-    assert f"Cause at step 0, forward, layer1.0.bn1: {ENTRY.title} (found)" in failure.text
+    assert f"Cause, step 0, forward, layer1.0.bn1: {ENTRY.title} (found)" in failure.text
     assert ET.fromstring(render_junit(a_report()))[0].get("failures") == "0"
 
 
