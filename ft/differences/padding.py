@@ -74,8 +74,9 @@ def layer_with(
 ) -> np.ndarray:
     """Return what a convolution or max pooling gives of its first image; rows, columns: stride, pad before, after."""
     x, stride, pads = side.inputs[0][:1], (rows[0], columns[0]), (*rows[1:], *columns[1:])
-    if any(n + sum(ways[1:]) < w for n, ways, w in zip(x.shape[2:], (rows, columns), window[-2:], strict=True)):
-        return np.full(1, np.nan)  # what one side takes may be smaller
+    sides = zip(x.shape[2:], (rows, columns), window[-2:], strict=False)
+    if x.ndim != len(window[-2:]) + 2 or any(n + sum(ways[1:]) < w for n, ways, w in sides):
+        return np.full(1, np.nan)  # what one side takes may be smaller, or no map
     if "weight" not in side.weights:
         return pool2d(x, np.max, window=window, stride=stride, pads=pads, fill=-np.inf)
     weight = side.weights["weight"]

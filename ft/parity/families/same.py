@@ -36,7 +36,7 @@ def bounded(x: np.ndarray) -> np.ndarray:
 def tamed(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Return two arrays of one shape without NaN and the as good as infinite, None where that is in other places."""
     x, y = bounded(x), bounded(y)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):  # a small type does not hold the bound
         left, right = (np.sign(z) * (np.abs(z) > VAST) for z in (x, y))
     if not (left.any() or right.any()):
         return x, y

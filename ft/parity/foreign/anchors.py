@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from ft.backend.operations import LayerCall
 from ft.parity.foreign.states import Side
 
+LOOPS = ("LSTM", "GRU", "SimpleRNN", "Bidirectional")
 WHOLE = (  # layers of Keras's that are one operation, whatever they do inside
-    *("BatchNormalization", "LayerNormalization", "GroupNormalization", "LSTM", "GRU", "SimpleRNN", "Bidirectional"),
-    *("MultiHeadAttention", "RMSNormalization"),
+    *("BatchNormalization", "LayerNormalization", "GroupNormalization", "MultiHeadAttention", "RMSNormalization"),
+    *LOOPS,
 )
 Names = Mapping[str, frozenset[str]]  # PyTorch's parameter -> Keras's variables with a part of it
 

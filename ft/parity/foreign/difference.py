@@ -1,6 +1,6 @@
 """What is known of every operation that differs, and how much of the results' difference it makes alone."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -144,13 +144,16 @@ def difference(search: Search, state: State, even: Mapping[int, list[int]], numb
         tables=tables(state, operation),
         further=tuple(further(state, edge)),
         types=(smallest_type(graph, inside), smallest_type(search.tf.graph, theirs)),
-        constants=tuple(constants(state, inside, theirs)),
+        constants=tuple(constants(search, state, inside, theirs)),
     )
 
 
-def constants(state: State, ours: Iterable[int], theirs: Iterable[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def constants(
+    search: Search, state: State, ours: Iterable[int], theirs: Iterable[int]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield what operations of both sides take that depends on nothing, where two such arrays have one size."""
-    own, other = (list(fixed(side, numbers)) for side, numbers in ((state.torch, ours), (state.tf, theirs)))
+    own = list(fixed(state.torch, ours, search.names.keys()))
+    other = list(fixed(state.tf, theirs, frozenset().union(*search.names.values())))
     for x in own:
         for y in other:
             z = nearest(y, x, moved=False) if x.size == y.size else None
@@ -158,12 +161,17 @@ def constants(state: State, ours: Iterable[int], theirs: Iterable[int]) -> Itera
                 yield x, z
 
 
-def fixed(side: Side, numbers: Iterable[int]) -> Iterator[np.ndarray]:
-    """Yield arrays of more than one number that operations take and neither the input nor a parameter decides."""
+def fixed(side: Side, numbers: Iterable[int], shared: Set[str]) -> Iterator[np.ndarray]:
+    """Yield arrays of more than one number that operations take and neither the input nor what both share decides."""
     taken = dict.fromkeys(i for number in numbers for i in side.graph.operations[number].inputs)
     for i in taken:
         x = side.graph.arrays[i]
-        if i not in side.moving and not side.holding.get(i) and x.dtype.kind == "f" and x.size > 1:
+        if (
+            i not in side.moving
+            and not side.holding.get(i, frozenset()) & shared
+            and x.dtype.kind == "f"
+            and x.size > 1
+        ):
             yield x
 
 

@@ -154,12 +154,24 @@ def of_attention(d: Difference, close: float) -> tuple[str, str, str, bool] | No
 
 def of_constants(d: Difference, close: float) -> tuple[str, str, str, bool] | None:
     """Return that both sides do the same with constants that are not: tables of angles, places, pixels' means."""
-    for x in (*d.near, *d.inputs):
-        for own, other in (pair for pair in d.constants if not all(map(of_two_values, pair))):  # these are masks
+    shape = d.torch.shape
+    for x in (x for x in (*d.near, *d.inputs) if fits(x, shape)):
+        for own, other in (pair for pair in d.constants if fits(pair[0], shape) and not masks(*pair)):
             for words, make in (("x * a constant", np.multiply), ("x + a constant", np.add)):
                 if same(make(x, own), d.torch, close) and same(make(x, other), d.tf, close):
                     return "constant", words, f"{words.replace('a c', 'another c')}, {unlike(own, other, close)}", True
     return None
+
+
+def fits(x: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Tell whether an array may be a factor or a summand of one of a shape."""
+    ends = zip(x.shape[::-1], shape[::-1], strict=False)
+    return x.ndim <= len(shape) and all(side in (1, wide) for side, wide in ends)
+
+
+def masks(*arrays: np.ndarray) -> bool:
+    """Tell arrays that all are masks."""
+    return all(map(of_two_values, arrays))
 
 
 def unlike(x: np.ndarray, y: np.ndarray, close: float) -> str:

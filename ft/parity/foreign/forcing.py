@@ -13,7 +13,7 @@ import numpy as np
 
 from ft.backend.operations import Graph, LayerCall
 from ft.errors import UserError
-from ft.parity.foreign.anchors import WHOLE, by_parameters, in_its_place
+from ft.parity.foreign.anchors import LOOPS, WHOLE, by_parameters, in_its_place
 from ft.parity.foreign.sides import SIDES, framework_of
 from ft.parity.foreign.states import Side, State, does_nothing, graph_inputs
 from ft.parity.foreign.values import Table, apart, distance, nearest, of_two_values, same_order, shape_apart
@@ -348,7 +348,8 @@ class Search:
         operations = self.tf.graph.operations
         number = self.tf.makers[tensor]
         path = operations[number].path
-        first = number
+        loops = (layer for layer in self.tf.graph.layers if layer.kind in LOOPS and layer.output == tensor)
+        first = min((layer.first for layer in loops), default=number)
         while first and operations[first - 1].path == path:
             first -= 1
         inside = {i for operation in operations[first : number + 1] for i in operation.outputs}

@@ -257,7 +257,7 @@ def plain_name(name: str) -> str:
 def take_ties(pairing: Pairing, uses: Uses) -> None:
     """Set aside what one side has beside another parameter of its shape, where the other side uses one for both."""
     for side, left in enumerate(pairing.left):
-        waiting = [p for p in left if p.kind != OTHER or p.trained]
+        waiting = [p for p in left if (p.kind != OTHER or p.trained) and not may_lack(pairing, side, p)]
         counts = uses(1 - side) if waiting else {}
         room = {pair: counts.get(plain_name(pair.of(1 - side)).partition("#")[0], 1) - 1 for pair in pairing.pairs}
         partner: dict[str, str] = {}  # layer that is left over -> layer beside it
@@ -291,11 +291,16 @@ def take_unused(pairing: Pairing, uses: Uses) -> bool:
 
 def take_neutral(pairing: Pairing) -> None:
     """Set aside what one side may have alone: a bias of a layer that both have, the numbers of a norm."""
-    for left, neutral, layers in zip(pairing.left, pairing.neutral, pairing.layers, strict=True):
+    for side, (left, neutral) in enumerate(zip(pairing.left, pairing.neutral, strict=True)):
         for p in list(left):
-            if p.kind == "norm" or (p.leaf in BIASES and p.layer in layers):
+            if p.kind == "norm" or may_lack(pairing, side, p):
                 left.remove(p)
                 neutral.append(p)
+
+
+def may_lack(pairing: Pairing, side: int, p: Parameter) -> bool:
+    """Tell what a layer has that the other side's layer may go without: a bias, a norm's scale."""
+    return (p.kind == "norm" or p.leaf in BIASES) and p.layer in pairing.layers[side]
 
 
 def units(left: Sequence[Parameter], side: Description) -> list[Unit]:

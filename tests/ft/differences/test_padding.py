@@ -13,6 +13,11 @@ def test_a_map_that_is_smaller_than_the_window_gives_no_number():
     assert layer_with(side, window=(3, 3), rows=(1, 1, 0), columns=(1, 1, 0)).shape == (1, 3, 1, 1)
 
 
+def test_vectors_are_no_map():
+    side = SimpleNamespace(inputs=(np.ones((2, 5)),), weights={"weight": np.ones((3, 5, 1, 1))})  # a head as linear layer
+    assert np.isnan(layer_with(side, window=(1, 1), rows=(1, 0, 0), columns=(1, 0, 0))).all()
+
+
 def test_a_stride_alone_is_no_padding():
     assert pads_in("stride 1, 0 alike on both sides") == pads_in("stride 2, 0 alike on both sides")
     assert pads_in("stride 2, 0 before and 1 after") != pads_in("stride 2, 1 alike on both sides")

@@ -147,6 +147,17 @@ def test_what_no_output_depends_on_may_stay_alone():
         pair_parameters(one, other, {}, lambda side: {"spare.weight": 1})
 
 
+def test_a_scale_that_one_norm_lacks_is_no_weight_that_another_has_twice():
+    """Keras meets a moving variance in two operations: it is used twice, and shared with nothing."""
+    leaves = ("weight", "bias", "running_mean", "running_var")
+    parts = [Parameter(f"n.{leaf}", "n", leaf, "norm", (6,), leaf[:1] != "r") for leaf in leaves]
+    one = replace(model(("n", "norm")), parameters=tuple(parts))
+    other = replace(one, parameters=tuple(parts[1:]))
+    pairing = pair_parameters(one, other, {}, lambda side: {p.name: 2 for p in parts})
+    assert not pairing.ties
+    assert [p.name for p in pairing.neutral[0]] == ["n.weight"]
+
+
 def test_calls_pair_by_name_then_by_what_is_around():
     torch = model(
         *(("c", "conv", (4, 3, 3, 3)), ("act", "relu"), ("pool", "maxpool"), ("flat", "flatten")),
