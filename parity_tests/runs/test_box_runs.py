@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 import ft
-import ft_torch.layers.native
 from ft.api.export import FORMATS
 from ft.api.export_check import with_points
 from ft.api.side_by_side import compare_runs
@@ -16,6 +15,7 @@ from ft.cli.predict import predict
 from ft.noise import generator
 from ft.parity.detections import apart
 from ft.tasks.box_rows import read_boxes
+from ft_torch.layers import native, native_onestage
 from parity_tests.runs.test_export import infer
 from parity_tests.support.pairs import TRAJECTORY, boxes_csv
 
@@ -146,8 +146,9 @@ def test_an_exported_file_finds_what_the_other_wing_finds(format, runs, tmp_path
 
 @pytest.mark.slow
 def test_a_file_that_decides_otherwise_is_refused_and_leaves_nothing(runs, tmp_path, monkeypatch):
-    clip = ft_torch.layers.native.clip
-    monkeypatch.setattr(ft_torch.layers.native, "clip", lambda boxes, image: clip(boxes + 0.01, image))
+    clip = native.clip
+    for home in (native, native_onestage):
+        monkeypatch.setattr(home, "clip", lambda boxes, image: clip(boxes + 0.01, image))
     with pytest.raises(ft.RunError, match=r"was not kept: \d+ of \d+ detections on 3 of its validation images are its"):
         ft.export_run(runs["torch"].folder, format="torch-export", out=tmp_path / "x.pt2")
     assert os.listdir(tmp_path) == []
