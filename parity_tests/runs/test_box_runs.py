@@ -89,9 +89,12 @@ def test_both_wings_learn_and_find_the_same(runs, say):
     say(f"runs of boxes: loss {found.largest_loss_difference:.1e}, head {found.largest_head_difference:.1e}")
 
 
-def test_either_wing_evaluates_and_asks_the_others_run(runs, data):
-    opened = ft.Run(runs["torch"].folder, backend="tf")
-    assert known(opened.evaluate()) == pytest.approx(known(runs["torch"].metrics), rel=1e-10)
+def test_either_wing_evaluates_and_asks_the_others_run(runs, data, tmp_path):
+    opened, own = ft.Run(runs["torch"].folder, backend="tf"), read_boxes(runs["torch"].folder)
+    assert known(opened.evaluate(out=tmp_path / "said")) == pytest.approx(known(runs["torch"].metrics), rel=1e-10)
+    for ours, theirs in zip(own, read_boxes(tmp_path / "said"), strict=True):
+        assert (ours.name, ours.truth.classes.tolist()) == (theirs.name, theirs.truth.classes.tolist())
+        np.testing.assert_allclose(theirs.found.corners, ours.found.corners, atol=1e-8)
     image = data.replace("boxes.csv", "004.png")
     ours, theirs = (run.boxes(image, score=0.0) for run in (runs["torch"], opened))
     assert [box.label for box in ours] == [box.label for box in theirs]
