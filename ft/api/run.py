@@ -36,7 +36,7 @@ from ft.recipe import Recipe
 from ft.report.training.page import write_training_report
 from ft.report.training.summary import run_line, run_table
 from ft.runs import folder as runfolder
-from ft.system.names import MODEL
+from ft.system.names import BOXES, DETECTIONS, MODEL, PREDICTIONS
 from ft.system.progress import counting
 from ft.tasks import task_in
 from ft.tasks.task import Task
@@ -47,6 +47,7 @@ from ft.weights import read_weights
 from ft.zoo import Card, find_card
 
 WITH_BOXES = ("detection", "instances", "keypoints")  # tasks
+ANSWERS = (PREDICTIONS, BOXES, DETECTIONS)  # what is written of each image
 
 
 @dataclass(frozen=True)
@@ -325,16 +326,23 @@ class Run:
 
         return self.of_each(images, value, top=1, on_bad_image=on_bad_image, quiet=quiet)
 
-    def evaluate(self, data: str | None = None, *, quiet: bool = False) -> dict[str, float | None]:
+    def evaluate(
+        self, data: str | None = None, *, out: str | Path | None = None, quiet: bool = False
+    ) -> dict[str, float | None]:
         """Return what `metrics` holds, on a folder or CSV, or on the run's own validation images.
 
-        Where `data` is the run's own, wherever it lies now, these too are its validation images. quiet: without a
-        progress bar.
+        Where `data` is the run's own, wherever it lies now, these too are its validation images. out: a folder that
+        gets what a run's has of each image, such as predictions.csv; quiet: without a progress bar.
         """
+        folder = None if out is None else runfolder.claimed(Path(out), replaceable=ANSWERS)
         samples = self.samples_of(data, quiet=quiet) if data else self.validation_samples(quiet=quiet)
+        batches, table = self.batches(samples), self.task.predictions()
         with counting("evaluating", len(samples), self.card.unit, quiet=quiet) as count:
-            source = Counted(self.batches(samples), count)
-            return evaluate(self.learner, source, self.task.meter(self.classes)).result()
+            meter = self.task.meter(self.classes)
+            figures = evaluate(self.learner, Counted(batches, count), meter, *[table] * (folder is not None)).result()
+        if folder is not None:
+            table.write(folder, [samples[i].name for i in np.concatenate(batches.plan(0))], self.classes)
+        return figures
 
     def samples_of(self, data: str, *, quiet: bool) -> tuple[Sample, ...]:
         """Return what is measured of a source, which is read once: of the run's own its validation images."""

@@ -26,6 +26,8 @@ def evaluate(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--data", metavar="DIR", help="data of the kind that it was trained on [the run's validation images]"
     )
+    text = "also write what is said of each image: predictions.csv, of boxes COCO's boxes.json and detections.json"
+    parser.add_argument("--out", metavar="FOLDER", help=text)
     parser.add_argument("--image-size", type=int, help="pixels a side, with --model [the network's own]")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_backend(parser, default=None)
@@ -35,6 +37,8 @@ def evaluate(arguments: Sequence[str]) -> int:
     if flags.model:
         if not flags.data:
             raise RecipeError("evaluate: --model needs --data DIR, the images to test it on")
+        if flags.out:
+            raise RecipeError("evaluate: --out goes with a RUN; of a network as it came there are figures alone")
         from ft.api.evaluate import evaluate_network
 
         metrics = evaluate_network(
@@ -49,7 +53,7 @@ def evaluate(arguments: Sequence[str]) -> int:
             raise RecipeError("evaluate: --weights and --image-size go with --model; a run has its own")
         from ft.api.run import Run
 
-        metrics = Run(flags.run, backend=flags.backend).evaluate(flags.data)
+        metrics = Run(flags.run, backend=flags.backend).evaluate(flags.data, out=flags.out)
     line = metrics_line(metrics) or "nothing of it counts, so nothing is measured"
     print(json.dumps(plain(metrics)) if flags.json else line)
     return 0

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 import ft
-import ft_torch.layers.native
 from ft.api.export import FORMATS
 from ft.api.export_check import with_points
 from ft.api.side_by_side import compare_runs
@@ -16,6 +15,7 @@ from ft.cli.predict import predict
 from ft.noise import generator
 from ft.parity.detections import apart
 from ft.tasks.box_rows import read_boxes
+from ft_torch.layers import native, native_onestage
 from parity_tests.runs.test_export import infer
 from parity_tests.support.pairs import TRAJECTORY, boxes_csv
 
@@ -89,9 +89,12 @@ def test_both_wings_learn_and_find_the_same(runs, say):
     say(f"runs of boxes: loss {found.largest_loss_difference:.1e}, head {found.largest_head_difference:.1e}")
 
 
-def test_either_wing_evaluates_and_asks_the_others_run(runs, data):
-    opened = ft.Run(runs["torch"].folder, backend="tf")
-    assert known(opened.evaluate()) == pytest.approx(known(runs["torch"].metrics), rel=1e-10)
+def test_either_wing_evaluates_and_asks_the_others_run(runs, data, tmp_path):
+    opened, own = ft.Run(runs["torch"].folder, backend="tf"), read_boxes(runs["torch"].folder)
+    assert known(opened.evaluate(out=tmp_path / "said")) == pytest.approx(known(runs["torch"].metrics), rel=1e-10)
+    for ours, theirs in zip(own, read_boxes(tmp_path / "said"), strict=True):
+        assert (ours.name, ours.truth.classes.tolist()) == (theirs.name, theirs.truth.classes.tolist())
+        np.testing.assert_allclose(theirs.found.corners, ours.found.corners, atol=1e-8)
     image = data.replace("boxes.csv", "004.png")
     ours, theirs = (run.boxes(image, score=0.0) for run in (runs["torch"], opened))
     assert [box.label for box in ours] == [box.label for box in theirs]
@@ -146,8 +149,9 @@ def test_an_exported_file_finds_what_the_other_wing_finds(format, runs, tmp_path
 
 @pytest.mark.slow
 def test_a_file_that_decides_otherwise_is_refused_and_leaves_nothing(runs, tmp_path, monkeypatch):
-    clip = ft_torch.layers.native.clip
-    monkeypatch.setattr(ft_torch.layers.native, "clip", lambda boxes, image: clip(boxes + 0.01, image))
+    clip = native.clip
+    for home in (native, native_onestage):
+        monkeypatch.setattr(home, "clip", lambda boxes, image: clip(boxes + 0.01, image))
     with pytest.raises(ft.RunError, match=r"was not kept: \d+ of \d+ detections on 3 of its validation images are its"):
         ft.export_run(runs["torch"].folder, format="torch-export", out=tmp_path / "x.pt2")
     assert os.listdir(tmp_path) == []

@@ -38,10 +38,11 @@ def finds_nothing(e: Evidence) -> Iterator[Advice]:
     """Find a network none of whose answers is right, where these are not shares."""
     score = e.task.score
     if e.share is None and score.better == "higher" and e.result["metrics"].get(score.metric) == 0:
+        thaw = "" if e.recipe["freeze"] == ["none"] else "--freeze none, "
         yield Advice(
             "bad",
             f"It has a {score.word} of 0: nothing that it says is right.",
-            "more --epochs, another --lr (ft lr-find), --freeze none, and a look at the data (ft data check)",
+            f"more --epochs, another --lr (ft lr-find), {thaw}and a look at the data (ft data check)",
         )
 
 

@@ -132,6 +132,9 @@ def test_the_page(judged, data):
     page_of_nothing = render_training(folder, found_nothing, rows, DETECTION.page(folder, whole), None)
     told = "nothing that it says is right"
     assert (told in page, told in page_of_nothing) == (False, True)
+    thawed = {**found_nothing, "recipe": to_dict(Recipe(freeze="none"))}
+    page_of_all = render_training(folder, thawed, rows, DETECTION.page(folder, whole), None)
+    assert ("--freeze none" in page_of_nothing, "--freeze none" in page_of_all) == (True, False)
     assert "label smoothing" not in page
     assert ">nan<" not in page
     assert page.count("data:image/jpeg") == 2 * len(worst)
