@@ -88,7 +88,7 @@ class Coding:
 
     def drawn_in(self, count: int) -> tuple[int, ...]:
         """Return the colour of each of `count` classes, the first of those that have several; () where one has none."""
-        first = {k: value for value, k in reversed(self.classes.items())} if self.colours else {}
+        first = {k: value for value, k in reversed(list(self.classes.items()))} if self.colours else {}
         return tuple(first[k] for k in range(count)) if set(range(count)) <= set(first) else ()
 
     def renumbered(self, numbers: Sequence[int]) -> "Coding":
