@@ -214,9 +214,10 @@ class Search:
         return (*alike, number)[0], tensor
 
     def of_a_kind(self, state: State, number: int, tensor: int) -> bool:
-        """Tell whether a tensor is a mask where an operation gives one: other numbers never stand for that."""
-        output = state.torch.graph.operations[number].outputs[0]
-        return not of_two_values(state.torch.graph.arrays[output]) or of_two_values(self.tf.graph.arrays[tensor])
+        """Tell whether a tensor is a mask where an operation gives one: other numbers, or one, never stand for that."""
+        own = state.torch.graph.arrays[state.torch.graph.operations[number].outputs[0]]
+        other = self.tf.graph.arrays[tensor]
+        return not of_two_values(own) or (of_two_values(other) and bool(np.any(other != other.flat[0])))
 
     def closes(self, state: State, output: int) -> bool:
         """Tell whether no other operation that differs takes a tensor: its maker alone is to be explained.

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +40,7 @@ from ft.parity.foreign.process import BUG
 from ft.parity.foreign.runtimes import OUTPUTS, FileHost, read_feed, wing_of
 from ft.parity.foreign.sides import file_of, framework_of
 from ft.parity.foreign.states import Side
+from ft.parity.foreign.steady import alike, unsteady
 from ft.parity.sensitivity import moved_by_one_ulp
 from ft.parity.trace import FILES, write_trace
 from ft.system import files
@@ -351,22 +351,6 @@ class InCommon:
     def trained(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return arrays by parameter without those that one model does not train."""
         return {name: x for name, x in arrays.items() if name not in self.still}
-
-
-def unsteady(graph: Graph, again: Graph) -> str:
-    """Return, in words, the first operation that gives something else in another pass of the same; "" for none."""
-    for one, two in zip_longest(graph.operations, again.operations):
-        alone = one is None or two is None or (one.name, one.path) != (two.name, two.path)
-        pairs = () if alone else zip(one.outputs, two.outputs, strict=True)
-        if alone or not all(alike(graph.arrays[i], again.arrays[j]) for i, j in pairs):
-            told = one or two
-            return f", first in {told.name}" + f" of {told.path}" * bool(told.path)
-    return ""
-
-
-def alike(x: np.ndarray, y: np.ndarray) -> bool:
-    """Tell whether two arrays are the same to the last bit; NaN is NaN."""
-    return np.array_equal(x, y, equal_nan=True)
 
 
 def laid_out(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
