@@ -14,7 +14,9 @@ def test_a_map_that_is_smaller_than_the_window_gives_no_number():
 
 
 def test_vectors_are_no_map():
-    side = SimpleNamespace(inputs=(np.ones((2, 5)),), weights={"weight": np.ones((3, 5, 1, 1))})  # a head as linear layer
+    side = SimpleNamespace(
+        inputs=(np.ones((2, 5)),), weights={"weight": np.ones((3, 5, 1, 1))}
+    )
     assert np.isnan(layer_with(side, window=(1, 1), rows=(1, 0, 0), columns=(1, 0, 0))).all()
 
 
