@@ -30,7 +30,7 @@ def pads_in(used: str) -> str:
 
 
 def comparable(one: str, other: str, sides: tuple[Side, Side]) -> bool:
-    """Tell whether paddings in words are of maps of one size: a stride that has moved leaves other maps to be padded."""
+    """Tell whether paddings are of maps of one size: a stride that has moved leaves other maps to be padded."""
     strides = [re.findall(r"stride \d+", used) for used in (one, other)]
     return strides[0] == strides[1] or sides[0].inputs[0].shape[2:] == sides[1].inputs[0].shape[2:]
 
