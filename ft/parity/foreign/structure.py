@@ -17,6 +17,7 @@ from ft.parity.foreign.states import Side, State
 ROUNDS = 16  # layers in each direction by which one is known
 Unit = tuple[Pair, ...]
 Colours = list[int]
+Near = tuple[list[set[int]], ...]  # the numbers of other layers, in one way or another, for each layer
 
 
 def by_structure(pairs: Sequence[Pair], state: State, models: Sequence[Description]) -> tuple[Pair, ...]:
@@ -47,29 +48,34 @@ def kind(unit: Unit) -> object:
     return tuple((leaf_in_torch(pair) if len(unit) > 1 else "", squeezed(pair.shape)) for pair in unit)
 
 
-def around(side: Side, nodes: Sequence[frozenset[str]]) -> tuple[list[set[int]], list[set[int]]]:
-    """Return for each layer those that come before it with no other between, and those after it, by number."""
+def around(side: Side, nodes: Sequence[frozenset[str]]) -> Near:
+    """Return for each layer those before it with no other between, those after it, those that take the same tensor."""
     owners = {name: i for i, names in enumerate(nodes) for name in names}
     before: list[set[int]] = [set() for _ in nodes]
     after: list[set[int]] = [set() for _ in nodes]
     reach: dict[int, frozenset[int]] = {}
+    takers: dict[int, set[int]] = {}
     for operation in side.graph.operations:
         given = frozenset().union(*(reach.get(i, frozenset()) for i in operation.inputs))
         held = {owners[name] for name in side.parameters(operation) if name in owners}
         for node in held:
             before[node] |= given - {node}
+        for tensor in side.moving.intersection(operation.inputs):
+            takers.setdefault(tensor, set()).update(node for node in held if node not in reach.get(tensor, ()))
         reach |= dict.fromkeys(operation.outputs, frozenset(held) or given)
     for node, others in enumerate(before):
         for other in others:
             after[other].add(node)
-    return before, after
+    beside: list[set[int]] = [set() for _ in nodes]
+    for several in takers.values():
+        for node in several:
+            beside[node] |= several - {node}
+    return before, after, beside
 
 
-def matched_nodes(
-    sides: Sequence[tuple[list[set[int]], list[set[int]]]], kinds: Sequence[object]
-) -> Iterator[tuple[int, int]]:
+def matched_nodes(sides: Sequence[Near], kinds: Sequence[object]) -> Iterator[tuple[int, int]]:
     """Yield a layer of each model that stand in one place, by as many neighbours as both have equally often."""
-    rounds = list(colours(sides, kinds))
+    rounds = [*colours([side[:-1] for side in sides], kinds), *colours(sides, kinds)]
     left = [set(range(len(kinds))), set(range(len(kinds)))]
     for both in reversed(rounds):
         groups: dict[int, tuple[list[int], list[int]]] = {}
@@ -85,22 +91,18 @@ def matched_nodes(
                 left = [left[0] - set(one), left[1] - set(other)]
 
 
-def colours(
-    sides: Sequence[tuple[list[set[int]], list[set[int]]]], kinds: Sequence[object]
-) -> Iterator[tuple[Colours, Colours]]:
+def colours(sides: Sequence[Near], kinds: Sequence[object]) -> Iterator[tuple[Colours, Colours]]:
     """Yield a number for each layer of both models: of its kind, then of that and of its neighbours, and so on."""
     numbers: dict[object, int] = {}
     now = tuple([numbers.setdefault(kind, len(numbers)) for kind in kinds] for _ in sides)
     for _ in range(ROUNDS):
         yield now[0], now[1]
-        now = tuple(list(recoloured(own, *side, numbers)) for own, side in zip(now, sides, strict=True))
+        now = tuple(list(recoloured(own, side, numbers)) for own, side in zip(now, sides, strict=True))
     yield now[0], now[1]
 
 
-def recoloured(
-    own: Colours, before: list[set[int]], after: list[set[int]], numbers: dict[object, int]
-) -> Iterator[int]:
+def recoloured(own: Colours, side: Near, numbers: dict[object, int]) -> Iterator[int]:
     """Yield the next number of each layer of one model."""
     for node, colour in enumerate(own):
-        key = colour, *(tuple(sorted({own[i] for i in near[node]})) for near in (before, after))
+        key = colour, *(tuple(sorted({own[i] for i in near[node]})) for near in side)
         yield numbers.setdefault(key, len(numbers))
