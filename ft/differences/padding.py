@@ -16,8 +16,9 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
     """Try every padding that gives the shape of a layer's output, and see which one each side has."""
     for kind in ("conv", "maxpool"):
         for layer in evidence.layers(kind):
-            one, other = (used_padding(evidence, layer, side) for side in without_frames(layer))
-            if one and other and pads_in(one) != pads_in(other):
+            sides = without_frames(layer)
+            one, other = (used_padding(evidence, layer, side) for side in sides)
+            if one and other and pads_in(one) != pads_in(other) and comparable(one, other, sides):
                 detail = f"{evidence.a.label}: {one}; {evidence.b.label}: {other}"
                 error = distance(layer.a.output, layer.b.output)
                 yield Finding(ENTRY.name, layer.step, layer.phase, layer.key, error, detail)
@@ -26,6 +27,12 @@ def probe(evidence: Evidence) -> Iterator[Finding]:
 def pads_in(used: str) -> str:
     """Return a padding in words without its stride, which is another difference."""
     return re.sub(r"stride \d+, ", "", used)
+
+
+def comparable(one: str, other: str, sides: tuple[Side, Side]) -> bool:
+    """Tell whether paddings are of maps of one size: a stride that has moved leaves other maps to be padded."""
+    strides = [re.findall(r"stride \d+", used) for used in (one, other)]
+    return strides[0] == strides[1] or sides[0].inputs[0].shape[2:] == sides[1].inputs[0].shape[2:]
 
 
 def without_frames(layer: Layer) -> tuple[Side, Side]:

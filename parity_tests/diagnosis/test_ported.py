@@ -15,6 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from ft.parity.foreign.compare import compare_models
+from parity_tests.support import ported_keras as K
+from parity_tests.support import ported_torch as T
 from parity_tests.support.foreign_pairs import in_process
 
 WIDTH, HEADS, KEPT = 16, 4, 2  # of tokens; heads of queries, and of keys
@@ -191,6 +193,31 @@ def test_weights_that_lie_the_other_way_pair_with_those_of_keras_own_attention(t
     assert not findings
     assert not differing
     assert {pair.torch for pair in pairs} >= {f"packed.1.weight[{16 * i}:{16 * i + 16}]" for i in range(3)}
+
+
+@pytest.mark.parametrize(
+    ("torch_model", "keras_model", "inputs", "told"),
+    [
+        pytest.param(
+            *(T.Diffusion, K.diffusion, "x:map:3x8x8,t:float"),
+            ("element order", "times.0", "joined along axis 1: 0, 1; tf: joined along axis 1: 1, 0"),
+            marks=pytest.mark.slow,
+        ),
+        (T.CRNN, K.crnn, "image:map:1x8x12", ("element order", "model", "tf: axes (0, 1, 3, 2) then as it lies")),
+        pytest.param(
+            *(T.Table, K.Table, "num:float:5,cat:int<3>:3"),
+            ("activation", "blocks.1", "torch: relu; tf: gelu(tanh)"),
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_network_that_two_wrote_is_equal_but_for_its_one_difference(torch_model, keras_model, inputs, told, tmp_path):
+    findings, differing, _ = compared(torch_model, keras_model, tmp_path / "right", inputs)
+    assert not findings
+    assert {row.phase for row in differing} <= {"statistics"}
+    (found,), _, _ = compared(torch_model, lambda: keras_model(bad=True), tmp_path / "wrong", inputs)
+    assert ((found.entry, found.name), found.certain) == (told[:2], True)
+    assert told[2] in found.detail
 
 
 @pytest.mark.slow

@@ -85,13 +85,21 @@ def shared_heads(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> Iterator[tuple[
     heads, kept = q.shape[-3], k.shape[-3]
     if heads == kept:
         yield "", k, v
-        for groups in (g for g in range(2, heads) if heads % g == 0 and q.ndim > 3):
-            parts = (np.swapaxes(x.reshape(*x.shape[:-3], groups, -1, *x.shape[-2:]), -4, -3) for x in (k, v))
-            yield f", heads of keys in {groups} groups, dealt out in turn", *(x.reshape(k.shape) for x in parts)
-    elif q.ndim > 3 and heads % kept == 0:
+    if q.ndim < 4 or heads % kept:
+        return
+    if heads > kept:
         times = heads // kept
-        yield f", {times} queries after one another share a key", *(np.repeat(x, times, -3) for x in (k, v))
-        yield f", queries {kept} apart share a key", *(np.concatenate([x] * times, -3) for x in (k, v))
+        yield f", {times} queries after one another share a key", np.repeat(k, times, -3), np.repeat(v, times, -3)
+        yield f", queries {kept} apart share a key", np.concatenate([k] * times, -3), np.concatenate([v] * times, -3)
+    for groups in (g for g in range(2, heads) if heads == kept and heads % g == 0):
+        words = f", heads of keys in {groups} groups, dealt out in turn"
+        yield words, dealt_out(k, groups), dealt_out(v, groups)
+
+
+def dealt_out(x: np.ndarray, groups: int) -> np.ndarray:
+    """Return heads with the first of each group first, then the second ones, and so on."""
+    parts = x.reshape(*x.shape[:-3], groups, -1, *x.shape[-2:])
+    return np.swapaxes(parts, -4, -3).reshape(x.shape)
 
 
 def seen_by(masks: list[np.ndarray], shape: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:

@@ -7,6 +7,8 @@ import numpy as np
 
 from ft.parity.families.same import number, same
 
+MOST = 100  # times the largest variance that what is added to it may be
+
 
 def fit(case: Any) -> str | None:
     """Return the normalisation that gives the output from the input, with the eps that it implies."""
@@ -93,5 +95,7 @@ def read_eps(
         small = np.nanargmin(np.where(np.isfinite(eps), power, np.inf))
         value = max(float(eps.ravel()[small]), 0.0)
         value = 0.0 if value < 1e-13 else value
+        if value > MOST * power.max():
+            return None  # a factor, whatever the numbers are
         made = (z / np.sqrt(power + value)).reshape(x.shape) * weight + bias
     return value if same(made, y, case.close) else None

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 
-from ft.backend.description import OTHER, Description
-from ft.backend.forms import squeezed, whole_of
+from ft.backend.description import Description
+from ft.backend.forms import squeezed
+from ft.parity.foreign.naming import leaf_in_torch, leaf_name, unit_of
 from ft.parity.foreign.pairing import ORDER, VALUES, Pair
 from ft.parity.foreign.states import Side, State
+from ft.parity.foreign.structure import by_structure
 from ft.parity.foreign.values import apart, same_order
 
 TRIES = 60  # assignments that are tried at most
@@ -61,6 +63,10 @@ def settled(record: Record, pairs: Sequence[Pair], *models: Description) -> Sett
     trial = Trial(record, models)
     now, state = tuple(pairs), record(pairs)
     best, vain, after = trial.score(state), 0, ()
+    if (standing := by_structure(now, state, models)) != now:
+        pass_after = trial.run(standing)
+        if trial.score(pass_after) > best:
+            now, state, best = standing, pass_after, trial.score(pass_after)
     waiting = trial.others(now, state, after)
     while trial.tried < TRIES and vain < VAIN and not best[0]:
         order = next(waiting, None)
@@ -210,11 +216,6 @@ def first_places(side: Side) -> dict[str, int]:
     return places
 
 
-def leaf_name(name: str) -> str:
-    """Return the name of a parameter in a recorded pass."""
-    return whole_of(name)[0].partition("#")[0]
-
-
 def units(pairs: Sequence[Pair], models: Sequence[Description]) -> list[list[Pair]]:
     """Return the pairs that only their order has made, those of two layers together, in the order of their leaves."""
     parts = [{p.name: p for p in model.parameters} for model in models]
@@ -224,18 +225,6 @@ def units(pairs: Sequence[Pair], models: Sequence[Description]) -> list[list[Pai
             key = tuple(unit_of(name, part) for name, part in zip((pair.torch, pair.keras), parts, strict=True))
             by_layer.setdefault(key, []).append(pair)
     return [sorted(unit, key=leaf_in_torch) for unit in by_layer.values()]
-
-
-def unit_of(name: str, parameters: Mapping[str, object]) -> tuple[object, ...]:
-    """Return what a parameter is a part of: its layer, or its piece of that; itself in a layer of the user's own."""
-    whole, piece = whole_of(name)
-    parameter = parameters[whole]
-    return (whole if parameter.kind == OTHER else parameter.layer, piece)  # type: ignore[attr-defined]
-
-
-def leaf_in_torch(pair: Pair) -> str:
-    """Return the name of a parameter in its layer."""
-    return whole_of(pair.torch)[0].rpartition(".")[2]
 
 
 def signature(unit: Sequence[Pair]) -> tuple[tuple[str, tuple[int, ...]], ...]:

@@ -93,7 +93,8 @@ def readings(d: Difference, words: tuple[str, str], close: float) -> Iterator[tu
     ways += [d.own] if d.own else []
     for torch, tf, parameters in ways:
         sides = zip((torch, tf), (d.torch, d.tf), words, strict=True)
-        yield from members(*(Case(inputs, parameters, y, told, close) for inputs, y, told in sides))
+        one, other = (Case(inputs, parameters, y, told, close) for inputs, y, told in sides)
+        yield from members(one, other)
 
 
 def listed_operations(operations: Sequence[Operation]) -> str:
@@ -122,7 +123,7 @@ def rounded_inside(d: Difference, close: float) -> tuple[str, str, str, bool] | 
     if not small or d.size > ULPS * float(np.finfo(small[0]).eps) or close > float(np.finfo(small[0]).eps):
         return None
     ways = [f"computed in {kind}" for kind in d.types]
-    return "rounding", *(ways if ways[0] != ways[1] else (f"{ways[0]}, too" if i else ways[0] for i in (0, 1))), True
+    return "rounding", ways[0], ways[1] if ways[0] != ways[1] else f"{ways[1]}, too", True
 
 
 def of_rows(d: Difference, close: float) -> str:

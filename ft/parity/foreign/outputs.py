@@ -12,7 +12,8 @@ from ft.errors import RecipeError
 from ft.parity.arrays import BARS, gap
 from ft.parity.foreign.agreement import same_outputs
 from ft.parity.foreign.assignment import Assignment
-from ft.parity.foreign.host import GIVEN, taken_back
+from ft.parity.foreign.common import taken_back
+from ft.parity.foreign.host import GIVEN
 from ft.parity.foreign.process import ModelProcess, ask, running
 from ft.parity.foreign.runtimes import FEED, OUTPUTS, write_feed
 from ft.parity.foreign.sides import file_of, framework_of, labels_of
