@@ -49,12 +49,22 @@ def contiguous(monkeypatch):
     monkeypatch.setattr("ft_torch.learner.as_nchw", lambda images: as_nchw(images).contiguous())
 
 
+@pytest.fixture
+def one_thread():
+    """Let PyTorch add up in one piece: several threads have a smaller sum each, and less to round."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def test_every_divergence_is_measured():
     assert DIVERGENCES.keys() == {"channels-last-batchnorm", "batchnorm-sums", "onednn-weight-gradient"}
     known = {d["model"]: d["tensors"] for d in DIVERGENCES.values() if "model" in d}
     assert known.keys() < {case.model for case in FAMILIES}
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_channels_last_batchnorm_is_still_the_noisier():
     pixels = torch.randn(8, 32, 32, 32, generator=torch.Generator().manual_seed(0)) + 0.3
     error = {}
@@ -65,6 +75,7 @@ def test_channels_last_batchnorm_is_still_the_noisier():
     assert error["channels_last"] > RATIO * error["preserve_format"]
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_the_weight_gradient_of_onednn_is_still_the_noisier():
     """Of a convolution of 3 channels by 64 x 64 places; half of the gradient is zero, as behind a ReLU."""
     rng = np.random.default_rng(0)

@@ -68,9 +68,11 @@ def require_same_data(dataset: Dataset, before: Mapping[str, Any], folder: Path,
             f"({now['train']} training, {now['val']} validation and {now['test']} test images); {advice}"
         )
     same = all(now[split] == before[split] for split in ("train", "val"))
+    things, facts = ("texts", "texts or labels") if dataset.texts else ("images", "names or classes")
+    other = f", with other {'names, boxes or classes' if dataset.boxes else facts}" if same else ""
     raise RunError(
-        f"{name} changed since {printable(folder)} began: {before['train']} + {before['val']} images then, "
-        f"{now['train']} + {now['val']} now{', with other names or classes' if same else ''}; restore it, {advice}"
+        f"{name} changed since {printable(folder)} began: {before['train']} + {before['val']} {things} then, "
+        f"{now['train']} + {now['val']} now{other}; restore it, {advice}"
     )
 
 

@@ -1,13 +1,15 @@
 """The built-in set of texts: what is in it, and what is said where its files are others, or are not there."""
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from ft.data.sources.dataset import data_facts
-from ft.data.sources.recorded import place_of
+from ft.data.sources.recorded import place_of, require_same_data
 from ft.data.sources.texts import holds_texts, open_text_samples, open_texts, reuters
-from ft.errors import DataError
+from ft.errors import DataError, RunError
 
 
 def test_data_set():
@@ -41,8 +43,12 @@ def test_its_files_are_checked_and_their_package_is_named(tmp_path, monkeypatch)
 def test_a_text_that_changes_is_another_data_set(tmp_path):
     path = tmp_path / "a.csv"
     rows = "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(8))
-    digests = set()
+    found = []
     for text in (rows, rows.replace("text 3", "text  3"), rows.replace("text 3", "next 3")):
         path.write_text("text,label\n" + text)
-        digests.add(data_facts(open_texts(str(path)))["sha256"])
-    assert len(digests) == 2, "blanks change nothing, words do"
+        found.append(open_texts(str(path)))
+    before, same, other = [data_facts(data) for data in found]
+    assert before["sha256"] == same["sha256"] != other["sha256"], "blanks change nothing, words do"
+    said = "a changed since run began: 6 + 2 texts then, 6 + 2 now, with other texts or labels; restore it, or not"
+    with pytest.raises(RunError, match=re.escape(said)):
+        require_same_data(found[2], before, Path("run"), "or not")
