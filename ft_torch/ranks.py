@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from ft.backend.ranks import Ranks, Seat
@@ -120,7 +121,7 @@ def own_store(seat: Seat, patience: timedelta) -> Any:
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return store
     word = told_to_all(store, seat.size, patience) if seat.rank == 0 else told_by_first(store, seat.rank)
-    return dist.PrefixStore(word, store)
+    return PrefixStore(word, store)
 
 
 def told_by_first(store: Any, rank: int) -> str:
