@@ -219,8 +219,8 @@ def padded(x: Any, before: int, after: int, rank: int, mode: str) -> Any:
         return x
     if mode == "edge":
         for axis in range(1, rank + 1):
-            first, last = tf.gather(x, [0] * before, axis=axis), tf.gather(x, [x.shape[axis] - 1] * after, axis=axis)
-            x = tf.concat([first, x, last], axis)
+            places = np.arange(-before, x.shape[axis] + after).clip(0, x.shape[axis] - 1)
+            x = tf.gather(x, places, axis=axis)
         return x
     return tf.pad(x, [(0, 0), *[(before, after)] * rank, (0, 0)], PAD_MODES[mode])
 
