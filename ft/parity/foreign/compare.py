@@ -161,8 +161,12 @@ def listed_targets(given: str | Sequence[str]) -> Sequence[str]:
 
 
 def without_mispairings(rows: Sequence[Row], outputs: Collection[str]) -> list[Row]:
-    """Return rows without layers' outputs that differ, where the two agree in all that comes of them."""
+    """Return rows without layers' outputs that differ, where the two agree in all that comes of them.
+
+    A layer whose output has another shape, such as one for all samples, is no partner, whatever differs behind it.
+    """
     results = [row for row in rows if row.phase not in LAYERS or row.name in outputs]
+    rows = [row for row in rows if row in results or not row.fault.startswith(("shape ", "axes "))]
     if any(row.differs for row in results):
         return list(rows)
     return [row for row in rows if not row.differs]

@@ -97,6 +97,11 @@ class Unit:
         return self.family, tuple(("" if kind == OTHER else p.leaf, squeezed(p.shape)) for p in self.members)
 
     @property
+    def exact(self) -> Hashable:
+        """The same with all axes: a kernel of 1 x 3 is none of 3 x 1."""
+        return self.signature, tuple(p.shape for p in self.members)
+
+    @property
     def core(self) -> Hashable:
         """What it is without what it may lack: the kernel of a layer, the channels of a norm."""
         if self.members[0].kind == "norm":
@@ -156,8 +161,11 @@ def pair_by_order(pairing: Pairing, sides: tuple[Description, Description]) -> N
     That is where both have the same number of layers of a kind after the same layers, then of a kind at all; else the
     first ones.
     """
+    pair_units(pairing, sides, lambda unit: (unit.exact, unit.further), whole=True)
     pair_units(pairing, sides, lambda unit: (unit.signature, unit.further), whole=True)
+    pair_units(pairing, sides, lambda unit: (unit.exact, unit.feeders), whole=True)
     pair_units(pairing, sides, lambda unit: (unit.signature, unit.feeders), whole=True)
+    pair_units(pairing, sides, lambda unit: unit.exact, whole=True)
     pair_units(pairing, sides, lambda unit: unit.signature, whole=False)
     pair_units(pairing, sides, lambda unit: (unit.core, unit.further), whole=True)
     pair_units(pairing, sides, lambda unit: (unit.core, unit.feeders), whole=True)

@@ -18,13 +18,13 @@ from ft.parity.foreign import by_values, couple, process, rounding
 from ft.parity.foreign import compare as strangers
 from ft.parity.foreign.assignment import AGAIN, WEIGHTS, Assignment
 from ft.parity.foreign.code import find_optimizer, make_model
-from ft.parity.foreign.compare import compare_models, read_map
+from ft.parity.foreign.compare import compare_models, read_map, without_mispairings
 from ft.parity.foreign.operations import Diagnosis
 from ft.parity.foreign.pairing import Pairing
 from ft.parity.foreign.process import BUG, ModelProcess
 from ft.parity.foreign.runtimes import numbers
 from ft.parity.foreign.settings import lone_parameters
-from ft.parity.verdict import Verdict
+from ft.parity.verdict import Row, Verdict
 from ft.system import apart
 
 FC = (Parameter("fc.weight", "fc", "weight", "linear", (5, 3), True),)
@@ -317,3 +317,11 @@ def test_one_more_parameter_of_one_side_is_another_difference():
     pairings = [Pairing(([], []), neutral=([], biases[:count])) for count in (1, 2, 3)]
     names = [next(lone_parameters(pairing)).name for pairing in pairings]
     assert names == ["fc0.bias", "fc0.bias and 1 more", "fc0.bias and 2 more"]
+
+
+def test_a_layer_of_another_shape_is_no_place_where_two_models_part():
+    shape = Row.unmeasured(None, "inference", "places", "shape (1, 8) against (2, 8)")
+    later = Row(None, "inference", "act", 0.5, 0.5, 1, 1, 1e-13)
+    result = Row(None, "inference", "logits", 0.5, 0.5, 1, 1, 1e-13)
+    assert without_mispairings([shape, later, result], ["logits"]) == [later, result]
+    assert without_mispairings([shape], ["places"]) == [shape]

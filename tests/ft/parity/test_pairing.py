@@ -54,6 +54,12 @@ def test_names_that_keras_made_up_say_nothing():
     }
 
 
+def test_a_kernel_that_lies_is_none_that_stands():
+    torch = model(("a", "conv", (4, 4, 1, 3)), ("b", "conv", (4, 4, 3, 1)), edges={"b": ("",)})
+    tf = model(("p", "conv", (4, 4, 3, 1)), ("q", "conv", (4, 4, 1, 3)), edges={"q": ("",)})
+    assert {a: b for a, (b, _) in paired(torch, tf).items()} == {"a.weight": "q.weight", "b.weight": "p.weight"}
+
+
 def test_the_order_is_that_of_the_calls():
     torch = model(("x", "linear", (4, 4)), ("y", "linear", (4, 4)))
     tf = model(("p", "linear", (4, 4)), ("q", "linear", (4, 4)))
