@@ -42,6 +42,10 @@ class SafeStream:
         """Hand on what is buffered."""
         self._attempt(lambda stream: stream.flush())
 
+    def close(self) -> None:
+        """Close the stream, where there still is one."""
+        self._attempt(lambda stream: stream.close())
+
     def isatty(self) -> bool:
         """Tell whether a person is watching."""
         return bool(self._attempt(lambda stream: stream.isatty()))

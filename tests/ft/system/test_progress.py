@@ -195,4 +195,5 @@ def test_a_safe_stream_escapes_what_it_cannot_encode_and_survives_its_end():
     safe.write("more")
     safe.flush()
     assert safe.isatty() is False
+    safe.close()
     SafeStream(None).write("nobody")
