@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ft.backend.description import Description
-from ft.backend.forms import squeezed
 from ft.parity.foreign.naming import leaf_in_torch, leaf_name, unit_of
 from ft.parity.foreign.pairing import ORDER, VALUES, Pair
 from ft.parity.foreign.states import Side, State
@@ -45,7 +44,7 @@ def all_units(pairs: Iterable[Pair], models: Sequence[Description]) -> Iterator[
 
 def kind(unit: Unit) -> object:
     """Return what two layers must have alike to stand for one another."""
-    return tuple((leaf_in_torch(pair) if len(unit) > 1 else "", squeezed(pair.shape)) for pair in unit)
+    return tuple((leaf_in_torch(pair) if len(unit) > 1 else "", pair.shape) for pair in unit)
 
 
 def around(side: Side, nodes: Sequence[frozenset[str]]) -> Near:
