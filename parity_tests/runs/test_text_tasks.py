@@ -6,6 +6,7 @@ import pytest
 
 import ft
 from ft.api.side_by_side import compare_runs
+from ft.data.sources.dataset import Source
 from ft.tasks.language_model import LANGUAGE_MODEL
 from ft.tasks.regression import REGRESSION
 from ft.tasks.token_classification import TAGGING
@@ -35,7 +36,7 @@ def network(folder, architecture):
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_in_both_wings(name, tmp_path, monkeypatch, eager):
     task, architecture, fields, words = RUNS[name]
-    monkeypatch.setattr(texts, "open_texts", lambda spec, **_: dataset(task, TAGS))
+    monkeypatch.setattr(texts, "read_texts", lambda spec, **_: Source(*[lambda: dataset(task, TAGS)] * 2))
     data = tmp_path / "texts.csv"
     data.write_text("")
     fields = {**RECIPE, **fields, "model": network(tmp_path / "network", architecture), "data": str(data)}
