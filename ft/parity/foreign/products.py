@@ -107,8 +107,7 @@ def ends(x: np.ndarray, axes: tuple[int, ...]) -> bool:
 
 def bias_of(side: Side, product: Operation, name: str, outputs: int) -> str:
     """Return the parameter that is added in a product, or soon after it, a number for each output; "" for none."""
-    leaves, sizes = side.graph.leaves, {}
-    sizes = {leaf.removeprefix("parameter "): side.graph.arrays[i].size for i, leaf in leaves.items()}
+    sizes = {leaf.removeprefix("parameter "): side.graph.arrays[i].size for i, leaf in side.graph.leaves.items()}
     waiting = [product]
     for _ in range(BEHIND + 1):
         held = frozenset().union(*(side.parameters(operation) for operation in waiting)) - {name}
