@@ -60,7 +60,7 @@ def facts(check: Check) -> Iterator[tuple[str, str]]:
     """Yield what the data is, in a few lines."""
     usable, classes = check.usable, [c for c in check.classes if c.images]
     size = sum(look.size for look in check.looks) / 1e6
-    counted = f", {len(classes)} classes" if classes or check.things == "images" else ""
+    counted = f", {len(classes)} class{'es' * (len(classes) != 1)}" if classes or check.things == "images" else ""
     yield check.things, f"{len(usable)} usable of {len(check.looks)}, {size:.1f} MB{counted}"
     train, val, test = (sum(split == wanted for split in check.splits.values()) for wanted in SPLIT_ORDER)
     given = any(look.entry.split == "val" for look in check.looks)
