@@ -48,11 +48,12 @@ class TorchThreads(ThreadRanks):
 
 
 @functools.cache
-def learners(kind: str) -> list[Any]:
-    """Return as many learners with the same weights as there are ranks."""
-    made = [one_learner("torch", Recipe(**RECIPES[kind])) for _ in range(MOST)]
-    for learner in made[1:]:
-        learner.set_weights(made[0].get_weights())
+def learners(kind: str, accumulate: int) -> list[Any]:
+    """Return as many learners with the same weights as there are ranks, of steps of so many passes."""
+    made = [one_learner("torch", Recipe(**RECIPES[kind]).replace(accumulate=accumulate)) for _ in range(MOST)]
+    first = made[0] if accumulate == 1 else learners(kind, 1)[0]
+    for learner in made:
+        learner.set_weights(first.get_weights())
     return made
 
 
@@ -78,12 +79,13 @@ def test_any_cut_divides_by_all_that_is_drawn(samples, size, most, seed):
 
 def require_whole(kind: str, samples: int, size: int, most: int | None, seed: int) -> None:
     """Compare loss and gradients of ranks with those of one process; without BatchNorm also of one pass."""
-    own = learners(kind)
+    own = learners(kind, 2 if most else 1)
     whole = batch_of(kind, samples, seed)
     plain = Recipe(**RECIPES[kind]).replace(batch_size=samples)
     parts = plain.replace(accumulate=2, batch_size=most) if most else plain
-    own[0].recipe, own[0].ranks = plain if kind == "boxes" else parts, ALONE  # BatchNorm sees the passes
-    loss, _, gradients = own[0].gradients(whole, step=3)
+    alone = learners(kind, 1)[0] if kind == "boxes" else own[0]
+    alone.recipe, alone.ranks = plain if kind == "boxes" else parts, ALONE  # BatchNorm sees the passes
+    loss, _, gradients = alone.gradients(whole, step=3)
 
     def work(ranks):
         learner = own[ranks.rank]
