@@ -50,15 +50,17 @@ class InCommon:
 
 def laid_out(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return an array in PyTorch's layout as a side has it that gives outputs of some shape."""
-    if array.shape == shape:
-        return array
-    moved = np.moveaxis(array, 1, -1) if array.ndim > 1 else array
-    return np.ascontiguousarray(moved if moved.shape == shape else array.reshape(shape))
+    return moved(array, shape, 1, -1)
 
 
 def taken_back(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return an output of a side in PyTorch's layout."""
+    return moved(array, shape, -1, 1)
+
+
+def moved(array: np.ndarray, shape: tuple[int, ...], axis: int, place: int) -> np.ndarray:
+    """Return an array of some shape: as it is, with an axis in another place where that fits, or reshaped."""
     if array.shape == shape:
         return array
-    moved = np.moveaxis(array, -1, 1) if array.ndim > 1 else array
-    return np.ascontiguousarray(moved if moved.shape == shape else array.reshape(shape))
+    turned = np.moveaxis(array, axis, place) if array.ndim > 1 else array
+    return np.ascontiguousarray(turned if turned.shape == shape else array.reshape(shape))

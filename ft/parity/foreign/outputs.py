@@ -12,7 +12,7 @@ from ft.errors import RecipeError
 from ft.parity.arrays import BARS, gap
 from ft.parity.foreign.agreement import same_outputs
 from ft.parity.foreign.assignment import Assignment
-from ft.parity.foreign.common import taken_back
+from ft.parity.foreign.common import laid_out, taken_back
 from ft.parity.foreign.host import GIVEN
 from ft.parity.foreign.process import ModelProcess, ask, running
 from ft.parity.foreign.runtimes import FEED, OUTPUTS, write_feed
@@ -142,14 +142,13 @@ def paired(gives: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str,
     if not fit:
         words = [", ".join(f"{name} {x.shape}" for name, x in outputs.items()) for outputs in (first, second)]
         raise RecipeError(f"outputs: {one} gives {words[0]}, {other} gives {words[1]}; both models must give the same")
-    return {one: dict(first), other: {a: laid_out(second[b], first[a].shape) for a, b in names.items()}}
+    return {one: dict(first), other: {a: as_beside(second[b], first[a].shape) for a, b in names.items()}}
 
 
-def laid_out(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def as_beside(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return an output in the layout of the other side's."""
-    if x.ndim > 2 and x.shape != shape and np.moveaxis(x, 1, -1).shape == shape:
-        return np.ascontiguousarray(np.moveaxis(x, 1, -1))
-    return taken_back(x, shape)
+    turned = x.ndim > 2 and np.moveaxis(x, 1, -1).shape == shape
+    return (laid_out if turned else taken_back)(x, shape)
 
 
 def write(folder: Path, facts: Mapping[str, Any], feed: Mapping[str, np.ndarray], outputs: Mapping[str, Any]) -> None:
